@@ -1,0 +1,171 @@
+"""The job record: the guarantee that every accepted job ends as completed or failed, exactly once.
+
+    (none) ──accept──▶ queued ──claim──▶ processing ──complete──▶ completed
+                         ▲                 │   │ fail (permanent, or attempts spent)
+                         └────release──────┘   └─────────────────▶ failed
+
+Every change is a compare-and-set on the store's own clock. A job that is not final has a deadline, and the sweep finds
+those that passed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
+
+from darkroom.contract.errors import DarkroomError
+from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, JobType
+
+LEASE_S = 10.0
+RENEW_EVERY_S = 3.0
+MAX_ATTEMPTS = 3
+FINAL_JOBS_KEPT_S = 7 * 24 * 3600
+EMITTED_JOBS_DUE_AFTER_S = 60.0
+"""How long an emitted job may wait for its claim before the sweep emits it again; doubled with each emission."""
+UNEMITTED_JOBS_DUE_AFTER_S = 5.0
+"""How long ingest has to tell that the broker took the event before the sweep emits it."""
+MAX_EMISSIONS = 12
+"""Past this many emissions without an end a job is failed: with the doubling, most of a day without its dependencies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    job_id: UUID
+    type: JobType
+    owner: str
+    parameters: dict[str, Any]
+    storage_key: str
+    request_id: str
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    """Digest of the request; the same idempotency key with another one is a mistake of the caller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    record: JobRecord
+    created: bool
+    """False: the idempotency key had this job already, and nothing was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The right to end a job. `fence` only grows; what bears an older one is refused."""
+
+    job_id: UUID
+    fence: int
+    record: JobRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlreadyFinal:
+    """A duplicate delivery: the job has ended."""
+
+    record: JobRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """Another worker has the job under a live lease."""
+
+    worker: str
+    lease_left_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptsSpent:
+    """The last attempt was used up before; the claim has just failed the job."""
+
+    record: JobRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """No such job: it expired, or was never accepted."""
+
+
+ClaimAnswer: TypeAlias = Lease | AlreadyFinal | Held | AttemptsSpent | Unknown
+
+
+class Outcome(StrEnum):
+    """What became of a change that bears a fence."""
+
+    DONE = "done"
+    STALE = "stale"
+    """Another worker has claimed the job since, or it is final: whoever was refused must not act for it any more."""
+
+
+class NextStep(StrEnum):
+    EMIT = "emit"
+    """The record's emission has been counted up: emit `record.event_id()` and call `emitted`."""
+    FAILED = "failed"
+    """The job has just been failed: tell of it, and keep it with the dead letters."""
+    NOTHING = "nothing"
+    """It is final, held under a live lease, or unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    step: NextStep
+    record: JobRecord | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    by_status: dict[JobStatus, int] = field(default_factory=dict)
+    """Unfinished jobs only: queued and processing."""
+    oldest_age_s: float = 0.0
+
+
+class JobStore(Protocol):
+    """Every method raises DependencyUnavailableError("jobs", ...) when the store does not do its part."""
+
+    def accept(self, job: NewJob) -> Accepted:
+        """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.
+
+        Raises IdempotencyMismatchError; also when `job_id` exists already under another owner or fingerprint.
+        """
+
+    def emitted(self, job_id: UUID, emission: int) -> None:
+        """The broker has this emission: the job is due EMITTED_JOBS_DUE_AFTER_S x 2^(emission-1) from now, unless claimed."""
+
+    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
+        """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed."""
+
+    def renew(self, lease: Lease) -> Outcome: ...
+
+    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
+        """The record as it is now; None only when it is gone."""
+
+    def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]: ...
+
+    def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
+        """Give the job back, queued. `counts` False takes the attempt back: the dependency failed, not the picture."""
+
+    def get(self, job_id: UUID) -> JobRecord | None: ...
+
+    def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
+        """For a dead letter: fail the job if nobody holds it and its attempts or emissions are spent, else emit it again.
+
+        `error` is what the job fails with, unless its record has an error of its own latest attempt.
+        """
+
+    def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
+        """For the sweep: the same for at most `limit` jobs that are past their deadline, the longest overdue first.
+
+        Each is handed to one sweeper only, however many run at once.
+        """
+
+    def backlog(self) -> Backlog: ...
+
+    def check(self) -> None:
+        """Returns if the store answers and can be relied on: `maxmemory-policy` is `noeviction`."""
+
+
+class JobNotices(Protocol):
+    """Tells a waiting client of a job's changes. For event loops; everything else about jobs is synchronous."""
+
+    async def wait_for_change(self, job_id: UUID, *, timeout_s: float) -> bool:
+        """True when the job changed; False when the time is up. Changes before the call are not told of."""

@@ -1,0 +1,222 @@
+"""Everything that can go wrong, as one short tree.
+
+DarkroomError                   code, HTTP status, detail
+├── RejectedError               the caller's doing; nothing was accepted
+│   ├── ParametersInvalidError      parameters.invalid      400
+│   ├── EventInvalidError           event.invalid           400
+│   ├── AuthMissingError            auth.missing            401
+│   ├── AuthInvalidError            auth.invalid            401
+│   ├── JobNotFoundError            job.not_found           404
+│   ├── InputNotFoundError          input.not_found         404
+│   ├── RouteNotFoundError          route.not_found         404
+│   ├── MethodNotAllowedError       method.not_allowed      405
+│   ├── InputTooLargeError          input.too_large         413
+│   ├── InputUnsupportedError       input.unsupported       415
+│   ├── IdempotencyMismatchError    idempotency.mismatch    422
+│   └── RateLimitedError            rate.limited            429
+├── PictureError                the picture or what is asked of it; permanent, never tried again
+│   ├── ImageTooManyPixelsError     image.too_many_pixels   422
+│   ├── ImageCorruptError           image.corrupt           422
+│   ├── ImageTruncatedError         image.truncated         422
+│   ├── ImageTooManyFramesError     image.too_many_frames   422
+│   └── CropOutOfBoundsError        crop.out_of_bounds      422
+├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
+│   ├── JobTimeoutError             job.timeout             500
+│   └── ImageCrashedError           image.crashed           500
+├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
+└── InternalError               a fault of ours: internal   500
+
+A handler asks one question of an error: is it permanent (`PictureError`, `RejectedError`), or worth another try
+(`DependencyUnavailableError`)?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class DarkroomError(Exception):
+    """`detail` is for people: it gives the measured value and the limit. `code` is for programs and never changes."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def extensions(self) -> dict[str, Any]:
+        """Further members of the problem document (RFC 9457, section 3.2)."""
+        return {}
+
+
+class RejectedError(DarkroomError):
+    """The request is refused and nothing was accepted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldError:
+    """One thing that is wrong with one field."""
+
+    field: str
+    message: str
+    value: Any = None
+
+    def as_dict(self) -> dict[str, Any]:
+        shown = {"field": self.field, "message": self.message}
+        return shown if self.value is None else {**shown, "value": self.value}
+
+
+class ParametersInvalidError(RejectedError):
+    code = "parameters.invalid"
+    status = 400
+    title = "Invalid parameters"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = tuple(errors)
+
+    def extensions(self) -> dict[str, Any]:
+        return {"errors": [error.as_dict() for error in self.errors]}
+
+
+class EventInvalidError(RejectedError):
+    code = "event.invalid"
+    status = 400
+    title = "Invalid CloudEvent"
+
+
+class AuthMissingError(RejectedError):
+    code = "auth.missing"
+    status = 401
+    title = "API key missing"
+
+
+class AuthInvalidError(RejectedError):
+    code = "auth.invalid"
+    status = 401
+    title = "API key unknown or revoked"
+
+
+class JobNotFoundError(RejectedError):
+    code = "job.not_found"
+    status = 404
+    title = "No such job"
+
+
+class InputNotFoundError(RejectedError):
+    code = "input.not_found"
+    status = 404
+    title = "No such input"
+
+
+class RouteNotFoundError(RejectedError):
+    code = "route.not_found"
+    status = 404
+    title = "No such path"
+
+
+class MethodNotAllowedError(RejectedError):
+    code = "method.not_allowed"
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.allowed = tuple(allowed)
+
+
+class InputTooLargeError(RejectedError):
+    code = "input.too_large"
+    status = 413
+    title = "Input too large"
+
+
+class InputUnsupportedError(RejectedError):
+    code = "input.unsupported"
+    status = 415
+    title = "Not an allowed image format"
+
+
+class IdempotencyMismatchError(RejectedError):
+    code = "idempotency.mismatch"
+    status = 422
+    title = "Idempotency key used for another request"
+
+
+class RateLimitedError(RejectedError):
+    code = "rate.limited"
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class PictureError(DarkroomError):
+    """The picture cannot be worked on as asked, now or ever."""
+
+    status = 422
+
+
+class ImageTooManyPixelsError(PictureError):
+    code = "image.too_many_pixels"
+    title = "Too many pixels"
+
+
+class ImageCorruptError(PictureError):
+    code = "image.corrupt"
+    title = "Corrupt picture"
+
+
+class ImageTruncatedError(PictureError):
+    code = "image.truncated"
+    title = "Truncated picture"
+
+
+class ImageTooManyFramesError(PictureError):
+    code = "image.too_many_frames"
+    title = "Too many frames"
+
+
+class CropOutOfBoundsError(PictureError):
+    code = "crop.out_of_bounds"
+    title = "Crop outside the picture"
+
+
+class AttemptError(DarkroomError):
+    """An attempt ended without a result and without a word from the function."""
+
+
+class JobTimeoutError(AttemptError):
+    code = "job.timeout"
+    title = "Job ran out of time"
+
+
+class ImageCrashedError(AttemptError):
+    code = "image.crashed"
+    title = "The worker died on this picture"
+
+
+class DependencyUnavailableError(DarkroomError):
+    """An outside system did not do its part; the same request may succeed later."""
+
+    code = "dependency.unavailable"
+    status = 503
+    title = "Dependency unavailable"
+
+    def __init__(self, dependency: str, detail: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(f"{dependency}: {detail}")
+        self.dependency = dependency
+        self.retry_after_s = retry_after_s
+
+    def extensions(self) -> dict[str, Any]:
+        return {"dependency": self.dependency}
+
+
+class InternalError(DarkroomError):
+    """A fault of ours. Its detail never shows what only we should know."""

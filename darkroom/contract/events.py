@@ -1,0 +1,55 @@
+"""The events of the pipeline: their types, and how a job becomes one. Who takes which is the Triggers' business."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from darkroom.contract.cloudevents import CloudEvent, json_object, new_event
+from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+
+RESIZE_REQUESTED = "dev.darkroom.resize.requested"
+CROP_REQUESTED = "dev.darkroom.crop.requested"
+JOB_COMPLETED = "dev.darkroom.job.completed"
+JOB_FAILED = "dev.darkroom.job.failed"
+EVENT_REJECTED = "dev.darkroom.event.rejected"
+
+REQUESTED_TYPES: dict[str, JobType] = {RESIZE_REQUESTED: JobType.RESIZE, CROP_REQUESTED: JobType.CROP}
+
+SCHEMA_BASE = "https://darkroom.dev/schemas/"
+
+
+def requested(record: JobRecord, *, source: str) -> CloudEvent:
+    """The event that asks for the job; its id is that of the record's current emission."""
+    return new_event(
+        f"dev.darkroom.{record.type}.requested",
+        source,
+        record.message.model_dump(mode="json"),
+        id=record.event_id(),
+        subject=str(record.job_id),
+        dataschema=f"{SCHEMA_BASE}job-message/1",
+        extensions={"requestid": record.request_id},
+    )
+
+
+def ended(record: JobRecord, *, source: str) -> CloudEvent:
+    """The event that tells of the job's end; never with a signed URL, since events outlive it."""
+    return new_event(
+        JOB_COMPLETED if record.status is JobStatus.COMPLETED else JOB_FAILED,
+        source,
+        record.view(),
+        subject=str(record.job_id),
+        dataschema=f"{SCHEMA_BASE}job/1",
+        extensions={"requestid": record.request_id},
+    )
+
+
+def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
+    """The event that carries one that can never be handled, and why, to recovery."""
+    data: dict[str, Any] = {"event": json_object(event), "reason": reason}
+    return new_event(
+        EVENT_REJECTED,
+        source,
+        data,
+        subject=event.subject,
+        dataschema=f"{SCHEMA_BASE}rejection/1",
+    )

@@ -1,0 +1,168 @@
+"""Jobs: the message that asks for one, the record that guarantees its end, and how the API shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from darkroom.contract.parameters import Parameters, parse_parameters
+
+
+class JobType(StrEnum):
+    RESIZE = "resize"
+    CROP = "crop"
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {JobStatus.COMPLETED, JobStatus.FAILED}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+STORAGE_KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+"""Plain path segments: no empty or dotted ones, so a key cannot climb or surprise a server that normalises paths."""
+
+StorageKey = Annotated[str, Field(max_length=512, pattern=STORAGE_KEY_PATTERN)]
+
+
+class JobInput(_Frozen):
+    storage_key: StorageKey
+
+
+class JobMetadata(_Frozen):
+    created_at: datetime
+    retry_count: Annotated[int, Field(ge=0)] = 0
+    request_id: str
+
+
+class JobMessage(_Frozen):
+    """The data of a `requested` event."""
+
+    job_id: UUID
+    type: JobType
+    parameters: dict[str, Any]
+    input: JobInput
+    metadata: JobMetadata
+
+    def parsed_parameters(self) -> Parameters:
+        """Raises ParametersInvalidError."""
+        return parse_parameters(self.type, self.parameters)
+
+
+class JobResult(_Frozen):
+    storage_key: str
+    content_type: str
+    width: int
+    height: int
+    bytes: int
+
+
+class JobFailure(_Frozen):
+    """Why a job failed, or why its latest attempt did."""
+
+    code: str
+    message: str
+    attempts: int
+
+
+class JobRecord(_Frozen):
+    """A job as the job store has it. Times are the store's clock, in UTC."""
+
+    job_id: UUID
+    type: JobType
+    status: JobStatus
+    owner: str
+    """The id of the API key that made the job; empty where keys are off."""
+    parameters: dict[str, Any]
+    storage_key: str
+    request_id: str
+    attempts: int = 0
+    emissions: int = 1
+    """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
+    fence: int = 0
+    worker: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    lease_until: datetime | None = None
+    result: JobResult | None = None
+    error: JobFailure | None = None
+    timings_ms: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def message(self) -> JobMessage:
+        return JobMessage(
+            job_id=self.job_id,
+            type=self.type,
+            parameters=self.parameters,
+            input=JobInput(storage_key=self.storage_key),
+            metadata=JobMetadata(
+                created_at=self.created_at, retry_count=self.emissions - 1, request_id=self.request_id
+            ),
+        )
+
+    def event_id(self) -> str:
+        """New for each emission, the same when one emission is sent twice, so that the broker can tell them apart."""
+        return f"{self.job_id}.{self.emissions}"
+
+    def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
+        """The job as the API shows it; `url` is the signed one of its result."""
+        shown: dict[str, Any] = {"job_id": str(self.job_id), "type": self.type.value, "status": self.status.value}
+        if self.status is JobStatus.COMPLETED and self.result is not None:
+            shown["result"] = _result_view(self.result, url, url_expires_at)
+        if self.status is JobStatus.FAILED and self.error is not None:
+            shown["error"] = self.error.model_dump()
+        shown["attempts"] = self.attempts
+        shown["request_id"] = self.request_id
+        shown["created_at"] = timestamp(self.created_at)
+        if self.started_at is not None:
+            shown["started_at"] = timestamp(self.started_at)
+        if self.finished_at is not None:
+            shown["finished_at"] = timestamp(self.finished_at)
+        shown["timings_ms"] = self.timings_ms
+        return shown
+
+
+def _result_view(result: JobResult, url: str | None, url_expires_at: datetime | None) -> dict[str, Any]:
+    shown: dict[str, Any] = result.model_dump()
+    if url is not None and url_expires_at is not None:
+        shown = {"url": url, **shown, "expires_at": timestamp(url_expires_at)}
+    return shown
+
+
+def original_key(job_id: UUID, extension: str) -> str:
+    return f"uploads/{job_id}/original.{extension}"
+
+
+def result_key(job_id: UUID, extension: str) -> str:
+    """Follows from the job alone, so that storing a result twice stores it in one place."""
+    return f"processed/{job_id}.{extension}"
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_milliseconds(since_epoch: int | str | None) -> datetime | None:
+    if since_epoch in (None, ""):
+        return None
+    return datetime.fromtimestamp(int(since_epoch) / 1000, tz=UTC)
+
+
+def canonical_parameters(parameters: Parameters) -> dict[str, Any]:
+    """What the caller said, in JSON types, without the defaults: short in the record and stable across versions."""
+    return dict(parameters.model_dump(mode="json", exclude_unset=True))

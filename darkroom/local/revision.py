@@ -1,0 +1,53 @@
+"""A Service's revision as the local runtime runs it: all that instances, activator and scaler need of the manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingConfig:
+    """The autoscaling annotations of a revision, with Knative's defaults. Durations in seconds."""
+
+    min_scale: int = 0
+    max_scale: int = 0
+    """0: no maximum."""
+    initial_scale: int = 1
+    target: float = 100.0
+    """Requests in flight for each instance; never above `container_concurrency` where that is set."""
+    target_utilization: float = 0.7
+    """A fraction: `target-utilization-percentage` / 100."""
+    container_concurrency: int = 0
+    """0: no limit."""
+    window_s: float = 60.0
+    panic_window_percentage: float = 10.0
+    panic_threshold_percentage: float = 200.0
+    scale_down_delay_s: float = 0.0
+    retention_s: float = 0.0
+    """`scale-to-zero-pod-retention-period`."""
+    activation_scale: int = 1
+    max_scale_up_rate: float = 1000.0
+    max_scale_down_rate: float = 2.0
+    scale_to_zero_grace_s: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    namespace: str
+    service: str
+    number: int
+    env: Mapping[str, str]
+    """The container's environment with ConfigMaps and Secrets resolved; FUNCTION_TARGET and FUNCTION_SOURCE are in it."""
+    timeout_s: float
+    """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the answer."""
+    scaling: ScalingConfig = field(default_factory=ScalingConfig)
+    cluster_local: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}-{self.number:05d}"
+
+    @property
+    def container_concurrency(self) -> int:
+        return self.scaling.container_concurrency
