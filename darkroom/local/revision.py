@@ -38,7 +38,7 @@ class Revision:
     service: str
     number: int
     env: Mapping[str, str]
-    """The container's environment with ConfigMaps and Secrets resolved; FUNCTION_TARGET and FUNCTION_SOURCE are in it."""
+    """The container's environment, ConfigMaps and Secrets resolved; FUNCTION_TARGET and FUNCTION_SOURCE are in it."""
     timeout_s: float
     """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the answer."""
     scaling: ScalingConfig = field(default_factory=ScalingConfig)

@@ -23,11 +23,11 @@ RENEW_EVERY_S = 3.0
 MAX_ATTEMPTS = 3
 FINAL_JOBS_KEPT_S = 7 * 24 * 3600
 EMITTED_JOBS_DUE_AFTER_S = 60.0
-"""How long an emitted job may wait for its claim before the sweep emits it again; doubled with each emission."""
+"""How long an emitted job may wait for its claim before the sweep emits it again; doubled each time, up to an hour."""
 UNEMITTED_JOBS_DUE_AFTER_S = 5.0
 """How long ingest has to tell that the broker took the event before the sweep emits it."""
 MAX_EMISSIONS = 12
-"""Past this many emissions without an end a job is failed: with the doubling, most of a day without its dependencies."""
+"""Past this many emissions without an end a job is failed: with the doubling, some seven hours without a dependency."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class JobStore(Protocol):
         """
 
     def emitted(self, job_id: UUID, emission: int) -> None:
-        """The broker has this emission: the job is due EMITTED_JOBS_DUE_AFTER_S x 2^(emission-1) from now, unless claimed."""
+        """The broker has it. Unless claimed, the job is due EMITTED_JOBS_DUE_AFTER_S x 2^(emission-1) from now."""
 
     def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
         """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed."""
@@ -147,7 +147,7 @@ class JobStore(Protocol):
     def get(self, job_id: UUID) -> JobRecord | None: ...
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
-        """For a dead letter: fail the job if nobody holds it and its attempts or emissions are spent, else emit it again.
+        """For a dead letter nobody holds: fail the job when its attempts or emissions are spent, else emit it again.
 
         `error` is what the job fails with, unless its record has an error of its own latest attempt.
         """
