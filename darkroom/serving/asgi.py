@@ -1,0 +1,119 @@
+"""`http_function`: routes become one function on functions-framework's ASGI server.
+
+Errors become problem documents, every answer bears its request id, every request is one log line. What a route's
+handler does with blocking adapters, it does in a thread (`in_thread`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+import anyio.to_thread
+import functions_framework.aio
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
+
+from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
+from darkroom.serving.log import get_logger
+from darkroom.serving.problems import problem, unexpected
+
+log = get_logger()
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+# Ids from strangers go into logs and headers: visible ASCII of a bounded length, nothing else.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_CLIENT_CLOSED_REQUEST = 499
+
+
+async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    return await anyio.to_thread.run_sync(lambda: call(*args, **kwargs))
+
+
+def request_id(request: Request) -> str:
+    """The caller's X-Request-Id if it is a sound one, else a new one; the same for the whole request."""
+    if not hasattr(request.state, "request_id"):
+        given = request.headers.get("x-request-id", "")
+        request.state.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    known: str = request.state.request_id
+    return known
+
+
+def http_function(name: str, routes: Sequence[Route]) -> Endpoint:
+    """Register a function of this name with functions-framework that serves these routes."""
+
+    async def serve(request: Request) -> Response:
+        started = time.monotonic()
+        response = await _answer(request, routes)
+        response.headers["x-request-id"] = request_id(request)
+        log.info(
+            "request.answered",
+            method=request.method,
+            path=request.url.path,
+            status=response.status_code,
+            request_id=request_id(request),
+            duration_ms=round((time.monotonic() - started) * 1000),
+        )
+        return response
+
+    serve.__name__ = name
+    serve.__qualname__ = name
+    registered: Endpoint = functions_framework.aio.http(serve)
+    return registered
+
+
+async def _answer(request: Request, routes: Sequence[Route]) -> Response:
+    try:
+        return await _endpoint(request, routes)(request)
+    except DarkroomError as exc:
+        return problem_response(exc, request)
+    except ClientDisconnect:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    except HTTPException as exc:
+        log.warning("request.refused", error=exc.detail, request_id=request_id(request))
+        raise
+    except Exception as exc:
+        log.exception("request.crashed", request_id=request_id(request))
+        return problem_response(unexpected(exc), request)
+
+
+def _endpoint(request: Request, routes: Sequence[Route]) -> Endpoint:
+    """The handler of the first route that matches. Raises RouteNotFoundError and MethodNotAllowedError."""
+    allowed: set[str] = set()
+    for route in routes:
+        match, child_scope = route.matches(request.scope)
+        if match is Match.FULL:
+            request.scope.update(child_scope)
+            return _on_request(route)
+        if match is Match.PARTIAL:
+            allowed |= route.methods or set()
+    path = request.url.path
+    if allowed:
+        raise MethodNotAllowedError(
+            f"{request.method} is not allowed on {path}; allowed: {', '.join(sorted(allowed))}", allowed=sorted(allowed)
+        )
+    raise RouteNotFoundError(f"nothing is served at {path}; see /openapi.json for what is")
+
+
+def _on_request(route: Route) -> Endpoint:
+    handler: Endpoint = route.endpoint
+    return handler
+
+
+def problem_response(error: DarkroomError, request: Request) -> Response:
+    document = problem(error, request_id=request_id(request))
+    return Response(document.body, status_code=document.status, headers=document.headers)
+
+
+def json_response(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(content, status_code=status, headers={"cache-control": "no-store", **(headers or {})})
+
+

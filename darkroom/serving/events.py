@@ -1,0 +1,84 @@
+"""`event_function`: a plain function becomes a Knative event consumer on functions-framework.
+
+The `http` signature is used, not `cloud_event`: that one drops the return value and answers "200 OK" with a body, which
+Knative's channel-based broker takes for a failed delivery (platform: functions-framework 3.10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import flask
+import functions_framework
+
+from darkroom.contract import cloudevents, events
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import EventInvalidError
+from darkroom.contract.parameters import CropParameters, ResizeParameters
+from darkroom.serving.log import get_logger
+from darkroom.serving.startup import start
+from darkroom.serving.work import Answer, Done, TryAgain, Work, Worker
+
+log = get_logger()
+
+P = TypeVar("P", ResizeParameters, CropParameters)
+View = Callable[[flask.Request], flask.Response]
+Handler = Callable[[CloudEvent], Answer]
+
+_JOB_NEEDS = frozenset({"REDIS_URL", "BUCKET_NAME"})
+
+
+def event_function(event_type: str) -> Callable[[Work[P]], View]:
+    """Serve the decorated function for the jobs of this event type. Raises SettingsError at start."""
+
+    def decorate(work: Work[P]) -> View:
+        resources = start(needs=_JOB_NEEDS)
+        return serve_events(work.__name__, Worker(event_type, work, resources).handle, resources.settings.service)
+
+    return decorate
+
+
+def serve_events(name: str, handle: Handler, service: str) -> View:
+    """Register a handler of events with functions-framework under this name."""
+
+    def view(request: flask.Request) -> flask.Response:
+        headers = {key.lower(): value for key, value in request.headers.items()}
+        body = request.get_data(cache=False)
+        try:
+            event = cloudevents.parse_one(headers, body)
+        except EventInvalidError as exc:
+            log.warning("event.unreadable", error=exc.detail)
+            return _response(Done(reply=_unreadable(headers, body, exc, service)))
+        return _response(handle(event))
+
+    view.__name__ = name
+    view.__qualname__ = name
+    registered: View = functions_framework.http(view)
+    return registered
+
+
+def _response(answer: Answer) -> flask.Response:
+    """The three answers that every Knative broker understands; never a 4xx, never a 2xx with another body."""
+    match answer:
+        case Done(reply=None):
+            return flask.Response(status=204)
+        case Done(reply=reply) if reply is not None:
+            headers, body = cloudevents.encode_binary(reply)
+            return flask.Response(body, status=200, headers=headers)
+        case TryAgain():
+            headers = {"retry-after": str(answer.retry_after_s), "content-type": "text/plain; charset=utf-8"}
+            return flask.Response(answer.reason, status=503, headers=headers)
+    raise TypeError(f"not an answer: {answer!r}")
+
+
+def _unreadable(headers: dict[str, str], body: bytes, exc: EventInvalidError, service: str) -> CloudEvent:
+    """What is not even an event, wrapped in one, so that recovery can keep it."""
+    wrapped = cloudevents.CloudEvent(
+        id=headers.get("ce-id") or "unknown",
+        source=f"/darkroom/{service}",
+        type="dev.darkroom.unreadable",
+        datacontenttype="application/octet-stream",
+        data=body[:65536],
+    )
+    return events.rejected(wrapped, exc.detail, source=f"/darkroom/{service}")

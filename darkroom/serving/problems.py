@@ -1,0 +1,55 @@
+"""Errors as RFC 9457 problem documents. Framework-neutral: a status, headers and a body."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from darkroom.contract.errors import (
+    AuthInvalidError,
+    AuthMissingError,
+    DarkroomError,
+    DependencyUnavailableError,
+    InternalError,
+    MethodNotAllowedError,
+    RateLimitedError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE_BASE = "https://darkroom.dev/problems/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def problem(error: DarkroomError, *, request_id: str) -> Problem:
+    document = {
+        "type": f"{_TYPE_BASE}{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+        **error.extensions(),
+    }
+    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **_headers(error)}
+    return Problem(status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode())
+
+
+def _headers(error: DarkroomError) -> dict[str, str]:
+    if isinstance(error, DependencyUnavailableError | RateLimitedError):
+        return {"retry-after": str(error.retry_after_s)}
+    if isinstance(error, AuthMissingError | AuthInvalidError):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, MethodNotAllowedError):
+        return {"allow": ", ".join(error.allowed)}
+    return {}
+
+
+def unexpected(exc: Exception) -> InternalError:
+    """What strangers are told of a fault of ours: that it was one. The log has the rest."""
+    return InternalError(f"the request could not be handled ({type(exc).__name__}); it was logged under its request id")

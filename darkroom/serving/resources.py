@@ -1,0 +1,71 @@
+"""The outside systems of one function process, each made on first use.
+
+Functions are imported in gunicorn's master, before it forks: a client or a connection made there would be shared by
+every worker. So nothing here connects, and imports of client libraries are put off, until a worker asks.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from pydantic import SecretStr
+
+from darkroom.adapters.broker import Emitter
+from darkroom.adapters.deadletters import DeadLetters
+from darkroom.adapters.jobs import JobNotices, JobStore
+from darkroom.adapters.storage import Storage
+from darkroom.serving.settings import Settings
+
+
+class Resources:
+    """Made from settings in production; tests hand in a subclass or set the attributes to fakes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        from darkroom.adapters.jobs.redis import RedisJobStore
+
+        return RedisJobStore(_reveal(self.settings.redis_url), max_attempts=self.settings.max_retries + 1)
+
+    @cached_property
+    def notices(self) -> JobNotices:
+        from darkroom.adapters.jobs.notices import RedisJobNotices
+
+        return RedisJobNotices(_reveal(self.settings.redis_url))
+
+    @cached_property
+    def storage(self) -> Storage:
+        settings = self.settings
+        if settings.storage_type == "local":
+            from darkroom.adapters.storage.local import LocalStorage
+
+            return LocalStorage(settings.storage_endpoint or "")
+        from darkroom.adapters.storage.s3 import S3Storage
+
+        return S3Storage(
+            endpoint=settings.storage_endpoint,
+            public_endpoint=settings.storage_public_endpoint,
+            access_key=_reveal(settings.storage_access_key),
+            secret_key=_reveal(settings.storage_secret_key),
+            bucket=settings.bucket,
+        )
+
+    @cached_property
+    def emitter(self) -> Emitter:
+        from darkroom.adapters.broker.http import HttpEmitter
+
+        return HttpEmitter(
+            self.settings.sink_url or "", ce_overrides=self.settings.ce_overrides.get("extensions", {})
+        )
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+
+        return JetStreamDeadLetters(_reveal(self.settings.nats_url))
+
+
+def _reveal(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()

@@ -1,0 +1,126 @@
+"""The environment of a function, parsed once at start. A missing or wrong variable stops the function and is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from darkroom.contract.durations import parse_go_duration_s
+from darkroom.contract.limits import Limits
+
+_DEFAULTS = Limits()
+
+
+class SettingsError(Exception):
+    """Names every variable that is missing or wrong."""
+
+
+def _empty_is_unset(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _duration_s(value: Any) -> Any:
+    return parse_go_duration_s(value) if isinstance(value, str) else value
+
+
+def _json_object(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value else value
+
+
+Text = Annotated[str | None, BeforeValidator(_empty_is_unset)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)]
+Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
+
+
+class Settings(BaseModel):
+    """One field a variable; the alias is its name. Secrets are masked in `repr`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    service: str = Field("darkroom", alias="K_SERVICE")
+    """Which function this is; Knative sets it."""
+    sink_url: Text = Field(None, alias="K_SINK")
+    """Where events go; a SinkBinding sets it."""
+    ce_overrides: Annotated[dict[str, Any], BeforeValidator(_json_object)] = Field(
+        default_factory=dict, alias="K_CE_OVERRIDES"
+    )
+    redis_url: Secret = Field(None, alias="REDIS_URL")
+    """The job store. The URL may hold a password."""
+    nats_url: Secret = Field(None, alias="NATS_URL")
+    """Where the dead-letter stream lies."""
+    storage_type: Literal["minio", "s3", "local"] = Field("minio", alias="STORAGE_TYPE")
+    storage_endpoint: Text = Field(None, alias="STORAGE_ENDPOINT")
+    """URL of the S3 server; unset with `s3` means AWS. With `local`, a directory."""
+    storage_public_endpoint: Text = Field(None, alias="STORAGE_PUBLIC_ENDPOINT")
+    """The host that signed URLs must bear; unset: that of STORAGE_ENDPOINT."""
+    storage_access_key: Secret = Field(None, alias="STORAGE_ACCESS_KEY")
+    storage_secret_key: Secret = Field(None, alias="STORAGE_SECRET_KEY")
+    bucket: str = Field("processed-images", alias="BUCKET_NAME")
+    max_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, alias="MAX_RETRIES")
+    """How often a job is tried again after its first attempt; 0 disables."""
+    job_timeout_s: Duration = Field(30.0, alias="JOB_TIMEOUT")
+    """A Go duration. The worker that overruns it is killed."""
+    max_input_bytes: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_input_bytes, alias="MAX_INPUT_BYTES")
+    max_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_pixels, alias="MAX_PIXELS")
+    max_side_px: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_side_px, alias="MAX_SIDE_PX")
+    max_frames: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_frames, alias="MAX_FRAMES")
+    max_total_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_total_pixels, alias="MAX_TOTAL_PIXELS")
+    max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
+    url_lifetime_s: Duration = Field(600.0, alias="URL_LIFETIME")
+    """How long a signed URL is good, a Go duration of at most 10 minutes."""
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _minio_names_are_taken_too(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in ("ACCESS_KEY", "SECRET_KEY"):
+            if not values.get(f"STORAGE_{name}") and values.get(f"MINIO_{name}"):
+                values = {**values, f"STORAGE_{name}": values[f"MINIO_{name}"]}
+        return values
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            max_input_bytes=self.max_input_bytes,
+            max_pixels=self.max_pixels,
+            max_side_px=self.max_side_px,
+            max_frames=self.max_frames,
+            max_total_pixels=self.max_total_pixels,
+            max_output_pixels=self.max_output_pixels,
+        )
+
+    @classmethod
+    def load(cls, *, needs: frozenset[str], environment: Mapping[str, str] | None = None) -> Settings:
+        """`needs` names the variables that this function cannot do without. Raises SettingsError."""
+        environment = os.environ if environment is None else environment
+        try:
+            settings = cls.model_validate(dict(environment))
+        except ValidationError as exc:
+            raise SettingsError("; ".join(_said(error) for error in exc.errors(include_url=False))) from None
+        missing = sorted(name for name in needs | settings._storage_needs(needs) if not settings._is_set(name))
+        if missing:
+            raise SettingsError(f"not set: {', '.join(missing)}")
+        return settings
+
+    def _storage_needs(self, needs: frozenset[str]) -> frozenset[str]:
+        """Whoever needs the bucket needs what leads to it; AWS finds its own endpoint and credentials."""
+        if "BUCKET_NAME" not in needs or self.storage_type == "s3":
+            return frozenset()
+        if self.storage_type == "local":
+            return frozenset({"STORAGE_ENDPOINT"})
+        return frozenset({"STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"})
+
+    def _is_set(self, name: str) -> bool:
+        fields = {field.alias: attribute for attribute, field in type(self).model_fields.items()}
+        return getattr(self, fields[name]) is not None
+
+
+def _said(error: Any) -> str:
+    """The variable and what is wrong with it. Values of secrets are not shown: only the message is."""
+    name = ".".join(str(part) for part in error["loc"])
+    return f"{name}: {re.sub('^Value error, ', '', error['msg'])}"

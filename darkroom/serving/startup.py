@@ -1,0 +1,14 @@
+"""What every function does first: read the environment, set up the log. functions-framework's import of `main.py` is it."""
+
+from __future__ import annotations
+
+from darkroom.serving.log import configure_logging
+from darkroom.serving.resources import Resources
+from darkroom.serving.settings import Settings
+
+
+def start(*, needs: frozenset[str]) -> Resources:
+    """The settings and lazy resources of this process. Raises SettingsError that names what is missing or wrong."""
+    settings = Settings.load(needs=needs)
+    configure_logging(level=settings.log_level, service=settings.service)
+    return Resources(settings)

@@ -1,0 +1,224 @@
+"""The life of one delivery: parse, claim, fetch, render, store, complete, reply. No HTTP here.
+
+A delivery has one of four answers (contract: "A function that takes events answers"): nothing to say, an event in reply,
+try again, or a rejection, which is an event in reply too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from darkroom.adapters.jobs import (
+    AlreadyFinal,
+    AttemptsSpent,
+    ClaimAnswer,
+    Held,
+    Lease,
+    Outcome,
+    Unknown,
+)
+from darkroom.contract import events
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import (
+    DarkroomError,
+    DependencyUnavailableError,
+    EventInvalidError,
+    JobTimeoutError,
+    PictureError,
+    RejectedError,
+)
+from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
+from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters, field_errors
+from darkroom.imaging import Rendition, check_request, probe
+from darkroom.serving.heartbeat import Heartbeat
+from darkroom.serving.log import get_logger
+from darkroom.serving.picture import Picture
+from darkroom.serving.problems import unexpected
+from darkroom.serving.resources import Resources
+
+log = get_logger()
+
+P = TypeVar("P", ResizeParameters, CropParameters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[P]):
+    """What a function is told of the job it does."""
+
+    id: UUID
+    parameters: P
+    attempt: int
+
+
+Work = Callable[[Job[P], Picture], Rendition]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """Dealt with. `reply` goes back to the broker."""
+
+    reply: CloudEvent | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryAgain:
+    reason: str
+    retry_after_s: int
+
+
+Answer = Done | TryAgain
+
+
+class Worker(Generic[P]):
+    """Does the jobs of one event type with one function."""
+
+    def __init__(self, event_type: str, work: Work[P], resources: Resources) -> None:
+        self._event_type = event_type
+        self._work = work
+        self._resources = resources
+        self._source = f"/darkroom/{resources.settings.service}"
+
+    def handle(self, event: CloudEvent) -> Answer:
+        try:
+            message = self._message(event)
+        except RejectedError as exc:
+            log.warning("event.rejected", event_id=event.id, event_type=event.type, error=exc.detail)
+            return Done(reply=events.rejected(event, exc.detail, source=self._source))
+        try:
+            claim = self._resources.jobs.claim(message.job_id, worker=worker_name())
+            return self._answer(claim, event, message)
+        except DependencyUnavailableError as exc:
+            log.warning("delivery.deferred", job_id=str(message.job_id), error=exc.detail)
+            return TryAgain(reason=exc.detail, retry_after_s=exc.retry_after_s)
+
+    def _message(self, event: CloudEvent) -> JobMessage:
+        if event.type != self._event_type:
+            raise EventInvalidError(f"this function takes {self._event_type}, not {event.type}")
+        message = parse_message(event)
+        if message.type is not events.REQUESTED_TYPES[event.type]:
+            raise EventInvalidError(f"the event's type is {event.type}, but its job's type is {message.type}")
+        message.parsed_parameters()
+        return message
+
+    def _answer(self, claim: ClaimAnswer, event: CloudEvent, message: JobMessage) -> Answer:
+        match claim:
+            case Lease():
+                return self._do(claim)
+            case AlreadyFinal():
+                log.info("delivery.duplicate", job_id=str(message.job_id), status=claim.record.status)
+                return Done()
+            case Held():
+                return TryAgain(reason=f"the job is held by {claim.worker}", retry_after_s=int(claim.lease_left_s) + 1)
+            case AttemptsSpent():
+                log.error("job.failed", job_id=str(message.job_id), code=_code(claim.record))
+                return Done(reply=events.ended(claim.record, source=self._source))
+            case Unknown():
+                reason = f"no such job: {message.job_id}"
+                log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
+                return Done(reply=events.rejected(event, reason, source=self._source))
+
+    def _do(self, lease: Lease) -> Answer:
+        job_id = str(lease.job_id)
+        log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
+        try:
+            with Heartbeat(self._resources.jobs, lease):
+                result, timings_ms = self._make(lease.record)
+                outcome, record = self._resources.jobs.complete(lease, result, timings_ms)
+        except (RejectedError, PictureError) as exc:
+            outcome, record = self._resources.jobs.fail(lease, exc)
+        except DependencyUnavailableError as exc:
+            return self._give_back(lease, exc, counts=False)
+        except SystemExit:
+            # gunicorn's timeout: SIGABRT raises this, SIGKILL follows within a second.
+            self._give_back(lease, self._timeout(), counts=True)
+            raise
+        except Exception as exc:
+            log.exception("job.attempt_crashed", job_id=job_id)
+            return self._give_back(lease, unexpected(exc), counts=True)
+        return self._ended(lease, outcome, record)
+
+    def _make(self, record: JobRecord) -> tuple[JobResult, dict[str, int]]:
+        """The job's result, stored; and how long each step took."""
+        storage, limits = self._resources.storage, self._resources.settings.limits
+        timings_ms: dict[str, int] = {}
+        with _timed(timings_ms, "fetch"):
+            body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
+        with _timed(timings_ms, "render"):
+            rendition = self._render(record, body)
+        key = result_key(record.job_id, rendition.extension)
+        with _timed(timings_ms, "store"):
+            storage.put(key, rendition.body, content_type=rendition.content_type)
+        return _result(key, rendition), timings_ms
+
+    def _render(self, record: JobRecord, body: bytes) -> Rendition:
+        limits = self._resources.settings.limits
+        parameters: Parameters = record.message.parsed_parameters()
+        facts = probe(body, limits)
+        check_request(facts, parameters, limits)
+        picture = Picture(body=body, facts=facts, limits=limits)
+        # The event type has been held against the job's type, and that against the parameters' model.
+        job: Job[P] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
+        return self._work(job, picture)
+
+    def _ended(self, lease: Lease, outcome: Outcome, record: JobRecord | None) -> Answer:
+        if outcome is Outcome.DONE and record is not None:
+            log.info(f"job.{record.status}", job_id=str(lease.job_id), code=_code(record), **record.timings_ms)
+            return Done(reply=events.ended(record, source=self._source))
+        log.warning("job.stale_write_refused", job_id=str(lease.job_id), fence=lease.fence)
+        if record is None or record.status.is_final:
+            return Done()
+        return TryAgain(reason="another worker has claimed the job", retry_after_s=5)
+
+    def _give_back(self, lease: Lease, error: DarkroomError, *, counts: bool) -> TryAgain:
+        log.warning("job.released", job_id=str(lease.job_id), code=error.code, error=error.detail, counts=counts)
+        self._resources.jobs.release(lease, error, counts=counts)
+        retry_after_s = error.retry_after_s if isinstance(error, DependencyUnavailableError) else 1
+        return TryAgain(reason=error.detail, retry_after_s=retry_after_s)
+
+    def _timeout(self) -> JobTimeoutError:
+        return JobTimeoutError(f"the attempt took longer than JOB_TIMEOUT ({self._resources.settings.job_timeout_s:g} s)")
+
+
+def parse_message(event: CloudEvent) -> JobMessage:
+    """The job message in an event's data; raises EventInvalidError that names every field that is wrong."""
+    data = event.json()
+    try:
+        return JobMessage.model_validate(data)
+    except ValidationError as exc:
+        said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
+        raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
+
+
+def worker_name() -> str:
+    """Who holds a lease: the pod (or machine) and the process in it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@contextmanager
+def _timed(timings_ms: dict[str, int], step: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    timings_ms[step] = round((time.monotonic() - started) * 1000)
+
+
+def _result(key: str, rendition: Rendition) -> JobResult:
+    return JobResult(
+        storage_key=key,
+        content_type=rendition.content_type,
+        width=rendition.width,
+        height=rendition.height,
+        bytes=len(rendition.body),
+    )
+
+
+def _code(record: JobRecord) -> str | None:
+    return record.error.code if record.error else None

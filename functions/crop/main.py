@@ -1,0 +1,11 @@
+"""crop: renders a part of a picture. Everything but the pixels is `darkroom.serving`'s."""
+
+from darkroom.contract.events import CROP_REQUESTED
+from darkroom.contract.parameters import CropParameters
+from darkroom.imaging import Rendition
+from darkroom.serving import Job, Picture, event_function
+
+
+@event_function(CROP_REQUESTED)
+def crop(job: Job[CropParameters], picture: Picture) -> Rendition:
+    return picture.render(job.parameters)

@@ -1,0 +1,93 @@
+"""Accepts a submission: judge the header, store the original, write the job, emit its event. In this order.
+
+Until the job is written nothing is promised; from then on the job ends, whatever else fails here: the event lies in the
+job's record (the outbox), and recovery emits it if we cannot.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from darkroom.adapters.jobs import NewJob
+from darkroom.contract import events
+from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
+from darkroom.contract.jobs import JobRecord, canonical_parameters, original_key
+from darkroom.imaging import Facts, check_request, probe
+from darkroom.serving.log import get_logger
+from darkroom.serving.resources import Resources
+from functions.ingest.submission import Submission
+
+log = get_logger()
+
+
+class Acceptance:
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._limits = resources.settings.limits
+        self._source = f"/darkroom/{resources.settings.service}"
+
+    def check(self, submission: Submission) -> Facts:
+        """Judge the picture by its header. Raises RejectedError or PictureError; nothing is written."""
+        facts = probe(self._body(submission), self._limits)
+        check_request(facts, submission.parameters, self._limits)
+        return facts
+
+    def accept(self, submission: Submission, *, owner: str, request_id: str) -> JobRecord:
+        """The accepted job, or the first one of its idempotency key.
+
+        Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
+        """
+        facts = self.check(submission)
+        job_id = submission.job_id or uuid.uuid4()
+        storage_key = submission.storage_key
+        if submission.body is not None:
+            storage_key = original_key(job_id, facts.extension)
+            self._resources.storage.put(storage_key, submission.body, content_type=facts.content_type)
+        new = NewJob(
+            job_id=job_id,
+            type=submission.type,
+            owner=owner,
+            parameters=canonical_parameters(submission.parameters),
+            storage_key=storage_key or "",
+            request_id=request_id,
+            idempotency_key=submission.idempotency_key,
+            fingerprint=submission.fingerprint(),
+        )
+        return self._write(new, stored=submission.body is not None)
+
+    def _write(self, new: NewJob, *, stored: bool) -> JobRecord:
+        try:
+            accepted = self._resources.jobs.accept(new)
+        except IdempotencyMismatchError:
+            self._discard(new, stored)
+            raise
+        if accepted.created:
+            log.info("job.accepted", job_id=str(new.job_id), type=new.type, request_id=new.request_id)
+            self._emit(accepted.record)
+        else:
+            log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
+            if accepted.record.job_id != new.job_id:
+                self._discard(new, stored)
+        return accepted.record
+
+    def _emit(self, record: JobRecord) -> None:
+        """Best effort: the outbox has the event, so a broker that is down only delays the job."""
+        try:
+            self._resources.emitter.emit(events.requested(record, source=self._source))
+            self._resources.jobs.emitted(record.job_id, record.emissions)
+        except DependencyUnavailableError as exc:
+            log.warning("emission.deferred", job_id=str(record.job_id), error=exc.detail)
+
+    def _body(self, submission: Submission) -> bytes:
+        if submission.body is not None:
+            return submission.body
+        return self._resources.storage.get(submission.storage_key or "", max_bytes=self._limits.max_input_bytes)
+
+    def _discard(self, new: NewJob, stored: bool) -> None:
+        """The upload that no job refers to. If this fails, the lifecycle rule of `uploads/` expires it."""
+        if not stored:
+            return
+        try:
+            self._resources.storage.delete(new.storage_key)
+        except DependencyUnavailableError as exc:
+            log.warning("upload.orphaned", storage_key=new.storage_key, error=exc.detail)

@@ -1,0 +1,54 @@
+"""CloudEvents as submissions: one, or a batch that is taken as a whole or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import EventInvalidError
+from darkroom.contract.events import REQUESTED_TYPES
+from darkroom.contract.jobs import JobInput, JobType
+from darkroom.contract.parameters import field_errors, parse_parameters
+from functions.ingest.submission import Submission
+
+MAX_EVENT_BYTES = 256 * 1024
+
+
+class _SubmittedJob(BaseModel):
+    """The job message, of which a caller need not know what ingest fills in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parameters: dict[str, Any]
+    input: JobInput
+    job_id: UUID | None = None
+    type: JobType | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def submission_of(event: CloudEvent) -> Submission:
+    """Raises EventInvalidError, and ParametersInvalidError for what is asked of the picture.
+
+    An event is known by its source and id (CloudEvents core 3.1), so the same event again is the same job.
+    """
+    job_type = REQUESTED_TYPES.get(event.type)
+    if job_type is None:
+        known = " or ".join(REQUESTED_TYPES)
+        raise EventInvalidError(f"type must be {known}, was {event.type[:100]!r}")
+    try:
+        data = _SubmittedJob.model_validate(event.json())
+    except ValidationError as exc:
+        said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
+        raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
+    if data.type not in {None, job_type}:
+        raise EventInvalidError(f"the event's type asks for {job_type}, its data's type for {data.type}")
+    return Submission(
+        type=job_type,
+        parameters=parse_parameters(job_type, data.parameters),
+        storage_key=data.input.storage_key,
+        job_id=data.job_id,
+        idempotency_key=f"event:{event.source}:{event.id}",
+    )

@@ -1,0 +1,70 @@
+"""ingest: takes pictures and CloudEvents in, and answers as soon as the job is safe."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from darkroom.contract import cloudevents
+from darkroom.contract.jobs import JobRecord, JobType
+from darkroom.serving.asgi import http_function, in_thread, json_response, request_id
+from darkroom.serving.health import health_routes
+from darkroom.serving.startup import start
+from functions.ingest.acceptance import Acceptance
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, submission_of
+from functions.ingest.reading import read_body, read_submission
+from functions.ingest.uploads import signed_upload
+
+resources = start(needs=frozenset({"REDIS_URL", "BUCKET_NAME", "K_SINK"}))
+acceptance = Acceptance(resources)
+
+
+def accepts(job_type: JobType) -> Any:
+    async def endpoint(request: Request) -> Response:
+        submission = await read_submission(request, job_type, max_bytes=resources.settings.max_input_bytes)
+        record = await in_thread(acceptance.accept, submission, owner="", request_id=request_id(request))
+        return json_response(_accepted(record), status=202, headers={"location": _location(record)})
+
+    return endpoint
+
+
+async def take_events(request: Request) -> Response:
+    body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
+    events = cloudevents.parse(dict(request.headers), body)
+    submissions = [submission_of(event) for event in events]
+    if request.headers["content-type"].startswith(cloudevents.BATCHED):
+        for submission in submissions:
+            await in_thread(acceptance.check, submission)
+        records = [
+            await in_thread(acceptance.accept, submission, owner="", request_id=request_id(request))
+            for submission in submissions
+        ]
+        return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
+    record = await in_thread(acceptance.accept, submissions[0], owner="", request_id=request_id(request))
+    return json_response(_accepted(record), status=202, headers={"location": _location(record)})
+
+
+async def sign_upload(request: Request) -> Response:
+    return json_response(await in_thread(signed_upload, resources), status=201)
+
+
+def _accepted(record: JobRecord) -> dict[str, str]:
+    return {"job_id": str(record.job_id), "status": "queued"}
+
+
+def _location(record: JobRecord) -> str:
+    return f"/api/v1/jobs/{record.job_id}"
+
+
+ingest = http_function(
+    "ingest",
+    [
+        Route("/api/v1/resize", accepts(JobType.RESIZE), methods=["POST"]),
+        Route("/api/v1/crop", accepts(JobType.CROP), methods=["POST"]),
+        Route("/api/v1/uploads", sign_upload, methods=["POST"]),
+        Route("/api/v1/events", take_events, methods=["POST"]),
+        Route("/", take_events, methods=["POST"]),
+        *health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
+    ],
+)

@@ -1,0 +1,123 @@
+"""A multipart form as it streams in: the part `image` in memory once, parameters as small fields, all of it bounded."""
+
+from __future__ import annotations
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from darkroom.contract.errors import FieldError, InputTooLargeError, InputUnsupportedError, ParametersInvalidError
+
+IMAGE_PART = "image"
+MAX_FIELDS = 64
+MAX_FIELD_BYTES = 4096
+MAX_PART_HEADER_BYTES = 8192
+
+
+class MultipartForm:
+    """Feed it chunks, then `finish`. Raises RejectedError from either, as soon as the form breaks a limit."""
+
+    def __init__(self, content_type: str, *, max_image_bytes: int) -> None:
+        _, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary")
+        if not boundary:
+            raise InputUnsupportedError("multipart/form-data needs a boundary in its Content-Type")
+        self._max_image_bytes = max_image_bytes
+        self._fields: list[tuple[str, str]] = []
+        self._image: bytearray | None = None
+        self._part: bytearray = bytearray()
+        self._part_name = ""
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._disposition = b""
+        self._ended = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
+            },
+        )
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except MultipartParseError as exc:
+            raise _malformed(str(exc)) from exc
+
+    def finish(self) -> tuple[list[tuple[str, str]], bytes]:
+        """The parameter fields in their order, and the picture."""
+        if not self._ended:
+            raise _malformed("it ends before its closing boundary")
+        if self._image is None:
+            raise ParametersInvalidError([FieldError(field=IMAGE_PART, message="required: the picture's part")])
+        return self._fields, bytes(self._image)
+
+    def _on_part_begin(self) -> None:
+        self._part, self._part_name, self._disposition = bytearray(), "", b""
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+        self._check_header_size()
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+        self._check_header_size()
+
+    def _check_header_size(self) -> None:
+        size = len(self._header_name) + len(self._header_value)
+        if size > MAX_PART_HEADER_BYTES:
+            raise InputTooLargeError(f"a part's header has more than {MAX_PART_HEADER_BYTES} bytes")
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._part_name = options.get(b"name", b"").decode("utf-8", "replace")
+        if not self._part_name:
+            raise _malformed("a part has no name")
+        if self._part_name == IMAGE_PART and self._image is not None:
+            raise ParametersInvalidError([FieldError(field=IMAGE_PART, message="given more than once")])
+        if len(self._fields) >= MAX_FIELDS:
+            raise ParametersInvalidError(
+                [FieldError(field="parameters", message=f"the form has more than {MAX_FIELDS} fields")]
+            )
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._part += data[start:end]
+        is_image = self._part_name == IMAGE_PART
+        if is_image and len(self._part) > self._max_image_bytes:
+            raise InputTooLargeError(
+                f"the picture has more than {self._max_image_bytes} bytes, the limit ({len(self._part)} were read)"
+            )
+        if not is_image and len(self._part) > MAX_FIELD_BYTES:
+            raise ParametersInvalidError(
+                [FieldError(field=self._part_name[:80], message=f"has more than {MAX_FIELD_BYTES} bytes")]
+            )
+
+    def _on_part_end(self) -> None:
+        if self._part_name == IMAGE_PART:
+            self._image = self._part
+            return
+        try:
+            self._fields.append((self._part_name, self._part.decode()))
+        except UnicodeDecodeError as exc:
+            raise ParametersInvalidError([FieldError(field=self._part_name[:80], message="is not UTF-8")]) from exc
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+
+def _malformed(reason: str) -> ParametersInvalidError:
+    return ParametersInvalidError([FieldError(field="body", message=f"not a multipart form: {reason}")])

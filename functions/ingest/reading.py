@@ -1,0 +1,136 @@
+"""Reads a submission from a request: multipart, raw bytes or JSON, with the byte limit enforced while streaming.
+
+The body is held in memory once. A chunked body and one whose Content-Length lies are counted as they come.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+
+from darkroom.contract.errors import (
+    FieldError,
+    InputTooLargeError,
+    InputUnsupportedError,
+    ParametersInvalidError,
+)
+from darkroom.contract.jobs import JobInput, JobType
+from darkroom.contract.parameters import field_errors, parse_parameters
+from functions.ingest.multipart import MultipartForm
+from functions.ingest.submission import Submission
+
+MAX_JSON_BYTES = 64 * 1024
+MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+_MULTIPART_OVERHEAD_BYTES = 256 * 1024
+"""Boundaries, headers and parameter fields come on top of the picture."""
+
+
+class _JsonSubmission(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parameters: dict[str, Any]
+    input: JobInput
+
+
+async def read_submission(request: Request, job_type: JobType, *, max_bytes: int) -> Submission:
+    """Raises RejectedError: parameters.invalid, input.too_large or input.unsupported."""
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        submission = await _from_multipart(request, job_type, max_bytes)
+    elif media_type == "application/json":
+        submission = await _from_json(request, job_type)
+    elif media_type.startswith("image/") or media_type == "application/octet-stream":
+        submission = await _from_raw(request, job_type, max_bytes)
+    else:
+        raise InputUnsupportedError(
+            f"Content-Type must be multipart/form-data, image/* or application/json, was {media_type[:100] or 'absent'}"
+        )
+    return _with_idempotency_key(submission, request)
+
+
+async def read_body(request: Request, *, max_bytes: int, what: str) -> bytes:
+    """The whole body; raises InputTooLargeError as soon as it is known to be beyond the limit."""
+    _refuse_declared_length(request, max_bytes, what)
+    body = bytearray()
+    async for chunk in _chunks(request):
+        body += chunk
+        if len(body) > max_bytes:
+            raise InputTooLargeError(f"{what} has more than {max_bytes} bytes, the limit ({len(body)} were read)")
+    return bytes(body)
+
+
+async def _from_raw(request: Request, job_type: JobType, max_bytes: int) -> Submission:
+    fields = _unique_fields(request.query_params.multi_items())
+    parameters = parse_parameters(job_type, fields, text=True)
+    body = await read_body(request, max_bytes=max_bytes, what="the picture")
+    return Submission(type=job_type, parameters=parameters, body=body)
+
+
+async def _from_json(request: Request, job_type: JobType) -> Submission:
+    body = await read_body(request, max_bytes=MAX_JSON_BYTES, what="the JSON document")
+    try:
+        document = _JsonSubmission.model_validate(json.loads(body))
+    except ValidationError as exc:
+        raise ParametersInvalidError(field_errors(exc)) from exc
+    except (ValueError, RecursionError) as exc:
+        raise ParametersInvalidError([FieldError(field="body", message=f"not JSON: {exc}")]) from exc
+    return Submission(
+        type=job_type,
+        parameters=parse_parameters(job_type, document.parameters),
+        storage_key=document.input.storage_key,
+    )
+
+
+async def _from_multipart(request: Request, job_type: JobType, max_bytes: int) -> Submission:
+    _refuse_declared_length(request, max_bytes + _MULTIPART_OVERHEAD_BYTES, "the form")
+    form = MultipartForm(request.headers["content-type"], max_image_bytes=max_bytes)
+    async for chunk in _chunks(request):
+        form.feed(chunk)
+    fields, image = form.finish()
+    return Submission(
+        type=job_type, parameters=parse_parameters(job_type, _unique_fields(fields), text=True), body=image
+    )
+
+
+def _with_idempotency_key(submission: Submission, request: Request) -> Submission:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return submission
+    if not key.isprintable() or not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARACTERS:
+        limit = f"1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} printable characters"
+        raise ParametersInvalidError(
+            [FieldError(field="Idempotency-Key", message=f"must have {limit}, had {len(key)}")]
+        )
+    return Submission(
+        type=submission.type,
+        parameters=submission.parameters,
+        body=submission.body,
+        storage_key=submission.storage_key,
+        idempotency_key=key,
+    )
+
+
+def _refuse_declared_length(request: Request, max_bytes: int, what: str) -> None:
+    """Spares both sides the transfer when the sender says itself that it is too much."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
+        raise InputTooLargeError(f"{what} has {int(declared)} bytes, the limit is {max_bytes}")
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        if chunk:
+            yield chunk
+
+
+def _unique_fields(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ParametersInvalidError([FieldError(field=name[:80], message="given more than once") for name in repeated])
+    return fields

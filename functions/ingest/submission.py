@@ -1,0 +1,29 @@
+"""What a caller hands in, whatever the way: the kind of job, its parameters, and the picture or where it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from darkroom.contract.jobs import JobType, canonical_parameters
+from darkroom.contract.parameters import Parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    type: JobType
+    parameters: Parameters
+    body: bytes | None = None
+    """The picture itself; None: it lies at `storage_key`."""
+    storage_key: str | None = None
+    job_id: UUID | None = None
+    """Given only by senders of events that chose one."""
+    idempotency_key: str | None = None
+
+    def fingerprint(self) -> str:
+        """Digest of everything that makes this request this one (not of who sends it, nor when)."""
+        source = self.storage_key if self.body is None else hashlib.sha256(self.body).hexdigest()
+        parts = [self.type, canonical_parameters(self.parameters), source]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""Decides what becomes of a job that nobody finished: emit it again while attempts are left, else fail and keep it.
+
+The broker may lose what it likes; a job that is not final is found here by its deadline. Nothing depends on a dead
+letter: it only makes the finding quicker.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from darkroom.adapters.deadletters import DeadLetter
+from darkroom.adapters.jobs import NextStep, Recovered
+from darkroom.contract import events
+from darkroom.contract.cloudevents import CloudEvent, json_object
+from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError, ImageCrashedError
+from darkroom.contract.jobs import JobRecord
+from darkroom.serving.log import get_logger
+from darkroom.serving.resources import Resources
+from darkroom.serving.work import Answer, Done, TryAgain, parse_message
+
+log = get_logger()
+
+WAKE_UP = "dev.knative.sources.ping"
+JOBS_A_SWEEP = 200
+"""Bounds one sweep's work; what is left is the longest overdue of the next."""
+
+
+class Recovering:
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._source = f"/darkroom/{resources.settings.service}"
+
+    def handle(self, event: CloudEvent) -> Answer:
+        try:
+            if event.type == WAKE_UP:
+                self._sweep()
+            elif event.type in events.REQUESTED_TYPES:
+                self._take_dead_letter(event)
+            elif event.type == events.EVENT_REJECTED:
+                self._keep(_rejection(event), key=f"{event.source}:{event.id}")
+            else:
+                self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
+        except DependencyUnavailableError as exc:
+            log.warning("recovery.deferred", event_type=event.type, error=exc.detail)
+            return TryAgain(reason=exc.detail, retry_after_s=exc.retry_after_s)
+        return Done()
+
+    def _sweep(self) -> None:
+        overdue = self._resources.jobs.recover_overdue(limit=JOBS_A_SWEEP, error=_ended_without_a_word())
+        for recovered in overdue:
+            self._act(recovered, origin="sweep")
+        if overdue:
+            log.info("sweep.done", jobs=len(overdue))
+
+    def _take_dead_letter(self, event: CloudEvent) -> None:
+        try:
+            message = parse_message(event)
+        except EventInvalidError as exc:
+            self._keep(_undelivered(event, exc), key=f"{event.source}:{event.id}")
+            return
+        log.warning("deadletter.taken", job_id=str(message.job_id), code=event.extensions.get("knativeerrorcode"))
+        recovered = self._resources.jobs.recover(message.job_id, _ended_without_a_word())
+        self._act(recovered, origin="dead-letter")
+
+    def _act(self, recovered: Recovered, *, origin: str) -> None:
+        record = recovered.record
+        if record is None:
+            return
+        if recovered.step is NextStep.EMIT:
+            self._emit_again(record, origin)
+        elif recovered.step is NextStep.FAILED:
+            self._give_up(record, origin)
+
+    def _emit_again(self, record: JobRecord, origin: str) -> None:
+        """If the broker does not take it, the job stays overdue and the next sweep tries again."""
+        self._resources.emitter.emit(events.requested(record, source=self._source))
+        self._resources.jobs.emitted(record.job_id, record.emissions)
+        log.info("job.emitted_again", job_id=str(record.job_id), emission=record.emissions, origin=origin)
+
+    def _give_up(self, record: JobRecord, origin: str) -> None:
+        log.error("job.given_up", job_id=str(record.job_id), attempts=record.attempts, origin=origin)
+        self._keep(_given_up(record, self._source, origin), key=f"{record.job_id}:{record.fence}:{record.emissions}")
+        self._resources.emitter.emit(events.ended(record, source=self._source))
+
+    def _keep(self, letter: DeadLetter, *, key: str) -> None:
+        sequence = self._resources.dead_letters.keep(letter, key=key)
+        log.info("deadletter.kept", sequence=sequence, reason=letter.reason, job_id=letter.job_id)
+
+
+def _ended_without_a_word() -> DarkroomError:
+    return ImageCrashedError("the worker ended without a word: it was killed, crashed, or cut off from its dependencies")
+
+
+def _given_up(record: JobRecord, source: str, origin: str) -> DeadLetter:
+    return DeadLetter(
+        reason=record.error.code if record.error else "internal",
+        detail=record.error.message if record.error else "",
+        event=json_object(events.requested(record, source=source)),
+        job_id=str(record.job_id),
+        job_type=record.type,
+        attempts=record.attempts,
+        origin=origin,
+    )
+
+
+def _rejection(event: CloudEvent) -> DeadLetter:
+    data: Any = event.json()
+    rejected = data.get("event") if isinstance(data, dict) else None
+    return DeadLetter(
+        reason=events.EVENT_REJECTED,
+        detail=str(data.get("reason", "")) if isinstance(data, dict) else "",
+        event=rejected if isinstance(rejected, dict) else json_object(event),
+        job_id=event.subject,
+        origin=event.source,
+    )
+
+
+def _undelivered(event: CloudEvent, exc: EventInvalidError | None = None) -> DeadLetter:
+    code = event.extensions.get("knativeerrorcode", "")
+    return DeadLetter(
+        reason="delivery.failed",
+        detail=exc.detail if exc else f"the subscriber answered {code}" if code else "the deliveries failed",
+        event=json_object(event),
+        job_id=event.subject,
+        origin=str(event.extensions.get("knativeerrordest", "")),
+    )
