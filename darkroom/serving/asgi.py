@@ -115,5 +115,3 @@ def problem_response(error: DarkroomError, request: Request) -> Response:
 
 def json_response(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse(content, status_code=status, headers={"cache-control": "no-store", **(headers or {})})
-
-

@@ -56,9 +56,7 @@ class Resources:
     def emitter(self) -> Emitter:
         from darkroom.adapters.broker.http import HttpEmitter
 
-        return HttpEmitter(
-            self.settings.sink_url or "", ce_overrides=self.settings.ce_overrides.get("extensions", {})
-        )
+        return HttpEmitter(self.settings.sink_url or "", ce_overrides=self.settings.ce_overrides.get("extensions", {}))
 
     @cached_property
     def dead_letters(self) -> DeadLetters:

@@ -185,7 +185,9 @@ class Worker(Generic[P]):
         return TryAgain(reason=error.detail, retry_after_s=retry_after_s)
 
     def _timeout(self) -> JobTimeoutError:
-        return JobTimeoutError(f"the attempt took longer than JOB_TIMEOUT ({self._resources.settings.job_timeout_s:g} s)")
+        return JobTimeoutError(
+            f"the attempt took longer than JOB_TIMEOUT ({self._resources.settings.job_timeout_s:g} s)"
+        )
 
 
 def parse_message(event: CloudEvent) -> JobMessage:

@@ -88,7 +88,9 @@ class Recovering:
 
 
 def _ended_without_a_word() -> DarkroomError:
-    return ImageCrashedError("the worker ended without a word: it was killed, crashed, or cut off from its dependencies")
+    return ImageCrashedError(
+        "the worker ended without a word: it was killed, crashed, or cut off from its dependencies"
+    )
 
 
 def _given_up(record: JobRecord, source: str, origin: str) -> DeadLetter:

@@ -32,7 +32,9 @@ def wait_s_of(query: Mapping[str, str]) -> float:
     except ValueError:
         errors.append(FieldError(field="wait", message="must be seconds", value=query["wait"][:80]))
     if not 0 <= wait_s <= MAX_WAIT_S:
-        errors.append(FieldError(field="wait", message=f"must be 0 to {MAX_WAIT_S:g} seconds", value=query["wait"][:80]))
+        errors.append(
+            FieldError(field="wait", message=f"must be 0 to {MAX_WAIT_S:g} seconds", value=query["wait"][:80])
+        )
     if errors:
         raise ParametersInvalidError(errors)
     return wait_s
