@@ -10,6 +10,7 @@ those that passed it.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
@@ -99,11 +100,12 @@ class Outcome(StrEnum):
 
 class NextStep(StrEnum):
     EMIT = "emit"
-    """The record's emission has been counted up: emit `record.event_id()` and call `emitted`."""
+    """Emit the record's event, whose id is `record.event_id()`, and call `emitted`. It is a new emission, unless nobody
+    ever told that the broker had the present one: then that one is sent again, and no emission is used up."""
     FAILED = "failed"
-    """The job has just been failed: tell of it, and keep it with the dead letters."""
+    """The job was given up: tell of it, keep it with the dead letters, and then call `kept`."""
     NOTHING = "nothing"
-    """It is final, held under a live lease, or unknown."""
+    """It is final, held under a live lease, unknown, or queued for a later sweep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +151,19 @@ class JobStore(Protocol):
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         """For a dead letter nobody holds: fail the job when its attempts or emissions are spent, else emit it again.
 
-        `error` is what the job fails with, unless its record has an error of its own latest attempt.
+        `error` is what the job fails with, unless its record has an error of its own latest attempt. A job that was
+        emitted again before is left to a later sweep, later each time, so that it outlasts whatever is down.
         """
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
         """For the sweep: the same for at most `limit` jobs that are past their deadline, the longest overdue first.
 
-        Each is handed to one sweeper only, however many run at once.
+        Each is handed to one sweeper only, however many run at once. Jobs that were given up and not kept since (by a
+        claim, or by a recovery that died) come first, as FAILED.
         """
+
+    def kept(self, job_id: UUID) -> None:
+        """The failed job is with the dead letters; idempotent. Until then the sweep hands it out as FAILED again."""
 
     def backlog(self) -> Backlog: ...
 
@@ -164,8 +171,20 @@ class JobStore(Protocol):
         """Returns if the store answers and can be relied on: `maxmemory-policy` is `noeviction`."""
 
 
+class JobWatch(Protocol):
+    async def changed(self, *, timeout_s: float) -> bool:
+        """True when the job may have changed since the watch began, or since the last call; False when time is up."""
+
+
 class JobNotices(Protocol):
     """Tells a waiting client of a job's changes. For event loops; everything else about jobs is synchronous."""
 
-    async def wait_for_change(self, job_id: UUID, *, timeout_s: float) -> bool:
-        """True when the job changed; False when the time is up. Changes before the call are not told of."""
+    def watch(self, job_id: UUID) -> AbstractAsyncContextManager[JobWatch]:
+        """Begin the watch, then read the record, then wait: no change falls between the two.
+
+        async with notices.watch(job_id) as watch:
+            while not (record := ...get(job_id)).status.is_final and await watch.changed(timeout_s=left_s):
+                ...
+        """
+
+    async def close(self) -> None: ...

@@ -1,0 +1,43 @@
+#!lua flags=no-cluster
+-- Write the job, its first emission and its deadline, and bind the idempotency key; or find the job that is there.
+-- Refused when memory is full (no allow-oom, unlike the scripts that bring jobs to their end).
+local id, job_type, owner, parameters = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local storage_key, request_id, fingerprint, idempotency_key = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+
+local binding = 'darkroom:idempotency:' .. owner .. ':' .. idempotency_key
+if idempotency_key ~= '' then
+  local bound = redis.call('GET', binding)
+  if bound and redis.call('EXISTS', job_key(bound)) == 1 then
+    id = bound
+  end
+end
+
+local key = job_key(id)
+local there = redis.call('HMGET', key, 'owner', 'fingerprint')
+if there[1] then
+  if there[1] ~= owner or there[2] ~= fingerprint then
+    return { 'mismatch' }
+  end
+  return { 'existing', redis.call('HGETALL', key) }
+end
+
+redis.call('HSET', key, 'type', job_type, 'status', 'queued', 'owner', owner, 'parameters', parameters,
+  'storage_key', storage_key, 'request_id', request_id, 'fingerprint', fingerprint, 'attempts', 0, 'emissions', 1,
+  'fence', 0, 'created', now)
+redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, id)
+redis.call('ZADD', unfinished('queued'), now, id)
+if idempotency_key ~= '' then
+  redis.call('SET', binding, id, 'PX', rules.idempotency_kept)
+end
+
+-- The owner's index outlives its jobs a little; a bounded number of those that are gone leave with each new one.
+local index = 'darkroom:owner:' .. owner
+redis.call('ZADD', index, now, id)
+local gone = redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.indexed, 'LIMIT', 0, 100)
+if #gone > 0 then
+  redis.call('ZREM', index, unpack(gone))
+end
+redis.call('PEXPIRE', index, rules.indexed)
+
+redis.call('PUBLISH', CHANGES, id .. ' queued')
+return { 'created', redis.call('HGETALL', key) }

@@ -1,0 +1,31 @@
+#!lua flags=allow-oom,no-cluster
+-- Count the attempt, set the lease and the fence. `token` is new for each call: the same claim sent twice, because the
+-- answer was lost, gets the same lease.
+local job, worker, token, error = read(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+if not job then
+  return { 'unknown' }
+end
+if is_final(job) then
+  return { 'final', fields(job) }
+end
+if is_held(job) then
+  if job.claim == token then
+    return { 'lease', fields(job) }
+  end
+  return { 'held', job.worker, job.lease - now }
+end
+if job.attempts >= rules.max_attempts then
+  give_up(job, error, now)
+  return { 'spent', fields(job) }
+end
+
+-- An error is always that of the latest attempt; this claim begins a new one. That it came shows that the broker had
+-- the emission.
+redis.call('HDEL', job.key, 'error')
+redis.call('HINCRBY', job.key, 'attempts', 1)
+redis.call('HINCRBY', job.key, 'fence', 1)
+redis.call('HSET', job.key, 'worker', worker, 'claim', token, 'lease', now + rules.lease, 'confirmed', job.emissions)
+redis.call('HSETNX', job.key, 'started', now)
+set_status(job, 'processing')
+set_due_in(job, rules.lease)
+return { 'lease', fields(job) }

@@ -1,0 +1,105 @@
+-- What every script below stands on. It is put in front of each of them when they are loaded.
+--
+-- ARGV[1] is the store's rules as JSON (attempts, emissions, times in milliseconds); a script's own arguments follow.
+-- Keys are built from the job's id rather than declared: a job, its deadline and the indexes change in one step, which
+-- Redis Cluster could not do; the scripts say `no-cluster` therefore.
+
+local rules = cjson.decode(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local DEADLINES = 'darkroom:deadlines' -- unfinished jobs by the moment the sweep looks after them
+local GIVEN_UP = 'darkroom:given-up' -- failed jobs that wait to be kept with the dead letters
+local CHANGES = 'darkroom:changes'
+
+local function unfinished(status)
+  return 'darkroom:unfinished:' .. status -- by the moment they were accepted
+end
+
+local function job_key(id)
+  return 'darkroom:job:' .. id
+end
+
+local function read(id)
+  local key = job_key(id)
+  local values = redis.call('HMGET', key, 'status', 'fence', 'lease', 'attempts', 'emissions', 'released', 'confirmed',
+    'created', 'worker', 'claim')
+  if not values[1] then
+    return nil
+  end
+  return {
+    id = id,
+    key = key,
+    status = values[1],
+    fence = tonumber(values[2]),
+    lease = tonumber(values[3]) or 0,
+    attempts = tonumber(values[4]),
+    emissions = tonumber(values[5]),
+    released = tonumber(values[6]), -- the fence of the last lease that was given back
+    confirmed = tonumber(values[7]) or 0, -- the last emission that the broker is known to have had
+    created = tonumber(values[8]),
+    worker = values[9],
+    claim = values[10],
+  }
+end
+
+local function fields(job)
+  return redis.call('HGETALL', job.key)
+end
+
+local function is_final(job)
+  return job.status == 'completed' or job.status == 'failed'
+end
+
+local function is_held(job)
+  return job.status == 'processing' and job.lease > now
+end
+
+-- Whether the bearer of `fence` may still act for the job. Its lease may have run out, and recovery may have put the job
+-- back into the queue: as long as nobody else claimed it, what the bearer did is as good as what the next one would do.
+local function is_holder(job, fence)
+  return not is_final(job) and job.fence == fence and job.released ~= fence
+end
+
+local function set_status(job, status)
+  if job.status == status then
+    return
+  end
+  redis.call('ZREM', unfinished(job.status), job.id)
+  job.status = status
+  if not is_final(job) then
+    redis.call('ZADD', unfinished(status), job.created, job.id)
+  end
+  redis.call('HSET', job.key, 'status', status)
+  redis.call('PUBLISH', CHANGES, job.id .. ' ' .. status)
+end
+
+local function set_due_in(job, milliseconds)
+  redis.call('ZADD', DEADLINES, now + milliseconds, job.id)
+end
+
+local function doubled(base, times)
+  return math.min(base * 2 ^ times, rules.longest_wait)
+end
+
+-- The broker has the present emission; if its delivery comes to nothing, the sweep emits the job again.
+local function set_due_as_emitted(job)
+  set_due_in(job, doubled(rules.emitted_due_after, job.emissions - 1))
+end
+
+local function finish(job, status)
+  redis.call('HDEL', job.key, 'lease', 'claim')
+  redis.call('HSET', job.key, 'finished', now)
+  set_status(job, status)
+  redis.call('ZREM', DEADLINES, job.id)
+  redis.call('PEXPIRE', job.key, rules.final_kept)
+end
+
+-- Fail a job that nobody holds. The fence grows, so that a worker that comes back is refused. `kept_by` is when another
+-- sweep hands the job out again, should it not have been kept with the dead letters until then.
+local function give_up(job, error, kept_by)
+  redis.call('ZADD', GIVEN_UP, kept_by, job.id)
+  redis.call('HINCRBY', job.key, 'fence', 1)
+  redis.call('HSETNX', job.key, 'error', error)
+  finish(job, 'failed')
+end

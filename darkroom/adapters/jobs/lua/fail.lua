@@ -1,0 +1,15 @@
+#!lua flags=allow-oom,no-cluster
+-- Sent twice it says the same: whoever else fails a job lets its fence grow.
+local job, fence, error = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+if not job then
+  return { 'stale', {} }
+end
+if job.status == 'failed' and job.fence == fence then
+  return { 'done', fields(job) }
+end
+if not is_holder(job, fence) then
+  return { 'stale', fields(job) }
+end
+redis.call('HSET', job.key, 'error', error)
+finish(job, 'failed')
+return { 'done', fields(job) }

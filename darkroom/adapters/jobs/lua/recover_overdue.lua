@@ -1,0 +1,34 @@
+#!lua flags=allow-oom,no-cluster
+-- The sweep. Whatever is handed out gets a later deadline in the same step, so that no other sweeper gets it too. Sent
+-- twice after a lost answer it hands out others; those of the first answer are overdue again soon.
+local limit, error = tonumber(ARGV[2]), ARGV[3]
+local steps = {}
+
+local function overdue(set)
+  return redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, limit - #steps)
+end
+
+for _, id in ipairs(overdue(GIVEN_UP)) do
+  local job = read(id)
+  if job and job.status == 'failed' then
+    hand_out_again(job)
+    steps[#steps + 1] = { 'failed', fields(job), id }
+  else
+    redis.call('ZREM', GIVEN_UP, id)
+  end
+end
+
+for _, id in ipairs(overdue(DEADLINES)) do
+  local job = read(id)
+  if not job or is_final(job) then
+    redis.call('ZREM', DEADLINES, id)
+  elseif is_spent(job) then
+    give_up(job, error, now + rules.keep_within)
+    steps[#steps + 1] = { 'failed', fields(job), id }
+  else
+    emit(job)
+    steps[#steps + 1] = { 'emit', fields(job), id }
+  end
+end
+
+return steps

@@ -1,0 +1,10 @@
+#!lua flags=allow-oom,no-cluster
+-- Extend the lease. One that ran out is taken up again as long as nobody else claimed the job.
+local job, fence = read(ARGV[2]), tonumber(ARGV[3])
+if not job or not is_holder(job, fence) then
+  return { 'stale' }
+end
+redis.call('HSET', job.key, 'lease', now + rules.lease)
+set_status(job, 'processing')
+set_due_in(job, rules.lease)
+return { 'done' }

@@ -1,0 +1,318 @@
+"""The job record in Redis (or Valkey), 7 or newer. Every change is one Lua script of the folder `lua`, on Redis' clock.
+
+Here are only the calls and the translation of what comes back; what may follow what is said in the scripts.
+
+    darkroom:job:<id>                     hash; expires seven days after the job's end
+    darkroom:deadlines                    unfinished jobs by the moment the sweep looks after them
+    darkroom:given-up                     failed jobs that wait to be kept with the dead letters
+    darkroom:unfinished:<status>          queued and processing jobs by the moment they were accepted
+    darkroom:owner:<owner>                an owner's jobs by the moment they were accepted
+    darkroom:idempotency:<owner>:<key>    the job that this key made; expires after a day
+    darkroom:changes                      channel: "<job id> <status>" for each change of a status
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from darkroom.adapters.jobs import (
+    MAX_ATTEMPTS,
+    MAX_EMISSIONS,
+    Accepted,
+    AlreadyFinal,
+    AttemptsSpent,
+    Backlog,
+    ClaimAnswer,
+    Held,
+    Lease,
+    NewJob,
+    NextStep,
+    Outcome,
+    Recovered,
+    Unknown,
+)
+from darkroom.adapters.jobs.times import JobTimes
+from darkroom.contract.errors import (
+    DarkroomError,
+    DependencyUnavailableError,
+    IdempotencyMismatchError,
+    ImageCrashedError,
+    InternalError,
+)
+from darkroom.contract.jobs import JobFailure, JobRecord, JobResult, JobStatus, JobType
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.commands.core import Script
+
+CHANGES_CHANNEL = "darkroom:changes"
+
+_JOB = "darkroom:job:"
+_GIVEN_UP = "darkroom:given-up"
+_RECOVERY_SCRIPTS = {"recover", "recover_overdue"}
+
+Answer = TypeVar("Answer")
+
+
+class RedisJobStore:
+    """Safe to share between threads. Nothing is imported or connected before the first call, so one can be made in a
+    process that forks later."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        max_emissions: int = MAX_EMISSIONS,
+        times: JobTimes | None = None,
+        connect_timeout_s: float = 1.0,
+        answer_timeout_s: float = 2.0,
+    ) -> None:
+        self._url = url
+        self._connect_timeout_s = connect_timeout_s
+        self._answer_timeout_s = answer_timeout_s
+        self._crashed = _error_text(ImageCrashedError(f"the worker died on each of {max_attempts} attempts"))
+        self._rules = _rules_text(max_attempts, max_emissions, times or JobTimes())
+        self._lock = threading.Lock()
+        self._client: Redis | None = None
+        self._scripts: dict[str, Script] = {}
+
+    def accept(self, job: NewJob) -> Accepted:
+        sent: list[None] = []
+
+        def send() -> Any:
+            sent.append(None)
+            return self._run_script(
+                "accept",
+                str(job.job_id),
+                job.type.value,
+                job.owner,
+                _compact(job.parameters),
+                job.storage_key,
+                job.request_id,
+                job.fingerprint,
+                job.idempotency_key or "",
+            )
+
+        code, *rest = self._ask(send)
+        if code == "mismatch":
+            raise IdempotencyMismatchError("the Idempotency-Key or the job id was used before, for another request")
+        record = _record(rest[0], job.job_id)
+        # Sent a second time because the first answer was lost, it finds the job that it may have written itself. Then
+        # the caller emits it, perhaps once too often, rather than never.
+        repeated = len(sent) > 1 and record.job_id == job.job_id
+        return Accepted(record=record, created=code == "created" or repeated)
+
+    def emitted(self, job_id: UUID, emission: int) -> None:
+        self._script("emitted", str(job_id), emission)
+
+    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
+        code, *rest = self._script("claim", str(job_id), worker, uuid.uuid4().hex[:16], self._crashed)
+        match code:
+            case "lease":
+                record = _record(rest[0], job_id)
+                return Lease(job_id=job_id, fence=record.fence, record=record)
+            case "held":
+                return Held(worker=rest[0], lease_left_s=int(rest[1]) / 1000)
+            case "final":
+                return AlreadyFinal(record=_record(rest[0], job_id))
+            case "spent":
+                return AttemptsSpent(record=_record(rest[0], job_id))
+            case "unknown":
+                return Unknown()
+        raise InternalError(f"the claim script answered {code!r}")
+
+    def renew(self, lease: Lease) -> Outcome:
+        return Outcome(self._script("renew", str(lease.job_id), lease.fence)[0])
+
+    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
+        return self._end("complete", lease, result.model_dump_json(), _compact(timings_ms))
+
+    def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
+        return self._end("fail", lease, _error_text(error))
+
+    def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
+        answer = self._script("release", str(lease.job_id), lease.fence, _error_text(error), "1" if counts else "0")
+        return Outcome(answer[0])
+
+    def get(self, job_id: UUID) -> JobRecord | None:
+        fields: Any = self._ask(lambda: self._connected().hgetall(f"{_JOB}{job_id}"))
+        return _record(fields, job_id) if fields else None
+
+    def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
+        step, flat = self._script("recover", str(job_id), _error_text(error))
+        return Recovered(step=NextStep(step), record=_record(flat, job_id) if flat else None)
+
+    def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
+        steps = self._script("recover_overdue", limit, _error_text(error))
+        return [Recovered(step=NextStep(step), record=_record(flat, UUID(job_id))) for step, flat, job_id in steps]
+
+    def kept(self, job_id: UUID) -> None:
+        self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
+
+    def backlog(self) -> Backlog:
+        queued, processing, oldest_age_ms = self._script("backlog")
+        counts = {JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)}
+        return Backlog(by_status=counts, oldest_age_s=int(oldest_age_ms) / 1000)
+
+    def check(self) -> None:
+        policy = self._ask(self._maxmemory_policy)
+        if policy != "noeviction":
+            raise DependencyUnavailableError("jobs", f"maxmemory-policy must be noeviction, was {policy}")
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+            self._scripts = {}
+
+    def _end(self, script: str, lease: Lease, *arguments: str) -> tuple[Outcome, JobRecord | None]:
+        outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments)
+        return Outcome(outcome), _record(flat, lease.job_id) if flat else None
+
+    def _maxmemory_policy(self) -> str:
+        # INFO rather than CONFIG GET: an ACL user of ours has no business with CONFIG.
+        memory: Any = self._connected().info("memory")
+        return str(memory.get("maxmemory_policy"))
+
+    def _script(self, name: str, *arguments: str | int) -> Any:
+        return self._ask(lambda: self._run_script(name, *arguments))
+
+    def _run_script(self, name: str, *arguments: str | int) -> Any:
+        return self._loaded(name)(args=[self._rules, *arguments])
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        """Once more at once when the connection broke: a server that restarted closes those that were open. Every call
+        may be sent twice; the scripts say why."""
+        from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError
+
+        try:
+            try:
+                return call()
+            except (AuthenticationError, BusyLoadingError):
+                raise
+            except ConnectionError:
+                return call()
+        except RedisError as exc:
+            raise DependencyUnavailableError("jobs", f"{type(exc).__name__}: {exc}") from exc
+
+    def _connected(self) -> Redis:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
+
+    def _make_client(self) -> Redis:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        return Redis.from_url(
+            self._url,
+            decode_responses=True,
+            socket_connect_timeout=self._connect_timeout_s,
+            socket_timeout=self._answer_timeout_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def _loaded(self, name: str) -> Script:
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self._connected().register_script(script_text(name))
+        return script
+
+
+def script_text(name: str) -> str:
+    """The script as Redis gets it: its first line, the common parts, the rest."""
+    shebang, _, body = _lua(name).partition("\n")
+    common = [_lua("common"), _lua("recovery")] if name in _RECOVERY_SCRIPTS else [_lua("common")]
+    return "\n".join([shebang, *common, body])
+
+
+def _lua(name: str) -> str:
+    return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _rules_text(max_attempts: int, max_emissions: int, times: JobTimes) -> str:
+    return _compact(
+        {
+            "max_attempts": max_attempts,
+            "max_emissions": max_emissions,
+            "lease": _milliseconds(times.lease_s),
+            "emitted_due_after": _milliseconds(times.emitted_due_after_s),
+            "unemitted_due_after": _milliseconds(times.unemitted_due_after_s),
+            "dead_letter_wait": _milliseconds(times.dead_letter_wait_s),
+            "longest_wait": _milliseconds(times.longest_wait_s),
+            "keep_within": _milliseconds(times.keep_within_s),
+            "final_kept": _milliseconds(times.final_kept_s),
+            "idempotency_kept": _milliseconds(times.idempotency_kept_s),
+            "indexed": _milliseconds(times.indexed_s),
+        }
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _error_text(error: DarkroomError) -> str:
+    return _compact([error.code, error.detail])
+
+
+def _record(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
+    """The record of a job's hash, as a dictionary or as the flat list that scripts answer with.
+
+    Built without validation: only our scripts write the hash, and they write it from validated values.
+    """
+    f = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    created_ms, started_ms, attempts = int(f["created"]), _optional_int(f.get("started")), int(f["attempts"])
+    queued = {} if started_ms is None else {"queued": started_ms - created_ms}
+    return JobRecord.model_construct(
+        job_id=job_id,
+        type=JobType(f["type"]),
+        status=JobStatus(f["status"]),
+        owner=f["owner"],
+        parameters=json.loads(f["parameters"]),
+        storage_key=f["storage_key"],
+        request_id=f["request_id"],
+        attempts=attempts,
+        emissions=int(f["emissions"]),
+        fence=int(f["fence"]),
+        worker=f.get("worker"),
+        created_at=_moment(created_ms),
+        started_at=None if started_ms is None else _moment(started_ms),
+        finished_at=_optional_moment(f.get("finished")),
+        lease_until=_optional_moment(f.get("lease")),
+        result=JobResult.model_validate_json(f["result"]) if "result" in f else None,
+        error=_failure(f["error"], attempts) if "error" in f else None,
+        timings_ms={**queued, **json.loads(f.get("timings", "{}"))},
+    )
+
+
+def _failure(text: str, attempts: int) -> JobFailure:
+    code, message = json.loads(text)
+    return JobFailure(code=code, message=message, attempts=attempts)
+
+
+def _optional_int(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def _optional_moment(text: str | None) -> datetime | None:
+    return None if text is None else _moment(int(text))
+
+
+def _moment(since_epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(since_epoch_ms / 1000, tz=UTC)
