@@ -1,0 +1,60 @@
+# Everything runs from .venv in this folder; nothing is installed elsewhere, nothing needs root, Docker or Kubernetes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Darkroom needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,dev]'
+	@touch $@
+
+.PHONY: setup
+setup: $(INSTALLED) ## Make .venv with the command, the servers and the tools
+
+.PHONY: demo
+demo: setup ## Run the main job: a 12 megapixel picture resized and cropped by functions that start from zero
+	$(BIN)/darkroom demo
+
+.PHONY: up
+up: setup ## Run the whole pipeline here until Ctrl-C
+	$(BIN)/darkroom up
+
+.PHONY: test
+test: setup ## Everything that must hold, but for the slow suites
+	$(BIN)/pytest -m 'not slow'
+
+.PHONY: test-slow
+test-slow: setup ## The slow suites: long property runs, faults, bursts
+	$(BIN)/pytest -m slow
+
+.PHONY: lint
+lint: setup ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: gallery
+gallery: setup ## Render every parameter into gallery/index.html
+	$(BIN)/python -m darkroom.cli.gallery gallery
+
+.PHONY: cold-start
+cold-start: setup ## Time from the POST to the completed job with the function at zero, median of ten, with its split
+	$(BIN)/python benchmarks/cold_start.py
+
+.PHONY: clean
+clean: ## Remove what the runtime and the tools left here; .venv stays
+	rm -rf .darkroom demo-output gallery build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
