@@ -134,9 +134,7 @@ Sharpen = Annotated[float, Field(ge=0.3, le=10)]
 class OutputParameters(_Frozen):
     """What resize and crop have in common: how the result looks and is encoded."""
 
-    gravity: Annotated[Gravity, BeforeValidator(_focal_point_from_text), Field(union_mode="left_to_right")] = (
-        Compass.CENTRE
-    )
+    gravity: Annotated[Gravity, BeforeValidator(_focal_point_from_text)] = Compass.CENTRE
     background: str | None = None
     """None: transparent where the format has alpha, else white. See `background_colour`."""
     sharpen: Annotated[Sharpen | None, BeforeValidator(_off_is_none)] = None

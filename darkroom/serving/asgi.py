@@ -66,8 +66,8 @@ def http_function(name: str, routes: Sequence[Route]) -> Endpoint:
 
     serve.__name__ = name
     serve.__qualname__ = name
-    registered: Endpoint = functions_framework.aio.http(serve)
-    return registered
+    functions_framework.aio.http(serve)
+    return serve
 
 
 async def _answer(request: Request, routes: Sequence[Route]) -> Response:

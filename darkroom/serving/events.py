@@ -54,8 +54,8 @@ def serve_events(name: str, handle: Handler, service: str) -> View:
 
     view.__name__ = name
     view.__qualname__ = name
-    registered: View = functions_framework.http(view)
-    return registered
+    functions_framework.http(view)
+    return view
 
 
 def _response(answer: Answer) -> flask.Response:

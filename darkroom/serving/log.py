@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line, an action name and ids as fields. No field ever holds a secret or a signed URL.
+"""Structured logs: one JSON object a line, an action name and ids as fields.
 
-JSON escapes CR and LF, so a value from a stranger cannot forge a line.
+No field ever holds a secret or a signed URL. JSON escapes CR and LF, so a value from a stranger cannot forge a line.
 """
 
 from __future__ import annotations

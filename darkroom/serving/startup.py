@@ -1,4 +1,4 @@
-"""What every function does first: read the environment, set up the log. functions-framework's import of `main.py` is it."""
+"""What every function does first, when functions-framework imports its `main.py`: read the environment, set up the log."""
 
 from __future__ import annotations
 

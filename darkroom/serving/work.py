@@ -1,7 +1,7 @@
 """The life of one delivery: parse, claim, fetch, render, store, complete, reply. No HTTP here.
 
-A delivery has one of four answers (contract: "A function that takes events answers"): nothing to say, an event in reply,
-try again, or a rejection, which is an event in reply too.
+A delivery has one of four answers (contract: "A function that takes events answers"): nothing to say, an event in
+reply, try again, or a rejection, which is an event in reply too.
 """
 
 from __future__ import annotations
