@@ -1,0 +1,29 @@
+"""Pictures: bytes and parameters in, bytes and facts out.
+
+Pure: no I/O, no settings from the environment, no logging. Importing it does not start libvips; the first picture
+does. The modules follow the way of a picture: formats and probe (what is it, is it allowed), request (what is asked),
+geometry (where and how large), decode, resample, colour, saliency, animation, encode, and render, which calls them in
+their order.
+"""
+
+from darkroom.imaging.cost import Cost, CostClass, cost_class, estimate
+from darkroom.imaging.decode import Shrink
+from darkroom.imaging.probe import Facts, probe
+from darkroom.imaging.render import Rendition, render
+from darkroom.imaging.request import OutputFormat, check_request, output_format, output_frames
+
+__all__ = [
+    "Cost",
+    "CostClass",
+    "Facts",
+    "OutputFormat",
+    "Rendition",
+    "Shrink",
+    "check_request",
+    "cost_class",
+    "estimate",
+    "output_format",
+    "output_frames",
+    "probe",
+    "render",
+]

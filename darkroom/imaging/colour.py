@@ -1,0 +1,73 @@
+"""Brings any picture to sRGB of 8 bits (or its grey), by the profile it carries, and lays alpha on a background."""
+
+from __future__ import annotations
+
+from darkroom.contract.parameters import Colour
+from darkroom.imaging import vips
+from darkroom.imaging.geometry import Rect, Size
+from darkroom.imaging.vips import Image
+
+WHITE = Colour(red=255, green=255, blue=255)
+TRANSPARENT = Colour(red=0, green=0, blue=0, alpha=0)
+
+_ICC_FIELD = "icc-profile-data"
+# ICC.1:2022, 7.2.8: the header names the colour space of the device side; bands without alpha.
+_PROFILE_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
+
+
+def to_srgb(image: Image) -> Image:
+    """8 bits a sample, RGB or grey, with alpha if there was any; without a profile of its own."""
+    if _has_fitting_profile(image):
+        return _by_profile(image)
+    if image.interpretation == "cmyk":
+        return image.icc_transform("srgb", input_profile="cmyk", embedded=False, depth=8, intent="perceptual")
+    grey = image.interpretation in ("b-w", "grey16")
+    wanted = "b-w" if grey else "srgb"
+    return image if image.interpretation == wanted and image.format == "uchar" else image.colourspace(wanted)
+
+
+def _by_profile(image: Image) -> Image:
+    return image.icc_transform("srgb", embedded=True, depth=8, intent="perceptual", black_point_compensation=True)
+
+
+def _has_fitting_profile(image: Image) -> bool:
+    """Whether there is a profile for this kind of picture; one for another kind is ignored, as browsers do."""
+    if not vips.has_field(image, _ICC_FIELD):
+        return False
+    profile: bytes = image.get(_ICC_FIELD)
+    colour_bands = image.bands - (1 if image.hasalpha() else 0)
+    return profile[36:40] == b"acsp" and _PROFILE_SPACES.get(profile[16:20]) == colour_bands
+
+
+def flatten(image: Image, background: Colour) -> Image:
+    """Without alpha, on an opaque background; a translucent one lies on white itself."""
+    if not image.hasalpha():
+        return image
+    return image.flatten(background=_samples(_over_white(background), image.bands - 1))
+
+
+def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
+    """Lays the picture on a canvas; it gains alpha if the background is not opaque."""
+    if background.alpha < 255 and not image.hasalpha():
+        image = image.addalpha()
+    if not _is_grey(background) and image.bands < 3:
+        image = image.colourspace("srgb")
+    samples = _samples(background, image.bands - (1 if image.hasalpha() else 0))
+    if image.hasalpha():
+        samples.append(background.alpha)
+    return image.embed(place.left, place.top, output.width, output.height, extend="background", background=samples)
+
+
+def _samples(colour: Colour, bands: int) -> list[int]:
+    return [colour.red, colour.green, colour.blue] if bands >= 3 else [colour.green]
+
+
+def _is_grey(colour: Colour) -> bool:
+    return colour.red == colour.green == colour.blue
+
+
+def _over_white(colour: Colour) -> Colour:
+    def mixed(value: int) -> int:
+        return round((value * colour.alpha + 255 * (255 - colour.alpha)) / 255)
+
+    return Colour(red=mixed(colour.red), green=mixed(colour.green), blue=mixed(colour.blue))

@@ -1,0 +1,54 @@
+"""Opens pictures for rendering: as small as the decoder can make them cheaply, never smaller than needed.
+
+JPEG and WebP can be scaled while they are decoded. Shrinking in the decoder is quick and a little less sharp than
+Lanczos, so how much of the way it goes is a choice.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from darkroom.contract.parameters import Format
+from darkroom.imaging import vips
+from darkroom.imaging.geometry import Size
+from darkroom.imaging.probe import Facts
+from darkroom.imaging.vips import Image
+
+
+class Shrink(StrEnum):
+    FAST = "fast"
+    """All the way: down to the last step that is still at least the target."""
+    QUALITY = "quality"
+    """libvips' rule for its own thumbnails: a factor of two is left to Lanczos."""
+    OFF = "off"
+    """Every pixel is decoded; for reference."""
+
+
+_LEFT_TO_LANCZOS = {Shrink.FAST: 1, Shrink.QUALITY: 2}
+# The steps of libjpeg's scaled inverse DCT that libvips offers.
+_JPEG_STEPS = (8, 4, 2)
+
+
+def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int) -> Image:
+    """The picture as stored: not upright, several frames one above the other.
+
+    `scaled` is the size to which the whole of the upright picture will be scaled. A JPEG or WebP comes out no smaller
+    than that, and at most as large as it is.
+    """
+    options: dict[str, object] = _shrink_on_load(facts, scaled, shrink)
+    if frames > 1:
+        options["n"] = frames
+    return vips.load(facts.format, body, **options)
+
+
+def _shrink_on_load(facts: Facts, scaled: Size, shrink: Shrink) -> dict[str, object]:
+    if shrink is Shrink.OFF:
+        return {}
+    factor = min(facts.width / scaled.width, facts.height / scaled.height) / _LEFT_TO_LANCZOS[shrink]
+    if factor <= 1:
+        return {}
+    if facts.format is Format.JPEG:
+        return next(({"shrink": step} for step in _JPEG_STEPS if step <= factor), {})
+    if facts.format is Format.WEBP:
+        return {"scale": 1 / factor}
+    return {}

@@ -1,0 +1,14 @@
+"""The gravities that look at the pixels: where the most interesting part of a picture lies."""
+
+from __future__ import annotations
+
+from darkroom.contract.parameters import Saliency
+from darkroom.imaging.geometry import Rect, Size
+from darkroom.imaging.vips import Image
+
+
+def most_salient(image: Image, size: Size, saliency: Saliency) -> Rect:
+    """The part of that size; the picture must be upright and in memory, for it is read more than once."""
+    cropped = image.smartcrop(size.width, size.height, interesting=saliency.value)
+    # libvips tells where a cropped picture came from by its negative offset.
+    return Rect(left=-cropped.xoffset, top=-cropped.yoffset, width=size.width, height=size.height)

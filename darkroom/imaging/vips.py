@@ -1,0 +1,119 @@
+"""The one place where libvips is started and set up, and the edge where its untyped world begins.
+
+Nothing here runs at import: functions are imported in gunicorn's master before it forks, and libvips must start in the
+worker. `library()` starts it on first use. No picture logic belongs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeAlias
+
+from darkroom.contract.errors import DarkroomError, ImageCorruptError, ImageTruncatedError, InternalError
+from darkroom.contract.parameters import Format
+from darkroom.imaging.formats import lacks_its_end
+
+Image: TypeAlias = Any
+"""A `pyvips.Image`. pyvips ships no types."""
+
+_LOADERS = {
+    Format.JPEG: "VipsForeignLoadJpegBuffer",
+    Format.PNG: "VipsForeignLoadPngBuffer",
+    Format.WEBP: "VipsForeignLoadWebpBuffer",
+    Format.GIF: "VipsForeignLoadNsgifBuffer",
+    Format.AVIF: "VipsForeignLoadHeifBuffer",
+}
+_SAVERS = {
+    Format.JPEG: "VipsForeignSaveJpegBuffer",
+    Format.PNG: "VipsForeignSavePngBuffer",
+    Format.WEBP: "VipsForeignSaveWebpBuffer",
+    Format.GIF: "VipsForeignSaveCgifBuffer",
+    Format.AVIF: "VipsForeignSaveHeifBuffer",
+}
+_NICKNAMES = {Format.JPEG: "jpeg", Format.PNG: "png", Format.WEBP: "webp", Format.GIF: "gif", Format.AVIF: "heif"}
+_SHOWN_FAULT_CHARACTERS = 200
+
+
+@cache
+def library() -> Any:
+    """The pyvips module, started and locked down."""
+    import pyvips
+
+    # One thread a picture: the workers are processes, and equal input must give equal bytes.
+    pyvips.concurrency_set(1)
+    # No operation is asked for twice; the cache would only hold strangers' pixels in memory.
+    pyvips.cache_set_max(0)
+    # Block all, then allow the ten that are meant. VIPS_BLOCK_UNTRUSTED leaves GIF, TIFF and HEIF on.
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    pyvips.operation_block_set("VipsForeignSave", True)
+    for name in (*_LOADERS.values(), *_SAVERS.values()):
+        pyvips.operation_block_set(name, False)
+    return pyvips
+
+
+def load(format: Format, body: bytes, **options: Any) -> Image:
+    """Opens a body; the pixels are decoded later, on demand and once, from the top to the bottom.
+
+    `fail_on=error`: without it half a JPEG is a success, the rest grey.
+    """
+    loader: Callable[..., Image] = getattr(library().Image, f"{_NICKNAMES[format]}load_buffer")
+    return loader(body, access="sequential", fail_on="error", **options)
+
+
+def save(format: Format, image: Image, **options: Any) -> bytes:
+    saver: Callable[..., bytes] = getattr(image, f"{_NICKNAMES[format]}save_buffer")
+    return bytes(saver(**options))
+
+
+def has_field(image: Image, name: str) -> bool:
+    return bool(image.get_typeof(name) != 0)
+
+
+def orientation(image: Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where there is none or a wrong one."""
+    value = image.get("orientation") if has_field(image, "orientation") else 1
+    return int(value) if 1 <= value <= 8 else 1
+
+
+def upright(image: Image, orientation: int) -> Image:
+    """Turns and mirrors as EXIF orientation says, and forgets it. The picture must be in memory."""
+    if orientation == 1:
+        return image
+    turned = image.copy()
+    turned.set_type(library().GValue.gint_type, "orientation", orientation)
+    return turned.autorot()
+
+
+@contextmanager
+def faults_of_the_picture(format: Format, body: bytes) -> Iterator[None]:
+    """What libvips says while it reads a picture is the picture's fault: truncated if bytes are missing, else
+    corrupt."""
+    pyvips = library()
+    try:
+        yield
+    except pyvips.Error as exc:
+        raise _picture_error(format, body, str(exc)) from exc
+
+
+@contextmanager
+def faults_of_ours() -> Iterator[None]:
+    """Once the pixels are in memory, nothing that libvips says is the picture's fault."""
+    pyvips = library()
+    try:
+        yield
+    except pyvips.Error as exc:
+        raise InternalError(f"libvips: {_shortened(str(exc))}") from exc
+
+
+def _picture_error(format: Format, body: bytes, fault: str) -> DarkroomError:
+    if lacks_its_end(format, body) or "premature end" in fault.lower():
+        return ImageTruncatedError(f"the {format} picture ends early, after {len(body)} bytes: {_shortened(fault)}")
+    return ImageCorruptError(f"the {format} picture of {len(body)} bytes cannot be decoded: {_shortened(fault)}")
+
+
+def _shortened(fault: str) -> str:
+    """libvips' words on one line, without pyvips' own first line, and never long."""
+    lines = [line.strip() for line in fault.splitlines() if line.strip()]
+    return " / ".join(lines[1:] or lines)[:_SHOWN_FAULT_CHARACTERS]
