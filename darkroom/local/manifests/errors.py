@@ -1,0 +1,44 @@
+"""What is wrong with manifests: every finding with its place, all of them together."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkroom.contract.errors import DarkroomError
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Finding:
+    file: Path
+    line: int
+    """From 1."""
+    path: str
+    """The field, `spec.delivery.retry`; empty for the document as a whole."""
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}"
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ManifestError(DarkroomError):
+    """Manifests that the local runtime or a cluster would not run. `findings` has each thing that is wrong."""
+
+    code = "manifests.invalid"
+    status = 500
+    title = "Invalid manifests"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(sorted(set(findings)))
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """`; did you mean "min-scale"?`, or nothing when no known name is near."""
+    # Case is the most frequent slip, and difflib counts it as different letters.
+    by_lower_case = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(wrong.lower(), by_lower_case, n=1, cutoff=0.6)
+    return f'; did you mean "{by_lower_case[near[0]]}"?' if near else ""

@@ -1,0 +1,138 @@
+"""The Gateway API's HTTPRoute, as far as the local gateway matches it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from darkroom.local.manifests.model import DnsLabel, DnsSubdomain, GoDuration, NonEmpty, Port, Resource, Strict
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
+
+_HOSTNAME = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def _check_hostname(name: str) -> str:
+    if len(name) > 253 or not _HOSTNAME.fullmatch(name):
+        raise ValueError(f"must be a host name in lower case, perhaps with *. before it, was {name!r}")
+    return name
+
+
+Hostname = Annotated[str, AfterValidator(_check_hostname)]
+
+
+class ParentReference(Strict):
+    """The Gateway; locally that is the runtime's own."""
+
+    group: str | None = None
+    kind: str | None = None
+    name: NonEmpty
+    namespace: DnsLabel | None = None
+    section_name: str | None = None
+    port: Port | None = None
+
+
+class PathMatch(Strict):
+    type: Literal["Exact", "PathPrefix"] = "PathPrefix"
+    """RegularExpression means something else in each implementation."""
+    value: str = "/"
+
+    @model_validator(mode="after")
+    def _is_absolute_and_normal(self) -> PathMatch:
+        if not self.value.startswith("/"):
+            raise ValueError(f"value must begin with /, was {self.value!r}")
+        refused = [part for part in ("//", "/./", "/../", "%2f", "%2F", "#") if part in self.value]
+        if refused or self.value.endswith(("/.", "/..")):
+            raise ValueError(f"value must be a normal path, without {' '.join(refused) or '/. or /.. at its end'}")
+        return self
+
+
+class HeaderMatch(Strict):
+    type: Literal["Exact"] = "Exact"
+    name: NonEmpty
+    value: NonEmpty
+
+
+class RouteMatch(Strict):
+    refused: ClassVar[dict[str, str]] = {"queryParams": "the local gateway does not match query parameters"}
+
+    path: PathMatch = Field(default_factory=PathMatch)
+    method: Method | None = None
+    headers: Annotated[list[HeaderMatch], Field(max_length=16)] = Field(default_factory=list)
+
+
+class UrlRewrite(Strict):
+    refused: ClassVar[dict[str, str]] = {"path": "the local gateway passes paths on as they are"}
+
+    hostname: Hostname
+
+
+class RouteFilter(Strict):
+    refused: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("requestHeaderModifier", "responseHeaderModifier", "requestMirror", "requestRedirect", "extensionRef", "cors"),
+        "the local gateway knows only URLRewrite with a hostname",
+    )
+
+    type: Literal["URLRewrite"]
+    url_rewrite: UrlRewrite
+
+
+class BackendReference(Strict):
+    """A Kubernetes Service: the one that Serving makes for a Knative Service of the same name, or the ingress's own."""
+
+    refused: ClassVar[dict[str, str]] = {"filters": "put them on the rule"}
+
+    group: Literal[""] = ""
+    kind: Literal["Service"] = "Service"
+    name: NonEmpty
+    namespace: DnsLabel | None = None
+    port: Port
+    weight: Annotated[int, Field(ge=1)] = 1
+
+
+class RouteTimeouts(Strict):
+    request: GoDuration | None = None
+    backend_request: GoDuration | None = None
+
+
+class RouteRule(Strict):
+    name: DnsSubdomain | None = None
+    matches: list[RouteMatch] = Field(default_factory=list)
+    filters: Annotated[list[RouteFilter], Field(max_length=1)] = Field(default_factory=list)
+    backend_refs: Annotated[list[BackendReference], Field(min_length=1, max_length=1)]
+    """One: the local gateway does not split traffic."""
+    timeouts: RouteTimeouts | None = None
+
+    @property
+    def backend(self) -> BackendReference:
+        return self.backend_refs[0]
+
+    @property
+    def rewritten_hostname(self) -> str | None:
+        return self.filters[0].url_rewrite.hostname if self.filters else None
+
+
+class HTTPRouteSpec(Strict):
+    parent_refs: list[ParentReference] = Field(default_factory=list)
+    hostnames: list[Hostname] = Field(default_factory=list)
+    """None: any host."""
+    rules: Annotated[list[RouteRule], Field(min_length=1)]
+
+
+class HTTPRoute(Resource):
+    api_version: Literal["gateway.networking.k8s.io/v1"]
+    kind: Literal["HTTPRoute"]
+    spec: HTTPRouteSpec
+
+    def knative_service(self, rule: RouteRule) -> tuple[str, str]:
+        """Namespace and name of the Knative Service that a rule leads to.
+
+        Knative's ingress tells Services apart by host name, so a rewritten one decides; else it is the backend's name.
+        """
+        rewritten = rule.rewritten_hostname
+        match = re.fullmatch(r"([^.]+)\.([^.]+)(\.svc(\.cluster\.local)?)?", rewritten or "")
+        if match is not None:
+            return match[2], match[1]
+        return rule.backend.namespace or self.namespace, rule.backend.name

@@ -1,0 +1,203 @@
+"""Paths to manifests: read, parse, hold against each other, and report everything that is wrong at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from darkroom.local.manifests import parsing
+from darkroom.local.manifests.channel import KEYS, ChannelManifest, ChannelTemplate
+from darkroom.local.manifests.core import ConfigMap, Namespace, ServiceAccount
+from darkroom.local.manifests.errors import Finding, ManifestError, suggestion
+from darkroom.local.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
+from darkroom.local.manifests.files import Files
+from darkroom.local.manifests.gateway import HTTPRoute
+from darkroom.local.manifests.model import Resource, ResourceKey
+from darkroom.local.manifests.references import unresolved
+from darkroom.local.manifests.serving import Service
+from darkroom.local.manifests.source import Document
+from darkroom.local.manifests.source import parse as parse_yaml
+
+KINDS: Mapping[tuple[str, str], type[Resource]] = {
+    ("serving.knative.dev/v1", "Service"): Service,
+    ("eventing.knative.dev/v1", "Broker"): Broker,
+    ("eventing.knative.dev/v1", "Trigger"): Trigger,
+    ("sources.knative.dev/v1", "PingSource"): PingSource,
+    ("sources.knative.dev/v1", "SinkBinding"): SinkBinding,
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): HTTPRoute,
+    ("v1", "ConfigMap"): ConfigMap,
+    ("v1", "Namespace"): Namespace,
+    ("v1", "ServiceAccount"): ServiceAccount,
+}
+
+Kind = TypeVar("Kind", bound=Resource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """What was loaded, in the order of the files. Every reference in it resolves."""
+
+    services: tuple[Service, ...]
+    brokers: tuple[Broker, ...]
+    triggers: tuple[Trigger, ...]
+    ping_sources: tuple[PingSource, ...]
+    sink_bindings: tuple[SinkBinding, ...]
+    routes: tuple[HTTPRoute, ...]
+    config_maps: tuple[ConfigMap, ...]
+    channels: Mapping[tuple[str, str], ChannelTemplate]
+    """By namespace and name of the Broker."""
+    files: tuple[Path, ...]
+    """Every file that was read: a change of one of them may change the rest of this."""
+
+    def channel(self, broker: Broker) -> ChannelTemplate:
+        return self.channels[broker.namespace, broker.name]
+
+    def triggers_of(self, broker: Broker) -> tuple[Trigger, ...]:
+        return tuple(t for t in self.triggers if (t.namespace, t.spec.broker) == (broker.namespace, broker.name))
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        return next((c for c in self.config_maps if (c.namespace, c.name) == (namespace, name)), None)
+
+
+def load(paths: Sequence[Path]) -> Manifests:
+    """The manifests of files and of directories, with or without a kustomization; raises ManifestError with all findings."""
+    files = Files()
+    files.add_all(paths)
+    findings = files.findings
+    resources, resource_findings = _parse_all(files.documents)
+    findings += resource_findings
+    known = _keys(files.documents)
+    findings += _duplicates(files.documents)
+    findings += unresolved(resources, known)
+    channels, channel_findings = _channels(resources)
+    findings += channel_findings
+    if findings:
+        raise ManifestError(findings)
+    return Manifests(
+        services=_all(resources, Service),
+        brokers=_all(resources, Broker),
+        triggers=_all(resources, Trigger),
+        ping_sources=_all(resources, PingSource),
+        sink_bindings=_all(resources, SinkBinding),
+        routes=_all(resources, HTTPRoute),
+        config_maps=_all(resources, ConfigMap),
+        channels=channels,
+        files=tuple(files.read),
+    )
+
+
+def _all(resources: Iterable[Resource], kind: type[Kind]) -> tuple[Kind, ...]:
+    return tuple(resource for resource in resources if isinstance(resource, kind))
+
+
+# --- documents to resources ------------------------------------------------------------------------------------------
+
+
+def _parse_all(documents: Iterable[Document]) -> tuple[list[Resource], list[Finding]]:
+    resources: list[Resource] = []
+    findings: list[Finding] = []
+    for document in documents:
+        model = _model_of(document)
+        if isinstance(model, Finding):
+            findings.append(model)
+            continue
+        resource, wrong = parsing.parse(model, document)
+        findings += wrong
+        if resource is not None:
+            resource.read_from(document)
+            resources.append(resource)
+    return resources, findings
+
+
+def _model_of(document: Document) -> type[Resource] | Finding:
+    data = document.data
+    if not isinstance(data, dict):
+        return document.finding((), "a manifest is a mapping with apiVersion and kind")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(data.get(field), str):
+            return document.finding((field,), "is missing" if field not in data else "must be a string")
+    model = KINDS.get((data["apiVersion"], data["kind"]))
+    return model or _unknown_kind(document, data["apiVersion"], data["kind"])
+
+
+def _unknown_kind(document: Document, api_version: str, kind: str) -> Finding:
+    versions = [version for version, known in KINDS if known == kind]
+    if versions:
+        near = f"; {kind} is known in {' and '.join(versions)}"
+        return document.finding(("apiVersion",), f"unknown kind {kind!r} of {api_version!r}{near}")
+    near = suggestion(kind, [known for _, known in KINDS])
+    return document.finding(("kind",), f"unknown kind {kind!r} of {api_version!r}{near}")
+
+
+# --- what is there, by name ------------------------------------------------------------------------------------------
+
+
+def _key(document: Document) -> ResourceKey | None:
+    """From the raw data, so that a reference to a manifest with another fault is not a second fault."""
+    data = document.data
+    metadata: Any = data.get("metadata") if isinstance(data, dict) else None
+    if not isinstance(metadata, dict):
+        return None
+    texts = (data.get("apiVersion"), data.get("kind"), metadata.get("namespace", "default"), metadata.get("name"))
+    return texts if all(isinstance(text, str) for text in texts) else None  # type: ignore[return-value]
+
+
+def _keys(documents: Iterable[Document]) -> set[ResourceKey]:
+    return {key for document in documents if (key := _key(document)) is not None}
+
+
+def _duplicates(documents: Iterable[Document]) -> list[Finding]:
+    first: dict[ResourceKey, Document] = {}
+    findings = []
+    for document in documents:
+        key = _key(document)
+        if key is None:
+            continue
+        if key in first:
+            earlier = f"{first[key].file}:{first[key].line()}"
+            message = f"{key[1]} {key[3]!r} of the namespace {key[2]!r} is there twice, first at {earlier}"
+            findings.append(document.finding(("metadata", "name"), message))
+        first.setdefault(key, document)
+    return findings
+
+
+# --- the channels behind the Brokers ---------------------------------------------------------------------------------
+
+
+def _channels(resources: Sequence[Resource]) -> tuple[dict[tuple[str, str], ChannelTemplate], list[Finding]]:
+    config_maps = {(c.namespace, c.name): c for c in _all(resources, ConfigMap)}
+    channels: dict[tuple[str, str], ChannelTemplate] = {}
+    findings: list[Finding] = []
+    for broker in _all(resources, Broker):
+        config = broker.spec.config
+        config_map = config_maps.get((config.namespace or broker.namespace, config.name))
+        if config_map is None:
+            continue  # An unresolved reference, or a ConfigMap with a fault: reported already.
+        template, wrong = _channel(config_map)
+        findings += wrong
+        if template is not None:
+            channels[broker.namespace, broker.name] = template
+    return channels, findings
+
+
+def _channel(config_map: ConfigMap) -> tuple[ChannelTemplate | None, list[Finding]]:
+    key = next((key for key in KEYS if key in config_map.data), None)
+    if key is None:
+        near = suggestion(next(iter(config_map.data), ""), KEYS)
+        message = f"a Broker's ConfigMap needs the key {KEYS[0]}{near}"
+        return None, [config_map.document.finding(("data",), message)]
+    text = config_map.data[key]
+    # The text of a block scalar begins on the line after its key.
+    first_line = config_map.document.line(("data", key)) + ("\n" in text)
+    try:
+        documents = parse_yaml(text, config_map.document.file, first_line)
+    except ManifestError as exc:
+        return None, list(exc.findings)
+    if len(documents) != 1:
+        message = f"must hold one manifest, found {len(documents)}"
+        return None, [config_map.document.finding(("data", key), message)]
+    channel, findings = parsing.parse(ChannelManifest, documents[0])
+    below = [replace(finding, path=f"data.{key}: {finding.path}") for finding in findings]
+    return (channel.template() if channel is not None else None), below

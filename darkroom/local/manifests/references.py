@@ -1,0 +1,86 @@
+"""Whether what the manifests refer to is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+
+from darkroom.local.manifests.core import ConfigMap
+from darkroom.local.manifests.errors import Finding, suggestion
+from darkroom.local.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
+from darkroom.local.manifests.gateway import HTTPRoute
+from darkroom.local.manifests.model import EVENTING, SERVING, Destination, Resource, ResourceKey
+from darkroom.local.manifests.serving import Service
+from darkroom.local.manifests.source import FieldPath
+
+Wanted = tuple[FieldPath, ResourceKey]
+
+
+def unresolved(resources: Iterable[Resource], known: Set[ResourceKey]) -> Iterator[Finding]:
+    """A finding for each reference to something that is not among the known."""
+    for resource in resources:
+        for path, key in _wanted(resource):
+            if key not in known:
+                yield resource.document.finding(path, _message(key, known))
+
+
+def _message(key: ResourceKey, known: Set[ResourceKey]) -> str:
+    api_version, kind, namespace, name = key
+    elsewhere = [k[2] for k in known if (k[0], k[1], k[3]) == (api_version, kind, name)]
+    message = f"there is no {kind} {name!r} in the namespace {namespace!r}"
+    if elsewhere:
+        return f"{message}, only in {' and '.join(repr(other) for other in sorted(elsewhere))}"
+    return message + suggestion(name, (k[3] for k in known if k[:3] == key[:3]))
+
+
+def _wanted(resource: Resource) -> Iterator[Wanted]:
+    match resource:
+        case Trigger():
+            yield from _of_trigger(resource)
+        case Broker():
+            yield ("spec", "config", "name"), resource.spec.config.key(resource.namespace)
+            if resource.spec.delivery is not None:
+                sink = resource.spec.delivery.dead_letter_sink
+                yield from _of_destination(resource, sink, ("spec", "delivery", "deadLetterSink"))
+        case PingSource():
+            yield from _of_destination(resource, resource.spec.sink, ("spec", "sink"))
+        case SinkBinding():
+            yield ("spec", "subject", "name"), resource.spec.subject.key(resource.namespace)
+            yield from _of_destination(resource, resource.spec.sink, ("spec", "sink"))
+        case HTTPRoute():
+            for index, rule in enumerate(resource.spec.rules):
+                namespace, name = resource.knative_service(rule)
+                path = ("spec", "rules", index, "backendRefs", 0, "name")
+                yield path, (SERVING, "Service", namespace, name)
+        case Service():
+            yield from _of_service(resource)
+        case _:
+            pass
+
+
+def _of_trigger(trigger: Trigger) -> Iterator[Wanted]:
+    spec = trigger.spec
+    yield ("spec", "broker"), (EVENTING, "Broker", trigger.namespace, spec.broker)
+    yield from _of_destination(trigger, spec.subscriber, ("spec", "subscriber"))
+    if spec.delivery is not None:
+        yield from _of_destination(trigger, spec.delivery.dead_letter_sink, ("spec", "delivery", "deadLetterSink"))
+
+
+def _of_destination(resource: Resource, destination: Destination | None, path: FieldPath) -> Iterator[Wanted]:
+    if destination is not None and destination.ref is not None:
+        yield (*path, "ref", "name"), destination.ref.key(resource.namespace)
+
+
+def _of_service(service: Service) -> Iterator[Wanted]:
+    container = service.spec.template.spec.container
+    path: FieldPath = ("spec", "template", "spec", "containers", 0)
+    for index, source in enumerate(container.env_from):
+        if not source.config_map_ref.optional:
+            yield (*path, "envFrom", index, "configMapRef", "name"), _config_map(service, source.config_map_ref.name)
+    for index, variable in enumerate(container.env):
+        key = variable.value_from.config_map_key_ref if variable.value_from else None
+        if key is not None and not key.optional:
+            yield (*path, "env", index, "valueFrom", "configMapKeyRef", "name"), _config_map(service, key.name)
+
+
+def _config_map(service: Service, name: str) -> ResourceKey:
+    return ("v1", ConfigMap.__name__, service.namespace, name)

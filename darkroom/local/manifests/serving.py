@@ -1,0 +1,480 @@
+"""Knative Serving's Service, as far as the local runtime runs it, with what Serving's webhook refuses."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from darkroom.local.manifests import autoscaling
+from darkroom.local.manifests.model import (
+    SERVING,
+    DnsLabel,
+    DnsSubdomain,
+    Marks,
+    Metadata,
+    NonEmpty,
+    Port,
+    Problem,
+    ProblemsError,
+    Resource,
+    Strict,
+    check_dns_1035,
+    raise_any,
+)
+from darkroom.local.revision import ScalingConfig
+
+DEFAULT_TIMEOUT_S = 300
+MAX_TIMEOUT_S = 600
+
+
+def _needs_feature(flag: str) -> str:
+    return f"Serving refuses it unless the feature {flag} is on"
+
+
+# --- the container's environment -------------------------------------------------------------------------------------
+
+
+class KeySelector(Strict):
+    """One key of a ConfigMap or a Secret."""
+
+    name: DnsSubdomain
+    key: NonEmpty
+    optional: bool = False
+
+
+class ValueFrom(Strict):
+    refused: ClassVar[dict[str, str]] = {
+        "fieldRef": _needs_feature("kubernetes.podspec-fieldref"),
+        "resourceFieldRef": _needs_feature("kubernetes.podspec-fieldref"),
+    }
+
+    config_map_key_ref: KeySelector | None = None
+    secret_key_ref: KeySelector | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ValueFrom:
+        if (self.config_map_key_ref is None) == (self.secret_key_ref is None):
+            raise ValueError("exactly one of configMapKeyRef and secretKeyRef is needed")
+        return self
+
+
+_SET_BY_KNATIVE = {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
+
+
+def _check_variable(name: str) -> str:
+    if name in _SET_BY_KNATIVE:
+        raise ValueError(f"{name} is reserved: Serving sets it")
+    if name.startswith("K_"):
+        raise ValueError(f"{name} is reserved: Knative sets it (for K_SINK and K_CE_OVERRIDES write a SinkBinding)")
+    if not re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name):
+        raise ValueError(f"must be a variable's name, was {name!r}")
+    return name
+
+
+class Variable(Strict):
+    name: Annotated[str, AfterValidator(_check_variable)]
+    value: str | None = None
+    value_from: ValueFrom | None = None
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Variable:
+        if self.value is not None and self.value_from is not None:
+            raise ValueError("value and valueFrom exclude each other")
+        return self
+
+
+class ConfigMapSource(Strict):
+    name: DnsSubdomain
+    optional: bool = False
+
+
+class EnvironmentSource(Strict):
+    refused: ClassVar[dict[str, str]] = {
+        "secretRef": "name each secret variable with secretKeyRef, so that a missing one is found before the start",
+    }
+
+    config_map_ref: ConfigMapSource
+    prefix: str = ""
+
+
+# --- the container ---------------------------------------------------------------------------------------------------
+
+_RESERVED_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
+"""queue-proxy's own."""
+
+
+class ContainerPort(Strict):
+    refused: ClassVar[dict[str, str]] = {
+        "hostPort": "Serving refuses it",
+        "hostIP": "Serving refuses it",
+    }
+
+    container_port: Port = 8080
+    name: Literal["http1", ""] = ""
+    """h2c is Serving's other choice; gunicorn does not speak it."""
+    protocol: Literal["TCP"] = "TCP"
+
+    @field_validator("container_port")
+    @classmethod
+    def _is_free(cls, port: int) -> int:
+        if port in _RESERVED_PORTS:
+            raise ValueError(f"{port} is reserved: queue-proxy listens there")
+        return port
+
+
+_QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII)
+_UNITS = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    **{prefix: Decimal(1000) ** power for power, prefix in enumerate(("k", "M", "G", "T", "P", "E"), start=1)},
+    **{f"{prefix}i": Decimal(1024) ** power for power, prefix in enumerate(("K", "M", "G", "T", "P", "E"), start=1)},
+}
+
+
+def quantity(value: str | int | float) -> Decimal:
+    """Kubernetes' resource.Quantity: `500m`, `2Gi`, `2`."""
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"must be a quantity such as 500m or 2Gi, was {value!r}")
+    unit = match["unit"]
+    if unit is not None and unit[0] in "eE" and unit not in _UNITS:
+        return Decimal(match["number"] + unit)
+    return Decimal(match["number"]) * (_UNITS[unit] if unit else 1)
+
+
+def _check_quantity(value: str | int | float) -> str | int | float:
+    quantity(value)
+    return value
+
+
+Quantity = Annotated[str | int | float, AfterValidator(_check_quantity)]
+
+
+class Amounts(Strict):
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
+
+
+class Resources(Strict):
+    requests: Amounts = Field(default_factory=Amounts)
+    limits: Amounts = Field(default_factory=Amounts)
+
+    @model_validator(mode="after")
+    def _requests_fit(self) -> Resources:
+        problems: list[Problem] = []
+        for name in Amounts.model_fields:
+            request, limit = getattr(self.requests, name), getattr(self.limits, name)
+            if request is not None and limit is not None and quantity(request) > quantity(limit):
+                path = ("requests", name.replace("_", "-"))
+                problems.append((path, f"must not be above the limit, which is {limit}, was {request}"))
+        raise_any(problems)
+        return self
+
+
+class Capabilities(Strict):
+    refused: ClassVar[dict[str, str]] = {"add": _needs_feature("kubernetes.containerspec-addcapabilities")}
+
+    drop: list[NonEmpty] = Field(default_factory=list)
+
+
+class SeccompProfile(Strict):
+    type: Literal["RuntimeDefault", "Unconfined", "Localhost"]
+    localhost_profile: str | None = None
+
+
+class SecurityContext(Strict):
+    run_as_non_root: bool | None = None
+    run_as_user: Annotated[int, Field(ge=0)] | None = None
+    run_as_group: Annotated[int, Field(ge=0)] | None = None
+    read_only_root_filesystem: bool | None = None
+    allow_privilege_escalation: bool | None = None
+    privileged: Literal[False] | None = None
+    capabilities: Capabilities | None = None
+    seccomp_profile: SeccompProfile | None = None
+
+
+class VolumeMount(Strict):
+    name: DnsLabel
+    mount_path: NonEmpty
+    sub_path: str | None = None
+    read_only: bool | None = None
+
+
+class HttpHeader(Strict):
+    name: NonEmpty
+    value: str
+
+
+class HttpGet(Strict):
+    path: str = "/"
+    port: int = 0
+    host: str = ""
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    http_headers: list[HttpHeader] = Field(default_factory=list)
+
+
+class TcpSocket(Strict):
+    port: int = 0
+    host: str = ""
+
+
+class Exec(Strict):
+    command: list[str] = Field(default_factory=list)
+
+
+class Grpc(Strict):
+    port: int = 0
+    service: str = ""
+
+
+class Probe(Strict):
+    """The local runtime takes TCP for readiness whatever stands here; what a webhook would refuse is refused."""
+
+    http_get: HttpGet | None = None
+    tcp_socket: TcpSocket | None = None
+    exec: Exec | None = None
+    grpc: Grpc | None = None
+    initial_delay_seconds: Annotated[int, Field(ge=0)] | None = None
+    period_seconds: Annotated[int, Field(ge=0)] | None = None
+    timeout_seconds: Annotated[int, Field(ge=0)] | None = None
+    success_threshold: Annotated[int, Field(ge=1)] = 1
+    failure_threshold: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_handler(self) -> Probe:
+        handlers = [h for h in (self.http_get, self.tcp_socket, self.exec, self.grpc) if h is not None]
+        if len(handlers) > 1:
+            raise ValueError("at most one of httpGet, tcpSocket, exec and grpc may be there")
+        return self
+
+
+class ReadinessProbe(Probe):
+    @model_validator(mode="after")
+    def _period_and_thresholds_agree(self) -> ReadinessProbe:
+        problems: list[Problem] = []
+        if not self.period_seconds:
+            reason = "is refused while periodSeconds is 0 or not there: queue-proxy then polls as fast as it can"
+            for name, value in (("timeoutSeconds", self.timeout_seconds), ("failureThreshold", self.failure_threshold)):
+                if value:
+                    problems.append(((name,), f"{reason}, was {value}"))
+        else:
+            for name, value in (("timeoutSeconds", self.timeout_seconds), ("failureThreshold", self.failure_threshold)):
+                if value == 0:
+                    problems.append(((name,), "must be at least 1 while periodSeconds is set, was 0"))
+        raise_any(problems)
+        return self
+
+
+_STARTED_BY_ENV = "the local runtime starts functions-framework as FUNCTION_TARGET and FUNCTION_SOURCE in env say"
+
+
+class Container(Strict):
+    refused: ClassVar[dict[str, str]] = {
+        "lifecycle": "Serving refuses it: it sets the preStop hook itself",
+        "stdin": "Serving refuses it",
+        "stdinOnce": "Serving refuses it",
+        "tty": "Serving refuses it",
+        "volumeDevices": "Serving refuses it",
+        "resizePolicy": "Serving refuses it",
+        "command": _STARTED_BY_ENV,
+        "args": _STARTED_BY_ENV,
+        "workingDir": _STARTED_BY_ENV,
+    }
+
+    name: DnsLabel | None = None
+    image: NonEmpty
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    ports: Annotated[list[ContainerPort], Field(max_length=1)] = Field(default_factory=list)
+    env: list[Variable] = Field(default_factory=list)
+    env_from: list[EnvironmentSource] = Field(default_factory=list)
+    resources: Resources = Field(default_factory=Resources)
+    security_context: SecurityContext | None = None
+    volume_mounts: list[VolumeMount] = Field(default_factory=list)
+    readiness_probe: ReadinessProbe | None = None
+    liveness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+    termination_message_path: str | None = None
+    termination_message_policy: str | None = None
+
+
+# --- the revision ----------------------------------------------------------------------------------------------------
+
+
+class EmptyDir(Strict):
+    medium: Literal["", "Memory"] = ""
+    size_limit: Quantity | None = None
+
+
+class KeyToPath(Strict):
+    key: NonEmpty
+    path: NonEmpty
+    mode: int | None = None
+
+
+class SecretVolume(Strict):
+    secret_name: DnsSubdomain
+    items: list[KeyToPath] = Field(default_factory=list)
+    default_mode: int | None = None
+    optional: bool | None = None
+
+
+class ConfigMapVolume(Strict):
+    name: DnsSubdomain
+    items: list[KeyToPath] = Field(default_factory=list)
+    default_mode: int | None = None
+    optional: bool | None = None
+
+
+class Volume(Strict):
+    """Read for what a webhook would say; the local runtime mounts nothing, its functions use the machine's files."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "persistentVolumeClaim": _needs_feature("kubernetes.podspec-persistent-volume-claim"),
+        "hostPath": _needs_feature("kubernetes.podspec-volumes-hostpath"),
+        "csi": _needs_feature("kubernetes.podspec-volumes-csi"),
+    }
+
+    name: DnsLabel
+    empty_dir: EmptyDir | None = None
+    secret: SecretVolume | None = None
+    config_map: ConfigMapVolume | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Volume:
+        if sum(source is not None for source in (self.empty_dir, self.secret, self.config_map)) != 1:
+            raise ValueError("exactly one of emptyDir, secret and configMap is needed")
+        return self
+
+
+_POD_FEATURES = {
+    "affinity": "kubernetes.podspec-affinity",
+    "dnsConfig": "kubernetes.podspec-dnsconfig",
+    "dnsPolicy": "kubernetes.podspec-dnspolicy",
+    "hostAliases": "kubernetes.podspec-hostaliases",
+    "hostIPC": "kubernetes.podspec-hostipc",
+    "hostNetwork": "kubernetes.podspec-hostnetwork",
+    "hostPID": "kubernetes.podspec-hostpid",
+    "initContainers": "kubernetes.podspec-init-containers",
+    "nodeSelector": "kubernetes.podspec-nodeselector",
+    "priorityClassName": "kubernetes.podspec-priorityclassname",
+    "runtimeClassName": "kubernetes.podspec-runtimeclassname",
+    "schedulerName": "kubernetes.podspec-schedulername",
+    "securityContext": "kubernetes.podspec-securitycontext (set it on the container)",
+    "shareProcessNamespace": "kubernetes.podspec-shareprocessnamespace",
+    "tolerations": "kubernetes.podspec-tolerations",
+    "topologySpreadConstraints": "kubernetes.podspec-topologyspreadconstraints",
+}
+
+
+class ImagePullSecret(Strict):
+    name: DnsSubdomain
+
+
+class RevisionSpec(Strict):
+    refused: ClassVar[dict[str, str]] = {name: _needs_feature(flag) for name, flag in _POD_FEATURES.items()} | {
+        "terminationGracePeriodSeconds": "Serving sets it to timeoutSeconds",
+        "restartPolicy": "Serving refuses it",
+    }
+
+    container_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
+    timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] = DEFAULT_TIMEOUT_S
+    enable_service_links: bool | None = None
+    automount_service_account_token: Literal[False] | None = None
+    service_account_name: DnsSubdomain | None = None
+    image_pull_secrets: list[ImagePullSecret] = Field(default_factory=list)
+    containers: Annotated[list[Container], Field(min_length=1, max_length=1)]
+    volumes: list[Volume] = Field(default_factory=list)
+
+    @property
+    def container(self) -> Container:
+        return self.containers[0]
+
+    @model_validator(mode="after")
+    def _mounts_and_volumes_agree(self) -> RevisionSpec:
+        volumes = {volume.name for volume in self.volumes}
+        mounted = {mount.name for mount in self.container.volume_mounts}
+        raise_any(
+            [
+                (("containers", 0, "volumeMounts", index, "name"), f"there is no volume {mount.name!r}")
+                for index, mount in enumerate(self.container.volume_mounts)
+                if mount.name not in volumes
+            ]
+            + [
+                (("volumes", index), f"the volume {volume.name!r} is mounted nowhere, which Serving refuses")
+                for index, volume in enumerate(self.volumes)
+                if volume.name not in mounted
+            ]
+        )
+        return self
+
+
+class RevisionMarks(Marks):
+    known_annotations = autoscaling.NAMES
+    refused: ClassVar[dict[str, str]] = {
+        "name": "the local runtime numbers revisions itself, as Serving does where there is none",
+        "namespace": "it is the Service's",
+    }
+
+
+class RevisionTemplate(Strict):
+    metadata: RevisionMarks = Field(default_factory=RevisionMarks)
+    spec: RevisionSpec
+
+    @property
+    def scaling(self) -> ScalingConfig:
+        return autoscaling.parse(self.metadata.annotations, self.spec.container_concurrency)
+
+    @model_validator(mode="after")
+    def _scaling_is_in_bounds(self) -> RevisionTemplate:
+        try:
+            autoscaling.parse(self.metadata.annotations, self.spec.container_concurrency)
+        except ProblemsError as exc:
+            raise ProblemsError(
+                [(("metadata", "annotations", *path), message) for path, message in exc.problems]
+            ) from exc
+        return self
+
+
+class ServiceSpec(Strict):
+    refused: ClassVar[dict[str, str]] = {
+        "traffic": "the local runtime always sends all requests to the latest revision",
+    }
+
+    template: RevisionTemplate
+
+
+class ServiceMetadata(Metadata):
+    name: Annotated[str, AfterValidator(check_dns_1035)]
+
+    @field_validator("annotations", mode="before")
+    @classmethod
+    def _scaling_belongs_to_the_template(cls, annotations: Any) -> Any:
+        if isinstance(annotations, dict):
+            raise_any(
+                [
+                    ((name,), "autoscaling annotations belong under spec.template.metadata.annotations")
+                    for name in annotations
+                    if isinstance(name, str) and name.startswith(autoscaling.PREFIX)
+                ]
+            )
+        return annotations
+
+
+class Service(Resource):
+    api_version: Literal["serving.knative.dev/v1"]
+    kind: Literal["Service"]
+    metadata: ServiceMetadata
+    spec: ServiceSpec
+
+    @property
+    def cluster_local(self) -> bool:
+        return "networking.knative.dev/visibility" in self.metadata.labels
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (SERVING, "Service", self.namespace, self.name)

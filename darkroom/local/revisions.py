@@ -1,0 +1,137 @@
+"""From the manifests of Services to revisions that can be started: environment and scaling resolved.
+
+Nothing is started here, and K_SINK is not set here: where it leads is known once the broker listens (`sinks`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from darkroom.local.manifests.errors import Finding, ManifestError
+from darkroom.local.manifests.load import Manifests
+from darkroom.local.manifests.model import Destination, Reference
+from darkroom.local.manifests.serving import KeySelector, Service, Variable
+from darkroom.local.manifests.source import FieldPath
+from darkroom.local.revision import Revision
+
+_CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
+_NEEDED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
+_REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
+
+
+def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int = 1) -> list[Revision]:
+    """A revision for each Service.
+
+    `settings` are this machine's values by variable name: they take the place of what ConfigMaps say, and are the
+    Secrets. Raises ManifestError that names every secret that is not among them.
+    """
+    findings: list[Finding] = []
+    made = []
+    for service in manifests.services:
+        env = _Environment(service, manifests, settings)
+        made.append(_revision(service, env.resolve(), number))
+        findings += env.findings
+    if findings:
+        raise ManifestError(findings)
+    return made
+
+
+def sinks(manifests: Manifests) -> dict[tuple[str, str], Destination]:
+    """Where K_SINK of each Service that a SinkBinding names shall lead, by the Service's namespace and name.
+
+    A reference in it bears its namespace.
+    """
+    found = {}
+    for binding in manifests.sink_bindings:
+        subject = binding.spec.subject
+        found[subject.namespace or binding.namespace, subject.name] = resolved(binding.spec.sink, binding.namespace)
+    return found
+
+
+def resolved(destination: Destination, namespace: str) -> Destination:
+    """The destination with a reference that bears its namespace: that of the manifest where it says none."""
+    reference: Reference | None = destination.ref
+    if reference is None or reference.namespace is not None:
+        return destination
+    return destination.model_copy(update={"ref": reference.model_copy(update={"namespace": namespace})})
+
+
+def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision:
+    template = service.spec.template
+    return Revision(
+        namespace=service.namespace,
+        service=service.name,
+        number=number,
+        env=env,
+        timeout_s=float(template.spec.timeout_seconds),
+        scaling=template.scaling,
+        cluster_local=service.cluster_local,
+    )
+
+
+class _Environment:
+    """A container's environment, built as the kubelet does it: envFrom first, then env in its order."""
+
+    def __init__(self, service: Service, manifests: Manifests, settings: Mapping[str, str]) -> None:
+        self._service = service
+        self._manifests = manifests
+        self._settings = settings
+        self.findings: list[Finding] = []
+
+    def resolve(self) -> dict[str, str]:
+        env = self._from_config_maps()
+        for index, variable in enumerate(self._service.spec.template.spec.container.env):
+            value = self._value(variable, (*_CONTAINER, "env", index), env)
+            if value is not None:
+                env[variable.name] = value
+        for name in _NEEDED:
+            if not env.get(name):
+                self._refuse((*_CONTAINER, "env"), f"{name} is missing: functions-framework is started by it")
+        return env
+
+    def _refuse(self, path: FieldPath, message: str) -> None:
+        self.findings.append(self._service.document.finding(path, message))
+
+    def _from_config_maps(self) -> dict[str, str]:
+        env: dict[str, str] = {}
+        for source in self._service.spec.template.spec.container.env_from:
+            config_map = self._manifests.config_map(self._service.namespace, source.config_map_ref.name)
+            for key, value in config_map.data.items() if config_map else ():
+                name = source.prefix + key
+                env[name] = self._settings.get(name, value)
+        return env
+
+    def _value(self, variable: Variable, path: FieldPath, env: Mapping[str, str]) -> str | None:
+        if variable.value_from is None:
+            return _expand(variable.value or "", env)
+        if variable.name in self._settings:
+            return self._settings[variable.name]
+        secret = variable.value_from.secret_key_ref
+        if secret is not None:
+            self._check_missing_secret(variable.name, secret, (*path, "valueFrom", "secretKeyRef"))
+            return None
+        key = variable.value_from.config_map_key_ref
+        return self._config_value(key, (*path, "valueFrom", "configMapKeyRef", "key")) if key is not None else None
+
+    def _check_missing_secret(self, name: str, secret: KeySelector, path: FieldPath) -> None:
+        if not secret.optional:
+            message = f"{name} comes from the Secret {secret.name!r}, and the local settings have no {name}"
+            self._refuse(path, message)
+
+    def _config_value(self, key: KeySelector, path: FieldPath) -> str | None:
+        config_map = self._manifests.config_map(self._service.namespace, key.name)
+        value = config_map.data.get(key.key) if config_map else None
+        if value is None and not key.optional:
+            self._refuse(path, f"the ConfigMap {key.name!r} has no key {key.key!r}")
+        return value
+
+
+def _expand(text: str, env: Mapping[str, str]) -> str:
+    """`$(NAME)` of a variable that was set before, as the kubelet does it; an unknown one stays, `$$` is `$`."""
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match[1]
+        return "$" if name is None else env.get(name, match[0])
+
+    return _REFERENCE.sub(replacement, text)
