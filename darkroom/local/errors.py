@@ -1,0 +1,61 @@
+"""What can go wrong in the local runtime itself. A branch of the tree in `darkroom.contract.errors`.
+
+DarkroomError
+├── LocalRuntimeError           the runtime cannot be started or kept up; ends the command with its detail
+│   ├── PortTakenError              another program listens on a port we were told to use
+│   └── StartFailedError            a process died, or did not answer, before it was ready
+├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
+├── InstanceBrokenError         instance.broken       502   the instance's connection broke before an answer
+└── RevisionOverloadedError     revision.overloaded   503   the queue before the revision is full
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from darkroom.contract.errors import DarkroomError
+
+
+class LocalRuntimeError(DarkroomError):
+    code = "local.runtime"
+    title = "The local runtime cannot go on"
+
+
+class PortTakenError(LocalRuntimeError):
+    code = "local.port_taken"
+    title = "Port taken"
+
+    def __init__(self, port: int, holder: str) -> None:
+        super().__init__(f"port {port} is taken by {holder}")
+        self.port = port
+        self.holder = holder
+
+
+class StartFailedError(LocalRuntimeError):
+    """`last_lines` is what the process wrote last: as a rule the reason."""
+
+    code = "local.start_failed"
+    title = "A process did not start"
+
+    def __init__(self, detail: str, *, last_lines: Sequence[str] = ()) -> None:
+        super().__init__("\n  ".join([detail, *last_lines]))
+        self.reason = detail
+        self.last_lines = tuple(last_lines)
+
+
+class RevisionTimeoutError(DarkroomError):
+    code = "revision.timeout"
+    status = 504
+    title = "The function did not answer in time"
+
+
+class InstanceBrokenError(DarkroomError):
+    code = "instance.broken"
+    status = 502
+    title = "The function's process broke the connection"
+
+
+class RevisionOverloadedError(DarkroomError):
+    code = "revision.overloaded"
+    status = 503
+    title = "Too many requests wait for this function"

@@ -1,0 +1,56 @@
+"""Where the lines that child processes write go: a file for each name in `.darkroom/logs/`, the console if asked.
+
+Whoever reads a process' output calls the sink of its name; files are bounded, the previous one is kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeAlias
+
+LineSink: TypeAlias = Callable[[str], None]
+ConsoleSink: TypeAlias = Callable[[str, str], None]
+"""Takes the name and the line."""
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+
+
+class LogDirectory:
+    def __init__(self, path: Path, *, console: ConsoleSink | None = None, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+        self._path = path
+        self._console = console
+        self._max_file_bytes = max_file_bytes
+        self._files: dict[str, IO[bytes]] = {}
+        path.mkdir(parents=True, exist_ok=True)
+
+    def sink(self, name: str) -> LineSink:
+        def write(line: str) -> None:
+            self._write(name, line)
+            if self._console is not None:
+                self._console(name, line)
+
+        return write
+
+    def path(self, name: str) -> Path:
+        return self._path / f"{name}.log"
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _write(self, name: str, line: str) -> None:
+        file = self._files.get(name) or self._open(name)
+        file.write(line.encode(errors="backslashreplace") + b"\n")
+        if file.tell() >= self._max_file_bytes:
+            self._rotate(name)
+
+    def _open(self, name: str) -> IO[bytes]:
+        # Unbuffered: whoever reads the file while something goes wrong must see the last line.
+        self._files[name] = self.path(name).open("ab", buffering=0)
+        return self._files[name]
+
+    def _rotate(self, name: str) -> None:
+        self._files.pop(name).close()
+        self.path(name).replace(self._path / f"{name}.log.1")

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import boto3
+import nats
+import psutil
+import pytest
+import redis
+from botocore.config import Config
+
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.local import ports, servers, supervision
+from darkroom.local.errors import PortTakenError, StartFailedError
+from darkroom.local.logs import LogDirectory
+from darkroom.local.servers import S3Credentials, ServerHome
+from darkroom.local.supervision import Patience, Server, SupervisedServer
+from tests.integration.local.waiting import Reports, is_running, until
+
+CREDENTIALS = S3Credentials(access_key="darkroom", secret_key="a-secret-of-this-test")
+BUCKET = "pictures"
+
+
+@pytest.fixture
+def home(tmp_path: Path, logs: LogDirectory, reports: Reports) -> ServerHome:
+    return ServerHome(data_dir=tmp_path / "data", logs=logs, report=reports)
+
+
+@asynccontextmanager
+async def running(*started: Server) -> AsyncIterator[None]:
+    await supervision.start_all(started)
+    try:
+        yield
+    finally:
+        await supervision.stop_all(started)
+
+
+async def kill_and_await_restart(server: SupervisedServer, reports: Reports) -> None:
+    pid = server.pid
+    assert pid is not None
+    psutil.Process(pid).kill()
+    await reports.wait_for("server.restarted")
+    assert server.pid != pid
+
+
+def s3_client(url: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=CREDENTIALS.access_key,
+        aws_secret_access_key=CREDENTIALS.secret_key,
+        region_name="us-east-1",
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+    )
+
+
+async def http_status(method: str, url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.request(method, url, data=b"x") as answer:
+        return answer.status
+
+
+async def test_nats_keeps_its_stream_and_its_port_when_it_is_killed(home: ServerHome, reports: Reports) -> None:
+    server = servers.nats_server(home)
+    async with running(server):
+        client = await nats.connect(server.url, allow_reconnect=False)
+        await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
+        await client.jetstream().publish("kept", b"a message")
+        assert client.max_payload == 1024 * 1024
+        await client.close()
+
+        await kill_and_await_restart(server, reports)
+
+        client = await nats.connect(server.url, allow_reconnect=False)
+        message = await client.jetstream().get_last_msg("KEPT", "kept")
+        await client.close()
+        assert message.data == b"a message"
+
+
+async def test_redis_keeps_what_was_written_when_it_is_killed(home: ServerHome, reports: Reports) -> None:
+    server = servers.redis_server(home)
+    async with running(server):
+        client = redis.Redis.from_url(server.url)
+        client.set("kept", "a value")
+        assert client.waitaof(1, 0, 5000) == [1, 0]
+        settings = client.config_get("appendonly", "appendfsync", "maxmemory-policy", "save")
+        assert settings == {
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "save": "",
+        }
+        client.close()
+
+        await kill_and_await_restart(server, reports)
+
+        client = redis.Redis.from_url(server.url)
+        assert client.get("kept") == b"a value"
+        client.close()
+
+
+async def test_s3_takes_signed_requests_only_and_keeps_objects_when_it_is_killed(
+    home: ServerHome, reports: Reports
+) -> None:
+    server = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
+    async with running(server):
+        client = s3_client(server.url)
+        client.put_object(Bucket=BUCKET, Key="kept", Body=b"a picture")
+        signed = client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "kept"}, ExpiresIn=60)
+        plain = f"{server.url}/{BUCKET}/kept"
+        assert await http_status("GET", signed) == 200
+        assert await http_status("GET", signed[:-1] + ("0" if signed[-1] != "0" else "1")) == 403
+        assert await http_status("GET", plain) == 403
+        assert await http_status("PUT", plain) == 403
+        assert await http_status("GET", server.url) == 403
+
+        await kill_and_await_restart(server, reports)
+
+        assert client.get_object(Bucket=BUCKET, Key="kept")["Body"].read() == b"a picture"
+
+
+async def test_s3_data_is_found_again_by_the_next_run_on_other_ports(home: ServerHome) -> None:
+    first = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
+    async with running(first):
+        s3_client(first.url).put_object(Bucket=BUCKET, Key="kept", Body=b"a picture")
+
+    second = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
+    async with running(second):
+        assert second.url != first.url
+        assert s3_client(second.url).get_object(Bucket=BUCKET, Key="kept")["Body"].read() == b"a picture"
+
+
+async def test_every_port_of_the_s3_server_is_on_loopback_and_was_chosen_by_us(home: ServerHome) -> None:
+    server = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
+    chosen = {(ports.LOOPBACK, port) for port in server.plan.ports}
+    async with running(server):
+        # It serves before its last port is open.
+        await until(lambda: listening(server) == chosen, f"{listening(server)} become {chosen}")
+
+
+def listening(server: SupervisedServer) -> set[tuple[str, int]]:
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for connection in psutil.Process(server.pid).net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr
+    }
+
+
+async def test_servers_start_together_and_none_is_left_after_stop(home: ServerHome, reports: Reports) -> None:
+    started = [servers.nats_server(home), servers.redis_server(home)]
+    async with running(*started):
+        pids = [server.pid for server in started if server.pid]
+        assert len(pids) == 2
+        assert {fields["server"] for fields in reports.of("server.started")} == {"nats", "redis"}
+
+    assert not any(map(is_running, pids))
+    assert reports.of("server.died") == []
+
+
+async def test_when_one_server_cannot_start_the_others_are_stopped(home: ServerHome, reports: Reports) -> None:
+    redis_of_ours = servers.redis_server(home)
+    async with running(redis_of_ours):
+        port = redis_of_ours.plan.ports[0]
+        another = servers.nats_server(home)
+
+        with pytest.raises(PortTakenError, match=rf"port {port} is taken by valkey-server \(pid {redis_of_ours.pid}\)"):
+            await supervision.start_all([another, servers.redis_server(home, port=port)])
+
+        assert another.pid is None
+
+
+async def test_a_server_that_ends_before_it_is_ready_gives_its_last_words(home: ServerHome) -> None:
+    server = servers.nats_server(home)
+    server.plan.before_start()
+    (home.folder("nats") / "jetstream").write_text("a file where a folder should be")
+
+    with pytest.raises(StartFailedError, match="storage directory is not a directory"):
+        await server.start()
+
+    assert server.pid is None
+
+
+async def test_a_server_that_hangs_is_killed_and_started_again(tmp_path: Path, logs: LogDirectory) -> None:
+    reports = Reports()
+    patience = Patience(check_every_s=0.05, unhealthy_after_s=0.1, hung_after_s=0.2, check_timeout_s=0.2)
+    home = ServerHome(data_dir=tmp_path / "data", logs=logs, report=reports, patience=patience)
+    server = servers.redis_server(home)
+    async with running(server):
+        hung = server.pid
+        assert hung is not None
+        psutil.Process(hung).send_signal(signal.SIGSTOP)
+
+        await reports.wait_for("server.restarted")
+
+        assert [fields["pid"] for fields in reports.of("server.hung")] == [hung]
+        await server.check()
+
+
+async def test_a_server_that_keeps_dying_is_started_again_each_time_with_growing_pauses(
+    home: ServerHome, reports: Reports
+) -> None:
+    server = servers.redis_server(home)
+    async with running(server):
+        for count in range(1, 4):
+            pid = server.pid
+            assert pid is not None
+            psutil.Process(pid).kill()
+            await reports.wait_for("server.restarted", count=count)
+            await until(lambda: server.pid is not None, "it is up")
+
+    assert [fields["restart_in_s"] for fields in reports.of("server.died")] == [0.1, 0.2, 0.4]
+    assert [fields["returncode"] for fields in reports.of("server.died")] == [-signal.SIGKILL] * 3
+
+
+async def test_stopping_in_the_middle_of_a_restart_leaves_nothing_behind(home: ServerHome, reports: Reports) -> None:
+    server = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
+    await server.start()
+    assert server.pid is not None
+    psutil.Process(server.pid).kill()
+    await reports.wait_for("server.died")
+    await asyncio.sleep(0.2)  # somewhere within the half second that its start takes; any moment must do
+
+    await server.stop()
+
+    assert ports.who_holds(server.plan.ports[0]) is None
+    assert reports.of("server.restarted") == []
+
+
+async def test_an_external_server_is_found_and_never_stopped(home: ServerHome, reports: Reports) -> None:
+    ours = [servers.nats_server(home), servers.redis_server(home)]
+    async with running(*ours):
+        external = [servers.external_nats(ours[0].url, reports), servers.external_redis(ours[1].url, reports)]
+        await supervision.start_all(external)
+        await supervision.stop_all(external)
+        await ours[0].check()
+        await ours[1].check()
+
+    with pytest.raises(DependencyUnavailableError, match="nats"):
+        await external[0].start()
+
+
+async def test_an_external_redis_that_wants_a_password_is_asked_with_it(home: ServerHome, reports: Reports) -> None:
+    server = servers.redis_server(home)
+    async with running(server):
+        client = redis.Redis.from_url(server.url)
+        client.config_set("requirepass", "wanted")
+        client.close()
+
+        await servers.external_redis(server.url.replace("//", "//:wanted@"), reports).check()
+        with pytest.raises(DependencyUnavailableError, match="NOAUTH"):
+            await servers.external_redis(server.url, reports).check()
+        with pytest.raises(DependencyUnavailableError, match="WRONGPASS"):
+            await servers.external_redis(server.url.replace("//", "//:wrong@"), reports).check()
