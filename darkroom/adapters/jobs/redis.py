@@ -104,7 +104,8 @@ class RedisJobStore:
         code, *rest = self._ask(send)
         if code == "mismatch":
             raise IdempotencyMismatchError("the Idempotency-Key or the job id was used before, for another request")
-        record = _record(rest[0], job.job_id)
+        first_id, flat = rest
+        record = _record(flat, UUID(first_id))
         # Sent a second time because the first answer was lost, it finds the job that it may have written itself. Then
         # the caller emits it, perhaps once too often, rather than never.
         repeated = len(sent) > 1 and record.job_id == job.job_id

@@ -18,7 +18,7 @@ if there[1] then
   if there[1] ~= owner or there[2] ~= fingerprint then
     return { 'mismatch' }
   end
-  return { 'existing', redis.call('HGETALL', key) }
+  return { 'existing', id, redis.call('HGETALL', key) }
 end
 
 redis.call('HSET', key, 'type', job_type, 'status', 'queued', 'owner', owner, 'parameters', parameters,
@@ -40,4 +40,4 @@ end
 redis.call('PEXPIRE', index, rules.indexed)
 
 redis.call('PUBLISH', CHANGES, id .. ' queued')
-return { 'created', redis.call('HGETALL', key) }
+return { 'created', id, redis.call('HGETALL', key) }

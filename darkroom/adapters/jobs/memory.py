@@ -1,0 +1,356 @@
+"""The job record in memory, for tests: what the Lua scripts do, in Python, on a clock that the test may turn.
+
+It passes the same contract suite as Redis. Nothing outlives the process, and nothing final expires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+from darkroom.adapters.jobs import (
+    MAX_ATTEMPTS,
+    MAX_EMISSIONS,
+    Accepted,
+    AlreadyFinal,
+    AttemptsSpent,
+    Backlog,
+    ClaimAnswer,
+    Held,
+    JobWatch,
+    Lease,
+    NewJob,
+    NextStep,
+    Outcome,
+    Recovered,
+    Unknown,
+)
+from darkroom.adapters.jobs.times import JobTimes
+from darkroom.adapters.jobs.watching import EventWatch
+from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError, ImageCrashedError
+from darkroom.contract.jobs import JobFailure, JobRecord, JobResult, JobStatus
+
+ChangeListener = Callable[[UUID, JobStatus], None]
+
+
+@dataclass
+class _Job:
+    new: NewJob
+    created_s: float
+    due_s: float
+    status: JobStatus = JobStatus.QUEUED
+    attempts: int = 0
+    emissions: int = 1
+    confirmed: int = 0
+    """The last emission that the broker is known to have had."""
+    fence: int = 0
+    released: int | None = None
+    """The fence of the last lease that was given back."""
+    worker: str | None = None
+    lease_s: float | None = None
+    started_s: float | None = None
+    finished_s: float | None = None
+    result: JobResult | None = None
+    error: DarkroomError | None = None
+    timings_ms: dict[str, int] = field(default_factory=dict)
+    hand_out_s: float | None = None
+    """When a failed job that was not kept with the dead letters is handed out again."""
+
+    def is_held(self, now_s: float) -> bool:
+        return self.status is JobStatus.PROCESSING and self.lease_s is not None and self.lease_s > now_s
+
+    def is_holder(self, fence: int) -> bool:
+        return not self.status.is_final and self.fence == fence and self.released != fence
+
+    def record(self) -> JobRecord:
+        queued = {} if self.started_s is None else {"queued": round((self.started_s - self.created_s) * 1000)}
+        return JobRecord(
+            job_id=self.new.job_id,
+            type=self.new.type,
+            status=self.status,
+            owner=self.new.owner,
+            parameters=self.new.parameters,
+            storage_key=self.new.storage_key,
+            request_id=self.new.request_id,
+            attempts=self.attempts,
+            emissions=self.emissions,
+            fence=self.fence,
+            worker=self.worker,
+            created_at=_moment(self.created_s),
+            started_at=None if self.started_s is None else _moment(self.started_s),
+            finished_at=None if self.finished_s is None else _moment(self.finished_s),
+            lease_until=None if self.lease_s is None else _moment(self.lease_s),
+            result=self.result,
+            error=self._failure(),
+            timings_ms={**queued, **self.timings_ms},
+        )
+
+    def _failure(self) -> JobFailure | None:
+        if self.error is None:
+            return None
+        return JobFailure(code=self.error.code, message=self.error.detail, attempts=self.attempts)
+
+
+class MemoryJobStore:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        max_attempts: int = MAX_ATTEMPTS,
+        max_emissions: int = MAX_EMISSIONS,
+        times: JobTimes | None = None,
+    ) -> None:
+        """`clock` tells seconds since the epoch."""
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._max_emissions = max_emissions
+        self._times = times or JobTimes()
+        self._lock = threading.RLock()
+        self._jobs: dict[UUID, _Job] = {}
+        self._bindings: dict[tuple[str, str], UUID] = {}
+        self._listeners: list[ChangeListener] = []
+
+    def on_change(self, listener: ChangeListener) -> None:
+        """Called with every change of a status, in the thread that made it."""
+        self._listeners.append(listener)
+
+    def accept(self, job: NewJob) -> Accepted:
+        with self._lock:
+            binding = (job.owner, job.idempotency_key or "")
+            first_id = self._bindings.get(binding, job.job_id) if job.idempotency_key else job.job_id
+            there = self._jobs.get(first_id)
+            if there is not None:
+                if (there.new.owner, there.new.fingerprint) != (job.owner, job.fingerprint):
+                    raise IdempotencyMismatchError("the Idempotency-Key or the job id was used for another request")
+                return Accepted(record=there.record(), created=False)
+            now_s = self._clock()
+            made = _Job(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
+            self._jobs[job.job_id] = made
+            if job.idempotency_key:
+                self._bindings[binding] = job.job_id
+            self._tell(made)
+            return Accepted(record=made.record(), created=True)
+
+    def emitted(self, job_id: UUID, emission: int) -> None:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None or job.status.is_final or job.emissions != emission:
+                return
+            job.confirmed = emission
+            if job.status is JobStatus.QUEUED:
+                self._set_due_as_emitted(job)
+
+    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
+        with self._lock:
+            job, now_s = self._jobs.get(job_id), self._clock()
+            if job is None:
+                return Unknown()
+            if job.status.is_final:
+                return AlreadyFinal(record=job.record())
+            if job.is_held(now_s) and job.lease_s is not None:
+                return Held(worker=job.worker or "", lease_left_s=job.lease_s - now_s)
+            if job.attempts >= self._max_attempts:
+                self._give_up(job, self._crashed(), hand_out_s=now_s)
+                return AttemptsSpent(record=job.record())
+            job.error = None
+            job.attempts += 1
+            job.fence += 1
+            job.worker = worker
+            job.confirmed = job.emissions
+            job.started_s = now_s if job.started_s is None else job.started_s
+            self._lease(job)
+            return Lease(job_id=job_id, fence=job.fence, record=job.record())
+
+    def renew(self, lease: Lease) -> Outcome:
+        with self._lock:
+            job = self._jobs.get(lease.job_id)
+            if job is None or not job.is_holder(lease.fence):
+                return Outcome.STALE
+            self._lease(job)
+            return Outcome.DONE
+
+    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
+        with self._lock:
+            job = self._jobs.get(lease.job_id)
+            if job is not None and job.is_holder(lease.fence):
+                job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
+                self._finish(job, JobStatus.COMPLETED)
+            return self._ended(job, lease, JobStatus.COMPLETED)
+
+    def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
+        with self._lock:
+            job = self._jobs.get(lease.job_id)
+            if job is not None and job.is_holder(lease.fence):
+                job.error = error
+                self._finish(job, JobStatus.FAILED)
+            return self._ended(job, lease, JobStatus.FAILED)
+
+    def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
+        with self._lock:
+            job = self._jobs.get(lease.job_id)
+            if job is None:
+                return Outcome.STALE
+            if job.status is JobStatus.QUEUED and job.fence == lease.fence == job.released:
+                return Outcome.DONE
+            if not job.is_holder(lease.fence):
+                return Outcome.STALE
+            job.error, job.released = error, lease.fence
+            job.lease_s = job.worker = None
+            job.attempts -= 0 if counts else 1
+            self._set_status(job, JobStatus.QUEUED)
+            self._set_due_as_emitted(job)
+            return Outcome.DONE
+
+    def get(self, job_id: UUID) -> JobRecord | None:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            return None if job is None else job.record()
+
+    def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
+        with self._lock:
+            job, now_s = self._jobs.get(job_id), self._clock()
+            if job is None:
+                return Recovered(step=NextStep.NOTHING)
+            if job.hand_out_s is not None:
+                return self._hand_out(job)
+            if job.status.is_final or job.is_held(now_s):
+                return Recovered(step=NextStep.NOTHING, record=job.record())
+            job.confirmed = job.emissions
+            if self._is_spent(job):
+                self._give_up(job, error, hand_out_s=now_s)
+                return self._hand_out(job)
+            if job.emissions == 1:
+                return self._emit(job)
+            job.lease_s = None
+            self._set_status(job, JobStatus.QUEUED)
+            job.due_s = now_s + self._doubled(self._times.dead_letter_wait_s, job.emissions - 2)
+            return Recovered(step=NextStep.NOTHING, record=job.record())
+
+    def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
+        with self._lock:
+            now_s = self._clock()
+            given_up = [job for job in self._jobs.values() if job.hand_out_s is not None and job.hand_out_s <= now_s]
+            overdue = [job for job in self._jobs.values() if not job.status.is_final and job.due_s <= now_s]
+            given_up.sort(key=lambda job: job.hand_out_s or 0.0)
+            overdue.sort(key=lambda job: job.due_s)
+            steps = [self._hand_out(job) for job in given_up[:limit]]
+            return steps + [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
+
+    def kept(self, job_id: UUID) -> None:
+        with self._lock:
+            if job_id in self._jobs:
+                self._jobs[job_id].hand_out_s = None
+
+    def backlog(self) -> Backlog:
+        with self._lock:
+            unfinished = [job for job in self._jobs.values() if not job.status.is_final]
+            counts = {
+                status: sum(job.status is status for job in unfinished)
+                for status in (JobStatus.QUEUED, JobStatus.PROCESSING)
+            }
+            oldest_s = min((job.created_s for job in unfinished), default=self._clock())
+            return Backlog(by_status=counts, oldest_age_s=self._clock() - oldest_s)
+
+    def check(self) -> None:
+        """Memory is always there."""
+
+    def _recover_overdue(self, job: _Job, error: DarkroomError) -> Recovered:
+        if self._is_spent(job):
+            self._give_up(job, error, hand_out_s=self._clock())
+            return self._hand_out(job)
+        return self._emit(job)
+
+    def _emit(self, job: _Job) -> Recovered:
+        job.lease_s = None
+        if job.confirmed >= job.emissions:
+            job.emissions += 1
+        self._set_status(job, JobStatus.QUEUED)
+        job.due_s = self._clock() + self._times.unemitted_due_after_s
+        return Recovered(step=NextStep.EMIT, record=job.record())
+
+    def _hand_out(self, job: _Job) -> Recovered:
+        job.hand_out_s = self._clock() + self._times.keep_within_s
+        return Recovered(step=NextStep.FAILED, record=job.record())
+
+    def _give_up(self, job: _Job, error: DarkroomError, *, hand_out_s: float) -> None:
+        job.hand_out_s = hand_out_s
+        job.fence += 1
+        job.error = job.error or error
+        self._finish(job, JobStatus.FAILED)
+
+    def _is_spent(self, job: _Job) -> bool:
+        needs_another_emission = job.confirmed >= job.emissions
+        return job.attempts >= self._max_attempts or (needs_another_emission and job.emissions >= self._max_emissions)
+
+    def _crashed(self) -> DarkroomError:
+        return ImageCrashedError(f"the worker died on each of {self._max_attempts} attempts")
+
+    def _lease(self, job: _Job) -> None:
+        job.lease_s = job.due_s = self._clock() + self._times.lease_s
+        self._set_status(job, JobStatus.PROCESSING)
+
+    def _finish(self, job: _Job, status: JobStatus) -> None:
+        job.lease_s = None
+        job.finished_s = self._clock()
+        self._set_status(job, status)
+
+    def _ended(self, job: _Job | None, lease: Lease, status: JobStatus) -> tuple[Outcome, JobRecord | None]:
+        """Done also when the same lease had ended the job so before: nobody else leaves its fence behind."""
+        if job is None:
+            return Outcome.STALE, None
+        done = job.status is status and job.fence == lease.fence
+        return Outcome.DONE if done else Outcome.STALE, job.record()
+
+    def _set_due_as_emitted(self, job: _Job) -> None:
+        job.due_s = self._clock() + self._doubled(self._times.emitted_due_after_s, job.emissions - 1)
+
+    def _doubled(self, base_s: float, times: int) -> float:
+        return min(base_s * 2.0**times, self._times.longest_wait_s)
+
+    def _set_status(self, job: _Job, status: JobStatus) -> None:
+        if job.status is not status:
+            job.status = status
+            self._tell(job)
+
+    def _tell(self, job: _Job) -> None:
+        for listener in self._listeners:
+            listener(job.new.job_id, job.status)
+
+
+class MemoryJobNotices:
+    """Tells of the changes of one MemoryJobStore, whichever thread makes them."""
+
+    def __init__(self, store: MemoryJobStore) -> None:
+        self._watches: dict[EventWatch, asyncio.AbstractEventLoop] = {}
+        store.on_change(self._changed)
+
+    def watch(self, job_id: UUID) -> AbstractAsyncContextManager[JobWatch]:
+        return self._watching(job_id)
+
+    async def close(self) -> None:
+        self._watches.clear()
+
+    @asynccontextmanager
+    async def _watching(self, job_id: UUID) -> AsyncIterator[JobWatch]:
+        watch = EventWatch(job_id)
+        self._watches[watch] = asyncio.get_running_loop()
+        try:
+            yield watch
+        finally:
+            self._watches.pop(watch, None)
+
+    def _changed(self, job_id: UUID, status: JobStatus) -> None:
+        for watch, loop in list(self._watches.items()):
+            if watch.job_id == job_id:
+                loop.call_soon_threadsafe(watch.wake)
+
+
+def _moment(since_epoch_s: float) -> datetime:
+    """In whole milliseconds, as Redis keeps it."""
+    return datetime.fromtimestamp(round(since_epoch_s * 1000) / 1000, tz=UTC)

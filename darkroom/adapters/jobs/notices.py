@@ -1,0 +1,127 @@
+"""Changes of jobs, as they happen, for clients that wait: one subscription a process, shared by all who wait.
+
+Redis' publish and subscribe forgets what it could not deliver. So whoever waits is woken, to look again, whenever the
+subscription had to be made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from darkroom.adapters.jobs import JobWatch
+from darkroom.adapters.jobs.redis import CHANGES_CHANNEL
+from darkroom.adapters.jobs.watching import EventWatch
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.client import PubSub
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+
+
+class RedisJobNotices:
+    """For one event loop. The subscription begins with the first watch and lasts until `close`."""
+
+    def __init__(self, url: str, *, subscribed_within_s: float = 1.0, silence_s: float = 5.0) -> None:
+        """A watch begins after `subscribed_within_s` even without a subscription: its waiter is woken as soon as there
+        is one. After `silence_s` without a word the connection is tested, after twice that it is made anew."""
+        self._url = url
+        self._subscribed_within_s = subscribed_within_s
+        self._silence_s = silence_s
+        self._watches: defaultdict[str, set[EventWatch]] = defaultdict(set)
+        self._subscribed = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+
+    def watch(self, job_id: UUID) -> AbstractAsyncContextManager[JobWatch]:
+        return self._watching(job_id)
+
+    async def close(self) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+        self._listener = None
+
+    @asynccontextmanager
+    async def _watching(self, job_id: UUID) -> AsyncIterator[JobWatch]:
+        watch, key = EventWatch(job_id), str(job_id)
+        self._watches[key].add(watch)
+        try:
+            await self._wait_until_subscribed()
+            yield watch
+        finally:
+            self._watches[key].discard(watch)
+            if not self._watches[key]:
+                del self._watches[key]
+
+    async def _wait_until_subscribed(self) -> None:
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen_for_ever(), name="job-notices")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._subscribed_within_s):
+                await self._subscribed.wait()
+
+    async def _listen_for_ever(self) -> None:
+        from redis.exceptions import RedisError
+
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                await self._listen()
+            except (RedisError, OSError, TimeoutError):
+                # Nobody is told: whoever waits reads the record by other means, and is told there.
+                if self._subscribed.is_set():
+                    pause_s = _FIRST_PAUSE_S
+                self._subscribed.clear()
+            # Jitter needs no secrecy.
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _listen(self) -> None:
+        """Until the connection breaks, with the library's error."""
+        async with self._make_client() as client, client.pubsub() as channel:
+            await channel.subscribe(CHANGES_CHANNEL)
+            while True:
+                await self._take(await self._next_message(channel))
+
+    async def _next_message(self, channel: PubSub) -> dict[str, Any]:
+        message: dict[str, Any] | None = await channel.get_message(timeout=self._silence_s)
+        if message is None:
+            await channel.ping()
+            message = await channel.get_message(timeout=self._silence_s)
+        if message is None:
+            raise TimeoutError(f"no word from Redis in {2 * self._silence_s:g} s")
+        return message
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            self._wake_all()
+            self._subscribed.set()
+        elif message["type"] == "message":
+            for watch in self._watches.get(message["data"].partition(" ")[0], ()):
+                watch.wake()
+
+    def _wake_all(self) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.wake()
+
+    def _make_client(self) -> Redis:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        return Redis.from_url(
+            self._url,
+            decode_responses=True,
+            socket_connect_timeout=self._subscribed_within_s,
+            # A connection that the library made anew in silence would hide the changes missed meanwhile.
+            retry=Retry(NoBackoff(), 0),
+        )

@@ -1,0 +1,90 @@
+"""Job stores whose clock a test can turn, so that no test waits for a lease to run out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Protocol
+
+from redis import Redis
+
+from darkroom.adapters.jobs import JobStore, Lease, NewJob
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.contract.jobs import JobResult, JobType
+
+
+class JobStores(Protocol):
+    """Makes stores of one kind that share their jobs' clock."""
+
+    def make(self, **rules: Any) -> JobStore: ...
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for every job."""
+
+    def close(self) -> None: ...
+
+
+class MemoryJobStores:
+    def __init__(self) -> None:
+        self.now_s = 1_700_000_000.0
+
+    def make(self, **rules: Any) -> MemoryJobStore:
+        return MemoryJobStore(clock=lambda: self.now_s, **rules)
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def close(self) -> None:
+        pass
+
+
+class RedisJobStores:
+    """Redis' clock cannot be turned; moving every moment that is stored into the past comes to the same."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client: Redis = Redis.from_url(url, decode_responses=True)
+        self.client.flushall()
+        self._made: list[RedisJobStore] = []
+
+    def make(self, **rules: Any) -> RedisJobStore:
+        store = RedisJobStore(self.url, **rules)
+        self._made.append(store)
+        return store
+
+    def advance(self, seconds: float) -> None:
+        milliseconds = round(seconds * 1000)
+        for key in self.client.scan_iter("darkroom:job:*"):
+            for field in ("created", "started", "finished", "lease"):
+                if self.client.hexists(key, field):
+                    self.client.hincrby(key, field, -milliseconds)
+        for pattern in ("darkroom:deadlines", "darkroom:given-up", "darkroom:unfinished:*", "darkroom:owner:*"):
+            for key in self.client.scan_iter(pattern):
+                members: Any = self.client.zrange(key, 0, -1)
+                for member in members:
+                    self.client.zincrby(key, -milliseconds, member)
+
+    def close(self) -> None:
+        for store in self._made:
+            store.close()
+        self.client.close()
+
+
+def new_job(**changes: Any) -> NewJob:
+    job_id = uuid.uuid4()
+    defaults: dict[str, Any] = {
+        "job_id": job_id,
+        "type": JobType.RESIZE,
+        "owner": "key-1",
+        "parameters": {"width": 400, "height": 300},
+        "storage_key": f"uploads/{job_id}/original.jpg",
+        "request_id": str(uuid.uuid4()),
+        "fingerprint": "f" * 64,
+    }
+    return NewJob(**{**defaults, **changes})
+
+
+def a_result(lease: Lease) -> JobResult:
+    return JobResult(
+        storage_key=f"processed/{lease.job_id}.jpg", content_type="image/jpeg", width=400, height=300, bytes=27272
+    )
