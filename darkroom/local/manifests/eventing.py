@@ -109,7 +109,7 @@ def _check_attribute_name(name: str) -> str:
 
 
 AttributeName = Annotated[str, AfterValidator(_check_attribute_name)]
-OneAttribute = Annotated[dict[AttributeName, str], Field(min_length=1, max_length=1)]
+OneAttribute = Annotated[dict[AttributeName, NonEmpty], Field(min_length=1, max_length=1)]
 """The webhook takes one attribute for each expression; two are written as two elements or with `all`."""
 
 

@@ -62,7 +62,7 @@ class Manifests:
 
 
 def load(paths: Sequence[Path]) -> Manifests:
-    """The manifests of files and of directories, with or without a kustomization; raises ManifestError with all findings."""
+    """The manifests of files and of directories, with or without a kustomization; a ManifestError has all findings."""
     files = Files()
     files.add_all(paths)
     findings = files.findings

@@ -1,0 +1,150 @@
+"""How many instances there should be: the arithmetic of Knative's pod autoscaler, step by step.
+
+pkg/autoscaler/scaling/autoscaler.go decides the number, pkg/reconciler/autoscaling/kpa/scaler.go when it may be zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from darkroom.local.revision import ScalingConfig
+
+TICK_S = 2.0
+"""The autoscaler decides this often, and the delay window counts in these."""
+
+_MIN_TARGET = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    stable: float
+    """Average requests in flight over the stable window, of all instances together."""
+    panic: float
+    """The same over the panic window."""
+    ready: int
+    """Instances that are ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalerState:
+    """What one decision leaves for the next."""
+
+    panic_since_s: float | None = None
+    """When the panic threshold was last reached, while panicking."""
+    max_panic: int = 0
+    """The most that was wanted since the panic began."""
+    recent: tuple[tuple[int, int], ...] = ()
+    """The delay window: the largest number wanted in each tick."""
+    active_since_s: float | None = None
+    inactive_since_s: float | None = None
+    """Since when nothing is wanted any more and the way to zero is open. Neither of the two: at zero."""
+
+    @classmethod
+    def at_start(cls, *, ready: int, now_s: float) -> ScalerState:
+        """Where more than one instance runs already, the autoscaler begins in a panic, which keeps them until the
+        windows have filled."""
+        return cls(
+            panic_since_s=now_s if ready > 1 else None,
+            max_panic=ready if ready > 1 else 0,
+            active_since_s=now_s if ready > 0 else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    desired: int
+    unbounded: int
+    """What the arithmetic wanted before min-scale, max-scale and the way to zero."""
+    panicking: bool
+
+
+def decide(
+    config: ScalingConfig, state: ScalerState, metrics: Metrics, now_s: float, *, reachable: bool = True
+) -> tuple[Decision, ScalerState]:
+    """`reachable`: requests can come in; a revision that was replaced is not, and may go at once."""
+    stable, panic, over_threshold = _wanted(config, metrics, reachable)
+    state = _panic(state, config, over_threshold, now_s)
+    wanted, state = _while_panicking(state, stable, panic)
+    wanted, state = _delayed(state, config, wanted, now_s, reachable)
+    bounded = _bounded(config, wanted, reachable)
+    desired, state = _down_to_zero(state, config, bounded, metrics.ready, now_s)
+    return Decision(desired=desired, unbounded=wanted, panicking=state.panic_since_s is not None), state
+
+
+def target_value(config: ScalingConfig) -> float:
+    """Requests in flight for each instance that the autoscaler aims at."""
+    return max(_MIN_TARGET, config.target * config.target_utilization)
+
+
+def _wanted(config: ScalingConfig, metrics: Metrics, reachable: bool) -> tuple[int, int, bool]:
+    """Instances wanted by the stable and by the panic window, and whether the panic threshold is reached."""
+    ready = max(1, metrics.ready)
+    most = math.ceil(config.max_scale_up_rate * ready)
+    least = math.floor(ready / config.max_scale_down_rate) if reachable else 0
+    by_stable = math.ceil(metrics.stable / target_value(config))
+    by_panic = math.ceil(metrics.panic / target_value(config))
+    over_threshold = by_panic / ready >= config.panic_threshold_percentage / 100
+    stable = _activated(config, by_stable, min(max(by_stable, least), most))
+    panic = _activated(config, by_panic, min(max(by_panic, least), most))
+    return stable, panic, over_threshold
+
+
+def _activated(config: ScalingConfig, needed: int, wanted: int) -> int:
+    """Once anything is needed, at least `activation-scale`."""
+    if config.activation_scale > 1 and needed > 0:
+        return max(wanted, config.activation_scale)
+    return wanted
+
+
+def _panic(state: ScalerState, config: ScalingConfig, over_threshold: bool, now_s: float) -> ScalerState:
+    if over_threshold:
+        return replace(state, panic_since_s=now_s)
+    if state.panic_since_s is not None and state.panic_since_s + config.window_s < now_s:
+        return replace(state, panic_since_s=None, max_panic=0)
+    return state
+
+
+def _while_panicking(state: ScalerState, stable: int, panic: int) -> tuple[int, ScalerState]:
+    """A panic only ever scales up."""
+    if state.panic_since_s is None:
+        return stable, state
+    most = max(state.max_panic, stable, panic)
+    return most, replace(state, max_panic=most)
+
+
+def _delayed(
+    state: ScalerState, config: ScalingConfig, wanted: int, now_s: float, reachable: bool
+) -> tuple[int, ScalerState]:
+    """The most that was wanted within `scale-down-delay`."""
+    if not reachable or config.scale_down_delay_s <= 0:
+        return wanted, replace(state, recent=())
+    tick = math.floor(now_s / TICK_S)
+    oldest = tick - math.ceil(config.scale_down_delay_s / TICK_S) + 1
+    ticks = {at: most for at, most in state.recent if at >= oldest}
+    ticks[tick] = max(wanted, ticks.get(tick, 0))
+    return max(ticks.values()), replace(state, recent=tuple(sorted(ticks.items())))
+
+
+def _bounded(config: ScalingConfig, wanted: int, reachable: bool) -> int:
+    least = config.min_scale if reachable else 0
+    most = config.max_scale or max(wanted, least)
+    return min(max(wanted, least), most)
+
+
+def _down_to_zero(
+    state: ScalerState, config: ScalingConfig, wanted: int, ready: int, now_s: float
+) -> tuple[int, ScalerState]:
+    """To zero only after having been active for the stable window, and then after the grace or retention period."""
+    if wanted > 0:
+        active_since_s = now_s if state.active_since_s is None else state.active_since_s
+        return wanted, replace(state, active_since_s=active_since_s, inactive_since_s=None)
+    if state.active_since_s is not None and now_s - state.active_since_s < config.window_s:
+        return 1, state
+    if state.active_since_s is not None:
+        state = replace(state, active_since_s=None, inactive_since_s=now_s)
+    if state.inactive_since_s is None:
+        return 0, state
+    if now_s - state.inactive_since_s < max(config.scale_to_zero_grace_s, config.retention_s):
+        return max(1, ready), state
+    return 0, replace(state, inactive_since_s=None)

@@ -1,0 +1,49 @@
+"""Whether a Trigger takes an event: the predicates of CloudEvents' Subscriptions API 1.0, and Knative's older filter.
+
+Section 3.2.4 of the Subscriptions API: an attribute that is not there never matches; values are compared in their
+canonical string form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from darkroom.contract.cloudevents import AttributeValue
+from darkroom.local.manifests.eventing import FilterExpression, TriggerSpec
+
+
+def passes(trigger: TriggerSpec, attributes: Mapping[str, AttributeValue]) -> bool:
+    """`attributes` as CloudEvent.attributes() gives them. A Trigger without a filter takes everything."""
+    texts = {name: _text(value) for name, value in attributes.items()}
+    if trigger.filters:
+        return all(_holds(expression, texts) for expression in trigger.filters)
+    if trigger.filter is not None:
+        return all(_equals_or_is_there(texts, name, value) for name, value in trigger.filter.attributes.items())
+    return True
+
+
+def _text(value: AttributeValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _equals_or_is_there(texts: Mapping[str, str], name: str, value: str) -> bool:
+    return name in texts and value in ("", texts[name])
+
+
+def _holds(expression: FilterExpression, texts: Mapping[str, str]) -> bool:
+    """One dialect: the manifests hold no expression with several, or none."""
+    if expression.exact is not None:
+        return all(texts.get(name) == value for name, value in expression.exact.items())
+    if expression.prefix is not None:
+        return all(name in texts and texts[name].startswith(value) for name, value in expression.prefix.items())
+    if expression.suffix is not None:
+        return all(name in texts and texts[name].endswith(value) for name, value in expression.suffix.items())
+    if expression.all is not None:
+        return all(_holds(below, texts) for below in expression.all)
+    if expression.any is not None:
+        return any(_holds(below, texts) for below in expression.any)
+    if expression.not_ is not None:
+        return not _holds(expression.not_, texts)
+    raise ValueError("a filter expression without a dialect")

@@ -1,0 +1,109 @@
+"""Which Service a request goes to, by the HTTPRoutes and the precedence of the Gateway API.
+
+https://gateway-api.sigs.k8s.io/reference/spec/#httproutespec: the most specific host name; then an exact path, the
+longest prefix, a method, the most headers; then what stands first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from darkroom.local.manifests.gateway import HTTPRoute, RouteMatch, RouteRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A Knative Service."""
+
+    namespace: str
+    service: str
+    port: int
+    hostname: str | None = None
+    """What the Host header is rewritten to, where it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    hostname: str | None
+    match: RouteMatch
+    backend: Backend
+    order: int
+
+    @property
+    def precedence(self) -> tuple[int, int, bool, int, bool, int, int]:
+        """Smaller comes first."""
+        hostname = self.hostname or ""
+        path = self.match.path
+        return (
+            # An exact name is more specific than any wildcard, a longer wildcard than a shorter one, any than none.
+            0 if hostname and not hostname.startswith("*.") else 1,
+            -len(hostname),
+            path.type != "Exact",
+            -len(path.value.rstrip("/")),
+            self.match.method is None,
+            -len(self.match.headers),
+            self.order,
+        )
+
+    def takes(self, method: str, host: str, path: str, headers: Mapping[str, str]) -> bool:
+        return (
+            _host_matches(self.hostname, host)
+            and (self.match.method is None or self.match.method == method)
+            and _path_matches(self.match, path)
+            and all(headers.get(header.name.lower()) == header.value for header in self.match.headers)
+        )
+
+
+class RouteTable:
+    """The rules of all routes in their order of precedence: the first that takes a request decides."""
+
+    def __init__(self, routes: Sequence[HTTPRoute]) -> None:
+        self._entries = sorted(_entries(routes), key=lambda entry: entry.precedence)
+
+    def find(self, *, method: str, host: str, path: str, headers: Mapping[str, str]) -> Backend | None:
+        """`host` as in the Host header, `path` without the query, header names in lower case."""
+        name = _without_port(host)
+        return next((e.backend for e in self._entries if e.takes(method, name, path, headers)), None)
+
+
+def _entries(routes: Sequence[HTTPRoute]) -> Iterator[_Entry]:
+    order = 0
+    for route in routes:
+        for rule in route.spec.rules:
+            backend = _backend(route, rule)
+            hostnames: Sequence[str | None] = route.spec.hostnames or [None]
+            for match, hostname in itertools.product(rule.matches or [RouteMatch()], hostnames):
+                yield _Entry(hostname=hostname, match=match, backend=backend, order=order)
+                order += 1
+
+
+def _backend(route: HTTPRoute, rule: RouteRule) -> Backend:
+    namespace, service = route.knative_service(rule)
+    return Backend(namespace=namespace, service=service, port=rule.backend.port, hostname=rule.rewritten_hostname)
+
+
+def _without_port(host: str) -> str:
+    name = host.lower()
+    if name.startswith("["):  # An IPv6 address is full of colons.
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0]
+
+
+def _host_matches(hostname: str | None, host: str) -> bool:
+    if hostname is None:
+        return True
+    if hostname.startswith("*."):
+        # One label or more in the place of the asterisk.
+        return host.endswith(hostname[1:]) and len(host) > len(hostname) - 1
+    return host == hostname
+
+
+def _path_matches(match: RouteMatch, path: str) -> bool:
+    value = match.path.value
+    if match.path.type == "Exact":
+        return path == value
+    # By whole elements: /a takes /a, /a/ and /a/b, not /ab; a slash at the prefix's end makes no difference.
+    prefix = value.rstrip("/")
+    return path == prefix or path.startswith(f"{prefix}/")
