@@ -83,7 +83,7 @@ class Worker(Generic[P]):
 
     def __init__(self, event_type: str, work: Work[P], resources: Resources) -> None:
         self._event_type = event_type
-        self._work = work
+        self._work: Callable[[Job[P], Picture], Rendition] = work
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
 

@@ -81,6 +81,8 @@ class Recovering:
         log.error("job.given_up", job_id=str(record.job_id), attempts=record.attempts, origin=origin)
         self._keep(_given_up(record, self._source, origin), key=f"{record.job_id}:{record.fence}:{record.emissions}")
         self._resources.emitter.emit(events.ended(record, source=self._source))
+        # Last: should one of the two above fail, a later sweep hands the job out once more.
+        self._resources.jobs.kept(record.job_id)
 
     def _keep(self, letter: DeadLetter, *, key: str) -> None:
         sequence = self._resources.dead_letters.keep(letter, key=key)

@@ -1,0 +1,77 @@
+"""`darkroom submit`: hand in a picture, follow its job, save the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from darkroom.cli.api import Api
+from darkroom.cli.job import api_of, url_option
+from darkroom.cli.runtime_file import data_option
+from darkroom.contract.parameters import CropParameters, ResizeParameters
+
+_FIELDS = list(dict.fromkeys([*ResizeParameters.model_fields, *CropParameters.model_fields]))
+
+
+def _parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each parameter of the contract; the API judges the values."""
+    for name in reversed(_FIELDS):
+        takers = [
+            job_type
+            for job_type, model in (("resize", ResizeParameters), ("crop", CropParameters))
+            if name in model.model_fields
+        ]
+        note = "" if len(takers) == 2 else f"{takers[0]} only"
+        command = click.option(f"--{name}", name, metavar="VALUE", help=note)(command)
+    return command
+
+
+@click.command("submit")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("job_type", metavar="resize|crop", type=click.Choice(["resize", "crop"]))
+@_parameter_options
+@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to save the result.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="Seconds.")
+@url_option
+@data_option
+def command(
+    file: Path, job_type: str, out: Path | None, timeout_s: float, url: str | None, data: Path, **fields: str | None
+) -> None:
+    """Resize or crop the picture FILE.
+
+    \b
+      darkroom submit cat.jpg resize --width 400 -o small.jpg
+      darkroom submit cat.jpg resize --width 300 --height 300 --fit cover --format webp -o square.webp
+      darkroom submit cat.jpg crop --x 100 --y 50 --width 400 --height 300 -o part.jpg
+    """
+    api, console = api_of(url, data), Console(stderr=True)
+    parameters = {name: value for name, value in fields.items() if value is not None}
+    started = time.monotonic()
+    job_id = api.submit(file, job_type, parameters)
+    console.print(f"accepted as job [bold]{job_id}[/]")
+    with console.status(f"{job_type} is under way"):
+        job = api.follow(job_id, timeout_s=timeout_s)
+    if job["status"] == "failed":
+        raise click.ClickException(f"{job['error']['code']}: {job['error']['message']}")
+    _tell(console, job, time.monotonic() - started)
+    _save(api, job, out, console)
+
+
+def _tell(console: Console, job: dict[str, Any], took_s: float) -> None:
+    result, steps = job["result"], job["timings_ms"]
+    shown = ", ".join(f"{step} {duration} ms" for step, duration in steps.items())
+    size = f"{result['width']}x{result['height']}"
+    console.print(f"completed in {took_s:.2f} s ({shown}): {size} {result['content_type']}, {result['bytes']:,} bytes")
+
+
+def _save(api: Api, job: dict[str, Any], out: Path | None, console: Console) -> None:
+    if out is None:
+        click.echo(job["result"]["url"])
+        return
+    out.write_bytes(api.download(job["result"]["url"]))
+    console.print(f"saved to {out}")

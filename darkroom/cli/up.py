@@ -1,0 +1,179 @@
+"""`darkroom up`: everything on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from darkroom.cli.runtime_file import DEFAULT_DATA
+from darkroom.contract.durations import parse_go_duration_s
+from darkroom.local.addresses import Addresses
+from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.manifests import ManifestError
+from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
+
+DEFAULT_MANIFESTS = (Path("knative/base"), Path("nats-eventing"))
+
+_QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
+"""What happens with every picture is in the logs; the console shows what an operator acts on, unless --verbose."""
+_STYLES = {
+    "died": "red",
+    "failed": "red",
+    "lost": "bold red",
+    "refused": "yellow",
+    "dead_lettered": "red",
+    "ready": "green",
+}
+
+
+class _Duration(click.ParamType):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_go_duration_s(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+@click.command("up")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65530),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help=("Port of the API. The broker, the admin API, NATS, Redis and S3 take the five ports after it."),
+)
+@click.option("--free-ports", is_flag=True, help="Take whichever ports are free instead, and say which.")
+@click.option(
+    "--manifests",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    default=DEFAULT_MANIFESTS,
+    show_default=True,
+    help="Knative YAML: a folder or a file; may be given more than once.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    envvar="DARKROOM_DATA",
+    show_default=True,
+    help="Where servers keep their data and logs; jobs survive in it.",
+)
+@click.option("--nats", "nats_url", help="Use this NATS server (nats://...) instead of the embedded one.")
+@click.option("--redis", "redis_url", help="Use this Redis server (redis://...) instead of the embedded one.")
+@click.option(
+    "--s3",
+    "s3_url",
+    help=(
+        "Use this S3 server (http://...) instead of the embedded one; credentials from STORAGE_ACCESS_KEY and "
+        "STORAGE_SECRET_KEY."
+    ),
+)
+@click.option(
+    "--max-instances",
+    type=click.IntRange(1),
+    help=(
+        "Function processes at once beyond the Services' min-scale; each function may always have one.  "
+        "[default: twice the cores]"
+    ),
+)
+@click.option(
+    "--window",
+    "window_s",
+    type=_Duration(),
+    help=("Autoscaling window of every function, 6s to 1h, in place of the manifests': to see scale to zero sooner."),
+)
+@click.option("--watch/--no-watch", default=True, show_default=True, help="Replace functions when their code changes.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every event, also those of each picture.")
+def command(
+    port: int,
+    free_ports: bool,
+    manifests: tuple[Path, ...],
+    data: Path,
+    nats_url: str | None,
+    redis_url: str | None,
+    s3_url: str | None,
+    max_instances: int | None,
+    window_s: float | None,
+    watch: bool,
+    verbose: bool,
+) -> None:
+    """Run the whole pipeline here: NATS, Redis, S3, the Broker, and functions that scale from zero.
+
+    The manifests in knative/ and nats-eventing/ say what runs and how; a cluster takes the same files. Everything
+    listens on loopback, and nothing outlives this command. Ctrl-C stops it; jobs under way go on with the next `up`.
+
+    \b
+      darkroom up
+      curl -F image=@cat.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
+    """
+    options = StackOptions(
+        manifests=manifests,
+        data=data,
+        port=None if free_ports else port,
+        nats_url=nats_url,
+        redis_url=redis_url,
+        s3_url=s3_url,
+        max_instances=max_instances,
+        window_s=window_s,
+        watch=watch,
+    )
+    try:
+        asyncio.run(_run(options, Console(), verbose=verbose))
+    except (LocalRuntimeError, ManifestError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+async def _run(options: StackOptions, console: Console, *, verbose: bool) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    stack = Stack(options)
+    stack.events.subscribe(lambda action, fields: _show_event(console, action, fields, verbose=verbose))
+    try:
+        starting = asyncio.create_task(stack.start())
+        waiting = asyncio.create_task(stopped.wait())
+        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+            return
+        addresses = starting.result()
+        _show_addresses(console, addresses)
+        await waiting
+    finally:
+        console.print("stopping; jobs under way go on with the next `darkroom up`")
+        await stack.stop()
+
+
+def _show_addresses(console: Console, addresses: Addresses) -> None:
+    table = Table(title="Darkroom is up", title_justify="left", show_header=False)
+    table.add_row("API", f"{addresses.api}/api/v1", "POST resize, crop; GET jobs/ID")
+    table.add_row("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents")
+    table.add_row("Admin", f"{addresses.admin}/status", "what `darkroom status` shows")
+    table.add_row("NATS", addresses.nats, "JetStream")
+    table.add_row("Redis", addresses.redis, "the job records")
+    table.add_row("S3", addresses.s3, "the pictures")
+    console.print(table)
+    console.print(f"try: curl -F image=@cat.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
+
+
+def _show_event(console: Console, action: str, fields: dict[str, Any], *, verbose: bool) -> None:
+    if action in _QUIET and not verbose:
+        return
+    style = _STYLES.get(action.rpartition(".")[2], "")
+    shown = " ".join(f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
+    console.print(
+        f"[dim]{action:<24}[/] {shown}" if not style else f"[{style}]{action:<24}[/] {shown}", highlight=False
+    )

@@ -1,0 +1,49 @@
+"""PingSources: an event to a sink each time a cron expression, with or without seconds, comes due."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import DarkroomError
+from darkroom.local.manifests import PingSource
+from darkroom.local.reporting import Report
+
+EVENT_TYPE = "dev.knative.sources.ping"
+
+Send = Callable[[CloudEvent], Awaitable[None]]
+
+
+def ping_event(source: PingSource, *, at: datetime) -> CloudEvent:
+    return CloudEvent(
+        id=f"{source.namespace}.{source.name}.{int(at.timestamp() * 1000)}",
+        source=f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}",
+        type=EVENT_TYPE,
+        time=at,
+        datacontenttype=source.spec.content_type,
+        data=_data(source),
+    )
+
+
+def _data(source: PingSource) -> bytes | None:
+    if source.spec.data_base64 is not None:
+        return base64.b64decode(source.spec.data_base64)
+    return None if source.spec.data is None else source.spec.data.encode()
+
+
+async def run_ping_source(source: PingSource, send: Send, report: Report) -> None:
+    """Until cancelled. A sink that fails is told of and tried again at the next time, as Knative does."""
+    zone = ZoneInfo(source.spec.timezone or "UTC")
+    times = CronSim(source.spec.schedule, datetime.now(zone))
+    for due in times:
+        await asyncio.sleep(max(0.0, (due - datetime.now(zone)).total_seconds()))
+        try:
+            await send(ping_event(source, at=datetime.now(UTC)))
+        except DarkroomError as exc:
+            report("ping.failed", source=source.name, error=exc.detail)

@@ -1,0 +1,113 @@
+"""The JetStream stream behind a Broker and a durable consumer for each Trigger, as Knative's JetStream channel has them.
+
+Only the life of events in the stream; what an HTTP client sees is `broker`, what becomes of a delivery is `dispatch`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import nats.errors
+import nats.js.api as jsapi
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from darkroom.contract.cloudevents import CloudEvent, from_json_object, json_object
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
+from darkroom.local.reporting import Report
+
+PUBLISH_TIMEOUT_S = 5.0
+MAX_EVENT_BYTES = 1024 * 1024
+"""nats-server's max_payload; pictures go by reference."""
+
+
+class BrokerStream:
+    """One Broker's stream. Safe to `ensure` again, after a nats-server that lost its data, for example."""
+
+    def __init__(self, connection: Client, broker: Broker, channel: ChannelTemplate, report: Report) -> None:
+        self._jetstream: JetStreamContext = connection.jetstream(timeout=PUBLISH_TIMEOUT_S)
+        self._broker = broker
+        self._channel = channel
+        self._report = report
+        # The names that eventing-natss gives them, so that what is learned here holds there.
+        self.name = f"KN_{broker.namespace}__{broker.name}_KNE_TRIGGER".upper().replace("-", "_")
+        self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
+
+    async def ensure(self) -> None:
+        config = self._config()
+        try:
+            await self._jetstream.stream_info(self.name)
+            await self._jetstream.update_stream(config)
+        except nats.js.errors.NotFoundError:
+            await self._jetstream.add_stream(config)
+
+    async def ensure_consumer(self, trigger: Trigger, limits: ConsumerLimits) -> str:
+        """The subject on which this Trigger's deliveries arrive."""
+        durable = f"{trigger.namespace}_{trigger.name}"
+        deliver_subject = f"darkroom.deliver.{self._broker.namespace}.{self._broker.name}.{trigger.name}"
+        config = jsapi.ConsumerConfig(
+            durable_name=durable,
+            deliver_subject=deliver_subject,
+            deliver_policy=jsapi.DeliverPolicy(self._channel.deliver_policy.lower()),
+            ack_policy=jsapi.AckPolicy.EXPLICIT,
+            ack_wait=limits.ack_wait_s,
+            max_deliver=limits.max_deliver,
+            max_ack_pending=self._channel.max_ack_pending,
+            filter_subject=self.subject,
+        )
+        await self._jetstream.add_consumer(self.name, config)
+        return deliver_subject
+
+    async def drop_other_consumers(self, triggers: Sequence[Trigger]) -> None:
+        """With Interest retention a Trigger that is no longer there would keep every event for ever."""
+        known = {f"{trigger.namespace}_{trigger.name}" for trigger in triggers}
+        for consumer in await self._jetstream.consumers_info(self.name):
+            if consumer.name not in known:
+                await self._jetstream.delete_consumer(self.name, consumer.name)
+                self._report("trigger.removed", broker=self._broker.name, consumer=consumer.name)
+
+    async def publish(self, event: CloudEvent) -> None:
+        """Returns once the stream has stored it. Raises DependencyUnavailableError.
+
+        The duplicate window goes by the event's id alone, as eventing-natss has it, whatever its source.
+        """
+        payload = json.dumps(json_object(event), separators=(",", ":")).encode()
+        try:
+            acked = await self._jetstream.publish(self.subject, payload, headers={"Nats-Msg-Id": _message_id(event)})
+        except (nats.errors.Error, OSError) as exc:
+            raise DependencyUnavailableError("broker", f"JetStream did not take the event ({exc!r})") from exc
+        if acked.duplicate:
+            self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
+
+    async def backlog(self) -> dict[str, int]:
+        """Events not yet acked, by consumer."""
+        consumers = await self._jetstream.consumers_info(self.name)
+        return {consumer.name: (consumer.num_pending or 0) + (consumer.num_ack_pending or 0) for consumer in consumers}
+
+    def _config(self) -> jsapi.StreamConfig:
+        channel = self._channel
+        return jsapi.StreamConfig(
+            name=self.name,
+            subjects=[self.subject],
+            retention=jsapi.RetentionPolicy(channel.retention.lower()),
+            storage=jsapi.StorageType(channel.storage.lower()),
+            # One server, one replica: what the manifest says of replicas is for clusters.
+            num_replicas=1,
+            max_age=channel.max_age_s,
+            max_bytes=channel.max_bytes,
+            max_msgs=channel.max_messages,
+            max_msg_size=channel.max_message_bytes,
+            discard=jsapi.DiscardPolicy(channel.discard.lower()),
+            duplicate_window=channel.duplicate_window_s,
+        )
+
+
+def _message_id(event: CloudEvent) -> str:
+    return event.id.encode("ascii", "backslashreplace").decode()
+
+
+def decode(payload: bytes) -> CloudEvent:
+    return from_json_object(json.loads(payload))

@@ -1,0 +1,231 @@
+"""One delivery's life with fakes for the outside systems; the real ones are held to the same contract elsewhere."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from darkroom.adapters.jobs import NewJob, Outcome
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.storage.memory import MemoryStorage
+from darkroom.cli.photograph import make_photograph
+from darkroom.contract import events
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.jobs import JobRecord, JobStatus, JobType, original_key
+from darkroom.contract.parameters import ResizeParameters
+from darkroom.imaging import Rendition, probe
+from darkroom.serving.picture import Picture
+from darkroom.serving.resources import Resources
+from darkroom.serving.settings import Settings
+from darkroom.serving.work import Done, Job, TryAgain, Worker
+
+
+class World:
+    """A worker of the resize event among fakes, and a job that is accepted and emitted."""
+
+    def __init__(self, body: bytes | None = None) -> None:
+        self.now_s = 1_800_000_000.0
+        self.resources = Resources(Settings.load(needs=frozenset(), environment={"K_SERVICE": "resize"}))
+        self.jobs = MemoryJobStore(clock=lambda: self.now_s)
+        self.storage = MemoryStorage()
+        self.resources.jobs = self.jobs
+        self.resources.storage = self.storage
+        self.rendered = 0
+        self.worker = Worker(events.RESIZE_REQUESTED, self.resize, self.resources)
+        self.job_id = uuid.uuid4()
+        if body is not None:
+            self.storage.put(original_key(self.job_id, "jpg"), body, content_type="image/jpeg")
+        self.accept()
+
+    def accept(self, **changes: Any) -> None:
+        new = NewJob(
+            job_id=self.job_id,
+            type=JobType.RESIZE,
+            owner="",
+            parameters={"width": 32},
+            storage_key=original_key(self.job_id, "jpg"),
+            request_id="request",
+        )
+        self.jobs.accept(replace(new, **changes))
+
+    def resize(self, job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        self.rendered += 1
+        return picture.render(job.parameters)
+
+    def record(self) -> JobRecord:
+        record = self.jobs.get(self.job_id)
+        assert record is not None
+        return record
+
+    def event(self) -> CloudEvent:
+        return events.requested(self.record(), source="/darkroom/ingest")
+
+
+@pytest.fixture(scope="module")
+def photograph() -> bytes:
+    return make_photograph(64, 48)
+
+
+def test_a_delivery_completes_its_job_and_replies_with_the_fact(photograph: bytes) -> None:
+    world = World(photograph)
+
+    answer = world.worker.handle(world.event())
+
+    record = world.record()
+    assert record.status is JobStatus.COMPLETED
+    assert record.result is not None
+    stored = world.storage.get(record.result.storage_key, max_bytes=10**6)
+    facts = probe(stored, world.resources.settings.limits)
+    assert (facts.width, facts.height) == (32, 24) == (record.result.width, record.result.height)
+    assert isinstance(answer, Done)
+    assert answer.reply is not None
+    assert (answer.reply.type, answer.reply.subject) == (events.JOB_COMPLETED, str(world.job_id))
+    assert answer.reply.json()["result"]["storage_key"] == record.result.storage_key
+    assert "url" not in answer.reply.json()["result"]
+    assert set(record.timings_ms) == {"queued", "fetch", "render", "store"}
+
+
+def test_a_duplicate_delivery_never_produces_a_second_result(photograph: bytes) -> None:
+    world = World(photograph)
+    event = world.event()
+    world.worker.handle(event)
+    assert world.worker.handle(event) == Done()
+    assert world.rendered == 1
+
+
+def test_a_delivery_that_finds_the_job_held_comes_back_later(photograph: bytes) -> None:
+    world = World(photograph)
+    world.jobs.claim(world.job_id, worker="another")
+    answer = world.worker.handle(world.event())
+    assert isinstance(answer, TryAgain)
+    assert world.rendered == 0
+
+
+def test_a_corrupt_picture_fails_the_job_and_the_delivery_succeeds() -> None:
+    world = World(b"\xff\xd8\xff\xe0 not a picture at all")
+    answer = world.worker.handle(world.event())
+    assert isinstance(answer, Done)
+    assert answer.reply is not None
+    assert answer.reply.type == events.JOB_FAILED
+    record = world.record()
+    assert record.status is JobStatus.FAILED
+    assert record.error is not None
+    assert record.error.code in {"image.corrupt", "image.truncated"}
+    assert record.attempts == 1
+
+
+def test_a_picture_that_is_not_there_fails_the_job_for_good() -> None:
+    world = World()
+    world.worker.handle(world.event())
+    error = world.record().error
+    assert error is not None
+    assert error.code == "input.not_found"
+
+
+def test_storage_that_is_down_costs_no_attempt(photograph: bytes) -> None:
+    world = World(photograph)
+    healthy = world.storage.get
+
+    def refuse(key: str, *, max_bytes: int) -> bytes:
+        raise DependencyUnavailableError("storage", "connection refused")
+
+    world.storage.get = refuse  # type: ignore[method-assign]
+    for _ in range(5):
+        assert isinstance(world.worker.handle(world.event()), TryAgain)
+    assert (world.record().status, world.record().attempts) == (JobStatus.QUEUED, 0)
+
+    world.storage.get = healthy  # type: ignore[method-assign]
+    world.worker.handle(world.event())
+    assert world.record().status is JobStatus.COMPLETED
+
+
+def test_a_fault_of_ours_is_tried_three_times_and_then_the_job_fails(photograph: bytes) -> None:
+    world = World(photograph)
+
+    def crash(job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        world.rendered += 1
+        raise ZeroDivisionError
+
+    worker = Worker(events.RESIZE_REQUESTED, crash, world.resources)
+    for _ in range(3):
+        assert isinstance(worker.handle(world.event()), TryAgain)
+    answer = worker.handle(world.event())
+    assert isinstance(answer, Done)
+    assert answer.reply is not None
+    assert answer.reply.type == events.JOB_FAILED
+    assert world.rendered == 3
+    assert world.record().attempts == 3
+
+
+def test_a_worker_that_lost_its_job_while_paused_is_refused(photograph: bytes) -> None:
+    world = World(photograph)
+
+    def paused(job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        # It sleeps through its lease, and another worker does the job.
+        world.now_s += 60
+        world.worker.handle(world.event())
+        return replace(picture.render(job.parameters), width=1)
+
+    answer = Worker(events.RESIZE_REQUESTED, paused, world.resources).handle(world.event())
+    assert answer == Done()
+    result = world.record().result
+    assert result is not None
+    assert result.width == 32
+
+
+def test_gunicorns_timeout_gives_the_job_back_and_counts_the_attempt(photograph: bytes) -> None:
+    world = World(photograph)
+
+    def aborted(job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        Worker(events.RESIZE_REQUESTED, aborted, world.resources).handle(world.event())
+    record = world.record()
+    assert (record.status, record.attempts) == (JobStatus.QUEUED, 1)
+    assert record.error is not None
+    assert record.error.code == "job.timeout"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"type": events.CROP_REQUESTED}, "this function takes"),
+        ({"data": b"{}"}, "job_id"),
+        ({"data": None}, "no data"),
+        ({"datacontenttype": "text/plain"}, "datacontenttype"),
+    ],
+)
+def test_an_event_that_can_never_be_handled_is_rejected_with_its_reason(changes: dict[str, Any], said: str) -> None:
+    world = World()
+    answer = world.worker.handle(replace(world.event(), **changes))
+    assert isinstance(answer, Done)
+    assert answer.reply is not None
+    assert answer.reply.type == events.EVENT_REJECTED
+    assert said in answer.reply.json()["reason"]
+    assert world.record().status is JobStatus.QUEUED
+
+
+def test_an_event_of_no_known_job_is_rejected() -> None:
+    world = World()
+    event = world.event()
+    world.resources.jobs = MemoryJobStore()
+    answer = world.worker.handle(event)
+    assert isinstance(answer, Done)
+    assert answer.reply is not None
+    assert "no such job" in answer.reply.json()["reason"]
+
+
+def test_a_job_store_that_is_down_means_try_again() -> None:
+    world = World()
+    event = world.event()
+
+    def refuse(job_id: uuid.UUID, *, worker: str) -> Outcome:
+        raise DependencyUnavailableError("jobs", "connection refused", retry_after_s=7)
+
+    world.jobs.claim = refuse  # type: ignore[method-assign, assignment]
+    assert world.worker.handle(event) == TryAgain(reason="jobs: connection refused", retry_after_s=7)
