@@ -1,0 +1,98 @@
+"""Events to K_SINK by HTTP, in binary mode: quick when the sink is well, and quick to say so when it is not.
+
+An emission that fails here is not lost: the job's record is the outbox, and recovery emits it later.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from darkroom.adapters.broker.circuit import Circuit
+from darkroom.contract.cloudevents import AttributeValue, CloudEvent, encode_binary
+from darkroom.contract.errors import DependencyUnavailableError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+_FIRST_PAUSE_S = 0.05
+_PASSING_STATUSES = {408, 425, 429}
+"""Besides 5xx, the answers after which the same event may be taken a moment later."""
+
+
+class HttpEmitter:
+    """Safe to share between threads. Nothing is imported or connected before the first event."""
+
+    def __init__(
+        self,
+        sink_url: str,
+        *,
+        deadline_s: float = 2.0,
+        attempt_timeout_s: float = 1.0,
+        ce_overrides: Mapping[str, AttributeValue] | None = None,
+        circuit: Circuit | None = None,
+    ) -> None:
+        """`ce_overrides` are the extensions of K_CE_OVERRIDES, set on every event (SinkBinding)."""
+        self._sink_url = sink_url
+        self._deadline_s = deadline_s
+        self._attempt_timeout_s = attempt_timeout_s
+        self._ce_overrides = dict(ce_overrides or {})
+        self._circuit = circuit or Circuit()
+        self._lock = threading.Lock()
+        self._pool: PoolManager | None = None
+
+    def emit(self, event: CloudEvent) -> None:
+        if not self._circuit.may_pass():
+            raise DependencyUnavailableError(
+                "broker", "it failed several times in a row and is left alone for a moment"
+            )
+        headers, body = encode_binary(event.with_extensions(**self._ce_overrides))
+        give_up_at = time.monotonic() + self._deadline_s
+        pause_s = _FIRST_PAUSE_S
+        while (problem := self._attempt(headers, body, give_up_at)) is not None:
+            # Jitter needs no secrecy.
+            jittered_s = pause_s * random.uniform(0.5, 1.5)  # noqa: S311
+            if not self._circuit.is_closed or time.monotonic() + jittered_s >= give_up_at:
+                raise DependencyUnavailableError("broker", problem)
+            time.sleep(jittered_s)
+            pause_s *= 2
+
+    def close(self) -> None:
+        with self._lock:
+            if self._pool is not None:
+                self._pool.clear()
+            self._pool = None
+
+    def _attempt(self, headers: Mapping[str, str], body: bytes, give_up_at: float) -> str | None:
+        """None once the sink has the event, else what went wrong that another attempt may mend."""
+        from urllib3.exceptions import HTTPError
+
+        timeout_s = max(0.001, min(self._attempt_timeout_s, give_up_at - time.monotonic()))
+        try:
+            answer = self._connected().request(
+                "POST", self._sink_url, headers=headers, body=body, timeout=timeout_s, retries=False, redirect=False
+            )
+        except HTTPError as exc:
+            self._circuit.failed()
+            return f"the event could not be handed over: {type(exc).__name__}"
+        if 200 <= answer.status < 300:
+            self._circuit.succeeded()
+            return None
+        problem = f"the event was answered {answer.status}"
+        if answer.status >= 500 or answer.status in _PASSING_STATUSES:
+            self._circuit.failed()
+            return problem
+        # The sink is well; it will not have this event, now or in a moment.
+        self._circuit.succeeded()
+        raise DependencyUnavailableError("broker", problem)
+
+    def _connected(self) -> PoolManager:
+        with self._lock:
+            if self._pool is None:
+                from urllib3 import PoolManager
+
+                self._pool = PoolManager(maxsize=16)
+            return self._pool

@@ -1,0 +1,27 @@
+"""A broker in memory, for tests: it keeps what it is given, and fails when it is told to."""
+
+from __future__ import annotations
+
+import threading
+
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import DependencyUnavailableError
+
+
+class MemoryEmitter:
+    def __init__(self) -> None:
+        self.events: list[CloudEvent] = []
+        """What was emitted, in order; the same event twice is there twice."""
+        self.is_down = False
+        """Set it, and every emission fails as if the broker did not answer."""
+        self.loses_answers = False
+        """Set it, and the broker takes the event but its answer never arrives."""
+        self._lock = threading.Lock()
+
+    def emit(self, event: CloudEvent) -> None:
+        if self.is_down:
+            raise DependencyUnavailableError("broker", "it was taken down by the test")
+        with self._lock:
+            self.events.append(event)
+        if self.loses_answers:
+            raise DependencyUnavailableError("broker", "the test lost its answer")

@@ -1,0 +1,77 @@
+"""Pictures in memory, for tests. Passes the same contract suite as S3; its signed requests lead nowhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from darkroom.adapters.storage import ObjectInfo, SignedRequest
+from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
+from darkroom.contract.errors import DependencyUnavailableError
+
+
+class MemoryStorage:
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock` tells seconds since the epoch."""
+        self.is_down = False
+        """Set it, and every call fails as if the storage did not answer."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._objects: dict[str, tuple[bytes, str]] = {}
+
+    @property
+    def keys(self) -> set[str]:
+        with self._lock:
+            return set(self._objects)
+
+    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+        check_key(key)
+        self.check()
+        with self._lock:
+            self._objects[key] = (bytes(body), content_type)
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        check_key(key)
+        self.check()
+        with self._lock:
+            found = self._objects.get(key)
+        if found is None:
+            raise not_found(key)
+        if len(found[0]) > max_bytes:
+            raise too_large(len(found[0]), max_bytes)
+        return found[0]
+
+    def info(self, key: str) -> ObjectInfo | None:
+        check_key(key)
+        self.check()
+        with self._lock:
+            found = self._objects.get(key)
+        return None if found is None else ObjectInfo(key=key, size_bytes=len(found[0]), content_type=found[1])
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        self.check()
+        with self._lock:
+            self._objects.pop(key, None)
+
+    def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
+        return self._sign("GET", key, {}, lifetime_s)
+
+    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
+        return self._sign("PUT", key, {"Content-Type": content_type}, lifetime_s)
+
+    def check(self) -> None:
+        if self.is_down:
+            raise DependencyUnavailableError("storage", "it was taken down by the test")
+
+    def prepare(self) -> None:
+        self.check()
+
+    def _sign(self, method: str, key: str, headers: dict[str, str], lifetime_s: int) -> SignedRequest:
+        check_key(key)
+        check_lifetime(lifetime_s)
+        expires_at = datetime.fromtimestamp(int(self._clock()), tz=UTC) + timedelta(seconds=lifetime_s)
+        url = f"http://storage.invalid/{key}?expires={int(expires_at.timestamp())}"
+        return SignedRequest(method=method, url=url, headers=headers, expires_at=expires_at)
