@@ -37,9 +37,11 @@ class StartFailedError(LocalRuntimeError):
     code = "local.start_failed"
     title = "A process did not start"
 
-    def __init__(self, detail: str, *, last_lines: Sequence[str] = ()) -> None:
+    def __init__(self, detail: str, *, last_lines: Sequence[str] = (), retired: bool = False) -> None:
         super().__init__("\n  ".join([detail, *last_lines]))
         self.reason = detail
+        self.retired = retired
+        """We stopped it ourselves before it was ready."""
         self.last_lines = tuple(last_lines)
 
 

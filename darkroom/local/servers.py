@@ -114,6 +114,7 @@ def s3_server(
             ports=sockets.all(),
             check=lambda: health.check_s3(url, path="/healthz"),
             before_start=lambda: _remove_stale_sockets(sockets),
+            after_stop=lambda: _remove_stale_sockets(sockets),
         )
     )
 

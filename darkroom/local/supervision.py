@@ -53,6 +53,7 @@ class ServerPlan:
     check: Callable[[], Awaitable[None]]
     """Raises DependencyUnavailableError until the server does its part."""
     before_start: Callable[[], None] = lambda: None
+    after_stop: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class SupervisedServer:
         if self._process is not None:
             await self._process.stop(grace_s=self.patience.stop_s)
             self._process = None
+            self.plan.after_stop()
             self.report("server.stopped", server=self.name)
 
     async def _launch(self) -> float:

@@ -1,0 +1,107 @@
+"""Small functions that the tests of the local runtime write down and run on the real functions-framework."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from darkroom.local.instances import Surroundings
+from darkroom.local.limit import InstanceLimit
+from darkroom.local.logs import LogDirectory
+from darkroom.local.pool import Pool
+from darkroom.local.revision import Revision, ScalingConfig
+from tests.integration.local.waiting import Reports, until
+
+GREETING = """
+import functions_framework
+
+@functions_framework.http
+def handle(request):
+    return "{greeting}"
+"""
+ENVIRONMENT = """
+import os
+import functions_framework
+
+@functions_framework.http
+def handle(request):
+    return dict(os.environ)
+"""
+WAITING = """
+import time
+from pathlib import Path
+import functions_framework
+
+@functions_framework.http
+def handle(request):
+    Path("{marker}").touch()
+    time.sleep(float(request.args["s"]))
+    return "waited"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """A project folder with functions in it, and the pools that run them."""
+
+    root: Path
+    logs: LogDirectory
+    reports: Reports
+    limit: InstanceLimit
+
+    def write(self, service: str, code: str) -> Path:
+        folder = self.root / "functions" / service
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "main.py").write_text(code)
+        return folder
+
+    def revision(
+        self, service: str, *, timeout_s: float = 30, env: dict[str, str] | None = None, **scaling: Any
+    ) -> Revision:
+        defaults = {
+            "FUNCTION_TARGET": "handle",
+            "FUNCTION_SOURCE": f"functions/{service}/main.py",
+            "THREADS": "1",
+        }
+        return Revision(
+            namespace="default",
+            service=service,
+            number=1,
+            env={**defaults, **(env or {})},
+            timeout_s=timeout_s,
+            scaling=ScalingConfig(**scaling),
+        )
+
+    def pool(self, revision: Revision) -> Pool:
+        surroundings = Surroundings(
+            project_root=self.root,
+            data_dir=self.root / ".darkroom",
+            logs=self.logs,
+            sink_url="http://127.0.0.1:1/default/default",
+            start_timeout_s=30,
+        )
+        return Pool(revision, surroundings, self.limit, self.reports)
+
+    @asynccontextmanager
+    async def running(self, service: str, code: str, **settings: Any) -> AsyncIterator[Pool]:
+        """One ready instance of a function."""
+        self.write(service, code)
+        pool = self.pool(self.revision(service, **settings))
+        try:
+            pool.scale_to(1)
+            await until(lambda: len(pool.ready) == 1, f"an instance of {service} is ready: {self.reports.all}")
+            yield pool
+        finally:
+            await pool.close(drain=False)
+
+
+async def get(pool: Pool, path: str = "/") -> str:
+    """The answer of the first ready instance, asked directly."""
+    url = f"http://{pool.ready[0].address}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.text()

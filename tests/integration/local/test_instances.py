@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from darkroom.local import watch
+from darkroom.local.instances import InstanceState
+from darkroom.local.limit import InstanceLimit
+from darkroom.local.logs import LogDirectory
+from tests.integration.local.functions import ENVIRONMENT, GREETING, WAITING, Workshop, get
+from tests.integration.local.waiting import Reports, is_running, until
+
+BROKEN_IMPORT = "import a_module_that_is_not_there\n"
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, logs: LogDirectory, reports: Reports) -> Workshop:
+    return Workshop(root=tmp_path / "project", logs=logs, reports=reports, limit=InstanceLimit(4))
+
+
+async def test_an_instance_serves_its_function_and_tells_how_long_it_took_to_start(workshop: Workshop) -> None:
+    async with workshop.running("greet", GREETING.format(greeting="hello")) as pool:
+        assert await get(pool) == "hello"
+        report = await workshop.reports.wait_for("instance.ready")
+
+    assert report["revision"] == "greet-00001"
+    assert report["ready_s"] > 0
+
+
+async def test_a_function_sees_what_knative_sets_and_nothing_of_our_own_environment(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_OURS", "1")
+    async with workshop.running("environment", ENVIRONMENT, env={"SETTING": "of the manifest"}) as pool:
+        env = json.loads(await get(pool))
+        port = pool.ready[0].port
+
+    assert env["SETTING"] == "of the manifest"
+    assert env["PORT"] == str(port)
+    assert env["K_SERVICE"] == env["K_CONFIGURATION"] == "environment"
+    assert env["K_REVISION"] == "environment-00001"
+    assert env["K_SINK"] == "http://127.0.0.1:1/default/default"
+    assert env["PYTHONPATH"] == str(workshop.root)
+    assert os.access(Path(env["HOME"]).parent, os.W_OK)
+    assert not {"SECRET_OF_OURS", "PYTHONDONTWRITEBYTECODE"} & env.keys()
+
+
+async def test_a_draining_instance_gets_no_requests_and_ends_after_those_it_has(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    marker = tmp_path / "in-flight"
+    async with workshop.running("wait", WAITING.format(marker=marker)) as pool:
+        instance = pool.ready[0]
+        assert instance.process is not None
+        instance.enter()
+        answer = asyncio.create_task(get(pool, "/?s=0.5"))
+        await until(marker.exists, "the request has reached the function")
+
+        pool.scale_to(0)
+        await until(lambda: instance.state is InstanceState.DRAINING, "it drains")
+        assert pool.ready == []
+        assert is_running(instance.process.pid)
+        assert await answer == "waited"
+        instance.leave()
+
+        await workshop.reports.wait_for("instance.stopped")
+        assert not is_running(instance.process.pid)
+        assert workshop.reports.of("instance.died") == []
+
+
+async def test_an_instance_whose_requests_never_end_is_stopped_after_the_revisions_timeout(workshop: Workshop) -> None:
+    async with workshop.running("greet", GREETING.format(greeting="hello"), timeout_s=0.1) as pool:
+        pool.ready[0].enter()
+
+        pool.scale_to(0)
+
+        report = await workshop.reports.wait_for("instance.drain_timed_out")
+        assert report["in_flight"] == 1
+        await workshop.reports.wait_for("instance.stopped")
+
+
+async def test_an_instance_that_is_killed_is_removed_reported_and_replaced(workshop: Workshop) -> None:
+    async with workshop.running("greet", GREETING.format(greeting="hello")) as pool:
+        killed = pool.ready[0].process
+        assert killed is not None
+        psutil.Process(killed.pid).kill()
+
+        report = await workshop.reports.wait_for("instance.died")
+        await workshop.reports.wait_for("instance.ready", count=2)
+
+        assert (report["pid"], report["returncode"]) == (killed.pid, -9)
+        assert await get(pool) == "hello"
+
+
+async def test_a_function_that_cannot_be_imported_says_why_and_is_tried_again_with_growing_pauses(
+    workshop: Workshop,
+) -> None:
+    workshop.write("broken", BROKEN_IMPORT)
+    pool = workshop.pool(workshop.revision("broken"))
+    pool.scale_to(1)
+
+    await workshop.reports.wait_for("instance.start_failed", count=2)
+    await pool.close()
+
+    first, second = workshop.reports.of("instance.start_failed")[:2]
+    assert "No module named 'a_module_that_is_not_there'" in first["last_lines"][-1]
+    assert second["retry_in_s"] > first["retry_in_s"]
+    assert pool.instances == []
+
+
+async def test_closing_a_pool_while_its_instances_start_leaves_no_process(workshop: Workshop) -> None:
+    workshop.write("greet", GREETING.format(greeting="hello"))
+    pool = workshop.pool(workshop.revision("greet"))
+    pool.scale_to(2)
+    await until(lambda: all(one.process is not None for one in pool.instances), "both are spawned")
+    pids = [one.process.pid for one in pool.instances if one.process]
+
+    await pool.close()
+
+    assert len(pids) == 2
+    assert not any(map(is_running, pids))
+    assert workshop.reports.of("instance.start_failed") == []
+
+
+async def test_the_machines_limit_caps_what_the_autoscaler_wants_and_says_so(workshop: Workshop) -> None:
+    for service in ("greedy", "modest"):
+        workshop.write(service, GREETING.format(greeting=service))
+    workshop.limit.most = 2
+    greedy = workshop.pool(workshop.revision("greedy"))
+    modest = workshop.pool(workshop.revision("modest"))
+    try:
+        greedy.scale_to(5)
+        modest.scale_to(2)
+        assert (greedy.processes, modest.processes) == (2, 1)
+        assert [(one["service"], one["wanted"], one["granted"]) for one in workshop.reports.of("scale.capped")] == [
+            ("greedy", 5, 2),
+            ("modest", 2, 1),
+        ]
+
+        greedy.scale_to(0)
+        await until(lambda: len(modest.ready) == 2, "the room that was made is taken")
+    finally:
+        await greedy.close(drain=False)
+        await modest.close(drain=False)
+
+
+async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leaves_the_old_one_serving(
+    workshop: Workshop,
+) -> None:
+    async with workshop.running("greet", GREETING.format(greeting="old")) as pool:
+        folder = workshop.root / "functions" / "greet"
+        watching = asyncio.create_task(
+            watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
+        )
+        await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
+
+        workshop.write("greet", "def handle(request:\n")
+        failed = await workshop.reports.wait_for("revision.failed")
+        assert "SyntaxError" in failed["last_lines"][-1]
+        assert (failed["revision"], failed["serving"]) == ("greet-00002", "greet-00001")
+        assert await get(pool) == "old"
+
+        workshop.write("greet", GREETING.format(greeting="brand new"))
+        await workshop.reports.wait_for("revision.replaced")
+        await until(lambda: len(pool.instances) == 1, "the old one is drained")
+        assert await get(pool) == "brand new"
+        assert pool.revision.name == "greet-00003"
+
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def test_changed_code_of_a_service_at_zero_starts_nothing(workshop: Workshop) -> None:
+    folder = workshop.write("greet", GREETING.format(greeting="old"))
+    pool = workshop.pool(workshop.revision("greet"))
+    watching = asyncio.create_task(
+        watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
+    )
+    await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
+
+    workshop.write("greet", GREETING.format(greeting="brand new"))
+    await workshop.reports.wait_for("revision.replaced")
+
+    assert pool.processes == 0
+    assert pool.revision.number == 2
+    watching.cancel()
+    await asyncio.wait([watching])
+    await pool.close()
