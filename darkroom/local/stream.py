@@ -1,4 +1,4 @@
-"""The JetStream stream behind a Broker and a durable consumer for each Trigger, as Knative's JetStream channel has them.
+"""A Broker's JetStream stream and a durable consumer for each of its Triggers, as Knative's JetStream channel has them.
 
 Only the life of events in the stream; what an HTTP client sees is `broker`, what becomes of a delivery is `dispatch`.
 """
@@ -16,6 +16,7 @@ from nats.js import JetStreamContext
 
 from darkroom.contract.cloudevents import CloudEvent, from_json_object, json_object
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.local.delivery import ConsumerSettings
 from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
 from darkroom.local.reporting import Report
 
@@ -44,7 +45,7 @@ class BrokerStream:
         except nats.js.errors.NotFoundError:
             await self._jetstream.add_stream(config)
 
-    async def ensure_consumer(self, trigger: Trigger, limits: ConsumerLimits) -> str:
+    async def ensure_consumer(self, trigger: Trigger, settings: ConsumerSettings) -> str:
         """The subject on which this Trigger's deliveries arrive."""
         durable = f"{trigger.namespace}_{trigger.name}"
         deliver_subject = f"darkroom.deliver.{self._broker.namespace}.{self._broker.name}.{trigger.name}"
@@ -53,9 +54,9 @@ class BrokerStream:
             deliver_subject=deliver_subject,
             deliver_policy=jsapi.DeliverPolicy(self._channel.deliver_policy.lower()),
             ack_policy=jsapi.AckPolicy.EXPLICIT,
-            ack_wait=limits.ack_wait_s,
-            max_deliver=limits.max_deliver,
-            max_ack_pending=self._channel.max_ack_pending,
+            ack_wait=settings.ack_wait_s,
+            max_deliver=settings.max_deliver,
+            max_ack_pending=settings.max_ack_pending,
             filter_subject=self.subject,
         )
         await self._jetstream.add_consumer(self.name, config)

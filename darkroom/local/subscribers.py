@@ -9,33 +9,21 @@ import aiohttp
 
 from darkroom.contract import cloudevents
 from darkroom.contract.cloudevents import CloudEvent
-from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
+from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.local.activator import Activator
 from darkroom.local.broker import Ingress
+from darkroom.local.delivery import Answered, Outcome, TimedOut, Unreachable
 from darkroom.local.manifests import Destination
 from darkroom.local.manifests.model import SERVING
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
-    """A subscriber's HTTP answer."""
-
-    status: int
+class Attempt:
+    outcome: Outcome
     reply: CloudEvent | None = None
-    body: bytes = b""
-    reply_fault: str = ""
-    """Why a body of a 2xx is no CloudEvent; empty when it is one, or there is none."""
+    """The event in a 2xx answer."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NotReached:
-    """No answer: refused, broken off, or out of time."""
-
-    detail: str
-    timed_out: bool = False
-
-
-Attempt = Answered | NotReached
 Deliver = Callable[[CloudEvent, float], Awaitable[Attempt]]
 """One attempt within so many seconds; never raises for what a subscriber does."""
 
@@ -50,18 +38,18 @@ class Subscribers:
         """`destination` bears its namespace (`revisions.resolved`), and the loader has held it against what exists."""
         if destination.ref is None:
             return self._to_url(destination.uri or "")
-        namespace, name = destination.ref.namespace or "", destination.ref.name
         if destination.ref.api_version == SERVING:
-            return self._to_service(name)
-        return self._to_broker(namespace, name)
+            return self._to_service(destination.ref.name)
+        return self._to_broker(destination.ref.namespace or "", destination.ref.name)
 
     async def send(self, destination: Destination, event: CloudEvent, *, timeout_s: float) -> None:
         """For sources: raises DependencyUnavailableError unless the sink answers 2xx."""
         attempt = await self.resolve(destination)(event, timeout_s)
-        if isinstance(attempt, NotReached):
-            raise DependencyUnavailableError("sink", attempt.detail)
-        if not 200 <= attempt.status < 300:
-            raise DependencyUnavailableError("sink", f"answered {attempt.status}")
+        match attempt.outcome:
+            case Answered(status=status) if 200 <= status < 300:
+                return
+            case outcome:
+                raise DependencyUnavailableError("sink", f"{name_of(destination)}: {outcome}")
 
     def _to_service(self, service: str) -> Deliver:
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
@@ -69,10 +57,8 @@ class Subscribers:
             try:
                 answer = await self._activator.request(service, "POST", "/", headers, body, timeout_s=timeout_s)
             except TimeoutError:
-                return NotReached(detail=f"no answer within {timeout_s:g} s", timed_out=True)
-            except DarkroomError as exc:
-                return Answered(status=exc.status, body=exc.detail.encode())
-            return _answered(answer.status, dict(answer.headers), answer.body)
+                return Attempt(outcome=TimedOut(timeout_s=timeout_s))
+            return _attempt(answer.status, dict(answer.headers), answer.body)
 
         return deliver
 
@@ -82,11 +68,11 @@ class Subscribers:
             timeout = aiohttp.ClientTimeout(total=timeout_s)
             try:
                 async with self._http.post(url, headers=headers, data=body, timeout=timeout) as answer:
-                    return _answered(answer.status, dict(answer.headers), await answer.read())
+                    return _attempt(answer.status, dict(answer.headers), await answer.read())
             except TimeoutError:
-                return NotReached(detail=f"no answer within {timeout_s:g} s", timed_out=True)
+                return Attempt(outcome=TimedOut(timeout_s=timeout_s))
             except aiohttp.ClientError as exc:
-                return NotReached(detail=repr(exc))
+                return Attempt(outcome=Unreachable(reason=repr(exc)))
 
         return deliver
 
@@ -95,12 +81,19 @@ class Subscribers:
             try:
                 await self._ingress.publish((namespace, name), event)
             except EventInvalidError as exc:
-                return Answered(status=400, body=exc.detail.encode())
+                return Attempt(outcome=Answered(status=400, body=exc.detail.encode()))
             except DependencyUnavailableError as exc:
-                return Answered(status=500, body=exc.detail.encode())
-            return Answered(status=202)
+                return Attempt(outcome=Answered(status=500, body=exc.detail.encode()))
+            return Attempt(outcome=Answered(status=202))
 
         return deliver
+
+
+def name_of(destination: Destination) -> str:
+    """For people, and for `knativeerrordest`."""
+    if destination.ref is None:
+        return destination.uri or ""
+    return f"http://{destination.ref.name}.{destination.ref.namespace}.svc.cluster.local"
 
 
 def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:
@@ -108,11 +101,13 @@ def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     return {**headers, "prefer": "reply"}, body
 
 
-def _answered(status: int, headers: dict[str, str], body: bytes) -> Answered:
+def _attempt(status: int, headers: dict[str, str], body: bytes) -> Attempt:
     lower = {name.lower(): value for name, value in headers.items()}
-    if not 200 <= status < 300 or (not body and not cloudevents.is_event(lower)):
-        return Answered(status=status, body=body)
+    if not 200 <= status < 300 or not cloudevents.is_event(lower):
+        return Attempt(outcome=Answered(status=status, body=body))
     try:
-        return Answered(status=status, reply=cloudevents.parse_one(lower, body), body=body)
+        reply = cloudevents.parse_one(lower, body)
     except EventInvalidError as exc:
-        return Answered(status=status, body=body, reply_fault=exc.detail)
+        # It claims to be an event and is none: for the broker's filter that is any other body, a 502.
+        return Attempt(outcome=Answered(status=status, body=body or exc.detail.encode()))
+    return Attempt(outcome=Answered(status=status, body=body, is_event=True), reply=reply)

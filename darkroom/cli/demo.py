@@ -1,0 +1,204 @@
+"""`darkroom demo`: the main job from start to end, as a stranger would do it, on a stack of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from darkroom.cli.api import Api
+from darkroom.cli.photograph import make_photograph
+from darkroom.cli.runtime_file import runtime_addresses
+from darkroom.cli.status import fetch_status
+from darkroom.local import guard
+from darkroom.local.addresses import Addresses
+
+READY_WITHIN_S = 30.0
+DONE_WITHIN_S = 30.0
+IDLE_WITHIN_S = 40.0
+PICTURE_SIZE_PX = (4000, 3000)
+WINDOW = "6s"
+"""The shortest autoscaling window that Knative allows, so that scale to zero can be watched."""
+
+JOBS: dict[str, dict[str, int]] = {
+    "resize": {"width": 1200, "height": 900},
+    "crop": {"x": 1000, "y": 600, "width": 1600, "height": 1200},
+}
+EXPECTED_PX = {"resize": (1200, 900), "crop": (1600, 1200)}
+
+
+class _DemoError(click.ClickException):
+    """What was promised did not happen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    job: dict[str, Any]
+    accepted_ms: int
+    cold_start_ms: int | None
+    total_ms: int
+
+
+@click.command("demo")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-output"), show_default=True)
+@click.option("--keep-up", is_flag=True, help="Leave the stack running at the end, until Ctrl-C.")
+def command(out: Path, keep_up: bool) -> None:
+    """Run the main job: a 12 megapixel picture is resized and cropped by functions that start from zero.
+
+    Starts NATS, Redis, S3 and the functions on free ports, posts the picture over plain HTTP, follows both jobs, saves
+    their results, and watches the functions go back to zero.
+    """
+    console = Console()
+    started = time.monotonic()
+    with _stack(Path(".darkroom/demo"), console) as addresses:
+        _expect_instances(addresses, 0)
+        console.print(f"[bold]1.[/] the stack is up at {addresses.api}; resize and crop have 0 instances")
+        picture = _make_picture(out, console)
+        console.print("[bold]3.[/] POST it twice, to functions that do not run yet")
+        done = {job_type: _run_job(addresses, picture, job_type, out) for job_type in JOBS}
+        console.print(_timelines(done))
+        console.print("[bold]4.[/] each function went 0 → 1; without work it goes back")
+        idle_s = _wait_for_zero(addresses)
+        console.print(f"   resize and crop are at 0 instances again, {idle_s:.0f} s later")
+        console.print(f"[green]done[/] in {time.monotonic() - started:.1f} s: {out}/resize.jpg, {out}/crop.jpg")
+        if keep_up:
+            console.print("Ctrl-C ends it")
+            _wait_for_interrupt()
+
+
+@contextmanager
+def _stack(data: Path, console: Console) -> Iterator[Addresses]:
+    """`darkroom up` as a process of its own, on free ports, that ends with this one however this one ends."""
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "runtime.json").unlink(missing_ok=True)
+    log = data / "up.log"
+    arguments = ["up", "--free-ports", "--data", str(data), "--window", WINDOW, "--no-watch", "--verbose"]
+    guarded = [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", "darkroom.cli", *arguments]
+    with log.open("wb") as output:
+        process = subprocess.Popen(guarded, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            with console.status("starting NATS, Redis, S3, the Broker and the functions"):
+                addresses = _wait_until_up(process, data, log)
+            yield addresses
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], data: Path, log: Path) -> Addresses:
+    ends_at = time.monotonic() + READY_WITHIN_S
+    while not (data / "runtime.json").exists():
+        if process.poll() is not None:
+            raise _DemoError(f"the stack did not start; {log} ends with:\n{log.read_text()[-2000:]}")
+        if time.monotonic() > ends_at:
+            raise _DemoError(f"the stack was not up within {READY_WITHIN_S:g} s; see {log}")
+        time.sleep(0.02)
+    return runtime_addresses(data)
+
+
+def _make_picture(out: Path, console: Console) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    picture = out / "original.jpg"
+    width_px, height_px = PICTURE_SIZE_PX
+    picture.write_bytes(make_photograph(width_px, height_px))
+    megapixels = width_px * height_px / 1e6
+    console.print(
+        f"[bold]2.[/] made a picture of {megapixels:g} megapixels, {picture.stat().st_size / 1e6:.1f} MB: {picture}"
+    )
+    return picture
+
+
+def _run_job(addresses: Addresses, picture: Path, job_type: str, out: Path) -> _Done:
+    api = Api(addresses.api)
+    seen = _last_event(addresses)
+    posted = time.monotonic()
+    job_id = api.submit(picture, job_type, JOBS[job_type])
+    accepted_ms = _since_ms(posted)
+    job = api.follow(job_id, timeout_s=DONE_WITHIN_S)
+    total_ms = _since_ms(posted)
+    if job["status"] != "completed":
+        raise _DemoError(f"{job_type} failed: {job['error']}")
+    result = job["result"]
+    if (result["width"], result["height"]) != EXPECTED_PX[job_type]:
+        raise _DemoError(f"{job_type}: asked for {EXPECTED_PX[job_type]}, got {result['width']}x{result['height']}")
+    (out / f"{job_type}.jpg").write_bytes(api.download(result["url"]))
+    cold_start_ms = _cold_start_ms(addresses, job_type, seen)
+    return _Done(job=job, accepted_ms=accepted_ms, cold_start_ms=cold_start_ms, total_ms=total_ms)
+
+
+def _timelines(done: dict[str, _Done]) -> Table:
+    columns = ("job", "accepted", "queued", "of it cold start", "fetched", "rendered", "stored", "in all", "result")
+    table = Table(*columns)
+    for job_type, one in done.items():
+        steps, result = one.job["timings_ms"], one.job["result"]
+        cold = "none" if one.cold_start_ms is None else f"{one.cold_start_ms} ms"
+        table.add_row(
+            job_type,
+            f"{one.accepted_ms} ms",
+            f"{steps['queued']} ms",
+            cold,
+            *(f"{steps[step]} ms" for step in ("fetch", "render", "store")),
+            f"{one.total_ms} ms",
+            f"{result['width']}x{result['height']}, {result['bytes'] / 1000:.0f} kB",
+        )
+    return table
+
+
+def _cold_start_ms(addresses: Addresses, service: str, after: int) -> int | None:
+    """From the spawn of the function's process until it took connections."""
+    for event in _events(addresses, after):
+        if event["action"] == "instance.ready" and event["service"] == service:
+            return round(event["ready_s"] * 1000)
+    return None
+
+
+def _last_event(addresses: Addresses) -> int:
+    return max((event["number"] for event in _events(addresses, 0)), default=0)
+
+
+def _events(addresses: Addresses, after: int) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = httpx.get(f"{addresses.admin}/events", params={"since": after}).json()
+    return events
+
+
+def _expect_instances(addresses: Addresses, count: int) -> None:
+    running = _instances(addresses)
+    if set(running.values()) != {count}:
+        raise _DemoError(f"expected {count} instances of resize and crop, found {running}")
+
+
+def _instances(addresses: Addresses) -> dict[str, int]:
+    functions = fetch_status(addresses.admin)["functions"]
+    return {row["service"]: row["ready"] + row["starting"] for row in functions if row["service"] in JOBS}
+
+
+def _wait_for_zero(addresses: Addresses) -> float:
+    started = time.monotonic()
+    while any(_instances(addresses).values()):
+        if time.monotonic() - started > IDLE_WITHIN_S:
+            raise _DemoError(f"still {_instances(addresses)} instances after {IDLE_WITHIN_S:g} s without work")
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+def _since_ms(moment: float) -> int:
+    return round((time.monotonic() - moment) * 1000)
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return

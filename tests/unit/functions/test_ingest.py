@@ -1,0 +1,336 @@
+"""ingest with fakes for the outside systems: what is accepted, what is refused, and what is left behind."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from darkroom.adapters.broker.memory import MemoryEmitter
+from darkroom.adapters.jobs import Accepted, NewJob
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.storage.memory import MemoryStorage
+from darkroom.cli.photograph import make_photograph
+from darkroom.contract import events
+from darkroom.contract.errors import DependencyUnavailableError
+
+PICTURE = make_photograph(64, 48)
+MAX_INPUT_BYTES = 100_000
+METHODS = ["GET", "POST", "PUT", "DELETE"]
+
+
+class Ingest:
+    """The function behind an HTTP client, on fakes."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.jobs = MemoryJobStore()
+        self.storage = MemoryStorage()
+        self.emitter = MemoryEmitter()
+        module.resources.jobs = self.jobs
+        module.resources.storage = self.storage
+        module.resources.emitter = self.emitter
+        routes = [Route("/{path:path}", module.ingest, methods=METHODS)]
+        transport = httpx.ASGITransport(app=Starlette(routes=routes))
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
+
+    def call(self, method: str, path: str, **request: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            return await self._client.request(method, path, **request)
+
+        return anyio.run(send)
+
+    def resize(self, *, picture: bytes = PICTURE, fields: dict[str, str] | None = None, **more: Any) -> httpx.Response:
+        form = {"width": "32"} if fields is None else fields
+        return self.call("POST", "/api/v1/resize", files={"image": ("a.jpg", picture)}, data=form, **more)
+
+    def is_untouched(self) -> bool:
+        return not self.storage.keys and not any(self.jobs.backlog().by_status.values())
+
+
+@pytest.fixture
+def ingest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingest]:
+    for name, value in {
+        "K_SERVICE": "ingest",
+        "K_SINK": "http://127.0.0.1:1/broker",
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "STORAGE_ENDPOINT": "http://127.0.0.1:1",
+        "STORAGE_ACCESS_KEY": "key",
+        "STORAGE_SECRET_KEY": "secret",
+        "MAX_INPUT_BYTES": str(MAX_INPUT_BYTES),
+    }.items():
+        monkeypatch.setenv(name, value)
+    import functions.ingest.main as module
+
+    yield Ingest(importlib.reload(module))
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert (document["code"], document["status"]) == (code, status)
+    assert document["request_id"] == answer.headers["x-request-id"]
+    assert document["detail"]
+    return document
+
+
+def test_a_form_becomes_a_job_with_its_picture_stored_and_its_event_emitted(ingest: Ingest) -> None:
+    answer = ingest.resize()
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "queued"
+    job_id = answer.json()["job_id"]
+    assert answer.headers["location"] == f"/api/v1/jobs/{job_id}"
+    assert ingest.storage.get(f"uploads/{job_id}/original.jpg", max_bytes=MAX_INPUT_BYTES) == PICTURE
+    [event] = ingest.emitter.events
+    assert (event.type, event.subject) == (events.RESIZE_REQUESTED, job_id)
+    assert event.json()["parameters"] == {"width": 32}
+
+
+def test_raw_bytes_take_their_parameters_from_the_query(ingest: Ingest) -> None:
+    answer = ingest.call(
+        "POST",
+        "/api/v1/crop",
+        content=PICTURE,
+        params={"x": 1, "y": 2, "width": 10, "height": 10},
+        headers={"content-type": "image/jpeg"},
+    )
+    assert answer.status_code == 202
+    assert ingest.emitter.events[0].json()["parameters"] == {"x": 1, "y": 2, "width": 10, "height": 10}
+
+
+def test_json_names_a_picture_that_is_in_storage(ingest: Ingest) -> None:
+    ingest.storage.put("uploads/mine/original", PICTURE, content_type="image/jpeg")
+    body = {"parameters": {"width": 32}, "input": {"storage_key": "uploads/mine/original"}}
+    answer = ingest.call("POST", "/api/v1/resize", json=body)
+    assert answer.status_code == 202
+    assert ingest.emitter.events[0].json()["input"] == {"storage_key": "uploads/mine/original"}
+
+
+def test_a_picture_that_is_not_in_storage_is_told_of(ingest: Ingest) -> None:
+    body = {"parameters": {"width": 32}, "input": {"storage_key": "uploads/none/original"}}
+    assert_problem(ingest.call("POST", "/api/v1/resize", json=body), 404, "input.not_found")
+
+
+@pytest.mark.parametrize("key", ["../secret", "/etc/passwd", "a//b", "a/../b", "a\nb", ""])
+def test_storage_keys_cannot_climb(ingest: Ingest, key: str) -> None:
+    body = {"parameters": {"width": 32}, "input": {"storage_key": key}}
+    assert_problem(ingest.call("POST", "/api/v1/resize", json=body), 400, "parameters.invalid")
+
+
+def _event(**changes: Any) -> dict[str, Any]:
+    data = {"parameters": {"width": 32}, "input": {"storage_key": "uploads/mine/original"}}
+    return {"specversion": "1.0", "id": "1", "source": "/shop", "type": events.RESIZE_REQUESTED, "data": data} | changes
+
+
+def send_event(ingest: Ingest, event: Any, *, mode: str = "cloudevents") -> httpx.Response:
+    ingest.storage.put("uploads/mine/original", PICTURE, content_type="image/jpeg")
+    headers = {"content-type": f"application/{mode}+json"}
+    return ingest.call("POST", "/", content=json.dumps(event), headers=headers)
+
+
+def test_the_same_event_sent_twice_is_one_job(ingest: Ingest) -> None:
+    first, second = send_event(ingest, _event()), send_event(ingest, _event())
+    assert first.status_code == second.status_code == 202
+    assert first.json() == second.json()
+    assert len(ingest.emitter.events) == 1
+
+
+def test_an_event_from_another_source_with_the_same_id_is_another_job(ingest: Ingest) -> None:
+    first, second = send_event(ingest, _event()), send_event(ingest, _event(source="/other"))
+    assert first.json()["job_id"] != second.json()["job_id"]
+
+
+def test_a_batch_is_taken_as_a_whole(ingest: Ingest) -> None:
+    answer = send_event(ingest, [_event(), _event(id="2")], mode="cloudevents-batch")
+    assert answer.status_code == 202
+    assert len(answer.json()["jobs"]) == 2
+
+
+def test_a_batch_with_one_bad_event_leaves_nothing(ingest: Ingest) -> None:
+    answer = send_event(ingest, [_event(), _event(id="2", type="unknown")], mode="cloudevents-batch")
+    assert_problem(answer, 400, "event.invalid")
+    assert not ingest.emitter.events
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"type": "com.example.other"}, "event.invalid"),
+        ({"data": {}}, "event.invalid"),
+        (
+            {"data": {"parameters": {"width": 0}, "input": {"storage_key": "uploads/mine/original"}}},
+            "parameters.invalid",
+        ),
+        ({"id": ""}, "event.invalid"),
+        ({"data": "text"}, "event.invalid"),
+    ],
+)
+def test_events_that_ask_for_nothing_we_do_are_refused(ingest: Ingest, changes: dict[str, Any], code: str) -> None:
+    assert_problem(send_event(ingest, _event(**changes)), 400, code)
+
+
+def test_what_is_no_event_is_refused(ingest: Ingest) -> None:
+    assert_problem(ingest.call("POST", "/", content=b"hello"), 400, "event.invalid")
+
+
+def test_what_is_no_picture_is_refused_by_its_bytes(ingest: Ingest) -> None:
+    assert_problem(ingest.resize(picture=b"GIF? no"), 415, "input.unsupported")
+    assert ingest.is_untouched()
+
+
+def test_a_missing_parameter_is_named(ingest: Ingest) -> None:
+    document = assert_problem(ingest.resize(fields={}), 400, "parameters.invalid")
+    assert document["errors"][0]["message"] == "width or height is required"
+
+
+def test_an_unknown_field_is_named(ingest: Ingest) -> None:
+    document = assert_problem(ingest.resize(fields={"width": "1", "colour": "red"}), 400, "parameters.invalid")
+    assert document["errors"] == [{"field": "colour", "message": "unknown field", "value": "red"}]
+
+
+def test_a_declared_length_beyond_the_limit_is_refused(ingest: Ingest) -> None:
+    answer = ingest.call(
+        "POST",
+        "/api/v1/resize?width=1",
+        content=b"\xff" * (MAX_INPUT_BYTES + 1),
+        headers={"content-type": "image/jpeg"},
+    )
+    document = assert_problem(answer, 413, "input.too_large")
+    assert str(MAX_INPUT_BYTES) in document["detail"]
+
+
+def test_a_chunked_body_beyond_the_limit_is_refused_while_it_streams(ingest: Ingest) -> None:
+    sent = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(1000):
+            sent += 10_000
+            yield b"\xff" * 10_000
+
+    answer = ingest.call("POST", "/api/v1/resize?width=1", content=chunks(), headers={"content-type": "image/jpeg"})
+    assert_problem(answer, 413, "input.too_large")
+    assert sent < MAX_INPUT_BYTES + 30_000
+    assert ingest.is_untouched()
+
+
+def test_a_picture_in_a_form_beyond_the_limit_is_refused(ingest: Ingest) -> None:
+    assert_problem(ingest.resize(picture=b"\xff" * (MAX_INPUT_BYTES + 1)), 413, "input.too_large")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x\r\n",
+        b"nonsense",
+        b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\nhalf',
+        b"--x\r\nContent-Disposition: form-data\r\n\r\nnameless\r\n--x--\r\n",
+        b'--x\r\nContent-Disposition: form-data; name="width"\r\n\r\n1\r\n--x--\r\n',
+    ],
+)
+def test_a_broken_form_is_refused(ingest: Ingest, body: bytes) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    assert_problem(ingest.call("POST", "/api/v1/resize", content=body, headers=headers), 400, "parameters.invalid")
+    assert ingest.is_untouched()
+
+
+def test_a_form_of_ten_thousand_fields_is_refused(ingest: Ingest) -> None:
+    fields = {f"f{number}": "1" for number in range(10_000)}
+    answer = ingest.call("POST", "/api/v1/resize", data=fields, files={"image": ("a", PICTURE)})
+    assert answer.status_code in {400, 413}
+
+
+def test_a_field_given_twice_is_refused(ingest: Ingest) -> None:
+    answer = ingest.call(
+        "POST", "/api/v1/resize?width=1&width=2", content=PICTURE, headers={"content-type": "image/jpeg"}
+    )
+    assert_problem(answer, 400, "parameters.invalid")
+
+
+def test_a_repeated_post_with_its_key_is_answered_with_the_first_job(ingest: Ingest) -> None:
+    key = {"idempotency-key": "order-7"}
+    first, second = ingest.resize(headers=key), ingest.resize(headers=key)
+    assert first.json() == second.json()
+    assert len(ingest.storage.keys) == 1, "the second upload is not left behind"
+
+
+def test_the_same_key_with_another_request_is_refused(ingest: Ingest) -> None:
+    key = {"idempotency-key": "order-7"}
+    ingest.resize(headers=key)
+    assert_problem(ingest.resize(fields={"width": "33"}, headers=key), 422, "idempotency.mismatch")
+    assert len(ingest.storage.keys) == 1
+
+
+def test_a_crop_outside_the_picture_is_refused_by_its_header(ingest: Ingest) -> None:
+    fields = {"x": "60", "y": "0", "width": "10", "height": "10"}
+    answer = ingest.call("POST", "/api/v1/crop", files={"image": ("a", PICTURE)}, data=fields)
+    assert_problem(answer, 422, "crop.out_of_bounds")
+
+
+def test_a_broker_that_is_down_only_delays_the_job(ingest: Ingest) -> None:
+    ingest.emitter.is_down = True
+    answer = ingest.resize()
+    assert answer.status_code == 202
+    assert ingest.jobs.get(UUID(answer.json()["job_id"])) is not None
+
+
+def test_storage_that_is_down_means_nothing_was_accepted(ingest: Ingest) -> None:
+    ingest.storage.is_down = True
+    answer = ingest.resize()
+    assert_problem(answer, 503, "dependency.unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    ingest.storage.is_down = False
+    assert ingest.is_untouched()
+
+
+def test_a_job_store_that_is_down_means_nothing_was_accepted(ingest: Ingest) -> None:
+    def refuse(job: NewJob) -> Accepted:
+        raise DependencyUnavailableError("jobs", "connection refused")
+
+    ingest.jobs.accept = refuse  # type: ignore[method-assign]
+    assert_problem(ingest.resize(), 503, "dependency.unavailable")
+
+
+def test_the_callers_request_id_is_answered_and_carried_in_the_event(ingest: Ingest) -> None:
+    answer = ingest.resize(headers={"x-request-id": "abc-123"})
+    assert answer.headers["x-request-id"] == "abc-123"
+    assert ingest.emitter.events[0].extensions["requestid"] == "abc-123"
+
+
+def test_a_request_id_that_could_forge_a_log_line_is_replaced(ingest: Ingest) -> None:
+    answer = ingest.resize(headers={"x-request-id": "a b\tc"})
+    assert answer.headers["x-request-id"] != "a b\tc"
+
+
+def test_paths_and_methods_that_are_not_served_are_problems_too(ingest: Ingest) -> None:
+    assert_problem(ingest.call("POST", "/api/v1/rotate"), 404, "route.not_found")
+    answer = ingest.call("GET", "/api/v1/resize")
+    assert_problem(answer, 405, "method.not_allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_a_signed_upload_names_its_key_method_and_expiry(ingest: Ingest) -> None:
+    answer = ingest.call("POST", "/api/v1/uploads")
+    assert answer.status_code == 201
+    document = answer.json()
+    assert document["storage_key"].startswith("uploads/")
+    assert document["upload"]["method"] == "PUT"
+    assert document["upload"]["expires_at"].endswith("Z")
+
+
+def test_health_names_what_is_missing(ingest: Ingest) -> None:
+    assert ingest.call("GET", "/health/live").status_code == 200
+    assert ingest.call("GET", "/health/ready").status_code == 200
+    ingest.storage.is_down = True
+    document = assert_problem(ingest.call("GET", "/health/ready"), 503, "dependency.unavailable")
+    assert document["dependency"] == "storage"
