@@ -1,0 +1,207 @@
+"""Dead letters in a JetStream stream. Its definition is a file of the deployment (`nats-eventing/`), not of this code.
+
+nats-py needs an event loop, the functions that keep dead letters have none: the adapter runs one in its own thread. It
+connects with the first call, and anew with the next call after a connection broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
+from darkroom.adapters.deadletters.letters import decode, encode
+from darkroom.adapters.deadletters.loop_thread import LoopThread
+from darkroom.contract.errors import DependencyUnavailableError, InternalError
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.js import JetStreamContext
+    from nats.js.api import RawStreamMsg
+
+Answer = TypeVar("Answer")
+
+STREAM = "DARKROOM_DEAD_LETTERS"
+SUBJECT = "darkroom.deadletters"
+"""Followed by the job's type, or `event` where no job is known."""
+_HEADERS_ROOM_BYTES = 1024
+"""NATS counts a message's headers into its largest payload."""
+
+
+class JetStreamDeadLetters:
+    """Safe to share between threads. Nothing is imported, connected or started before the first call, so one can be
+    made in a process that forks later."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        stream: str = STREAM,
+        subject: str = SUBJECT,
+        definition: Mapping[str, Any] | None = None,
+        deadline_s: float = 3.0,
+        answer_timeout_s: float = 1.0,
+    ) -> None:
+        """`definition` is the stream's configuration as JetStream's API has it (times in nanoseconds); only `prepare`
+        needs it. No call takes longer than `deadline_s`, except a list: each of its entries has `answer_timeout_s`."""
+        self._url = url
+        self._stream = stream
+        self._subject = subject
+        self._definition = definition
+        self._deadline_s = deadline_s
+        self._answer_timeout_s = answer_timeout_s
+        self._loop = LoopThread("deadletters")
+        self._connecting: asyncio.Lock | None = None
+        self._client: Client | None = None
+        self._close_lock = threading.Lock()
+
+    def keep(self, letter: DeadLetter, *, key: str) -> int:
+        subject = f"{self._subject}.{letter.job_type or 'event'}"
+
+        async def publish(js: JetStreamContext) -> int:
+            body = encode(letter, max_bytes=self._max_payload_bytes() - _HEADERS_ROOM_BYTES)
+            ack = await js.publish(
+                subject, body, stream=self._stream, timeout=self._answer_timeout_s, headers={"Nats-Msg-Id": key}
+            )
+            return ack.seq
+
+        return self._ask(publish)
+
+    def list(self, *, limit: int = 100, after: int = 0) -> list[KeptDeadLetter]:
+        async def read(js: JetStreamContext) -> list[KeptDeadLetter]:
+            kept: list[KeptDeadLetter] = []
+            sequence = after
+            while len(kept) < limit and (found := await self._next(js, sequence + 1)) is not None:
+                kept.append(found)
+                sequence = found.sequence
+            return kept
+
+        return self._ask(read, deadline_s=self._deadline_s + limit * self._answer_timeout_s)
+
+    def get(self, sequence: int) -> KeptDeadLetter | None:
+        if sequence < 1:
+            return None
+
+        async def read(js: JetStreamContext) -> KeptDeadLetter | None:
+            return await _found(js.get_msg(self._stream, sequence, direct=True))
+
+        return self._ask(read)
+
+    def drop(self, sequence: int) -> bool:
+        from nats.js.errors import APIError
+
+        async def delete(js: JetStreamContext) -> bool:
+            if await _found(js.get_msg(self._stream, sequence, direct=True)) is None:
+                return False
+            try:
+                return await js.delete_msg(self._stream, sequence)
+            except APIError as exc:
+                if exc.err_code == _NO_SUCH_SEQUENCE:
+                    return False
+                raise
+
+        return sequence >= 1 and self._ask(delete)
+
+    def prepare(self) -> None:
+        if self._definition is None:
+            raise InternalError("the dead-letter stream's definition was not handed in")
+        definition = copy.deepcopy(dict(self._definition))
+
+        async def make(js: JetStreamContext) -> None:
+            from nats.js.api import StreamConfig
+            from nats.js.errors import NotFoundError
+
+            try:
+                await js.stream_info(self._stream)
+            except NotFoundError:
+                await js.add_stream(StreamConfig.from_response({**definition, "name": self._stream}))
+
+        self._ask(make)
+
+    def check(self) -> None:
+        async def look(js: JetStreamContext) -> None:
+            await js.stream_info(self._stream)
+
+        self._ask(look)
+
+    def close(self) -> None:
+        with self._close_lock:
+            if self._client is not None:
+                self._loop.run(self._client.close(), timeout_s=self._deadline_s)
+            self._client = self._connecting = None
+            self._loop.stop()
+
+    async def _next(self, js: JetStreamContext, sequence: int) -> KeptDeadLetter | None:
+        """The first entry from this sequence on."""
+        return await _found(js.get_msg(self._stream, sequence, subject=f"{self._subject}.>", direct=True, next=True))
+
+    def _ask(self, call: Callable[[JetStreamContext], Awaitable[Answer]], *, deadline_s: float | None = None) -> Answer:
+        """Every call may be sent twice: what is kept bears a key, and the rest are reads or deletions."""
+        from nats.errors import Error
+
+        try:
+            return self._loop.run(self._connected_call(call), timeout_s=deadline_s or self._deadline_s)
+        except (Error, OSError, TimeoutError) as exc:
+            raise DependencyUnavailableError("deadletters", f"{type(exc).__name__}: {exc}") from exc
+
+    async def _connected_call(self, call: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
+        from nats.errors import ConnectionClosedError
+
+        try:
+            return await call(await self._context())
+        except ConnectionClosedError:
+            # The server went away since the last call and may be back already.
+            return await call(await self._context())
+
+    async def _context(self) -> JetStreamContext:
+        if self._connecting is None:
+            self._connecting = asyncio.Lock()
+        async with self._connecting:
+            if self._client is None or not self._client.is_connected:
+                self._client = await self._connect()
+        return self._client.jetstream(timeout=self._answer_timeout_s)
+
+    async def _connect(self) -> Client:
+        from nats.aio.client import Client
+
+        client = Client()
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                # A connection that breaks stays broken and is made anew by the next call: no task of the library's own
+                # goes on trying in the background, and nothing waits in its buffers.
+                await client.connect(
+                    self._url, allow_reconnect=False, max_reconnect_attempts=1, error_cb=_raised_to_the_caller_too
+                )
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    def _max_payload_bytes(self) -> int:
+        return self._client.max_payload if self._client is not None else 0
+
+
+_NO_SUCH_SEQUENCE = 10043
+"""JSSequenceNotFoundErrF in nats-server's errors.json."""
+
+
+async def _found(answer: Awaitable[RawStreamMsg]) -> KeptDeadLetter | None:
+    from nats.js.errors import NotFoundError
+
+    try:
+        message = await answer
+    except NotFoundError:
+        return None
+    return KeptDeadLetter(
+        sequence=message.seq or 0,
+        kept_at=message.time or datetime.fromtimestamp(0, tz=UTC),
+        letter=decode(message.data or b"{}"),
+    )
+
+
+async def _raised_to_the_caller_too(error: Exception) -> None:
+    """Without a callback of ours the library writes every error to a log of its own."""

@@ -1,0 +1,30 @@
+"""A dead letter as the bytes of a message, and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+from darkroom.adapters.deadletters import DeadLetter
+
+_PAYLOAD_MEMBERS = ("data", "data_base64")
+
+
+def encode(letter: DeadLetter, *, max_bytes: int) -> bytes:
+    """An event that is too large is kept without its payload: better a part of it than none."""
+    body = _encode(letter)
+    if len(body) <= max_bytes:
+        return body
+    event = {name: value for name, value in letter.event.items() if name not in _PAYLOAD_MEMBERS}
+    left_out = f"the event's payload is left out: with it the letter has {len(body)} bytes, the limit is {max_bytes}"
+    return _encode(replace(letter, event=event, detail=f"{letter.detail[:1000]} ({left_out})"))
+
+
+def decode(body: bytes) -> DeadLetter:
+    members: dict[str, Any] = json.loads(body)
+    return DeadLetter(**members)
+
+
+def _encode(letter: DeadLetter) -> bytes:
+    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,138 @@
+"""What every storage promises: held against a real S3 server, files, and the fake."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from darkroom.adapters.storage import Storage
+from darkroom.adapters.storage.local import LocalStorage
+from darkroom.adapters.storage.memory import MemoryStorage
+from darkroom.adapters.storage.s3 import S3Storage
+from darkroom.contract.errors import InputNotFoundError, InputTooLargeError, InternalError
+from tests.contract.s3_storages import s3_storage
+from tests.servers import Server
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    if request.param == "memory":
+        yield MemoryStorage()
+        return
+    if request.param == "local":
+        local = LocalStorage(tmp_path / "pictures")
+        local.prepare()
+        yield local
+        return
+    server: Server = request.getfixturevalue("s3")
+    s3: S3Storage = s3_storage(server.url)
+    s3.prepare()
+    yield s3
+    s3.close()
+
+
+@pytest.fixture
+def key() -> str:
+    return f"uploads/{uuid.uuid4()}/original.jpg"
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 27_272, 5 * 1024 * 1024 + 1])
+def test_what_was_put_is_what_is_got(storage: Storage, key: str, size_bytes: int) -> None:
+    body = bytes(range(256)) * (size_bytes // 256) + b"x" * (size_bytes % 256)
+
+    storage.put(key, body, content_type="image/jpeg")
+
+    assert storage.get(key, max_bytes=size_bytes) == body
+
+
+def test_putting_again_replaces(storage: Storage, key: str) -> None:
+    storage.put(key, b"first, and longer", content_type="image/jpeg")
+    storage.put(key, b"second", content_type="image/png")
+
+    assert storage.get(key, max_bytes=100) == b"second"
+    info = storage.info(key)
+    assert info is not None
+    assert (info.key, info.size_bytes, info.content_type) == (key, 6, "image/png")
+
+
+def test_what_was_never_put_is_not_found(storage: Storage, key: str) -> None:
+    with pytest.raises(InputNotFoundError, match=key):
+        storage.get(key, max_bytes=100)
+    assert storage.info(key) is None
+
+
+def test_more_than_the_limit_is_refused_with_both_numbers(storage: Storage, key: str) -> None:
+    storage.put(key, b"x" * 101, content_type="image/jpeg")
+
+    with pytest.raises(InputTooLargeError, match=r"101 bytes.* 100"):
+        storage.get(key, max_bytes=100)
+
+    assert len(storage.get(key, max_bytes=101)) == 101
+
+
+def test_what_was_deleted_is_gone_and_deleting_again_is_no_error(storage: Storage, key: str) -> None:
+    storage.put(key, b"x", content_type="image/jpeg")
+
+    storage.delete(key)
+    storage.delete(key)
+
+    assert storage.info(key) is None
+    with pytest.raises(InputNotFoundError):
+        storage.get(key, max_bytes=100)
+
+
+def test_deleting_one_leaves_its_neighbours(storage: Storage) -> None:
+    folder = f"uploads/{uuid.uuid4()}"
+    for name in ("a", "ab"):
+        storage.put(f"{folder}/{name}", b"x", content_type="image/jpeg")
+
+    storage.delete(f"{folder}/a")
+
+    assert storage.info(f"{folder}/ab") is not None
+
+
+@pytest.mark.parametrize(
+    "bad_key", ["", "/etc/passwd", "../secret", "a/../../b", "a//b", "a/./b", "a/.hidden", "a" * 513]
+)
+def test_a_key_that_could_climb_is_refused(storage: Storage, bad_key: str) -> None:
+    for call in (
+        lambda: storage.put(bad_key, b"x", content_type="image/jpeg"),
+        lambda: storage.get(bad_key, max_bytes=1),
+        lambda: storage.info(bad_key),
+        lambda: storage.delete(bad_key),
+        lambda: storage.sign_upload(bad_key, content_type="image/jpeg", lifetime_s=60),
+    ):
+        with pytest.raises(InternalError, match="not a storage key"):
+            call()
+
+
+def test_preparing_twice_is_no_error_and_then_the_check_passes(storage: Storage) -> None:
+    storage.prepare()
+    storage.prepare()
+    storage.check()
+
+
+@pytest.mark.parametrize("lifetime_s", [0, -1, 901])
+def test_a_signed_request_lives_fifteen_minutes_at_most(storage: Storage, key: str, lifetime_s: int) -> None:
+    with pytest.raises(InternalError, match=f"900 s, not {lifetime_s}"):
+        storage.sign_upload(key, content_type="image/jpeg", lifetime_s=lifetime_s)
+    with pytest.raises(InternalError, match=f"900 s, not {lifetime_s}"):
+        storage.sign_download(key, content_type="image/jpeg", filename="a.jpg", lifetime_s=lifetime_s)
+
+
+def test_a_signed_request_says_its_method_and_its_end(storage: Storage, key: str) -> None:
+    earliest = datetime.fromtimestamp(int(time.time()), tz=UTC)
+    download = storage.sign_download(key, content_type="image/jpeg", filename="a.jpg", lifetime_s=60)
+    upload = storage.sign_upload(key, content_type="image/jpeg", lifetime_s=900)
+    latest = datetime.now(UTC)
+
+    assert (download.method, upload.method) == ("GET", "PUT")
+    assert earliest + timedelta(seconds=60) <= download.expires_at <= latest + timedelta(seconds=60)
+    assert earliest + timedelta(seconds=900) <= upload.expires_at <= latest + timedelta(seconds=900)
+    assert upload.headers == {"Content-Type": "image/jpeg"}
+    assert key in download.url

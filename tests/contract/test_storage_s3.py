@@ -1,0 +1,237 @@
+"""What only the S3 storage does: signed URLs that a real server checks, and faults of a server told in our words."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import urllib3
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom.adapters.storage import SignedRequest
+from darkroom.adapters.storage.s3 import S3Storage
+from darkroom.adapters.storage.signing import Signer
+from darkroom.contract.errors import DependencyUnavailableError, InputNotFoundError
+from darkroom.contract.jobs import STORAGE_KEY_PATTERN
+from tests.contract.s3_storages import s3_storage
+from tests.scripted_http import Reply, scripted_server
+from tests.servers import S3_SECRET_KEY, Server, running, s3_server
+
+KEY = "uploads/1/original.jpg"
+
+
+@pytest.fixture
+def storage(s3: Server) -> Iterator[S3Storage]:
+    made = s3_storage(s3.url)
+    made.prepare()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def key() -> str:
+    return f"uploads/{uuid.uuid4()}/original.jpg"
+
+
+def send(signed: SignedRequest, **changes: object) -> urllib3.BaseHTTPResponse:
+    request: dict[str, object] = {"method": signed.method, "url": signed.url, "headers": dict(signed.headers)}
+    return urllib3.request(**{**request, **changes}, retries=False)  # type: ignore[arg-type]
+
+
+# --- signed URLs -----------------------------------------------------------------------------------------------------
+
+
+def test_a_signed_download_gives_the_picture_with_type_and_name_forced(storage: S3Storage, key: str) -> None:
+    storage.put(key, b"<html>not a picture</html>", content_type="text/html")
+
+    answer = send(storage.sign_download(key, content_type="image/jpeg", filename='a"\r\nb.jpg', lifetime_s=60))
+
+    assert (answer.status, answer.data) == (200, b"<html>not a picture</html>")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="a___b.jpg"'
+
+
+def test_a_signed_upload_stores_the_picture(storage: S3Storage, key: str) -> None:
+    answer = send(storage.sign_upload(key, content_type="image/png", lifetime_s=60), body=b"a picture")
+
+    assert answer.status == 200
+    assert storage.get(key, max_bytes=100) == b"a picture"
+    info = storage.info(key)
+    assert info is not None
+    assert info.content_type == "image/png"
+
+
+def test_a_changed_signed_request_is_refused(storage: S3Storage, key: str) -> None:
+    storage.put(key, b"mine", content_type="image/jpeg")
+    storage.put("uploads/other", b"not yours", content_type="image/jpeg")
+    download = storage.sign_download(key, content_type="image/jpeg", filename="a.jpg", lifetime_s=60)
+    upload = storage.sign_upload(key, content_type="image/jpeg", lifetime_s=60)
+
+    assert send(download).status == 200
+    assert send(download, url=download.url.replace(key, "uploads/other")).status == 403
+    assert send(download, method="DELETE").status == 403
+    assert send(download, method="PUT", body=b"changed").status == 403
+    assert send(download, url=download.url.replace("X-Amz-Expires=60", "X-Amz-Expires=900")).status == 403
+    assert send(download, url=download.url.replace("image%2Fjpeg", "text%2Fhtml")).status == 403
+    assert send(upload, headers={"Content-Type": "text/html"}, body=b"changed").status == 403
+    assert storage.get(key, max_bytes=100) == b"mine"
+
+
+def test_an_expired_signed_request_is_refused(storage: S3Storage, key: str) -> None:
+    storage.put(key, b"mine", content_type="image/jpeg")
+    signed = storage.sign_download(key, content_type="image/jpeg", filename="a.jpg", lifetime_s=1)
+    give_up_at = time.monotonic() + 20
+
+    while (status := send(signed).status) == 200 and time.monotonic() < give_up_at:
+        time.sleep(0.1)
+
+    assert status == 403
+
+
+def test_urls_are_signed_for_the_host_that_clients_use(s3: Server) -> None:
+    storage = s3_storage(s3.url, public_endpoint="https://pictures.example.com:443/")
+
+    signed = storage.sign_download(KEY, content_type="image/jpeg", filename="a.jpg", lifetime_s=60)
+
+    assert signed.url.startswith(f"https://pictures.example.com/pictures/{KEY}?")
+
+
+@given(
+    key=st.from_regex(STORAGE_KEY_PATTERN, fullmatch=True),
+    filename=st.text(min_size=1, max_size=30),
+    secret=st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60),
+    endpoint=st.sampled_from(["http://127.0.0.1:8333", "https://s3.example.com", "https://s3.example.com:9000"]),
+)
+def test_signatures_are_those_of_the_aws_library(key: str, filename: str, secret: str, endpoint: str) -> None:
+    parameters = {"response-content-type": "image/jpeg", "response-content-disposition": filename}
+    request = AWSRequest(method="GET", url=f"{endpoint}/bucket/{key}", params=parameters)
+    S3SigV4QueryAuth(Credentials("AKID", secret), "s3", "eu-central-1", expires=60).add_auth(request)
+    now = datetime.strptime(_field(request.url, "X-Amz-Date"), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    signer = Signer(endpoint=endpoint, access_key="AKID", secret_key=secret, region="eu-central-1")
+
+    ours = signer.sign("GET", f"/bucket/{key}", parameters=parameters, headers={}, lifetime_s=60, now=now)
+
+    assert _field(ours, "X-Amz-Signature") == _field(request.url, "X-Amz-Signature")
+
+
+def _field(url: str, name: str) -> str:
+    return url.partition(f"{name}=")[2].partition("&")[0]
+
+
+def test_a_signer_never_shows_its_secret() -> None:
+    signer = Signer(endpoint="http://localhost", access_key="a", secret_key="top-secret", region="us-east-1")
+
+    assert "top-secret" not in repr(signer)
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+GONE = Reply(status=503, body=b"<Error><Code>SlowDown</Code></Error>")
+FINE = Reply(status=200, body=b"a picture", headers={"Content-Type": "image/jpeg"})
+
+
+@pytest.mark.parametrize("fault", [GONE, Reply(hangs_up=True), Reply(status=500), Reply(status=429)])
+def test_what_was_refused_for_a_moment_is_asked_once_more(fault: Reply) -> None:
+    with scripted_server(fault, FINE) as server:
+        assert s3_storage(server.url).get(KEY, max_bytes=100) == b"a picture"
+
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("fault", [GONE, Reply(hangs_up=True), Reply(status=500)])
+def test_what_is_refused_twice_is_unavailable(fault: Reply) -> None:
+    with scripted_server(fault) as server, pytest.raises(DependencyUnavailableError, match="storage: PutObject"):
+        s3_storage(server.url).put(KEY, b"x", content_type="image/jpeg")
+
+    assert len(server.received) == 2
+
+
+def test_a_body_that_ends_early_is_never_a_picture() -> None:
+    short = Reply(status=200, body=b"half a pic", declared_bytes=20)
+    with scripted_server(short) as server, pytest.raises(DependencyUnavailableError):
+        s3_storage(server.url).get(KEY, max_bytes=100)
+
+    assert len(server.received) == 2
+
+
+def test_a_storage_that_refuses_us_is_unavailable_and_is_not_asked_again() -> None:
+    denied = Reply(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+    with (
+        scripted_server(denied) as server,
+        pytest.raises(DependencyUnavailableError, match="GetObject was answered 403 AccessDenied"),
+    ):
+        s3_storage(server.url).get(KEY, max_bytes=100)
+
+    assert len(server.received) == 1
+
+
+def test_a_missing_bucket_is_our_trouble_and_not_a_missing_picture(s3: Server) -> None:
+    storage = s3_storage(s3.url, bucket="nobody-made-this")
+
+    with pytest.raises(DependencyUnavailableError):
+        storage.check()
+    with pytest.raises(DependencyUnavailableError):
+        storage.get(KEY, max_bytes=100)
+
+
+def test_errors_hold_neither_secrets_nor_signed_urls(s3: Server) -> None:
+    storage = s3_storage(s3.url, access_key="somebody-else", secret_key="top-secret")
+
+    with pytest.raises(DependencyUnavailableError) as raised:
+        storage.get(KEY, max_bytes=100)
+
+    for secret in ("top-secret", "somebody-else", S3_SECRET_KEY, "Signature", s3.url):
+        assert secret not in str(raised.value)
+
+
+def test_an_unreachable_storage_is_unavailable() -> None:
+    with pytest.raises(DependencyUnavailableError, match="storage: HeadBucket failed with EndpointConnectionError"):
+        s3_storage("http://127.0.0.1:9").check()
+
+
+def test_a_storage_that_does_not_answer_is_given_up_inside_the_lease(s3: Server, storage: S3Storage) -> None:
+    impatient = s3_storage(s3.url, read_timeout_s=0.2, retry_within_s=0.1)
+    with s3.paused(), pytest.raises(DependencyUnavailableError, match="ReadTimeoutError"):
+        impatient.check()
+
+    storage.check()
+
+
+def test_a_storage_that_restarts_serves_on_with_what_it_had(tmp_path: Path) -> None:
+    with running(s3_server(tmp_path)) as server:
+        storage = s3_storage(server.url)
+        storage.prepare()
+        storage.put(KEY, b"a picture", content_type="image/jpeg")
+
+        server.kill()
+        with pytest.raises(DependencyUnavailableError):
+            storage.get(KEY, max_bytes=100)
+        server.start()
+
+        assert _eventually_get(storage) == b"a picture"
+
+
+def _eventually_get(storage: S3Storage) -> bytes:
+    """SeaweedFS answers 5xx for a while after its port is open."""
+    give_up_at = time.monotonic() + 30
+    while True:
+        try:
+            return storage.get(KEY, max_bytes=100)
+        except (DependencyUnavailableError, InputNotFoundError):
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.1)
+
+
+def test_nothing_is_connected_before_the_first_call() -> None:
+    storage = s3_storage("http://127.0.0.1:9")
+    storage.warm()
+    storage.sign_download(KEY, content_type="image/jpeg", filename="a.jpg", lifetime_s=60)
