@@ -159,7 +159,7 @@ def _cold_start_ms(addresses: Addresses, service: str, after: int) -> int | None
     """From the spawn of the function's process until it took connections."""
     for event in _events(addresses, after):
         if event["action"] == "instance.ready" and event["service"] == service:
-            return round(event["ready_s"] * 1000)
+            return round(float(event["ready_s"]) * 1000)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What happened in the runtime: the one `Report` that all parts share. Kept for a while, counted, told to subscribers."""
+"""What happened in the runtime: the one `Report` that all parts share, kept for a while, counted, told on."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class BrokerStream:
 
     async def ensure_consumer(self, trigger: Trigger, settings: ConsumerSettings) -> str:
         """The subject on which this Trigger's deliveries arrive."""
-        durable = f"{trigger.namespace}_{trigger.name}"
+        durable = consumer_name(trigger)
         deliver_subject = f"darkroom.deliver.{self._broker.namespace}.{self._broker.name}.{trigger.name}"
         config = jsapi.ConsumerConfig(
             durable_name=durable,
@@ -64,7 +64,7 @@ class BrokerStream:
 
     async def drop_other_consumers(self, triggers: Sequence[Trigger]) -> None:
         """With Interest retention a Trigger that is no longer there would keep every event for ever."""
-        known = {f"{trigger.namespace}_{trigger.name}" for trigger in triggers}
+        known = {consumer_name(trigger) for trigger in triggers}
         for consumer in await self._jetstream.consumers_info(self.name):
             if consumer.name not in known:
                 await self._jetstream.delete_consumer(self.name, consumer.name)
@@ -104,6 +104,10 @@ class BrokerStream:
             discard=jsapi.DiscardPolicy(channel.discard.lower()),
             duplicate_window=channel.duplicate_window_s,
         )
+
+
+def consumer_name(trigger: Trigger) -> str:
+    return f"{trigger.namespace}_{trigger.name}"
 
 
 def _message_id(event: CloudEvent) -> str:

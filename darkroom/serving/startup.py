@@ -1,4 +1,4 @@
-"""What every function does first, when functions-framework imports its `main.py`: read the environment, set up the log."""
+"""What every function does first, when its `main.py` is imported: read the environment, set up the log."""
 
 from __future__ import annotations
 

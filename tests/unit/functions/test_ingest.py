@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -57,7 +57,7 @@ class Ingest:
 
 
 @pytest.fixture
-def ingest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingest]:
+def ingest(monkeypatch: pytest.MonkeyPatch) -> Ingest:
     for name, value in {
         "K_SERVICE": "ingest",
         "K_SINK": "http://127.0.0.1:1/broker",
@@ -70,7 +70,7 @@ def ingest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingest]:
         monkeypatch.setenv(name, value)
     import functions.ingest.main as module
 
-    yield Ingest(importlib.reload(module))
+    return Ingest(importlib.reload(module))
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

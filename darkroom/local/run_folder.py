@@ -1,0 +1,63 @@
+"""The data folder of a `darkroom up`: one process at a time has it; it tells where that can be reached."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+from darkroom.local.addresses import Addresses
+from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.servers import S3Credentials
+
+
+class RunFolder:
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.logs = self.path / "logs"
+        self._runtime = self.path / "runtime.json"
+        self._lock: IO[str] | None = None
+
+    def lock(self) -> None:
+        """Raises LocalRuntimeError that names who has it. The kernel gives it back when its holder dies."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = (self.path / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            lock.close()
+            raise LocalRuntimeError(f"{self.path} is in use by another `darkroom up` (pid {holder})") from exc
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+        self._runtime.unlink(missing_ok=True)
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def write_runtime(self, addresses: Addresses) -> None:
+        """Whole or not at all: others wait for the file to appear."""
+        draft = self._runtime.with_suffix(".draft")
+        draft.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses.as_dict()}, indent=2) + "\n")
+        draft.replace(self._runtime)
+
+    def remove_runtime(self) -> None:
+        if self._lock is not None:
+            self._runtime.unlink(missing_ok=True)
+
+    def s3_credentials(self) -> S3Credentials:
+        """Made once for each folder and readable by its owner only."""
+        path = self.path / "s3-credentials.json"
+        if not path.exists():
+            made = {"access_key": f"darkroom{secrets.token_hex(4)}", "secret_key": secrets.token_urlsafe(30)}
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(made, file)
+        return S3Credentials(**json.loads(path.read_text()))
