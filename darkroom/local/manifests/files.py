@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -60,7 +61,8 @@ class Files:
 
     def _add_resources(self, kustomization: Kustomization, document: Document) -> None:
         for index, resource in enumerate(kustomization.resources):
-            path = document.file.parent / resource
+            # Without the dots of ../base: one name for a file, and one that reads well in an error.
+            path = Path(os.path.normpath(document.file.parent / resource))
             if path.exists():
                 self._add(path)
             else:

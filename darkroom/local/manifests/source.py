@@ -66,7 +66,11 @@ def parse(text: str, file: Path, first_line: int = 1) -> list[Document]:
         raise ManifestError([Finding(file=file, line=line, path="", message=message)]) from exc
     except yaml.YAMLError as exc:
         raise ManifestError([Finding(file=file, line=first_line, path="", message=f"not YAML: {exc}")]) from exc
-    return [_document(node, file, first_line) for node in nodes if not _is_null(node)]
+    try:
+        return [_document(node, file, first_line) for node in nodes if not _is_null(node)]
+    except RecursionError as exc:
+        message = "not YAML that a cluster takes: an alias that holds itself, or too deeply nested"
+        raise ManifestError([Finding(file=file, line=first_line, path="", message=message)]) from exc
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -1,0 +1,199 @@
+"""The YAML that is shipped: that the local runtime takes it, and what must hold between its files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from darkroom.contract import events
+from darkroom.local.delivery import DeliverySpec, consumer_settings, delivery_of
+from darkroom.local.filters import passes
+from darkroom.local.manifests import Manifests, Trigger, load
+from darkroom.local.manifests.durations import parse_go
+from darkroom.local.revision import Revision
+from darkroom.local.revisions import revisions, sinks
+from darkroom.local.routes import RouteTable
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
+FUNCTIONS = {"ingest", "status", "resize", "crop", "recovery"}
+RENDERERS = ("resize", "crop")
+
+
+@pytest.fixture(scope="module")
+def manifests() -> Manifests:
+    return load([ROOT / "knative" / "base", ROOT / "nats-eventing"])
+
+
+@pytest.fixture(scope="module")
+def by_name(manifests: Manifests) -> dict[str, Revision]:
+    return {revision.service: revision for revision in revisions(manifests, settings=SECRETS)}
+
+
+def trigger_named(manifests: Manifests, name: str) -> Trigger:
+    return next(trigger for trigger in manifests.triggers if trigger.name == name)
+
+
+def delivery_named(manifests: Manifests, name: str) -> DeliverySpec:
+    return delivery_of(trigger_named(manifests, name), manifests.brokers[0])
+
+
+def subscribers(manifests: Manifests, event_type: str) -> list[str]:
+    return [
+        trigger.spec.subscriber.ref.name
+        for trigger in manifests.triggers
+        if trigger.spec.subscriber.ref and passes(trigger.spec, {"type": event_type})
+    ]
+
+
+def test_every_function_of_the_repository_has_a_service_and_no_other(by_name: dict[str, Revision]) -> None:
+    assert set(by_name) == FUNCTIONS
+    for name, revision in by_name.items():
+        assert revision.env["FUNCTION_TARGET"] == name
+        assert revision.env["FUNCTION_SOURCE"] == f"functions/{name}/main.py"
+        assert (ROOT / "functions" / name).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("event_type", "expected"),
+    [
+        (events.RESIZE_REQUESTED, ["resize"]),
+        (events.CROP_REQUESTED, ["crop"]),
+        (events.EVENT_REJECTED, ["recovery"]),
+        (events.JOB_COMPLETED, []),
+        ("dev.knative.sources.ping", []),
+    ],
+)
+def test_each_event_goes_to_the_function_that_the_contract_names(
+    manifests: Manifests, event_type: str, expected: list[str]
+) -> None:
+    assert subscribers(manifests, event_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("POST", "/api/v1/resize", "ingest"),
+        ("POST", "/api/v1/crop", "ingest"),
+        ("POST", "/api/v1/uploads", "ingest"),
+        ("POST", "/api/v1/events", "ingest"),
+        ("POST", "/", "ingest"),
+        ("GET", "/health/live", "ingest"),
+        ("GET", "/openapi.json", "ingest"),
+        ("GET", "/api/v1/jobs", "status"),
+        ("GET", "/api/v1/jobs/7f", "status"),
+        ("GET", "/api/v1/jobs/7f/events", "status"),
+        ("POST", "/api/v1/jobs/7f", "ingest"),
+        ("GET", "/api/v1/jobsheet", "ingest"),
+    ],
+)
+def test_each_path_of_the_contract_leads_to_its_function(
+    manifests: Manifests, method: str, path: str, function: str
+) -> None:
+    backend = RouteTable(manifests.routes).find(method=method, host="localhost:8080", path=path, headers={})
+    assert backend is not None
+    assert (backend.namespace, backend.service) == ("darkroom", function)
+
+
+def test_only_the_front_door_is_visible_outside(by_name: dict[str, Revision]) -> None:
+    assert {name for name, revision in by_name.items() if not revision.cluster_local} == {"ingest", "status"}
+
+
+def test_only_what_emits_of_its_own_accord_has_a_sink(manifests: Manifests) -> None:
+    bound = sinks(manifests)
+    assert {service for _, service in bound} == {"ingest", "recovery"}
+    assert {(d.ref.kind, d.ref.name) for d in bound.values() if d.ref} == {("Broker", "darkroom")}
+
+
+def test_the_sweep_reaches_recovery_without_the_broker(manifests: Manifests) -> None:
+    (ping,) = manifests.ping_sources
+    assert ping.spec.sink.ref is not None
+    assert (ping.spec.sink.ref.kind, ping.spec.sink.ref.name) == ("Service", "recovery")
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_each_time_limit_outlasts_the_one_inside_it(
+    manifests: Manifests, by_name: dict[str, Revision], name: str
+) -> None:
+    channel = manifests.channel(manifests.brokers[0])
+    revision, delivery = by_name[name], delivery_named(manifests, name)
+    job_timeout_s = parse_go(revision.env["JOB_TIMEOUT"])
+    assert delivery.timeout_s is not None
+    assert job_timeout_s < revision.timeout_s < delivery.timeout_s <= channel.ack_wait_s
+    assert delivery.timeout_s < consumer_settings(delivery, channel).ack_wait_s
+    assert float(revision.env["CLOUD_RUN_TIMEOUT_SECONDS"]) == job_timeout_s
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_an_instance_has_a_process_for_each_job_that_it_takes(by_name: dict[str, Revision], name: str) -> None:
+    revision = by_name[name]
+    assert revision.container_concurrency == int(revision.env["WORKERS"]) == int(revision.env["WORKER_CONCURRENCY"])
+    assert revision.env["THREADS"] == "1"
+    assert revision.scaling.target_utilization == 1.0
+    assert revision.scaling.min_scale == 0
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_twice_of_what_a_function_takes_may_be_in_flight(
+    manifests: Manifests, by_name: dict[str, Revision], name: str
+) -> None:
+    revision = by_name[name]
+    capacity = revision.scaling.max_scale * revision.container_concurrency
+    assert manifests.channel(manifests.brokers[0]).max_ack_pending == 2 * capacity
+
+
+def test_every_delivery_block_is_complete_and_ends_at_recovery(manifests: Manifests) -> None:
+    for trigger in manifests.triggers:
+        delivery = delivery_named(manifests, trigger.name)
+        assert (delivery.retry, delivery.backoff_policy, delivery.backoff_delay_s) == (3, "exponential", 1.0)
+        assert delivery.dead_letter_sink is not None
+        assert delivery.dead_letter_sink.ref is not None
+        assert delivery.dead_letter_sink.ref.name == "recovery"
+
+
+def test_the_stream_loses_nothing_that_was_accepted_and_does_not_grow_for_ever(manifests: Manifests) -> None:
+    channel = manifests.channel(manifests.brokers[0])
+    assert (channel.retention, channel.discard, channel.deliver_policy) == ("Interest", "New", "New")
+    assert channel.max_age_s == 168 * 3600
+    assert channel.duplicate_window_s == 120.0
+
+
+def test_every_container_is_restricted_and_its_image_pinned(manifests: Manifests) -> None:
+    for service in manifests.services:
+        spec = service.spec.template.spec
+        security = spec.container.security_context
+        assert security is not None
+        assert security.run_as_non_root
+        assert security.read_only_root_filesystem
+        assert security.allow_privilege_escalation is False
+        assert security.capabilities is not None
+        assert security.capabilities.drop == ["ALL"]
+        assert security.seccomp_profile is not None
+        assert security.seccomp_profile.type == "RuntimeDefault"
+        assert spec.automount_service_account_token is False
+        assert re.fullmatch(rf"dev\.local/darkroom/{service.name}:\d+\.\d+\.\d+", spec.container.image)
+
+
+def test_every_resource_bears_the_labels_that_tell_what_it_is_part_of(manifests: Manifests) -> None:
+    for file in manifests.files:
+        for document in yaml.safe_load_all(file.read_text()):
+            if document["kind"] != "Kustomization":
+                labels = document["metadata"]["labels"]
+                assert labels["app.kubernetes.io/part-of"] == "darkroom", file
+                assert labels["app.kubernetes.io/name"] == document["metadata"]["name"], file
+
+
+def test_no_file_holds_a_secret(manifests: Manifests) -> None:
+    for file in manifests.files:
+        assert "kind: Secret\n" not in file.read_text()
+    for service in manifests.services:
+        for variable in service.spec.template.spec.container.env:
+            assert variable.value is None or variable.name not in SECRETS
+
+
+def test_every_yaml_file_is_listed_in_its_kustomization(manifests: Manifests) -> None:
+    present = {file for room in ("knative/base", "nats-eventing") for file in (ROOT / room).rglob("*.yaml")}
+    assert present == set(manifests.files)

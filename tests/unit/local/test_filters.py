@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom.contract.cloudevents import AttributeValue, CloudEvent
+from darkroom.local.filters import passes
+from darkroom.local.manifests.eventing import TriggerSpec
+
+EVENT = CloudEvent(
+    id="1",
+    source="/darkroom/ingest",
+    type="dev.darkroom.resize.requested",
+    time=datetime(2026, 1, 1, tzinfo=UTC),
+    extensions={"costclass": "heavy", "attempt": 3, "urgent": True},
+)
+
+Expression = dict[str, Any]
+
+
+def spec(**fields: Any) -> TriggerSpec:
+    return TriggerSpec.model_validate({"broker": "b", "subscriber": {"uri": "http://example.com"}, **fields})
+
+
+def takes(*expressions: Expression, event: CloudEvent = EVENT) -> bool:
+    return passes(spec(filters=list(expressions)), event.attributes())
+
+
+def test_a_trigger_without_a_filter_takes_everything() -> None:
+    assert passes(spec(), EVENT.attributes())
+    assert passes(spec(filters=[], filter={}), EVENT.attributes())
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ({"exact": {"type": "dev.darkroom.resize.requested"}}, True),
+        ({"exact": {"type": "dev.darkroom.crop.requested"}}, False),
+        ({"exact": {"type": "dev.darkroom.resize"}}, False),
+        ({"prefix": {"type": "dev.darkroom."}}, True),
+        ({"prefix": {"type": "darkroom."}}, False),
+        ({"suffix": {"type": ".requested"}}, True),
+        ({"suffix": {"type": ".request"}}, False),
+        ({"not": {"exact": {"costclass": "heavy"}}}, False),
+        ({"not": {"exact": {"costclass": "light"}}}, True),
+        ({"all": [{"exact": {"costclass": "heavy"}}, {"prefix": {"source": "/darkroom"}}]}, True),
+        ({"all": [{"exact": {"costclass": "heavy"}}, {"prefix": {"source": "/other"}}]}, False),
+        ({"any": [{"exact": {"costclass": "light"}}, {"prefix": {"source": "/darkroom"}}]}, True),
+        ({"any": [{"exact": {"costclass": "light"}}, {"prefix": {"source": "/other"}}]}, False),
+        ({"any": [{"all": [{"not": {"suffix": {"type": ".completed"}}}]}]}, True),
+    ],
+)
+def test_each_dialect_decides_by_the_subscriptions_api(expression: Expression, expected: bool) -> None:
+    assert takes(expression) is expected
+
+
+def test_all_elements_of_filters_must_hold() -> None:
+    holds: Expression = {"exact": {"costclass": "heavy"}}
+    fails: Expression = {"exact": {"costclass": "light"}}
+    assert takes(holds, holds)
+    assert not takes(holds, fails)
+
+
+@pytest.mark.parametrize("dialect", ["exact", "prefix", "suffix"])
+def test_an_attribute_that_is_not_there_never_matches(dialect: str) -> None:
+    assert not takes({dialect: {"subject": "x"}})
+    assert takes({"not": {dialect: {"subject": "x"}}})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("attempt", "3"), ("urgent", "true"), ("time", "2026-01-01T00:00:00Z"), ("specversion", "1.0")],
+)
+def test_values_are_compared_in_their_canonical_string_form(name: str, text: str) -> None:
+    assert takes({"exact": {name: text}})
+
+
+def test_filter_attributes_must_all_be_equal() -> None:
+    attributes = {"type": "dev.darkroom.resize.requested", "costclass": "heavy"}
+    assert passes(spec(filter={"attributes": attributes}), EVENT.attributes())
+    assert not passes(spec(filter={"attributes": {**attributes, "costclass": "light"}}), EVENT.attributes())
+
+
+def test_an_empty_value_in_filter_attributes_means_that_the_attribute_is_there() -> None:
+    assert passes(spec(filter={"attributes": {"costclass": ""}}), EVENT.attributes())
+    assert not passes(spec(filter={"attributes": {"subject": ""}}), EVENT.attributes())
+
+
+def test_filters_win_over_filter() -> None:
+    both = spec(filter={"attributes": {"type": "another"}}, filters=[{"exact": {"costclass": "heavy"}}])
+    assert passes(both, EVENT.attributes())
+
+
+_leaves = st.builds(
+    lambda dialect, name, value: {dialect: {name: value}},
+    st.sampled_from(["exact", "prefix", "suffix"]),
+    st.sampled_from(["type", "costclass", "subject"]),
+    st.sampled_from(["heavy", "h", "y", "dev", "requested"]),
+)
+_expressions: st.SearchStrategy[Expression] = st.recursive(
+    _leaves,
+    lambda below: st.one_of(
+        below.map(lambda expression: {"not": expression}),
+        st.lists(below, min_size=1, max_size=3).map(lambda listed: {"all": listed}),
+        st.lists(below, min_size=1, max_size=3).map(lambda listed: {"any": listed}),
+    ),
+    max_leaves=8,
+)
+_attributes: st.SearchStrategy[dict[str, AttributeValue]] = st.dictionaries(
+    st.sampled_from(["type", "costclass", "subject"]), st.sampled_from(["heavy", "dev.requested", "", "y"])
+)
+
+
+@given(expression=_expressions, attributes=_attributes)
+def test_negation_turns_every_expression_round(expression: Expression, attributes: dict[str, AttributeValue]) -> None:
+    plain = passes(spec(filters=[expression]), attributes)
+    assert passes(spec(filters=[{"not": expression}]), attributes) is not plain
+
+
+@given(one=_expressions, other=_expressions, attributes=_attributes)
+def test_all_and_any_follow_de_morgan(
+    one: Expression, other: Expression, attributes: dict[str, AttributeValue]
+) -> None:
+    not_all = passes(spec(filters=[{"not": {"all": [one, other]}}]), attributes)
+    assert not_all == passes(spec(filters=[{"any": [{"not": one}, {"not": other}]}]), attributes)
