@@ -19,6 +19,8 @@ class Reply:
     """Content-Length, where it is to be a lie; the connection is closed after the body."""
     hangs_up: bool = False
     """Close the connection without a word."""
+    waits_for: threading.Event | None = None
+    """Answer nothing until this is set, and close the connection then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,9 @@ def scripted_server(*replies: Reply) -> Iterator[ScriptedServer]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", "0")))
             reply = script.take(Received(method=self.command, path=self.path, headers=headers, body=body))
+            if reply.waits_for is not None and reply.waits_for.wait(30):
+                self.close_connection = True
+                return
             if reply.hangs_up:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
