@@ -204,3 +204,9 @@ def test_error_data_is_base64_of_at_most_1024_bytes_of_what_is_printable(body: b
     printable = bytes(byte for byte in body if 31 <= byte <= 127)
     assert len(data) <= 1024
     assert printable.startswith(base64.b64decode(data, validate=True))
+
+
+def test_long_error_data_is_cut_to_1024_bytes_that_still_decode() -> None:
+    data = dead_letter_extensions(Answered(status=500, body=b"x" * 3000), DESTINATION)["knativeerrordata"]
+    assert len(data) == 1024
+    assert base64.b64decode(data, validate=True) == b"x" * 768

@@ -67,6 +67,9 @@ def test_an_exact_path_wins_over_a_longer_prefix_and_a_longer_prefix_over_a_shor
     assert found(table, path="/api") == "exact"
     assert found(table, path="/api/v1/jobs/7") == "long"
     assert found(table, path="/api/v1") == "root"
+    assert (
+        found(route(rule("prefix", prefix("/api", method="GET")), rule("exact", exact("/api"))), path="/api") == "exact"
+    )
 
 
 def test_of_equal_paths_a_method_decides_then_the_number_of_headers_then_the_order() -> None:
