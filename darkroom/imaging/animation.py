@@ -34,9 +34,8 @@ def frames_of(strip: Image, count: int) -> Iterator[Image]:
 
 
 def joined(frames: Sequence[Image], timing: Timing) -> Image:
-    pyvips = vips.library()
-    strip = pyvips.Image.arrayjoin(list(frames), across=1).copy()
-    strip.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
-    strip.set_type(pyvips.GValue.gint_type, "loop", timing.loops)
-    strip.set_type(pyvips.GValue.array_int_type, "delay", list(timing.delays_ms))
+    strip = vips.library().Image.arrayjoin(list(frames), across=1).copy()
+    vips.set_number(strip, "page-height", frames[0].height)
+    vips.set_number(strip, "loop", timing.loops)
+    vips.set_numbers(strip, "delay", timing.delays_ms)
     return strip

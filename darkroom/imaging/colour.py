@@ -16,22 +16,30 @@ _PROFILE_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
 
 
 def to_srgb(image: Image) -> Image:
-    """8 bits a sample, RGB or grey, with alpha if there was any; without a profile of its own."""
-    if _has_fitting_profile(image):
-        return _by_profile(image)
+    """8 bits a sample, RGB or grey, with alpha if there was any."""
+    converted = _by_profile(image) if _has_fitting_profile(image) else None
+    return _by_kind(image) if converted is None else converted
+
+
+def _by_profile(image: Image) -> Image | None:
+    """None where the profile is of the right kind but broken: the picture is shown without it, as browsers do."""
+    pyvips = vips.library()
+    try:
+        return image.icc_transform("srgb", embedded=True, depth=8, intent="perceptual")
+    except pyvips.Error:
+        return None
+
+
+def _by_kind(image: Image) -> Image:
+    """What the numbers mean where no profile says so."""
     if image.interpretation == "cmyk":
-        return image.icc_transform("srgb", input_profile="cmyk", embedded=False, depth=8, intent="perceptual")
-    grey = image.interpretation in ("b-w", "grey16")
-    wanted = "b-w" if grey else "srgb"
+        return image.icc_transform("srgb", input_profile="cmyk", depth=8, intent="perceptual")
+    wanted = "b-w" if image.interpretation in ("b-w", "grey16") else "srgb"
     return image if image.interpretation == wanted and image.format == "uchar" else image.colourspace(wanted)
 
 
-def _by_profile(image: Image) -> Image:
-    return image.icc_transform("srgb", embedded=True, depth=8, intent="perceptual", black_point_compensation=True)
-
-
 def _has_fitting_profile(image: Image) -> bool:
-    """Whether there is a profile for this kind of picture; one for another kind is ignored, as browsers do."""
+    """Whether there is a profile for this kind of picture; one for another kind is ignored."""
     if not vips.has_field(image, _ICC_FIELD):
         return False
     profile: bytes = image.get(_ICC_FIELD)

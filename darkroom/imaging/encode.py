@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from darkroom.contract.parameters import Format, Metadata, OutputParameters
@@ -12,18 +13,33 @@ _QUALITY = {Format.JPEG: 80, Format.WEBP: 79, Format.AVIF: 60}
 _EFFORT = {Format.WEBP: 2, Format.AVIF: 1, Format.PNG: 6, Format.GIF: 4}
 _MAX_EFFORT = {Format.WEBP: 6, Format.AVIF: 9, Format.PNG: 9, Format.GIF: 9}
 _COPYRIGHT_FIELD = "exif-ifd0-Copyright"
+_SHOWN_TEXT = re.compile(r"(?P<text>.*) \((?P=text), \w+, \d+ components, \d+ bytes\)", re.DOTALL)
+# Never a profile, for the pixels are in sRGB by now, and never a thumbnail, which would show what was cut off.
+_KEPT_BLOCKS = {Metadata.STRIP: "none", Metadata.COPYRIGHT: "exif", Metadata.ALL: "exif:xmp:iptc"}
 
 
 def encode(image: Image, format: Format, parameters: OutputParameters) -> bytes:
-    with vips.faults_of_ours():
-        return vips.save(format, image, keep=_kept(parameters.metadata), **_options(format, parameters))
+    if parameters.metadata is Metadata.COPYRIGHT:
+        image = _with_copyright_only(image)
+    return vips.save(format, image, keep=_KEPT_BLOCKS[parameters.metadata], **_options(format, parameters))
 
 
-def _kept(metadata: Metadata) -> str:
-    """Which kinds of blocks the saver writes; never a profile, for the pixels are sRGB by now."""
-    return {Metadata.STRIP: "none", Metadata.COPYRIGHT: "exif", Metadata.ALL: "exif+xmp+iptc"}[metadata].replace(
-        "+", ":"
-    )
+def _with_copyright_only(image: Image) -> Image:
+    """libvips writes the EXIF block anew from the fields it finds."""
+    bare = image.copy()
+    for field in image.get_fields():
+        if field.startswith("exif-"):
+            bare.remove(field)
+    if vips.has_field(image, _COPYRIGHT_FIELD):
+        # On the way back libvips drops the last words in brackets; these are there to be dropped.
+        vips.set_text(bare, _COPYRIGHT_FIELD, f"{_text_of(image.get(_COPYRIGHT_FIELD))} ()")
+    return bare
+
+
+def _text_of(field: str) -> str:
+    """libvips shows an EXIF text as `text (text, type, components, bytes)`."""
+    shown = _SHOWN_TEXT.fullmatch(field)
+    return (shown["text"] if shown else field).strip()
 
 
 def _options(format: Format, parameters: OutputParameters) -> dict[str, Any]:

@@ -314,7 +314,7 @@ def on_proxy(drawn: Plan, side_px: int) -> Plan:
         width=_clamped_side(_rounded(Fraction(drawn.window.width * small.width, drawn.scaled.width)), small.width),
         height=_clamped_side(_rounded(Fraction(drawn.window.height * small.height, drawn.scaled.height)), small.height),
     )
-    return replace(drawn, scaled=small, window=_placed(window, small, Compass.CENTRE))
+    return _windowed(drawn.source, small, _placed(window, small, Compass.CENTRE), drawn.saliency or Compass.CENTRE)
 
 
 def from_proxy(drawn: Plan, proxy: Plan, found: Rect) -> Plan:

@@ -6,7 +6,7 @@ worker. `library()` starts it on first use. No picture logic belongs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
@@ -77,12 +77,24 @@ def orientation(image: Image) -> int:
     return int(value) if 1 <= value <= 8 else 1
 
 
+def set_text(image: Image, name: str, value: str) -> None:
+    image.set_type(library().GValue.gstr_type, name, value)
+
+
+def set_number(image: Image, name: str, value: int) -> None:
+    image.set_type(library().GValue.gint_type, name, value)
+
+
+def set_numbers(image: Image, name: str, values: Sequence[int]) -> None:
+    image.set_type(library().GValue.array_int_type, name, list(values))
+
+
 def upright(image: Image, orientation: int) -> Image:
     """Turns and mirrors as EXIF orientation says, and forgets it. The picture must be in memory."""
     if orientation == 1:
         return image
     turned = image.copy()
-    turned.set_type(library().GValue.gint_type, "orientation", orientation)
+    set_number(turned, "orientation", orientation)
     return turned.autorot()
 
 
