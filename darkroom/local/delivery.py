@@ -16,8 +16,7 @@ from typing import Literal, TypeAlias
 from darkroom.local.manifests.channel import ChannelTemplate
 from darkroom.local.manifests.durations import parse_iso
 from darkroom.local.manifests.eventing import Broker, Delivery, Trigger
-from darkroom.local.manifests.model import Destination
-from darkroom.local.revisions import resolved
+from darkroom.local.manifests.model import Destination, resolved
 
 MAX_ERROR_DATA_BYTES = 1024
 """Of knativeerrordata, in Base64."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from darkroom.local.manifests.errors import Finding, ManifestError
 from darkroom.local.manifests.load import Manifests
-from darkroom.local.manifests.model import Destination, Reference
+from darkroom.local.manifests.model import Destination, resolved
 from darkroom.local.manifests.serving import KeySelector, Service, Variable
 from darkroom.local.manifests.source import FieldPath
 from darkroom.local.revision import Revision
@@ -47,14 +47,6 @@ def sinks(manifests: Manifests) -> dict[tuple[str, str], Destination]:
         subject = binding.spec.subject
         found[subject.namespace or binding.namespace, subject.name] = resolved(binding.spec.sink, binding.namespace)
     return found
-
-
-def resolved(destination: Destination, namespace: str) -> Destination:
-    """The destination with a reference that bears its namespace: that of the manifest where it says none."""
-    reference: Reference | None = destination.ref
-    if reference is None or reference.namespace is not None:
-        return destination
-    return destination.model_copy(update={"ref": reference.model_copy(update={"namespace": namespace})})
 
 
 def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision:

@@ -38,13 +38,13 @@ from darkroom.local.gateway import Gateway, Resolve
 from darkroom.local.instances import Surroundings
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.logs import LogDirectory
-from darkroom.local.manifests import Destination, Manifests, PingSource, load
+from darkroom.local.manifests import Destination, Manifests, PingSource, load, resolved
 from darkroom.local.overview import Overview
 from darkroom.local.ping import run_ping_source
 from darkroom.local.pool import Pool
 from darkroom.local.ports import LOOPBACK
 from darkroom.local.revision import Revision
-from darkroom.local.revisions import resolved, revisions, sinks
+from darkroom.local.revisions import revisions, sinks
 from darkroom.local.routes import RouteTable
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.scaler import Scaler

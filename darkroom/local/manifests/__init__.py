@@ -10,7 +10,7 @@ from darkroom.local.manifests.errors import Finding, ManifestError
 from darkroom.local.manifests.eventing import Broker, Delivery, FilterExpression, PingSource, SinkBinding, Trigger
 from darkroom.local.manifests.gateway import HTTPRoute
 from darkroom.local.manifests.load import Manifests, load
-from darkroom.local.manifests.model import Destination, Reference
+from darkroom.local.manifests.model import Destination, Reference, resolved
 from darkroom.local.manifests.serving import Service
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "SinkBinding",
     "Trigger",
     "load",
+    "resolved",
 ]

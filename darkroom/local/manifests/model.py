@@ -240,6 +240,14 @@ class Destination(Strict):
         return self
 
 
+def resolved(destination: Destination, namespace: str) -> Destination:
+    """The destination with a reference that bears its namespace: that of the manifest, where it says none."""
+    reference = destination.ref
+    if reference is None or reference.namespace is not None:
+        return destination
+    return destination.model_copy(update={"ref": reference.model_copy(update={"namespace": namespace})})
+
+
 def fields_of(model: type[BaseModel]) -> dict[str, Any]:
     """A model's fields by the names they have in YAML, with their types."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
