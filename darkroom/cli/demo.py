@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,20 +138,19 @@ def _run_job(addresses: Addresses, picture: Path, job_type: str, out: Path) -> _
 
 
 def _timelines(done: dict[str, _Done]) -> Table:
-    columns = ("job", "accepted", "queued", "of it cold start", "fetched", "rendered", "stored", "in all", "result")
-    table = Table(*columns)
-    for job_type, one in done.items():
-        steps, result = one.job["timings_ms"], one.job["result"]
-        cold = "none" if one.cold_start_ms is None else f"{one.cold_start_ms} ms"
-        table.add_row(
-            job_type,
-            f"{one.accepted_ms} ms",
-            f"{steps['queued']} ms",
-            cold,
-            *(f"{steps[step]} ms" for step in ("fetch", "render", "store")),
-            f"{one.total_ms} ms",
-            f"{result['width']}x{result['height']}, {result['bytes'] / 1000:.0f} kB",
-        )
+    table = Table("", *done, show_header=True)
+    rows: dict[str, Callable[[_Done], str]] = {
+        "accepted (202)": lambda one: f"{one.accepted_ms} ms",
+        "queued": lambda one: f"{one.job['timings_ms']['queued']} ms",
+        "  of it cold start": lambda one: "none" if one.cold_start_ms is None else f"{one.cold_start_ms} ms",
+        "fetched": lambda one: f"{one.job['timings_ms']['fetch']} ms",
+        "rendered": lambda one: f"{one.job['timings_ms']['render']} ms",
+        "stored": lambda one: f"{one.job['timings_ms']['store']} ms",
+        "POST to result": lambda one: f"{one.total_ms} ms",
+        "result": lambda one: "{width}x{height}, {bytes:,} bytes".format(**one.job["result"]),
+    }
+    for label, shown in rows.items():
+        table.add_row(label, *(shown(one) for one in done.values()))
     return table
 
 

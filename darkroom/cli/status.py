@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from darkroom.cli.runtime_file import data_option, runtime_addresses
+
+WIDTH = 120
+"""Of tables that go to a file or a pipe."""
 
 
 @click.command("status")
@@ -23,7 +28,7 @@ def command(as_json: bool, data: Path) -> None:
     if as_json:
         click.echo(json.dumps(status, indent=2))
         return
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(_functions(status), _triggers(status), _servers(status))
     jobs = status["jobs"]
     console.print(
@@ -43,7 +48,9 @@ def fetch_status(admin: str) -> dict[str, Any]:
 
 
 def _functions(status: dict[str, Any]) -> Table:
-    table = Table("function", "revision", "ready", "wanted", "starting", "in flight", "waiting", "scale", "mode")
+    table = Table(
+        "function", "revision", "ready", "wanted", "starting", "in flight", "waiting", "scale", "mode", box=box.SIMPLE
+    )
     for row in status["functions"]:
         scale = f"{row['min_scale']} to {row['max_scale'] or 'any'}"
         mode = "panic" if row["panicking"] else "capped" if row["capped"] else ""
@@ -53,7 +60,7 @@ def _functions(status: dict[str, Any]) -> Table:
 
 
 def _triggers(status: dict[str, Any]) -> Table:
-    table = Table("trigger", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost")
+    table = Table("trigger", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost", box=box.SIMPLE)
     for row in status["triggers"]:
         cells = ("trigger", "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
         table.add_row(*(str(row[name]) for name in cells))
@@ -61,7 +68,7 @@ def _triggers(status: dict[str, Any]) -> Table:
 
 
 def _servers(status: dict[str, Any]) -> Table:
-    table = Table("server", "address", "state", "restarts")
+    table = Table("server", "address", "state", "restarts", box=box.SIMPLE)
     for row in status["servers"]:
         table.add_row(row["name"], row["url"], row["state"], str(row["restarts"]))
     return table
