@@ -21,6 +21,7 @@ from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
 from darkroom.local.forwarding import end_to_end
 from darkroom.local.instances import Instance
 from darkroom.local.meter import ConcurrencyMeter
+from darkroom.local.patient_socket import patient_socket
 from darkroom.local.pool import Pool
 from darkroom.local.revision import Revision
 
@@ -106,7 +107,7 @@ class Activator:
     async def start(self) -> None:
         # A fresh connection for each request: gunicorn's sync worker closes after every answer, and on a kept one a
         # server may close just as we send, which nobody could tell from a function that died while it worked.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=patient_socket)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -232,6 +232,25 @@ async def test_a_refusal_that_comes_before_the_body_was_sent_reaches_the_client(
     assert statuses == [413] * 20
 
 
+async def test_a_refusal_reaches_the_client_also_when_the_function_resets_the_connection_after_it(
+    tmp_path: Path,
+) -> None:
+    async def refuse_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Closing with unread bytes in the socket is what makes the kernel send a reset.
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\n\r\ntoo large")
+
+    pool = stand_in_pool(tmp_path)
+    statuses = []
+    async with raw_upstream(refuse_and_close) as port, gateway_to(pool) as (_, client):
+        pool.add(port)
+        for _ in range(40):
+            async with client.post("/asked", data=io.BytesIO(CHUNK * CHUNKS)) as answer:
+                statuses.append(answer.status)
+
+    assert statuses == [413] * 40
+
+
 async def test_an_answer_that_is_broken_off_reaches_the_client_as_broken(tmp_path: Path) -> None:
     async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
