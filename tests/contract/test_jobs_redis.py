@@ -1,0 +1,301 @@
+"""What only the job store in Redis does: real leases, real faults, what it keeps for how long, in how much memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NextStep, Outcome
+from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.adapters.jobs.times import JobTimes
+from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError
+from darkroom.contract.jobs import JobStatus
+from tests.contract.job_stores import RedisJobStores, a_result, new_job
+from tests.servers import Server, redis_server, running
+
+NO_WORD = ImageCrashedError("the worker ended without a word")
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def stores(redis: Server) -> Iterator[RedisJobStores]:
+    made = RedisJobStores(redis.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(stores: RedisJobStores) -> RedisJobStore:
+    return stores.make()
+
+
+def claimed(store: JobStore) -> Lease:
+    answer = store.claim(store.accept(new_job()).record.job_id, worker="worker-1")
+    assert isinstance(answer, Lease)
+    return answer
+
+
+def poll(question: Callable[[], Any], within_s: float = 10.0) -> Any:
+    """The first true answer."""
+    give_up_at = time.monotonic() + within_s
+    while not (answer := question()) and time.monotonic() < give_up_at:
+        time.sleep(0.005)
+    return answer
+
+
+# --- Redis' own clock ------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_runs_out_by_itself(stores: RedisJobStores) -> None:
+    store = stores.make(times=JobTimes(lease_s=0.3))
+    lease = claimed(store)
+
+    assert isinstance(store.claim(lease.job_id, worker="worker-2"), Held)
+    second = poll(lambda: isinstance(answer := store.claim(lease.job_id, worker="worker-2"), Lease) and answer)
+
+    assert second.fence == lease.fence + 1
+    assert store.complete(lease, a_result(lease), {})[0] is Outcome.STALE
+
+
+def test_the_sweep_finds_a_lease_that_ran_out_by_itself(stores: RedisJobStores) -> None:
+    store = stores.make(times=JobTimes(lease_s=0.05))
+    lease = claimed(store)
+
+    (recovered,) = poll(lambda: store.recover_overdue(limit=10, error=NO_WORD))
+
+    assert recovered.step is NextStep.EMIT
+    assert recovered.record.job_id == lease.job_id
+
+
+# --- what is kept, and for how long ----------------------------------------------------------------------------------
+
+
+def test_ended_jobs_expire_and_unfinished_ones_do_not(stores: RedisJobStores, store: RedisJobStore) -> None:
+    leases = completed, failed, _ = claimed(store), claimed(store), claimed(store)
+    store.complete(completed, a_result(completed), {})
+    store.fail(failed, NO_WORD)
+
+    of_completed, of_failed, of_unfinished = (int(stores.client.ttl(f"darkroom:job:{each.job_id}")) for each in leases)
+
+    assert FINAL_JOBS_KEPT_S - 60 < of_completed <= FINAL_JOBS_KEPT_S
+    assert FINAL_JOBS_KEPT_S - 60 < of_failed <= FINAL_JOBS_KEPT_S
+    assert of_unfinished == -1
+
+
+def test_idempotency_keys_expire_after_a_day(stores: RedisJobStores, store: RedisJobStore) -> None:
+    store.accept(new_job(idempotency_key="k"))
+
+    assert DAY_S - 60 < int(stores.client.ttl("darkroom:idempotency:key-1:k")) <= DAY_S
+
+
+def test_an_idempotency_key_whose_job_is_gone_makes_a_new_one(stores: RedisJobStores, store: RedisJobStore) -> None:
+    first = store.accept(new_job(idempotency_key="k"))
+    stores.client.delete(f"darkroom:job:{first.record.job_id}")
+
+    second = store.accept(new_job(idempotency_key="k", fingerprint="e" * 64))
+
+    assert second.created
+    assert store.accept(new_job(idempotency_key="k", fingerprint="e" * 64)).record == second.record
+
+
+def test_an_owners_index_forgets_jobs_that_are_gone(stores: RedisJobStores, store: RedisJobStore) -> None:
+    old = [str(store.accept(new_job()).record.job_id) for _ in range(3)]
+    stores.advance(FINAL_JOBS_KEPT_S + DAY_S + 1)
+    new = str(store.accept(new_job()).record.job_id)
+
+    listed: Any = stores.client.zrange("darkroom:owner:key-1", 0, -1)
+
+    assert listed == [new]
+    assert new not in old
+
+
+def test_nothing_of_an_ended_job_stays_in_the_indexes_of_unfinished_ones(
+    stores: RedisJobStores, store: RedisJobStore
+) -> None:
+    lease = claimed(store)
+    store.complete(lease, a_result(lease), {})
+
+    keys: Any = stores.client.keys("darkroom:*")
+
+    assert set(keys) == {f"darkroom:job:{lease.job_id}", "darkroom:owner:key-1"}
+
+
+def test_jobs_whose_record_is_gone_leave_the_sweep(stores: RedisJobStores, store: RedisJobStore) -> None:
+    job_id = store.accept(new_job()).record.job_id
+    stores.client.delete(f"darkroom:job:{job_id}")
+    stores.client.zadd("darkroom:given-up", {str(job_id): 0})
+    stores.advance(60)
+
+    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert stores.client.zcard("darkroom:deadlines") == stores.client.zcard("darkroom:given-up") == 0
+
+
+def test_a_job_takes_less_than_its_share_of_memory(stores: RedisJobStores, store: RedisJobStore) -> None:
+    jobs = 2000
+    store.check()  # connections and scripts are there before the first measurement
+    claimed(store)
+    before = used_memory(stores.client)
+    leases = [claimed(store) for _ in range(jobs)]
+    unfinished = (used_memory(stores.client) - before) / jobs
+    for lease in leases:
+        store.complete(lease, a_result(lease), {"fetch": 5, "render": 61, "store": 7})
+    completed = (used_memory(stores.client) - before) / jobs
+
+    # The figure is wanted as much as the verdict: pytest -s shows it.
+    print(f"\nbytes a job: {unfinished:.0f} while it is processed, {completed:.0f} when completed")  # noqa: T201
+    assert max(unfinished, completed) < 1536
+
+
+def used_memory(client: Redis) -> int:
+    info: Any = client.info("memory")
+    return int(info["used_memory"])
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_connected_before_the_first_call() -> None:
+    store = RedisJobStore("redis://127.0.0.1:9/0")
+    with pytest.raises(DependencyUnavailableError, match="jobs: ConnectionError"):
+        store.check()
+
+
+def test_a_server_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path)) as server:
+        store = RedisJobStore(server.url, answer_timeout_s=0.2)
+        job = new_job()
+        with server.paused(), pytest.raises(DependencyUnavailableError, match="jobs: TimeoutError"):
+            store.accept(job)
+
+        # Redis had the request in its socket and carries it out now; the client repeats its POST.
+        assert poll(lambda: store.accept(job).record.job_id == job.job_id)
+        store.close()
+
+
+def test_a_server_that_restarts_has_every_job_and_is_found_again_at_once(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path)) as server:
+        store = RedisJobStore(server.url)
+        lease = claimed(store)
+
+        server.restart()
+
+        assert store.renew(lease) is Outcome.DONE
+        assert store.complete(lease, a_result(lease), {})[0] is Outcome.DONE
+        store.close()
+
+
+def test_a_full_server_takes_no_new_job_but_lets_the_others_end(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path)) as server:
+        store = RedisJobStore(server.url)
+        lease, waiting = claimed(store), store.accept(new_job()).record.job_id
+        refused = new_job()
+        client: Redis = Redis.from_url(server.url)
+        client.config_set("maxmemory", "1")
+
+        with pytest.raises(DependencyUnavailableError, match="jobs: OutOfMemoryError"):
+            store.accept(refused)
+
+        assert store.get(refused.job_id) is None
+        assert store.renew(lease) is Outcome.DONE
+        assert store.complete(lease, a_result(lease), {})[0] is Outcome.DONE
+        assert isinstance(store.claim(waiting, worker="worker-1"), Lease)
+        assert store.recover_overdue(limit=10, error=NO_WORD) == []
+        client.config_set("maxmemory", "0")
+        assert store.accept(refused).created
+        client.close()
+        store.close()
+
+
+def test_a_server_that_may_evict_jobs_fails_the_check(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path, "--maxmemory-policy", "allkeys-lru")) as server:
+        store = RedisJobStore(server.url)
+        with pytest.raises(DependencyUnavailableError, match="must be noeviction, was allkeys-lru"):
+            store.check()
+        store.close()
+
+
+def test_a_replica_that_takes_no_writes_is_unavailable(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path, "--replicaof", "127.0.0.1", "9")) as server:
+        store = RedisJobStore(server.url)
+        with pytest.raises(DependencyUnavailableError, match="jobs: "):
+            store.accept(new_job())
+        store.close()
+
+
+def test_a_user_without_permission_is_unavailable(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path, "--user", "reader", "on", ">pw", "~darkroom:*", "+hgetall", "+info")) as server:
+        store = RedisJobStore(server.url.replace("//", "//reader:pw@"))
+        store.check()
+        with pytest.raises(DependencyUnavailableError, match="NoPermissionError"):
+            store.accept(new_job())
+        assert store.get(new_job().job_id) is None
+        store.close()
+
+
+# --- a call whose answer was lost ------------------------------------------------------------------------------------
+
+
+class LosesAnswers(RedisJobStore):
+    """Every script is carried out, and the connection breaks before its first answer."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.lose_next = False
+
+    def _run_script(self, name: str, *arguments: str | int) -> Any:
+        from redis.exceptions import ConnectionError
+
+        answer = super()._run_script(name, *arguments)
+        if self.lose_next:
+            self.lose_next = False
+            raise ConnectionError("the test lost the answer")
+        return answer
+
+
+@pytest.fixture
+def forgetful(stores: RedisJobStores) -> Iterator[LosesAnswers]:
+    made = LosesAnswers(stores.url)
+    yield made
+    made.close()
+
+
+def test_an_accept_whose_answer_was_lost_is_the_callers_to_emit(forgetful: LosesAnswers) -> None:
+    job = new_job(idempotency_key="k")
+    forgetful.lose_next = True
+
+    answer = forgetful.accept(job)
+
+    assert answer.created
+    assert answer.record.job_id == job.job_id
+    forgetful.lose_next = True
+    assert not forgetful.accept(new_job(idempotency_key="k")).created
+
+
+def test_a_claim_whose_answer_was_lost_gets_its_lease(forgetful: LosesAnswers) -> None:
+    job_id = forgetful.accept(new_job()).record.job_id
+    forgetful.lose_next = True
+
+    answer = forgetful.claim(job_id, worker="worker-1")
+
+    assert isinstance(answer, Lease)
+    assert (answer.fence, answer.record.attempts) == (1, 1)
+
+
+def test_ends_whose_answer_was_lost_are_done(forgetful: LosesAnswers) -> None:
+    leases = [claimed(forgetful) for _ in range(3)]
+    forgetful.lose_next = True
+    assert forgetful.complete(leases[0], a_result(leases[0]), {})[0] is Outcome.DONE
+    forgetful.lose_next = True
+    assert forgetful.fail(leases[1], NO_WORD)[0] is Outcome.DONE
+    forgetful.lose_next = True
+    assert forgetful.release(leases[2], NO_WORD, counts=False) is Outcome.DONE
+
+    records = [forgetful.get(lease.job_id) for lease in leases]
+    assert [record.status for record in records if record] == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.QUEUED]
+    assert records[2] is not None
+    assert records[2].attempts == 0
