@@ -82,7 +82,7 @@ def test_an_unknown_field_is_refused(stack: RunningStack, photograph: bytes) -> 
     assert document["errors"][0]["field"] == "colour"
 
 
-@pytest.mark.parametrize("job_id", [str(uuid4()), "nonsense", "..%2f..%2fetc"])
+@pytest.mark.parametrize("job_id", [str(uuid4()), "nonsense", "%00"])
 def test_a_wrong_id_is_not_found(stack: RunningStack, job_id: str) -> None:
     problem(httpx.get(f"{stack.addresses['api']}/api/v1/jobs/{job_id}"), 404, "job.not_found")
 
