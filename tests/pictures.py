@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from darkroom.cli.photograph import photograph
@@ -59,7 +60,12 @@ def quarters(width: int, height: int) -> Image:
 
 
 def photo(format: Format, width: int = 640, height: int = 480, *, seed: int = 1, **options: Any) -> bytes:
-    return encoded(photograph(width, height, seed=seed), format, **options)
+    return encoded(_photograph(width, height, seed), format, **options)
+
+
+@cache
+def _photograph(width: int, height: int, seed: int) -> Image:
+    return photograph(width, height, seed=seed)
 
 
 def oriented(image: Image, orientation: int, format: Format = Format.JPEG) -> bytes:

@@ -6,13 +6,17 @@ Lanczos, so how much of the way it goes is a choice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import TypeVar
 
 from darkroom.contract.parameters import Format
 from darkroom.imaging import vips
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.vips import Image
+
+Decoded = TypeVar("Decoded")
 
 
 class Shrink(StrEnum):
@@ -29,7 +33,7 @@ _LEFT_TO_LANCZOS = {Shrink.FAST: 1, Shrink.QUALITY: 2}
 _JPEG_STEPS = (8, 4, 2)
 
 
-def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int) -> Image:
+def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int, strict: bool) -> Image:
     """The picture as stored: not upright, several frames one above the other.
 
     `scaled` is the size to which the whole of the upright picture will be scaled. A JPEG or WebP comes out no smaller
@@ -38,7 +42,18 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     options: dict[str, object] = _shrink_on_load(facts, scaled, shrink)
     if frames > 1:
         options["n"] = frames
-    return vips.load(facts.format, body, **options)
+    return vips.load(facts.format, body, strict=strict, **options)
+
+
+def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
+    """Decodes strictly; where libjpeg only complained of something that does no damage, again without listening."""
+    pyvips = vips.library()
+    try:
+        return decode(True)
+    except pyvips.Error as exc:
+        if not vips.is_harmless(exc):
+            raise
+    return decode(False)
 
 
 def _shrink_on_load(facts: Facts, scaled: Size, shrink: Shrink) -> dict[str, object]:

@@ -43,6 +43,9 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AVIF_BRANDS = {b"avif", b"avis"}
 # Items of these types hold no coded picture, or derive one from others (ISO/IEC 23008-12, clauses 6.5 and 6.6).
 _AVIF_ITEM_TYPES = {b"av01", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime", b"uri "}
+_GIF_TRAILER = b";"
+# So many zero bytes at most are looked past at the end of a GIF.
+_PADDING_BYTES = 16
 _SNIFFED_BYTES = 16
 
 
@@ -83,7 +86,41 @@ def lacks_its_end(format: Format, body: bytes) -> bool:
         return len(body) < 8 + int.from_bytes(body[4:8], "little")
     if format is Format.AVIF:
         return any(offset + size > len(body) for offset, size, _ in _boxes(body, 0, len(body)))
+    if format is Format.GIF:
+        return _gif_lacks_trailer(body)
     return False
+
+
+def _gif_lacks_trailer(body: bytes) -> bool:
+    """An animation that was cut between two frames decodes without a fault; only the trailer tells (GIF89a, 27)."""
+    if body[-_PADDING_BYTES:].rstrip(b"\x00").endswith(_GIF_TRAILER):
+        return False
+    try:
+        return not _gif_blocks_end_in_trailer(body)
+    except IndexError:
+        return True
+
+
+def _gif_blocks_end_in_trailer(body: bytes) -> bool:
+    """Walks the blocks; raises IndexError where the body ends first."""
+    offset = 13 + _gif_colours_size(body[10])
+    while True:
+        introducer = body[offset]
+        if introducer == 0x21:  # an extension
+            offset += 2
+        elif introducer == 0x2C:  # a frame
+            offset += 11 + _gif_colours_size(body[offset + 9])
+        else:
+            # The trailer, or something that the decoder must judge.
+            return True
+        while body[offset]:
+            offset += 1 + body[offset]
+        offset += 1
+
+
+def _gif_colours_size(flags: int) -> int:
+    """Bytes of the colour table that these flags announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _jpeg_scan_offset(body: bytes) -> int:

@@ -33,6 +33,14 @@ _SAVERS = {
     Format.AVIF: "VipsForeignSaveHeifBuffer",
 }
 _NICKNAMES = {Format.JPEG: "jpeg", Format.PNG: "png", Format.WEBP: "webp", Format.GIF: "gif", Format.AVIF: "heif"}
+# libjpeg's, from its jerror.h. Its other warnings are of damage.
+_HARMLESS_WARNINGS = (
+    "extraneous bytes before marker",
+    "unknown JFIF revision",
+    "Unknown Adobe color transform",
+    "bad ICC marker",
+    "too many scanlines",
+)
 _SHOWN_FAULT_CHARACTERS = 200
 
 
@@ -53,18 +61,25 @@ def library() -> Any:
     return pyvips
 
 
-def load(format: Format, body: bytes, **options: Any) -> Image:
+def load(format: Format, body: bytes, *, strict: bool = False, **options: Any) -> Image:
     """Opens a body; the pixels are decoded later, on demand and once, from the top to the bottom.
 
-    `fail_on=error`: without it half a JPEG is a success, the rest grey.
+    libvips' `fail_on`: without `error` half a JPEG is a success, the rest grey. `strict` makes it `warning` for JPEG,
+    because libjpeg only warns of damaged pixels, fills up with grey and goes on.
     """
+    fail_on = "warning" if strict and format is Format.JPEG else "error"
     loader: Callable[..., Image] = getattr(library().Image, f"{_NICKNAMES[format]}load_buffer")
-    return loader(body, access="sequential", fail_on="error", **options)
+    return loader(body, access="sequential", fail_on=fail_on, **options)
 
 
 def save(format: Format, image: Image, **options: Any) -> bytes:
     saver: Callable[..., bytes] = getattr(image, f"{_NICKNAMES[format]}save_buffer")
     return bytes(saver(**options))
+
+
+def is_harmless(fault: Exception) -> bool:
+    """Whether a strict decoder stopped at a warning that says nothing against the pixels."""
+    return any(words in str(fault) for words in _HARMLESS_WARNINGS)
 
 
 def has_field(image: Image, name: str) -> bool:
