@@ -37,7 +37,9 @@ class InstanceLimit:
         self._claimants.append(claimant)
 
     def leave(self, claimant: Claimant) -> None:
-        self._claimants.remove(claimant)
+        """A second time changes nothing."""
+        if claimant in self._claimants:
+            self._claimants.remove(claimant)
 
     @property
     def used(self) -> int:

@@ -103,7 +103,7 @@ class Pool:
         return True
 
     async def close(self, *, drain: bool = True) -> None:
-        """End all instances; with `drain`, once their requests have ended."""
+        """End all instances; with `drain`, once their requests have ended. A second call may be less patient."""
         self._closing = True
         self._desired = 0
         self._cancel_hold()

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,8 @@ class ManagedProcess:
     @classmethod
     async def start(cls, name: str, command: Command, *, on_line: LineSink) -> ManagedProcess:
         """Must be called from the main thread: the kernel ends the child with the thread that started it."""
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(f"{name} must be started from the main thread: it ends with the thread that started it")
         transport, watch = await asyncio.get_running_loop().subprocess_exec(
             lambda: _Watch(on_line),
             *command.argv,

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from darkroom.local.processes import GUARD
@@ -109,3 +110,28 @@ def test_a_module_does_not_see_the_guards_neighbours_as_modules_of_its_own(
     supervisor = start_supervisor(supervisors, "python", "looking_module", cwd=tmp_path)
 
     assert read_pids(supervisor, 2)["shadowed"] == 0
+
+
+async def test_nothing_of_a_whole_runtime_is_left_when_its_supervisor_is_killed(
+    supervisors: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    supervisor = start_program(supervisors, "tests.integration.local.supervisor_program", str(tmp_path))
+    assert supervisor.stdout is not None
+    assert supervisor.stdout.readline() == "up\n"
+    # Three servers, two gunicorn masters, two workers each.
+    await until(lambda: len(descendants(supervisor.pid)) >= 9, "all run")
+    pids = descendants(supervisor.pid)
+
+    supervisor.kill()
+
+    await gone(pids)
+
+
+def start_program(started: list[subprocess.Popen[str]], module: str, argument: str) -> subprocess.Popen[str]:
+    program = subprocess.Popen([sys.executable, "-m", module, argument], stdout=subprocess.PIPE, text=True)
+    started.append(program)
+    return program
+
+
+def descendants(pid: int) -> dict[str, int]:
+    return {f"{child.name()} {child.pid}": child.pid for child in psutil.Process(pid).children(recursive=True)}

@@ -127,6 +127,36 @@ async def test_closing_a_pool_while_its_instances_start_leaves_no_process(worksh
     assert workshop.reports.of("instance.start_failed") == []
 
 
+async def test_closing_a_pool_waits_for_the_requests_that_are_in_flight(workshop: Workshop, tmp_path: Path) -> None:
+    marker = tmp_path / "in-flight"
+    async with workshop.running("wait", WAITING.format(marker=marker)) as pool:
+        instance = pool.ready[0]
+        instance.enter()
+        answer = asyncio.create_task(get(pool, "/?s=0.3"))
+        await until(marker.exists, "the request has reached the function")
+
+        closing = asyncio.create_task(pool.close())
+        assert await answer == "waited"
+        assert not closing.done()
+        instance.leave()
+        await closing
+
+    assert pool.instances == []
+
+
+async def test_a_second_and_impatient_close_ends_what_the_first_still_waits_for(workshop: Workshop) -> None:
+    async with workshop.running("greet", GREETING.format(greeting="hello")) as pool:
+        pool.ready[0].enter()  # a request that never ends
+        patient = asyncio.create_task(pool.close())
+        await until(lambda: pool.ready == [], "it drains")
+
+        await pool.close(drain=False)
+
+        assert pool.instances == []
+        patient.cancel()
+        await asyncio.wait([patient])
+
+
 async def test_the_machines_limit_caps_what_the_autoscaler_wants_and_says_so(workshop: Workshop) -> None:
     for service in ("greedy", "modest"):
         workshop.write(service, GREETING.format(greeting=service))

@@ -1,0 +1,43 @@
+"""A runtime in small, started as a process of its own so that a test can kill it: three servers and two functions.
+
+Prints `up` once all of it runs. Arguments: the project's folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from darkroom.local import servers, supervision
+from darkroom.local.limit import InstanceLimit
+from darkroom.local.logs import LogDirectory
+from darkroom.local.servers import S3Credentials, ServerHome
+from tests.integration.local.functions import GREETING, Workshop
+from tests.integration.local.waiting import Reports, until
+
+
+async def main(root: Path) -> None:
+    reports = Reports()
+    logs = LogDirectory(root / "logs")
+    home = ServerHome(data_dir=root / "data", logs=logs, report=reports)
+    credentials = S3Credentials(access_key="darkroom", secret_key="a-secret-of-this-test")
+    await supervision.start_all(
+        [
+            servers.nats_server(home),
+            servers.redis_server(home),
+            servers.s3_server(home, credentials=credentials, bucket="pictures"),
+        ]
+    )
+    workshop = Workshop(root=root, logs=logs, reports=reports, limit=InstanceLimit(4))
+    workshop.write("greet", GREETING.format(greeting="hello"))
+    pool = workshop.pool(workshop.revision("greet", env={"WORKERS": "2"}))
+    pool.scale_to(2)
+    await until(lambda: len(pool.ready) == 2, "both are ready")
+    sys.stdout.write("up\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
