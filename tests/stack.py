@@ -53,6 +53,8 @@ class RunningStack:
 
     def start(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
+        # That of a stack that was killed would be taken for this one's.
+        (self.data / "runtime.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--verbose", "--no-watch"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

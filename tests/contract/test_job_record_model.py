@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     consumes,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -32,8 +33,10 @@ from darkroom.contract.jobs import JobRecord
 from tests.contract.job_stores import MemoryJobStores, RedisJobStores, a_result, new_job
 from tests.servers import Server
 
-MAX_ATTEMPTS = 3
-MAX_EMISSIONS = 5
+# Few, so that many interleavings come to where jobs are given up.
+MAX_ATTEMPTS = 2
+MAX_EMISSIONS = 3
+MAX_JOBS = 3
 NO_WORD = ImageCrashedError("the worker ended without a word")
 WAIT_S = 100.0
 TIMES = JobTimes(
@@ -93,6 +96,7 @@ class JobRecordMachine(RuleBasedStateMachine):
 
     # --- clients and the broker
 
+    @precondition(lambda self: len(self.promised) < MAX_JOBS)
     @rule(target=jobs)
     def accept(self) -> UUID:
         job = new_job()

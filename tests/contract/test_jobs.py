@@ -710,6 +710,7 @@ def test_a_job_given_up_is_handed_out_until_it_was_kept(store: JobStore, stores:
         (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
         assert recovered.step is NextStep.FAILED
         assert recovered.record == store.get(job_id)
+        assert store.recover_overdue(limit=10, error=NO_WORD) == [], "another sweeper has it"
 
     store.kept(job_id)
     store.kept(job_id)

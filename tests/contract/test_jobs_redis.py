@@ -189,6 +189,21 @@ def test_a_server_that_restarts_has_every_job_and_is_found_again_at_once(tmp_pat
         store.close()
 
 
+def test_a_server_that_is_killed_has_everything_that_it_acknowledged(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path)) as server:
+        store = RedisJobStore(server.url)
+        # Past the second in which Redis would fsync in the background, were it set to.
+        accept_until = time.monotonic() + 1.2
+        job_ids = []
+        while time.monotonic() < accept_until:
+            job_ids.append(store.accept(new_job()).record.job_id)
+
+        server.restart()
+
+        assert [job_id for job_id in job_ids if store.get(job_id) is None] == []
+        store.close()
+
+
 def test_a_full_server_takes_no_new_job_but_lets_the_others_end(tmp_path: Path) -> None:
     with running(redis_server(tmp_path)) as server:
         store = RedisJobStore(server.url)
