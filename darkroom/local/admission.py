@@ -6,7 +6,7 @@ Pure bookkeeping on one event loop; nothing is sent here.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 
 from darkroom.local.errors import RevisionOverloadedError
@@ -22,12 +22,13 @@ class Admission:
         self._pool = pool
         self._poke = poke
         self._max_queued = max_queued
-        self._waiting: deque[asyncio.Future[Instance]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[Instance], None] = OrderedDict()
+        """In order of arrival; whoever gives up leaves from the middle."""
         pool.on_change = self._hand_out
 
     @property
     def queued(self) -> int:
-        return sum(1 for waiter in self._waiting if not waiter.done())
+        return len(self._waiting)
 
     async def acquire(self, *, avoid: Collection[Instance] = ()) -> Instance:
         """An instance with room, which the caller must give back by `release`. Waits for one in order of arrival.
@@ -46,11 +47,11 @@ class Admission:
         self._hand_out()
 
     async def _wait_in_line(self) -> Instance:
-        if len(self._waiting) >= self._max_queued and self.queued >= self._max_queued:
+        if len(self._waiting) >= self._max_queued:
             service = self._pool.revision.service
             raise RevisionOverloadedError(f"{self._max_queued} requests wait for {service} already, the limit")
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         if not self._pool.ready:
             self._poke()
         try:
@@ -59,26 +60,19 @@ class Admission:
             # It may have been given an instance in the moment it was cancelled.
             if waiter.done() and not waiter.cancelled():
                 self.release(waiter.result())
-            else:
-                self._forget(waiter)
             raise
+        finally:
+            self._waiting.pop(waiter, None)
 
     def _hand_out(self) -> None:
         while self._waiting:
-            if self._waiting[0].done():
-                self._waiting.popleft()
-                continue
             instance = self._least_busy()
             if instance is None:
                 return
-            instance.enter()
-            self._waiting.popleft().set_result(instance)
-
-    def _forget(self, waiter: asyncio.Future[Instance]) -> None:
-        """Those at the front are cleared as the queue moves; a full queue must not be full of the dead."""
-        waiter.cancel()
-        if self._waiting and self._waiting[0] is waiter:
-            self._waiting.popleft()
+            waiter, _ = self._waiting.popitem(last=False)
+            if not waiter.done():  # cancelled, and its caller has not run since
+                instance.enter()
+                waiter.set_result(instance)
 
     def _least_busy(self, avoid: Collection[Instance] = ()) -> Instance | None:
         with_room = [one for one in self._pool.ready if one.has_room and one not in avoid]
