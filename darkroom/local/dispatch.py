@@ -73,6 +73,7 @@ class Dispatcher:
         return len(self._in_flight)
 
     async def start(self, connection: Client) -> None:
+        await self.route.stream.reclaim(self.route.trigger, self.route.consumer)
         subject = await self.ensure_consumer()
         self._subscription = await connection.subscribe(subject, cb=self._take)
         self._keeper = asyncio.create_task(self._keep_in_progress(), name=f"trigger {self.name}: in progress")

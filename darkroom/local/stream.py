@@ -5,8 +5,10 @@ Only the life of events in the stream; what an HTTP client sees is `broker`, wha
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import nats.errors
 import nats.js.api as jsapi
@@ -21,6 +23,7 @@ from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
 from darkroom.local.reporting import Report
 
 PUBLISH_TIMEOUT_S = 5.0
+RECLAIM_ACK_WAIT_S = 0.2
 MAX_EVENT_BYTES = 1024 * 1024
 """nats-server's max_payload; pictures go by reference."""
 
@@ -47,10 +50,32 @@ class BrokerStream:
 
     async def ensure_consumer(self, trigger: Trigger, settings: ConsumerSettings) -> str:
         """The subject on which this Trigger's deliveries arrive."""
-        durable = consumer_name(trigger)
+        config = self._consumer_config(trigger, settings)
+        await self._jetstream.add_consumer(self.name, config)
+        return config.deliver_subject or ""
+
+    async def reclaim(self, trigger: Trigger, settings: ConsumerSettings) -> None:
+        """Have what a dispatcher before us left unacked delivered again now, and not only after its ackWait.
+
+        Only for one that starts, before it subscribes: nobody else can be at those deliveries. nats-server looks
+        through what is pending as soon as a consumer's ack_wait changes.
+        """
+        try:
+            left = (await self._jetstream.consumer_info(self.name, consumer_name(trigger))).num_ack_pending or 0
+        except nats.js.errors.NotFoundError:
+            return
+        if left == 0:
+            return
+        config = self._consumer_config(trigger, settings)
+        await self._jetstream.add_consumer(self.name, replace(config, ack_wait=RECLAIM_ACK_WAIT_S))
+        await asyncio.sleep(3 * RECLAIM_ACK_WAIT_S)
+        await self._jetstream.add_consumer(self.name, config)
+        self._report("trigger.reclaimed", trigger=trigger.name, deliveries=left)
+
+    def _consumer_config(self, trigger: Trigger, settings: ConsumerSettings) -> jsapi.ConsumerConfig:
         deliver_subject = f"darkroom.deliver.{self._broker.namespace}.{self._broker.name}.{trigger.name}"
-        config = jsapi.ConsumerConfig(
-            durable_name=durable,
+        return jsapi.ConsumerConfig(
+            durable_name=consumer_name(trigger),
             deliver_subject=deliver_subject,
             deliver_policy=jsapi.DeliverPolicy(self._channel.deliver_policy.lower()),
             ack_policy=jsapi.AckPolicy.EXPLICIT,
@@ -59,8 +84,6 @@ class BrokerStream:
             max_ack_pending=settings.max_ack_pending,
             filter_subject=self.subject,
         )
-        await self._jetstream.add_consumer(self.name, config)
-        return deliver_subject
 
     async def drop_other_consumers(self, triggers: Sequence[Trigger]) -> None:
         """With Interest retention a Trigger that is no longer there would keep every event for ever."""
