@@ -30,6 +30,8 @@ SUBJECT = "darkroom.deadletters"
 """Followed by the job's type, or `event` where no job is known."""
 _HEADERS_ROOM_BYTES = 1024
 """NATS counts a message's headers into its largest payload."""
+_PING_INTERVAL_S = 5
+"""A connection whose other end vanished without a word is closed after three of these."""
 
 
 class JetStreamDeadLetters:
@@ -174,7 +176,11 @@ class JetStreamDeadLetters:
                 # A connection that breaks stays broken and is made anew by the next call: no task of the library's own
                 # goes on trying in the background, and nothing waits in its buffers.
                 await client.connect(
-                    self._url, allow_reconnect=False, max_reconnect_attempts=1, error_cb=_raised_to_the_caller_too
+                    self._url,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    ping_interval=_PING_INTERVAL_S,
+                    error_cb=_raised_to_the_caller_too,
                 )
         except BaseException:
             await client.close()
