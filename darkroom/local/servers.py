@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import stat
 import sysconfig
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +29,9 @@ from darkroom.local.supervision import ExternalServer, Patience, ServerPlan, Sup
 NATS_MAX_PAYLOAD = "1MB"
 ADMIN_GRPC_OFFSET = 10_000
 """SeaweedFS' own maintenance worker looks for the admin server's gRPC port here, whatever -admin.port.grpc says."""
-SEAWEED_SOCKETS = "seaweedfs-*-{port}.sock"
+SEAWEED_SOCKET_FOLDER = Path("/tmp")  # noqa: S108 - SeaweedFS knows no other place
+SOCKET_MIN_AGE_S = 60.0
+"""A younger one may belong to a server that is about to listen on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +118,8 @@ def s3_server(
             command=command,
             ports=sockets.all(),
             check=lambda: health.check_s3(url, path="/healthz"),
-            before_start=lambda: _remove_stale_sockets(sockets),
-            after_stop=lambda: _remove_stale_sockets(sockets),
+            before_start=_remove_dead_sockets,
+            after_stop=lambda: _remove_own_sockets(sockets),
         )
     )
 
@@ -235,11 +240,32 @@ def _seaweed_arguments(sockets: SeaweedPorts, folder: Path, bucket: str) -> list
     ]
 
 
-def _remove_stale_sockets(sockets: SeaweedPorts) -> None:
-    """SeaweedFS leaves Unix sockets, named after its ports, where temporary files go; more so when it is killed."""
-    for port in sockets.all():
-        for path in Path("/tmp").glob(SEAWEED_SOCKETS.format(port=port)):  # noqa: S108 - it knows no other place
+def _remove_own_sockets(chosen: SeaweedPorts) -> None:
+    """SeaweedFS names Unix sockets after its ports, and leaves some of them even when it is stopped in order."""
+    for port in chosen.all():
+        for path in SEAWEED_SOCKET_FOLDER.glob(f"seaweedfs-*-{port}.sock"):
             path.unlink(missing_ok=True)
+
+
+def _remove_dead_sockets(folder: Path = SEAWEED_SOCKET_FOLDER) -> None:
+    """Those of runs that were killed, whose ports nobody knows any more."""
+    for path in folder.glob("seaweedfs-*.sock"):
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue  # another runtime is cleaning up too
+        ours = status.st_uid == os.getuid() and stat.S_ISSOCK(status.st_mode)
+        if ours and time.time() - status.st_mtime > SOCKET_MIN_AGE_S and not _answers(path):
+            path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
 
 
 def _environment(folder: Path) -> Mapping[str, str]:

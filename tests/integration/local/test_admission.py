@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from darkroom.local.admission import Admission
@@ -51,6 +51,7 @@ class Model:
 
 
 @given(steps=STEPS, capacity=st.integers(1, 3))
+@example(steps=["start", "arrive", "arrive", "give up as it is served", "arrive"], capacity=1)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 def test_whatever_callers_do_no_place_is_lost_and_nobody_waits_while_there_is_room(
     tmp_path: Path, steps: list[str], capacity: int
