@@ -53,7 +53,7 @@ gallery: setup ## Render every parameter into gallery/index.html
 
 .PHONY: cold-start
 cold-start: setup ## Time from the POST to the completed job with the function at zero, median of ten, with its split
-	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python -m benchmarks.cold_start
 
 .PHONY: clean
 clean: ## Remove what the runtime and the tools left here; .venv stays

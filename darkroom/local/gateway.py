@@ -107,6 +107,9 @@ def _forwarded(request: web.BaseRequest) -> ForwardRequest:
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    # aiohttp holds the request's head back until the first piece of its body. The function must see it before: it may
+    # refuse a body that has yet to be sent.
+    yield b""
     async for chunk in request.content.iter_any():
         yield chunk
 

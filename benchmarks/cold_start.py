@@ -1,0 +1,82 @@
+"""From the POST to the completed job with the function at zero: the median of some runs, and where the time goes.
+
+python -m benchmarks.cold_start [--runs 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from darkroom.cli.photograph import make_photograph
+from tests.stack import RunningStack, eventually, running_stack
+
+STEPS = {
+    "accepted": "POST to the written job: upload, header, store, record",
+    "to the spawn": "event into JetStream, out to the dispatcher, to the activator, to the scaler",
+    "spawn and imports": "a new interpreter, functions-framework, our modules, gunicorn, its port",
+    "first byte": "the request into a forked worker, to the claim",
+    "job": "fetch, render and store, with the libraries' first use",
+    "told": "completion to the waiting client",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10)
+    arguments = parser.parse_args()
+    picture = make_photograph(1600, 1200)
+    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), "--window", "6s") as stack:
+        runs = [_run(stack, picture, number, arguments.runs) for number in range(1, arguments.runs + 1)]
+    print(f"\nmedian of {len(runs)} cold starts, 2 megapixel JPEG to 400 px, milliseconds:")
+    for step, meaning in STEPS.items():
+        print(f"  {step:<20}{statistics.median(run[step] for run in runs):>6.0f}   {meaning}")
+    totals = [run["total"] for run in runs]
+    print(f"  {'in all':<20}{statistics.median(totals):>6.0f}   from {min(totals):.0f} to {max(totals):.0f}")
+
+
+def _run(stack: RunningStack, picture: bytes, number: int, runs: int) -> dict[str, float]:
+    eventually(lambda: not _has_processes(stack), within_s=60, what="resize at zero")
+    seen = stack.now()
+    posted = time.time()
+    job = stack.job(stack.submit("resize", picture, width=400), wait_s=30)
+    done = time.time()
+    if job["status"] != "completed":
+        raise SystemExit(f"the job did not complete: {job}")
+    [ready] = [event for event in stack.events(since=seen, action="instance.ready") if event["service"] == "resize"]
+    split = _split(job, ready, posted, done)
+    print(
+        f"{number}/{runs}: " + ", ".join(f"{step} {ms:.0f}" for step, ms in split.items()) + f"   {job['timings_ms']}"
+    )
+    return split
+
+
+def _split(job: dict[str, Any], ready: dict[str, Any], posted: float, done: float) -> dict[str, float]:
+    """Milliseconds of each step; the clocks are one machine's."""
+    created, started, finished = (
+        datetime.fromisoformat(job[f"{name}_at"]).timestamp() for name in ("created", "started", "finished")
+    )
+    spawned = ready["at"] - ready["ready_s"]
+    seconds = {
+        "accepted": created - posted,
+        "to the spawn": spawned - created,
+        "spawn and imports": ready["ready_s"],
+        "first byte": started - ready["at"],
+        "job": finished - started,
+        "told": done - finished,
+        "total": done - posted,
+    }
+    return {step: value * 1000 for step, value in seconds.items()}
+
+
+def _has_processes(stack: RunningStack) -> bool:
+    return bool(stack.function("resize")["pids"])
+
+
+if __name__ == "__main__":
+    main()
