@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
-from darkroom.contract.durations import parse_go_duration_s
+from darkroom.contract.durations import parse_go
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.manifests import ManifestError
@@ -39,7 +39,7 @@ class _Duration(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            return parse_go_duration_s(value)
+            return parse_go(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
 

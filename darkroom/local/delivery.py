@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from darkroom.contract.durations import parse_iso
 from darkroom.local.manifests.channel import ChannelTemplate
-from darkroom.local.manifests.durations import parse_iso
 from darkroom.local.manifests.eventing import Broker, Delivery, Trigger
 from darkroom.local.manifests.model import Destination, resolved
 

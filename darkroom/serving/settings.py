@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from darkroom.contract.durations import parse_go_duration_s
+from darkroom.contract.durations import parse_go
 from darkroom.contract.limits import Limits
 
 _DEFAULTS = Limits()
@@ -25,7 +25,7 @@ def _empty_is_unset(value: Any) -> Any:
 
 
 def _duration_s(value: Any) -> Any:
-    return parse_go_duration_s(value) if isinstance(value, str) else value
+    return parse_go(value) if isinstance(value, str) else value
 
 
 def _json_object(value: Any) -> Any:

@@ -12,7 +12,7 @@ from darkroom.contract import events
 from darkroom.local.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.filters import passes
 from darkroom.local.manifests import Manifests, Trigger, load
-from darkroom.local.manifests.durations import parse_go
+from darkroom.contract.durations import parse_go
 from darkroom.local.revision import Revision
 from darkroom.local.revisions import revisions, sinks
 from darkroom.local.routes import RouteTable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from darkroom.local.manifests.durations import parse_go
+from darkroom.contract.durations import parse_go
 from darkroom.local.manifests.model import Problem, raise_any
 from darkroom.local.revision import ScalingConfig
 
