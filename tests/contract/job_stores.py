@@ -55,7 +55,7 @@ class RedisJobStores:
     def advance(self, seconds: float) -> None:
         milliseconds = round(seconds * 1000)
         for key in self.client.scan_iter("darkroom:job:*"):
-            for field in ("created", "started", "finished", "lease"):
+            for field in ("created", "started", "finished", "lease", "claimed"):
                 if self.client.hexists(key, field):
                     self.client.hincrby(key, field, -milliseconds)
         for pattern in ("darkroom:deadlines", "darkroom:given-up", "darkroom:unfinished:*", "darkroom:owner:*"):

@@ -652,6 +652,27 @@ def test_a_job_whose_worker_died_is_emitted_anew_when_its_lease_ran_out(store: J
     assert (recovered.record.status, recovered.record.emissions) == (JobStatus.QUEUED, 2)
 
 
+def test_a_released_job_waits_for_the_brokers_redelivery_before_the_sweep_takes_it(
+    store: JobStore, stores: JobStores
+) -> None:
+    job_id = accepted(store)
+    store.release(claimed(store, job_id), STORAGE_DOWN, counts=False)
+    stores.advance(EMITTED_JOBS_DUE_AFTER_S - 1)
+    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    stores.advance(2)
+
+    assert [each.step for each in store.recover_overdue(limit=10, error=NO_WORD)] == [NextStep.EMIT]
+
+
+def test_a_late_word_of_the_emission_does_not_hide_a_worker_that_died(store: JobStore, stores: JobStores) -> None:
+    job_id = accepted(store)
+    claimed(store, job_id)
+    store.emitted(job_id, 1)
+    stores.advance(LEASE_S + 1)
+
+    assert [each.step for each in store.recover_overdue(limit=10, error=NO_WORD)] == [NextStep.EMIT]
+
+
 def test_later_dead_letters_of_a_job_wait_longer(store: JobStore, stores: JobStores) -> None:
     job_id = accepted(store)
     assert store.recover(job_id, NO_WORD).step is NextStep.EMIT

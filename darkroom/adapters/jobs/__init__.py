@@ -1,8 +1,9 @@
 """The job record: the guarantee that every accepted job ends as completed or failed, exactly once.
 
     (none) ──accept──▶ queued ──claim──▶ processing ──complete──▶ completed
-                         ▲                 │   │ fail (permanent, or attempts spent)
-                         └────release──────┘   └─────────────────▶ failed
+                        ▲ ▲                │   │ fail (permanent, or attempts spent)
+                        │ └────release─────┘   └─────────────────▶ failed
+                        └──────────────── redrive (by a person) ──────┘
 
 Every change is a compare-and-set on the store's own clock. A job that is not final has a deadline, and the sweep finds
 those that passed it.
@@ -22,6 +23,9 @@ from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, JobType
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0
 MAX_ATTEMPTS = 3
+JOB_TIMEOUT_S = 30.0
+HISTORY_KEPT = 8
+"""Attempts that a record remembers: all that count, and what a dependency that was down has used up lately."""
 FINAL_JOBS_KEPT_S = 7 * 24 * 3600
 EMITTED_JOBS_DUE_AFTER_S = 60.0
 """How long an emitted job may wait for its claim before the sweep emits it again; doubled each time, up to an hour."""
@@ -71,8 +75,16 @@ class AlreadyFinal:
 class Held:
     """Another worker has the job under a live lease."""
 
-    worker: str
+    lease: Lease
+    """That worker's. Whoever knows for certain that it is dead may give the job back in its name: the fence sees to it
+    that this is without effect once the worker, or anybody else, has moved on."""
     lease_left_s: float
+    attempt_s: float
+    """How long ago the attempt began."""
+
+    @property
+    def worker(self) -> str:
+        return self.lease.record.worker or ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +140,19 @@ class JobStore(Protocol):
         """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.
 
         Raises IdempotencyMismatchError; also when `job_id` exists already under another owner or fingerprint.
+        DependencyUnavailableError means that nothing was accepted: the request is void once its caller has given up on
+        it, and what was written though the answer got lost is taken back as soon as the store answers again.
         """
 
     def emitted(self, job_id: UUID, emission: int) -> None:
         """The broker has it. Unless claimed, the job is due EMITTED_JOBS_DUE_AFTER_S x 2^(emission-1) from now."""
 
     def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
-        """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed."""
+        """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed.
+
+        An attempt whose lease ran out has ended without a word. Whoever finds it so, here or in recovery, gives it its
+        error: job.timeout when it had lasted JOB_TIMEOUT, else image.crashed.
+        """
 
     def renew(self, lease: Lease) -> Outcome: ...
 
@@ -151,8 +169,9 @@ class JobStore(Protocol):
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         """For a dead letter nobody holds: fail the job when its attempts or emissions are spent, else emit it again.
 
-        `error` is what the job fails with, unless its record has an error of its own latest attempt. A job that was
-        emitted again before is left to a later sweep, later each time, so that it outlasts whatever is down.
+        `error` is what the job fails with, unless its record has an error of its own latest attempt: that of a job that
+        nobody ever claimed. A job that was emitted again before is left to a later sweep, later each time, so that it
+        outlasts whatever is down.
         """
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
@@ -164,6 +183,13 @@ class JobStore(Protocol):
 
     def kept(self, job_id: UUID) -> None:
         """The failed job is with the dead letters; idempotent. Until then the sweep hands it out as FAILED again."""
+
+    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
+        """Queue a failed job again with its attempts and emissions unspent, and other parameters where given.
+
+        EMIT when it was failed; NOTHING when it was not, so that of two redrives one does anything. It keeps its id and
+        its history. A worker of the time before is refused.
+        """
 
     def backlog(self) -> Backlog: ...
 

@@ -10,13 +10,17 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from darkroom.adapters.jobs import (
+    HISTORY_KEPT,
+    JOB_TIMEOUT_S,
     MAX_ATTEMPTS,
     MAX_EMISSIONS,
+    RENEW_EVERY_S,
     Accepted,
     AlreadyFinal,
     AttemptsSpent,
@@ -31,10 +35,11 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
-from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError, ImageCrashedError
-from darkroom.contract.jobs import JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
 
 ChangeListener = Callable[[UUID, JobStatus], None]
 
@@ -59,6 +64,12 @@ class _Job:
     result: JobResult | None = None
     error: DarkroomError | None = None
     timings_ms: dict[str, int] = field(default_factory=dict)
+    claimed_s: float = 0.0
+    """When the latest attempt began."""
+    history: list[Attempt] = field(default_factory=list)
+    redrives: int = 0
+    redriven: int = 0
+    """The emissions before the latest redrive."""
     hand_out_s: float | None = None
     """When a failed job that was not kept with the dead letters is handed out again."""
 
@@ -67,6 +78,21 @@ class _Job:
 
     def is_holder(self, fence: int) -> bool:
         return not self.status.is_final and self.fence == fence and self.released != fence
+
+    def note_end(self, ended_s: float, code: str | None) -> None:
+        self.forget_end()
+        ended = self._attempt().model_copy(update={"ended_at": _moment(ended_s), "code": code})
+        self.history = [*self.history, ended][-HISTORY_KEPT:]
+
+    def forget_end(self) -> bool:
+        """An attempt that ended once and was taken up again has one entry."""
+        if self.history and self.history[-1].fence == self.fence:
+            self.history.pop()
+            return True
+        return False
+
+    def _attempt(self) -> Attempt:
+        return Attempt(fence=self.fence, worker=self.worker or "", started_at=_moment(self.claimed_s))
 
     def record(self) -> JobRecord:
         queued = {} if self.started_s is None else {"queued": round((self.started_s - self.created_s) * 1000)}
@@ -82,6 +108,8 @@ class _Job:
             emissions=self.emissions,
             fence=self.fence,
             worker=self.worker,
+            redrives=self.redrives,
+            history=(*self.history, *([self._attempt()] if self.status is JobStatus.PROCESSING else [])),
             created_at=_moment(self.created_s),
             started_at=None if self.started_s is None else _moment(self.started_s),
             finished_at=None if self.finished_s is None else _moment(self.finished_s),
@@ -104,12 +132,14 @@ class MemoryJobStore:
         clock: Callable[[], float] = time.time,
         max_attempts: int = MAX_ATTEMPTS,
         max_emissions: int = MAX_EMISSIONS,
+        job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
     ) -> None:
         """`clock` tells seconds since the epoch."""
         self._clock = clock
         self._max_attempts = max_attempts
         self._max_emissions = max_emissions
+        self._job_timeout_s = job_timeout_s
         self._times = times or JobTimes()
         self._lock = threading.RLock()
         self._jobs: dict[UUID, _Job] = {}
@@ -154,14 +184,17 @@ class MemoryJobStore:
             if job.status.is_final:
                 return AlreadyFinal(record=job.record())
             if job.is_held(now_s) and job.lease_s is not None:
-                return Held(worker=job.worker or "", lease_left_s=job.lease_s - now_s)
+                lease = Lease(job_id=job_id, fence=job.fence, record=job.record())
+                return Held(lease=lease, lease_left_s=job.lease_s - now_s, attempt_s=now_s - job.claimed_s)
+            self._note_silent_end(job)
             if job.attempts >= self._max_attempts:
-                self._give_up(job, self._crashed(), hand_out_s=now_s)
+                self._give_up(job, crashed(), hand_out_s=now_s)
                 return AttemptsSpent(record=job.record())
             job.error = None
             job.attempts += 1
             job.fence += 1
             job.worker = worker
+            job.claimed_s = now_s
             job.confirmed = job.emissions
             job.started_s = now_s if job.started_s is None else job.started_s
             self._lease(job)
@@ -172,6 +205,8 @@ class MemoryJobStore:
             job = self._jobs.get(lease.job_id)
             if job is None or not job.is_holder(lease.fence):
                 return Outcome.STALE
+            if job.forget_end():
+                job.error = None
             self._lease(job)
             return Outcome.DONE
 
@@ -179,6 +214,7 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is not None and job.is_holder(lease.fence):
+                job.note_end(self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
                 self._finish(job, JobStatus.COMPLETED)
             return self._ended(job, lease, JobStatus.COMPLETED)
@@ -187,6 +223,7 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is not None and job.is_holder(lease.fence):
+                job.note_end(self._clock(), error.code)
                 job.error = error
                 self._finish(job, JobStatus.FAILED)
             return self._ended(job, lease, JobStatus.FAILED)
@@ -200,6 +237,7 @@ class MemoryJobStore:
                 return Outcome.DONE
             if not job.is_holder(lease.fence):
                 return Outcome.STALE
+            job.note_end(self._clock(), error.code)
             job.error, job.released = error, lease.fence
             job.lease_s = job.worker = None
             job.attempts -= 0 if counts else 1
@@ -221,15 +259,16 @@ class MemoryJobStore:
                 return self._hand_out(job)
             if job.status.is_final or job.is_held(now_s):
                 return Recovered(step=NextStep.NOTHING, record=job.record())
+            self._note_silent_end(job)
             job.confirmed = job.emissions
             if self._is_spent(job):
                 self._give_up(job, error, hand_out_s=now_s)
                 return self._hand_out(job)
-            if job.emissions == 1:
+            if job.emissions - job.redriven == 1:
                 return self._emit(job)
             job.lease_s = None
             self._set_status(job, JobStatus.QUEUED)
-            job.due_s = now_s + self._doubled(self._times.dead_letter_wait_s, job.emissions - 2)
+            job.due_s = now_s + self._doubled(self._times.dead_letter_wait_s, job.emissions - job.redriven - 2)
             return Recovered(step=NextStep.NOTHING, record=job.record())
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
@@ -247,6 +286,25 @@ class MemoryJobStore:
             if job_id in self._jobs:
                 self._jobs[job_id].hand_out_s = None
 
+    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None:
+                return Recovered(step=NextStep.NOTHING)
+            if job.status is not JobStatus.FAILED:
+                return Recovered(step=NextStep.NOTHING, record=job.record())
+            if parameters is not None:
+                job.new = replace(job.new, parameters=parameters)
+            job.hand_out_s = job.error = job.finished_s = job.worker = job.released = None
+            job.timings_ms = {}
+            job.attempts, job.redriven = 0, job.emissions
+            job.redrives += 1
+            job.fence += 1
+            job.emissions += 1
+            self._set_status(job, JobStatus.QUEUED)
+            job.due_s = self._clock() + self._times.unemitted_due_after_s
+            return Recovered(step=NextStep.EMIT, record=job.record())
+
     def backlog(self) -> Backlog:
         with self._lock:
             unfinished = [job for job in self._jobs.values() if not job.status.is_final]
@@ -261,6 +319,7 @@ class MemoryJobStore:
         """Memory is always there."""
 
     def _recover_overdue(self, job: _Job, error: DarkroomError) -> Recovered:
+        self._note_silent_end(job)
         if self._is_spent(job):
             self._give_up(job, error, hand_out_s=self._clock())
             return self._hand_out(job)
@@ -286,10 +345,17 @@ class MemoryJobStore:
 
     def _is_spent(self, job: _Job) -> bool:
         needs_another_emission = job.confirmed >= job.emissions
-        return job.attempts >= self._max_attempts or (needs_another_emission and job.emissions >= self._max_emissions)
+        emissions_spent = job.emissions - job.redriven >= self._max_emissions
+        return job.attempts >= self._max_attempts or (needs_another_emission and emissions_spent)
 
-    def _crashed(self) -> DarkroomError:
-        return ImageCrashedError(f"the worker died on each of {self._max_attempts} attempts")
+    def _note_silent_end(self, job: _Job) -> None:
+        """The lease of a job in work has run out; the last sign of life was its latest renewal."""
+        if job.status is not JobStatus.PROCESSING or job.lease_s is None:
+            return
+        alive_until_s = job.lease_s - self._times.lease_s
+        lasted_s = alive_until_s + RENEW_EVERY_S - job.claimed_s
+        job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=self._job_timeout_s)
+        job.note_end(alive_until_s, job.error.code)
 
     def _lease(self, job: _Job) -> None:
         job.lease_s = job.due_s = self._clock() + self._times.lease_s
@@ -308,7 +374,7 @@ class MemoryJobStore:
         return Outcome.DONE if done else Outcome.STALE, job.record()
 
     def _set_due_as_emitted(self, job: _Job) -> None:
-        job.due_s = self._clock() + self._doubled(self._times.emitted_due_after_s, job.emissions - 1)
+        job.due_s = self._clock() + self._doubled(self._times.emitted_due_after_s, job.emissions - job.redriven - 1)
 
     def _doubled(self, base_s: float, times: int) -> float:
         return min(base_s * 2.0**times, self._times.longest_wait_s)

@@ -23,8 +23,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from darkroom.adapters.jobs import (
+    HISTORY_KEPT,
+    JOB_TIMEOUT_S,
     MAX_ATTEMPTS,
     MAX_EMISSIONS,
+    RENEW_EVERY_S,
     Accepted,
     AlreadyFinal,
     AttemptsSpent,
@@ -38,15 +41,16 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.retraction import Doubtful, Retractor
+from darkroom.adapters.jobs.silence import crashed, timed_out
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
     IdempotencyMismatchError,
-    ImageCrashedError,
     InternalError,
 )
-from darkroom.contract.jobs import JobFailure, JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -71,6 +75,7 @@ class RedisJobStore:
         *,
         max_attempts: int = MAX_ATTEMPTS,
         max_emissions: int = MAX_EMISSIONS,
+        job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
         connect_timeout_s: float = 1.0,
         answer_timeout_s: float = 2.0,
@@ -78,13 +83,16 @@ class RedisJobStore:
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
-        self._crashed = _error_text(ImageCrashedError(f"the worker died on each of {max_attempts} attempts"))
-        self._rules = _rules_text(max_attempts, max_emissions, times or JobTimes())
+        self._crashed = _error_text(crashed())
+        self._rules = _rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
+        self._retractor = Retractor(self._retract)
         self._lock = threading.Lock()
         self._client: Redis | None = None
         self._scripts: dict[str, Script] = {}
 
     def accept(self, job: NewJob) -> Accepted:
+        caller = uuid.uuid4().hex[:16]
+        deadline_ms = self._now_ms() + _milliseconds(self._answer_timeout_s)
         sent: list[None] = []
 
         def send() -> Any:
@@ -99,9 +107,19 @@ class RedisJobStore:
                 job.request_id,
                 job.fingerprint,
                 job.idempotency_key or "",
+                deadline_ms,
+                caller,
             )
 
-        code, *rest = self._ask(send)
+        try:
+            code, *rest = self._ask(send)
+        except DependencyUnavailableError as exc:
+            if _may_have_been_done(exc):
+                doubtful = Doubtful(job_id=job.job_id, caller=caller, deadline_ms=deadline_ms)
+                self._retractor.take_back(doubtful)
+            raise
+        if code == "late":
+            raise DependencyUnavailableError("jobs", f"it took longer than {self._answer_timeout_s:g} s to be asked")
         if code == "mismatch":
             raise IdempotencyMismatchError("the Idempotency-Key or the job id was used before, for another request")
         first_id, flat = rest
@@ -121,7 +139,9 @@ class RedisJobStore:
                 record = _record(rest[0], job_id)
                 return Lease(job_id=job_id, fence=record.fence, record=record)
             case "held":
-                return Held(worker=rest[0], lease_left_s=int(rest[1]) / 1000)
+                record = _record(rest[0], job_id)
+                lease = Lease(job_id=job_id, fence=record.fence, record=record)
+                return Held(lease=lease, lease_left_s=int(rest[1]) / 1000, attempt_s=int(rest[2]) / 1000)
             case "final":
                 return AlreadyFinal(record=_record(rest[0], job_id))
             case "spent":
@@ -158,6 +178,10 @@ class RedisJobStore:
     def kept(self, job_id: UUID) -> None:
         self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
 
+    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
+        step, flat = self._script("redrive", str(job_id), "" if parameters is None else _compact(parameters))
+        return Recovered(step=NextStep(step), record=_record(flat, job_id) if flat else None)
+
     def backlog(self) -> Backlog:
         queued, processing, oldest_age_ms = self._script("backlog")
         counts = {JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)}
@@ -169,6 +193,7 @@ class RedisJobStore:
             raise DependencyUnavailableError("jobs", f"maxmemory-policy must be noeviction, was {policy}")
 
     def close(self) -> None:
+        self._retractor.close()
         with self._lock:
             if self._client is not None:
                 self._client.close()
@@ -178,6 +203,15 @@ class RedisJobStore:
     def _end(self, script: str, lease: Lease, *arguments: str) -> tuple[Outcome, JobRecord | None]:
         outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments)
         return Outcome(outcome), _record(flat, lease.job_id) if flat else None
+
+    def _retract(self, doubtful: Doubtful) -> float:
+        code, number = self._script("retract", str(doubtful.job_id), doubtful.caller, doubtful.deadline_ms)
+        return int(number) / 1000 if code == "early" else 0
+
+    def _now_ms(self) -> int:
+        """On Redis' clock, at the earliest."""
+        seconds, microseconds = self._ask(lambda: self._connected().time())
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _maxmemory_policy(self) -> str:
         # INFO rather than CONFIG GET: an ACL user of ours has no business with CONFIG.
@@ -242,9 +276,21 @@ def _lua(name: str) -> str:
     return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
 
 
-def _rules_text(max_attempts: int, max_emissions: int, times: JobTimes) -> str:
+def _may_have_been_done(error: DependencyUnavailableError) -> bool:
+    """False when Redis answered: then it refused."""
+    from redis.exceptions import ConnectionError, TimeoutError
+
+    return isinstance(error.__cause__, ConnectionError | TimeoutError)
+
+
+def _rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, times: JobTimes) -> str:
     return _compact(
         {
+            "history_kept": HISTORY_KEPT,
+            "job_timeout": _milliseconds(job_timeout_s),
+            "renew_every": _milliseconds(RENEW_EVERY_S),
+            "crashed": _error_text(crashed()),
+            "timed_out": _error_text(timed_out(job_timeout_s)),
             "max_attempts": max_attempts,
             "max_emissions": max_emissions,
             "lease": _milliseconds(times.lease_s),
@@ -292,6 +338,8 @@ def _record(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
         emissions=int(f["emissions"]),
         fence=int(f["fence"]),
         worker=f.get("worker"),
+        redrives=int(f.get("redrives", 0)),
+        history=_history(f, created_ms),
         created_at=_moment(created_ms),
         started_at=None if started_ms is None else _moment(started_ms),
         finished_at=_optional_moment(f.get("finished")),
@@ -300,6 +348,31 @@ def _record(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
         error=_failure(f["error"], attempts) if "error" in f else None,
         timings_ms={**queued, **json.loads(f.get("timings", "{}"))},
     )
+
+
+def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:
+    """The attempts that ended, and the one that is under way."""
+    attempts = []
+    for entry in fields.get("history", "").split(";")[:-1]:
+        fence, began_ms, ended_ms, code, worker = entry.split(",")
+        attempts.append(
+            Attempt.model_construct(
+                fence=int(fence),
+                worker=worker,
+                started_at=_moment(created_ms + int(began_ms)),
+                ended_at=_moment(created_ms + int(ended_ms)),
+                code=code or None,
+            )
+        )
+    if fields["status"] == JobStatus.PROCESSING and "claimed" in fields:
+        started_at = _moment(int(fields["claimed"]))
+        worker = fields.get("worker", "")
+        attempts.append(
+            Attempt.model_construct(
+                fence=int(fields["fence"]), worker=worker, started_at=started_at, ended_at=None, code=None
+            )
+        )
+    return tuple(attempts)
 
 
 def _failure(text: str, attempts: int) -> JobFailure:

@@ -3,6 +3,12 @@
 -- Refused when memory is full (no allow-oom, unlike the scripts that bring jobs to their end).
 local id, job_type, owner, parameters = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local storage_key, request_id, fingerprint, idempotency_key = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local deadline, caller = tonumber(ARGV[10]), ARGV[11]
+
+-- The caller has given up waiting and said that nothing was accepted.
+if now > deadline then
+  return { 'late' }
+end
 
 local binding = 'darkroom:idempotency:' .. owner .. ':' .. idempotency_key
 if idempotency_key ~= '' then
@@ -13,17 +19,21 @@ if idempotency_key ~= '' then
 end
 
 local key = job_key(id)
-local there = redis.call('HMGET', key, 'owner', 'fingerprint')
+local there = redis.call('HMGET', key, 'owner', 'fingerprint', 'caller')
 if there[1] then
   if there[1] ~= owner or there[2] ~= fingerprint then
     return { 'mismatch' }
+  end
+  if there[3] and there[3] ~= caller then
+    -- Now the job is promised to somebody else too: its first caller may not take it back any more.
+    redis.call('HDEL', key, 'caller')
   end
   return { 'existing', id, redis.call('HGETALL', key) }
 end
 
 redis.call('HSET', key, 'type', job_type, 'status', 'queued', 'owner', owner, 'parameters', parameters,
   'storage_key', storage_key, 'request_id', request_id, 'fingerprint', fingerprint, 'attempts', 0, 'emissions', 1,
-  'fence', 0, 'created', now)
+  'fence', 0, 'created', now, 'caller', caller)
 redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, id)
 redis.call('ZADD', unfinished('queued'), now, id)
 if idempotency_key ~= '' then

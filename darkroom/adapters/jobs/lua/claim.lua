@@ -12,8 +12,9 @@ if is_held(job) then
   if job.claim == token then
     return { 'lease', fields(job) }
   end
-  return { 'held', job.worker, job.lease - now }
+  return { 'held', fields(job), job.lease - now, now - (job.claimed or now) }
 end
+note_silent_end(job)
 if job.attempts >= rules.max_attempts then
   give_up(job, error, now)
   return { 'spent', fields(job) }
@@ -21,10 +22,11 @@ end
 
 -- An error is always that of the latest attempt; this claim begins a new one. That it came shows that the broker had
 -- the emission.
-redis.call('HDEL', job.key, 'error')
+redis.call('HDEL', job.key, 'error', 'caller')
 redis.call('HINCRBY', job.key, 'attempts', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)
-redis.call('HSET', job.key, 'worker', worker, 'claim', token, 'lease', now + rules.lease, 'confirmed', job.emissions)
+redis.call('HSET', job.key, 'worker', worker, 'claim', token, 'lease', now + rules.lease, 'confirmed', job.emissions,
+  'claimed', now)
 redis.call('HSETNX', job.key, 'started', now)
 set_status(job, 'processing')
 set_due_in(job, rules.lease)

@@ -23,7 +23,7 @@ end
 local function read(id)
   local key = job_key(id)
   local values = redis.call('HMGET', key, 'status', 'fence', 'lease', 'attempts', 'emissions', 'released', 'confirmed',
-    'created', 'worker', 'claim')
+    'created', 'worker', 'claim', 'claimed', 'history', 'redriven')
   if not values[1] then
     return nil
   end
@@ -40,6 +40,9 @@ local function read(id)
     created = tonumber(values[8]),
     worker = values[9],
     claim = values[10],
+    claimed = tonumber(values[11]), -- when the latest attempt began
+    history = values[12] or '',
+    redriven = tonumber(values[13]) or 0, -- the emissions before the latest redrive
   }
 end
 
@@ -78,17 +81,60 @@ local function set_due_in(job, milliseconds)
   redis.call('ZADD', DEADLINES, now + milliseconds, job.id)
 end
 
+-- The attempts that ended, each as "fence,began,ended,code,worker;" with times in milliseconds after the acceptance. An
+-- attempt that ended once and was taken up again has one entry.
+local function forget_end(job)
+  local last = job.history:match('[^;]+;$')
+  if last and tonumber(last:match('^%d+')) == job.fence then
+    job.history = job.history:sub(1, -#last - 1)
+    return true
+  end
+  return false
+end
+
+local function note_end(job, ended, code)
+  if not job.claimed then
+    return
+  end
+  forget_end(job)
+  local worker = (job.worker or ''):gsub('[;,]', ' ')
+  job.history = job.history .. string.format('%d,%d,%d,%s,%s;', job.fence, job.claimed - job.created,
+    ended - job.created, code, worker)
+  local _, entries = job.history:gsub(';', '')
+  if entries > rules.history_kept then
+    job.history = job.history:gsub('^[^;]*;', '')
+  end
+  redis.call('HSET', job.key, 'history', job.history)
+end
+
+local function code_of(error)
+  return cjson.decode(error)[1]
+end
+
+-- The lease of a job in work has run out: its worker was killed, crashed, or was cut off. Which of it shows in how long it
+-- was alive; it would have renewed its lease once more `renew_every` after its last sign of life.
+local function note_silent_end(job)
+  if job.status ~= 'processing' then
+    return
+  end
+  local alive_until = job.lease - rules.lease
+  local lasted = alive_until + rules.renew_every - (job.claimed or alive_until)
+  local error = lasted >= rules.job_timeout and rules.timed_out or rules.crashed
+  redis.call('HSET', job.key, 'error', error)
+  note_end(job, alive_until, code_of(error))
+end
+
 local function doubled(base, times)
   return math.min(base * 2 ^ times, rules.longest_wait)
 end
 
 -- The broker has the present emission; if its delivery comes to nothing, the sweep emits the job again.
 local function set_due_as_emitted(job)
-  set_due_in(job, doubled(rules.emitted_due_after, job.emissions - 1))
+  set_due_in(job, doubled(rules.emitted_due_after, job.emissions - job.redriven - 1))
 end
 
 local function finish(job, status)
-  redis.call('HDEL', job.key, 'lease', 'claim')
+  redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'confirmed', 'caller')
   redis.call('HSET', job.key, 'finished', now)
   set_status(job, status)
   redis.call('ZREM', DEADLINES, job.id)

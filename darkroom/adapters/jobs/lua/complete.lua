@@ -10,6 +10,7 @@ end
 if not is_holder(job, fence) then
   return { 'stale', fields(job) }
 end
+note_end(job, now, '')
 redis.call('HDEL', job.key, 'error')
 redis.call('HSET', job.key, 'result', result, 'timings', timings)
 finish(job, 'completed')

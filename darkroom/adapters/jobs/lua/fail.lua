@@ -10,6 +10,7 @@ end
 if not is_holder(job, fence) then
   return { 'stale', fields(job) }
 end
+note_end(job, now, code_of(error))
 redis.call('HSET', job.key, 'error', error)
 finish(job, 'failed')
 return { 'done', fields(job) }

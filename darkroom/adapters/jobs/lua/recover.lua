@@ -16,13 +16,15 @@ if is_held(job) then
   return { 'nothing', fields(job) }
 end
 
+note_silent_end(job)
 redis.call('HSET', job.key, 'confirmed', job.emissions) -- the broker had it, else it could not have given it up
+redis.call('HDEL', job.key, 'caller')
 job.confirmed = job.emissions
 if is_spent(job) then
   give_up(job, error, now + rules.keep_within)
   return { 'failed', fields(job) }
 end
-if job.emissions == 1 then
+if job.emissions - job.redriven == 1 then
   emit(job)
   return { 'emit', fields(job) }
 end
@@ -30,5 +32,5 @@ end
 -- the emissions last for hours and not for as many rounds of the broker's retries.
 redis.call('HDEL', job.key, 'lease', 'claim')
 set_status(job, 'queued')
-set_due_in(job, doubled(rules.dead_letter_wait, job.emissions - 2))
+set_due_in(job, doubled(rules.dead_letter_wait, job.emissions - job.redriven - 2))
 return { 'nothing', fields(job) }

@@ -10,7 +10,7 @@ end
 
 for _, id in ipairs(overdue(GIVEN_UP)) do
   local job = read(id)
-  if job and job.status == 'failed' then
+  if job then
     hand_out_again(job)
     steps[#steps + 1] = { 'failed', fields(job), id }
   else
@@ -20,14 +20,17 @@ end
 
 for _, id in ipairs(overdue(DEADLINES)) do
   local job = read(id)
-  if not job or is_final(job) then
+  if not job then
     redis.call('ZREM', DEADLINES, id)
-  elseif is_spent(job) then
-    give_up(job, error, now + rules.keep_within)
-    steps[#steps + 1] = { 'failed', fields(job), id }
   else
-    emit(job)
-    steps[#steps + 1] = { 'emit', fields(job), id }
+    note_silent_end(job)
+    if is_spent(job) then
+      give_up(job, error, now + rules.keep_within)
+      steps[#steps + 1] = { 'failed', fields(job), id }
+    else
+      emit(job)
+      steps[#steps + 1] = { 'emit', fields(job), id }
+    end
   end
 end
 

@@ -3,7 +3,7 @@
 -- Emit the job: the present emission once more while nothing says that the broker had it (the same event id then, and
 -- no emission is used up by a broker that is down), else a new one.
 local function emit(job)
-  redis.call('HDEL', job.key, 'lease', 'claim')
+  redis.call('HDEL', job.key, 'lease', 'claim', 'caller')
   if job.confirmed >= job.emissions then
     job.emissions = redis.call('HINCRBY', job.key, 'emissions', 1)
   end
@@ -13,7 +13,7 @@ end
 
 local function is_spent(job)
   return job.attempts >= rules.max_attempts
-    or (job.confirmed >= job.emissions and job.emissions >= rules.max_emissions)
+    or (job.confirmed >= job.emissions and job.emissions - job.redriven >= rules.max_emissions)
 end
 
 -- A job that was given up and not yet kept with the dead letters is handed out once more.

@@ -7,6 +7,7 @@ end
 if not job or not is_holder(job, fence) then
   return { 'stale' }
 end
+note_end(job, now, code_of(error))
 redis.call('HDEL', job.key, 'lease', 'claim', 'worker')
 redis.call('HSET', job.key, 'error', error, 'released', fence)
 if not counts then

@@ -4,6 +4,11 @@ local job, fence = read(ARGV[2]), tonumber(ARGV[3])
 if not job or not is_holder(job, fence) then
   return { 'stale' }
 end
+if forget_end(job) then
+  -- Recovery took it for dead; it is not.
+  redis.call('HSET', job.key, 'history', job.history)
+  redis.call('HDEL', job.key, 'error')
+end
 redis.call('HSET', job.key, 'lease', now + rules.lease)
 set_status(job, 'processing')
 set_due_in(job, rules.lease)

@@ -1,0 +1,25 @@
+#!lua flags=no-cluster
+-- A person has the failed job done again, with other parameters where given. The fence grows, so that nobody of the time
+-- before can act for it. Sent twice it says the second time that there is nothing to do.
+-- Refused when memory is full (no allow-oom): it makes work, and the dead letter is still there.
+local job, parameters = read(ARGV[2]), ARGV[3]
+if not job then
+  return { 'nothing', {} }
+end
+if job.status ~= 'failed' then
+  return { 'nothing', fields(job) }
+end
+
+redis.call('ZREM', GIVEN_UP, job.id)
+redis.call('PERSIST', job.key)
+redis.call('HDEL', job.key, 'error', 'finished', 'worker', 'released', 'timings')
+if parameters ~= '' then
+  redis.call('HSET', job.key, 'parameters', parameters)
+end
+redis.call('HSET', job.key, 'attempts', 0, 'redriven', job.emissions)
+redis.call('HINCRBY', job.key, 'redrives', 1)
+redis.call('HINCRBY', job.key, 'fence', 1)
+redis.call('HINCRBY', job.key, 'emissions', 1)
+set_status(job, 'queued')
+set_due_in(job, rules.unemitted_due_after)
+return { 'emit', fields(job) }
