@@ -12,6 +12,7 @@ _COMMANDS = {
     "submit": "darkroom.cli.submit",
     "job": "darkroom.cli.job",
     "status": "darkroom.cli.status",
+    "keys": "darkroom.cli.keys",
 }
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.contract.durations import parse_go
+from darkroom.contract.rates import Rate
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.manifests import ManifestError
@@ -42,6 +43,17 @@ class _Duration(click.ParamType[float]):
             return parse_go(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
+
+
+class _RateLimit(click.ParamType[str]):
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            Rate.parse(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+        return str(value)
 
 
 @click.command("up")
@@ -93,6 +105,18 @@ class _Duration(click.ParamType[float]):
     type=_Duration(),
     help=("Autoscaling window of every function, 6s to 1h, in place of the manifests': to see scale to zero sooner."),
 )
+@click.option(
+    "--api-keys",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    help="Ask for API keys: the file that `darkroom keys create` writes.  [default: no keys, loopback only]",
+)
+@click.option(
+    "--rate-limit",
+    type=_RateLimit(),
+    default="off",
+    show_default=True,
+    help="Requests that ingest, and status, take from one key or address, like 60/minute.",
+)
 @click.option("--watch/--no-watch", default=True, show_default=True, help="Replace functions when their code changes.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every event, also those of each picture.")
 def command(
@@ -105,6 +129,8 @@ def command(
     s3_url: str | None,
     max_instances: int | None,
     window_s: float | None,
+    api_keys: Path | None,
+    rate_limit: str,
     watch: bool,
     verbose: bool,
 ) -> None:
@@ -127,6 +153,8 @@ def command(
         max_instances=max_instances,
         window_s=window_s,
         watch=watch,
+        api_keys=api_keys,
+        rate_limit=rate_limit,
     )
     try:
         asyncio.run(_run(options, Console(), verbose=verbose))
@@ -151,6 +179,7 @@ async def _run(options: StackOptions, console: Console, *, verbose: bool) -> Non
             return
         addresses = starting.result()
         _show_addresses(console, addresses)
+        _show_front_door(console, options)
         await waiting
     finally:
         console.print("stopping; jobs under way go on with the next `darkroom up`")
@@ -167,6 +196,14 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
     table.add_row("S3", addresses.s3, "the pictures")
     console.print(table)
     console.print(f"try: curl -F image=@cat.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
+
+
+def _show_front_door(console: Console, options: StackOptions) -> None:
+    keys = "API keys are off: whoever reaches this machine's loopback is let in (--api-keys turns them on)"
+    if options.api_keys is not None:
+        keys = f"API keys are asked for: {options.api_keys}"
+    limit = "no rate limit" if options.rate_limit == "off" else f"rate limit {options.rate_limit}"
+    console.print(f"{keys}; {limit}", soft_wrap=True, highlight=False)
 
 
 def _show_event(console: Console, action: str, fields: dict[str, Any], *, verbose: bool) -> None:

@@ -76,6 +76,10 @@ class StackOptions:
     max_instances: int | None = None
     window_s: float | None = None
     watch: bool = False
+    api_keys: Path | None = None
+    """The file of API keys; None: keys are off, and whoever reaches this machine's loopback is let in."""
+    rate_limit: str = "off"
+    """Of ingest and of status each, like `60/minute`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +128,7 @@ class Stack:
         credentials = self._credentials()
         await self._start_servers(chosen, credentials)
         addresses = self._addresses(chosen)
-        settings = _function_settings(addresses, credentials)
+        settings = {**_function_settings(addresses, credentials), **_front_door_settings(self._options)}
         await self._prepare(addresses, credentials)
         self._connection = await self._connect(addresses.nats)
         ingress = await self._start_brokers(manifests, self._connection)
@@ -414,6 +418,13 @@ def _function_settings(addresses: Addresses, credentials: S3Credentials) -> dict
         "STORAGE_SECRET_KEY": credentials.secret_key,
         "BUCKET_NAME": BUCKET,
     }
+
+
+def _front_door_settings(options: StackOptions) -> dict[str, str]:
+    """Everything listens on loopback: whoever comes there is let in, and as often, unless the user says otherwise."""
+    keys = {} if options.api_keys is None else {"API_KEYS_FILE": str(options.api_keys.resolve())}
+    limits = {"RATE_LIMIT": options.rate_limit, "RATE_LIMIT_READS": options.rate_limit}
+    return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits}
 
 
 def _sink_url(sink: Destination, addresses: Addresses) -> str:

@@ -1,7 +1,7 @@
 """`http_function`: routes become one function on functions-framework's ASGI server.
 
-Errors become problem documents, every answer bears its request id, every request is one log line. What a route's
-handler does with blocking adapters, it does in a thread (`in_thread`).
+A gate stands in front of them. Errors become problem documents, every answer bears its request id, every request is one
+log line. What a route's handler does with blocking adapters, it does in a thread (`in_thread`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
+from darkroom.contract.redaction import redacted
+from darkroom.serving.gate import Gate
 from darkroom.serving.log import get_logger
 from darkroom.serving.problems import problem, unexpected
 
@@ -42,17 +44,28 @@ def request_id(request: Request) -> str:
     """The caller's X-Request-Id if it is a sound one, else a new one; the same for the whole request."""
     if not hasattr(request.state, "request_id"):
         given = request.headers.get("x-request-id", "")
-        request.state.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        is_sound = _REQUEST_ID.fullmatch(given) and redacted(given) == given
+        request.state.request_id = given if is_sound else str(uuid.uuid4())
     known: str = request.state.request_id
     return known
 
 
-def http_function(name: str, routes: Sequence[Route]) -> Endpoint:
-    """Register a function of this name with functions-framework that serves these routes."""
+def owner(request: Request) -> str:
+    """Whose request it is, as the gate found."""
+    known: str = request.state.owner
+    return known
+
+
+def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[Route], gate: Gate) -> Endpoint:
+    """Register a function of this name with functions-framework that serves these routes.
+
+    `routes` lie behind the gate; `open_routes` are for everybody: health, and the description of the API.
+    """
 
     async def serve(request: Request) -> Response:
         started = time.monotonic()
-        response = await _answer(request, routes)
+        response = await _answer(request, routes, open_routes, gate)
+        response.headers.update(getattr(request.state, "answer_headers", {}))
         response.headers["x-request-id"] = request_id(request)
         log.info(
             "request.answered",
@@ -70,9 +83,13 @@ def http_function(name: str, routes: Sequence[Route]) -> Endpoint:
     return serve
 
 
-async def _answer(request: Request, routes: Sequence[Route]) -> Response:
+async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequence[Route], gate: Gate) -> Response:
     try:
-        return await _endpoint(request, routes)(request)
+        route = _route(request, [*open_routes, *routes])
+        if route not in open_routes:
+            request.state.owner = await gate.admit(request)
+        endpoint: Endpoint = route.endpoint
+        return await endpoint(request)
     except DarkroomError as exc:
         return problem_response(exc, request)
     except ClientDisconnect:
@@ -85,14 +102,14 @@ async def _answer(request: Request, routes: Sequence[Route]) -> Response:
         return problem_response(unexpected(exc), request)
 
 
-def _endpoint(request: Request, routes: Sequence[Route]) -> Endpoint:
-    """The handler of the first route that matches. Raises RouteNotFoundError and MethodNotAllowedError."""
+def _route(request: Request, routes: Sequence[Route]) -> Route:
+    """The first route that matches. Raises RouteNotFoundError and MethodNotAllowedError."""
     allowed: set[str] = set()
     for route in routes:
         match, child_scope = route.matches(request.scope)
         if match is Match.FULL:
             request.scope.update(child_scope)
-            return _on_request(route)
+            return route
         if match is Match.PARTIAL:
             allowed |= route.methods or set()
     path = request.url.path
@@ -101,11 +118,6 @@ def _endpoint(request: Request, routes: Sequence[Route]) -> Endpoint:
             f"{request.method} is not allowed on {path}; allowed: {', '.join(sorted(allowed))}", allowed=sorted(allowed)
         )
     raise RouteNotFoundError(f"nothing is served at {path}; see /openapi.json for what is")
-
-
-def _on_request(route: Route) -> Endpoint:
-    handler: Endpoint = route.endpoint
-    return handler
 
 
 def problem_response(error: DarkroomError, request: Request) -> Response:

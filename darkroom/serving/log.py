@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line, an action name and ids as fields.
 
-No field ever holds a secret or a signed URL. JSON escapes CR and LF, so a value from a stranger cannot forge a line.
+No field is meant to hold a secret or a signed URL; what looks like one is hidden all the same. JSON escapes CR and LF,
+so a value from a stranger cannot forge a line.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import sys
 from typing import Any
 
 import structlog
+
+from darkroom.contract.redaction import redacted_value
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -22,6 +25,7 @@ def configure_logging(*, level: str, **bound: Any) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("action"),
+            _without_secrets,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -29,6 +33,11 @@ def configure_logging(*, level: str, **bound: Any) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**bound)
+
+
+def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
+    """Last of all, so that tracebacks and what libraries say are covered too."""
+    return redacted_value(line)
 
 
 def get_logger() -> Any:

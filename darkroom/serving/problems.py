@@ -14,6 +14,7 @@ from darkroom.contract.errors import (
     MethodNotAllowedError,
     RateLimitedError,
 )
+from darkroom.contract.redaction import redacted_value
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_BASE = "https://darkroom.dev/problems/"
@@ -36,6 +37,8 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
         "request_id": request_id,
         **error.extensions(),
     }
+    # It shows what the caller sent, and ends in the caller's logs.
+    document = redacted_value(document)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **_headers(error)}
     return Problem(status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode())
 

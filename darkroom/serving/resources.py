@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobStore
+from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
 from darkroom.serving.settings import Settings
 
@@ -34,6 +35,12 @@ class Resources:
         from darkroom.adapters.jobs.notices import RedisJobNotices
 
         return RedisJobNotices(_reveal(self.settings.redis_url))
+
+    @cached_property
+    def rates(self) -> RateLimiter:
+        from darkroom.adapters.rates.redis import RedisRateLimiter
+
+        return RedisRateLimiter(_reveal(self.settings.redis_url))
 
     @cached_property
     def storage(self) -> Storage:

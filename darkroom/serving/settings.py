@@ -8,12 +8,25 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from darkroom.contract.durations import parse_go
 from darkroom.contract.limits import Limits
+from darkroom.contract.rates import Rate
+from darkroom.serving.client_address import parse_networks
 
 _DEFAULTS = Limits()
+_WRITES = Rate(limit=60, period_s=60)
+_READS = Rate(limit=600, period_s=60)
 
 
 class SettingsError(Exception):
@@ -32,8 +45,18 @@ def _json_object(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) and value else value
 
 
+def _rate(value: Any) -> Any:
+    return Rate.parse(value) if isinstance(value, str) else value
+
+
+def _networks(value: str | None) -> str | None:
+    parse_networks(value or "")
+    return value
+
+
 Text = Annotated[str | None, BeforeValidator(_empty_is_unset)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)]
+RateSetting = Annotated[Rate | None, BeforeValidator(_rate)]
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
 
@@ -73,6 +96,16 @@ class Settings(BaseModel):
     max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
     url_lifetime_s: Duration = Field(600.0, alias="URL_LIFETIME")
     """How long a signed URL is good, a Go duration of at most 10 minutes."""
+    api_keys: Literal["on", "off"] = Field("on", alias="API_KEYS")
+    """`off` lets in whoever reaches the function; the local runtime says so on loopback."""
+    api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
+    """The hashes of the valid keys, written by `darkroom keys`; read anew when it changes."""
+    rate_limit: RateSetting = Field(_WRITES, alias="RATE_LIMIT")
+    """Requests that ingest takes from one key, or from one address where there is no valid key; `off` disables."""
+    rate_limit_reads: RateSetting = Field(_READS, alias="RATE_LIMIT_READS")
+    """The same for status."""
+    trusted_proxies: Annotated[str | None, AfterValidator(_networks)] = Field(None, alias="TRUSTED_PROXIES")
+    """Networks, separated by commas, whose X-Forwarded-For is believed; unset: nobody's."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")

@@ -12,7 +12,7 @@ from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.events import REQUESTED_TYPES
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
-from functions.ingest.submission import Submission
+from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_EVENT_BYTES = 256 * 1024
 
@@ -50,5 +50,5 @@ def submission_of(event: CloudEvent) -> Submission:
         parameters=parse_parameters(job_type, data.parameters),
         storage_key=data.input.storage_key,
         job_id=data.job_id,
-        idempotency_key=f"event:{event.source}:{event.id}",
+        idempotency_key=idempotency_digest("event", event.source, event.id),
     )

@@ -8,22 +8,25 @@ from starlette.routing import Route
 
 from darkroom.contract import cloudevents
 from darkroom.contract.jobs import JobRecord, JobType
-from darkroom.serving.asgi import http_function, in_thread, json_response, request_id
+from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
+from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.ingest.acceptance import Acceptance
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, submission_of
 from functions.ingest.reading import read_body, read_submission
-from functions.ingest.uploads import signed_upload
+from functions.ingest.submission import Submission
+from functions.ingest.uploads import check_upload, signed_upload
 
 resources = start(needs=frozenset({"REDIS_URL", "BUCKET_NAME", "K_SINK"}))
 acceptance = Acceptance(resources)
+gate = make_gate(resources, rate=resources.settings.rate_limit, scope="ingest")
 
 
 def accepts(job_type: JobType) -> Any:
     async def endpoint(request: Request) -> Response:
         submission = await read_submission(request, job_type, max_bytes=resources.settings.max_input_bytes)
-        record = await in_thread(acceptance.accept, submission, owner="", request_id=request_id(request))
+        record = await _accept(request, submission)
         return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
     return endpoint
@@ -33,20 +36,24 @@ async def take_events(request: Request) -> Response:
     body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
     events = cloudevents.parse(dict(request.headers), body)
     submissions = [submission_of(event) for event in events]
+    for submission in submissions:
+        check_upload(submission, owner(request))
     if request.headers["content-type"].startswith(cloudevents.BATCHED):
         for submission in submissions:
             await in_thread(acceptance.check, submission)
-        records = [
-            await in_thread(acceptance.accept, submission, owner="", request_id=request_id(request))
-            for submission in submissions
-        ]
+        records = [await _accept(request, submission) for submission in submissions]
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
-    record = await in_thread(acceptance.accept, submissions[0], owner="", request_id=request_id(request))
+    record = await _accept(request, submissions[0])
     return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
 
 async def sign_upload(request: Request) -> Response:
-    return json_response(await in_thread(signed_upload, resources), status=201)
+    return json_response(await in_thread(signed_upload, resources, owner(request)), status=201)
+
+
+async def _accept(request: Request, submission: Submission) -> JobRecord:
+    check_upload(submission, owner(request))
+    return await in_thread(acceptance.accept, submission, owner=owner(request), request_id=request_id(request))
 
 
 def _accepted(record: JobRecord) -> dict[str, str]:
@@ -65,6 +72,7 @@ ingest = http_function(
         Route("/api/v1/uploads", sign_upload, methods=["POST"]),
         Route("/api/v1/events", take_events, methods=["POST"]),
         Route("/", take_events, methods=["POST"]),
-        *health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
     ],
+    open_routes=health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
+    gate=gate,
 )

@@ -21,7 +21,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
 from functions.ingest.multipart import MultipartForm
-from functions.ingest.submission import Submission
+from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_JSON_BYTES = 64 * 1024
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
@@ -110,7 +110,7 @@ def _with_idempotency_key(submission: Submission, request: Request) -> Submissio
         parameters=submission.parameters,
         body=submission.body,
         storage_key=submission.storage_key,
-        idempotency_key=key,
+        idempotency_key=idempotency_digest("http", key),
     )
 
 

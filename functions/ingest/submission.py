@@ -11,6 +11,11 @@ from darkroom.contract.jobs import JobType, canonical_parameters
 from darkroom.contract.parameters import Parameters
 
 
+def idempotency_digest(scope: str, *names: str) -> str:
+    """Keeps the keys of HTTP requests and those of events apart."""
+    return hashlib.sha256(json.dumps([scope, *names]).encode()).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Submission:
     type: JobType
@@ -21,6 +26,7 @@ class Submission:
     job_id: UUID | None = None
     """Given only by senders of events that chose one."""
     idempotency_key: str | None = None
+    """A digest of what the caller calls the request: whatever somebody puts there, it is not kept as it is."""
 
     def fingerprint(self) -> str:
         """Digest of everything that makes this request this one (not of who sends it, nor when)."""

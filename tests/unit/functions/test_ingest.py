@@ -66,6 +66,8 @@ def ingest(monkeypatch: pytest.MonkeyPatch) -> Ingest:
         "STORAGE_ACCESS_KEY": "key",
         "STORAGE_SECRET_KEY": "secret",
         "MAX_INPUT_BYTES": str(MAX_INPUT_BYTES),
+        "API_KEYS": "off",
+        "RATE_LIMIT": "off",
     }.items():
         monkeypatch.setenv(name, value)
     import functions.ingest.main as module

@@ -1,0 +1,17 @@
+"""Counts how often somebody asks, exactly, over all instances of a function."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from darkroom.contract.rates import Rate, Verdict
+
+
+class RateLimiter(Protocol):
+    async def ask(self, bucket: str, rate: Rate) -> Verdict:
+        """Count one request of this bucket, if the rate admits it; a refused one costs nothing.
+
+        Raises DependencyUnavailableError("rates", ...).
+        """
+
+    async def close(self) -> None: ...

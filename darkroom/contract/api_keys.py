@@ -1,0 +1,74 @@
+"""API keys as text: how one looks, is made, is told from a mistyped one, and what of it may be kept.
+
+A key is `drk_<id>_<secret><checksum>`. The id is public: it names the key in lists, and is the owner of its jobs. The
+secret has 190 random bits. The checksum lets scanners of leaked secrets and people with a typo be told apart without a
+look at any list. Where keys lie and who reads them is not said here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+PREFIX = "drk"
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ID_ALPHABET = string.digits + string.ascii_lowercase
+_ID_CHARACTERS = 12
+_SECRET_CHARACTERS = 32
+"""Base 62: 190 bits."""
+_CHECKSUM_CHARACTERS = 6
+_KEY = re.compile(
+    rf"{PREFIX}_(?P<id>[0-9a-z]{{{_ID_CHARACTERS}}})_"
+    rf"(?P<secret>[0-9A-Za-z]{{{_SECRET_CHARACTERS}}})(?P<checksum>[0-9A-Za-z]{{{_CHECKSUM_CHARACTERS}}})"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredKey:
+    """What is kept of a key: enough to know it again, not enough to use it."""
+
+    id: str
+    sha256: str
+    """Of the whole key, in hexadecimal. The secret is random, so no salt and no slow hash are needed."""
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+    def fits(self, key: str) -> bool:
+        """Whether this is the key, in a time that does not tell how nearly it was."""
+        return hmac.compare_digest(digest_of(key), self.sha256)
+
+
+def make_key(name: str) -> tuple[str, StoredKey]:
+    """A new key, and what to keep of it. The key itself is not kept by anybody but its user."""
+    key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
+    secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
+    key = f"{PREFIX}_{key_id}_{secret}{_checksum(f'{PREFIX}_{key_id}_{secret}')}"
+    return key, StoredKey(id=key_id, sha256=digest_of(key), name=name, created_at=datetime.now(UTC))
+
+
+def key_id_of(key: str) -> str | None:
+    """The id of what looks like a key and bears the right checksum, else None."""
+    match = _KEY.fullmatch(key)
+    if match is None or _checksum(key[:-_CHECKSUM_CHARACTERS]) != match["checksum"]:
+        return None
+    return match["id"]
+
+
+def digest_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _checksum(text: str) -> str:
+    """CRC-32 in six digits of base 62."""
+    number, digits = zlib.crc32(text.encode()), ""
+    for _ in range(_CHECKSUM_CHARACTERS):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

@@ -1,0 +1,73 @@
+"""The gate in front of a function's routes: who asks, and whether not too often.
+
+A request with a valid key counts against its key; any other against its address, also when it is refused for its key,
+so that keys cannot be guessed faster than the rate. Each function counts for itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from darkroom.contract import rates
+from darkroom.contract.errors import AuthInvalidError, AuthMissingError, RateLimitedError
+from darkroom.contract.rates import Rate
+from darkroom.serving.auth import NOBODY, Authenticator, authenticator
+from darkroom.serving.client_address import Network, client_address, parse_networks
+from darkroom.serving.resources import Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    authenticator: Authenticator
+    resources: Resources
+    rate: Rate | None
+    """None where there is no limit."""
+    scope: str
+    """What is counted together: the function's name."""
+    trusted_proxies: tuple[Network, ...] = ()
+
+    async def admit(self, request: Request) -> str:
+        """The owner's id. Leaves the rate's header fields for the answer, whatever it will be.
+
+        Raises AuthMissingError, AuthInvalidError, RateLimitedError and DependencyUnavailableError.
+        """
+        try:
+            owner = self.authenticator.owner_of(request.headers)
+        except (AuthMissingError, AuthInvalidError):
+            await self._count(request, "address", self._address(request))
+            raise
+        if owner == NOBODY:
+            await self._count(request, "address", self._address(request))
+        else:
+            await self._count(request, "key", owner)
+        return owner
+
+    async def _count(self, request: Request, policy: str, name: str) -> None:
+        if self.rate is None:
+            return
+        verdict = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", self.rate)
+        request.state.answer_headers = rates.fields(policy, self.rate, verdict)
+        if not verdict.admitted:
+            raise RateLimitedError(
+                f"this {policy} may send {self.rate.limit} requests in {self.rate.period_s} s; "
+                f"the next is admitted in {verdict.retry_after_s:.3f} s",
+                retry_after_s=rates.retry_after_s(verdict),
+            )
+
+    def _address(self, request: Request) -> str:
+        peer = request.client.host if request.client else "unknown"
+        return client_address(peer, ",".join(request.headers.getlist("x-forwarded-for")), self.trusted_proxies)
+
+
+def make_gate(resources: Resources, *, rate: Rate | None, scope: str) -> Gate:
+    """Raises SettingsError."""
+    settings = resources.settings
+    return Gate(
+        authenticator=authenticator(settings),
+        resources=resources,
+        rate=rate,
+        scope=scope,
+        trusted_proxies=parse_networks(settings.trusted_proxies or ""),
+    )

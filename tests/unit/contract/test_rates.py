@@ -1,0 +1,34 @@
+"""Rates as they are written, and what is told to whoever asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from darkroom.contract.rates import Rate, Verdict, fields, retry_after_s
+
+
+def test_rates_are_written_as_a_count_and_a_period() -> None:
+    assert Rate.parse("60/minute") == Rate(limit=60, period_s=60)
+    assert Rate.parse("5/second") == Rate(limit=5, period_s=1)
+    assert Rate.parse("off") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "60", "0/minute", "-1/minute", "60/week", "60 / minute", "60/minutes", "1e3/hour"]
+)
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="60/minute"):
+        Rate.parse(text)
+
+
+def test_fields_follow_the_draft() -> None:
+    verdict = Verdict(admitted=True, remaining=58, reset_s=1.2)
+    assert fields("key", Rate(limit=60, period_s=60), verdict) == {
+        "ratelimit-policy": '"key";q=60;w=60',
+        "ratelimit": '"key";r=58;t=2',
+    }
+
+
+def test_whoever_waits_as_told_is_not_told_less_than_it_takes() -> None:
+    assert retry_after_s(Verdict(admitted=False, remaining=0, reset_s=60, retry_after_s=0.01)) == 1
+    assert retry_after_s(Verdict(admitted=False, remaining=0, reset_s=60, retry_after_s=1.001)) == 2
