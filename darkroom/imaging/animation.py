@@ -6,7 +6,7 @@ crop the strip: each frame is treated by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from darkroom.imaging import vips
@@ -26,16 +26,20 @@ def timing_of(strip: Image) -> Timing:
     return Timing(delays_ms=tuple(delays), loops=loops)
 
 
-def frames_of(strip: Image, count: int) -> Iterator[Image]:
-    """From the first to the last; each must be read before the next is taken, for the strip is decoded only once."""
-    height = strip.height // count
-    for index in range(count):
-        yield strip.extract_area(0, index * height, strip.width, height)
+def each_frame(strip: Image, frames: int, work: Callable[[Image], Image]) -> Image:
+    """A strip of the same frames, `work` done on each. Nothing is computed yet: the strip is decoded only once, from
+    the top to the bottom, when the whole is asked for."""
+    if frames == 1:
+        return work(strip)
+    height = strip.height // frames
+    done = [work(strip.extract_area(0, index * height, strip.width, height)) for index in range(frames)]
+    return vips.library().Image.arrayjoin(done, across=1)
 
 
-def joined(frames: Sequence[Image], timing: Timing) -> Image:
-    strip = vips.library().Image.arrayjoin(list(frames), across=1).copy()
-    vips.set_number(strip, "page-height", frames[0].height)
-    vips.set_number(strip, "loop", timing.loops)
-    vips.set_numbers(strip, "delay", timing.delays_ms)
-    return strip
+def timed(strip: Image, frames: int, timing: Timing) -> Image:
+    """The strip as the savers want to be told of it."""
+    told = strip.copy()
+    vips.set_number(told, "page-height", strip.height // frames)
+    vips.set_number(told, "loop", timing.loops)
+    vips.set_numbers(told, "delay", timing.delays_ms)
+    return told

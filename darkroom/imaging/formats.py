@@ -79,7 +79,8 @@ def lacks_its_end(format: Format, body: bytes) -> bool:
     """
     if format is Format.JPEG:
         # Entropy-coded data never contains the marker (ITU T.81, B.1.1.5), but a thumbnail in the EXIF block may.
-        return body.find(b"\xff\xd9", _jpeg_scan_offset(body)) < 0
+        # Sought from the end, where it is.
+        return body.rfind(b"\xff\xd9", _jpeg_scan_offset(body)) < 0
     if format is Format.PNG:
         return body.rfind(b"IEND") < 0
     if format is Format.WEBP:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Fit, Format, Parameters, ResizeParameters
+from darkroom.contract.parameters import Format, Parameters
 from darkroom.imaging import vips
-from darkroom.imaging.animation import joined, timing_of
+from darkroom.imaging.animation import each_frame, timed, timing_of
 from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, pad
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
@@ -42,13 +42,12 @@ def render(body: bytes, parameters: Parameters, limits: Limits, *, shrink: Shrin
     check_request(facts, parameters, limits)
     drawn = plan(facts.size, parameters)
     output = output_format(facts, parameters)
-    frame_count = output_frames(facts, parameters)
+    frames = output_frames(facts, parameters)
 
-    frames = develop(body, facts, drawn, shrink=shrink, frames=frame_count)
+    developed = develop(body, facts, drawn, shrink=shrink, frames=frames)
     with vips.faults_of_ours():
-        finished = [_finished(frame, drawn, parameters, output.format) for frame in frames]
-        result = joined(finished, timing_of(frames[0])) if frame_count > 1 else finished[0]
-        encoded = encode(result, output.format, parameters)
+        finished = _finished(developed, frames, drawn, parameters, output.format)
+        encoded = encode(finished, output.format, parameters)
 
     return Rendition(
         body=encoded,
@@ -57,16 +56,19 @@ def render(body: bytes, parameters: Parameters, limits: Limits, *, shrink: Shrin
         extension=output.extension,
         width=drawn.output.width,
         height=drawn.output.height,
-        frames=frame_count,
+        frames=frames,
     )
 
 
-def _finished(frame: Image, drawn: Plan, parameters: Parameters, format: Format) -> Image:
+def _finished(strip: Image, frames: int, drawn: Plan, parameters: Parameters, format: Format) -> Image:
     """Sharpened, and flattened or padded."""
-    if parameters.sharpen is not None:
-        frame = frame.sharpen(sigma=parameters.sharpen)
     holds_alpha = TRAITS[format].holds_alpha
     background = parameters.background_colour or (TRANSPARENT if holds_alpha else WHITE)
-    if isinstance(parameters, ResizeParameters) and parameters.fit is Fit.CONTAIN:
-        frame = pad(frame, drawn.canvas, drawn.output, background)
-    return frame if holds_alpha else flatten(frame, background)
+    sharpen = parameters.sharpen
+    if sharpen is not None:
+        strip = each_frame(strip, frames, lambda frame: frame.sharpen(sigma=sharpen))
+    if drawn.output != drawn.window.size:
+        strip = each_frame(strip, frames, lambda frame: pad(frame, drawn.canvas, drawn.output, background))
+    if not holds_alpha:
+        strip = flatten(strip, background)
+    return timed(strip, frames, timing_of(strip)) if frames > 1 else strip

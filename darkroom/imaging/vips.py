@@ -19,11 +19,11 @@ Image: TypeAlias = Any
 """A `pyvips.Image`. pyvips ships no types."""
 
 _LOADERS = {
-    Format.JPEG: "VipsForeignLoadJpegBuffer",
-    Format.PNG: "VipsForeignLoadPngBuffer",
-    Format.WEBP: "VipsForeignLoadWebpBuffer",
-    Format.GIF: "VipsForeignLoadNsgifBuffer",
-    Format.AVIF: "VipsForeignLoadHeifBuffer",
+    Format.JPEG: "VipsForeignLoadJpegSource",
+    Format.PNG: "VipsForeignLoadPngSource",
+    Format.WEBP: "VipsForeignLoadWebpSource",
+    Format.GIF: "VipsForeignLoadNsgifSource",
+    Format.AVIF: "VipsForeignLoadHeifSource",
 }
 _SAVERS = {
     Format.JPEG: "VipsForeignSaveJpegBuffer",
@@ -68,8 +68,14 @@ def load(format: Format, body: bytes, *, strict: bool = False, **options: Any) -
     because libjpeg only warns of damaged pixels, fills up with grey and goes on.
     """
     fail_on = "warning" if strict and format is Format.JPEG else "error"
-    loader: Callable[..., Image] = getattr(library().Image, f"{_NICKNAMES[format]}load_buffer")
-    return loader(body, access="sequential", fail_on=fail_on, **options)
+    pyvips = library()
+    # From a source libvips reads the body where it is; from a buffer it would read a copy.
+    source = pyvips.Source.new_from_memory(body)
+    loader: Callable[..., Image] = getattr(pyvips.Image, f"{_NICKNAMES[format]}load_source")
+    image = loader(source, access="sequential", fail_on=fail_on, **options)
+    # As pyvips' own `new_from_source` does: the body must live as long as any image that is made from it.
+    image._references.append(source)
+    return image
 
 
 def save(format: Format, image: Image, **options: Any) -> bytes:
