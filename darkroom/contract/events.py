@@ -27,7 +27,7 @@ def requested(record: JobRecord, *, source: str) -> CloudEvent:
         id=record.event_id(),
         subject=str(record.job_id),
         dataschema=f"{SCHEMA_BASE}job-message/1",
-        extensions={"requestid": record.request_id},
+        extensions={"requestid": record.request_id, "costclass": record.cost_class},
     )
 
 

@@ -22,6 +22,7 @@ from pydantic import (
 from darkroom.contract.durations import parse_go
 from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
+from darkroom.contract.sizes import parse_bytes
 from darkroom.serving.client_address import parse_networks
 
 _DEFAULTS = Limits()
@@ -41,6 +42,12 @@ def _duration_s(value: Any) -> Any:
     return parse_go(value) if isinstance(value, str) else value
 
 
+def _bytes(value: Any) -> Any:
+    if value in ("", "off"):
+        return None
+    return parse_bytes(value) if isinstance(value, str) else value
+
+
 def _json_object(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) and value else value
 
@@ -57,6 +64,7 @@ def _networks(value: str | None) -> str | None:
 Text = Annotated[str | None, BeforeValidator(_empty_is_unset)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)]
 RateSetting = Annotated[Rate | None, BeforeValidator(_rate)]
+Size = Annotated[int | None, BeforeValidator(_bytes)]
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
 
@@ -94,6 +102,10 @@ class Settings(BaseModel):
     max_frames: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_frames, alias="MAX_FRAMES")
     max_total_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_total_pixels, alias="MAX_TOTAL_PIXELS")
     max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
+    worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
+    """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unbounded."""
+    cost_classes: bool = Field(True, alias="COST_CLASSES")
+    """Whether hard pictures are marked `heavy` for Services of their own; `off` sends all to the same ones."""
     url_lifetime_s: Duration = Field(600.0, alias="URL_LIFETIME")
     """How long a signed URL is good, a Go duration of at most 10 minutes."""
     api_keys: Literal["on", "off"] = Field("on", alias="API_KEYS")

@@ -12,7 +12,7 @@ from darkroom.adapters.jobs import NewJob
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, canonical_parameters, original_key
-from darkroom.imaging import Facts, check_request, probe
+from darkroom.imaging import CostClass, Facts, check_request, cost_class, probe
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from functions.ingest.submission import Submission
@@ -50,6 +50,7 @@ class Acceptance:
             parameters=canonical_parameters(submission.parameters),
             storage_key=storage_key or "",
             request_id=request_id,
+            cost_class=self._cost_class(facts, submission),
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
         )
@@ -77,6 +78,12 @@ class Acceptance:
             self._resources.jobs.emitted(record.job_id, record.emissions)
         except DependencyUnavailableError as exc:
             log.warning("emission.deferred", job_id=str(record.job_id), error=exc.detail)
+
+    def _cost_class(self, facts: Facts, submission: Submission) -> CostClass:
+        """Where the hard ones have Services of their own, they never delay the easy ones."""
+        if not self._resources.settings.cost_classes:
+            return CostClass.STANDARD
+        return cost_class(facts, submission.parameters)
 
     def _body(self, submission: Submission) -> bytes:
         if submission.body is not None:

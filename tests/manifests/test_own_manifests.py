@@ -9,16 +9,18 @@ import pytest
 import yaml
 
 from darkroom.contract import events
+from darkroom.contract.durations import parse_go
 from darkroom.local.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.filters import passes
 from darkroom.local.manifests import Manifests, Trigger, load
-from darkroom.contract.durations import parse_go
 from darkroom.local.revision import Revision
 from darkroom.local.revisions import revisions, sinks
 from darkroom.local.routes import RouteTable
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
+HEAVY = "-heavy"
+"""A Service of the same code, for the hard pictures."""
 FUNCTIONS = {"ingest", "status", "resize", "crop", "recovery"}
 RENDERERS = ("resize", "crop")
 
@@ -41,17 +43,19 @@ def delivery_named(manifests: Manifests, name: str) -> DeliverySpec:
     return delivery_of(trigger_named(manifests, name), manifests.brokers[0])
 
 
-def subscribers(manifests: Manifests, event_type: str) -> list[str]:
+def subscribers(manifests: Manifests, event_type: str, **extensions: str) -> list[str]:
     return [
         trigger.spec.subscriber.ref.name
         for trigger in manifests.triggers
-        if trigger.spec.subscriber.ref and passes(trigger.spec, {"type": event_type})
+        if trigger.spec.subscriber.ref and passes(trigger.spec, {"type": event_type, **extensions})
     ]
 
 
 def test_every_function_of_the_repository_has_a_service_and_no_other(by_name: dict[str, Revision]) -> None:
-    assert set(by_name) == FUNCTIONS
-    for name, revision in by_name.items():
+    assert {name.removesuffix(HEAVY) for name in by_name} == FUNCTIONS
+    assert {name for name in by_name if name.endswith(HEAVY)} == {"resize-heavy", "crop-heavy"}
+    for service, revision in by_name.items():
+        name = service.removesuffix(HEAVY)
         assert revision.env["FUNCTION_TARGET"] == name
         assert revision.env["FUNCTION_SOURCE"] == f"functions/{name}/main.py"
         assert (ROOT / "functions" / name).is_dir()
@@ -71,6 +75,13 @@ def test_each_event_goes_to_the_function_that_the_contract_names(
     manifests: Manifests, event_type: str, expected: list[str]
 ) -> None:
     assert subscribers(manifests, event_type) == expected
+
+
+@pytest.mark.parametrize("function", ["resize", "crop"])
+def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(manifests: Manifests, function: str) -> None:
+    event_type = f"dev.darkroom.{function}.requested"
+    assert subscribers(manifests, event_type, costclass="heavy") == [f"{function}{HEAVY}"]
+    assert subscribers(manifests, event_type, costclass="standard") == [function]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +185,9 @@ def test_every_container_is_restricted_and_its_image_pinned(manifests: Manifests
         assert security.seccomp_profile is not None
         assert security.seccomp_profile.type == "RuntimeDefault"
         assert spec.automount_service_account_token is False
-        assert re.fullmatch(rf"dev\.local/darkroom/{service.name}:\d+\.\d+\.\d+", spec.container.image)
+        assert re.fullmatch(
+            rf"dev\.local/darkroom/{service.name.removesuffix(HEAVY)}:\d+\.\d+\.\d+", spec.container.image
+        )
 
 
 def test_every_resource_bears_the_labels_that_tell_what_it_is_part_of(manifests: Manifests) -> None:
