@@ -78,6 +78,19 @@ class JobFailure(_Frozen):
     attempts: int
 
 
+class Attempt(_Frozen):
+    """One claim of a job, and what came of it."""
+
+    fence: int
+    """Which claim it was; numbers are left out where a job was failed or redriven."""
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    """Of one that ended without a word: its last sign of life. None: it is under way."""
+    code: str | None = None
+    """Of the error it ended with; None: it is under way, or has completed the job."""
+
+
 class JobRecord(_Frozen):
     """A job as the job store has it. Times are the store's clock, in UTC."""
 
@@ -89,11 +102,17 @@ class JobRecord(_Frozen):
     parameters: dict[str, Any]
     storage_key: str
     request_id: str
+    cost_class: str = "standard"
+    """`standard` or `heavy`: which of a function's Services does the job."""
     attempts: int = 0
     emissions: int = 1
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
     fence: int = 0
     worker: str | None = None
+    redrives: int = 0
+    """How often a person had the failed job done again."""
+    history: tuple[Attempt, ...] = ()
+    """The latest attempts, oldest first."""
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

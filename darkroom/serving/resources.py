@@ -28,7 +28,12 @@ class Resources:
     def jobs(self) -> JobStore:
         from darkroom.adapters.jobs.redis import RedisJobStore
 
-        return RedisJobStore(_reveal(self.settings.redis_url), max_attempts=self.settings.max_retries + 1)
+        settings = self.settings
+        return RedisJobStore(
+            _reveal(settings.redis_url),
+            max_attempts=settings.max_retries + 1,
+            job_timeout_s=settings.job_timeout_s,
+        )
 
     @cached_property
     def notices(self) -> JobNotices:

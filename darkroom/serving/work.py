@@ -6,8 +6,6 @@ reply, try again, or a rejection, which is an event in reply too.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from darkroom.adapters.jobs import (
+    LEASE_S,
     AlreadyFinal,
     AttemptsSpent,
     ClaimAnswer,
@@ -26,13 +25,13 @@ from darkroom.adapters.jobs import (
     Outcome,
     Unknown,
 )
+from darkroom.adapters.jobs.silence import ended_without_a_word, timed_out
 from darkroom.contract import events
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
     EventInvalidError,
-    JobTimeoutError,
     PictureError,
     RejectedError,
 )
@@ -44,6 +43,7 @@ from darkroom.serving.log import get_logger
 from darkroom.serving.picture import Picture
 from darkroom.serving.problems import unexpected
 from darkroom.serving.resources import Resources
+from darkroom.serving.workers import is_gone, worker_name
 
 log = get_logger()
 
@@ -78,6 +78,10 @@ class TryAgain:
 Answer = Done | TryAgain
 
 
+class _LeaseLostError(Exception):
+    """Somebody else has the job by now, or it has ended."""
+
+
 class Worker(Generic[P]):
     """Does the jobs of one event type with one function."""
 
@@ -94,11 +98,22 @@ class Worker(Generic[P]):
             log.warning("event.rejected", event_id=event.id, event_type=event.type, error=exc.detail)
             return Done(reply=events.rejected(event, exc.detail, source=self._source))
         try:
-            claim = self._resources.jobs.claim(message.job_id, worker=worker_name())
-            return self._answer(claim, event, message)
+            return self._answer(self._claim(message.job_id), event, message)
         except DependencyUnavailableError as exc:
             log.warning("delivery.deferred", job_id=str(message.job_id), error=exc.detail)
             return TryAgain(reason=exc.detail, retry_after_s=exc.retry_after_s)
+
+    def _claim(self, job_id: UUID) -> ClaimAnswer:
+        """The lease of a neighbour that died is not waited for: it costs its job a redelivery, not ten seconds."""
+        jobs = self._resources.jobs
+        claim = jobs.claim(job_id, worker=worker_name())
+        if not isinstance(claim, Held) or not is_gone(claim.worker):
+            return claim
+        job_timeout_s = self._resources.settings.job_timeout_s
+        error = ended_without_a_word(lasted_s=claim.attempt_s, job_timeout_s=job_timeout_s)
+        log.warning("worker.gone", job_id=str(job_id), worker=claim.worker, fence=claim.lease.fence, code=error.code)
+        jobs.release(claim.lease, error, counts=True)
+        return jobs.claim(job_id, worker=worker_name())
 
     def _message(self, event: CloudEvent) -> JobMessage:
         if event.type != self._event_type:
@@ -131,29 +146,34 @@ class Worker(Generic[P]):
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
             with Heartbeat(self._resources.jobs, lease):
-                result, timings_ms = self._make(lease.record)
+                result, timings_ms = self._make(lease)
                 outcome, record = self._resources.jobs.complete(lease, result, timings_ms)
         except (RejectedError, PictureError) as exc:
             outcome, record = self._resources.jobs.fail(lease, exc)
+        except _LeaseLostError:
+            outcome, record = Outcome.STALE, self._resources.jobs.get(lease.job_id)
         except DependencyUnavailableError as exc:
             return self._give_back(lease, exc, counts=False)
-        except SystemExit:
-            # gunicorn's timeout: SIGABRT raises this, SIGKILL follows within a second.
-            self._give_back(lease, self._timeout(), counts=True)
+        except SystemExit as exc:
+            self._give_back_at_exit(lease, exc)
             raise
         except Exception as exc:
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
         return self._ended(lease, outcome, record)
 
-    def _make(self, record: JobRecord) -> tuple[JobResult, dict[str, int]]:
-        """The job's result, stored; and how long each step took."""
+    def _make(self, lease: Lease) -> tuple[JobResult, dict[str, int]]:
+        """The job's result, stored; and how long each step took. Raises _LeaseLostError."""
+        record, began = lease.record, time.monotonic()
         storage, limits = self._resources.storage, self._resources.settings.limits
         timings_ms: dict[str, int] = {}
         with _timed(timings_ms, "fetch"):
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
         with _timed(timings_ms, "render"):
             rendition = self._render(record, body)
+        if time.monotonic() - began > LEASE_S and self._resources.jobs.renew(lease) is Outcome.STALE:
+            # Another worker has stored the result already, with the parameters of a redrive perhaps.
+            raise _LeaseLostError
         key = result_key(record.job_id, rendition.extension)
         with _timed(timings_ms, "store"):
             storage.put(key, rendition.body, content_type=rendition.content_type)
@@ -184,10 +204,13 @@ class Worker(Generic[P]):
         retry_after_s = error.retry_after_s if isinstance(error, DependencyUnavailableError) else 1
         return TryAgain(reason=error.detail, retry_after_s=retry_after_s)
 
-    def _timeout(self) -> JobTimeoutError:
-        return JobTimeoutError(
-            f"the attempt took longer than JOB_TIMEOUT ({self._resources.settings.job_timeout_s:g} s)"
-        )
+    def _give_back_at_exit(self, lease: Lease, exit: SystemExit) -> None:
+        """gunicorn's timeout is a SIGABRT, which raises an exit with a code, and SIGKILL follows within a second. A
+        worker that is told to quit exits without one: then neither the picture nor the job is to blame."""
+        if exit.code:
+            self._give_back(lease, timed_out(self._resources.settings.job_timeout_s), counts=True)
+        else:
+            self._give_back(lease, DependencyUnavailableError("worker", "it was told to quit"), counts=False)
 
 
 def parse_message(event: CloudEvent) -> JobMessage:
@@ -198,11 +221,6 @@ def parse_message(event: CloudEvent) -> JobMessage:
     except ValidationError as exc:
         said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
         raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
-
-
-def worker_name() -> str:
-    """Who holds a lease: the pod (or machine) and the process in it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @contextmanager

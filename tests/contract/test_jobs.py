@@ -15,6 +15,7 @@ import pytest
 
 from darkroom.adapters.jobs import (
     EMITTED_JOBS_DUE_AFTER_S,
+    HISTORY_KEPT,
     LEASE_S,
     UNEMITTED_JOBS_DUE_AFTER_S,
     AlreadyFinal,
@@ -166,7 +167,11 @@ def dead_letter(store: JobStore, lease: Lease) -> str:
     return store.recover(lease.job_id, NO_WORD).step
 
 
-CHANGES: list[Callable[[JobStore, Lease], str]] = [claim, renew, complete, fail, release, dead_letter]
+def redrive(store: JobStore, lease: Lease) -> str:
+    return store.redrive(lease.job_id).step
+
+
+CHANGES: list[Callable[[JobStore, Lease], str]] = [claim, renew, complete, fail, release, dead_letter, redrive]
 # For each state: what each change answers, and the status that the job has then.
 TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, str | None]]] = {
     no_job: [
@@ -176,6 +181,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("stale", None),
         ("stale", None),
         ("nothing", None),
+        ("nothing", None),
     ],
     queued: [
         ("Lease", "processing"),
@@ -184,6 +190,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("stale", "queued"),
         ("stale", "queued"),
         ("emit", "queued"),
+        ("nothing", "queued"),
     ],
     processing: [
         ("Held", "processing"),
@@ -191,6 +198,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("done", "completed"),
         ("done", "failed"),
         ("done", "queued"),
+        ("nothing", "processing"),
         ("nothing", "processing"),
     ],
     lease_ran_out: [
@@ -200,6 +208,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("done", "failed"),
         ("done", "queued"),
         ("emit", "queued"),
+        ("nothing", "processing"),
     ],
     released: [
         ("Lease", "processing"),
@@ -208,6 +217,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("stale", "queued"),
         ("done", "queued"),
         ("emit", "queued"),
+        ("nothing", "queued"),
     ],
     swept: [
         ("Lease", "processing"),
@@ -215,6 +225,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("done", "completed"),
         ("done", "failed"),
         ("done", "queued"),
+        ("nothing", "queued"),
         ("nothing", "queued"),
     ],
     claimed_by_another: [
@@ -224,6 +235,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("stale", "processing"),
         ("stale", "processing"),
         ("nothing", "processing"),
+        ("nothing", "processing"),
     ],
     completed: [
         ("AlreadyFinal", "completed"),
@@ -231,6 +243,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("done", "completed"),
         ("stale", "completed"),
         ("stale", "completed"),
+        ("nothing", "completed"),
         ("nothing", "completed"),
     ],
     failed: [
@@ -240,6 +253,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("done", "failed"),
         ("stale", "failed"),
         ("nothing", "failed"),
+        ("emit", "queued"),
     ],
     given_up: [
         ("AlreadyFinal", "failed"),
@@ -248,6 +262,7 @@ TRANSITIONS: dict[Callable[[JobStore, JobStores], Situation], list[tuple[str, st
         ("stale", "failed"),
         ("stale", "failed"),
         ("failed", "failed"),
+        ("emit", "queued"),
     ],
 }
 
@@ -761,6 +776,202 @@ def test_recovering_an_unknown_job_does_nothing(store: JobStore) -> None:
     assert (recovered.step, recovered.record) == (NextStep.NOTHING, None)
     store.emitted(uuid.uuid4(), 1)
     store.kept(uuid.uuid4())
+
+
+# --- attempts that end without a word --------------------------------------------------------------------------------
+
+
+def found_by_a_claim(store: JobStore, job_id: UUID) -> JobRecord | None:
+    answer = store.claim(job_id, worker="worker-2")
+    assert isinstance(answer, AttemptsSpent)
+    return answer.record
+
+
+def found_by_a_dead_letter(store: JobStore, job_id: UUID) -> JobRecord | None:
+    return store.recover(job_id, STORAGE_DOWN).record
+
+
+def found_by_the_sweep(store: JobStore, job_id: UUID) -> JobRecord | None:
+    (recovered,) = store.recover_overdue(limit=10, error=STORAGE_DOWN)
+    return recovered.record
+
+
+@pytest.mark.parametrize("find", [found_by_a_claim, found_by_a_dead_letter, found_by_the_sweep])
+@pytest.mark.parametrize(("alive_s", "code"), [(0, "image.crashed"), (20, "image.crashed"), (27, "job.timeout")])
+def test_how_long_a_silent_attempt_lived_says_what_it_died_of(
+    stores: JobStores,
+    find: Callable[[JobStore, UUID], JobRecord | None],
+    alive_s: int,
+    code: str,
+) -> None:
+    """Its last renewal is the last sign of life; the next would have come 3 s later, and JOB_TIMEOUT is 30 s."""
+    store = stores.make(max_attempts=1)
+    job_id = accepted(store)
+    lease = claimed(store, job_id)
+    if alive_s:
+        stores.advance(alive_s)
+        store.renew(lease)
+    stores.advance(LEASE_S + 1)
+
+    record = find(store, job_id)
+
+    assert record is not None
+    assert record.status is JobStatus.FAILED
+    assert record.error is not None
+    assert record.error.code == code
+    (attempt,) = record.history
+    assert (attempt.fence, attempt.worker, attempt.code) == (1, "worker-1", code)
+    assert attempt.ended_at is not None
+    assert (attempt.ended_at - attempt.started_at).total_seconds() == pytest.approx(alive_s, abs=1)
+
+
+def test_each_attempt_is_held_against_its_own_workers_timeout(stores: JobStores) -> None:
+    """Hard pictures have more time; recovery, which finds them, need not know it."""
+    if isinstance(stores, MemoryJobStores):
+        pytest.skip("the stores in memory share nothing")
+    patient, recovery = stores.make(job_timeout_s=120), stores.make(max_attempts=1)
+    lease = claimed(patient, accepted(patient))
+    for _ in range(6):
+        stores.advance(9)
+        patient.renew(lease)
+    stores.advance(LEASE_S + 1)
+
+    (recovered,) = recovery.recover_overdue(limit=10, error=NO_WORD)
+
+    assert recovered.record is not None
+    assert recovered.record.error is not None
+    assert recovered.record.error.code == "image.crashed"
+
+
+def test_the_job_of_a_dead_worker_can_be_given_back_in_its_name(store: JobStore) -> None:
+    job_id = accepted(store)
+    claimed(store, job_id, "worker-1")
+    found = store.claim(job_id, worker="worker-2")
+    assert isinstance(found, Held)
+
+    assert store.release(found.lease, NO_WORD, counts=True) is Outcome.DONE
+
+    assert claimed(store, job_id, "worker-2").record.attempts == 2
+    assert store.release(found.lease, NO_WORD, counts=True) is Outcome.STALE, "somebody else's lease by now"
+
+
+def test_a_worker_that_recovery_took_for_dead_goes_on_as_if_nothing_had_been(
+    store: JobStore, stores: JobStores
+) -> None:
+    lease = swept(store, stores).lease
+    assert [attempt.code for attempt in record_of(store, lease.job_id).history] == ["image.crashed"]
+
+    store.renew(lease)
+
+    record = record_of(store, lease.job_id)
+    assert record.error is None
+    assert [(attempt.code, attempt.ended_at) for attempt in record.history] == [(None, None)]
+
+
+def test_a_record_tells_of_each_attempt_who_when_and_what_came_of_it(store: JobStore, stores: JobStores) -> None:
+    job_id = accepted(store)
+    store.release(claimed(store, job_id, "a"), STORAGE_DOWN, counts=False)
+    stores.advance(2)
+    claimed(store, job_id, "b")
+    stores.advance(LEASE_S + 1)
+    lease = claimed(store, job_id, "c")
+    stores.advance(1)
+    store.complete(lease, a_result(lease), {})
+
+    history = record_of(store, job_id).history
+
+    assert [(attempt.fence, attempt.worker, attempt.code) for attempt in history] == [
+        (1, "a", "dependency.unavailable"),
+        (2, "b", "image.crashed"),
+        (3, "c", None),
+    ]
+    assert all(attempt.ended_at is not None for attempt in history)
+    assert (history[2].started_at - history[1].started_at).total_seconds() == pytest.approx(LEASE_S + 1, abs=1)
+
+
+def test_a_record_remembers_only_the_latest_attempts(store: JobStore) -> None:
+    job_id = accepted(store)
+    for _ in range(HISTORY_KEPT + 3):
+        store.release(claimed(store, job_id), STORAGE_DOWN, counts=False)
+
+    assert [attempt.fence for attempt in record_of(store, job_id).history] == list(range(4, HISTORY_KEPT + 4))
+
+
+# --- redriving -------------------------------------------------------------------------------------------------------
+
+
+def test_a_redriven_job_is_done_anew_under_its_id_with_its_history(store: JobStore, stores: JobStores) -> None:
+    job_id = given_up(store, stores).lease.job_id
+    before = record_of(store, job_id)
+
+    recovered = store.redrive(job_id, parameters={"width": 50})
+
+    record = recovered.record
+    assert record is not None
+    assert record == record_of(store, job_id)
+    assert (record.status, record.attempts, record.redrives) == (JobStatus.QUEUED, 0, 1)
+    assert (record.error, record.finished_at) == (None, None)
+    assert record.parameters == {"width": 50}
+    assert record.history == before.history
+    assert record.event_id() not in {f"{job_id}.{number}" for number in range(before.emissions + 1)}
+    lease = claimed(store, job_id)
+    assert store.complete(lease, a_result(lease), {})[0] is Outcome.DONE
+
+
+def test_a_redrive_without_parameters_keeps_them(store: JobStore, stores: JobStores) -> None:
+    job_id = failed(store, stores).lease.job_id
+    before = record_of(store, job_id).parameters
+
+    store.redrive(job_id)
+
+    assert record_of(store, job_id).parameters == before
+
+
+def test_of_many_redrives_at_once_one_does_anything(store: JobStore, stores: JobStores) -> None:
+    job_id = given_up(store, stores).lease.job_id
+
+    steps = at_once(10, lambda: store.redrive(job_id).step)
+
+    assert Counter(steps) == {NextStep.EMIT: 1, NextStep.NOTHING: 9}
+    assert record_of(store, job_id).redrives == 1
+
+
+def test_a_redriven_job_that_nobody_emits_is_found_by_the_sweep(store: JobStore, stores: JobStores) -> None:
+    job_id = given_up(store, stores).lease.job_id
+    store.kept(job_id)
+    redriven = store.redrive(job_id).record
+    stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
+
+    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+
+    assert redriven is not None
+    assert recovered.record is not None
+    assert (recovered.step, recovered.record.event_id()) == (NextStep.EMIT, redriven.event_id())
+
+
+def test_a_redriven_job_has_all_its_attempts_and_emissions_again(stores: JobStores) -> None:
+    store = stores.make(max_emissions=2)
+    job_id = accepted(store)
+    store.emitted(job_id, 1)
+    while store.recover(job_id, NO_WORD).step is not NextStep.FAILED:
+        stores.advance(7200)
+        store.recover_overdue(limit=10, error=NO_WORD)
+    store.redrive(job_id)
+
+    assert store.recover(job_id, NO_WORD).step is NextStep.EMIT
+    for _ in range(3):
+        claimed(store, job_id)
+        stores.advance(LEASE_S + 1)
+    assert isinstance(store.claim(job_id, worker="worker-2"), AttemptsSpent)
+
+
+def test_a_worker_of_before_the_redrive_is_refused(store: JobStore, stores: JobStores) -> None:
+    old = failed(store, stores).lease
+    store.redrive(old.job_id)
+
+    assert store.fail(old, NO_WORD)[0] is Outcome.STALE
+    assert store.complete(old, a_result(old), {})[0] is Outcome.STALE
+    assert record_of(store, old.job_id).status is JobStatus.QUEUED
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis import Redis
@@ -250,6 +251,92 @@ def test_a_user_without_permission_is_unavailable(tmp_path: Path) -> None:
             store.accept(new_job())
         assert store.get(new_job().job_id) is None
         store.close()
+
+
+# --- accepting while Redis is away -----------------------------------------------------------------------------------
+
+
+def jobs_in(server: Server) -> set[str]:
+    client: Redis = Redis.from_url(server.url, decode_responses=True)
+    try:
+        return {str(key) for key in client.scan_iter("darkroom:*")}
+    finally:
+        client.close()
+
+
+class SendsLate(RedisJobStore):
+    """The request reaches Redis only after its sender has given up: it lay in a socket's buffer."""
+
+    def _run_script(self, name: str, *arguments: str | int) -> Any:
+        if name == "accept":
+            time.sleep(2 * self._answer_timeout_s)
+        return super()._run_script(name, *arguments)
+
+
+def test_an_accept_that_comes_too_late_accepts_nothing(redis: Server, stores: RedisJobStores) -> None:
+    store = SendsLate(redis.url, answer_timeout_s=0.1)
+
+    with pytest.raises(DependencyUnavailableError, match="it took longer than"):
+        store.accept(new_job(idempotency_key="k"))
+
+    assert jobs_in(redis) == set()
+    store.close()
+
+
+class LosesAcceptance(RedisJobStore):
+    """The accept is carried out, and neither its answer nor that of its repetition arrives."""
+
+    def _run_script(self, name: str, *arguments: str | int) -> Any:
+        from redis.exceptions import TimeoutError
+
+        answer = super()._run_script(name, *arguments)
+        if name == "accept":
+            raise TimeoutError("the test lost the answer")
+        return answer
+
+
+def test_a_job_that_was_written_though_the_caller_was_refused_is_taken_back(
+    redis: Server, stores: RedisJobStores
+) -> None:
+    store = LosesAcceptance(redis.url, answer_timeout_s=0.1)
+
+    with pytest.raises(DependencyUnavailableError):
+        store.accept(new_job(idempotency_key="k"))
+
+    def only_the_binding_is_left() -> bool:
+        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k"}
+
+    assert poll(only_the_binding_is_left), jobs_in(redis)
+    assert stores.make().accept(new_job(idempotency_key="k")).created
+    store.close()
+
+
+def promised_to_another(store: RedisJobStore, job_id: UUID) -> None:
+    assert store.accept(new_job(idempotency_key="k")).record.job_id == job_id
+
+
+def emitted_by_recovery(store: RedisJobStore, job_id: UUID) -> None:
+    store.recover(job_id, NO_WORD)
+
+
+def claimed_by_a_worker(store: RedisJobStore, job_id: UUID) -> None:
+    assert isinstance(store.claim(job_id, worker="worker-1"), Lease)
+
+
+@pytest.mark.parametrize("happens", [promised_to_another, emitted_by_recovery, claimed_by_a_worker])
+def test_a_job_that_others_know_of_is_not_taken_back(
+    redis: Server, stores: RedisJobStores, happens: Callable[[RedisJobStore, UUID], None]
+) -> None:
+    refused, other = LosesAcceptance(redis.url, answer_timeout_s=0.3), stores.make()
+    job = new_job(idempotency_key="k")
+    with pytest.raises(DependencyUnavailableError):
+        refused.accept(job)
+    happens(other, job.job_id)
+
+    # The retractor's thread has settled the matter when it has ended.
+    assert poll(lambda: refused._retractor._thread is None)
+    assert other.get(job.job_id) is not None
+    refused.close()
 
 
 # --- a call whose answer was lost ------------------------------------------------------------------------------------

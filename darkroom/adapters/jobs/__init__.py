@@ -43,6 +43,7 @@ class NewJob:
     parameters: dict[str, Any]
     storage_key: str
     request_id: str
+    cost_class: str = "standard"
     idempotency_key: str | None = None
     fingerprint: str = ""
     """Digest of the request; the same idempotency key with another one is a mistake of the caller."""
@@ -133,6 +134,22 @@ class Backlog:
     oldest_age_s: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobCursor:
+    """A place in an owner's list: behind this job."""
+
+    created_ms: int
+    """Since the epoch, on the store's clock."""
+    job_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPage:
+    records: list[JobRecord] = field(default_factory=list)
+    next: JobCursor | None = None
+    """Where the list goes on; None: this was its end. A page may be short of its limit, even empty, yet not the last."""
+
+
 class JobStore(Protocol):
     """Every method raises DependencyUnavailableError("jobs", ...) when the store does not do its part."""
 
@@ -166,6 +183,17 @@ class JobStore(Protocol):
 
     def get(self, job_id: UUID) -> JobRecord | None: ...
 
+    def list_jobs(
+        self,
+        owner: str,
+        *,
+        status: JobStatus | None = None,
+        job_type: JobType | None = None,
+        limit: int = 20,
+        after: JobCursor | None = None,
+    ) -> JobPage:
+        """The owner's jobs, newest first. New jobs do not shift the pages that follow a cursor."""
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         """For a dead letter nobody holds: fail the job when its attempts or emissions are spent, else emit it again.
 
@@ -195,6 +223,15 @@ class JobStore(Protocol):
 
     def check(self) -> None:
         """Returns if the store answers and can be relied on: `maxmemory-policy` is `noeviction`."""
+
+
+class JobReader(Protocol):
+    """Reads jobs for an event loop on which thousands wait: what many ask for at once is asked of the store once."""
+
+    async def get(self, job_id: UUID) -> JobRecord | None:
+        """As it is now, or was at some moment since the call began. Raises DependencyUnavailableError("jobs", ...)."""
+
+    async def close(self) -> None: ...
 
 
 class JobWatch(Protocol):

@@ -27,6 +27,8 @@ from darkroom.adapters.jobs import (
     Backlog,
     ClaimAnswer,
     Held,
+    JobCursor,
+    JobPage,
     JobWatch,
     Lease,
     NewJob,
@@ -39,7 +41,7 @@ from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
 
 ChangeListener = Callable[[UUID, JobStatus], None]
 
@@ -66,6 +68,8 @@ class _Job:
     timings_ms: dict[str, int] = field(default_factory=dict)
     claimed_s: float = 0.0
     """When the latest attempt began."""
+    timeout_s: float = 0.0
+    """JOB_TIMEOUT of whoever claimed it."""
     history: list[Attempt] = field(default_factory=list)
     redrives: int = 0
     redriven: int = 0
@@ -104,6 +108,7 @@ class _Job:
             parameters=self.new.parameters,
             storage_key=self.new.storage_key,
             request_id=self.new.request_id,
+            cost_class=self.new.cost_class,
             attempts=self.attempts,
             emissions=self.emissions,
             fence=self.fence,
@@ -195,6 +200,7 @@ class MemoryJobStore:
             job.fence += 1
             job.worker = worker
             job.claimed_s = now_s
+            job.timeout_s = self._job_timeout_s
             job.confirmed = job.emissions
             job.started_s = now_s if job.started_s is None else job.started_s
             self._lease(job)
@@ -249,6 +255,32 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(job_id)
             return None if job is None else job.record()
+
+    def list_jobs(
+        self,
+        owner: str,
+        *,
+        status: JobStatus | None = None,
+        job_type: JobType | None = None,
+        limit: int = 20,
+        after: JobCursor | None = None,
+    ) -> JobPage:
+        with self._lock:
+            fitting = [
+                (_milliseconds(job.created_s), str(job_id), job)
+                for job_id, job in self._jobs.items()
+                if job.new.owner == owner and status in {None, job.status} and job_type in {None, job.new.type}
+            ]
+        if after is not None:
+            place = (after.created_ms, str(after.job_id))
+            fitting = [entry for entry in fitting if entry[:2] < place]
+        fitting.sort(key=lambda entry: entry[:2], reverse=True)
+        page = fitting[:limit]
+        more = len(fitting) > limit and page
+        return JobPage(
+            records=[job.record() for _, _, job in page],
+            next=JobCursor(created_ms=page[-1][0], job_id=UUID(page[-1][1])) if more else None,
+        )
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         with self._lock:
@@ -354,7 +386,7 @@ class MemoryJobStore:
             return
         alive_until_s = job.lease_s - self._times.lease_s
         lasted_s = alive_until_s + RENEW_EVERY_S - job.claimed_s
-        job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=self._job_timeout_s)
+        job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=job.timeout_s)
         job.note_end(alive_until_s, job.error.code)
 
     def _lease(self, job: _Job) -> None:
@@ -389,6 +421,19 @@ class MemoryJobStore:
             listener(job.new.job_id, job.status)
 
 
+class MemoryJobReader:
+    """Reads one MemoryJobStore from an event loop."""
+
+    def __init__(self, store: MemoryJobStore) -> None:
+        self._store = store
+
+    async def get(self, job_id: UUID) -> JobRecord | None:
+        return self._store.get(job_id)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
 class MemoryJobNotices:
     """Tells of the changes of one MemoryJobStore, whichever thread makes them."""
 
@@ -417,6 +462,10 @@ class MemoryJobNotices:
                 loop.call_soon_threadsafe(watch.wake)
 
 
+def _milliseconds(since_epoch_s: float) -> int:
+    return round(since_epoch_s * 1000)
+
+
 def _moment(since_epoch_s: float) -> datetime:
     """In whole milliseconds, as Redis keeps it."""
-    return datetime.fromtimestamp(round(since_epoch_s * 1000) / 1000, tz=UTC)
+    return datetime.fromtimestamp(_milliseconds(since_epoch_s) / 1000, tz=UTC)

@@ -34,6 +34,8 @@ from darkroom.adapters.jobs import (
     Backlog,
     ClaimAnswer,
     Held,
+    JobCursor,
+    JobPage,
     Lease,
     NewJob,
     NextStep,
@@ -42,13 +44,14 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.retraction import Doubtful, Retractor
-from darkroom.adapters.jobs.silence import crashed, timed_out
+from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
     IdempotencyMismatchError,
     InternalError,
+    JobTimeoutError,
 )
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
 
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
 
 CHANGES_CHANNEL = "darkroom:changes"
 
-_JOB = "darkroom:job:"
+JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
 _RECOVERY_SCRIPTS = {"recover", "recover_overdue"}
 
@@ -109,6 +112,7 @@ class RedisJobStore:
                 job.idempotency_key or "",
                 deadline_ms,
                 caller,
+                job.cost_class,
             )
 
         try:
@@ -123,7 +127,7 @@ class RedisJobStore:
         if code == "mismatch":
             raise IdempotencyMismatchError("the Idempotency-Key or the job id was used before, for another request")
         first_id, flat = rest
-        record = _record(flat, UUID(first_id))
+        record = record_of(flat, UUID(first_id))
         # Sent a second time because the first answer was lost, it finds the job that it may have written itself. Then
         # the caller emits it, perhaps once too often, rather than never.
         repeated = len(sent) > 1 and record.job_id == job.job_id
@@ -136,16 +140,16 @@ class RedisJobStore:
         code, *rest = self._script("claim", str(job_id), worker, uuid.uuid4().hex[:16], self._crashed)
         match code:
             case "lease":
-                record = _record(rest[0], job_id)
+                record = record_of(rest[0], job_id)
                 return Lease(job_id=job_id, fence=record.fence, record=record)
             case "held":
-                record = _record(rest[0], job_id)
+                record = record_of(rest[0], job_id)
                 lease = Lease(job_id=job_id, fence=record.fence, record=record)
                 return Held(lease=lease, lease_left_s=int(rest[1]) / 1000, attempt_s=int(rest[2]) / 1000)
             case "final":
-                return AlreadyFinal(record=_record(rest[0], job_id))
+                return AlreadyFinal(record=record_of(rest[0], job_id))
             case "spent":
-                return AttemptsSpent(record=_record(rest[0], job_id))
+                return AttemptsSpent(record=record_of(rest[0], job_id))
             case "unknown":
                 return Unknown()
         raise InternalError(f"the claim script answered {code!r}")
@@ -164,23 +168,39 @@ class RedisJobStore:
         return Outcome(answer[0])
 
     def get(self, job_id: UUID) -> JobRecord | None:
-        fields: Any = self._ask(lambda: self._connected().hgetall(f"{_JOB}{job_id}"))
-        return _record(fields, job_id) if fields else None
+        fields: Any = self._ask(lambda: self._connected().hgetall(f"{JOB_KEY_PREFIX}{job_id}"))
+        return record_of(fields, job_id) if fields else None
+
+    def list_jobs(
+        self,
+        owner: str,
+        *,
+        status: JobStatus | None = None,
+        job_type: JobType | None = None,
+        limit: int = 20,
+        after: JobCursor | None = None,
+    ) -> JobPage:
+        place = ("", "") if after is None else (after.created_ms, str(after.job_id))
+        page, *end = self._script("list", owner, status or "", job_type or "", limit, *place)
+        return JobPage(
+            records=[record_of(flat, UUID(job_id)) for job_id, flat in page],
+            next=JobCursor(created_ms=int(end[0]), job_id=UUID(end[1])) if end else None,
+        )
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         step, flat = self._script("recover", str(job_id), _error_text(error))
-        return Recovered(step=NextStep(step), record=_record(flat, job_id) if flat else None)
+        return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
         steps = self._script("recover_overdue", limit, _error_text(error))
-        return [Recovered(step=NextStep(step), record=_record(flat, UUID(job_id))) for step, flat, job_id in steps]
+        return [Recovered(step=NextStep(step), record=record_of(flat, UUID(job_id))) for step, flat, job_id in steps]
 
     def kept(self, job_id: UUID) -> None:
         self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
 
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
         step, flat = self._script("redrive", str(job_id), "" if parameters is None else _compact(parameters))
-        return Recovered(step=NextStep(step), record=_record(flat, job_id) if flat else None)
+        return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def backlog(self) -> Backlog:
         queued, processing, oldest_age_ms = self._script("backlog")
@@ -202,7 +222,7 @@ class RedisJobStore:
 
     def _end(self, script: str, lease: Lease, *arguments: str) -> tuple[Outcome, JobRecord | None]:
         outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments)
-        return Outcome(outcome), _record(flat, lease.job_id) if flat else None
+        return Outcome(outcome), record_of(flat, lease.job_id) if flat else None
 
     def _retract(self, doubtful: Doubtful) -> float:
         code, number = self._script("retract", str(doubtful.job_id), doubtful.caller, doubtful.deadline_ms)
@@ -290,7 +310,7 @@ def _rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, tim
             "job_timeout": _milliseconds(job_timeout_s),
             "renew_every": _milliseconds(RENEW_EVERY_S),
             "crashed": _error_text(crashed()),
-            "timed_out": _error_text(timed_out(job_timeout_s)),
+            "timed_out": _compact([JobTimeoutError.code, TIMED_OUT]),
             "max_attempts": max_attempts,
             "max_emissions": max_emissions,
             "lease": _milliseconds(times.lease_s),
@@ -318,7 +338,7 @@ def _error_text(error: DarkroomError) -> str:
     return _compact([error.code, error.detail])
 
 
-def _record(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
+def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
     """The record of a job's hash, as a dictionary or as the flat list that scripts answer with.
 
     Built without validation: only our scripts write the hash, and they write it from validated values.
@@ -334,6 +354,7 @@ def _record(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
         parameters=json.loads(f["parameters"]),
         storage_key=f["storage_key"],
         request_id=f["request_id"],
+        cost_class=f.get("cost", "standard"),
         attempts=attempts,
         emissions=int(f["emissions"]),
         fence=int(f["fence"]),

@@ -1,8 +1,8 @@
 """Takes back, in a thread of its own, what was accepted although the caller had to be told that it was not.
 
-Redis may carry out an `accept` and lose the answer, and with it everything else for a while. What then lies there would
-be done though nobody was promised it. It is taken back as soon as Redis answers; should this process die before, the job
-is done after all: of the two mistakes that remain possible, the one that loses nothing.
+Redis may carry out an `accept`, lose its answer, and then not be reached for a while. What lies there would be done
+though nobody was promised it. It is taken back as soon as Redis answers. Should this process die before, the job is
+done after all: of the two mistakes that are left, the one that loses nothing.
 """
 
 from __future__ import annotations

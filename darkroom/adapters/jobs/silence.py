@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from darkroom.contract.errors import AttemptError, ImageCrashedError, JobTimeoutError
 
+TIMED_OUT = "the attempt took longer than JOB_TIMEOUT (%g s) and its worker was killed"
+
 
 def ended_without_a_word(*, lasted_s: float, job_timeout_s: float) -> AttemptError:
     return timed_out(job_timeout_s) if lasted_s >= job_timeout_s else crashed()
@@ -14,4 +16,4 @@ def crashed() -> ImageCrashedError:
 
 
 def timed_out(job_timeout_s: float) -> JobTimeoutError:
-    return JobTimeoutError(f"the attempt took longer than JOB_TIMEOUT ({job_timeout_s:g} s) and its worker was killed")
+    return JobTimeoutError(TIMED_OUT % job_timeout_s)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from darkroom.adapters.jobs import NewJob, Outcome
+from darkroom.adapters.jobs import Lease, NewJob, Outcome
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.cli.photograph import make_photograph
 from darkroom.contract import events
 from darkroom.contract.cloudevents import CloudEvent
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, InputNotFoundError
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType, original_key
 from darkroom.contract.parameters import ResizeParameters
 from darkroom.imaging import Rendition, probe
@@ -22,6 +24,7 @@ from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
 from darkroom.serving.work import Done, Job, TryAgain, Worker
+from darkroom.serving.workers import worker_name
 
 
 class World:
@@ -103,6 +106,84 @@ def test_a_delivery_that_finds_the_job_held_comes_back_later(photograph: bytes) 
     answer = world.worker.handle(world.event())
     assert isinstance(answer, TryAgain)
     assert world.rendered == 0
+
+
+def dead_neighbour() -> str:
+    """The name of a process of this machine that has ended."""
+    host, _, start = worker_name().rsplit(":", 2)
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return f"{host}:{process.pid}:{start}"
+
+
+@pytest.mark.parametrize(("attempt_s", "code"), [(2, "image.crashed"), (30, "job.timeout")])
+def test_the_job_of_a_dead_neighbour_is_claimed_at_once_and_its_attempt_counts(
+    photograph: bytes, attempt_s: int, code: str
+) -> None:
+    world = World(photograph)
+    lease = world.jobs.claim(world.job_id, worker=dead_neighbour())
+    assert isinstance(lease, Lease)
+    for _ in range(attempt_s // 2):
+        world.now_s += 2
+        world.jobs.renew(lease)
+
+    answer = world.worker.handle(world.event())
+
+    assert isinstance(answer, Done)
+    record = world.record()
+    assert (record.status, record.attempts) == (JobStatus.COMPLETED, 2)
+    assert [attempt.code for attempt in record.history] == [code, None]
+
+
+def test_a_dead_neighbour_on_the_last_attempt_fails_the_job(photograph: bytes) -> None:
+    world = World(photograph)
+    for _ in range(2):
+        lease = world.jobs.claim(world.job_id, worker="another")
+        assert isinstance(lease, Lease)
+        world.jobs.release(lease, ImageCrashedError("killed"), counts=True)
+    world.jobs.claim(world.job_id, worker=dead_neighbour())
+
+    answer = world.worker.handle(world.event())
+
+    assert isinstance(answer, Done)
+    assert answer.reply is not None
+    assert answer.reply.type == events.JOB_FAILED
+    assert world.rendered == 0
+
+
+def test_a_worker_told_to_quit_gives_its_job_back_without_counting_the_attempt(photograph: bytes) -> None:
+    world = World(photograph)
+
+    def quit(job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        raise SystemExit(0)
+
+    with pytest.raises(SystemExit):
+        Worker(events.RESIZE_REQUESTED, quit, world.resources).handle(world.event())
+    assert (world.record().status, world.record().attempts) == (JobStatus.QUEUED, 0)
+
+
+def test_a_worker_that_wakes_after_its_lease_stores_nothing_any_more(
+    photograph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails without the question for the lease before a late store: the old parameters' picture would be stored."""
+    world = World(photograph)
+    now_s = 0.0
+    monkeypatch.setattr("darkroom.serving.work.time.monotonic", lambda: now_s)
+
+    def paused(job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        nonlocal now_s
+        now_s += 60
+        world.now_s += 60
+        late = picture.render(job.parameters)
+        taken = world.jobs.claim(world.job_id, worker="another")
+        assert isinstance(taken, Lease)
+        return late
+
+    answer = Worker(events.RESIZE_REQUESTED, paused, world.resources).handle(world.event())
+
+    assert isinstance(answer, TryAgain)
+    with pytest.raises(InputNotFoundError):
+        world.storage.get(f"processed/{world.job_id}.jpg", max_bytes=10**6)
 
 
 def test_a_corrupt_picture_fails_the_job_and_the_delivery_succeeds() -> None:

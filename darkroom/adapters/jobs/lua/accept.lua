@@ -3,7 +3,7 @@
 -- Refused when memory is full (no allow-oom, unlike the scripts that bring jobs to their end).
 local id, job_type, owner, parameters = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local storage_key, request_id, fingerprint, idempotency_key = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local deadline, caller = tonumber(ARGV[10]), ARGV[11]
+local deadline, caller, cost_class = tonumber(ARGV[10]), ARGV[11], ARGV[12]
 
 -- The caller has given up waiting and said that nothing was accepted.
 if now > deadline then
@@ -34,6 +34,9 @@ end
 redis.call('HSET', key, 'type', job_type, 'status', 'queued', 'owner', owner, 'parameters', parameters,
   'storage_key', storage_key, 'request_id', request_id, 'fingerprint', fingerprint, 'attempts', 0, 'emissions', 1,
   'fence', 0, 'created', now, 'caller', caller)
+if cost_class ~= 'standard' then
+  redis.call('HSET', key, 'cost', cost_class)
+end
 redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, id)
 redis.call('ZADD', unfinished('queued'), now, id)
 if idempotency_key ~= '' then

@@ -26,7 +26,7 @@ redis.call('HDEL', job.key, 'error', 'caller')
 redis.call('HINCRBY', job.key, 'attempts', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)
 redis.call('HSET', job.key, 'worker', worker, 'claim', token, 'lease', now + rules.lease, 'confirmed', job.emissions,
-  'claimed', now)
+  'claimed', now, 'timeout', rules.job_timeout)
 redis.call('HSETNX', job.key, 'started', now)
 set_status(job, 'processing')
 set_due_in(job, rules.lease)

@@ -23,7 +23,8 @@ end
 local function read(id)
   local key = job_key(id)
   local values = redis.call('HMGET', key, 'status', 'fence', 'lease', 'attempts', 'emissions', 'released', 'confirmed',
-    'created', 'worker', 'claim', 'claimed', 'history', 'redriven')
+    'created', 'worker', 'claim', 'claimed', 'history', 'redriven',
+    'timeout')
   if not values[1] then
     return nil
   end
@@ -43,6 +44,7 @@ local function read(id)
     claimed = tonumber(values[11]), -- when the latest attempt began
     history = values[12] or '',
     redriven = tonumber(values[13]) or 0, -- the emissions before the latest redrive
+    timeout = tonumber(values[14]), -- JOB_TIMEOUT of whoever claimed it
   }
 end
 
@@ -119,7 +121,10 @@ local function note_silent_end(job)
   end
   local alive_until = job.lease - rules.lease
   local lasted = alive_until + rules.renew_every - (job.claimed or alive_until)
-  local error = lasted >= rules.job_timeout and rules.timed_out or rules.crashed
+  local error = rules.crashed
+  if lasted >= job.timeout then
+    error = string.format(rules.timed_out, job.timeout / 1000)
+  end
   redis.call('HSET', job.key, 'error', error)
   note_end(job, alive_until, code_of(error))
 end
@@ -134,7 +139,7 @@ local function set_due_as_emitted(job)
 end
 
 local function finish(job, status)
-  redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'confirmed', 'caller')
+  redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'timeout', 'confirmed', 'caller')
   redis.call('HSET', job.key, 'finished', now)
   set_status(job, status)
   redis.call('ZREM', DEADLINES, job.id)
