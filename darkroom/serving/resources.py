@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.deadletters import DeadLetters
-from darkroom.adapters.jobs import JobNotices, JobStore
+from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
 from darkroom.serving.settings import Settings
@@ -34,6 +34,12 @@ class Resources:
             max_attempts=settings.max_retries + 1,
             job_timeout_s=settings.job_timeout_s,
         )
+
+    @cached_property
+    def job_reader(self) -> JobReader:
+        from darkroom.adapters.jobs.reading import RedisJobReader
+
+        return RedisJobReader(_reveal(self.settings.redis_url))
 
     @cached_property
     def notices(self) -> JobNotices:

@@ -1,53 +1,68 @@
-"""Finds a job, waits for its end if asked to, and shows it with a signed URL."""
+"""Finds a job, waits for its changes if asked to, and shows it with a signed URL."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from darkroom.contract.errors import FieldError, JobNotFoundError, ParametersInvalidError
 from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.contract.listing import MAX_WAIT_S
 from darkroom.serving.asgi import in_thread
 from darkroom.serving.resources import Resources
+from functions.status.listing import ListQuery, cursor_text
 
-MAX_WAIT_S = 60.0
+VIEWS_KEPT_S = 20.0
+VIEWS_KEPT = 512
+"""A completion is told to all who wait for it in one view, signed once; the URL loses so much of its lifetime."""
 
 
 def job_id_of(text: str) -> UUID:
     """What is no job id names no job: the answer is the same as for an unknown one."""
     try:
-        return UUID(text)
+        job_id = UUID(text)
     except ValueError as exc:
         raise _not_found(text) from exc
+    if str(job_id) != text:
+        raise _not_found(text)
+    return job_id
 
 
-def wait_s_of(query: Mapping[str, str]) -> float:
+def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
     """Seconds to wait, 0 without `wait`; raises ParametersInvalidError."""
-    errors = [FieldError(field=name[:80], message="unknown field") for name in query if name != "wait"]
+    errors = [FieldError(field=name[:80], message="unknown field") for name, _ in pairs if name != "wait"]
+    given = [value for name, value in pairs if name == "wait"]
     wait_s = 0.0
-    try:
-        wait_s = float(query.get("wait", "0"))
-    except ValueError:
-        errors.append(FieldError(field="wait", message="must be seconds", value=query["wait"][:80]))
-    if not 0 <= wait_s <= MAX_WAIT_S:
-        errors.append(
-            FieldError(field="wait", message=f"must be 0 to {MAX_WAIT_S:g} seconds", value=query["wait"][:80])
-        )
+    if len(given) > 1:
+        errors.append(FieldError(field="wait", message="given more than once"))
+    elif given:
+        wait_s = _seconds(given[0])
+        if not 0 <= wait_s <= MAX_WAIT_S:
+            errors.append(FieldError(field="wait", message=f"must be 0 to {MAX_WAIT_S:g} seconds", value=given[0][:80]))
     if errors:
         raise ParametersInvalidError(errors)
     return wait_s
 
 
+def _seconds(text: str) -> float:
+    """NaN, which is in no range, for what is no plain number."""
+    plain = text.replace(".", "", 1)
+    return float(text) if plain.isascii() and plain.isdigit() and len(text) < 20 else float("nan")
+
+
 class JobAnswers:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._views: OrderedDict[UUID, tuple[float, dict[str, Any]]] = OrderedDict()
 
     async def record(self, job_id: UUID, *, owner: str, wait_s: float = 0.0) -> JobRecord:
         """The owner's job; with `wait_s`, as soon as it is final or the time is up. Raises JobNotFoundError."""
-        if wait_s == 0:
-            return await self._find(job_id, owner)
+        record = await self._find(job_id, owner)
+        if wait_s == 0 or record.status.is_final:
+            return record
         ends_at = time.monotonic() + wait_s
         async with self._resources.notices.watch(job_id) as watch:
             while True:
@@ -57,11 +72,57 @@ class JobAnswers:
                     return record
                 await watch.changed(timeout_s=left_s)
 
-    def view(self, record: JobRecord) -> dict[str, Any]:
+    async def changes(
+        self, first: JobRecord, *, for_at_most_s: float, silence_s: float
+    ) -> AsyncIterator[JobRecord | None]:
+        """The job as it is, then as it is after each change, until it is final or the time is up; None for each
+        `silence_s` without one."""
+        ends_at = time.monotonic() + for_at_most_s
+        async with self._resources.notices.watch(first.job_id) as watch:
+            shown: JobRecord | None = None
+            while True:
+                record = await self._find(first.job_id, first.owner)
+                if shown is None or (record.status, record.attempts) != (shown.status, shown.attempts):
+                    shown = record
+                    yield record
+                left_s = ends_at - time.monotonic()
+                if record.status.is_final or left_s <= 0:
+                    return
+                if not await watch.changed(timeout_s=min(left_s, silence_s)):
+                    yield None
+
+    async def view(self, record: JobRecord) -> dict[str, Any]:
         """The job as the API shows it, its result signed."""
-        if record.status is not JobStatus.COMPLETED or record.result is None:
+        if record.status is not JobStatus.COMPLETED:
             return record.view()
+        now_s = time.monotonic()
+        kept_until_s, view = self._views.get(record.job_id, (0.0, {}))
+        if now_s >= kept_until_s:
+            # Signing is arithmetic of a millisecond and no I/O: it needs no thread.
+            view = self._signed(record)
+            self._views[record.job_id] = (now_s + VIEWS_KEPT_S, view)
+            self._views.move_to_end(record.job_id)
+            if len(self._views) > VIEWS_KEPT:
+                self._views.popitem(last=False)
+        return view
+
+    async def page(self, query: ListQuery, *, owner: str) -> dict[str, Any]:
+        """A page of the owner's jobs, without signed URLs: those are for whoever asks for one job."""
+        page = await in_thread(
+            self._resources.jobs.list_jobs,
+            owner,
+            status=query.status,
+            job_type=query.job_type,
+            limit=query.limit,
+            after=query.after,
+        )
+        shown: dict[str, Any] = {"jobs": [record.view() for record in page.records]}
+        return shown if page.next is None else {**shown, "next_cursor": cursor_text(page.next)}
+
+    def _signed(self, record: JobRecord) -> dict[str, Any]:
         result = record.result
+        if result is None:
+            return record.view()
         extension = result.storage_key.rpartition(".")[2]
         signed = self._resources.storage.sign_download(
             result.storage_key,
@@ -72,7 +133,7 @@ class JobAnswers:
         return record.view(url=signed.url, url_expires_at=signed.expires_at)
 
     async def _find(self, job_id: UUID, owner: str) -> JobRecord:
-        record = await in_thread(self._resources.jobs.get, job_id)
+        record = await self._resources.job_reader.get(job_id)
         if record is None or record.owner != owner:
             raise _not_found(str(job_id))
         return record

@@ -1,14 +1,16 @@
-"""status: tells what became of a job, at once or as soon as it has ended, with a signed URL for its result."""
+"""status: tells what became of jobs, at once or as soon as something changes, with signed URLs for results."""
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from darkroom.serving.asgi import http_function, in_thread, json_response, owner
+from darkroom.serving.asgi import http_function, json_response, owner
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.status.answers import JobAnswers, job_id_of, wait_s_of
+from functions.status.event_stream import HEADERS, MEDIA_TYPE, event_stream
+from functions.status.listing import list_query_of
 
 resources = start(needs=frozenset({"REDIS_URL", "BUCKET_NAME"}))
 answers = JobAnswers(resources)
@@ -17,15 +19,27 @@ gate = make_gate(resources, rate=resources.settings.rate_limit_reads, scope="sta
 
 async def show_job(request: Request) -> Response:
     job_id = job_id_of(request.path_params["job_id"])
-    wait_s = wait_s_of(dict(request.query_params))
+    wait_s = wait_s_of(request.query_params.multi_items())
     record = await answers.record(job_id, owner=owner(request), wait_s=wait_s)
-    return json_response(await in_thread(answers.view, record))
+    return json_response(await answers.view(record))
+
+
+async def tell_changes(request: Request) -> Response:
+    record = await answers.record(job_id_of(request.path_params["job_id"]), owner=owner(request))
+    return StreamingResponse(event_stream(answers, record), media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+async def list_jobs(request: Request) -> Response:
+    query = list_query_of(request.query_params.multi_items())
+    return json_response(await answers.page(query, owner=owner(request)))
 
 
 status = http_function(
     "status",
     [
+        Route("/api/v1/jobs", list_jobs, methods=["GET"]),
         Route("/api/v1/jobs/{job_id}", show_job, methods=["GET"]),
+        Route("/api/v1/jobs/{job_id}/events", tell_changes, methods=["GET"]),
     ],
     open_routes=health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
     gate=gate,

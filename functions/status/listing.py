@@ -1,0 +1,91 @@
+"""The query of `GET /api/v1/jobs`, and the cursor as callers see it: an opaque word that they hand back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
+
+from darkroom.adapters.jobs import JobCursor
+from darkroom.contract.errors import FieldError, ParametersInvalidError
+from darkroom.contract.jobs import JobStatus, JobType
+from darkroom.contract.listing import DEFAULT_LIMIT, MAX_LIMIT
+
+_FIELDS = ("status", "type", "limit", "cursor")
+_SHOWN_CHARACTERS = 80
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListQuery:
+    status: JobStatus | None
+    job_type: JobType | None
+    limit: int
+    after: JobCursor | None
+
+
+def list_query_of(pairs: Sequence[tuple[str, str]]) -> ListQuery:
+    """Raises ParametersInvalidError that lists every mistake."""
+    errors: list[FieldError] = []
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in _FIELDS:
+            errors.append(_error(name, "unknown field", value))
+        elif name in fields:
+            errors.append(_error(name, "given more than once", value))
+        fields[name] = value
+    query = ListQuery(
+        status=_choice(JobStatus, "status", fields, errors),
+        job_type=_choice(JobType, "type", fields, errors),
+        limit=_limit(fields, errors),
+        after=_cursor(fields, errors),
+    )
+    if errors:
+        raise ParametersInvalidError(errors)
+    return query
+
+
+def cursor_text(cursor: JobCursor) -> str:
+    return base64.urlsafe_b64encode(f"{cursor.created_ms}.{cursor.job_id}".encode()).decode().rstrip("=")
+
+
+def _choice(choices: type[Choice], name: str, fields: dict[str, str], errors: list[FieldError]) -> Choice | None:
+    if name not in fields:
+        return None
+    try:
+        return choices(fields[name])
+    except ValueError:
+        errors.append(_error(name, f"must be {', '.join(choices)}", fields[name]))
+        return None
+
+
+def _limit(fields: dict[str, str], errors: list[FieldError]) -> int:
+    text = fields.get("limit", str(DEFAULT_LIMIT))
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= limit <= MAX_LIMIT:
+        errors.append(_error("limit", f"must be a whole number from 1 to {MAX_LIMIT}", text))
+    return limit
+
+
+def _cursor(fields: dict[str, str], errors: list[FieldError]) -> JobCursor | None:
+    if "cursor" not in fields:
+        return None
+    text = fields["cursor"]
+    try:
+        decoded = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode("ascii")
+        created, _, job_id = decoded.partition(".")
+        cursor = JobCursor(created_ms=int(created), job_id=UUID(job_id))
+    except (ValueError, binascii.Error):
+        cursor = None
+    if cursor is None or cursor_text(cursor) != text or not 0 <= cursor.created_ms < 2**53:
+        errors.append(_error("cursor", "must be the cursor of an earlier page", text))
+    return cursor
+
+
+def _error(name: str, message: str, value: str) -> FieldError:
+    return FieldError(field=name[:_SHOWN_CHARACTERS], message=message, value=value[:_SHOWN_CHARACTERS])
