@@ -6,13 +6,14 @@ letter: it only makes the finding quicker.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
 from darkroom.contract import events
 from darkroom.contract.cloudevents import CloudEvent, json_object
-from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError, ImageCrashedError
+from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
 from darkroom.contract.jobs import JobRecord
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
@@ -23,6 +24,9 @@ log = get_logger()
 WAKE_UP = "dev.knative.sources.ping"
 JOBS_A_SWEEP = 200
 """Bounds one sweep's work; what is left is the longest overdue of the next."""
+SWEEP_BUDGET_S = 20.0
+"""Nor may a sweep take longer, however slow a dependency is. What it was handed and did not come to is soon overdue
+again."""
 
 
 class Recovering:
@@ -46,11 +50,24 @@ class Recovering:
         return Done()
 
     def _sweep(self) -> None:
-        overdue = self._resources.jobs.recover_overdue(limit=JOBS_A_SWEEP, error=_ended_without_a_word())
+        """Several may run at once: each job is handed to one of them. One job's failure does not stop the others'."""
+        overdue = self._resources.jobs.recover_overdue(limit=JOBS_A_SWEEP, error=_never_taken())
+        give_up_at = time.monotonic() + SWEEP_BUDGET_S
+        failures: list[DependencyUnavailableError] = []
+        done = 0
         for recovered in overdue:
-            self._act(recovered, origin="sweep")
+            if time.monotonic() > give_up_at:
+                failures.append(DependencyUnavailableError("sweep", f"cut off after {SWEEP_BUDGET_S:g} s"))
+                break
+            try:
+                self._act(recovered, origin="sweep")
+                done += 1
+            except DependencyUnavailableError as exc:
+                failures.append(exc)
         if overdue:
-            log.info("sweep.done", jobs=len(overdue))
+            log.info("sweep.done", jobs=done, of=len(overdue))
+        if failures:
+            raise failures[0]
 
     def _take_dead_letter(self, event: CloudEvent) -> None:
         try:
@@ -59,7 +76,10 @@ class Recovering:
             self._keep(_undelivered(event, exc), key=f"{event.source}:{event.id}")
             return
         log.warning("deadletter.taken", job_id=str(message.job_id), code=event.extensions.get("knativeerrorcode"))
-        recovered = self._resources.jobs.recover(message.job_id, _ended_without_a_word())
+        recovered = self._resources.jobs.recover(message.job_id, _never_taken())
+        if recovered.record is None:
+            # Nobody knows the job any more; the letter is all that is left of it.
+            self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
         self._act(recovered, origin="dead-letter")
 
     def _act(self, recovered: Recovered, *, origin: str) -> None:
@@ -79,20 +99,26 @@ class Recovering:
 
     def _give_up(self, record: JobRecord, origin: str) -> None:
         log.error("job.given_up", job_id=str(record.job_id), attempts=record.attempts, origin=origin)
-        self._keep(_given_up(record, self._source, origin), key=f"{record.job_id}:{record.fence}:{record.emissions}")
-        self._resources.emitter.emit(events.ended(record, source=self._source))
-        # Last: should one of the two above fail, a later sweep hands the job out once more.
+        self._keep(_given_up(record, self._source, origin), key=f"{record.job_id}:{record.fence}")
+        # Only now: should keeping it fail, a later sweep hands the job out once more.
         self._resources.jobs.kept(record.job_id)
+        self._tell(record)
+
+    def _tell(self, record: JobRecord) -> None:
+        """Best effort, like every reply: who wants to know for certain asks the job."""
+        try:
+            self._resources.emitter.emit(events.ended(record, source=self._source))
+        except DependencyUnavailableError as exc:
+            log.warning("job.end_not_told", job_id=str(record.job_id), error=exc.detail)
 
     def _keep(self, letter: DeadLetter, *, key: str) -> None:
         sequence = self._resources.dead_letters.keep(letter, key=key)
         log.info("deadletter.kept", sequence=sequence, reason=letter.reason, job_id=letter.job_id)
 
 
-def _ended_without_a_word() -> DarkroomError:
-    return ImageCrashedError(
-        "the worker ended without a word: it was killed, crashed, or cut off from its dependencies"
-    )
+def _never_taken() -> DarkroomError:
+    """Of a job that has no error of an attempt: there was none."""
+    return DependencyUnavailableError("broker", "the job was emitted again and again, and no function took it")
 
 
 def _given_up(record: JobRecord, source: str, origin: str) -> DeadLetter:
