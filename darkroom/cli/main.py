@@ -11,6 +11,8 @@ _COMMANDS = {
     "demo": "darkroom.cli.demo",
     "submit": "darkroom.cli.submit",
     "job": "darkroom.cli.job",
+    "jobs": "darkroom.cli.jobs",
+    "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
     "keys": "darkroom.cli.keys",
 }
@@ -40,4 +42,5 @@ def main() -> None:
       darkroom up                                  everything, until Ctrl-C
       darkroom submit cat.jpg resize --width 400 -o small.jpg
       darkroom status                              functions, instances, backlog
+      darkroom deadletters list                    what was given up, to be redriven or dropped
     """

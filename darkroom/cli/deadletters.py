@@ -1,0 +1,216 @@
+"""`darkroom deadletters`: what was given up, for a person to look at, have done again, or drop."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from darkroom.adapters.deadletters import KeptDeadLetter
+from darkroom.cli.backstage import Backstage, backstage, backstage_options
+from darkroom.cli.redriving import Redrive, Selection, selected
+from darkroom.contract.durations import parse_go
+from darkroom.contract.jobs import timestamp
+
+WIDTH = 120
+"""Of tables that go to a file or a pipe."""
+
+
+class _Age(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return parse_go(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option(
+            "--type", "kind", type=click.Choice(["resize", "crop", "event"]), help="Of what is no job: event."
+        ),
+        click.option("--error", "reason", metavar="CODE", help="The code of the last error, as image.crashed."),
+        click.option("--job", "job_id", metavar="ID", help="Of this job."),
+        click.option("--older-than", "older_than_s", type=_Age(), help="Kept at least so long ago, as 2h30m."),
+        click.option("--newer-than", "newer_than_s", type=_Age(), help="Kept less than so long ago."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _selection(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Letters by their number or by filters; all of them only when that is said."""
+    function = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(function)
+    function = click.option("--all", "everything", is_flag=True, help="Every letter there is.")(function)
+    return click.argument("sequences", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")(_filters(function))
+
+
+@click.group("deadletters")
+def command() -> None:
+    """Look at what was given up, have it done again, or drop it.
+
+    \b
+    Every job that is given up is kept with its last error until it is redriven or dropped, for 30 days at most.
+      darkroom deadletters list --error image.crashed --newer-than 24h
+      darkroom deadletters show 17
+      darkroom deadletters redrive 17 --set width=800
+      darkroom deadletters redrive --type resize --error dependency.unavailable --rate 5
+      darkroom deadletters drop --older-than 168h --dry-run
+    """
+
+
+@command.command("list")
+@_filters
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs, one letter a line.")
+@backstage_options
+def list_letters(
+    limit: int,
+    as_json: bool,
+    redis_url: str | None,
+    nats_url: str | None,
+    broker_url: str | None,
+    data: Path,
+    **filters: Any,
+) -> None:
+    """Show the letters, oldest first."""
+    with backstage(redis_url, nats_url, broker_url, data) as behind:
+        found = [kept for kept, _ in zip(selected(behind.letters, Selection(**filters)), range(limit), strict=False)]
+    if as_json:
+        for kept in found:
+            click.echo(json.dumps(_document(kept)))
+        return
+    table = Table("number", "kept", "what", "job or event", "error", "attempts", "from", box=box.SIMPLE)
+    for kept in found:
+        letter = kept.letter
+        table.add_row(
+            str(kept.sequence),
+            f"{_age(kept)} ago",
+            letter.job_type or "event",
+            letter.job_id or str(letter.event.get("id", "")),
+            letter.reason,
+            str(letter.attempts),
+            letter.origin,
+        )
+    _console().print(table if found else "no dead letters")
+
+
+@command.command("show")
+@click.argument("sequence", type=click.IntRange(1), metavar="NUMBER")
+@backstage_options
+def show(sequence: int, redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path) -> None:
+    """Show one letter: the event, the last error, the attempts, where it came from."""
+    with backstage(redis_url, nats_url, broker_url, data) as behind:
+        kept = behind.letters.get(sequence)
+    if kept is None:
+        raise click.ClickException(f"there is no letter {sequence}")
+    Console().print_json(json.dumps(_document(kept)))
+
+
+@command.command("redrive")
+@_selection
+@click.option(
+    "--set",
+    "changes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter to do the jobs with; NAME= takes it away.",
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
+@backstage_options
+def redrive(
+    sequences: tuple[int, ...],
+    everything: bool,
+    dry_run: bool,
+    changes: tuple[str, ...],
+    rate: float | None,
+    redis_url: str | None,
+    nats_url: str | None,
+    broker_url: str | None,
+    data: Path,
+    **filters: Any,
+) -> None:
+    """Have the selected letters done again. A job keeps its id and its history; redriven twice, it is done once."""
+    new = dict(_name_and_value(change) for change in changes)
+    with backstage(redis_url, nats_url, broker_url, data) as behind:
+        redriving = Redrive(behind.jobs, behind.letters, behind.emitter)
+        for kept in _at_rate(_chosen(behind, sequences, everything, filters), None if dry_run else rate):
+            click.echo(f"{kept.sequence}: {redriving.redrive(kept, new, dry_run=dry_run)}")
+
+
+@command.command("drop")
+@_selection
+@backstage_options
+def drop(
+    sequences: tuple[int, ...],
+    everything: bool,
+    dry_run: bool,
+    redis_url: str | None,
+    nats_url: str | None,
+    broker_url: str | None,
+    data: Path,
+    **filters: Any,
+) -> None:
+    """Forget the selected letters. Their jobs stay failed."""
+    with backstage(redis_url, nats_url, broker_url, data) as behind:
+        for kept in _chosen(behind, sequences, everything, filters):
+            if not dry_run:
+                behind.letters.drop(kept.sequence)
+            name = kept.letter.job_id or kept.letter.event.get("id", "")
+            click.echo(f"{kept.sequence}: {'would drop' if dry_run else 'dropped'} {name} ({kept.letter.reason})")
+
+
+def _chosen(
+    behind: Backstage, sequences: tuple[int, ...], everything: bool, filters: dict[str, Any]
+) -> list[KeptDeadLetter]:
+    """Read to the end before anything is done, so that what fails again meanwhile is not met again."""
+    if not sequences and not everything and not any(value is not None for value in filters.values()):
+        raise click.UsageError("name letters by number, give a filter, or say --all")
+    chosen = list(selected(behind.letters, Selection(sequences=sequences, **filters)))
+    missing = sorted(set(sequences) - {kept.sequence for kept in chosen})
+    if missing:
+        raise click.ClickException(f"no such letter: {', '.join(map(str, missing))}")
+    return chosen
+
+
+def _at_rate(letters: list[KeptDeadLetter], rate: float | None) -> Iterator[KeptDeadLetter]:
+    for number, kept in enumerate(letters):
+        if rate is not None and number > 0:
+            time.sleep(1 / rate)
+        yield kept
+
+
+def _name_and_value(change: str) -> tuple[str, str]:
+    name, equals, value = change.partition("=")
+    if not name or not equals:
+        raise click.UsageError(f"--set takes NAME=VALUE, was {change!r}")
+    return name, value
+
+
+def _document(kept: KeptDeadLetter) -> dict[str, Any]:
+    return {"number": kept.sequence, "kept_at": timestamp(kept.kept_at), **asdict(kept.letter)}
+
+
+def _age(kept: KeptDeadLetter) -> str:
+    seconds = max(0, round((datetime.now(UTC) - kept.kept_at).total_seconds()))
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s}{unit}"
+    return f"{seconds}s"
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH)

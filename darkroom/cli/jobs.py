@@ -1,0 +1,65 @@
+"""`darkroom jobs`: many jobs, from the records themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from darkroom.cli.backstage import backstage, backstage_options
+from darkroom.cli.deadletters import WIDTH
+from darkroom.contract.jobs import JobRecord, JobStatus, JobType, timestamp
+
+
+@click.group("jobs")
+def command() -> None:
+    """Look at many jobs at once; `darkroom job ID` shows one."""
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]))
+@click.option("--type", "job_type", type=click.Choice([job_type.value for job_type in JobType]))
+@click.option("--owner", default="", help="The id of the API key that made them; by default none.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs, one job a line.")
+@backstage_options
+def list_jobs(
+    status: str | None,
+    job_type: str | None,
+    owner: str,
+    limit: int,
+    as_json: bool,
+    redis_url: str | None,
+    nats_url: str | None,
+    broker_url: str | None,
+    data: Path,
+) -> None:
+    """Show an owner's jobs, newest first."""
+    wanted: dict[str, Any] = {
+        "status": None if status is None else JobStatus(status),
+        "job_type": None if job_type is None else JobType(job_type),
+    }
+    records: list[JobRecord] = []
+    with backstage(redis_url, nats_url, broker_url, data) as behind:
+        page = behind.jobs.list_jobs(owner, limit=limit, **wanted)
+        records += page.records
+        while page.next is not None and len(records) < limit:
+            page = behind.jobs.list_jobs(owner, limit=limit - len(records), after=page.next, **wanted)
+            records += page.records
+    if as_json:
+        for record in records:
+            click.echo(json.dumps(record.view()))
+        return
+    table = Table("job", "type", "status", "accepted", "attempts", "emissions", "redrives", "error", box=box.SIMPLE)
+    for record in records:
+        error = record.error.code if record.error else ""
+        counts = (record.attempts, record.emissions, record.redrives)
+        created = timestamp(record.created_at)
+        table.add_row(str(record.job_id), record.type, record.status, created, *map(str, counts), error)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table if records else "no jobs")
