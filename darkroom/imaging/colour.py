@@ -63,7 +63,10 @@ def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
     samples = _samples(background, image.bands - (1 if image.hasalpha() else 0))
     if image.hasalpha():
         samples.append(background.alpha)
-    return image.embed(place.left, place.top, output.width, output.height, extend="background", background=samples)
+    # The background must not be approximated from colours that the picture came with.
+    return vips.without_palette(image).embed(
+        place.left, place.top, output.width, output.height, extend="background", background=samples
+    )
 
 
 def _samples(colour: Colour, bands: int) -> list[int]:

@@ -9,9 +9,12 @@ from darkroom.contract.parameters import Format, Metadata, OutputParameters
 from darkroom.imaging import vips
 from darkroom.imaging.vips import Image
 
-_QUALITY = {Format.JPEG: 80, Format.WEBP: 79, Format.AVIF: 60}
-_EFFORT = {Format.WEBP: 2, Format.AVIF: 1, Format.PNG: 6, Format.GIF: 4}
-_MAX_EFFORT = {Format.WEBP: 6, Format.AVIF: 9, Format.PNG: 9, Format.GIF: 9}
+_DEFAULT_QUALITY = {Format.JPEG: 80, Format.WEBP: 79, Format.AVIF: 60}
+_DEFAULT_EFFORT = {Format.WEBP: 2, Format.AVIF: 1, Format.PNG: 6, Format.GIF: 4}
+# The efforts that a format's saver takes; the contract's go from 0 to 9.
+_EFFORTS = {Format.WEBP: (0, 6), Format.AVIF: (0, 9), Format.PNG: (0, 9), Format.GIF: (1, 9)}
+# A GIF's own palette serves its smaller copy, at half the work, unless it is so small that no mixed colours are in it.
+_WHOLE_PALETTE = 256
 _COPYRIGHT_FIELD = "exif-ifd0-Copyright"
 _SHOWN_TEXT = re.compile(r"(?P<text>.*) \((?P=text), \w+, \d+ components, \d+ bytes\)", re.DOTALL)
 # Never a profile, for the pixels are in sRGB by now, and never a thumbnail, which would show what was cut off.
@@ -21,7 +24,7 @@ _KEPT_BLOCKS = {Metadata.STRIP: "none", Metadata.COPYRIGHT: "exif", Metadata.ALL
 def encode(image: Image, format: Format, parameters: OutputParameters) -> bytes:
     if parameters.metadata is Metadata.COPYRIGHT:
         image = _with_copyright_only(image)
-    return vips.save(format, image, keep=_KEPT_BLOCKS[parameters.metadata], **_options(format, parameters))
+    return vips.save(format, image, keep=_KEPT_BLOCKS[parameters.metadata], **_options(image, format, parameters))
 
 
 def _with_copyright_only(image: Image) -> Image:
@@ -42,21 +45,40 @@ def _text_of(field: str) -> str:
     return (shown["text"] if shown else field).strip()
 
 
-def _options(format: Format, parameters: OutputParameters) -> dict[str, Any]:
-    quality = parameters.quality if parameters.quality is not None else _QUALITY.get(format)
-    effort = min(
-        parameters.effort if parameters.effort is not None else _EFFORT.get(format, 0), _MAX_EFFORT.get(format, 0)
-    )
+def _options(image: Image, format: Format, parameters: OutputParameters) -> dict[str, Any]:
     match format:
         case Format.JPEG:
-            return {"Q": quality, "optimize_coding": True, "interlace": parameters.progressive}
+            return {
+                "Q": _quality(format, parameters),
+                "optimize_coding": True,
+                "interlace": parameters.progressive,
+            }
         case Format.PNG:
-            return {"compression": effort, "interlace": parameters.progressive}
+            return {"compression": _effort(format, parameters), "interlace": parameters.progressive}
         case Format.WEBP:
-            return {"Q": quality, "effort": effort}
+            return {"Q": _quality(format, parameters), "effort": _effort(format, parameters)}
         case Format.AVIF:
-            return {"Q": quality, "effort": effort, "compression": "av1", "bitdepth": 8}
+            return {
+                "Q": _quality(format, parameters),
+                "effort": _effort(format, parameters),
+                "compression": "av1",
+                "bitdepth": 8,
+            }
         case Format.GIF:
-            return {"effort": max(1, effort), "interlace": parameters.progressive}
+            return {
+                "effort": _effort(format, parameters),
+                "interlace": parameters.progressive,
+                "reuse": vips.palette_size(image) >= _WHOLE_PALETTE,
+            }
         case Format.KEEP:
             raise ValueError("keep is not a format to write")
+
+
+def _quality(format: Format, parameters: OutputParameters) -> int:
+    return _DEFAULT_QUALITY[format] if parameters.quality is None else parameters.quality
+
+
+def _effort(format: Format, parameters: OutputParameters) -> int:
+    least, most = _EFFORTS[format]
+    asked = _DEFAULT_EFFORT[format] if parameters.effort is None else parameters.effort
+    return max(least, min(asked, most))

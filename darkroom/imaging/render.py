@@ -17,9 +17,9 @@ from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
 from darkroom.imaging.formats import TRAITS
-from darkroom.imaging.geometry import Plan, plan
+from darkroom.imaging.geometry import Plan
 from darkroom.imaging.probe import probe
-from darkroom.imaging.request import check_request, output_format, output_frames
+from darkroom.imaging.request import checked_plan, output_format, output_frames
 from darkroom.imaging.vips import Image
 
 
@@ -39,8 +39,7 @@ def render(body: bytes, parameters: Parameters, limits: Limits, *, shrink: Shrin
     """Equal input and parameters give equal bytes. Raises what `probe` and `check_request` raise, and what only the
     pixels show: ImageCorruptError, ImageTruncatedError."""
     facts = probe(body, limits)
-    check_request(facts, parameters, limits)
-    drawn = plan(facts.size, parameters)
+    drawn = checked_plan(facts, parameters, limits)
     output = output_format(facts, parameters)
     frames = output_frames(facts, parameters)
 

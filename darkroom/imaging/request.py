@@ -9,7 +9,7 @@ from darkroom.contract.errors import ImageTooManyPixelsError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Animation, Format, Parameters
 from darkroom.imaging.formats import TRAITS
-from darkroom.imaging.geometry import plan
+from darkroom.imaging.geometry import Plan, Size, plan
 from darkroom.imaging.probe import Facts
 
 
@@ -38,8 +38,17 @@ def output_frames(facts: Facts, parameters: Parameters) -> int:
 
 def check_request(facts: Facts, parameters: Parameters, limits: Limits) -> None:
     """What the header already shows to be impossible: raises CropOutOfBoundsError or ImageTooManyPixelsError."""
-    output = plan(facts.size, parameters).output
-    frames = output_frames(facts, parameters)
+    checked_plan(facts, parameters, limits)
+
+
+def checked_plan(facts: Facts, parameters: Parameters, limits: Limits) -> Plan:
+    """The plan of a request that is possible; raises as `check_request` does."""
+    drawn = plan(facts.size, parameters)
+    _check_output(drawn.output, output_frames(facts, parameters), limits)
+    return drawn
+
+
+def _check_output(output: Size, frames: int, limits: Limits) -> None:
     if max(output.width, output.height) > limits.max_output_side_px:
         raise ImageTooManyPixelsError(
             f"the output would be {output} px, the limit is {limits.max_output_side_px} px a side"

@@ -41,6 +41,7 @@ _HARMLESS_WARNINGS = (
     "bad ICC marker",
     "too many scanlines",
 )
+_PALETTE_FIELD = "gif-palette"
 _SHOWN_FAULT_CHARACTERS = 200
 
 
@@ -96,6 +97,17 @@ def orientation(image: Image) -> int:
     """EXIF orientation, 1 to 8; 1 where there is none or a wrong one."""
     value = image.get("orientation") if has_field(image, "orientation") else 1
     return int(value) if 1 <= value <= 8 else 1
+
+
+def palette_size(image: Image) -> int:
+    """Colours of the palette that the picture was stored with; 0 where there was none."""
+    return len(image.get(_PALETTE_FIELD)) if has_field(image, _PALETTE_FIELD) else 0
+
+
+def without_palette(image: Image) -> Image:
+    forgetful = image.copy()
+    forgetful.remove(_PALETTE_FIELD)
+    return forgetful
 
 
 def set_text(image: Image, name: str, value: str) -> None:

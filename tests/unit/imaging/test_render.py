@@ -305,6 +305,28 @@ def test_every_effort_is_taken(format: Format) -> None:
         rendered(body, resize(width=32, format=format, effort=effort))
 
 
+def test_a_gif_of_few_colours_gets_the_mixed_ones_that_scaling_makes() -> None:
+    """Its own palette of four would leave jagged edges."""
+    body = pictures.encoded(pictures.quarters(301, 201), Format.GIF)
+    picture = opened(rendered(body, resize(width=100)).body).convert("RGB")
+    colours = picture.getcolors()
+    assert colours is not None
+    assert len(colours) > 4
+
+
+def test_a_padded_gif_has_exactly_the_background_that_was_asked_for() -> None:
+    body = pictures.photo(Format.GIF, 320, 240)
+    picture = rendered(body, resize(width=100, height=100, fit="contain", background="#ff00ff"))
+    assert rgb_at(picture.body, 0.5, 0.01) == (255, 0, 255)
+
+
+def test_a_gif_resized_with_its_own_palette_still_looks_like_it() -> None:
+    body = pictures.photo(Format.GIF, 640, 480)
+    seen = samples(rendered(body, resize(width=160)).body)
+    reference = opened(body).convert("RGB").resize((160, 120), Image.Resampling.LANCZOS)
+    assert psnr_db(seen, np.asarray(reference, dtype=np.float64)) > 32
+
+
 @pytest.mark.parametrize("format", [Format.JPEG, Format.PNG])
 def test_progressive_is_off_by_default_and_on_when_asked(format: Format) -> None:
     body = pictures.photo(Format.PNG, 64, 48)
