@@ -1,0 +1,44 @@
+"""The README's table of events is what the Triggers say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from darkroom.contract import events
+from darkroom.local.filters import passes
+from darkroom.local.manifests import Manifests, load
+
+ROOT = Path(__file__).parents[2]
+_ROW = re.compile(r"^\| (?P<event>[^|]+) \| `(?P<trigger>[\w-]+)` \| (?P<function>[^|]+) \| (?P<sink>[^|]+) \|$", re.M)
+
+
+@pytest.fixture(scope="module")
+def manifests() -> Manifests:
+    return load([ROOT / "knative/base", ROOT / "nats-eventing"])
+
+
+def test_the_readme_names_each_trigger_with_its_event_and_where_it_leads(manifests: Manifests) -> None:
+    rows = {match["trigger"]: match for match in _ROW.finditer((ROOT / "README.md").read_text())}
+    assert set(rows) == {trigger.name for trigger in manifests.triggers}
+    event_type = ""
+    for trigger in manifests.triggers:
+        row = rows[trigger.name]
+        heavy = "costclass: heavy" in row["event"]
+        event_type = event_type if heavy else row["event"].strip("`")
+        attributes = {"type": event_type, "costclass": "heavy" if heavy else "standard"}
+        assert passes(trigger.spec, attributes), trigger.name
+        assert trigger.spec.subscriber.ref is not None
+        assert row["function"].split()[-1] == trigger.spec.subscriber.ref.name
+        assert trigger.spec.delivery is not None
+        assert trigger.spec.delivery.dead_letter_sink is not None
+        assert trigger.spec.delivery.dead_letter_sink.ref is not None
+        assert row["sink"] == trigger.spec.delivery.dead_letter_sink.ref.name
+
+
+def test_every_event_that_asks_for_work_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for event_type in (*events.REQUESTED_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED, events.JOB_FAILED):
+        assert f"`{event_type}`" in text
