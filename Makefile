@@ -51,6 +51,10 @@ format: setup ## Put the code into shape
 gallery: setup ## Render every parameter into gallery/index.html
 	$(BIN)/python -m darkroom.cli.gallery gallery
 
+.PHONY: reference
+reference: setup ## Write docs/ anew: OpenAPI, AsyncAPI, and the page made from them
+	$(BIN)/python -m darkroom.cli.reference docs
+
 .PHONY: cold-start
 cold-start: setup ## Time from the POST to the completed job with the function at zero, median of ten, with its split
 	$(BIN)/python -m benchmarks.cold_start

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -215,6 +215,7 @@ class CropParameters(OutputParameters):
 Parameters: TypeAlias = ResizeParameters | CropParameters
 ParametersModel: TypeAlias = type[ResizeParameters] | type[CropParameters]
 
+_NUMBER_OR_BOOLEAN = re.compile(r"true|false|-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?")
 _MODELS: dict[str, ParametersModel] = {"resize": ResizeParameters, "crop": CropParameters}
 _SHOWN_VALUE_CHARACTERS = 80
 _MAX_ERRORS = 50
@@ -231,11 +232,24 @@ def parse_parameters(
     """
     model = _MODELS[job_type]
     try:
-        if text:
-            return model.model_validate(dict(fields))
-        return model.model_validate_json(json.dumps(dict(fields)), strict=True)
+        typed = {name: _typed(model, name, value) for name, value in fields.items()} if text else dict(fields)
+        return model.model_validate_json(json.dumps(typed), strict=True)
     except ValidationError as exc:
         raise ParametersInvalidError(field_errors(exc)) from exc
+
+
+def _typed(model: ParametersModel, name: str, text: Any) -> Any:
+    """A number or a boolean of a form as JSON has it; what is none stays text, and is refused where one is wanted."""
+    field = model.model_fields.get(name)
+    wants_text = field is None or not _holds_number_or_boolean(field.annotation)
+    if wants_text or not isinstance(text, str) or not _NUMBER_OR_BOOLEAN.fullmatch(text):
+        return text
+    return json.loads(text)
+
+
+def _holds_number_or_boolean(annotation: Any) -> bool:
+    arguments = get_args(annotation)
+    return annotation in {int, float, bool} or any(_holds_number_or_boolean(argument) for argument in arguments)
 
 
 def field_errors(exc: ValidationError) -> list[FieldError]:

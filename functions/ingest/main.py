@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from darkroom.contract import cloudevents
 from darkroom.contract.jobs import JobRecord, JobType
+from darkroom.contract.openapi import openapi
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
@@ -51,6 +52,10 @@ async def sign_upload(request: Request) -> Response:
     return json_response(await in_thread(signed_upload, resources, owner(request)), status=201)
 
 
+async def describe(_request: Request) -> Response:
+    return json_response(openapi())
+
+
 async def _accept(request: Request, submission: Submission) -> JobRecord:
     check_upload(submission, owner(request))
     return await in_thread(acceptance.accept, submission, owner=owner(request), request_id=request_id(request))
@@ -73,6 +78,9 @@ ingest = http_function(
         Route("/api/v1/events", take_events, methods=["POST"]),
         Route("/", take_events, methods=["POST"]),
     ],
-    open_routes=health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
+    open_routes=[
+        Route("/openapi.json", describe, methods=["GET"]),
+        *health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
+    ],
     gate=gate,
 )

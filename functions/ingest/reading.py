@@ -20,7 +20,7 @@ from darkroom.contract.errors import (
 )
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
-from functions.ingest.multipart import MultipartForm
+from functions.ingest.multipart import MAX_FIELDS, MultipartForm
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_JSON_BYTES = 64 * 1024
@@ -39,11 +39,14 @@ class _JsonSubmission(BaseModel):
 async def read_submission(request: Request, job_type: JobType, *, max_bytes: int) -> Submission:
     """Raises RejectedError: parameters.invalid, input.too_large or input.unsupported."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
+    if not is_raw:
+        _refuse_query(request)
     if media_type == "multipart/form-data":
         submission = await _from_multipart(request, job_type, max_bytes)
     elif media_type == "application/json":
         submission = await _from_json(request, job_type)
-    elif media_type.startswith("image/") or media_type == "application/octet-stream":
+    elif is_raw:
         submission = await _from_raw(request, job_type, max_bytes)
     else:
         raise InputUnsupportedError(
@@ -114,6 +117,14 @@ def _with_idempotency_key(submission: Submission, request: Request) -> Submissio
     )
 
 
+def _refuse_query(request: Request) -> None:
+    """What would be ignored is refused: somebody meant something by it."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if names:
+        message = "goes in the query only with a body that is the picture itself"
+        raise ParametersInvalidError([FieldError(field=name[:80], message=message) for name in names[:MAX_FIELDS]])
+
+
 def _refuse_declared_length(request: Request, max_bytes: int, what: str) -> None:
     """Spares both sides the transfer when the sender says itself that it is too much."""
     declared = request.headers.get("content-length", "")
@@ -128,6 +139,9 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 
 def _unique_fields(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    if len(pairs) > MAX_FIELDS:
+        message = f"there are {len(pairs)} of them, the limit is {MAX_FIELDS}"
+        raise ParametersInvalidError([FieldError(field="parameters", message=message)])
     fields = dict(pairs)
     if len(fields) != len(pairs):
         names = [name for name, _ in pairs]

@@ -147,7 +147,7 @@ class JobCursor:
 class JobPage:
     records: list[JobRecord] = field(default_factory=list)
     next: JobCursor | None = None
-    """Where the list goes on; None: this was its end. A page may be short of its limit, even empty, yet not the last."""
+    """Where the list goes on; None: this was its end. A page may be short of its limit, yet not the last."""
 
 
 class JobStore(Protocol):

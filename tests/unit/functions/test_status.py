@@ -154,7 +154,7 @@ def test_a_stream_is_bounded_and_says_that_it_lives(status: Status, monkeypatch:
 
 
 @pytest.mark.parametrize("suffix", ["", "/events"])
-@pytest.mark.parametrize("text", ["nonsense", "00000000000000000000000000000000", "%00", "a%0d%0ab", "%ff", "é" * 100])
+@pytest.mark.parametrize("text", ["nonsense", "00000000000000000000000000000000", "%00", "a%0db", "%ff", "é" * 100])
 def test_what_is_no_id_is_no_job(status: Status, text: str, suffix: str) -> None:
     answer = status.get(f"/api/v1/jobs/{text}{suffix}")
     assert (answer.status_code, answer.json()["code"]) == (404, "job.not_found")

@@ -1,0 +1,273 @@
+"""JSON Schemas of what is sent and answered, made from the types that judge it; for OpenAPI and AsyncAPI.
+
+The types say nearly everything; what a rule in code says (one side is required, say) is added here and held against the
+code by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+
+from darkroom.contract import errors
+from darkroom.contract.errors import DarkroomError
+from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus, JobType
+from darkroom.contract.parameters import CropParameters, ResizeParameters
+
+Schema: TypeAlias = dict[str, Any]
+
+REFERENCES = "#/components/schemas/"
+
+_COLOUR = "^(transparent|#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$"
+_ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
+_INTEGER: Schema = {"type": "integer"}
+_NULL: Schema = {"type": "null"}
+
+
+def reference(name: str) -> Schema:
+    return {"$ref": REFERENCES + name}
+
+
+def components() -> dict[str, Schema]:
+    """Every named schema."""
+    found: dict[str, Schema] = {}
+    for model in (ResizeParameters, CropParameters, JobMessage, JobResult, JobFailure):
+        found |= _named(model)
+    found["ResizeParameters"] |= {"anyOf": [_has("width"), _has("height")]}
+    found["CropParameters"] |= {"allOf": _crop_rules()}
+    return {
+        **{name: _tidy(schema) for name, schema in sorted(found.items())},
+        "JobStatus": {"type": "string", "enum": [status.value for status in JobStatus]},
+        "JobType": {"type": "string", "enum": [job_type.value for job_type in JobType]},
+        "ResizeSubmission": _submission("ResizeParameters"),
+        "CropSubmission": _submission("CropParameters"),
+        "ResizeForm": _form(ResizeParameters),
+        "CropForm": _form(CropParameters),
+        "Accepted": _object({"job_id": _uuid(), "status": {"const": "queued"}}),
+        "AcceptedBatch": _object({"jobs": {"type": "array", "items": reference("Accepted")}}),
+        "SignedUpload": _signed_upload(),
+        "Job": job(),
+        "JobPage": _object(
+            {"jobs": {"type": "array", "items": reference("Job")}, "next_cursor": {"type": "string"}},
+            optional={"next_cursor"},
+        ),
+        "Health": _object(
+            {"status": {"const": "ok"}, "checks": {"type": "object", "additionalProperties": {"const": "ok"}}},
+            optional={"checks"},
+        ),
+        "Problem": problem(),
+        "EventData": _event_data(),
+        "CloudEvent": cloud_event(reference("EventData")),
+        "CloudEventBatch": {"type": "array", "items": reference("CloudEvent")},
+    }
+
+
+def text_properties(model: type[BaseModel]) -> dict[str, Schema]:
+    """A model's fields as form and query fields have them: text, so without null; a focal point is its JSON."""
+    properties: dict[str, Schema] = _named(model)[model.__name__]["properties"]
+    return {name: _as_text(schema) for name, schema in _tidy(properties).items()}
+
+
+def job() -> Schema:
+    """As the API shows it. What is absent was not reached."""
+    result = _named(JobResult)["JobResult"]["properties"]
+    moment = {"type": "string", "format": "date-time"}
+    signed = {"url": {"type": "string", "format": "uri"}, "expires_at": moment}
+    return _object(
+        {
+            "job_id": _uuid(),
+            "type": reference("JobType"),
+            "status": reference("JobStatus"),
+            "result": _object(_tidy({**signed, **result}), optional=set(signed)),
+            "error": reference("JobFailure"),
+            "attempts": {"type": "integer", "minimum": 0},
+            "request_id": {"type": "string"},
+            "created_at": moment,
+            "started_at": moment,
+            "finished_at": moment,
+            "timings_ms": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+        optional={"result", "error", "started_at", "finished_at"},
+    )
+
+
+def problem() -> Schema:
+    """RFC 9457, with `code` and what some errors add."""
+    field_error = _object({"field": {"type": "string"}, "message": {"type": "string"}, "value": {}}, optional={"value"})
+    schema = _object(
+        {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"enum": [kind.code for kind in error_types()]},
+            "request_id": {"type": "string"},
+            "errors": {"type": "array", "items": field_error},
+            "dependency": {"type": "string"},
+        },
+        optional={"errors", "dependency"},
+    )
+    return {**schema, "additionalProperties": True}
+
+
+def cloud_event(data: Schema) -> Schema:
+    """CloudEvents 1.0 in the JSON event format."""
+    text = {"type": "string", "minLength": 1}
+    return {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": text,
+            "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
+            "type": {"enum": ["dev.darkroom.resize.requested", "dev.darkroom.crop.requested"]},
+            "subject": text,
+            "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"const": "application/json"},
+            "dataschema": {"type": "string", "format": "uri"},
+            "data": data,
+        },
+    }
+
+
+def error_types() -> list[type[DarkroomError]]:
+    """Every error with a code of its own, by status and code."""
+    found = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, DarkroomError) and "code" in vars(kind)
+    ]
+    return sorted(found, key=lambda kind: (kind.status, kind.code))
+
+
+def _named(model: type[BaseModel]) -> dict[str, Schema]:
+    schema = model.model_json_schema(ref_template=REFERENCES + "{model}")
+    definitions: dict[str, Schema] = schema.pop("$defs", {})
+    return {**definitions, model.__name__: schema}
+
+
+def _tidy(value: Any) -> Any:
+    """Without the titles that pydantic makes up, and with the rules that are code there."""
+    if isinstance(value, list):
+        return [_tidy(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    tidied = {
+        name: _tidy(member)
+        for name, member in value.items()
+        if name != "description" and not (name == "title" and isinstance(member, str))
+    }
+    for name, change in _FIELD_RULES.items():
+        if name in tidied and isinstance(tidied[name], dict):
+            tidied[name] = change(tidied[name])
+    return tidied
+
+
+def _with_pattern(pattern: str) -> Any:
+    return lambda schema: {**schema, "anyOf": [{"type": "string", "pattern": pattern}, _NULL]}
+
+
+def _or_off(schema: Schema) -> Schema:
+    return {**schema, "anyOf": [*schema["anyOf"], {"const": "off"}]} if "anyOf" in schema else schema
+
+
+_FIELD_RULES = {"background": _with_pattern(_COLOUR), "aspect": _with_pattern(_ASPECT), "sharpen": _or_off}
+
+
+def _as_text(schema: Schema) -> Schema:
+    if "anyOf" not in schema:
+        return schema
+    branches = [branch for branch in schema["anyOf"] if branch != _NULL]
+    is_gravity = reference("FocalPoint") in branches
+    if is_gravity:
+        branches = [branch for branch in branches if branch != reference("FocalPoint")]
+    rest = {name: member for name, member in schema.items() if name not in {"anyOf", "default"}}
+    if schema.get("default") is not None:
+        rest["default"] = schema["default"]
+    if len(branches) == 1:
+        return {**branches[0], **rest}
+    described = {"description": "Or the JSON text of a focal point."} if is_gravity else {}
+    return {"anyOf": branches, **rest, **described}
+
+
+def _has(name: str) -> Schema:
+    return {"required": [name], "properties": {name: _INTEGER}}
+
+
+def _has_text(name: str) -> Schema:
+    return {"required": [name], "properties": {name: {"type": "string"}}}
+
+
+def _lacks(*names: str) -> Schema:
+    return {"properties": dict.fromkeys(names, _NULL)}
+
+
+def _crop_rules() -> list[Schema]:
+    both = {"required": ["width", "height"], "properties": {"width": _INTEGER, "height": _INTEGER}}
+    area = [
+        {**both, "allOf": [_lacks("aspect")]},
+        {**_has_text("aspect"), "anyOf": [_lacks("width"), _lacks("height")]},
+    ]
+    corner = {"required": ["x", "y"], "properties": {"x": _INTEGER, "y": _INTEGER}, "not": {"required": ["gravity"]}}
+    return [{"anyOf": area}, {"anyOf": [corner, _lacks("x", "y")]}]
+
+
+def _submission(parameters: str) -> Schema:
+    return _object({"parameters": reference(parameters), "input": reference("JobInput")})
+
+
+def _form(model: type[BaseModel]) -> Schema:
+    image = {"type": "string", "format": "binary", "description": "The picture."}
+    fields = text_properties(model)
+    needed: Schema = (
+        {"anyOf": [_has("width"), _has("height")]} if model is ResizeParameters else {"anyOf": _form_areas()}
+    )
+    return {**_object({"image": image, **fields}, optional=set(fields)), **needed}
+
+
+def _form_areas() -> list[Schema]:
+    return [
+        {"required": ["width", "height"], "not": {"required": ["aspect"]}},
+        {"required": ["aspect"], "not": {"required": ["width", "height"]}},
+    ]
+
+
+def _event_data() -> Schema:
+    """The job message, of which a sender need say only what is asked for."""
+    message = _named(JobMessage)["JobMessage"]["properties"]
+    return _object(
+        {
+            "parameters": {"anyOf": [reference("ResizeParameters"), reference("CropParameters")]},
+            "input": reference("JobInput"),
+            "job_id": {"anyOf": [_tidy(message["job_id"]), _NULL]},
+            "type": {"anyOf": [reference("JobType"), _NULL]},
+            "metadata": {"type": ["object", "null"]},
+        },
+        optional={"job_id", "type", "metadata"},
+    )
+
+
+def _signed_upload() -> Schema:
+    upload = _object(
+        {
+            "url": {"type": "string", "format": "uri"},
+            "method": {"const": "PUT"},
+            "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+            "expires_at": {"type": "string", "format": "date-time"},
+        }
+    )
+    return _object({"storage_key": {"type": "string", "pattern": STORAGE_KEY_PATTERN}, "upload": upload})
+
+
+def _uuid() -> Schema:
+    return {"type": "string", "format": "uuid"}
+
+
+def _object(properties: dict[str, Schema], *, optional: set[str] | frozenset[str] = frozenset()) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,96 @@
+"""OpenAPI, AsyncAPI and the reference: current, whole, and true to the code that judges requests."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom.cli.reference import documents
+from darkroom.contract.asyncapi import asyncapi
+from darkroom.contract.errors import FieldError, ParametersInvalidError, RateLimitedError
+from darkroom.contract.openapi import openapi
+from darkroom.contract.parameters import parse_parameters
+from darkroom.contract.schemas import error_types
+from darkroom.serving.problems import problem
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+@pytest.mark.parametrize("name", list(documents()))
+def test_what_is_checked_in_is_what_the_code_says(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == documents()[name], "run `make reference`"
+
+
+@pytest.mark.parametrize("document", [openapi(), asyncapi()], ids=["openapi", "asyncapi"])
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    for path in set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document))):
+        found: Any = document
+        for part in path.split("/"):
+            found = found[part]
+        assert found
+
+
+def test_every_code_of_the_tree_is_listed() -> None:
+    listed = openapi()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert {kind.code for kind in error_types()} == set(listed)
+    assert {"parameters.invalid", "rate.limited", "internal"} <= set(listed)
+
+
+def validator(name: str) -> Any:
+    schemas = openapi()["components"]["schemas"]
+    text = json.dumps({"components": {"schemas": schemas}, "$ref": f"#/components/schemas/{name}"})
+    return jsonschema_rs.validator_for(json.loads(text))
+
+
+def test_problem_documents_follow_their_schema() -> None:
+    for error in (
+        ParametersInvalidError(
+            [FieldError(field="a", message="b", value={"c": 1}), FieldError(field="d", message="e")]
+        ),
+        RateLimitedError("too often", retry_after_s=3),
+    ):
+        validator("Problem").validate(json.loads(problem(error, request_id="r").body))
+
+
+def is_taken(job_type: str, fields: dict[str, Any]) -> bool:
+    try:
+        parse_parameters(job_type, fields)
+    except ParametersInvalidError:
+        return False
+    return True
+
+
+_sides = st.sampled_from([None, 0, 1, 400, 8192, 8193, "1", 1.5, True])
+_fields: dict[str, st.SearchStrategy[Any]] = {
+    "width": _sides,
+    "height": _sides,
+    "x": st.sampled_from([None, 0, -1, 7]),
+    "y": st.sampled_from([None, 0, 5]),
+    "aspect": st.sampled_from([None, "16:9", "0:1", "wide", 3]),
+    "gravity": st.sampled_from(["centre", "attention", "middle", {"x": 0.5, "y": 1}, {"x": 2, "y": 0}, None]),
+    "sharpen": st.sampled_from([None, "off", "on", 0.3, 11]),
+    "background": st.sampled_from([None, "#fff", "#12345678", "transparent", "red", ""]),
+    "dpr": st.sampled_from([1, 4, 5, 1.5, None]),
+    "enlarge": st.sampled_from([True, False, "true", 1, None]),
+    "fit": st.sampled_from(["cover", "crop", None]),
+    "colour": st.just("red"),
+}
+
+
+@pytest.mark.parametrize(("job_type", "name"), [("resize", "ResizeParameters"), ("crop", "CropParameters")])
+def test_the_schema_of_parameters_takes_what_the_code_takes(job_type: str, name: str) -> None:
+    schema = validator(name)
+    often = {field: _fields[field] for field in ("width", "height", "x", "y", "aspect", "gravity")}
+
+    @given(st.fixed_dictionaries({}, optional=often) | st.fixed_dictionaries({}, optional=_fields))
+    def agree(fields: dict[str, Any]) -> None:
+        assert schema.is_valid(fields) == is_taken(job_type, fields), fields
+
+    agree()
