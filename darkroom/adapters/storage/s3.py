@@ -1,7 +1,7 @@
 """Pictures in any S3 server, with plain calls only.
 
 Botocore's client rather than boto3's session around it: the same calls for half the processor time at the cold start.
-Signed URLs need neither (`signing`).
+Signed URLs need its signer only (`signing`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom.adapters.storage import ObjectInfo, SignedRequest
@@ -127,17 +126,10 @@ class S3Storage:
     ) -> SignedRequest:
         check_key(key)
         check_lifetime(lifetime_s)
-        # The signature knows whole seconds only.
-        now = datetime.now(UTC).replace(microsecond=0)
-        url = self._signer.sign(
-            method,
-            f"/{self._bucket}/{key}",
-            parameters=parameters,
-            headers=headers,
-            lifetime_s=lifetime_s,
-            now=now,
+        signed = self._signer.sign(
+            method, f"/{self._bucket}/{key}", parameters=parameters, headers=headers, lifetime_s=lifetime_s
         )
-        return SignedRequest(method=method, url=url, headers=headers, expires_at=now + timedelta(seconds=lifetime_s))
+        return SignedRequest(method=method, url=signed.url, headers=headers, expires_at=signed.expires_at)
 
     def _create_bucket(self, s3: S3Client) -> None:
         from botocore.exceptions import ClientError
