@@ -9,13 +9,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.contract.durations import parse_go
 from darkroom.contract.rates import Rate
 from darkroom.local.addresses import Addresses
-from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.errors import LocalRuntimeError, PortTakenError
 from darkroom.local.manifests import ManifestError
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 
@@ -158,6 +157,8 @@ def command(
     )
     try:
         asyncio.run(_run(options, Console(), verbose=verbose))
+    except PortTakenError as exc:
+        raise click.ClickException(f"{exc}; choose others with --port, or take free ones with --free-ports") from exc
     except (LocalRuntimeError, ManifestError) as exc:
         raise click.ClickException(str(exc)) from exc
 
@@ -181,20 +182,24 @@ async def _run(options: StackOptions, console: Console, *, verbose: bool) -> Non
         _show_addresses(console, addresses)
         _show_front_door(console, options)
         await waiting
-    finally:
         console.print("stopping; jobs under way go on with the next `darkroom up`")
+    finally:
         await stack.stop()
 
 
 def _show_addresses(console: Console, addresses: Addresses) -> None:
-    table = Table(title="Darkroom is up", title_justify="left", show_header=False)
-    table.add_row("API", f"{addresses.api}/api/v1", "POST resize, crop; GET jobs/ID")
-    table.add_row("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents")
-    table.add_row("Admin", f"{addresses.admin}/status", "what `darkroom status` shows")
-    table.add_row("NATS", addresses.nats, "JetStream")
-    table.add_row("Redis", addresses.redis, "the job records")
-    table.add_row("S3", addresses.s3, "the pictures")
-    console.print(table)
+    rows = (
+        ("API", f"{addresses.api}/api/v1", "POST resize, crop; GET jobs/ID"),
+        ("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents"),
+        ("Admin", f"{addresses.admin}/status", "what `darkroom status` shows"),
+        ("NATS", addresses.nats, "JetStream"),
+        ("Redis", addresses.redis, "the job records"),
+        ("S3", addresses.s3, "the pictures"),
+    )
+    console.print("[bold green]Darkroom is up[/]")
+    for name, url, holds in rows:
+        # Lines, not a table: an address that is cut short by a narrow terminal is none.
+        console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
     console.print(f"try: curl -F image=@cat.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
 
 
