@@ -30,7 +30,7 @@ _PETALS: tuple[_Rgb, ...] = ((214, 38, 44), (244, 196, 34), (236, 236, 246), (15
 _FLOWERS = 110
 _GRAIN_SIGMA = 3.5
 _GRAIN_TILE_PX = 512
-_NOISE_TILE_PX = 640
+_NOISE_TILE_PX = (64, 640)
 _QUALITY = 90
 # The scene is painted no larger than this and enlarged: as soft as a lens, and a fraction of the work.
 _PAINTED_PIXELS = 1_500_000
@@ -68,6 +68,8 @@ class _Canvas:
         position = library().Image.xyz(width, height)
         self._across = position[0] / width
         self._down = position[1] / height
+        least, most = _NOISE_TILE_PX
+        self._tile_px = max(least, min(max(width, height) // 2, most))
         self._tile = self._fractal_tile(octaves=7)
 
     def painted(self) -> Image:
@@ -112,7 +114,7 @@ class _Canvas:
 
     def _noise(self, *, stretch: int) -> Image:
         """Fractal noise around 0, another at each call: two parts of the tile together, to hide its symmetry."""
-        shifts = [self._random.randrange(2 * _NOISE_TILE_PX) for _ in range(4)]
+        shifts = [self._random.randrange(2 * self._tile_px) for _ in range(4)]
         tile = self._tile.wrap(x=shifts[0], y=shifts[1]) + self._tile.rot90().wrap(x=shifts[2], y=shifts[3])
         tile = (tile * 0.7).copy_memory()
         if stretch > 1:
@@ -121,12 +123,12 @@ class _Canvas:
 
     def _fractal_tile(self, *, octaves: int) -> Image:
         """Each octave twice as fine and about half as strong; mirrored, so that it can be laid edge to edge."""
-        tile = library().Image.black(_NOISE_TILE_PX, _NOISE_TILE_PX).cast("float")
+        tile = library().Image.black(self._tile_px, self._tile_px).cast("float")
         for octave in range(octaves):
             points = library().Image.gaussnoise(
                 5 * 2**octave, 5 * 2**octave, sigma=0.5 * 0.6**octave, mean=0, seed=self._random.getrandbits(31)
             )
-            tile = tile + _scaled(points, _NOISE_TILE_PX, _NOISE_TILE_PX)
+            tile = tile + _scaled(points, self._tile_px, self._tile_px)
         tile = tile.copy_memory()
         upper = tile.join(tile.fliphor(), "horizontal")
         return upper.join(upper.flipver(), "vertical").copy_memory()

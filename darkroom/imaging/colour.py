@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from darkroom.contract.parameters import Colour
 from darkroom.imaging import vips
 from darkroom.imaging.geometry import Rect, Size
@@ -10,6 +12,8 @@ from darkroom.imaging.vips import Image
 WHITE = Colour(red=255, green=255, blue=255)
 TRANSPARENT = Colour(red=0, green=0, blue=0, alpha=0)
 
+# What picture editors do by default: colours that both sides have stay as they are, black stays black.
+_CONVERSION: dict[str, Any] = {"depth": 8, "intent": "relative", "black_point_compensation": True}
 _ICC_FIELD = "icc-profile-data"
 # ICC.1:2022, 7.2.8: the header names the colour space of the device side; bands without alpha.
 _PROFILE_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
@@ -25,7 +29,7 @@ def _by_profile(image: Image) -> Image | None:
     """None where the profile is of the right kind but broken: the picture is shown without it, as browsers do."""
     pyvips = vips.library()
     try:
-        return image.icc_transform("srgb", embedded=True, depth=8, intent="perceptual")
+        return image.icc_transform("srgb", embedded=True, **_CONVERSION)
     except pyvips.Error:
         return None
 
@@ -33,7 +37,7 @@ def _by_profile(image: Image) -> Image | None:
 def _by_kind(image: Image) -> Image:
     """What the numbers mean where no profile says so."""
     if image.interpretation == "cmyk":
-        return image.icc_transform("srgb", input_profile="cmyk", depth=8, intent="perceptual")
+        return image.icc_transform("srgb", input_profile="cmyk", **_CONVERSION)
     wanted = "b-w" if image.interpretation in ("b-w", "grey16") else "srgb"
     return image if image.interpretation == wanted and image.format == "uchar" else image.colourspace(wanted)
 
