@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.contract.durations import parse_go
@@ -214,8 +215,11 @@ def _show_front_door(console: Console, options: StackOptions) -> None:
 def _show_event(console: Console, action: str, fields: dict[str, Any], *, verbose: bool) -> None:
     if action in _QUIET and not verbose:
         return
-    style = _STYLES.get(action.rpartition(".")[2], "")
-    shown = " ".join(f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
-    console.print(
-        f"[dim]{action:<24}[/] {shown}" if not style else f"[{style}]{action:<24}[/] {shown}", highlight=False
-    )
+    shown = " ".join(f"{name}={_shown(value)}" for name, value in fields.items() if value not in (None, ""))
+    style = _STYLES.get(action.rpartition(".")[2], "dim")
+    # Text, not markup: what a function printed last may hold brackets.
+    console.print(Text(f"{action:<24}", style), Text(shown), soft_wrap=True)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
