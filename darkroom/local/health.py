@@ -24,6 +24,18 @@ async def check_nats(url: str) -> None:
         raise DependencyUnavailableError("nats", f"{_address(url)} answers {line[:40]!r}, which is no NATS server")
 
 
+async def check_nats_streams(monitor_url: str) -> None:
+    """The server's own word on its streams. One that met a full disk refuses every write until it is started again,
+    also when there is room again, and greets its clients as if nothing were wrong."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{monitor_url}/healthz") as answer:
+            status, said = answer.status, await answer.text()
+    except aiohttp.ClientError as error:
+        raise DependencyUnavailableError("nats", f"{monitor_url}: {error}") from error
+    if status != 200:
+        raise DependencyUnavailableError("nats", f"{monitor_url}/healthz answers {status}: {said[:300]}")
+
+
 async def check_redis(url: str) -> None:
     """PING, after AUTH where the URL bears a password; refused while the data is being loaded."""
     request = _auth_command(url) + _redis_command("PING")

@@ -70,6 +70,10 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
     config = folder / "nats.conf"
     url = f"nats://{LOOPBACK}:{client_port}"
 
+    async def check() -> None:
+        await health.check_nats(url)
+        await health.check_nats_streams(f"http://{LOOPBACK}:{monitor_port}")
+
     def write_config() -> None:
         config.write_text(_nats_config(client_port, monitor_port, folder / "jetstream"))
 
@@ -80,7 +84,7 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
             url=url,
             command=command,
             ports=(client_port, monitor_port),
-            check=lambda: health.check_nats(url),
+            check=check,
             before_start=write_config,
         )
     )
@@ -158,7 +162,11 @@ def _redis_arguments(port: int, folder: Path) -> list[str]:
         "port": str(port),
         "dir": str(folder),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        # With everysec Redis answers before it has written whenever an fsync is under way in the background, and a
+        # job that was accepted then would not survive SIGKILL.
+        "appendfsync": "always",
+        # A job's parameters and result are longer than the default of 64: with it each would cost a third more memory.
+        "hash-max-listpack-value": "512",
         "maxmemory-policy": "noeviction",
         "save": "",
         "daemonize": "no",

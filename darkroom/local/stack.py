@@ -61,6 +61,7 @@ READY_WITHIN_S = 60.0
 DRAIN_S = 10.0
 """How long requests under way may take once we are told to stop; what is cut off, the next start does again."""
 PING_TIMEOUT_S = 60.0
+ENSURE_AGAIN_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class Stack:
         self._scalers: dict[str, Scaler] = {}
         self._gateway: Gateway | None = None
         self._connection: Client | None = None
+        self._ensuring: asyncio.Task[None] | None = None
         self._activator: Activator | None = None
         self._http: aiohttp.ClientSession | None = None
         self._logs: LogDirectory | None = None
@@ -229,8 +231,7 @@ class Stack:
             secret_key=credentials.secret_key,
             bucket=BUCKET,
         )
-        definition = json.loads((self._options.project_root / DEAD_LETTER_STREAM).read_text())
-        dead_letters = JetStreamDeadLetters(addresses.nats, definition=definition)
+        dead_letters = self._dead_letters(addresses.nats)
         try:
             await asyncio.gather(asyncio.to_thread(storage.prepare), asyncio.to_thread(dead_letters.prepare))
         except DependencyUnavailableError as exc:
@@ -238,6 +239,10 @@ class Stack:
         finally:
             storage.close()
             dead_letters.close()
+
+    def _dead_letters(self, nats_url: str) -> JetStreamDeadLetters:
+        definition = json.loads((self._options.project_root / DEAD_LETTER_STREAM).read_text())
+        return JetStreamDeadLetters(nats_url, definition=definition)
 
     # --- eventing ----------------------------------------------------------------------------------------------------
 
@@ -249,7 +254,8 @@ class Stack:
 
         async def reconnected() -> None:
             report("nats.reconnected")
-            await self._ensure_streams()
+            if self._ensuring is None or self._ensuring.done():
+                self._ensuring = self._spawn(self._ensure_streams(url), "streams after a reconnection")
 
         async def failed(exc: Exception) -> None:
             report("nats.error", error=repr(exc))
@@ -264,15 +270,26 @@ class Stack:
             error_cb=failed,
         )
 
-    async def _ensure_streams(self) -> None:
-        """A nats-server that comes back may have lost its data; what is there already stays as it is."""
+    async def _ensure_streams(self, url: str) -> None:
+        """A nats-server that comes back may have lost its data. What is there stays; tried until it is done."""
+        while True:
+            try:
+                for stream in self._streams.values():
+                    await stream.ensure()
+                for dispatcher in self._dispatchers:
+                    await dispatcher.ensure_consumer()
+                await self._ensure_dead_letters(url)
+                return
+            except (nats.errors.Error, DependencyUnavailableError) as exc:
+                self.events.report("nats.streams_not_ensured", error=repr(exc))
+            await asyncio.sleep(ENSURE_AGAIN_AFTER_S)
+
+    async def _ensure_dead_letters(self, url: str) -> None:
+        dead_letters = self._dead_letters(url)
         try:
-            for stream in self._streams.values():
-                await stream.ensure()
-            for dispatcher in self._dispatchers:
-                await dispatcher.ensure_consumer()
-        except (nats.errors.Error, DependencyUnavailableError) as exc:
-            self.events.report("nats.streams_not_ensured", error=repr(exc))
+            await asyncio.to_thread(dead_letters.prepare)
+        finally:
+            await asyncio.to_thread(dead_letters.close)
 
     async def _start_brokers(self, manifests: Manifests, connection: Client) -> Ingress:
         for broker in manifests.brokers:
@@ -386,10 +403,11 @@ class Stack:
 
         await run_ping_source(source, send, self.events.report)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(partial(_report_crash, self.events))
         self._tasks.append(task)
+        return task
 
 
 def _report_crash(events: EventLog, task: asyncio.Task[None]) -> None:

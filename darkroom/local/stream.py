@@ -32,6 +32,7 @@ class BrokerStream:
     """One Broker's stream. Safe to `ensure` again, after a nats-server that lost its data, for example."""
 
     def __init__(self, connection: Client, broker: Broker, channel: ChannelTemplate, report: Report) -> None:
+        self._connection = connection
         self._jetstream: JetStreamContext = connection.jetstream(timeout=PUBLISH_TIMEOUT_S)
         self._broker = broker
         self._channel = channel
@@ -98,6 +99,9 @@ class BrokerStream:
 
         The duplicate window goes by the event's id alone, as eventing-natss has it, whatever its source.
         """
+        if not self._connection.is_connected:
+            # The client would keep it in a buffer and let the caller wait for nothing.
+            raise DependencyUnavailableError("broker", "NATS is not connected")
         payload = json.dumps(json_object(event), separators=(",", ":")).encode()
         try:
             acked = await self._jetstream.publish(self.subject, payload, headers={"Nats-Msg-Id": _message_id(event)})

@@ -35,7 +35,7 @@ def test_a_worker_killed_in_mid_render_costs_an_attempt_and_its_job_completes_on
     job_id = stack.submit("resize", large_photograph, width=2900, format="avif", effort=5)
     eventually(lambda: stack.job(job_id)["status"] == "processing", within_s=30, what="the job is claimed")
 
-    for worker in _workers_of(stack, "resize"):
+    for worker in _workers_of(stack, "resize-heavy"):
         os.kill(worker.pid, signal.SIGKILL)
 
     job = stack.completed(job_id, within_s=RECOVERED_WITHIN_S)

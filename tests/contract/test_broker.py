@@ -148,6 +148,22 @@ def test_an_emission_ends_within_its_deadline_when_the_sink_hangs() -> None:
     assert 1 <= len(server.received) <= 5
 
 
+def test_a_probe_of_a_sink_that_hangs_does_not_wait_as_long_as_an_emission() -> None:
+    """Its caller is answered long before the attempt's own time is up."""
+    never = threading.Event()
+    now_s = [0.0]
+    circuit = Circuit(failures_to_open=1, open_s=2.0, clock=lambda: now_s[0])
+    with scripted_server(Reply(status=503), Reply(waits_for=never)) as server:
+        emitter = HttpEmitter(server.url, deadline_s=600, attempt_timeout_s=600, probe_timeout_s=0.05, circuit=circuit)
+        for _ in range(2):
+            with pytest.raises(DependencyUnavailableError):
+                emitter.emit(EVENT)
+            now_s[0] += 2.0
+        never.set()
+
+    assert len(server.received) == 2
+
+
 def test_nobody_listening_is_unavailable() -> None:
     with pytest.raises(DependencyUnavailableError, match=r"broker: .*NewConnectionError") as raised:
         HttpEmitter("http://127.0.0.1:9").emit(EVENT)

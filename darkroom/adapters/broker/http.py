@@ -30,15 +30,21 @@ class HttpEmitter:
         self,
         sink_url: str,
         *,
-        deadline_s: float = 2.0,
-        attempt_timeout_s: float = 1.0,
+        deadline_s: float = 1.0,
+        attempt_timeout_s: float = 0.5,
+        probe_timeout_s: float = 0.2,
         ce_overrides: Mapping[str, AttributeValue] | None = None,
         circuit: Circuit | None = None,
     ) -> None:
-        """`ce_overrides` are the extensions of K_CE_OVERRIDES, set on every event (SinkBinding)."""
+        """`ce_overrides` are the extensions of K_CE_OVERRIDES, set on every event (SinkBinding).
+
+        A sink that hangs costs the first callers `deadline_s` at most; once the circuit is open, one caller every few
+        seconds finds out for `probe_timeout_s` whether it is back, and the others are told at once that it is not.
+        """
         self._sink_url = sink_url
         self._deadline_s = deadline_s
         self._attempt_timeout_s = attempt_timeout_s
+        self._probe_timeout_s = probe_timeout_s
         self._ce_overrides = dict(ce_overrides or {})
         self._circuit = circuit or Circuit()
         self._lock = threading.Lock()
@@ -70,7 +76,8 @@ class HttpEmitter:
         """None once the sink has the event, else what went wrong that another attempt may mend."""
         from urllib3.exceptions import HTTPError
 
-        timeout_s = max(0.001, min(self._attempt_timeout_s, give_up_at - time.monotonic()))
+        longest_s = self._attempt_timeout_s if self._circuit.is_closed else self._probe_timeout_s
+        timeout_s = max(0.001, min(longest_s, give_up_at - time.monotonic()))
         try:
             answer = self._connected().request(
                 "POST", self._sink_url, headers=headers, body=body, timeout=timeout_s, retries=False, redirect=False
