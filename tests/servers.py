@@ -120,6 +120,7 @@ def redis_server(folder: Path, *arguments: str) -> Server:
         # With `everysec` Redis answers before it has written, whenever an fsync is under way in the background: SIGKILL
         # then loses what it had acknowledged.
         "appendfsync": "always",
+        "hash-max-listpack-value": "512",
         "maxmemory-policy": "noeviction",
     }
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
