@@ -54,19 +54,19 @@ def _options(image: Image, format: Format, parameters: OutputParameters) -> dict
                 "interlace": parameters.progressive,
             }
         case Format.PNG:
-            return {"compression": _effort(format, parameters), "interlace": parameters.progressive}
+            return {"compression": effort_of(format, parameters), "interlace": parameters.progressive}
         case Format.WEBP:
-            return {"Q": _quality(format, parameters), "effort": _effort(format, parameters)}
+            return {"Q": _quality(format, parameters), "effort": effort_of(format, parameters)}
         case Format.AVIF:
             return {
                 "Q": _quality(format, parameters),
-                "effort": _effort(format, parameters),
+                "effort": effort_of(format, parameters),
                 "compression": "av1",
                 "bitdepth": 8,
             }
         case Format.GIF:
             return {
-                "effort": _effort(format, parameters),
+                "effort": effort_of(format, parameters),
                 "interlace": parameters.progressive,
                 "reuse": vips.palette_size(image) >= _WHOLE_PALETTE,
             }
@@ -78,7 +78,8 @@ def _quality(format: Format, parameters: OutputParameters) -> int:
     return _DEFAULT_QUALITY[format] if parameters.quality is None else parameters.quality
 
 
-def _effort(format: Format, parameters: OutputParameters) -> int:
-    least, most = _EFFORTS[format]
-    asked = _DEFAULT_EFFORT[format] if parameters.effort is None else parameters.effort
+def effort_of(format: Format, parameters: OutputParameters) -> int:
+    """The effort that the format's saver is given; 0 where it knows none."""
+    least, most = _EFFORTS.get(format, (0, 0))
+    asked = _DEFAULT_EFFORT.get(format, 0) if parameters.effort is None else parameters.effort
     return max(least, min(asked, most))
