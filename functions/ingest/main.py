@@ -39,7 +39,7 @@ async def take_events(request: Request) -> Response:
     submissions = [submission_of(event) for event in events]
     for submission in submissions:
         check_upload(submission, owner(request))
-    if request.headers["content-type"].startswith(cloudevents.BATCHED):
+    if request.headers.get("content-type", "").startswith(cloudevents.BATCHED):
         for submission in submissions:
             await in_thread(acceptance.check, submission)
         records = [await _accept(request, submission) for submission in submissions]

@@ -180,6 +180,14 @@ def test_events_that_ask_for_nothing_we_do_are_refused(ingest: Ingest, changes: 
     assert_problem(send_event(ingest, _event(**changes)), 400, code)
 
 
+def test_a_binary_event_without_a_content_type_holds_json(ingest: Ingest) -> None:
+    ingest.storage.put("uploads/mine/original", PICTURE, content_type="image/jpeg")
+    event = _event()
+    headers = {f"ce-{name}": event[name] for name in ("specversion", "id", "source", "type")}
+    answer = ingest.call("POST", "/", content=json.dumps(event["data"]), headers=headers)
+    assert answer.status_code == 202, answer.text
+
+
 def test_what_is_no_event_is_refused(ingest: Ingest) -> None:
     assert_problem(ingest.call("POST", "/", content=b"hello"), 400, "event.invalid")
 
