@@ -2,11 +2,11 @@
 
 Pure: no I/O, no settings from the environment, no logging. Importing it does not start libvips; the first picture
 does. The modules follow the way of a picture: formats and probe (what is it, is it allowed), request (what is asked),
-geometry (where and how large), decode, resample, colour, saliency, animation, encode, and render, which calls them in
-their order.
+geometry (where and how large), cost; then decode, resample, colour, saliency and animation, which develop joins to
+frames in memory; encode; and render, which calls them in their order. vips is the edge to libvips.
 """
 
-from darkroom.imaging.cost import Cost, CostClass, cost_class, estimate
+from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, estimate
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.probe import Facts, probe
 from darkroom.imaging.render import Rendition, render
@@ -21,6 +21,7 @@ __all__ = [
     "Shrink",
     "check_request",
     "cost_class",
+    "decode_cost",
     "estimate",
     "output_format",
     "output_frames",

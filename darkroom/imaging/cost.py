@@ -55,13 +55,28 @@ _ENCODE_MS_PER_MEGAPIXEL = {
 _ENCODE_BYTES_PER_PIXEL = {Format.JPEG: 10, Format.PNG: 7, Format.WEBP: 10, Format.AVIF: 27, Format.GIF: 27}
 
 
-def estimate(facts: Facts, parameters: Parameters) -> Cost:
-    """Raises CropOutOfBoundsError where the request is impossible."""
-    output = plan(facts.size, parameters).output
-    frames = output_frames(facts, parameters)
+def decode_cost(facts: Facts, *, frames: int = 1) -> Cost:
+    """Of reading that many frames, whatever is made of them."""
+    ms, held = _DECODE_MS_PER_MEGAPIXEL[facts.format], _DECODE_BYTES_PER_PIXEL[facts.format]
+    if facts.progressive:
+        ms = _PROGRESSIVE_MS_PER_MEGAPIXEL.get(facts.format, ms)
+        held = _PROGRESSIVE_BYTES_PER_PIXEL.get(facts.format, held)
     return Cost(
-        cpu_ms=_START_MS + round(_cpu_ms(facts, parameters, facts.pixels * frames, output.pixels * frames)),
-        memory_bytes=_held_by_decoder(facts) + output.pixels * frames * _encoder_bytes_per_pixel(facts, parameters),
+        cpu_ms=_START_MS + round(facts.pixels * frames / MEGAPIXEL * ms),
+        # Frame after frame goes through the same memory.
+        memory_bytes=facts.pixels * held,
+    )
+
+
+def estimate(facts: Facts, parameters: Parameters) -> Cost:
+    """Of the whole job. Raises CropOutOfBoundsError where the request is impossible."""
+    frames = output_frames(facts, parameters)
+    written = plan(facts.size, parameters).output.pixels * frames
+    format = output_format(facts, parameters).format
+    decoding = decode_cost(facts, frames=frames)
+    return Cost(
+        cpu_ms=decoding.cpu_ms + round(written / MEGAPIXEL * _output_ms_per_megapixel(format, parameters)),
+        memory_bytes=decoding.memory_bytes + written * _ENCODE_BYTES_PER_PIXEL[format],
     )
 
 
@@ -78,24 +93,8 @@ def cost_class(facts: Facts, parameters: Parameters) -> CostClass:
     return CostClass.HEAVY if heavy else CostClass.STANDARD
 
 
-def _cpu_ms(facts: Facts, parameters: Parameters, read_pixels: int, written_pixels: int) -> float:
-    per_read = _DECODE_MS_PER_MEGAPIXEL[facts.format]
-    if facts.progressive:
-        per_read = _PROGRESSIVE_MS_PER_MEGAPIXEL.get(facts.format, per_read)
-    format = output_format(facts, parameters).format
+def _output_ms_per_megapixel(format: Format, parameters: Parameters) -> int:
     efforts = _ENCODE_MS_PER_MEGAPIXEL[format]
-    per_written = _SCALE_MS_PER_MEGAPIXEL + efforts[min(effort_of(format, parameters), len(efforts) - 1)]
-    if parameters.sharpen is not None:
-        per_written += _SHARPEN_MS_PER_MEGAPIXEL
-    return (read_pixels * per_read + written_pixels * per_written) / MEGAPIXEL
-
-
-def _held_by_decoder(facts: Facts) -> int:
-    held = _DECODE_BYTES_PER_PIXEL[facts.format]
-    if facts.progressive:
-        held = _PROGRESSIVE_BYTES_PER_PIXEL.get(facts.format, held)
-    return facts.pixels * held
-
-
-def _encoder_bytes_per_pixel(facts: Facts, parameters: Parameters) -> int:
-    return _ENCODE_BYTES_PER_PIXEL[output_format(facts, parameters).format]
+    encoding = efforts[min(effort_of(format, parameters), len(efforts) - 1)]
+    sharpening = 0 if parameters.sharpen is None else _SHARPEN_MS_PER_MEGAPIXEL
+    return _SCALE_MS_PER_MEGAPIXEL + sharpening + encoding

@@ -9,6 +9,7 @@ from darkroom.contract.errors import (
     ImageTooManyPixelsError,
     ImageTruncatedError,
     InputTooLargeError,
+    InputUnsupportedError,
 )
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Format
@@ -81,6 +82,8 @@ def _check_bytes(body: bytes, limits: Limits) -> None:
 def _read_header(format: Format, body: bytes) -> Facts:
     with vips.faults_of_the_picture(format, body):
         header = vips.load(format, body)
+        if format is Format.AVIF and not vips.is_av1(header):
+            raise InputUnsupportedError("the picture calls itself AVIF, but its decoder finds another codec than AV1")
         orientation = vips.orientation(header)
         width, height = header.width, header.height
         if is_turned(orientation):

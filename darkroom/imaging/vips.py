@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
-from darkroom.contract.errors import DarkroomError, ImageCorruptError, ImageTruncatedError, InternalError
+from darkroom.contract.errors import (
+    DarkroomError,
+    ImageCorruptError,
+    ImageCrashedError,
+    ImageTruncatedError,
+    InternalError,
+)
 from darkroom.contract.parameters import Format
 from darkroom.imaging.formats import lacks_its_end
 
@@ -99,6 +105,11 @@ def orientation(image: Image) -> int:
     return int(value) if 1 <= value <= 8 else 1
 
 
+def is_av1(image: Image) -> bool:
+    """Whether the HEIF decoder takes an image for AVIF."""
+    return bool(image.get("heif-compression") == "av1")
+
+
 def palette_size(image: Image) -> int:
     """Colours of the palette that the picture was stored with; 0 where there was none."""
     return len(image.get(_PALETTE_FIELD)) if has_field(image, _PALETTE_FIELD) else 0
@@ -153,6 +164,8 @@ def faults_of_ours() -> Iterator[None]:
 
 
 def _picture_error(format: Format, body: bytes, fault: str) -> DarkroomError:
+    if "out of memory" in fault:
+        return ImageCrashedError(f"the worker's memory did not suffice for the {format} picture: {_shortened(fault)}")
     if lacks_its_end(format, body) or "premature end" in fault.lower():
         return ImageTruncatedError(f"the {format} picture ends early, after {len(body)} bytes: {_shortened(fault)}")
     return ImageCorruptError(f"the {format} picture of {len(body)} bytes cannot be decoded: {_shortened(fault)}")
