@@ -93,8 +93,8 @@ def _picture_operation(job_type: str, name: str, model: type[ResizeParameters] |
         "tags": ["pictures"],
         "summary": f"{name} a picture",
         "description": (
-            "Hand the picture over as the part `image` of a form, as the body itself with the parameters in the query, or "
-            "by its storage key in JSON. Parameters in the query go with a body that is the picture, and with no other."
+            "Hand the picture over as the part `image` of a form, as the body itself with the parameters in the query, "
+            "or by its storage key in JSON. Parameters in the query go with a body that is the picture, and no other."
         ),
         "parameters": [
             *(_in_query(field, schema) for field, schema in text_properties(model).items()),
@@ -134,8 +134,8 @@ def _take_events(operation: str) -> Schema:
         "summary": "Ask for jobs by CloudEvents",
         "description": (
             "CloudEvents 1.0 over HTTP, in structured or batched mode as below, or in binary mode: the data as JSON, "
-            "the attributes in `ce-` headers. A batch is taken as a whole or not at all. The same event (source and id) "
-            "again is answered with the first job."
+            "the attributes in `ce-` headers. A batch is taken as a whole or not at all. The same event (source and "
+            "id) again is answered with the first job."
         ),
         "parameters": [
             _in_header("ce-specversion", "Binary mode only.", {"const": "1.0"}),
@@ -204,7 +204,9 @@ def _tell_changes() -> Schema:
         "Server-sent events: `event` is the job's status, `data` the job as JSON. The stream ends when the job is "
         f"final, or after {MAX_STREAM_S:g} s; clients then come again."
     )
-    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    text = {"type": "string"}
+    fields = {"event": reference("JobStatus"), "data": text, "id": text, "retry": {"type": "integer"}}
+    content = {"text/event-stream": {"schema": {"type": "object", "properties": fields}}}
     return {
         "operationId": "followJob",
         "tags": ["jobs"],

@@ -232,7 +232,11 @@ def parse_parameters(
     """
     model = _MODELS[job_type]
     try:
-        typed = {name: _typed(model, name, value) for name, value in fields.items()} if text else dict(fields)
+        typed = (
+            {name: _typed(model, name, value) for name, value in fields.items()}
+            if text
+            else {name: _whole(value) for name, value in fields.items()}
+        )
         return model.model_validate_json(json.dumps(typed), strict=True)
     except ValidationError as exc:
         raise ParametersInvalidError(field_errors(exc)) from exc
@@ -245,6 +249,11 @@ def _typed(model: ParametersModel, name: str, text: Any) -> Any:
     if wants_text or not isinstance(text, str) or not _NUMBER_OR_BOOLEAN.fullmatch(text):
         return text
     return json.loads(text)
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 400.0 is 400."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _holds_number_or_boolean(annotation: Any) -> bool:

@@ -12,15 +12,19 @@ from pydantic import BaseModel
 
 from darkroom.contract import errors
 from darkroom.contract.errors import DarkroomError
+from darkroom.contract.events import CROP_REQUESTED, RESIZE_REQUESTED
 from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus, JobType
 from darkroom.contract.parameters import CropParameters, ResizeParameters
 
 Schema: TypeAlias = dict[str, Any]
+"""`False` in the place of one is the schema that nothing follows: a field that must not be there."""
 
 REFERENCES = "#/components/schemas/"
 
 _COLOUR = "^(transparent|#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$"
 _ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
+# CloudEvents core 3.1.1, String: no control characters, no noncharacters.
+_EVENT_TEXT = "^[^\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]*$"
 _INTEGER: Schema = {"type": "integer"}
 _NULL: Schema = {"type": "null"}
 
@@ -57,8 +61,12 @@ def components() -> dict[str, Schema]:
             optional={"checks"},
         ),
         "Problem": problem(),
-        "EventData": _event_data(),
-        "CloudEvent": cloud_event(reference("EventData")),
+        "ResizeEventData": _event_data("resize", "ResizeParameters"),
+        "CropEventData": _event_data("crop", "CropParameters"),
+        "EventData": {"anyOf": [reference("ResizeEventData"), reference("CropEventData")]},
+        "ResizeEvent": cloud_event(RESIZE_REQUESTED, reference("ResizeEventData")),
+        "CropEvent": cloud_event(CROP_REQUESTED, reference("CropEventData")),
+        "CloudEvent": {"anyOf": [reference("ResizeEvent"), reference("CropEvent")]},
         "CloudEventBatch": {"type": "array", "items": reference("CloudEvent")},
     }
 
@@ -111,21 +119,31 @@ def problem() -> Schema:
     return {**schema, "additionalProperties": True}
 
 
-def cloud_event(data: Schema) -> Schema:
-    """CloudEvents 1.0 in the JSON event format."""
-    text = {"type": "string", "minLength": 1}
+def cloud_event(event_type: str, data: Schema) -> Schema:
+    """CloudEvents 1.0 in the JSON event format; an attribute that is null is one that is not there."""
+    text = {"type": "string", "minLength": 1, "pattern": _EVENT_TEXT}
+    extension = {
+        "anyOf": [
+            {"type": "string", "pattern": _EVENT_TEXT},
+            {"type": "boolean"},
+            {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
+            _NULL,
+        ]
+    }
     return {
         "type": "object",
+        "propertyNames": {"pattern": "^[a-z0-9]+$"},
+        "additionalProperties": extension,
         "required": ["specversion", "id", "source", "type", "data"],
         "properties": {
             "specversion": {"const": "1.0"},
             "id": text,
             "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
-            "type": {"enum": ["dev.darkroom.resize.requested", "dev.darkroom.crop.requested"]},
-            "subject": text,
-            "time": {"type": "string", "format": "date-time"},
-            "datacontenttype": {"const": "application/json"},
-            "dataschema": {"type": "string", "format": "uri"},
+            "type": {"const": event_type},
+            "subject": {"anyOf": [text, _NULL]},
+            "time": {"anyOf": [{"type": "string", "format": "date-time"}, _NULL]},
+            "datacontenttype": {"anyOf": [{"const": "application/json"}, _NULL]},
+            "dataschema": {"anyOf": [{"type": "string", "format": "uri"}, _NULL]},
             "data": data,
         },
     }
@@ -209,7 +227,7 @@ def _crop_rules() -> list[Schema]:
         {**both, "allOf": [_lacks("aspect")]},
         {**_has_text("aspect"), "anyOf": [_lacks("width"), _lacks("height")]},
     ]
-    corner = {"required": ["x", "y"], "properties": {"x": _INTEGER, "y": _INTEGER}, "not": {"required": ["gravity"]}}
+    corner = {"required": ["x", "y"], "properties": {"x": _INTEGER, "y": _INTEGER, "gravity": False}}
     return [{"anyOf": area}, {"anyOf": [corner, _lacks("x", "y")]}]
 
 
@@ -220,28 +238,30 @@ def _submission(parameters: str) -> Schema:
 def _form(model: type[BaseModel]) -> Schema:
     image = {"type": "string", "format": "binary", "description": "The picture."}
     fields = text_properties(model)
-    needed: Schema = (
-        {"anyOf": [_has("width"), _has("height")]} if model is ResizeParameters else {"anyOf": _form_areas()}
-    )
-    return {**_object({"image": image, **fields}, optional=set(fields)), **needed}
+    form = _object({"image": image, **fields}, optional=set(fields))
+    if model is ResizeParameters:
+        return {**form, "anyOf": [_has("width"), _has("height")]}
+    corner = [{"required": ["x", "y"], "properties": {"gravity": False}}, {"properties": {"x": False, "y": False}}]
+    return {**form, "allOf": [{"anyOf": _form_areas()}, {"anyOf": corner}]}
 
 
 def _form_areas() -> list[Schema]:
     return [
-        {"required": ["width", "height"], "not": {"required": ["aspect"]}},
-        {"required": ["aspect"], "not": {"required": ["width", "height"]}},
+        {"required": ["width", "height"], "properties": {"aspect": False}},
+        {"required": ["aspect"], "properties": {"width": False}},
+        {"required": ["aspect"], "properties": {"height": False}},
     ]
 
 
-def _event_data() -> Schema:
+def _event_data(job_type: str, parameters: str) -> Schema:
     """The job message, of which a sender need say only what is asked for."""
     message = _named(JobMessage)["JobMessage"]["properties"]
     return _object(
         {
-            "parameters": {"anyOf": [reference("ResizeParameters"), reference("CropParameters")]},
+            "parameters": reference(parameters),
             "input": reference("JobInput"),
             "job_id": {"anyOf": [_tidy(message["job_id"]), _NULL]},
-            "type": {"anyOf": [reference("JobType"), _NULL]},
+            "type": {"enum": [job_type, None]},
             "metadata": {"type": ["object", "null"]},
         },
         optional={"job_id", "type", "metadata"},

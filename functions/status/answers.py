@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -15,6 +16,7 @@ from darkroom.serving.asgi import in_thread
 from darkroom.serving.resources import Resources
 from functions.status.listing import ListQuery, cursor_text
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 VIEWS_KEPT_S = 20.0
 VIEWS_KEPT = 512
 """A completion is told to all who wait for it in one view, signed once; the URL loses so much of its lifetime."""
@@ -49,8 +51,7 @@ def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
 
 def _seconds(text: str) -> float:
     """NaN, which is in no range, for what is no plain number."""
-    plain = text.replace(".", "", 1)
-    return float(text) if plain.isascii() and plain.isdigit() and len(text) < 20 else float("nan")
+    return float(text) if len(text) < 40 and _NUMBER.fullmatch(text) else float("nan")
 
 
 class JobAnswers:

@@ -115,7 +115,7 @@ def test_waiting_ends_when_the_time_is_up(status: Status) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["wait=61", "wait=-1", "wait=nan", "wait=inf", "wait=1e1", "wait=", "wait=1&wait=2", "x=1"]
+    "query", ["wait=61", "wait=-1", "wait=nan", "wait=inf", "wait=1_0", "wait=", "wait=1&wait=2", "x=1"]
 )
 def test_a_wait_that_is_none_is_refused(status: Status, query: str) -> None:
     answer = status.get(f"/api/v1/jobs/{status.accept()}?{query}")

@@ -1,0 +1,35 @@
+"""The Python client, for programs and for the command line.
+
+    from darkroom.client import Client
+
+    with Client("http://127.0.0.1:8080", api_key="drk_...") as darkroom:
+        job = darkroom.submit("cat.jpg", "resize", width=400).wait()
+        job.save("small.jpg")
+
+`AsyncClient` has the same methods to be awaited. What the API may answer is in `protocol`, once for both; the clients
+only send and sleep. Nothing here knows what runs behind the API: of Darkroom it imports only `darkroom.contract`.
+"""
+
+from darkroom.client.asynchronous import AsyncClient, AsyncJob
+from darkroom.client.errors import (
+    ApiError,
+    ClientError,
+    JobFailedError,
+    NotAnsweringError,
+    StillRunningError,
+)
+from darkroom.client.jobs import JobState
+from darkroom.client.synchronous import Client, Job
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncJob",
+    "Client",
+    "ClientError",
+    "Job",
+    "JobFailedError",
+    "JobState",
+    "NotAnsweringError",
+    "StillRunningError",
+]

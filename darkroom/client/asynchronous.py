@@ -1,0 +1,123 @@
+"""The client for programs on an event loop: asyncio, or trio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+
+from darkroom.client import protocol
+from darkroom.client.jobs import JobPage, JobState
+from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
+
+Outcome = TypeVar("Outcome")
+
+
+class AsyncJob:
+    """A job that was accepted: it will end as completed or failed, whether or not anybody waits."""
+
+    def __init__(self, client: AsyncClient, job_id: str, state: JobState | None = None) -> None:
+        self._client = client
+        self.job_id = job_id
+        self.state = state
+        """As it was last seen."""
+
+    async def wait(self, *, timeout_s: float = 120.0, progress: Progress | None = None) -> AsyncJob:
+        """Returns when the job has completed. Raises JobFailedError, StillRunningError, ApiError, NotAnsweringError."""
+        self.state = await self._client.wait(self.job_id, timeout_s=timeout_s, progress=progress)
+        return self
+
+    async def download(self) -> bytes:
+        """The result's bytes; asks for a URL that is signed anew."""
+        self.state = await self._client.job(self.job_id)
+        return await self._client.download(self.state.result["url"])
+
+    async def save(self, path: str | Path) -> Path:
+        body = await self.download()
+        await anyio.Path(path).write_bytes(body)
+        return Path(path)
+
+
+class AsyncClient:
+    """For one event loop. Use it as a context manager, or call `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        retries: Retries | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._retries = retries or Retries()
+        self._http = httpx.AsyncClient(
+            base_url=url, auth=protocol.auth(api_key), timeout=protocol.ANSWER_S, transport=transport
+        )
+
+    async def submit(self, picture: Picture, job_type: str, **parameters: Any) -> AsyncJob:
+        """Hand in a picture: a path, or its bytes. Raises ApiError and NotAnsweringError."""
+        body = picture if isinstance(picture, bytes) else await anyio.Path(picture).read_bytes()
+        return AsyncJob(self, await self._run(protocol.submit(body, job_type, parameters, self._retries)))
+
+    async def job(self, job_id: str, *, wait_s: float = 0.0) -> JobState:
+        return await self._run(protocol.job(job_id, self._retries, wait_s=wait_s))
+
+    async def wait(self, job_id: str, *, timeout_s: float = 120.0, progress: Progress | None = None) -> JobState:
+        return await self._run(protocol.wait(job_id, self._retries, timeout_s=timeout_s, progress=progress))
+
+    async def end_of(self, job_id: str, *, timeout_s: float = 120.0, progress: Progress | None = None) -> JobState:
+        """Like `wait`, but a failed job is an end like another."""
+        return await self._run(protocol.end_of(job_id, self._retries, timeout_s=timeout_s, progress=progress))
+
+    async def jobs(
+        self, *, status: str | None = None, type: str | None = None, limit: int = 100
+    ) -> AsyncIterator[JobState]:
+        """All of the caller's jobs, newest first, a page of `limit` at a time."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(status=status, type=type, limit=limit, cursor=cursor)
+            for state in page.jobs:
+                yield state
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def page(self, **query: Any) -> JobPage:
+        return await self._run(protocol.jobs(self._retries, query=query))
+
+    async def download(self, url: str) -> bytes:
+        return await self._run(protocol.download(url, self._retries))
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, conversation: Conversation[Outcome]) -> Outcome:
+        reply: Reply = None
+        while True:
+            try:
+                step = conversation.send(reply)
+            except StopIteration as done:
+                outcome: Outcome = done.value
+                return outcome
+            reply = await self._do(step)
+
+    async def _do(self, step: Send | Sleep) -> Reply:
+        if isinstance(step, Sleep):
+            await anyio.sleep(step.seconds)
+            return None
+        try:
+            return await self._http.request(step.method, step.url, **step.options)
+        except httpx.TransportError as exc:
+            return Lost(reason=str(exc) or type(exc).__name__)

@@ -1,0 +1,49 @@
+"""A job as the API last showed it, and pages of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.contract.jobs import JobStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobState:
+    """One answer of the API. `document` is all of it."""
+
+    document: dict[str, Any]
+
+    @property
+    def job_id(self) -> str:
+        return str(self.document["job_id"])
+
+    @property
+    def status(self) -> JobStatus:
+        return JobStatus(self.document["status"])
+
+    @property
+    def is_final(self) -> bool:
+        return self.status.is_final
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Only of a completed job: `url`, `storage_key`, `content_type`, `width`, `height`, `bytes`."""
+        result: dict[str, Any] = self.document["result"]
+        return result
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Only of a failed job: `code`, `message`, `attempts`."""
+        error: dict[str, Any] = self.document["error"]
+        return error
+
+    @property
+    def timings_ms(self) -> dict[str, int]:
+        return dict(self.document["timings_ms"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPage:
+    jobs: list[JobState]
+    next_cursor: str | None

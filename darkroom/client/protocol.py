@@ -1,0 +1,214 @@
+"""What is asked of the API and what may come back, without any I/O: once for both clients.
+
+Each conversation is a generator. It yields what it wants done, a `Send` or a `Sleep`, is sent the answer (or None, when
+nobody answered), and returns its outcome. The clients do what they are told, one on a thread and one on an event loop.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import httpx
+
+from darkroom.client.errors import ApiError, JobFailedError, NotAnsweringError, StillRunningError
+from darkroom.client.jobs import JobPage, JobState
+from darkroom.contract.jobs import JobStatus
+from darkroom.contract.listing import MAX_WAIT_S
+
+WAIT_S = 20.0
+"""Of one `?wait=`: below the time limits of whatever lies between."""
+ANSWER_S = 30.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 10.0
+_LONGEST_RETRY_AFTER_S = 120.0
+
+Picture: TypeAlias = str | Path | bytes
+Progress: TypeAlias = Callable[[JobState], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send:
+    """An httpx request, as the keywords of `Client.request`."""
+
+    method: str
+    url: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sleep:
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Nobody answered; why."""
+
+    reason: str
+
+
+Step: TypeAlias = Send | Sleep
+Reply: TypeAlias = httpx.Response | Lost | None
+Outcome = TypeVar("Outcome")
+Conversation: TypeAlias = Generator[Step, Reply, Outcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """How often a request is sent again that was not answered, or answered 429 or 503; and how long in all."""
+
+    times: int = 5
+    within_s: float = 60.0
+
+
+def ask(send: Send, retries: Retries) -> Conversation[httpx.Response]:
+    """The answer, whatever its status, but for those that ask for another try.
+
+    Every request of ours may be sent twice: those that make a job bear an Idempotency-Key. Raises NotAnsweringError.
+    """
+    ends_at = time.monotonic() + retries.within_s
+    for attempt in range(retries.times + 1):
+        answer = yield send
+        if isinstance(answer, httpx.Response) and answer.status_code not in {429, 502, 503, 504}:
+            return answer
+        pause_s = _pause_s(answer, attempt)
+        if attempt == retries.times or time.monotonic() + pause_s > ends_at:
+            break
+        yield Sleep(seconds=pause_s)
+    if isinstance(answer, httpx.Response):
+        return answer
+    reason = answer.reason if isinstance(answer, Lost) else "no answer"
+    raise NotAnsweringError(f"{send.url} does not answer ({reason})")
+
+
+def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retries: Retries) -> Conversation[str]:
+    """The accepted job's id. Raises ApiError and NotAnsweringError."""
+    name, body = _read(picture)
+    fields = {name: _text(value) for name, value in parameters.items() if value is not None}
+    send = Send(
+        method="POST",
+        url=f"/api/v1/{job_type}",
+        options={
+            "files": {"image": (name, body)},
+            "data": fields,
+            "headers": {"idempotency-key": str(uuid.uuid4())},
+        },
+    )
+    document = _document((yield from ask(send, retries)))
+    return str(document["job_id"])
+
+
+def job(job_id: str, retries: Retries, *, wait_s: float = 0.0) -> Conversation[JobState]:
+    """The job, as soon as it is final or `wait_s` are up. Raises ApiError and NotAnsweringError."""
+    options: dict[str, Any] = {}
+    if wait_s > 0:
+        options = {"params": {"wait": f"{min(wait_s, MAX_WAIT_S):.3f}"}, "timeout": wait_s + ANSWER_S}
+    answer = yield from ask(Send(method="GET", url=f"/api/v1/jobs/{job_id}", options=options), retries)
+    return JobState(document=_document(answer))
+
+
+def wait(
+    job_id: str, retries: Retries, *, timeout_s: float, progress: Progress | None = None
+) -> Conversation[JobState]:
+    """The job once it has completed; `progress` is called with each change of its status.
+
+    Raises JobFailedError, StillRunningError, ApiError and NotAnsweringError.
+    """
+    state = yield from end_of(job_id, retries, timeout_s=timeout_s, progress=progress)
+    if state.status is JobStatus.FAILED:
+        raise JobFailedError(job_id, state.error)
+    return state
+
+
+def end_of(
+    job_id: str, retries: Retries, *, timeout_s: float, progress: Progress | None = None
+) -> Conversation[JobState]:
+    """The job once it has ended, either way."""
+    ends_at = time.monotonic() + timeout_s
+    seen: JobStatus | None = None
+    while True:
+        left_s = ends_at - time.monotonic()
+        # The first look is at once, so that progress begins with the job as it is.
+        wait_s = 0.0 if seen is None and progress is not None else max(0.0, min(left_s, WAIT_S))
+        state = yield from job(job_id, retries, wait_s=wait_s)
+        if progress is not None and state.status is not seen:
+            progress(state)
+        seen = state.status
+        if state.is_final:
+            return state
+        if ends_at <= time.monotonic():
+            raise StillRunningError(job_id, state.status.value, timeout_s)
+
+
+def jobs(retries: Retries, *, query: Mapping[str, Any]) -> Conversation[JobPage]:
+    params = {name: str(value) for name, value in query.items() if value is not None}
+    answer = yield from ask(Send(method="GET", url="/api/v1/jobs", options={"params": params}), retries)
+    document = _document(answer)
+    return JobPage(jobs=[JobState(document=one) for one in document["jobs"]], next_cursor=document.get("next_cursor"))
+
+
+def download(url: str, retries: Retries) -> Conversation[bytes]:
+    """What a signed URL leads to. Without our key, which is none of the storage's business."""
+    answer = yield from ask(Send(method="GET", url=url, options={"auth": None}), retries)
+    if answer.status_code != 200:
+        raise NotAnsweringError(f"the signed URL answered {answer.status_code}")
+    return answer.content
+
+
+class KeyAuth(httpx.Auth):
+    """Puts the API key on requests to the API, and is in no `repr`."""
+
+    def __init__(self, api_key: str) -> None:
+        self._value = f"Bearer {api_key}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["authorization"] = self._value
+        yield request
+
+
+def auth(api_key: str | None) -> KeyAuth | None:
+    return None if api_key is None else KeyAuth(api_key)
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = answer.json()
+    except ValueError as exc:
+        raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no JSON") from exc
+    if answer.is_success:
+        return document
+    if "code" not in document:
+        raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no problem document")
+    raise ApiError(answer.status_code, document)
+
+
+def _pause_s(answer: Reply, attempt: int) -> float:
+    """What the answer asks for; else doubled each time, with jitter, so that many clients do not come back at once."""
+    given = answer.headers.get("retry-after", "") if isinstance(answer, httpx.Response) else ""
+    if given.isascii() and given.isdigit():
+        return min(float(given), _LONGEST_RETRY_AFTER_S)
+    pause_s = min(_FIRST_PAUSE_S * 2.0**attempt, _LONGEST_PAUSE_S)
+    # Jitter needs no secrecy.
+    return pause_s * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _read(picture: Picture) -> tuple[str, bytes]:
+    if isinstance(picture, bytes):
+        return "picture", picture
+    path = Path(picture)
+    return path.name, path.read_bytes()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value))
+    return str(value)

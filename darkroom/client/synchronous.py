@@ -1,0 +1,116 @@
+"""The client for programs without an event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from darkroom.client import protocol
+from darkroom.client.jobs import JobPage, JobState
+from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
+
+Outcome = TypeVar("Outcome")
+
+
+class Job:
+    """A job that was accepted: it will end as completed or failed, whether or not anybody waits."""
+
+    def __init__(self, client: Client, job_id: str, state: JobState | None = None) -> None:
+        self._client = client
+        self.job_id = job_id
+        self.state = state
+        """As it was last seen."""
+
+    def wait(self, *, timeout_s: float = 120.0, progress: Progress | None = None) -> Job:
+        """Returns when the job has completed. Raises JobFailedError, StillRunningError, ApiError, NotAnsweringError."""
+        self.state = self._client.wait(self.job_id, timeout_s=timeout_s, progress=progress)
+        return self
+
+    def download(self) -> bytes:
+        """The result's bytes; asks for a URL that is signed anew."""
+        self.state = self._client.job(self.job_id)
+        return self._client.download(self.state.result["url"])
+
+    def save(self, path: str | Path) -> Path:
+        Path(path).write_bytes(self.download())
+        return Path(path)
+
+
+class Client:
+    """Safe to share between threads. Use it as a context manager, or call `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        retries: Retries | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._retries = retries or Retries()
+        self._http = httpx.Client(
+            base_url=url, auth=protocol.auth(api_key), timeout=protocol.ANSWER_S, transport=transport
+        )
+
+    def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:
+        """Hand in a picture: a path, or its bytes. Raises ApiError and NotAnsweringError."""
+        return Job(self, self._run(protocol.submit(picture, job_type, parameters, self._retries)))
+
+    def job(self, job_id: str, *, wait_s: float = 0.0) -> JobState:
+        return self._run(protocol.job(job_id, self._retries, wait_s=wait_s))
+
+    def wait(self, job_id: str, *, timeout_s: float = 120.0, progress: Progress | None = None) -> JobState:
+        return self._run(protocol.wait(job_id, self._retries, timeout_s=timeout_s, progress=progress))
+
+    def end_of(self, job_id: str, *, timeout_s: float = 120.0, progress: Progress | None = None) -> JobState:
+        """Like `wait`, but a failed job is an end like another."""
+        return self._run(protocol.end_of(job_id, self._retries, timeout_s=timeout_s, progress=progress))
+
+    def jobs(self, *, status: str | None = None, type: str | None = None, limit: int = 100) -> Iterator[JobState]:
+        """All of the caller's jobs, newest first, a page of `limit` at a time."""
+        cursor: str | None = None
+        while True:
+            page = self.page(status=status, type=type, limit=limit, cursor=cursor)
+            yield from page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def page(self, **query: Any) -> JobPage:
+        return self._run(protocol.jobs(self._retries, query=query))
+
+    def download(self, url: str) -> bytes:
+        return self._run(protocol.download(url, self._retries))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _run(self, conversation: Conversation[Outcome]) -> Outcome:
+        reply: Reply = None
+        while True:
+            try:
+                step = conversation.send(reply)
+            except StopIteration as done:
+                outcome: Outcome = done.value
+                return outcome
+            reply = self._do(step)
+
+    def _do(self, step: Send | Sleep) -> Reply:
+        if isinstance(step, Sleep):
+            time.sleep(step.seconds)
+            return None
+        try:
+            return self._http.request(step.method, step.url, **step.options)
+        except httpx.TransportError as exc:
+            return Lost(reason=str(exc) or type(exc).__name__)

@@ -1,0 +1,190 @@
+"""The client against servers that answer as a test says: retries, waiting, progress, errors; for both clients alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from darkroom.client import (
+    ApiError,
+    AsyncClient,
+    Client,
+    JobFailedError,
+    NotAnsweringError,
+    StillRunningError,
+)
+from darkroom.client import protocol as client_protocol
+from darkroom.client.protocol import Retries
+
+Handler = Callable[[httpx.Request], httpx.Response]
+KEY = "drk_canarycanary_secretsecretsecret"
+
+
+class Script:
+    """Answers in their order, the last one for ever; keeps what was asked."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content, request=request)
+
+
+class Blocking:
+    """The synchronous client."""
+
+    def run(self, script: Script, method: str, *arguments: Any, **options: Any) -> Any:
+        with Client("http://api", api_key=KEY, retries=Retries(times=3), transport=httpx.MockTransport(script)) as made:
+            return getattr(made, method)(*arguments, **options)
+
+
+class Awaited:
+    """The asynchronous one."""
+
+    def run(self, script: Script, method: str, *arguments: Any, **options: Any) -> Any:
+        async def call() -> Any:
+            transport = httpx.MockTransport(script)
+            async with AsyncClient("http://api", api_key=KEY, retries=Retries(times=3), transport=transport) as made:
+                return await getattr(made, method)(*arguments, **options)
+
+        return asyncio.run(call())
+
+
+@pytest.fixture(params=[Blocking, Awaited])
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Blocking | Awaited:
+    monkeypatch.setattr(client_protocol, "_FIRST_PAUSE_S", 0.001)
+    kind: type[Blocking] | type[Awaited] = request.param
+    return kind()
+
+
+def job(status: str, **more: Any) -> httpx.Response:
+    document = {"job_id": "j", "status": status, "timings_ms": {}, "attempts": 0, **more}
+    return httpx.Response(200, json=document)
+
+
+def refusal(status: int, code: str, **headers: str) -> httpx.Response:
+    return httpx.Response(status, json={"code": code, "detail": "why", "request_id": "r"}, headers=headers)
+
+
+ACCEPTED = httpx.Response(202, json={"job_id": "j", "status": "queued"})
+DONE = job("completed", result={"url": "http://storage/k?signed"})
+
+
+def test_a_picture_is_sent_with_its_parameters_and_the_key(client: Blocking | Awaited) -> None:
+    script = Script(ACCEPTED)
+    made = client.run(script, "submit", b"picture", "resize", width=400, enlarge=True, height=None, gravity={"x": 0.5})
+    assert made.job_id == "j"
+    [request] = script.asked
+    assert (request.method, request.url.path) == ("POST", "/api/v1/resize")
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    for part in (b'name="width"\r\n\r\n400', b"\r\n\r\ntrue", b'{"x": 0.5}', b"\r\n\r\npicture"):
+        assert part in request.content
+    assert b"height" not in request.content
+
+
+def test_a_post_that_is_sent_again_bears_the_same_idempotency_key(client: Blocking | Awaited) -> None:
+    script = Script(httpx.ReadError("cut"), refusal(503, "dependency.unavailable"), ACCEPTED)
+    assert client.run(script, "submit", b"picture", "crop", width=1, height=1).job_id == "j"
+    assert len({request.headers["idempotency-key"] for request in script.asked}) == 1
+    assert len(script.asked) == 3
+
+
+def test_retry_after_is_honoured(client: Blocking | Awaited, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("darkroom.client.synchronous.time.sleep", slept.append)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("darkroom.client.asynchronous.anyio.sleep", sleep)
+    script = Script(refusal(429, "rate.limited", **{"retry-after": "7"}), refusal(503, "x"), DONE)
+    client.run(script, "job", "j")
+    assert slept[0] == 7
+    assert slept[1] < 1
+
+
+def test_a_wait_longer_than_the_patience_is_not_begun(client: Blocking | Awaited) -> None:
+    script = Script(refusal(429, "rate.limited", **{"retry-after": "90"}))
+    with pytest.raises(ApiError) as refused:
+        client.run(script, "job", "j")
+    assert refused.value.code == "rate.limited"
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500])
+def test_what_another_try_cannot_mend_is_told_at_once(client: Blocking | Awaited, status: int) -> None:
+    script = Script(refusal(status, "some.code"))
+    with pytest.raises(ApiError) as refused:
+        client.run(script, "job", "j")
+    assert (refused.value.status, refused.value.code, refused.value.request_id) == (status, "some.code", "r")
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.ConnectError("refused"), httpx.Response(200, text="<html>"), httpx.Response(502)]
+)
+def test_somebody_else_than_darkroom_is_told_of(client: Blocking | Awaited, answer: httpx.Response | Exception) -> None:
+    with pytest.raises(NotAnsweringError) as refused:
+        client.run(Script(answer), "job", "j")
+    assert KEY not in str(refused.value)
+
+
+def test_waiting_tells_of_each_status_and_ends_with_the_job(client: Blocking | Awaited) -> None:
+    script = Script(job("queued"), job("processing"), job("processing"), DONE)
+    seen: list[str] = []
+    state = client.run(script, "wait", "j", progress=lambda state: seen.append(state.status.value))
+    assert seen == ["queued", "processing", "completed"]
+    assert state.result["url"] == "http://storage/k?signed"
+    assert [request.url.params.get("wait") is not None for request in script.asked] == [False, True, True, True]
+
+
+def test_a_failed_job_is_an_error_and_one_that_goes_on_another(client: Blocking | Awaited) -> None:
+    failed = job("failed", error={"code": "image.corrupt", "message": "broken", "attempts": 1})
+    with pytest.raises(JobFailedError, match=r"image\.corrupt: broken"):
+        client.run(Script(failed), "wait", "j")
+    assert client.run(Script(failed), "end_of", "j").error["code"] == "image.corrupt"
+    with pytest.raises(StillRunningError, match="processing after 0"):
+        client.run(Script(job("processing")), "wait", "j", timeout_s=0.01)
+
+
+def test_the_storage_never_sees_the_key(client: Blocking | Awaited) -> None:
+    script = Script(httpx.Response(200, content=b"result"))
+    assert client.run(script, "download", "http://storage/k?signed") == b"result"
+    assert "authorization" not in script.asked[0].headers
+
+
+def test_all_pages_of_a_list_are_walked() -> None:
+    pages = [
+        httpx.Response(200, json={"jobs": [{"job_id": "a"}, {"job_id": "b"}], "next_cursor": "n"}),
+        httpx.Response(200, json={"jobs": [], "next_cursor": "m"}),
+        httpx.Response(200, json={"jobs": [{"job_id": "c"}]}),
+    ]
+    script = Script(*pages)
+    with Client("http://api", transport=httpx.MockTransport(script)) as made:
+        assert [state.job_id for state in made.jobs(status="failed", limit=2)] == ["a", "b", "c"]
+    assert [request.url.params.get("cursor") for request in script.asked] == [None, "n", "m"]
+
+    async def walk() -> list[str]:
+        script = Script(*pages)
+        async with AsyncClient("http://api", transport=httpx.MockTransport(script)) as made:
+            return [state.job_id async for state in made.jobs()]
+
+    assert asyncio.run(walk()) == ["a", "b", "c"]
+
+
+def test_a_job_saves_its_result(tmp_path: Any) -> None:
+    script = Script(ACCEPTED, DONE, DONE, httpx.Response(200, content=b"result"))
+    with Client("http://api", transport=httpx.MockTransport(script)) as made:
+        saved = made.submit(b"p", "resize", width=1).wait().save(tmp_path / "r.jpg")
+    assert saved.read_bytes() == b"result"
+    assert json.dumps(str(saved))
