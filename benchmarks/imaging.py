@@ -7,7 +7,8 @@ The peers: libvips' plain `thumbnail_buffer` as most people call it, Pillow's `t
 (from PyPI; it pins another Pillow, so it may live in an interpreter of its own) and sharp (from npm). The same
 pictures, sizes, formats, qualities and efforts for all. Every figure comes from a process of its own, the peers take
 turns, and the best of the rounds counts: what is left is a ratio within one run. Peak memory is that of the first
-picture over the idle process. Likeness is measured against a full decode and Lanczos by Pillow, before any encoder.
+picture over the idle process. Likeness is measured against a full decode and Lanczos by Pillow, before any encoder. A
+peer that drops frames of an animation has no ratio.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class Measured:
     psnr_db: float
     ssim: float
     bytes: int
+    frames: int
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -155,8 +157,20 @@ def measure(peer: str, case: Case, picture: Path, folder: Path, arguments: argpa
     figures = run_worker(peer, case, picture, out, arguments)
     psnr, ssim = likeness(picture, out, case)
     return Measured(
-        cpu_ms=figures["cpu_ms"], peak_mb=figures["peak_mb"], psnr_db=psnr, ssim=ssim, bytes=out.stat().st_size
+        cpu_ms=figures["cpu_ms"],
+        peak_mb=figures["peak_mb"],
+        psnr_db=psnr,
+        ssim=ssim,
+        bytes=out.stat().st_size,
+        frames=frames_in(out),
     )
+
+
+def frames_in(path: Path) -> int:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return int(getattr(image, "n_frames", 1))
 
 
 def likeness(picture: Path, out: Path, case: Case) -> tuple[float, float]:
@@ -199,8 +213,9 @@ def print_case(case: Case, figures: dict[str, Measured]) -> None:
     print(f"\n{case.name}: {case.source} {sizes[0]} to {case.target} {sizes[1]}")
     print(f"  {'':10} {'CPU ms':>8} {'ours/its':>9} {'peak MB':>8} {'PSNR dB':>8} {'SSIM':>7} {'bytes':>8}")
     for peer, one in figures.items():
+        ratio = f"{ours.cpu_ms / one.cpu_ms:9.2f}" if one.frames == case.frames else f"{one.frames:2d} frame"
         print(
-            f"  {peer:10} {one.cpu_ms:8.1f} {ours.cpu_ms / one.cpu_ms:9.2f} {one.peak_mb:8.1f} "
+            f"  {peer:10} {one.cpu_ms:8.1f} {ratio:>9} {one.peak_mb:8.1f} "
             f"{one.psnr_db:8.2f} {one.ssim:7.4f} {one.bytes:8d}"
         )
 
