@@ -1,10 +1,12 @@
-"""How lists of jobs are paged, and how waiting is bounded: what callers may ask of `status`."""
+"""How lists are paged, how waiting is bounded, how a request is named: what callers may ask beside parameters."""
 
 from __future__ import annotations
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 """Jobs on one page."""
+
+IDEMPOTENCY_KEY_PATTERN = "^[!-~]([ -~]{0,253}[!-~])?$"
 
 MAX_WAIT_S = 60.0
 """Of `?wait=`."""

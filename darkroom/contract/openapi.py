@@ -8,7 +8,7 @@ from darkroom import __version__
 from darkroom.contract import errors
 from darkroom.contract.cloudevents import BATCHED, STRUCTURED
 from darkroom.contract.errors import DarkroomError
-from darkroom.contract.listing import DEFAULT_LIMIT, MAX_LIMIT, MAX_STREAM_S, MAX_WAIT_S
+from darkroom.contract.listing import DEFAULT_LIMIT, IDEMPOTENCY_KEY_PATTERN, MAX_LIMIT, MAX_STREAM_S, MAX_WAIT_S
 from darkroom.contract.parameters import CropParameters, ResizeParameters
 from darkroom.contract.schemas import Schema, components, reference, text_properties
 
@@ -304,4 +304,4 @@ def _job_id() -> Schema:
 
 def _idempotency_key() -> Schema:
     said = "The same key with the same request is answered with the first job; with another request, 422."
-    return _in_header("Idempotency-Key", said, {"type": "string", "minLength": 1, "maxLength": 255})
+    return _in_header("Idempotency-Key", said, {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN})

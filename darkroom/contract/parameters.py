@@ -128,6 +128,8 @@ def _off_is_none(value: Any) -> Any:
 
 
 OutputSide = Annotated[int, Field(ge=1, le=MAX_OUTPUT_SIDE_PX)]
+Offset = Annotated[int, Field(ge=0, le=1_000_000)]
+"""In pixels; far beyond any picture that is taken, and no number that needs more than a few digits."""
 Sharpen = Annotated[float, Field(ge=0.3, le=10)]
 
 
@@ -177,9 +179,9 @@ class ResizeParameters(OutputParameters):
 class CropParameters(OutputParameters):
     width: OutputSide | None = None
     height: OutputSide | None = None
-    x: Annotated[int, Field(ge=0)] | None = None
+    x: Offset | None = None
     """Left edge in pixels of the oriented picture."""
-    y: Annotated[int, Field(ge=0)] | None = None
+    y: Offset | None = None
     """Top edge in pixels of the oriented picture."""
     aspect: str | None = None
     """`"16:9"`: the largest such area. With one of width and height the area is scaled to it."""

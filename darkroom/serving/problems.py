@@ -40,7 +40,7 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
     # It shows what the caller sent, and ends in the caller's logs.
     document = redacted_value(document)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **_headers(error)}
-    return Problem(status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode())
+    return Problem(status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _headers(error: DarkroomError) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from darkroom.contract.errors import FieldError, InputTooLargeError, InputUnsupportedError, ParametersInvalidError
 
 IMAGE_PART = "image"
+MAX_BOUNDARY_BYTES = 70
+"""RFC 2046, section 5.1.1."""
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 4096
 MAX_PART_HEADER_BYTES = 8192
@@ -19,8 +21,9 @@ class MultipartForm:
     def __init__(self, content_type: str, *, max_image_bytes: int) -> None:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
-        if not boundary:
-            raise InputUnsupportedError("multipart/form-data needs a boundary in its Content-Type")
+        if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
+            limit = f"1 to {MAX_BOUNDARY_BYTES} bytes"
+            raise InputUnsupportedError(f"multipart/form-data needs a boundary of {limit} in its Content-Type")
         self._max_image_bytes = max_image_bytes
         self._fields: list[tuple[str, str]] = []
         self._image: bytearray | None = None
@@ -47,7 +50,7 @@ class MultipartForm:
     def feed(self, chunk: bytes) -> None:
         try:
             self._parser.write(chunk)
-        except MultipartParseError as exc:
+        except FormParserError as exc:
             raise _malformed(str(exc)) from exc
 
     def finish(self) -> tuple[list[tuple[str, str]], bytes]:

@@ -5,13 +5,14 @@ The body is held in memory once. A chunked body and one whose Content-Length lie
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
+from darkroom.contract import strict_json
 from darkroom.contract.errors import (
     FieldError,
     InputTooLargeError,
@@ -19,12 +20,13 @@ from darkroom.contract.errors import (
     ParametersInvalidError,
 )
 from darkroom.contract.jobs import JobInput, JobType
+from darkroom.contract.listing import IDEMPOTENCY_KEY_PATTERN
 from darkroom.contract.parameters import field_errors, parse_parameters
 from functions.ingest.multipart import MAX_FIELDS, MultipartForm
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_JSON_BYTES = 64 * 1024
-MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 _MULTIPART_OVERHEAD_BYTES = 256 * 1024
 """Boundaries, headers and parameter fields come on top of the picture."""
 
@@ -76,11 +78,11 @@ async def _from_raw(request: Request, job_type: JobType, max_bytes: int) -> Subm
 async def _from_json(request: Request, job_type: JobType) -> Submission:
     body = await read_body(request, max_bytes=MAX_JSON_BYTES, what="the JSON document")
     try:
-        document = _JsonSubmission.model_validate(json.loads(body))
+        document = _JsonSubmission.model_validate(strict_json.load(body))
     except ValidationError as exc:
         raise ParametersInvalidError(field_errors(exc)) from exc
-    except (ValueError, RecursionError) as exc:
-        raise ParametersInvalidError([FieldError(field="body", message=f"not JSON: {exc}")]) from exc
+    except ValueError as exc:
+        raise ParametersInvalidError([FieldError(field="body", message=str(exc))]) from exc
     return Submission(
         type=job_type,
         parameters=parse_parameters(job_type, document.parameters),
@@ -89,9 +91,14 @@ async def _from_json(request: Request, job_type: JobType) -> Submission:
 
 
 async def _from_multipart(request: Request, job_type: JobType, max_bytes: int) -> Submission:
-    _refuse_declared_length(request, max_bytes + _MULTIPART_OVERHEAD_BYTES, "the form")
+    most_bytes = max_bytes + _MULTIPART_OVERHEAD_BYTES
+    _refuse_declared_length(request, most_bytes, "the form")
     form = MultipartForm(request.headers["content-type"], max_image_bytes=max_bytes)
+    read_bytes = 0
     async for chunk in _chunks(request):
+        read_bytes += len(chunk)
+        if read_bytes > most_bytes:
+            raise InputTooLargeError(f"the form has more than {most_bytes} bytes, the limit ({read_bytes} were read)")
         form.feed(chunk)
     fields, image = form.finish()
     return Submission(
@@ -103,8 +110,8 @@ def _with_idempotency_key(submission: Submission, request: Request) -> Submissio
     key = request.headers.get("idempotency-key")
     if key is None:
         return submission
-    if not key.isprintable() or not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARACTERS:
-        limit = f"1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} printable characters"
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        limit = "1 to 255 printable characters of ASCII"
         raise ParametersInvalidError(
             [FieldError(field="Idempotency-Key", message=f"must have {limit}, had {len(key)}")]
         )

@@ -16,7 +16,7 @@ from darkroom.serving.asgi import in_thread
 from darkroom.serving.resources import Resources
 from functions.status.listing import ListQuery, cursor_text
 
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 VIEWS_KEPT_S = 20.0
 VIEWS_KEPT = 512
 """A completion is told to all who wait for it in one view, signed once; the URL loses so much of its lifetime."""
