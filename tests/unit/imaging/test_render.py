@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from darkroom.contract.errors import CropOutOfBoundsError, ImageTooManyPixelsErr
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Format, Parameters, parse_parameters
 from darkroom.imaging import Rendition, Shrink, check_request, output_format, probe, render
-from darkroom.imaging.vips import load
+from darkroom.imaging.vips import load, save
 from tests import pictures
 from tests.pictures import BLUE, GREEN, RED, YELLOW
 from tests.unit.imaging.pixels import close, frames_of, opened, psnr_db, rgb_at, samples
@@ -309,6 +310,41 @@ def test_every_effort_is_taken(format: Format) -> None:
     body = pictures.photo(Format.PNG, 64, 48)
     for effort in range(10):
         rendered(body, resize(width=32, format=format, effort=effort))
+
+
+def kinds_of_pixels() -> dict[str, bytes]:
+    """What else than eight bits of red, green and blue the formats hold."""
+    image, disc = pictures.quarters(60, 40), pictures.disc_with_alpha(60, 40)
+    return {
+        "one pixel": pictures.encoded(pictures.plain(1, 1), Format.PNG),
+        "grey with alpha": by_pillow("LA"),
+        "palette": by_pillow("P"),
+        "palette with a transparent colour": by_pillow("P", transparency=0),
+        "one bit": by_pillow("1"),
+        "grey of 16 bits": by_pillow("I;16"),
+        "16 bits with alpha": save(Format.PNG, disc.colourspace("rgb16"), bitdepth=16),
+        "avif of 10 bits": save(Format.AVIF, image.colourspace("rgb16"), compression="av1", bitdepth=10),
+        "avif with alpha": pictures.encoded(disc, Format.AVIF),
+        "webp with alpha": pictures.encoded(disc, Format.WEBP),
+        "gif with alpha": pictures.encoded(disc, Format.GIF),
+        "cmyk": pictures.cmyk_jpeg(image, with_profile=False),
+        "jpeg with restarts": pictures.encoded(image, Format.JPEG, restart_interval=2),
+    }
+
+
+def by_pillow(mode: str, **options: Any) -> bytes:
+    body = io.BytesIO()
+    Image.new(mode, (60, 40)).save(body, "PNG", **options)
+    return body.getvalue()
+
+
+@pytest.mark.parametrize("kind", sorted(kinds_of_pixels()))
+def test_every_kind_of_pixels_is_taken_by_every_format(kind: str) -> None:
+    body = kinds_of_pixels()[kind]
+    for format in FORMATS:
+        rendered(body, resize(width=30, format=format, sharpen=1))
+        rendered(body, resize(width=30, height=30, fit="contain", background="#ff000080", format=format))
+        rendered(body, resize(width=90, height=90, fit="cover", gravity="entropy", enlarge=True, format=format))
 
 
 def test_a_gif_of_few_colours_gets_the_mixed_ones_that_scaling_makes() -> None:
