@@ -136,7 +136,7 @@ def nats_server(folder: Path) -> Server:
     port = free_port()
     return Server(
         url=f"nats://{LOOPBACK}:{port}",
-        command=[_script("nats-server"), "-a", LOOPBACK, "-p", str(port), "-js", "-sd", str(folder / "jetstream")],
+        command=[script("nats-server"), "-a", LOOPBACK, "-p", str(port), "-js", "-sd", str(folder / "jetstream")],
         folder=folder,
         is_ready=lambda: _accepts(port),
     )
@@ -171,7 +171,7 @@ def s3_server(folder: Path) -> Server:
     return Server(
         url=f"http://{LOOPBACK}:{s3}",
         command=[
-            _script("weed"),
+            script("weed"),
             "-logtostderr=true",
             "mini",
             *(f"-{name}={value}" for name, value in options.items()),
@@ -231,7 +231,7 @@ def _succeeds(call: Callable[[], object]) -> bool:
     return True
 
 
-def _script(name: str) -> str:
+def script(name: str) -> str:
     return str(Path(sysconfig.get_path("scripts")) / name)
 
 

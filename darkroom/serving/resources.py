@@ -7,6 +7,7 @@ every worker. So nothing here connects, and imports of client libraries are put 
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -80,7 +81,10 @@ class Resources:
     def dead_letters(self) -> DeadLetters:
         from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 
-        return JetStreamDeadLetters(_reveal(self.settings.nats_url))
+        folder = self.settings.nats_tls_folder
+        return JetStreamDeadLetters(
+            _reveal(self.settings.nats_url), tls_folder=None if folder is None else Path(folder)
+        )
 
 
 def _reveal(secret: SecretStr | None) -> str:

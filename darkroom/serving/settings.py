@@ -84,6 +84,8 @@ class Settings(BaseModel):
     """The job store. The URL may hold a password."""
     nats_url: Secret = Field(None, alias="NATS_URL")
     """Where the dead-letter stream lies."""
+    nats_tls_folder: Text = Field(None, alias="NATS_TLS_FOLDER")
+    """Where ca.crt, tls.crt and tls.key for NATS are; unset: without a certificate of ours."""
     storage_type: Literal["minio", "s3", "local"] = Field("minio", alias="STORAGE_TYPE")
     storage_endpoint: Text = Field(None, alias="STORAGE_ENDPOINT")
     """URL of the S3 server; unset with `s3` means AWS. With `local`, a directory."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
@@ -45,15 +47,19 @@ class JetStreamDeadLetters:
         stream: str = STREAM,
         subject: str = SUBJECT,
         definition: Mapping[str, Any] | None = None,
+        tls_folder: Path | None = None,
         deadline_s: float = 3.0,
         answer_timeout_s: float = 1.0,
     ) -> None:
         """`definition` is the stream's configuration as JetStream's API has it (times in nanoseconds); only `prepare`
-        needs it. No call takes longer than `deadline_s`, except a list: each of its entries has `answer_timeout_s`."""
+        needs it. `tls_folder` has ca.crt, tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted: the
+        certificate is who we are to a server that knows its users by theirs. No call takes longer than `deadline_s`,
+        except a list: each of its entries has `answer_timeout_s`."""
         self._url = url
         self._stream = stream
         self._subject = subject
         self._definition = definition
+        self._tls_folder = tls_folder
         self._deadline_s = deadline_s
         self._answer_timeout_s = answer_timeout_s
         self._loop = LoopThread("deadletters")
@@ -181,6 +187,7 @@ class JetStreamDeadLetters:
                     max_reconnect_attempts=1,
                     ping_interval=_PING_INTERVAL_S,
                     error_cb=_raised_to_the_caller_too,
+                    tls=None if self._tls_folder is None else _tls_context(self._tls_folder),
                 )
         except BaseException:
             await client.close()
@@ -189,6 +196,13 @@ class JetStreamDeadLetters:
 
     def _max_payload_bytes(self) -> int:
         return self._client.max_payload if self._client is not None else 0
+
+
+def _tls_context(folder: Path) -> ssl.SSLContext:
+    """Read anew for each connection, so that renewed certificates are taken."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    return context
 
 
 _NO_SUCH_SEQUENCE = 10043
