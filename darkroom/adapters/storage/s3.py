@@ -25,6 +25,10 @@ Answer = TypeVar("Answer")
 
 _CHUNK_BYTES = 1024 * 1024
 _DEFAULT_REGION = "us-east-1"
+UPLOADS_PREFIX = "uploads/"
+UPLOADS_KEPT_DAYS = 8
+"""A day longer than a job's record is kept after its end: until then it may be redriven. An upload that no job ever
+followed goes the same way."""
 _RETRY_PAUSE_S = (0.05, 0.15)
 """The one retry waits this long, drawn evenly: a crowd that was refused together does not come back together."""
 
@@ -110,6 +114,7 @@ class S3Storage:
     def prepare(self) -> None:
         if self._found("HeadBucket", lambda s3: s3.head_bucket(Bucket=self._bucket)) is None:
             self._ask("CreateBucket", self._create_bucket)
+        self._ask("PutBucketLifecycleConfiguration", self._expire_uploads)
 
     def warm(self) -> None:
         """Import the library and make the client ahead of the first call; connects to nothing."""
@@ -120,6 +125,15 @@ class S3Storage:
             if self._client is not None:
                 self._client.close()
             self._client = None
+
+    def _expire_uploads(self, s3: S3Client) -> None:
+        rule: Any = {
+            "ID": "expire-uploads",
+            "Status": "Enabled",
+            "Filter": {"Prefix": UPLOADS_PREFIX},
+            "Expiration": {"Days": UPLOADS_KEPT_DAYS},
+        }
+        s3.put_bucket_lifecycle_configuration(Bucket=self._bucket, LifecycleConfiguration={"Rules": [rule]})
 
     def _sign(
         self, method: str, key: str, parameters: dict[str, str], headers: dict[str, str], lifetime_s: int

@@ -1,0 +1,219 @@
+"""A running `darkroom up` whose every part can be hurt: proxies before Redis and S3, a fragile resize, short timeouts.
+
+It differs from a user's only in a copy of the manifests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+from redis import Redis
+
+from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.adapters.storage.s3 import S3Storage
+from darkroom.contract.jobs import JobRecord
+from tests.faults.proxy import Proxy
+from tests.stack import ROOT, RunningStack, eventually
+
+BUCKET = "processed-images"
+_FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "recovery")
+_REDIS_FROM_SECRET = """\
+            - name: REDIS_URL
+              valueFrom:
+                secretKeyRef:
+                  name: darkroom-secrets
+                  key: REDIS_URL
+"""
+
+
+@dataclass
+class FaultyStack:
+    stack: RunningStack
+    redis: Proxy
+    s3: Proxy
+    folder: Path
+
+    # --- the parts, reached past the proxies -----------------------------------------------------------------------
+
+    @property
+    def store(self) -> RedisJobStore:
+        return RedisJobStore(self.stack.addresses["redis"])
+
+    @contextmanager
+    def redis_client(self) -> Iterator[Redis]:
+        client: Redis = Redis.from_url(self.stack.addresses["redis"], decode_responses=True)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    @contextmanager
+    def letters(self) -> Iterator[JetStreamDeadLetters]:
+        letters = JetStreamDeadLetters(self.stack.addresses["nats"])
+        try:
+            yield letters
+        finally:
+            letters.close()
+
+    @contextmanager
+    def storage(self) -> Iterator[S3Storage]:
+        credentials = json.loads((self.stack.data / "s3-credentials.json").read_text())
+        storage = S3Storage(
+            endpoint=self.stack.addresses["s3"],
+            public_endpoint=None,
+            access_key=credentials["access_key"],
+            secret_key=credentials["secret_key"],
+            bucket=BUCKET,
+        )
+        try:
+            yield storage
+        finally:
+            storage.close()
+
+    def record(self, job_id: str) -> JobRecord | None:
+        from uuid import UUID
+
+        store = self.store
+        try:
+            return store.get(UUID(job_id))
+        finally:
+            store.close()
+
+    # --- who runs --------------------------------------------------------------------------------------------------
+
+    def worker_pid(self, job_id: str) -> int | None:
+        """The process that has the job at this moment."""
+        record = self.record(job_id)
+        if record is None or record.status != "processing" or record.worker is None:
+            return None
+        return int(record.worker.rsplit(":", 2)[1])
+
+    def at_work(self, job_id: str, *, within_s: float = 30) -> int:
+        return eventually(lambda: self.worker_pid(job_id), within_s=within_s, what=f"a worker has job {job_id}")
+
+    def instances(self, service: str) -> list[psutil.Process]:
+        """gunicorn's masters."""
+        return [psutil.Process(pid) for pid in self.stack.function(service)["pids"] if psutil.pid_exists(pid)]
+
+    def workers(self, service: str) -> list[psutil.Process]:
+        return [child for master in self.instances(service) for child in master.children()]
+
+    # --- what the fragile resize is told -----------------------------------------------------------------------------
+
+    def slow(self, seconds: float) -> None:
+        draft = self.folder / "slow_s.draft"
+        draft.write_text(str(seconds))
+        draft.replace(self.folder / "slow_s")
+
+    @contextmanager
+    def deadly(self) -> Iterator[None]:
+        (self.folder / "deadly").touch()
+        try:
+            yield
+        finally:
+            (self.folder / "deadly").unlink()
+
+    # --- what the functions said -------------------------------------------------------------------------------------
+
+    def said(self, action: str, **fields: Any) -> list[dict[str, Any]]:
+        """The lines of the functions' logs with this action and these fields."""
+        found = []
+        for path in sorted((self.stack.data / "logs").glob("*.log*")):
+            for line in path.read_bytes().splitlines():
+                if action.encode() not in line or not line.startswith(b"{"):
+                    continue
+                document = json.loads(line)
+                if document.get("action") == action and all(document.get(name) == fields[name] for name in fields):
+                    found.append(document)
+        return found
+
+
+@contextmanager
+def faulty_stack(
+    folder: Path, *options: str, fragile: bool = True, job_timeout_s: int = 30, sweep_s: int = 15
+) -> Iterator[FaultyStack]:
+    stack = RunningStack(data=folder / "data")
+    redis = Proxy(lambda: _address(stack.addresses["redis"]))
+    s3 = Proxy(lambda: _address(stack.addresses["s3"]))
+    orders = folder / "orders"
+    orders.mkdir(parents=True)
+    manifests = _manifests(folder, redis, s3, orders, fragile=fragile, job_timeout_s=job_timeout_s, sweep_s=sweep_s)
+    stack.options = (
+        "--manifests",
+        str(manifests / "knative/base"),
+        "--manifests",
+        str(manifests / "nats-eventing"),
+        *options,
+    )
+    faulty = FaultyStack(stack=stack, redis=redis, s3=s3, folder=orders)
+    faulty.slow(1.0)
+    try:
+        stack.start()
+        eventually(lambda: _is_ready(stack), within_s=30, what="the front door is ready")
+        yield faulty
+    finally:
+        stack.kill()
+        redis.close()
+        s3.close()
+
+
+def _is_ready(stack: RunningStack) -> bool:
+    return httpx.get(f"{stack.addresses['api']}/health/ready").status_code == 200
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 0
+
+
+def _manifests(
+    folder: Path, redis: Proxy, s3: Proxy, orders: Path, *, fragile: bool, job_timeout_s: int, sweep_s: int
+) -> Path:
+    copy = folder / "manifests"
+    for name in ("knative", "nats-eventing"):
+        shutil.copytree(ROOT / name, copy / name)
+    base = copy / "knative/base"
+    proxied = (
+        f"            - name: REDIS_URL\n              value: redis://127.0.0.1:{redis.port}/0\n"
+        f"            - name: STORAGE_ENDPOINT\n              value: http://127.0.0.1:{s3.port}\n"
+        f"            - name: FAULTS_FOLDER\n              value: {orders}\n"
+    )
+    for name in _FUNCTIONS_WITH_PROXIES:
+        edit(base / f"{name}.yaml", _REDIS_FROM_SECRET, proxied)
+    if fragile:
+        edit(base / "resize.yaml", "value: functions/resize/main.py", "value: tests/faults/fragile_resize.py")
+    timeout = f'- name: CLOUD_RUN_TIMEOUT_SECONDS\n              value: "{job_timeout_s}"'
+    for name in ("resize", "crop"):
+        edit(base / f"{name}.yaml", '- name: CLOUD_RUN_TIMEOUT_SECONDS\n              value: "30"', timeout)
+    edit(base / "settings.yaml", "JOB_TIMEOUT: 30s", f"JOB_TIMEOUT: {job_timeout_s}s")
+    edit(base / "sweep.yaml", "*/15 * * * * *", f"*/{sweep_s} * * * * *")
+    return copy
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text, f"{file} has no {old!r}"
+    file.write_text(text.replace(old, new, 1))
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """Stopped by SIGSTOP: the kernel takes its connections, and nobody answers."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,130 @@
+"""A TCP proxy that can be told to delay, cut, swallow or refuse: what networks and dying servers do to a connection."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_CHUNK_BYTES = 64 * 1024
+_POLL_S = 0.02
+_UNAVAILABLE = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How the proxy treats its connections, those that are open too."""
+
+    delay_s: float = 0.0
+    """Before each chunk that the server sends."""
+    cut: bool = False
+    """Break what is open, refuse what is new."""
+    silent: bool = False
+    """Take everything from the client and pass nothing on."""
+    swallow_answers_to: bytes | None = None
+    """From the chunk on in which the client sends this (b"" is anything), nothing that the server says arrives."""
+    cut_after_bytes: int | None = None
+    """Break a connection once the client has sent so many."""
+    answer_503: bool = False
+    """Answer every HTTP request so, instead of passing it on."""
+
+
+WELL = Manner()
+
+
+class Proxy:
+    """`target` is asked anew for each connection: a server may have moved meanwhile."""
+
+    def __init__(self, target: Callable[[], tuple[str, int]]) -> None:
+        self._target = target
+        self.manner = WELL
+        self.swallowed = 0
+        """How many connections have lost answers."""
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @contextmanager
+    def being(self, manner: Manner) -> Iterator[None]:
+        self.manner = manner
+        try:
+            yield
+        finally:
+            self.manner = WELL
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closed.is_set():
+            readable, _, _ = select.select([self._listener], [], [], _POLL_S)
+            if not readable:
+                continue
+            client, _ = self._listener.accept()
+            if self.manner.cut:
+                _reset(client)
+                continue
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self._target(), timeout=5)
+        except OSError:
+            _reset(client)
+            return
+        with client, server:
+            try:
+                self._pump(client, server)
+            except OSError:
+                return  # one side is gone; the other is closed with it
+
+    def _pump(self, client: socket.socket, server: socket.socket) -> None:
+        sent, swallowing = 0, False
+        while not self._closed.is_set():
+            manner = self.manner
+            if manner.cut:
+                _reset(client)
+                return
+            swallowing = swallowing and manner.swallow_answers_to is not None
+            readable, _, _ = select.select([client, server], [], [], _POLL_S)
+            if client in readable:
+                chunk = client.recv(_CHUNK_BYTES)
+                if not chunk:
+                    return
+                sent += len(chunk)
+                if manner.answer_503:
+                    client.sendall(_UNAVAILABLE)
+                    return
+                if manner.cut_after_bytes is not None and sent >= manner.cut_after_bytes:
+                    _reset(client)
+                    return
+                if manner.swallow_answers_to is not None and manner.swallow_answers_to in chunk and not swallowing:
+                    swallowing = True
+                    self.swallowed += 1
+                if not manner.silent:
+                    server.sendall(chunk)
+            if server in readable:
+                chunk = server.recv(_CHUNK_BYTES)
+                if not chunk:
+                    return
+                if manner.delay_s:
+                    time.sleep(manner.delay_s)
+                if not swallowing and not manner.silent:
+                    client.sendall(chunk)
+
+
+def _reset(connection: socket.socket) -> None:
+    """RST rather than FIN: an end that nobody can take for an orderly one."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    connection.close()

@@ -1,0 +1,85 @@
+"""`make soak SECONDS=300 SEED=1`: a steady load under faults drawn from the seed, and the reckoning at the end.
+
+Exits with 1 when anything was lost, doubled or stuck, or when the last job ended later than 120 s after the last fault.
+"""
+
+# ruff: noqa: T201 - what it prints is what it is for
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from darkroom.cli.photograph import make_photograph
+from tests.faults.chaos import Fault, draw, inflict
+from tests.faults.faulty_stack import FaultyStack, faulty_stack
+from tests.faults.ledger import Ledger, Told, Verdict
+from tests.faults.load import Load
+
+ENDED_WITHIN_S = 120.0
+
+
+def main() -> int:
+    options = _options()
+    faults = draw(options.seed, seconds=options.seconds, every_s=options.every)
+    print(f"seed {options.seed}: {len(faults)} faults in {options.seconds:g} s, {options.rate:g} jobs a second")
+    for fault in faults:
+        print(f"  {fault}")
+    with tempfile.TemporaryDirectory(prefix="darkroom-soak-") as folder, faulty_stack(Path(folder)) as faulty:
+        return _soak(faulty, faults, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--every", type=float, default=5.5, help="seconds between two faults, about")
+    parser.add_argument("--rate", type=float, default=3, help="jobs a second")
+    return parser.parse_args()
+
+
+def _soak(faulty: FaultyStack, faults: list[Fault], options: argparse.Namespace) -> int:
+    ledger, picture = Ledger(faulty), make_photograph(400, 300)
+    faulty.slow(0.7)
+    began = time.monotonic()
+    with Load(ledger, picture, per_second=options.rate, seed=options.seed) as load:
+        for fault in faults:
+            time.sleep(max(0.0, began + fault.at_s - time.monotonic()))
+            inflict(faulty, fault)
+            print(f"  {time.monotonic() - began:6.1f} s  inflicted: {fault.kind}", flush=True)
+        last_fault_at = time.monotonic()
+    ledger.settle(within_s=ENDED_WITHIN_S - (time.monotonic() - last_fault_at))
+    ended_s = time.monotonic() - last_fault_at
+    time.sleep(20)  # the next sweep keeps what was given up last; this is no wait for a job
+    return _report(ledger, load, ledger.verdict(), faults, ended_s)
+
+
+def _report(ledger: Ledger, load: Load, verdict: Verdict, faults: list[Fault], ended_s: float) -> int:
+    told = Counter(answer.told for answer in ledger.answers)
+    print(f"\nfaults      {len(faults)}")
+    for kind, count in sorted(Counter(fault.kind for fault in faults).items()):
+        print(f"            {count:3d}  {kind}")
+    print(
+        f"POSTs       {len(ledger.answers)}: {told[Told.ACCEPTED]} accepted, {told[Told.REFUSED]} refused with 503, "
+        f"{told[Told.NOTHING]} without ingest's answer; {load.given_up} submissions never got in"
+    )
+    print(f"accepted    {verdict.accepted}")
+    print(f"completed   {verdict.completed}")
+    print(f"failed      {verdict.failed}")
+    print(f"lost        {len(verdict.lost)}")
+    print(f"doubled     {len(verdict.doubled)}")
+    print(f"stuck       {len(verdict.stuck)}")
+    print(f"last job    {ended_s:.1f} s after the last fault (limit {ENDED_WITHIN_S:g} s)")
+    wrong = [*verdict.lost, *verdict.doubled, *verdict.stuck]
+    for line in wrong:
+        print(f"  {line}")
+    return 1 if wrong or ended_s > ENDED_WITHIN_S else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
