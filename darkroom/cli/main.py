@@ -15,6 +15,7 @@ _COMMANDS = {
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
     "keys": "darkroom.cli.keys",
+    "setup": "darkroom.cli.setup",
 }
 
 

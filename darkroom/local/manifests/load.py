@@ -15,6 +15,7 @@ from darkroom.local.manifests.eventing import Broker, PingSource, SinkBinding, T
 from darkroom.local.manifests.files import Files
 from darkroom.local.manifests.gateway import HTTPRoute
 from darkroom.local.manifests.model import Resource, ResourceKey
+from darkroom.local.manifests.passed_over import PASSED_OVER
 from darkroom.local.manifests.references import unresolved
 from darkroom.local.manifests.serving import Service
 from darkroom.local.manifests.source import Document
@@ -30,6 +31,7 @@ KINDS: Mapping[tuple[str, str], type[Resource]] = {
     ("v1", "ConfigMap"): ConfigMap,
     ("v1", "Namespace"): Namespace,
     ("v1", "ServiceAccount"): ServiceAccount,
+    **PASSED_OVER,
 }
 
 Kind = TypeVar("Kind", bound=Resource)

@@ -1,0 +1,91 @@
+"""`darkroom setup`: the bucket with its rules and the dead-letter stream, as the cluster's setup Job makes them.
+
+Idempotent: what is there stays. The same adapters and the same definition as `darkroom up` uses. Users and policies are
+the servers' own affair (knative/components), since an application that may make users may make itself any.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+from darkroom.contract.durations import parse_go
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.serving.resources import Resources
+from darkroom.serving.settings import Settings, SettingsError
+
+_PAUSE_S = 1.0
+_NEEDED = frozenset({"BUCKET_NAME", "NATS_URL"})
+
+
+@click.command("setup")
+@click.option(
+    "--dead-letter-stream",
+    "definition_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=Path("nats-eventing/deadletter-stream.json"),
+    show_default=True,
+    help="The stream's definition, as JetStream's API has it.",
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(1, 5),
+    envvar="DEAD_LETTER_REPLICAS",
+    help="Of the dead-letter stream, in the place of what its definition says.  [env: DEAD_LETTER_REPLICAS]",
+)
+@click.option("--within", default="2m", show_default=True, help="How long to wait for servers that do not answer.")
+def command(definition_file: Path, replicas: int | None, within: str) -> None:
+    """Make the bucket with its rules and the dead-letter stream; what is there already stays.
+
+    Where the servers are is read from the same variables as the functions' (BUCKET_NAME, STORAGE_..., NATS_URL, ...).
+    """
+    try:
+        settings = Settings.load(needs=_NEEDED)
+        give_up_at = time.monotonic() + parse_go(within)
+    except (SettingsError, ValueError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    resources = Resources(settings)
+    letters = _dead_letters(settings, _definition(definition_file, replicas))
+    try:
+        _until_done(f"bucket {settings.bucket}", resources.storage.prepare, give_up_at)
+        _until_done("dead-letter stream", letters.prepare, give_up_at)
+    finally:
+        letters.close()
+
+
+def _definition(file: Path, replicas: int | None) -> dict[str, Any]:
+    definition: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return definition if replicas is None else {**definition, "num_replicas": replicas}
+
+
+def _dead_letters(settings: Settings, definition: dict[str, Any]) -> JetStreamDeadLetters:
+    url = settings.nats_url.get_secret_value() if settings.nats_url is not None else ""
+    folder = settings.nats_tls_folder
+    return JetStreamDeadLetters(
+        url,
+        definition=definition,
+        tls_folder=None if folder is None else Path(folder),
+        # A cluster that makes a stream first elects its leader.
+        deadline_s=15.0,
+        answer_timeout_s=10.0,
+    )
+
+
+def _until_done(what: str, make: Callable[[], None], give_up_at: float) -> None:
+    while True:
+        try:
+            make()
+        except DependencyUnavailableError as exc:
+            if time.monotonic() + _PAUSE_S > give_up_at:
+                raise click.ClickException(f"{what}: {exc.detail}") from exc
+            click.echo(f"{what}: waiting ({exc.detail})", err=True)
+            time.sleep(_PAUSE_S)
+        else:
+            click.echo(f"{what}: there")
+            return
