@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -29,13 +30,9 @@ from tests.stack import ROOT, RunningStack, eventually
 
 BUCKET = "processed-images"
 _FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "recovery")
-_REDIS_FROM_SECRET = """\
-            - name: REDIS_URL
-              valueFrom:
-                secretKeyRef:
-                  name: darkroom-secrets
-                  key: REDIS_URL
-"""
+_REDIS_FROM_SECRET = re.compile(
+    r" *- name: REDIS_URL\n *valueFrom:\n *secretKeyRef:\n *name: \S+\n *key: REDIS_URL\n",
+)
 
 
 @dataclass
@@ -142,9 +139,14 @@ class FaultyStack:
 
 @contextmanager
 def faulty_stack(
-    folder: Path, *options: str, fragile: bool = True, job_timeout_s: int = 30, sweep_s: int = 15
+    folder: Path,
+    *options: str,
+    fragile: bool = True,
+    job_timeout_s: int = 30,
+    sweep_s: int = 15,
+    cwd: Path = ROOT,
 ) -> Iterator[FaultyStack]:
-    stack = RunningStack(data=folder / "data")
+    stack = RunningStack(data=folder / "data", cwd=cwd)
     redis = Proxy(lambda: _address(stack.addresses["redis"]))
     s3 = Proxy(lambda: _address(stack.addresses["s3"]))
     orders = folder / "orders"
@@ -191,7 +193,9 @@ def _manifests(
         f"            - name: FAULTS_FOLDER\n              value: {orders}\n"
     )
     for name in _FUNCTIONS_WITH_PROXIES:
-        edit(base / f"{name}.yaml", _REDIS_FROM_SECRET, proxied)
+        file = base / f"{name}.yaml"
+        [secret] = _REDIS_FROM_SECRET.findall(file.read_text())
+        edit(file, secret, proxied)
     if fragile:
         edit(base / "resize.yaml", "value: functions/resize/main.py", "value: tests/faults/fragile_resize.py")
     timeout = f'- name: CLOUD_RUN_TIMEOUT_SECONDS\n              value: "{job_timeout_s}"'
