@@ -65,9 +65,8 @@ def test_a_hundred_kills_of_workers_in_mid_render(as_shipped: FaultyStack, photo
         took_s = list(threads.map(kill_one, range(round(100 * SHARE))))
 
     settled(ledger)
-    tell(
-        f"{len(took_s)} workers killed: median {statistics.median(took_s):.1f} s, maximum {max(took_s):.1f} s to the end"
-    )
+    median_s = statistics.median(took_s)
+    tell(f"{len(took_s)} workers killed: median {median_s:.1f} s, maximum {max(took_s):.1f} s from the kill to the end")
     assert median_s < 15
     assert max(took_s) < 45
 
