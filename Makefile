@@ -35,6 +35,14 @@ test: setup ## Everything that must hold, but for the slow suites
 test-slow: setup ## The slow suites: long property runs, faults, bursts
 	$(BIN)/pytest -m slow
 
+.PHONY: faults
+faults: setup ## One test for each failure that must be survived, and the promise in numbers; half an hour
+	DEMONSTRATION_SHARE=$(or $(SHARE),1) $(BIN)/pytest -s tests/faults
+
+.PHONY: soak
+soak: setup ## A steady load under faults: SECONDS=300 SEED=1
+	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: lint
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check .
