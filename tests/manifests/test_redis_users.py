@@ -1,0 +1,228 @@
+"""Who may do what in Redis: the shipped rules and start script on a real server, with the adapters as the functions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+
+from darkroom.adapters.jobs import Lease, NextStep
+from darkroom.adapters.jobs.notices import RedisJobNotices
+from darkroom.adapters.jobs.reading import RedisJobReader
+from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.adapters.rates.redis import RedisRateLimiter
+from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, JobTimeoutError
+from darkroom.contract.rates import Rate
+from darkroom.local.servers import _redis_arguments
+from tests.contract.job_stores import a_result, new_job
+from tests.servers import redis_server, running
+
+COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
+FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery")
+USERS = (*FUNCTIONS, "operator", "exporter")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Users:
+    address: str
+
+    def url(self, user: str) -> str:
+        return f"redis://{user}:{password(user)}@{self.address}"
+
+    def client(self, user: str) -> Redis:
+        return Redis.from_url(self.url(user), decode_responses=True)
+
+
+def password(user: str) -> str:
+    return f"the-password-of-{user}"
+
+
+def put_together(folder: Path, users: tuple[str, ...] = USERS) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    digests, output = folder / "digests", folder / "users.acl"
+    digests.mkdir(parents=True)
+    for user in users:
+        (digests / user).write_text(hashlib.sha256(password(user).encode()).hexdigest() + "\n")
+    command = ["sh", COMPONENT / "start.sh", COMPONENT / "users.rules", digests, output, "true"]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.defpath}, timeout=20)
+    return output, done
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
+    folder = tmp_path_factory.mktemp("redis")
+    acl, done = put_together(folder)
+    assert done.returncode == 0, done.stderr
+    server = redis_server(folder / "server", "--aclfile", str(acl))
+    # Without a user PING is refused, which is an answer too.
+    server.is_ready = lambda: _refuses_strangers(server.url)
+    with running(server):
+        yield Users(address=server.url.removeprefix("redis://"))
+
+
+def _refuses_strangers(url: str) -> bool:
+    try:
+        with Redis.from_url(url) as client:
+            client.ping()
+    except AuthenticationError:
+        return True
+    except RedisError:
+        return False
+    return False
+
+
+@pytest.fixture
+def store(users: Users) -> Iterator[Callable[[str], RedisJobStore]]:
+    made: list[RedisJobStore] = []
+
+    def make(user: str) -> RedisJobStore:
+        made.append(RedisJobStore(users.url(user), max_attempts=1))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_the_start_script_names_a_user_without_a_digest(tmp_path: Path) -> None:
+    _, done = put_together(tmp_path, users=("ingest",))
+    assert done.returncode == 1
+    assert "status" in done.stderr
+
+
+def test_every_job_ends_with_each_function_as_its_own_user(store: Callable[[str], RedisJobStore]) -> None:
+    ingest, status = store("ingest"), store("status")
+    for renderer in (store("resize"), store("crop")):
+        job_id = ingest.accept(new_job(idempotency_key=str(id(renderer)))).record.job_id
+        ingest.emitted(job_id, 1)
+        lease = renderer.claim(job_id, worker="worker")
+        assert isinstance(lease, Lease)
+        renderer.renew(lease)
+        renderer.release(lease, JobTimeoutError("a test"), counts=False)
+        lease = renderer.claim(job_id, worker="worker")
+        assert isinstance(lease, Lease)
+        _, record = renderer.complete(lease, a_result(lease), {"render": 1})
+        assert record is not None
+        assert [job.job_id for job in status.list_jobs("key-1", limit=1).records] == [job_id]
+        assert status.backlog().by_status is not None
+
+
+def test_a_job_that_is_given_up_goes_through_recovery_and_a_person(
+    users: Users, store: Callable[[str], RedisJobStore]
+) -> None:
+    ingest, resize, recovery, operator = (store(user) for user in ("ingest", "resize", "recovery", "operator"))
+    job_id = ingest.accept(new_job()).record.job_id
+    lease = resize.claim(job_id, worker="worker")
+    assert isinstance(lease, Lease)
+    resize.fail(lease, ImageCrashedError("a test"))
+    assert recovery.recover(job_id, ImageCrashedError("a test")).step in NextStep
+    recovery.recover_overdue(limit=10, error=ImageCrashedError("a test"))
+    recovery.kept(job_id)
+    assert operator.redrive(job_id) is not None
+
+
+@pytest.mark.parametrize("user", FUNCTIONS)
+def test_each_function_may_ask_what_its_health_needs(store: Callable[[str], RedisJobStore], user: str) -> None:
+    store(user).check()
+
+
+def test_status_reads_waits_and_counts(users: Users, store: Callable[[str], RedisJobStore]) -> None:
+    job_id = store("ingest").accept(new_job()).record.job_id
+
+    async def read() -> bool:
+        reader, notices, rates = (
+            RedisJobReader(users.url("status")),
+            RedisJobNotices(users.url("status")),
+            RedisRateLimiter(users.url("status")),
+        )
+        try:
+            async with notices.watch(job_id):
+                found = await reader.get(job_id)
+                verdict = await rates.ask("a-key", Rate(limit=5, period_s=60))
+                return found is not None and verdict.admitted
+        finally:
+            await reader.close()
+            await notices.close()
+            await rates.close()
+
+    assert asyncio.run(read())
+
+
+def test_status_changes_no_job(store: Callable[[str], RedisJobStore]) -> None:
+    job_id = store("ingest").accept(new_job()).record.job_id
+    status = store("status")
+    with pytest.raises(DependencyUnavailableError):
+        status.accept(new_job())
+    with pytest.raises(DependencyUnavailableError):
+        status.claim(job_id, worker="status")
+
+
+TOO_MUCH = {
+    "a job's record": ("HSET", "darkroom:job:1", "status", "completed"),
+    "a job's end": ("DEL", "darkroom:job:1"),
+    "deadlines": ("ZREM", "darkroom:deadlines", "1"),
+    "what was given up": ("ZADD", "darkroom:given-up", "1", "1"),
+    "an owner's list": ("ZADD", "darkroom:owner:x", "1", "1"),
+    "an idempotency key": ("SET", "darkroom:idempotency:x:y", "1"),
+    "a rate": ("SET", "darkroom:rate:x", "1"),
+    "another's key": ("GET", "something-else"),
+    "every key": ("KEYS", "*"),
+    "all data": ("FLUSHALL",),
+    "the configuration": ("CONFIG", "GET", "*"),
+    "the users": ("ACL", "LIST"),
+    "a replica": ("REPLICAOF", "127.0.0.1", "1"),
+    "the server": ("SHUTDOWN",),
+    "everything that is said": ("PSUBSCRIBE", "*"),
+    "a lie": ("PUBLISH", "other:channel", "x"),
+    "a script's escape": ("EVAL", "return redis.call('FLUSHALL')", "0"),
+    "a module": ("MODULE", "LIST"),
+    "who is there": ("CLIENT", "LIST"),
+    "another's connection": ("CLIENT", "KILL", "ID", "1"),
+}
+MAY = {
+    "ingest": {"a job's record", "a job's end", "deadlines", "an owner's list", "an idempotency key", "a rate"},
+    "status": {"a rate"},
+    "resize": {"a job's record", "deadlines", "what was given up"},
+    "crop": {"a job's record", "deadlines", "what was given up"},
+    "recovery": {"a job's record", "deadlines", "what was given up"},
+    "exporter": set(),
+}
+
+
+@pytest.mark.parametrize("user", sorted(MAY))
+def test_a_user_is_refused_what_is_not_its_own(users: Users, user: str) -> None:
+    with users.client(user) as client:
+        assert {what for what, command in TOO_MUCH.items() if not _is_refused(client, *command)} == MAY[user]
+
+
+def _is_refused(client: Redis, *command: str) -> bool:
+    try:
+        client.execute_command(*command)
+    except NoPermissionError:
+        return True
+    except RedisError as exc:
+        return "NOPERM" in str(exc) or "ACL failure" in str(exc)
+    return False
+
+
+def test_the_probe_may_only_ask_whether_there_is_an_answer(users: Users) -> None:
+    with Redis.from_url(f"redis://probe:none@{users.address}") as client:
+        assert client.ping()
+        assert _is_refused(client, "GET", "darkroom:job:1")
+
+
+def test_the_cluster_keeps_jobs_as_the_local_runtime_does() -> None:
+    """The settings that decide what survives, and what a job costs."""
+    local = _redis_arguments(1, Path("/data"))
+    local_settings = dict(zip((name.removeprefix("--") for name in local[::2]), local[1::2], strict=True))
+    lines = [line.split(maxsplit=1) for line in (COMPONENT / "redis.conf").read_text().splitlines() if line]
+    cluster_settings = {line[0]: line[1].strip('"') for line in lines if line[0] != "#"}
+    for name in ("appendonly", "appendfsync", "save", "maxmemory-policy", "hash-max-listpack-value"):
+        assert cluster_settings[name] == local_settings[name], name
