@@ -4,8 +4,8 @@ What a delivery's outcome means is `delivery`'s arithmetic. Here it is carried o
 lose is lost here too, but not in silence.
 
 The retries of the whole system, in the same words everywhere (docs/reliability.md): one immediate retry inside the
-function for what storage or Redis refused for a moment; then the Trigger's backoff, three times, 1, 2 and 4 s apart; then
-the dead letter, which recovery emits again while attempts are left, later each time; then a person.
+function for what storage or Redis refused for a moment; then the Trigger's backoff, three times, 1, 2 and 4 s apart;
+then the dead letter, which recovery emits again while attempts are left, later each time; then a person.
 """
 
 from __future__ import annotations

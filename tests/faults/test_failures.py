@@ -154,6 +154,7 @@ def test_5_a_worker_is_killed_in_mid_job(faulty: FaultyStack, ledger: Ledger, ph
     job = faulty.stack.completed(job_id)
 
     assert job["attempts"] == 2
+    assert faulty.said("worker.gone", job_id=job_id), "a neighbour saw that it was dead, and did not wait for its lease"
     record = faulty.record(job_id)
     assert record is not None
     assert [attempt.code for attempt in record.history] == ["image.crashed", None]
