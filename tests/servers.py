@@ -71,6 +71,12 @@ class Server:
             self._process.wait()
         self._process = None
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ServerFailedError(f"{self.command[0]} does not run")
+        return self._process.pid
+
     def restart(self) -> None:
         self.kill()
         self.start()

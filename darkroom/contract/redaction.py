@@ -6,6 +6,7 @@ For what strangers send and libraries say. Settings mask their own secrets; this
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "[hidden]"
@@ -20,13 +21,18 @@ _SECRETS = re.compile(
     r"|(?P<scheme>\b(?:Bearer|Basic)\s+)[0-9A-Za-z._~+/=-]{8,}",
     re.IGNORECASE,
 )
+_MARKS = re.compile("[=%: ]|drk_", re.IGNORECASE)
+"""Nothing of the above is without one of these; most of what is logged is, and is passed on at once."""
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key|authorization|credential|signature|cookie", re.I)
 
 
 def redacted(text: str) -> str:
+    if not _MARKS.search(text):
+        return text
     return _SECRETS.sub(lambda match: f"{next(filter(None, match.groups()))}{HIDDEN}", text)
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds what nobody else should see."""
     return _SECRET_NAME.search(name) is not None

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from darkroom.adapters.storage import SignedRequest
+from darkroom.contract import strict_json
 from darkroom.contract.errors import FieldError, JobNotFoundError, ParametersInvalidError
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
@@ -57,13 +59,15 @@ def _seconds(text: str) -> float:
 class JobAnswers:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._views: OrderedDict[UUID, tuple[float, dict[str, Any]]] = OrderedDict()
+        self._signs = False
+        self._views: OrderedDict[UUID, tuple[float, bytes]] = OrderedDict()
 
     async def record(self, job_id: UUID, *, owner: str, wait_s: float = 0.0) -> JobRecord:
         """The owner's job; with `wait_s`, as soon as it is final or the time is up. Raises JobNotFoundError."""
         record = await self._find(job_id, owner)
         if wait_s == 0 or record.status.is_final:
             return record
+        await self._be_ready_to_sign()
         ends_at = time.monotonic() + wait_s
         async with self._resources.notices.watch(job_id) as watch:
             while True:
@@ -78,6 +82,7 @@ class JobAnswers:
     ) -> AsyncIterator[JobRecord | None]:
         """The job as it is, then as it is after each change, until it is final or the time is up; None for each
         `silence_s` without one."""
+        await self._be_ready_to_sign()
         ends_at = time.monotonic() + for_at_most_s
         async with self._resources.notices.watch(first.job_id) as watch:
             shown: JobRecord | None = None
@@ -92,15 +97,16 @@ class JobAnswers:
                 if not await watch.changed(timeout_s=min(left_s, silence_s)):
                     yield None
 
-    async def view(self, record: JobRecord) -> dict[str, Any]:
-        """The job as the API shows it, its result signed."""
+    async def view(self, record: JobRecord) -> bytes:
+        """The job as the API shows it, its result signed, as JSON without line breaks."""
         if record.status is not JobStatus.COMPLETED:
-            return record.view()
+            return strict_json.dump(record.view())
         now_s = time.monotonic()
-        kept_until_s, view = self._views.get(record.job_id, (0.0, {}))
+        kept_until_s, view = self._views.get(record.job_id, (0.0, b""))
         if now_s >= kept_until_s:
+            await self._be_ready_to_sign()
             # Signing is arithmetic of a millisecond and no I/O: it needs no thread.
-            view = self._signed(record)
+            view = strict_json.dump(self._signed(record))
             self._views[record.job_id] = (now_s + VIEWS_KEPT_S, view)
             self._views.move_to_end(record.job_id)
             if len(self._views) > VIEWS_KEPT:
@@ -125,13 +131,21 @@ class JobAnswers:
         if result is None:
             return record.view()
         extension = result.storage_key.rpartition(".")[2]
-        signed = self._resources.storage.sign_download(
-            result.storage_key,
-            content_type=result.content_type,
-            filename=f"{record.job_id}.{extension}",
-            lifetime_s=round(self._resources.settings.url_lifetime_s),
-        )
+        signed = self._sign(result.storage_key, result.content_type, f"{record.job_id}.{extension}")
         return record.view(url=signed.url, url_expires_at=signed.expires_at)
+
+    async def _be_ready_to_sign(self) -> None:
+        """The first signature imports and builds the S3 client, a third of a second: while others wait, in a thread."""
+        if self._signs:
+            return
+        await in_thread(self._sign, "processed/warm-up.jpg", "image/jpeg", "warm-up.jpg")
+        self._signs = True
+
+    def _sign(self, key: str, content_type: str, filename: str) -> SignedRequest:
+        lifetime_s = round(self._resources.settings.url_lifetime_s)
+        return self._resources.storage.sign_download(
+            key, content_type=content_type, filename=filename, lifetime_s=lifetime_s
+        )
 
     async def _find(self, job_id: UUID, owner: str) -> JobRecord:
         record = await self._resources.job_reader.get(job_id)

@@ -21,7 +21,7 @@ async def show_job(request: Request) -> Response:
     job_id = job_id_of(request.path_params["job_id"])
     wait_s = wait_s_of(request.query_params.multi_items())
     record = await answers.record(job_id, owner=owner(request), wait_s=wait_s)
-    return json_response(await answers.view(record))
+    return Response(await answers.view(record), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 async def tell_changes(request: Request) -> Response:
