@@ -1,0 +1,104 @@
+"""Every pod is restricted, every image pinned, no file holds a secret; overlays change what they say and no more."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.manifests.rendering import COMBINATIONS, OVERLAYS, ROOT, named, pod_spec, rendered, rendered_text
+
+_PINNED = re.compile(r"[^:@\s]+(/[^:@\s]+)+:(?!latest$)[\w.-]*\d[\w.-]*(@sha256:[0-9a-f]{64})?")
+_SECRET_SHAPES = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    re.compile(r"://[^/\s:@$]+:[^/\s@$]+@(?!redis\.)"),
+    re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
+    re.compile(r"^\s*kind: Secret\s*$", re.M),
+    re.compile(r"(?i)^\s*(?:-\s*)?(?:password|secret_key|secretkey|token)\s*:\s*[\"']?\w", re.M),
+)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_every_pod_is_restricted(combination: str) -> None:
+    """As the Pod Security Standards' level "restricted" has it, and a read-only root beyond it."""
+    for resource in rendered(combination):
+        spec = pod_spec(resource)
+        if spec is None:
+            continue
+        assert spec["automountServiceAccountToken"] is False, named(resource)
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), named(resource)
+        of_pod = spec.get("securityContext") or {}
+        for volume in spec.get("volumes", ()):
+            assert set(volume) <= {"name", "configMap", "secret", "emptyDir", "projected"}, named(resource)
+        for container in [*spec["containers"], *spec.get("initContainers", ())]:
+            security = {**of_pod, **container["securityContext"]}
+            assert security["runAsNonRoot"] is True, named(resource)
+            assert security["runAsUser"] > 0, named(resource)
+            assert security["seccompProfile"] == {"type": "RuntimeDefault"}, named(resource)
+            assert security["allowPrivilegeEscalation"] is False, named(resource)
+            assert security["capabilities"] == {"drop": ["ALL"]}, named(resource)
+            assert security["readOnlyRootFilesystem"] is True, named(resource)
+            assert container["resources"]["limits"]["memory"], named(resource)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_every_image_has_a_pinned_version(combination: str) -> None:
+    for resource in rendered(combination):
+        for container in (pod_spec(resource) or {"containers": []})["containers"]:
+            assert _PINNED.fullmatch(container["image"]), (named(resource), container["image"])
+
+
+@pytest.mark.parametrize("image", ["nats", "docker.io/library/nats", "a/b:latest", "a/b:stable", "nats:2.15"])
+def test_an_image_without_a_version_or_a_registry_is_found(image: str) -> None:
+    assert not _PINNED.fullmatch(image)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_no_rendered_manifest_holds_a_secret(combination: str) -> None:
+    text = rendered_text(combination)
+    assert [shape.pattern for shape in _SECRET_SHAPES if shape.search(text)] == []
+
+
+def test_no_file_holds_a_secret() -> None:
+    for room in ("knative", "nats-eventing"):
+        for file in (ROOT / room).rglob("*"):
+            if file.is_file():
+                found = [shape.pattern for shape in _SECRET_SHAPES if shape.search(file.read_text())]
+                assert found == [], file
+
+
+# --- what overlays change in the Broker's channel ---------------------------------------------------------------------
+
+
+def template(combination: str) -> dict[str, Any]:
+    (found,) = (
+        each
+        for each in rendered(combination)
+        if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "darkroom-broker"
+    )
+    channel: dict[str, Any] = yaml.safe_load(found["data"]["channel-template-spec"])
+    return channel
+
+
+def test_production_changes_the_replicas_of_the_stream_and_nothing_else() -> None:
+    expected = template("nats-eventing")
+    expected["spec"]["stream"]["config"]["replicas"] = 3
+    assert template(OVERLAYS[1]) == expected
+
+
+def test_development_changes_the_throttle_and_nothing_else() -> None:
+    expected = template("nats-eventing")
+    expected["spec"]["consumerConfigTemplate"]["maxAckPending"] = 4
+    assert template(OVERLAYS[0]) == expected
+
+
+def test_development_runs_one_of_each_and_from_zero() -> None:
+    for resource in rendered("knative/installations/development"):
+        if resource["kind"] == "StatefulSet":
+            assert resource["spec"]["replicas"] == 1
+        elif resource["apiVersion"] == "serving.knative.dev/v1":
+            annotations = resource["spec"]["template"]["metadata"]["annotations"]
+            assert annotations["autoscaling.knative.dev/min-scale"] == "0"
+            assert annotations["autoscaling.knative.dev/max-scale"] == "1"
