@@ -1,4 +1,4 @@
-"""A thousand clients on `?wait=` and a thousand on events, one status process: how long until all are told, and its memory.
+"""A thousand clients on `?wait=` and a thousand on events, one status process: when all are told, and its memory.
 
     python benchmarks/waiting.py [clients of each kind]
 

@@ -10,6 +10,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── InputNotFoundError          input.not_found         404
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
+│   ├── RequestTimeoutError         request.timeout         408
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
 │   ├── IdempotencyMismatchError    idempotency.mismatch    422
@@ -127,6 +128,12 @@ class MethodNotAllowedError(RejectedError):
     def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
         super().__init__(detail)
         self.allowed = tuple(allowed)
+
+
+class RequestTimeoutError(RejectedError):
+    code = "request.timeout"
+    status = 408
+    title = "The body did not come"
 
 
 class InputTooLargeError(RejectedError):

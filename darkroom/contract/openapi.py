@@ -31,6 +31,7 @@ _GATE: tuple[type[DarkroomError], ...] = (
     *_ALWAYS,
 )
 _PICTURE: tuple[type[DarkroomError], ...] = (
+    errors.RequestTimeoutError,
     errors.InputTooLargeError,
     errors.InputUnsupportedError,
     errors.InputNotFoundError,

@@ -5,6 +5,7 @@ The body is held in memory once. A chunked body and one whose Content-Length lie
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +19,7 @@ from darkroom.contract.errors import (
     InputTooLargeError,
     InputUnsupportedError,
     ParametersInvalidError,
+    RequestTimeoutError,
 )
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.listing import IDEMPOTENCY_KEY_PATTERN
@@ -26,6 +28,8 @@ from functions.ingest.multipart import MAX_FIELDS, MultipartForm
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_JSON_BYTES = 64 * 1024
+BODY_SILENCE_S = 20.0
+"""How long a sender may pause in the middle of a body."""
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 _MULTIPART_OVERHEAD_BYTES = 256 * 1024
 """Boundaries, headers and parameter fields come on top of the picture."""
@@ -140,7 +144,16 @@ def _refuse_declared_length(request: Request, max_bytes: int, what: str) -> None
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
+    """Raises RequestTimeoutError when nothing comes for a while: whoever stalls holds a connection and memory."""
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(BODY_SILENCE_S):
+                chunk = await anext(chunks, None)
+        except TimeoutError as exc:
+            raise RequestTimeoutError(f"no byte of the body came for {BODY_SILENCE_S:g} s, the limit") from exc
+        if chunk is None:
+            return
         if chunk:
             yield chunk
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 from collections.abc import AsyncIterator
@@ -180,6 +181,22 @@ def test_an_endless_preamble_is_not_read_to_its_end(ingest: Ingest) -> None:
     answer = ingest.call("POST", "/api/v1/resize", content=chunks(), headers=MULTIPART)
     refused(ingest, answer, "parameters.invalid", "input.too_large")
     assert sent < 1_500_000
+
+
+def test_a_body_that_stops_coming_is_given_up(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("functions.ingest.reading.BODY_SILENCE_S", 0.1)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield IMAGE[:80]
+        await asyncio.sleep(60)
+
+    for path, headers in (
+        ("/api/v1/resize?width=1", {"content-type": "image/jpeg"}),
+        ("/api/v1/resize", MULTIPART),
+        ("/", STRUCTURED),
+    ):
+        answer = ingest.call("POST", path, content=chunks(), headers=headers)
+        assert refused(ingest, answer, "request.timeout")["status"] == 408
 
 
 @pytest.mark.parametrize("key", ["", " " * 300, "a" * 256, "ü\x80", "a\x00b"])
