@@ -22,11 +22,12 @@ _ROW = re.compile(
 
 def documented() -> set[Pair]:
     text = (ROOT / "docs" / "operations.md").read_text()
-    table = text[text.index("## Who may speak to whom") :].split("\n## ")[0:2][0]
+    table = text[text.index("## Who may speak to whom") :].partition("\n## ")[0]
     return {
-        (source, row["to"].strip("` "), port)
+        (source, target, port)
         for row in _ROW.finditer(table)
         for source in names(row["from"])
+        for target in names(row["to"])
         for port in row["ports"].split(", ")
     }
 
