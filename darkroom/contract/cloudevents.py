@@ -115,6 +115,10 @@ def is_json(media_type: str | None) -> bool:
 # --- receiving -------------------------------------------------------------------------------------------------------
 
 
+def is_batch(headers: Mapping[str, str]) -> bool:
+    return _essence(headers) == BATCHED
+
+
 def is_event(headers: Mapping[str, str]) -> bool:
     """Whether a request claims to be an event, in any mode (http 3). Header names are lower case."""
     return _essence(headers).startswith("application/cloudevents") or f"{_PREFIX}specversion" in headers
@@ -137,6 +141,18 @@ def parse(headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:
     raise EventInvalidError(
         f"not a CloudEvent: neither a ce-specversion header nor the Content-Type {STRUCTURED} or {BATCHED}"
     )
+
+
+def parse_each(body: bytes) -> list[CloudEvent | EventInvalidError]:
+    """Each element of a batch (json 4): the event, or why it is none. Raises EventInvalidError for what is no batch."""
+    return [_event_or_error(element) for element in _elements(body)]
+
+
+def _event_or_error(element: Any) -> CloudEvent | EventInvalidError:
+    try:
+        return _from_json_object(element)
+    except EventInvalidError as exc:
+        return exc
 
 
 def parse_one(headers: Mapping[str, str], body: bytes) -> CloudEvent:
@@ -181,12 +197,16 @@ def _decode_header(name: str, raw: str) -> str:
         raise EventInvalidError(f"{name} is not valid UTF-8 after percent-decoding: {raw!r}") from exc
 
 
-def _parse_batch(body: bytes) -> list[CloudEvent]:
+def _elements(body: bytes) -> list[Any]:
     batch = _load_json(body, "the batch")
     if not isinstance(batch, list):
         raise EventInvalidError(f"a batch must be a JSON array (json 4), was {_json_type(batch)}")
+    return batch
+
+
+def _parse_batch(body: bytes) -> list[CloudEvent]:
     events = []
-    for index, element in enumerate(batch):
+    for index, element in enumerate(_elements(body)):
         try:
             events.append(_from_json_object(element))
         except EventInvalidError as exc:

@@ -4,6 +4,7 @@ DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's doing; nothing was accepted
 │   ├── ParametersInvalidError      parameters.invalid      400
 │   ├── EventInvalidError           event.invalid           400
+│   │   └── BatchInvalidError           the same, with each event's verdict
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
 │   ├── JobNotFoundError            job.not_found           404
@@ -88,6 +89,25 @@ class EventInvalidError(RejectedError):
     code = "event.invalid"
     status = 400
     title = "Invalid CloudEvent"
+
+
+class BatchInvalidError(EventInvalidError):
+    """At least one event of a batch was refused, and so the batch. None in `verdicts` is an event that was sound."""
+
+    def __init__(self, verdicts: Sequence[DarkroomError | None]) -> None:
+        refused = [f"event {index}: {error.detail}" for index, error in enumerate(verdicts) if error is not None]
+        shown = "; ".join(refused[:3]) + ("; ..." if len(refused) > 3 else "")
+        super().__init__(f"{len(refused)} of {len(verdicts)} events are refused, so nothing was accepted: {shown}")
+        self.verdicts = tuple(verdicts)
+
+    def extensions(self) -> dict[str, Any]:
+        return {"events": [_verdict(index, error) for index, error in enumerate(self.verdicts)]}
+
+
+def _verdict(index: int, error: DarkroomError | None) -> dict[str, Any]:
+    if error is None:
+        return {"index": index, "verdict": "sound"}
+    return {"index": index, "verdict": "refused", "code": error.code, "detail": error.detail, **error.extensions()}
 
 
 class AuthMissingError(RejectedError):

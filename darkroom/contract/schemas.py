@@ -113,10 +113,18 @@ def problem() -> Schema:
             "request_id": {"type": "string"},
             "errors": {"type": "array", "items": field_error},
             "dependency": {"type": "string"},
+            "events": {"type": "array", "items": _verdict()},
         },
-        optional={"errors", "dependency"},
+        optional={"errors", "dependency", "events"},
     )
     return {**schema, "additionalProperties": True}
+
+
+def _verdict() -> Schema:
+    """Of one event of a batch that was refused."""
+    text: Schema = {"type": "string"}
+    verdict = {"index": {"type": "integer"}, "verdict": {"enum": ["sound", "refused"]}, "code": text, "detail": text}
+    return {**_object(verdict, optional={"code", "detail"}), "additionalProperties": True}
 
 
 def cloud_event(event_type: str, data: Schema) -> Schema:

@@ -1,33 +1,38 @@
-"""Liveness is the process; readiness names the dependency that is missing, within a bounded time."""
+"""Liveness is the process; readiness names the dependency that is missing, within a bounded time.
+
+Neither ever waits for a thread that requests use: a storage that hangs must not make its own report hang.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.serving.asgi import in_thread, json_response
+from darkroom.serving.asgi import json_response
 
-_CHECK_TIMEOUT_S = 2.0
+CHECK_TIMEOUT_S = 2.0
+_THREADS_A_CHECK = 4
 
 Checks = Mapping[str, Callable[[], None]]
 
 
 def health_routes(checks: Checks) -> list[Route]:
     """`checks` by the dependency's name: each returns if it is there and raises DependencyUnavailableError if not."""
-    # A check that hangs must not hold up the next one, nor the answer.
-    threads = ThreadPoolExecutor(max_workers=4 * len(checks), thread_name_prefix="health")
+    # Each has threads of its own: one that hangs holds up neither the others nor the answer.
+    threads = {name: ThreadPoolExecutor(_THREADS_A_CHECK, thread_name_prefix=f"health-{name}") for name in checks}
 
     async def live(_request: Request) -> Response:
         return json_response({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        missing = await in_thread(_missing, threads, checks)
+        found = await asyncio.gather(*(_problem(threads[name], check) for name, check in checks.items()))
+        missing = {name: problem for name, problem in zip(checks, found, strict=True) if problem}
         if missing:
             raise DependencyUnavailableError(", ".join(missing), "; ".join(missing.values()))
         return json_response({"status": "ok", "checks": dict.fromkeys(checks, "ok")})
@@ -35,15 +40,13 @@ def health_routes(checks: Checks) -> list[Route]:
     return [Route("/health/live", live), Route("/health/ready", ready)]
 
 
-def _missing(threads: ThreadPoolExecutor, checks: Checks) -> dict[str, str]:
-    """What is wrong, by the dependency's name; empty when all is well."""
-    pending = {name: threads.submit(check) for name, check in checks.items()}
-    missing = {}
-    for name, future in pending.items():
-        try:
-            future.result(timeout=_CHECK_TIMEOUT_S)
-        except DependencyUnavailableError as exc:
-            missing[name] = exc.detail
-        except FutureTimeoutError:
-            missing[name] = f"no answer within {_CHECK_TIMEOUT_S:g} s"
-    return missing
+async def _problem(threads: ThreadPoolExecutor, check: Callable[[], None]) -> str:
+    """What is wrong with it; empty when it is there."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await asyncio.get_running_loop().run_in_executor(threads, check)
+    except DependencyUnavailableError as exc:
+        return exc.detail
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    return ""

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from darkroom.contract import cloudevents
 from darkroom.contract.cloudevents import CloudEvent
-from darkroom.contract.errors import EventInvalidError
+from darkroom.contract.errors import (
+    BatchInvalidError,
+    DarkroomError,
+    EventInvalidError,
+    PictureError,
+    RejectedError,
+)
 from darkroom.contract.events import REQUESTED_TYPES
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_EVENT_BYTES = 256 * 1024
+
+
+MAX_BATCH_EVENTS = 100
+"""Each is a picture to be judged before any is accepted."""
 
 
 class _SubmittedJob(BaseModel):
@@ -27,6 +39,36 @@ class _SubmittedJob(BaseModel):
     job_id: UUID | None = None
     type: JobType | None = None
     metadata: dict[str, Any] | None = None
+
+
+async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None]]) -> list[Submission]:
+    """What a batch asks for, once every event of it was found sound.
+
+    Raises BatchInvalidError with each event's verdict, and DependencyUnavailableError where none could be reached.
+    """
+    parsed = cloudevents.parse_each(body)
+    if len(parsed) > MAX_BATCH_EVENTS:
+        raise EventInvalidError(f"the batch has {len(parsed)} events, the limit is {MAX_BATCH_EVENTS}")
+    submissions: list[Submission] = []
+    verdicts: list[DarkroomError | None] = []
+    for event in parsed:
+        try:
+            submission = submission_of(_sound(event))
+            await check(submission)
+        except (RejectedError, PictureError) as exc:
+            verdicts.append(exc)
+        else:
+            verdicts.append(None)
+            submissions.append(submission)
+    if any(verdicts):
+        raise BatchInvalidError(verdicts)
+    return submissions
+
+
+def _sound(event: CloudEvent | EventInvalidError) -> CloudEvent:
+    if isinstance(event, EventInvalidError):
+        raise event
+    return event
 
 
 def submission_of(event: CloudEvent) -> Submission:

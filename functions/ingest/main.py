@@ -1,5 +1,6 @@
 """ingest: takes pictures and CloudEvents in, and answers as soon as the job is safe."""
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.ingest.acceptance import Acceptance
-from functions.ingest.event_submissions import MAX_EVENT_BYTES, submission_of
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, judged_batch, submission_of
 from functions.ingest.reading import read_body, read_submission
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_upload, signed_upload
@@ -35,16 +36,11 @@ def accepts(job_type: JobType) -> Any:
 
 async def take_events(request: Request) -> Response:
     body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
-    events = cloudevents.parse(dict(request.headers), body)
-    submissions = [submission_of(event) for event in events]
-    for submission in submissions:
-        check_upload(submission, owner(request))
-    if request.headers.get("content-type", "").startswith(cloudevents.BATCHED):
-        for submission in submissions:
-            await in_thread(acceptance.check, submission)
+    if cloudevents.is_batch(request.headers):
+        submissions = await judged_batch(body, partial(_check, request))
         records = [await _accept(request, submission) for submission in submissions]
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
-    record = await _accept(request, submissions[0])
+    record = await _accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
     return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
 
@@ -54,6 +50,11 @@ async def sign_upload(request: Request) -> Response:
 
 async def describe(_request: Request) -> Response:
     return json_response(openapi())
+
+
+async def _check(request: Request, submission: Submission) -> None:
+    check_upload(submission, owner(request))
+    await in_thread(acceptance.check, submission)
 
 
 async def _accept(request: Request, submission: Submission) -> JobRecord:

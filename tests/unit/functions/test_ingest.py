@@ -159,7 +159,26 @@ def test_a_batch_is_taken_as_a_whole(ingest: Ingest) -> None:
 
 def test_a_batch_with_one_bad_event_leaves_nothing(ingest: Ingest) -> None:
     answer = send_event(ingest, [_event(), _event(id="2", type="unknown")], mode="cloudevents-batch")
-    assert_problem(answer, 400, "event.invalid")
+    document = assert_problem(answer, 400, "event.invalid")
+    assert [verdict["verdict"] for verdict in document["events"]] == ["sound", "refused"]
+    assert not ingest.emitter.events
+
+
+def test_each_event_of_a_refused_batch_has_its_verdict(ingest: Ingest) -> None:
+    none_there = {"parameters": {"width": 1}, "input": {"storage_key": "uploads/none/original"}}
+    no_width: dict[str, Any] = {"parameters": {}, "input": {"storage_key": "uploads/mine/original"}}
+    batch = [_event(id=""), _event(), _event(id="2", data=no_width), 7, _event(id="3", data=none_there)]
+    document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 400, "event.invalid")
+    codes = [verdict.get("code") for verdict in document["events"]]
+    assert codes == ["event.invalid", None, "parameters.invalid", "event.invalid", "input.not_found"]
+    assert document["detail"].startswith("4 of 5 events are refused")
+    assert not ingest.emitter.events
+
+
+def test_a_batch_of_too_many_events_is_refused(ingest: Ingest) -> None:
+    batch = [_event(id=str(number)) for number in range(101)]
+    document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 400, "event.invalid")
+    assert "101" in document["detail"]
     assert not ingest.emitter.events
 
 
