@@ -123,7 +123,13 @@ def problem() -> Schema:
 def _verdict() -> Schema:
     """Of one event of a batch that was refused."""
     text: Schema = {"type": "string"}
-    verdict = {"index": {"type": "integer"}, "verdict": {"enum": ["sound", "refused"]}, "code": text, "detail": text}
+    index: Schema = {"type": "integer"}
+    verdict: dict[str, Schema] = {
+        "index": index,
+        "verdict": {"enum": ["sound", "refused"]},
+        "code": text,
+        "detail": text,
+    }
     return {**_object(verdict, optional={"code", "detail"}), "additionalProperties": True}
 
 

@@ -199,6 +199,28 @@ def test_every_resource_bears_the_labels_that_tell_what_it_is_part_of(manifests:
                 assert labels["app.kubernetes.io/name"] == document["metadata"]["name"], file
 
 
+@pytest.mark.parametrize("name", ["ingest", "status"])
+def test_the_front_door_asks_for_keys_from_a_mounted_secret(manifests: Manifests, name: str) -> None:
+    [service] = [service for service in manifests.services if service.name == name]
+    spec = service.spec.template.spec
+    config_map = manifests.config_map("darkroom", "darkroom-settings")
+    assert config_map is not None
+    assert config_map.data["API_KEYS"] == "on"
+    [mount] = [mount for mount in spec.container.volume_mounts if mount.name == "api-keys"]
+    assert config_map.data["API_KEYS_FILE"].startswith(f"{mount.mount_path}/")
+    assert mount.read_only
+    [volume] = [volume for volume in spec.volumes if volume.name == "api-keys"]
+    assert volume.secret is not None
+    assert volume.secret.secret_name == "darkroom-api-keys"
+
+
+def test_this_machines_settings_turn_the_keys_off(manifests: Manifests) -> None:
+    off = {**SECRETS, "API_KEYS": "off", "API_KEYS_FILE": "", "RATE_LIMIT": "off"}
+    [ingest] = [one for one in revisions(manifests, settings=off) if one.service == "ingest"]
+    assert (ingest.env["API_KEYS"], ingest.env["RATE_LIMIT"]) == ("off", "off")
+    assert ingest.env["FORWARDED_ALLOW_IPS"] == "", "gunicorn believes nobody, TRUSTED_PROXIES decides"
+
+
 def test_no_file_holds_a_secret(manifests: Manifests) -> None:
     for file in manifests.files:
         assert "kind: Secret\n" not in file.read_text()
