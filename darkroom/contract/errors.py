@@ -4,7 +4,6 @@ DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's doing; nothing was accepted
 │   ├── ParametersInvalidError      parameters.invalid      400
 │   ├── EventInvalidError           event.invalid           400
-│   │   └── BatchInvalidError           the same, with each event's verdict
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
 │   ├── JobNotFoundError            job.not_found           404
@@ -49,6 +48,8 @@ class DarkroomError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.verdicts: tuple[DarkroomError | None, ...] = ()
+        """Of a batch that was refused for this error: what was found of each of its events, None where it was sound."""
 
     def extensions(self) -> dict[str, Any]:
         """Further members of the problem document (RFC 9457, section 3.2)."""
@@ -89,25 +90,6 @@ class EventInvalidError(RejectedError):
     code = "event.invalid"
     status = 400
     title = "Invalid CloudEvent"
-
-
-class BatchInvalidError(EventInvalidError):
-    """At least one event of a batch was refused, and so the batch. None in `verdicts` is an event that was sound."""
-
-    def __init__(self, verdicts: Sequence[DarkroomError | None]) -> None:
-        refused = [f"event {index}: {error.detail}" for index, error in enumerate(verdicts) if error is not None]
-        shown = "; ".join(refused[:3]) + ("; ..." if len(refused) > 3 else "")
-        super().__init__(f"{len(refused)} of {len(verdicts)} events are refused, so nothing was accepted: {shown}")
-        self.verdicts = tuple(verdicts)
-
-    def extensions(self) -> dict[str, Any]:
-        return {"events": [_verdict(index, error) for index, error in enumerate(self.verdicts)]}
-
-
-def _verdict(index: int, error: DarkroomError | None) -> dict[str, Any]:
-    if error is None:
-        return {"index": index, "verdict": "sound"}
-    return {"index": index, "verdict": "refused", "code": error.code, "detail": error.detail, **error.extensions()}
 
 
 class AuthMissingError(RejectedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from darkroom.contract.errors import (
     AuthInvalidError,
@@ -28,7 +29,7 @@ class Problem:
 
 
 def problem(error: DarkroomError, *, request_id: str) -> Problem:
-    document = {
+    document: dict[str, Any] = {
         "type": f"{_TYPE_BASE}{error.code}",
         "title": error.title,
         "status": error.status,
@@ -37,10 +38,20 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
         "request_id": request_id,
         **error.extensions(),
     }
+    if error.verdicts:
+        document["events"] = [_verdict(index, found) for index, found in enumerate(error.verdicts)]
     # It shows what the caller sent, and ends in the caller's logs.
     document = redacted_value(document)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **_headers(error)}
-    return Problem(status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
+    return Problem(
+        status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+    )
+
+
+def _verdict(index: int, error: DarkroomError | None) -> dict[str, Any]:
+    if error is None:
+        return {"index": index, "verdict": "sound"}
+    return {"index": index, "verdict": "refused", "code": error.code, "detail": error.detail, **error.extensions()}
 
 
 def _headers(error: DarkroomError) -> dict[str, str]:

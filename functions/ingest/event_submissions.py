@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from darkroom.contract import cloudevents
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import (
-    BatchInvalidError,
     DarkroomError,
     EventInvalidError,
     PictureError,
@@ -44,7 +44,8 @@ class _SubmittedJob(BaseModel):
 async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None]]) -> list[Submission]:
     """What a batch asks for, once every event of it was found sound.
 
-    Raises BatchInvalidError with each event's verdict, and DependencyUnavailableError where none could be reached.
+    Raises the error of the event that is least sound, with each event's verdict; and DependencyUnavailableError where
+    none could be reached.
     """
     parsed = cloudevents.parse_each(body)
     if len(parsed) > MAX_BATCH_EVENTS:
@@ -60,9 +61,20 @@ async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None
         else:
             verdicts.append(None)
             submissions.append(submission)
-    if any(verdicts):
-        raise BatchInvalidError(verdicts)
+    _refuse_any(verdicts)
     return submissions
+
+
+def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:
+    """What is no sound event comes before what is wrong with a sound one's picture."""
+    refused = [(error.status, index, error) for index, error in enumerate(verdicts) if error is not None]
+    if refused:
+        _, index, error = min(refused, key=lambda one: one[:2])
+        # Its own verdict is told as it was found.
+        shown = copy(error)
+        shown.detail = f"event {index} of {len(verdicts)}: {error.detail}; nothing of the batch was accepted"
+        shown.verdicts = tuple(verdicts)
+        raise shown
 
 
 def _sound(event: CloudEvent | EventInvalidError) -> CloudEvent:

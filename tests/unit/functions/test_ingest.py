@@ -171,8 +171,16 @@ def test_each_event_of_a_refused_batch_has_its_verdict(ingest: Ingest) -> None:
     document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 400, "event.invalid")
     codes = [verdict.get("code") for verdict in document["events"]]
     assert codes == ["event.invalid", None, "parameters.invalid", "event.invalid", "input.not_found"]
-    assert document["detail"].startswith("4 of 5 events are refused")
+    assert document["detail"].startswith("event 0 of 5: id must not be empty")
+    assert document["events"][0]["detail"].startswith("id must not be empty")
     assert not ingest.emitter.events
+
+
+def test_a_batch_whose_pictures_are_missing_is_told_so(ingest: Ingest) -> None:
+    none_there = {"parameters": {"width": 1}, "input": {"storage_key": "uploads/none/original"}}
+    batch = [_event(), _event(id="3", data=none_there)]
+    document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 404, "input.not_found")
+    assert [verdict["verdict"] for verdict in document["events"]] == ["sound", "refused"]
 
 
 def test_a_batch_of_too_many_events_is_refused(ingest: Ingest) -> None:
