@@ -16,6 +16,7 @@ _COMMANDS = {
     "status": "darkroom.cli.status",
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
+    "check": "darkroom.cli.check",
 }
 
 

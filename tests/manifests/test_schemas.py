@@ -22,7 +22,7 @@ WITHOUT_SCHEMA = {("gateway.networking.k8s.io/v1beta1", "ReferenceGrant")}
 
 def custom(resource: Resource) -> bool:
     group = resource["apiVersion"].partition("/")[0]
-    return group.endswith(("knative.dev", "gateway.networking.k8s.io"))
+    return str(group).endswith(("knative.dev", "gateway.networking.k8s.io"))
 
 
 @cache

@@ -106,6 +106,8 @@ def _walk(node: yaml.Node, path: FieldPath) -> Iterator[tuple[FieldPath, yaml.No
     """Every field below a node, with the node that marks its line."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # No name for a path; what it is constructed to is refused for it.
             yield (*path, key.value), key
             yield from _walk(value, (*path, key.value))
     elif isinstance(node, yaml.SequenceNode):

@@ -1,0 +1,229 @@
+"""The manifests that are checked together, and how they hang together: Triggers, Brokers, channels, subscribers.
+
+Only what is asked of them is read, and nothing is required: a part that is missing or has another shape is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from darkroom.contract import durations
+from darkroom.local.manifests.channel import KEYS
+from darkroom.local.manifests.errors import ManifestError
+from darkroom.local.manifests.source import Document, FieldPath
+from darkroom.local.manifests.source import parse as parse_yaml
+
+SERVING = "serving.knative.dev/"
+EVENTING = "eventing.knative.dev/"
+MESSAGING = "messaging.knative.dev/"
+BROKER_CLASS = "eventing.knative.dev/broker.class"
+NATIVE = "NatsJetStreamBroker"
+CHANNEL_BASED = "MTChannelBasedBroker"
+POD_OWNERS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    document: Document
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.document.data
+        return data
+
+    @property
+    def kind(self) -> str:
+        return str(self.data.get("kind"))
+
+    @property
+    def api_version(self) -> str:
+        return str(self.data.get("apiVersion"))
+
+    @property
+    def name(self) -> str:
+        return str(self.get("metadata", "name"))
+
+    @property
+    def namespace(self) -> str:
+        return str(self.get("metadata", "namespace") or "default")
+
+    def get(self, *path: str | int) -> Any:
+        """The value at a path; None where there is none."""
+        found: Any = self.data
+        for step in path:
+            if isinstance(found, dict):
+                found = found.get(step)
+            elif isinstance(found, list) and isinstance(step, int) and step < len(found):
+                found = found[step]
+            else:
+                return None
+        return found
+
+    def items(self, *path: str | int) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
+        """The mappings in a list, each with its path."""
+        found = self.get(*path)
+        for index, item in enumerate(found if isinstance(found, list) else ()):
+            if isinstance(item, dict):
+                yield (*path, index), item
+
+    def mapping(self, *path: str | int) -> dict[str, Any]:
+        """The mapping at a path; empty where there is none."""
+        found = self.get(*path)
+        return found if isinstance(found, dict) else {}
+
+    def line(self, path: FieldPath) -> int:
+        return self.document.line(path)
+
+    def is_a(self, group: str, kind: str) -> bool:
+        return self.kind == kind and self.api_version.startswith(group)
+
+    @property
+    def is_function(self) -> bool:
+        return self.is_a(SERVING, "Service")
+
+    @property
+    def pod_path(self) -> FieldPath | None:
+        """Where the pod's specification is, in whatever runs pods."""
+        if self.is_function or (self.kind in POD_OWNERS and self.get("spec", "template", "spec") is not None):
+            return ("spec", "template", "spec")
+        if self.kind == "CronJob":
+            return ("spec", "jobTemplate", "spec", "template", "spec")
+        return ("spec",) if self.kind == "Pod" and self.api_version == "v1" else None
+
+    def containers(self) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
+        if self.pod_path is not None:
+            for name in ("initContainers", "containers"):
+                yield from self.items(*self.pod_path, name)
+
+    def variable(self, name: str) -> str | None:
+        """The plain value of an environment variable of the first container that has it."""
+        for _, container in self.containers():
+            for variable in container.get("env") or ():
+                if isinstance(variable, dict) and variable.get("name") == name and variable.get("value") is not None:
+                    return str(variable["value"])
+        return None
+
+
+class Bundle:
+    def __init__(self, documents: Sequence[Document], events: Sequence[str] = ()) -> None:
+        """`events` are the types that are known to be emitted; empty: nothing is known of them."""
+        self.events = frozenset(events)
+        self.manifests = [
+            Manifest(document=document)
+            for document in documents
+            if isinstance(document.data, dict) and document.data.get("kind") not in {"Kustomization", "Component"}
+        ]
+
+    def of(self, group: str, *kinds: str) -> list[Manifest]:
+        return [each for each in self.manifests if each.kind in kinds and each.api_version.startswith(group)]
+
+    @cached_property
+    def functions(self) -> list[Manifest]:
+        return [each for each in self.manifests if each.is_function]
+
+    @cached_property
+    def triggers(self) -> list[Manifest]:
+        return self.of(EVENTING, "Trigger")
+
+    @cached_property
+    def brokers(self) -> list[Manifest]:
+        return self.of(EVENTING, "Broker")
+
+    def find(self, group: str, kind: str, namespace: str, name: str) -> Manifest | None:
+        return next((each for each in self.of(group, kind) if (each.namespace, each.name) == (namespace, name)), None)
+
+    # --- eventing ------------------------------------------------------------------------------------------------
+
+    def broker_of(self, trigger: Manifest) -> Manifest | None:
+        return self.find(EVENTING, "Broker", trigger.namespace, str(trigger.get("spec", "broker")))
+
+    def subscriber_of(self, manifest: Manifest) -> Manifest | None:
+        """The Knative Service that a Trigger or a Subscription delivers to, if it is one of these."""
+        reference = manifest.get("spec", "subscriber", "ref")
+        if not isinstance(reference, dict) or not str(reference.get("apiVersion")).startswith(SERVING):
+            return None
+        namespace = str(reference.get("namespace") or manifest.namespace)
+        return self.find(SERVING, "Service", namespace, str(reference.get("name")))
+
+    @cached_property
+    def channels(self) -> list[Manifest]:
+        """JetStream channels, those in the templates of Brokers included."""
+        found = self.of(MESSAGING, "NatsJetStreamChannel")
+        for config_map in self.of("v1", "ConfigMap"):
+            found += [each for each in templates_in(config_map) if each.kind == "NatsJetStreamChannel"]
+        return found
+
+    def channel_of(self, trigger: Manifest) -> Manifest | None:
+        """The JetStream channel template behind a Trigger's Broker."""
+        broker = self.broker_of(trigger)
+        config = broker.get("spec", "config") if broker is not None else None
+        if broker is None or not isinstance(config, dict) or broker_class(broker) == NATIVE:
+            return None
+        namespace = str(config.get("namespace") or broker.namespace)
+        config_map = self.find("v1", "ConfigMap", namespace, str(config.get("name")))
+        found = templates_in(config_map) if config_map is not None else []
+        return next((each for each in found if each.kind == "NatsJetStreamChannel"), None)
+
+    def may_be_jetstream(self, manifest: Manifest) -> bool:
+        """Whether deliveries of this Trigger, Broker or Subscription may go over JetStream: unless it is known that
+        they do not."""
+        broker = self.broker_of(manifest) if manifest.kind == "Trigger" else manifest
+        if broker is None or broker.kind != "Broker":
+            return manifest.kind == "Trigger" or str(manifest.get("spec", "channel", "kind")) in {
+                "NatsJetStreamChannel",
+                "Channel",
+            }
+        if broker_class(broker) == NATIVE:
+            return True
+        if broker_class(broker) != CHANNEL_BASED:
+            return False
+        config = broker.get("spec", "config")
+        if not isinstance(config, dict):
+            return True
+        namespace = str(config.get("namespace") or broker.namespace)
+        config_map = self.find("v1", "ConfigMap", namespace, str(config.get("name")))
+        found = templates_in(config_map) if config_map is not None else []
+        return not found or any(each.kind == "NatsJetStreamChannel" for each in found)
+
+
+def broker_class(broker: Manifest) -> str:
+    return str(broker.mapping("metadata", "annotations").get(BROKER_CLASS, CHANNEL_BASED))
+
+
+def templates_in(config_map: Manifest) -> list[Manifest]:
+    """The channel template in a Broker's ConfigMap, with the lines of the file around it."""
+    for key in KEYS:
+        text = config_map.get("data", key)
+        if isinstance(text, str):
+            # The text of a block scalar begins on the line after its key.
+            first_line = config_map.line(("data", key)) + ("\n" in text)
+            try:
+                documents = parse_yaml(text, config_map.document.file, first_line)
+            except ManifestError:
+                # A text that is no YAML is the rule `not-yaml`'s.
+                return []
+            return [Manifest(document=each) for each in documents if isinstance(each.data, dict)]
+    return []
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def seconds(text: object) -> float | None:
+    """Of an ISO 8601 or a Go duration, or of a plain number of seconds."""
+    for parse in (durations.parse_iso, durations.parse_go, float):
+        try:
+            return float(parse(str(text)))
+        except ValueError:
+            continue
+    return None
+
+
+def whole(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None

@@ -1,0 +1,27 @@
+"""One thing that a rule found, with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    """It does not work, or loses events."""
+    WARNING = "warning"
+    """It works until something happens: load, a restart, a slip elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Finding:
+    file: Path
+    line: int
+    """From 1."""
+    rule: str
+    severity: Severity
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.severity} [{self.rule}] {self.message}"

@@ -1,0 +1,191 @@
+"""JetStream's streams and consumers, as a channel or the template in a Broker's ConfigMap has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darkroom.check.bundle import Bundle, Manifest, whole
+from darkroom.check.finding import Severity
+from darkroom.check.rule import Problem, rule
+from darkroom.local.manifests.source import FieldPath
+
+GOOD = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: broker}
+data:
+  channel-template-spec: |
+    apiVersion: messaging.knative.dev/v1alpha1
+    kind: NatsJetStreamChannel
+    spec:
+      stream:
+        config:
+          retention: Interest
+          storage: File
+          maxAge: 168h
+          discard: New
+      consumerConfigTemplate:
+        consumerType: Push
+        deliverPolicy: New
+        ackWait: 120s
+        maxAckPending: 40
+"""
+_CONFIG: FieldPath = ("spec", "stream", "config")
+_CONSUMER: FieldPath = ("spec", "consumerConfigTemplate")
+_LIMITS = ("maxAge", "maxBytes", "maxMsgs")
+STREAM_SETTINGS = {
+    "additionalSubjects", "retention", "maxConsumers", "maxMsgs", "maxBytes", "discard", "maxAge", "maxMsgSize",
+    "storage", "replicas", "noAck", "duplicateWindow", "placement", "mirror", "sources",
+}  # fmt: skip
+
+
+def _lower(manifest: Manifest, *path: str | int) -> str:
+    return str(manifest.get(*path) or "").lower()
+
+
+@rule(
+    "stream-grows",
+    Severity.ERROR,
+    "a stream has no limit",
+    on_the_cluster="With the default retention (Limits) and no maxAge, maxBytes or maxMsgs every event is "
+    "kept for ever: the disk fills up, and then nothing is published any more.",
+    mend="Set `retention: Interest` and a `maxAge` under `spec.stream.config`.",
+    bad=GOOD.replace("          maxAge: 168h\n", ""),
+    good=GOOD,
+)
+def grows(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        if not any(channel.get(*_CONFIG, name) for name in _LIMITS):
+            yield channel, _CONFIG, "the stream has no maxAge, maxBytes or maxMsgs"
+
+
+@rule(
+    "stream-settings-ignored",
+    Severity.ERROR,
+    "stream settings stand beside `config`",
+    on_the_cluster="Directly under spec.stream they are ignored in silence: the stream has the defaults, among them no "
+    "limit at all.",
+    mend="Move them under `spec.stream.config`.",
+    bad=GOOD.replace("          maxAge: 168h\n", "").replace(
+        "        config:", "        maxAge: 168h\n        config:"
+    ),
+    good=GOOD,
+)
+def ignored(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        stream = channel.get("spec", "stream")
+        for name in sorted(set(stream) & STREAM_SETTINGS) if isinstance(stream, dict) else ():
+            yield channel, ("spec", "stream", name), f"{name} directly under spec.stream has no effect"
+
+
+@rule(
+    "pull-consumer",
+    Severity.ERROR,
+    "a channel's consumers pull",
+    on_the_cluster="The second Trigger of the Broker is never served.",
+    mend="`consumerType: Push`.",
+    bad=GOOD.replace("Push", "Pull"),
+    good=GOOD,
+)
+def pull(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        if _lower(channel, *_CONSUMER, "consumerType") == "pull":
+            yield channel, (*_CONSUMER, "consumerType"), "pull consumers serve one Trigger only"
+
+
+@rule(
+    "deliver-policy",
+    Severity.WARNING,
+    "a new Trigger is sent the whole history",
+    on_the_cluster="The default deliverPolicy is All: a Trigger that is added or made anew gets every event "
+    "that is still in the stream, all at once.",
+    mend="`deliverPolicy: New`.",
+    bad=GOOD.replace("        deliverPolicy: New\n", ""),
+    good=GOOD,
+)
+def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        if _lower(channel, *_CONSUMER, "deliverPolicy") in {"", "all"}:
+            yield channel, _CONSUMER, "deliverPolicy is All, which is the default"
+
+
+@rule(
+    "retention",
+    Severity.WARNING,
+    "events stay in the stream after everybody has had them",
+    on_the_cluster="With retention Limits the stream is as long as its limits allow, whatever was acked: "
+    "its length says nothing of the backlog, and with `discard: Old` unacked events are dropped for acked ones.",
+    mend="`retention: Interest`: an event goes when every Trigger has acked it.",
+    bad=GOOD.replace("Interest", "Limits"),
+    good=GOOD,
+)
+def retention(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        if _lower(channel, *_CONFIG, "retention") in {"", "limits"}:
+            yield channel, _CONFIG, "retention is Limits, which is the default"
+
+
+@rule(
+    "work-queue-retention",
+    Severity.ERROR,
+    "a Broker's stream has retention Workqueue",
+    on_the_cluster="A work queue takes one consumer for a subject, and a channel has one subject: the second Trigger's "
+    "consumer is refused.",
+    mend="`retention: Interest`.",
+    bad=GOOD.replace("Interest", "Workqueue"),
+    good=GOOD,
+)
+def work_queue(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        if _lower(channel, *_CONFIG, "retention") == "workqueue":
+            yield channel, (*_CONFIG, "retention"), "only one Trigger can be served"
+
+
+@rule(
+    "discard-old",
+    Severity.WARNING,
+    "a full stream drops what was accepted",
+    on_the_cluster="With maxBytes or maxMsgs and discard Old (the default) the oldest events go when the "
+    "stream is full, acked or not; whoever sent them had a 202.",
+    mend="`discard: New`: the ingress refuses, and the sender knows.",
+    bad=GOOD.replace("          discard: New\n", "          maxBytes: 1000000000\n"),
+    good=GOOD,
+)
+def discard(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        limited = [name for name in ("maxBytes", "maxMsgs") if (whole(channel.get(*_CONFIG, name)) or 0) > 0]
+        if limited and _lower(channel, *_CONFIG, "discard") in {"", "old"}:
+            yield channel, (*_CONFIG, limited[0]), f"{' and '.join(limited)} with discard Old drops unacked events"
+
+
+@rule(
+    "memory-storage",
+    Severity.WARNING,
+    "a stream lies in memory",
+    on_the_cluster="A restart of NATS loses every event, and the Broker stays Ready while its ingress "
+    "answers 500 until the dispatcher is restarted.",
+    mend="`storage: File`, on a persistent volume.",
+    bad=GOOD.replace("storage: File", "storage: Memory"),
+    good=GOOD,
+)
+def memory(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        if _lower(channel, *_CONFIG, "storage") == "memory":
+            yield channel, (*_CONFIG, "storage"), "the stream does not survive a restart"
+
+
+@rule(
+    "even-replicas",
+    Severity.WARNING,
+    "a stream has an even number of replicas",
+    on_the_cluster="Two replicas need both for every event, four need three: one more server that can fail, "
+    "and not one more failure that is survived.",
+    mend="One or three.",
+    bad=GOOD.replace("storage: File", "storage: File\n          replicas: 2"),
+    good=GOOD,
+)
+def replicas(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        count = whole(channel.get(*_CONFIG, "replicas"))
+        if count is not None and count % 2 == 0:
+            yield channel, (*_CONFIG, "replicas"), f"{count} replicas survive no more than {count - 1}"

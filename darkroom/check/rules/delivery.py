@@ -1,0 +1,216 @@
+"""Delivery blocks: what is tried again, how long after, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darkroom.check.bundle import (
+    CHANNEL_BASED,
+    EVENTING,
+    MESSAGING,
+    NATIVE,
+    Bundle,
+    Manifest,
+    broker_class,
+    seconds,
+    whole,
+)
+from darkroom.check.finding import Severity
+from darkroom.check.rule import Problem, rule
+from darkroom.local.manifests.source import FieldPath
+
+_TRIGGER = """\
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: resize}
+spec:
+  broker: darkroom
+  subscriber: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}
+"""
+_COMPLETE = """\
+  delivery:
+    retry: 3
+    backoffPolicy: exponential
+    backoffDelay: PT1S
+    timeout: PT60S
+    deadLetterSink: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: recovery}}
+"""
+
+
+def without(line: str) -> str:
+    """The example less one line of its delivery block."""
+    return _TRIGGER + "".join(each for each in _COMPLETE.splitlines(keepends=True) if line not in each)
+
+
+GOOD = _TRIGGER + _COMPLETE
+
+
+def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
+    """Every delivery block."""
+    for manifest in [*bundle.of(EVENTING, "Trigger", "Broker"), *bundle.of(MESSAGING, "Subscription")]:
+        if isinstance(manifest.get("spec", "delivery"), dict):
+            yield manifest, ("spec", "delivery")
+
+
+@rule(
+    "delivery-backoff",
+    Severity.ERROR,
+    "a delivery block has no backoffPolicy or no backoffDelay",
+    on_the_cluster="The JetStream dispatcher panics as soon as it reads the block, and with it every Trigger of the "
+    "cluster stands still. Without JetStream the retries follow each other at once.",
+    mend="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
+    bad=without("backoffDelay"),
+    good=GOOD,
+)
+def backoff(bundle: Bundle) -> Iterator[Problem]:
+    for manifest, path in blocks(bundle):
+        if not bundle.may_be_jetstream(manifest):
+            continue
+        missing = [name for name in ("backoffPolicy", "backoffDelay") if manifest.get(*path, name) is None]
+        if missing:
+            yield (
+                manifest,
+                path,
+                f"the delivery block of {manifest.kind} {manifest.name} has no {' and no '.join(missing)}",
+            )
+
+
+@rule(
+    "dead-letter-sink",
+    Severity.WARNING,
+    "a Trigger has no deadLetterSink",
+    on_the_cluster="What could not be delivered is dropped when its retries are spent; nothing says so but a log line.",
+    mend="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
+    bad=without("deadLetterSink"),
+    good=GOOD,
+)
+def dead_letter_sink(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers:
+        if trigger.get("spec", "delivery", "deadLetterSink") is None and not _inherits_sink(bundle, trigger):
+            yield trigger, ("spec", "delivery"), f"what Trigger {trigger.name} gives up goes nowhere"
+
+
+def _inherits_sink(bundle: Bundle, trigger: Manifest) -> bool:
+    broker = bundle.broker_of(trigger)
+    return (
+        broker is not None
+        and broker_class(broker) == CHANNEL_BASED
+        and broker.get("spec", "delivery", "deadLetterSink") is not None
+    )
+
+
+@rule(
+    "delivery-retry",
+    Severity.WARNING,
+    "a Trigger delivers once only",
+    on_the_cluster="A function that restarts, is cold or answers 503 once has lost the event, or sent it to the dead "
+    "letters. A Trigger's delivery block takes the place of the Broker's as a whole, its retry included.",
+    mend="Set `retry` in the Trigger's delivery block.",
+    bad=without("retry"),
+    good=GOOD,
+)
+def retry(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers:
+        own = trigger.get("spec", "delivery")
+        broker = bundle.broker_of(trigger)
+        inherited = broker.get("spec", "delivery", "retry") if broker is not None and not own else None
+        if not whole((own or {}).get("retry") if isinstance(own, dict) else inherited):
+            yield trigger, ("spec", "delivery"), f"Trigger {trigger.name} has no retry"
+
+
+@rule(
+    "delivery-timeout",
+    Severity.WARNING,
+    "a delivery block has no timeout",
+    on_the_cluster="On JetStream a delivery is cut off when the consumer's ackWait less 0.2 s is over, 29.8 "
+    "s by default, and the event is delivered again while the first delivery still runs.",
+    mend="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
+    bad=without("timeout"),
+    good=GOOD,
+)
+def timeout(bundle: Bundle) -> Iterator[Problem]:
+    for manifest, path in blocks(bundle):
+        if manifest.kind != "Broker" and manifest.get(*path, "timeout") is None and bundle.may_be_jetstream(manifest):
+            yield manifest, path, f"the delivery block of {manifest.kind} {manifest.name} has no timeout"
+
+
+@rule(
+    "delivery-duration",
+    Severity.ERROR,
+    "a duration in a delivery block is not ISO 8601",
+    on_the_cluster="The webhook refuses the manifest.",
+    mend="Write PT1S, PT0.5S, PT1M30S.",
+    bad=GOOD.replace("PT1S", "1s"),
+    good=GOOD,
+)
+def duration(bundle: Bundle) -> Iterator[Problem]:
+    for manifest, path in blocks(bundle):
+        for name in ("backoffDelay", "timeout", "retryAfterMax"):
+            text = manifest.get(*path, name)
+            if text is not None and (not str(text).startswith("P") or seconds(text) is None):
+                yield manifest, (*path, name), f"{name} must be an ISO 8601 duration such as PT1S, was {text!r}"
+
+
+@rule(
+    "retry-after-ignored",
+    Severity.WARNING,
+    "a delivery block has retryAfterMax",
+    on_the_cluster="The webhook refuses it unless the feature delivery-retryafter is on, and the JetStream dispatcher "
+    "pays no heed to Retry-After either way.",
+    mend="Remove it; let backoffDelay do this.",
+    bad=GOOD + "    retryAfterMax: PT30S\n",
+    good=GOOD,
+)
+def retry_after(bundle: Bundle) -> Iterator[Problem]:
+    for manifest, path in blocks(bundle):
+        if manifest.get(*path, "retryAfterMax") is not None:
+            yield manifest, (*path, "retryAfterMax"), f"{manifest.kind} {manifest.name} sets retryAfterMax"
+
+
+_NATIVE = """\
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata:
+  name: darkroom
+  annotations: {eventing.knative.dev/broker.class: NatsJetStreamBroker}
+"""
+
+
+@rule(
+    "native-broker-delivery",
+    Severity.ERROR,
+    "a NatsJetStreamBroker has a delivery block",
+    on_the_cluster="It is ignored: one attempt and no dead letter for every Trigger that has no block of its own.",
+    mend="Move the block into each Trigger.",
+    bad=_NATIVE + "spec:\n" + _COMPLETE,
+    good=_NATIVE,
+)
+def native_delivery(bundle: Bundle) -> Iterator[Problem]:
+    for broker in bundle.brokers:
+        if broker_class(broker) == NATIVE and broker.get("spec", "delivery") is not None:
+            yield broker, ("spec", "delivery"), f"the delivery block of Broker {broker.name} has no effect"
+
+
+@rule(
+    "client-errors-lost",
+    Severity.WARNING,
+    "an event goes over JetStream to an address outside",
+    on_the_cluster="An answer of 4xx (but for 408, 409 and 429) ends the delivery at once, and over "
+    "JetStream also without a dead letter: the event is gone. Whether an outside service answers 4xx is not "
+    "yours to say.",
+    mend="Put a function before it that answers 2xx or 503 and never 4xx.",
+    bad=GOOD.replace(
+        "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}", "{uri: https://example.com/hook}"
+    ),
+    good=GOOD,
+)
+def client_errors(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers:
+        subscriber = trigger.get("spec", "subscriber")
+        uri = subscriber.get("uri") if isinstance(subscriber, dict) and subscriber.get("ref") is None else None
+        if uri is not None and bundle.may_be_jetstream(trigger) and "svc.cluster.local" not in str(uri):
+            yield (
+                trigger,
+                ("spec", "subscriber", "uri"),
+                f"a 4xx answer of {uri} loses the event of Trigger {trigger.name}",
+            )

@@ -1,0 +1,167 @@
+"""Which event goes where: filters that nothing passes, events that nobody takes, payloads that are too large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from darkroom.check.bundle import Bundle, Manifest
+from darkroom.check.finding import Severity
+from darkroom.check.rule import Problem, rule
+
+MAX_PAYLOAD_BYTES = 700_000
+"""NATS takes 1 MB with headers, and binary data travels in base64."""
+_TRIGGER = """\
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: resize}
+spec:
+  broker: darkroom
+  subscriber: {uri: "http://resize.default.svc.cluster.local"}
+"""
+_FILTERS = "  filters: [{exact: {type: resize.requested}}, {exact: {size: large}}]\n"
+_PING = """\
+apiVersion: sources.knative.dev/v1
+kind: PingSource
+metadata: {name: tick}
+spec:
+  schedule: "* * * * *"
+  data: "{}"
+  sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: darkroom}}
+"""
+
+
+@rule(
+    "filter-contradiction",
+    Severity.ERROR,
+    "a Trigger's filters exclude each other",
+    on_the_cluster="All elements of `filters` must hold; two values for one attribute never do. The Trigger "
+    "is Ready and delivers nothing.",
+    mend="Put alternatives under one `any`.",
+    bad=_TRIGGER + _FILTERS.replace("size: large", "type: crop.requested"),
+    good=_TRIGGER + _FILTERS,
+)
+def contradiction(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers:
+        values: dict[str, object] = {}
+        for path, element in trigger.items("spec", "filters"):
+            exact = element.get("exact")
+            for name, value in exact.items() if isinstance(exact, dict) else ():
+                if values.setdefault(name, value) != value:
+                    yield trigger, path, f"{name} cannot be both {values[name]!r} and {value!r}"
+            for name, value in _denied(element).items():
+                if values.get(name) == value:
+                    yield trigger, path, f"{name} must be {value!r} and must not be"
+
+
+def _denied(element: dict[str, Any]) -> dict[str, Any]:
+    negated = element.get("not")
+    exact = negated.get("exact") if isinstance(negated, dict) else None
+    return exact if isinstance(exact, dict) and len(exact) == 1 else {}
+
+
+@rule(
+    "filter-ignored",
+    Severity.WARNING,
+    "a Trigger has both filter and filters",
+    on_the_cluster="`filters` wins and `filter` is ignored.",
+    mend="Keep `filters`.",
+    bad=_TRIGGER + _FILTERS + "  filter: {attributes: {type: resize.requested}}\n",
+    good=_TRIGGER + _FILTERS,
+)
+def both(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers:
+        if trigger.get("spec", "filter") and trigger.get("spec", "filters"):
+            yield trigger, ("spec", "filter"), f"the filter of Trigger {trigger.name} is ignored"
+
+
+@rule(
+    "filter-missing",
+    Severity.WARNING,
+    "a Trigger takes every event",
+    on_the_cluster="It also takes the replies of its own subscriber: a function that answers with an event "
+    "is called with that event again, until knativebrokerttl runs out after 255 rounds.",
+    mend="Filter on `type`.",
+    bad=_TRIGGER,
+    good=_TRIGGER + _FILTERS,
+)
+def unfiltered(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers:
+        if not trigger.get("spec", "filters") and not trigger.get("spec", "filter", "attributes"):
+            yield trigger, ("spec",), f"Trigger {trigger.name} has no filter"
+
+
+@rule(
+    "filter-matches-nothing",
+    Severity.WARNING,
+    "a Trigger waits for an event that nobody emits",
+    on_the_cluster="It is Ready and delivers nothing. Known only where `--event` names what is emitted.",
+    mend="Mend the type, or name it with --event.",
+    bad=_TRIGGER + _FILTERS.replace("resize.requested", "resize.request"),
+    good=_TRIGGER + _FILTERS,
+)
+def unmatched(bundle: Bundle) -> Iterator[Problem]:
+    for trigger in bundle.triggers if bundle.events else ():
+        wanted = wanted_types(trigger)
+        if wanted and not wanted & bundle.events:
+            yield (
+                trigger,
+                ("spec",),
+                f"nobody emits {' or '.join(sorted(wanted))}, which Trigger {trigger.name} waits for",
+            )
+
+
+@rule(
+    "event-untaken",
+    Severity.WARNING,
+    "an event that no Trigger takes",
+    on_the_cluster="With retention Interest it is gone as soon as it is published; with Limits it fills the "
+    "stream. Known "
+    "only where `--event` names what is emitted; an event meant for whoever subscribes later is not worth "
+    "naming there.",
+    mend="Add a Trigger, or mend the type of one.",
+    bad=_TRIGGER + _FILTERS.replace("resize.requested", "crop.requested"),
+    good=_TRIGGER + _FILTERS,
+)
+def untaken(bundle: Bundle) -> Iterator[Problem]:
+    if not bundle.events or not bundle.triggers:
+        return
+    taken: set[str] = set()
+    for trigger in bundle.triggers:
+        wanted = wanted_types(trigger)
+        if not wanted:
+            return
+        taken |= wanted
+    for event in sorted(bundle.events - taken):
+        yield bundle.triggers[0], (), f"no Trigger takes {event}"
+
+
+def wanted_types(trigger: Manifest) -> set[str]:
+    """The exact types of a Trigger's filter; empty when it is not that simple."""
+    types = {
+        str(element["exact"]["type"])
+        for _, element in trigger.items("spec", "filters")
+        if isinstance(element.get("exact"), dict) and "type" in element["exact"]
+    }
+    attributes = trigger.get("spec", "filter", "attributes")
+    if not trigger.get("spec", "filters") and isinstance(attributes, dict) and attributes.get("type"):
+        types.add(str(attributes["type"]))
+    return types
+
+
+@rule(
+    "payload-too-large",
+    Severity.ERROR,
+    "a source's data is larger than NATS takes",
+    on_the_cluster="NATS refuses a message of more than 1 MB, headers and base64 included: the Broker's "
+    "ingress answers 500 each time. 900 KB of binary data are too much already.",
+    mend="Put it into storage and send its key.",
+    bad=_PING.replace('"{}"', '"' + "x" * (MAX_PAYLOAD_BYTES + 1) + '"'),
+    good=_PING,
+)
+def payload(bundle: Bundle) -> Iterator[Problem]:
+    for source in bundle.of("sources.knative.dev/", "PingSource"):
+        for name in ("data", "dataBase64"):
+            size_bytes = len(str(source.get("spec", name) or "").encode())
+            if size_bytes > MAX_PAYLOAD_BYTES:
+                yield source, ("spec", name), f"{name} has {size_bytes} bytes, more than {MAX_PAYLOAD_BYTES}"

@@ -1,0 +1,71 @@
+"""What a manifest refers to and is not among the files that are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from darkroom.check.bundle import EVENTING, NATIVE, SERVING, Bundle, Manifest, broker_class
+from darkroom.check.finding import Severity
+from darkroom.check.rule import Problem, rule
+from darkroom.check.rules.timing import GOOD
+from darkroom.local.manifests.source import FieldPath
+
+Wanted = tuple[FieldPath, str, str, str, str]
+"""Where, group, kind, namespace, name."""
+_RECOVERY = """\
+---
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: recovery}
+spec: {template: {spec: {containers: [{image: "example.com/recovery:1.0.0"}]}}}
+"""
+
+
+@rule(
+    "missing-reference",
+    Severity.WARNING,
+    "something that is referred to is not there",
+    on_the_cluster="The Trigger, source or Broker is not Ready, and events wait or are lost until it is. Only Brokers, "
+    "Knative Services and ConfigMaps are looked for, and only where the checked files have any of that kind.",
+    mend="Check all files together, or mend the name or the namespace.",
+    bad=GOOD.replace("broker: darkroom", "broker: darkrom") + _RECOVERY,
+    good=GOOD + _RECOVERY,
+)
+def missing(bundle: Bundle) -> Iterator[Problem]:
+    kinds = {(each.api_version.partition("/")[0], each.kind) for each in bundle.manifests}
+    for manifest in bundle.manifests:
+        for path, group, kind, namespace, name in _wanted(manifest):
+            if (group.rstrip("/"), kind) in kinds and bundle.find(group, kind, namespace, name) is None:
+                yield manifest, path, f"there is no {kind} {name!r} in the namespace {namespace!r}"
+
+
+def _wanted(manifest: Manifest) -> Iterator[Wanted]:
+    if manifest.is_a(EVENTING, "Trigger"):
+        yield ("spec", "broker"), EVENTING, "Broker", manifest.namespace, str(manifest.get("spec", "broker"))
+        yield from _destination(manifest, ("spec", "subscriber"))
+        yield from _destination(manifest, ("spec", "delivery", "deadLetterSink"))
+    elif manifest.is_a(EVENTING, "Broker"):
+        yield from _destination(manifest, ("spec", "delivery", "deadLetterSink"))
+        config: Any = manifest.get("spec", "config")
+        if isinstance(config, dict) and config.get("kind") == "ConfigMap" and broker_class(manifest) != NATIVE:
+            namespace = str(config.get("namespace") or manifest.namespace)
+            # Those of the installation itself are in nobody's files.
+            if namespace != "knative-eventing":
+                yield ("spec", "config", "name"), "v1", "ConfigMap", namespace, str(config.get("name"))
+    elif manifest.api_version.startswith("sources.knative.dev/"):
+        yield from _destination(manifest, ("spec", "sink"))
+        subject: Any = manifest.get("spec", "subject")
+        if isinstance(subject, dict) and str(subject.get("apiVersion")).startswith(SERVING) and subject.get("name"):
+            namespace = str(subject.get("namespace") or manifest.namespace)
+            yield ("spec", "subject", "name"), SERVING, "Service", namespace, str(subject["name"])
+
+
+def _destination(manifest: Manifest, path: FieldPath) -> Iterator[Wanted]:
+    reference: Any = manifest.get(*path, "ref")
+    if not isinstance(reference, dict):
+        return
+    namespace, name = str(reference.get("namespace") or manifest.namespace), str(reference.get("name"))
+    for group, kind in ((SERVING, "Service"), (EVENTING, "Broker")):
+        if str(reference.get("apiVersion")).startswith(group) and reference.get("kind") == kind:
+            yield (*path, "ref", "name"), group, kind, namespace, name

@@ -1,0 +1,40 @@
+"""Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from darkroom.check.finding import Finding
+from darkroom.check.rule import RULES, Rule
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def sarif(findings: Sequence[Finding], *, version: str) -> dict[str, Any]:
+    driver = {"name": "darkroom check", "version": version, "rules": [_rule(each) for each in RULES.values()]}
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": [_result(each) for each in findings]}],
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.on_the_cluster},
+        "help": {"text": rule.mend},
+        "defaultConfiguration": {"level": str(rule.severity)},
+    }
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    place = {"artifactLocation": {"uri": finding.file.as_posix()}, "region": {"startLine": finding.line}}
+    return {
+        "ruleId": finding.rule,
+        "level": str(finding.severity),
+        "message": {"text": finding.message},
+        "locations": [{"physicalLocation": place}],
+    }
