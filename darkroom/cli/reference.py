@@ -77,7 +77,7 @@ def _errors() -> Iterator[str]:
     yield ""
     yield "## Errors"
     yield ""
-    yield "Problem documents (RFC 9457), `application/problem+json`, told apart by `code`; jobs fail with the same codes."
+    yield "Problem documents (RFC 9457), `application/problem+json`, told apart by `code`, which failed jobs have too."
     yield ""
     yield "| code | status | meaning |"
     yield "|---|---|---|"
