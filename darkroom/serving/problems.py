@@ -39,6 +39,9 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
         **error.extensions(),
     }
     if error.verdicts:
+        index = next(index for index, found in enumerate(error.verdicts) if found is error)
+        count = len(error.verdicts)
+        document["detail"] = f"event {index} of {count}: {error.detail}; nothing of the batch was accepted"
         document["events"] = [_verdict(index, found) for index, found in enumerate(error.verdicts)]
     # It shows what the caller sent, and ends in the caller's logs.
     document = redacted_value(document)

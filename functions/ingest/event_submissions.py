@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from copy import copy
 from typing import Any
 from uuid import UUID
 
@@ -69,12 +68,9 @@ def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:
     """What is no sound event comes before what is wrong with a sound one's picture."""
     refused = [(error.status, index, error) for index, error in enumerate(verdicts) if error is not None]
     if refused:
-        _, index, error = min(refused, key=lambda one: one[:2])
-        # Its own verdict is told as it was found.
-        shown = copy(error)
-        shown.detail = f"event {index} of {len(verdicts)}: {error.detail}; nothing of the batch was accepted"
-        shown.verdicts = tuple(verdicts)
-        raise shown
+        _, _, error = min(refused, key=lambda one: one[:2])
+        error.verdicts = tuple(verdicts)
+        raise error
 
 
 def _sound(event: CloudEvent | EventInvalidError) -> CloudEvent:

@@ -183,6 +183,13 @@ def test_a_batch_whose_pictures_are_missing_is_told_so(ingest: Ingest) -> None:
     assert [verdict["verdict"] for verdict in document["events"]] == ["sound", "refused"]
 
 
+def test_a_batch_with_wrong_parameters_names_them_for_each_event(ingest: Ingest) -> None:
+    wrong = {"parameters": {"width": 0, "colour": 1}, "input": {"storage_key": "uploads/mine/original"}}
+    answer = send_event(ingest, [_event(), _event(id="2", data=wrong)], mode="cloudevents-batch")
+    document = assert_problem(answer, 400, "parameters.invalid")
+    assert {error["field"] for error in document["events"][1]["errors"]} == {"width", "colour"}
+
+
 def test_a_batch_of_too_many_events_is_refused(ingest: Ingest) -> None:
     batch = [_event(id=str(number)) for number in range(101)]
     document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 400, "event.invalid")
