@@ -34,6 +34,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 # Ids from strangers go into logs and headers: visible ASCII of a bounded length, nothing else.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499
+_SHOWN_PATH_CHARACTERS = 200
 
 
 async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -70,7 +71,7 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
         log.info(
             "request.answered",
             method=request.method,
-            path=request.url.path,
+            path=_shown_path(request),
             status=response.status_code,
             request_id=request_id(request),
             duration_ms=round((time.monotonic() - started) * 1000),
@@ -112,12 +113,18 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
             return route
         if match is Match.PARTIAL:
             allowed |= route.methods or set()
-    path = request.url.path
+    path = _shown_path(request)
     if allowed:
         raise MethodNotAllowedError(
             f"{request.method} is not allowed on {path}; allowed: {', '.join(sorted(allowed))}", allowed=sorted(allowed)
         )
     raise RouteNotFoundError(f"nothing is served at {path}; see /openapi.json for what is")
+
+
+def _shown_path(request: Request) -> str:
+    """For logs and errors, which are not to grow with what strangers send."""
+    path = request.url.path
+    return path if len(path) <= _SHOWN_PATH_CHARACTERS else f"{path[:_SHOWN_PATH_CHARACTERS]}..."
 
 
 def problem_response(error: DarkroomError, request: Request) -> Response:

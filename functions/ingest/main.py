@@ -1,13 +1,13 @@
 """ingest: takes pictures and CloudEvents in, and answers as soon as the job is safe."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from darkroom.contract import cloudevents
+from darkroom.contract import cloudevents, strict_json
 from darkroom.contract.jobs import JobRecord, JobType
 from darkroom.contract.openapi import openapi
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
@@ -49,7 +49,13 @@ async def sign_upload(request: Request) -> Response:
 
 
 async def describe(_request: Request) -> Response:
-    return json_response(openapi())
+    return Response(_description(), media_type="application/json")
+
+
+@cache
+def _description() -> bytes:
+    """Made once: it is for everybody, and costs as much as a small picture."""
+    return strict_json.dump(openapi())
 
 
 async def _check(request: Request, submission: Submission) -> None:

@@ -115,6 +115,15 @@ def test_a_parameter_of_a_megabyte_in_the_query_is_refused_and_not_repeated(inge
     refused(ingest, answer, "parameters.invalid")
 
 
+def test_a_path_of_many_kilobytes_is_neither_answered_nor_logged_in_full(
+    ingest: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = ingest.call("POST", "/" + "a" * 50_000)
+    assert (answer.status_code, answer.json()["code"]) == (404, "route.not_found")
+    assert len(answer.content) < 2_000
+    assert "a" * 1_000 not in capsys.readouterr().out
+
+
 def test_ten_thousand_parameters_are_refused_by_their_number(ingest: Ingest) -> None:
     query = "&".join(["a"] * 10_000)
     answer = ingest.call("POST", f"/api/v1/resize?{query}", content=PICTURE, headers={"content-type": "image/jpeg"})
