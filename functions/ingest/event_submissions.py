@@ -12,12 +12,13 @@ from darkroom.contract import cloudevents
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import (
     DarkroomError,
+    DependencyUnavailableError,
     EventInvalidError,
     PictureError,
     RejectedError,
 )
 from darkroom.contract.events import REQUESTED_TYPES
-from darkroom.contract.jobs import JobInput, JobType
+from darkroom.contract.jobs import JobInput, JobRecord, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
 from functions.ingest.submission import Submission, idempotency_digest
 
@@ -62,6 +63,23 @@ async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None
             submissions.append(submission)
     _refuse_any(verdicts)
     return submissions
+
+
+async def accept_all(
+    submissions: Sequence[Submission], accept: Callable[[Submission], Awaitable[JobRecord]]
+) -> list[JobRecord]:
+    """Every event of a sound batch. Only a dependency that fails in its middle cuts it short, and the answer says so."""
+    records: list[JobRecord] = []
+    for submission in submissions:
+        try:
+            records.append(await accept(submission))
+        except DependencyUnavailableError as exc:
+            if not records:
+                raise
+            done = f"{len(records)} of {len(submissions)} events were accepted before"
+            advice = "send the batch again, the same event is the same job"
+            raise DependencyUnavailableError(exc.dependency, f"{exc.detail}; {done}: {advice}") from exc
+    return records
 
 
 def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:

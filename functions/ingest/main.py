@@ -15,7 +15,7 @@ from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.ingest.acceptance import Acceptance
-from functions.ingest.event_submissions import MAX_EVENT_BYTES, judged_batch, submission_of
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, accept_all, judged_batch, submission_of
 from functions.ingest.reading import read_body, read_submission
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_upload, signed_upload
@@ -38,7 +38,7 @@ async def take_events(request: Request) -> Response:
     body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
     if cloudevents.is_batch(request.headers):
         submissions = await judged_batch(body, partial(_check, request))
-        records = [await _accept(request, submission) for submission in submissions]
+        records = await accept_all(submissions, partial(_accept, request))
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
     record = await _accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
     return json_response(_accepted(record), status=202, headers={"location": _location(record)})

@@ -190,6 +190,26 @@ def test_a_batch_with_wrong_parameters_names_them_for_each_event(ingest: Ingest)
     assert {error["field"] for error in document["events"][1]["errors"]} == {"width", "colour"}
 
 
+def test_a_batch_that_is_cut_short_says_so_and_can_be_sent_again(ingest: Ingest) -> None:
+    accept, accepted = ingest.jobs.accept, 0
+
+    def fail_the_second(job: NewJob) -> Accepted:
+        nonlocal accepted
+        accepted += 1
+        if accepted == 2:
+            raise DependencyUnavailableError("jobs", "connection refused")
+        return accept(job)
+
+    ingest.jobs.accept = fail_the_second  # type: ignore[method-assign]
+    batch = [_event(id=str(number)) for number in range(3)]
+    document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 503, "dependency.unavailable")
+    assert "1 of 3 events were accepted" in document["detail"]
+    again = send_event(ingest, batch, mode="cloudevents-batch")
+    assert again.status_code == 202
+    assert len({job["job_id"] for job in again.json()["jobs"]}) == 3
+    assert len(ingest.emitter.events) == 3, "the first was not made twice"
+
+
 def test_a_batch_of_too_many_events_is_refused(ingest: Ingest) -> None:
     batch = [_event(id=str(number)) for number in range(101)]
     document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 400, "event.invalid")
