@@ -68,7 +68,7 @@ async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None
 async def accept_all(
     submissions: Sequence[Submission], accept: Callable[[Submission], Awaitable[JobRecord]]
 ) -> list[JobRecord]:
-    """Every event of a sound batch. Only a dependency that fails in its middle cuts it short, and the answer says so."""
+    """Every event of a sound batch. Only a dependency that fails in its middle cuts it short; the answer says so."""
     records: list[JobRecord] = []
     for submission in submissions:
         try:
