@@ -80,7 +80,7 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         try:
             server = socket.create_connection(self._target(), timeout=5)
-        except OSError:
+        except (OSError, KeyError):  # nobody there, or nobody knows yet where it is
             _reset(client)
             return
         with client, server:
