@@ -10,6 +10,7 @@ from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Plan, cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.resample import extract, resample
@@ -52,7 +53,10 @@ class _Development:
             self.body, self.facts, scaled=drawn.scaled, shrink=self.shrink, frames=self.frames, strict=self.strict
         )
         work = stored_cut(cut(drawn), drawn.source, self.facts.orientation)
-        return self._upright(to_srgb(resample(strip, self.frames, work)).copy_memory())
+        resampled = resample(
+            strip, self.frames, work, comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied
+        )
+        return self._upright(to_srgb(resampled).copy_memory())
 
     def _upright(self, strip: Image) -> Image:
         if self.facts.orientation == 1:

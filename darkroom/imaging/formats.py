@@ -19,6 +19,8 @@ class FormatTraits:
     holds_alpha: bool
     holds_animation: bool
     max_side_px: int
+    comes_premultiplied: bool = False
+    """Whether every transparent pixel is decoded to zeros and none is translucent."""
 
 
 TRAITS: dict[Format, FormatTraits] = {
@@ -35,7 +37,12 @@ TRAITS: dict[Format, FormatTraits] = {
         extension="avif", content_type="image/avif", holds_alpha=True, holds_animation=False, max_side_px=65_535
     ),
     Format.GIF: FormatTraits(
-        extension="gif", content_type="image/gif", holds_alpha=True, holds_animation=True, max_side_px=65_535
+        extension="gif",
+        content_type="image/gif",
+        holds_alpha=True,
+        holds_animation=True,
+        max_side_px=65_535,
+        comes_premultiplied=True,
     ),
 }
 
