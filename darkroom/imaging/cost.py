@@ -47,10 +47,10 @@ _SHARPEN_MS_PER_MEGAPIXEL = 70
 # From effort 0 to the most.
 _ENCODE_MS_PER_MEGAPIXEL = {
     Format.JPEG: (10,),
-    Format.PNG: (10, 10, 12, 15, 20, 25, 35, 50, 80, 120),
-    Format.WEBP: (20, 28, 35, 55, 75, 90, 110),
-    Format.AVIF: (70, 80, 240, 700, 1900, 3000, 4600, 6500, 9000, 15000),
-    Format.GIF: (150, 150, 220, 300, 370, 500, 700, 900, 1100, 1300),
+    Format.PNG: (5, 12, 22, 30, 40, 50, 100, 190, 290, 430),
+    Format.WEBP: (15, 21, 30, 70, 72, 80, 110),
+    Format.AVIF: (60, 85, 190, 280, 1500, 2400, 4600, 6500, 9000, 18000),
+    Format.GIF: (250, 250, 250, 250, 300, 430, 590, 680, 720, 790),
 }
 _ENCODE_BYTES_PER_PIXEL = {Format.JPEG: 10, Format.PNG: 7, Format.WEBP: 10, Format.AVIF: 27, Format.GIF: 27}
 

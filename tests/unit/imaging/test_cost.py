@@ -79,3 +79,19 @@ def test_more_pixels_never_cost_less(
     large = estimate(facts(format, width, 200, progressive=progressive), asked)
     assert large.cpu_ms >= small.cpu_ms > 0
     assert large.memory_bytes >= small.memory_bytes
+
+
+@given(format=st.sampled_from([one for one in Format if one is not Format.KEEP]), effort=st.integers(0, 8))
+def test_more_effort_never_costs_less(format: Format, effort: int) -> None:
+    less, more = (
+        estimate(facts(), resize(width=1000, format=format.value, effort=one)) for one in (effort, effort + 1)
+    )
+    assert more.cpu_ms >= less.cpu_ms
+
+
+@pytest.mark.parametrize(("format", "effort", "times"), [("avif", 4, 8), ("png", 9, 4), ("webp", 4, 1.5)])
+def test_effort_weighs_what_the_encoders_make_of_it(format: str, effort: int, times: float) -> None:
+    """A 2K JPEG to 1000 px, compared with effort 1, as measured."""
+    least = estimate(facts(), resize(width=1000, format=format, effort=1))
+    asked = estimate(facts(), resize(width=1000, format=format, effort=effort))
+    assert asked.cpu_ms > times * least.cpu_ms
