@@ -144,7 +144,7 @@ def nats_server(folder: Path) -> Server:
         url=f"nats://{LOOPBACK}:{port}",
         command=[script("nats-server"), "-a", LOOPBACK, "-p", str(port), "-js", "-sd", str(folder / "jetstream")],
         folder=folder,
-        is_ready=lambda: _accepts(port),
+        is_ready=lambda: accepts(port),
     )
 
 
@@ -208,7 +208,7 @@ def _is_free(port: int) -> bool:
         return _succeeds(lambda: probe.bind((LOOPBACK, port)))
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
     return _succeeds(lambda: socket.create_connection((LOOPBACK, port), timeout=1).close())
 
 
