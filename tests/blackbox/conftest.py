@@ -1,0 +1,61 @@
+"""Which deployment is asked: the one that the environment names, else a `darkroom up` of our own.
+
+DARKROOM_URL         its address; without it, the local runtime is started
+DARKROOM_STATUS_URL  where reads have a host of their own
+DARKROOM_API_KEY     where keys are on
+DARKROOM_BROKER_URL  of the Broker's ingress; without it, what needs it is skipped
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.blackbox.client import Deployment
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    url = os.environ.get("DARKROOM_URL")
+    if url:
+        yield Deployment(
+            url=url.rstrip("/"),
+            status_url=os.environ.get("DARKROOM_STATUS_URL", url).rstrip("/"),
+            api_key=os.environ.get("DARKROOM_API_KEY"),
+            broker_url=os.environ.get("DARKROOM_BROKER_URL"),
+        )
+    else:
+        yield from _local(tmp_path_factory.mktemp("blackbox"))
+
+
+def _local(folder: Path) -> Iterator[Deployment]:
+    from tests.stack import running_stack
+
+    keys = folder / "keys.json"
+    key = _make_key(keys)
+    with running_stack(folder / "data", "--api-keys", str(keys), "--rate-limit", "off") as stack:
+        yield Deployment(
+            url=stack.addresses["api"],
+            status_url=stack.addresses["api"],
+            api_key=key,
+            broker_url=f"{stack.addresses['broker']}/darkroom/darkroom",
+        )
+
+
+def _make_key(file: Path) -> str:
+    command = [sys.executable, "-m", "darkroom.cli", "keys", "create", "--name", "blackbox", "--file", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    return next(word for word in done.stdout.split() if word.startswith("drk_"))
+
+
+@pytest.fixture(scope="session")
+def broker(deployment: Deployment) -> str:
+    if deployment.broker_url is None:
+        pytest.skip("DARKROOM_BROKER_URL is not set")
+    return deployment.broker_url
