@@ -50,6 +50,29 @@ lint: setup ## Style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: check
+check: setup ## What a cluster would make of our manifests, and of the Dockerfile
+	$(BIN)/darkroom check knative/base nats-eventing
+	$(BIN)/hadolint images/Dockerfile
+
+.PHONY: blackbox
+blackbox: setup ## What clients may rely on, of DARKROOM_URL with DARKROOM_API_KEY, or of a `darkroom up`
+	$(BIN)/pytest tests/blackbox
+
+# docker, podman or buildah, whichever is there. BASE=...@sha256:... pins the base image by its digest.
+ENGINE ?= $(firstword $(notdir $(shell command -v docker podman buildah)))
+REGISTRY ?= dev.local/darkroom
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: images
+images: ## Build an image for each function
+	@test -n "$(ENGINE)" || { echo "there is no docker, podman or buildah"; exit 1; }
+	@for function in ingest status resize crop recovery; do \
+	  echo "$(REGISTRY)/$$function:$(VERSION)"; \
+	  $(ENGINE) build --file images/Dockerfile --build-arg FUNCTION=$$function $(if $(BASE),--build-arg BASE=$(BASE)) \
+	    --tag $(REGISTRY)/$$function:$(VERSION) . || exit 1; \
+	done
+
 .PHONY: format
 format: setup ## Put the code into shape
 	$(BIN)/ruff check --fix .
