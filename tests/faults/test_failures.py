@@ -162,8 +162,8 @@ def test_5_a_worker_is_killed_in_mid_job(faulty: FaultyStack, ledger: Ledger, ph
 
 
 def test_5_a_whole_instance_is_killed_in_mid_job(faulty: FaultyStack, ledger: Ledger, photograph: bytes) -> None:
-    """Held by: the redelivery that the broken connection brings about, on another instance, which finds a dead neighbour;
-    were it not for that, by the lease's end, and were it not for that either, by the sweep."""
+    """Held by: the redelivery that the broken connection brings about, on another instance, which finds a dead
+    neighbour; were it not for that, by the lease's end, and were it not for that either, by the sweep."""
     faulty.slow(2)
     job_ids = [ledger.submit("resize", photograph, width=SLOW_WIDTH) for _ in range(2)]
     for job_id in job_ids:
