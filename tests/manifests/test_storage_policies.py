@@ -1,0 +1,107 @@
+"""Each function's storage policy on a real S3 server, as far as that one judges: SeaweedFS, which reads AWS' language.
+
+MinIO, for which they are, runs on no machine without a container engine; that its own reading is the same is not shown
+here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.session import Session
+
+from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, running, s3_server
+
+POLICIES = Path(__file__).parents[2] / "knative" / "components" / "minio" / "policies"
+BUCKET = "processed-images"
+NOT_JUDGED = {"setup"}
+"""SeaweedFS refuses a policy that names CreateBucket."""
+DENIED = {"AccessDenied", "403", "Forbidden"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    access_key: str
+    secret_key: str
+
+
+def client(service: str, url: str, keys: Keys) -> Any:
+    return Session().create_client(
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+    )
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
+    """An S3 client for each policy."""
+    server = s3_server(tmp_path_factory.mktemp("s3"))
+    server.command.append("-s3.iam.readOnly=false")
+    with running(server):
+        admin = Keys(access_key=S3_ACCESS_KEY, secret_key=S3_SECRET_KEY)
+        storage = client("s3", server.url, admin)
+        storage.create_bucket(Bucket=BUCKET)
+        for key in ("uploads/1/original", "processed/1.png"):
+            storage.put_object(Bucket=BUCKET, Key=key, Body=b"a picture")
+        iam = client("iam", server.url, admin)
+        made = {policy.stem: client("s3", server.url, make_user(iam, policy)) for policy in judged()}
+        yield made.__getitem__
+
+
+def judged() -> list[Path]:
+    return [policy for policy in POLICIES.glob("*.json") if policy.stem not in NOT_JUDGED]
+
+
+def make_user(iam: Any, policy: Path) -> Keys:
+    name = policy.stem
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy.read_text())
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return Keys(access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+
+
+ACTIONS: dict[str, Callable[[Any], object]] = {
+    "read an upload": lambda s3: s3.get_object(Bucket=BUCKET, Key="uploads/1/original"),
+    "store an upload": lambda s3: s3.put_object(Bucket=BUCKET, Key=f"uploads/{uuid.uuid4()}/original", Body=b"x"),
+    "remove an upload": lambda s3: s3.delete_object(Bucket=BUCKET, Key="uploads/2/original"),
+    "read a result": lambda s3: s3.get_object(Bucket=BUCKET, Key="processed/1.png"),
+    "store a result": lambda s3: s3.put_object(Bucket=BUCKET, Key=f"processed/{uuid.uuid4()}.png", Body=b"x"),
+    "remove a result": lambda s3: s3.delete_object(Bucket=BUCKET, Key="processed/2.png"),
+    "store elsewhere": lambda s3: s3.put_object(Bucket=BUCKET, Key="elsewhere/1", Body=b"x"),
+    "remove the bucket": lambda s3: s3.delete_bucket(Bucket=BUCKET),
+    "make a bucket": lambda s3: s3.create_bucket(Bucket="another"),
+    "ask for the bucket": lambda s3: s3.head_bucket(Bucket=BUCKET),
+}
+MAY = {
+    "ingest": {"read an upload", "store an upload", "remove an upload", "ask for the bucket"},
+    "status": {"read a result", "ask for the bucket"},
+    "renderer": {"read an upload", "store a result", "ask for the bucket"},
+}
+
+
+def test_every_policy_is_tried() -> None:
+    assert {policy.stem for policy in POLICIES.glob("*.json")} == set(MAY) | NOT_JUDGED
+
+
+@pytest.mark.parametrize("user", sorted(MAY))
+def test_a_user_may_do_what_its_function_does_and_nothing_else(users: Callable[[str], Any], user: str) -> None:
+    assert {what for what, act in ACTIONS.items() if not is_denied(act, users(user))} == MAY[user]
+
+
+def is_denied(act: Callable[[Any], object], s3: Any) -> bool:
+    try:
+        act(s3)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] not in DENIED | {"NoSuchKey"}:
+            raise
+        return exc.response["Error"]["Code"] in DENIED
+    return False
