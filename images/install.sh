@@ -38,6 +38,7 @@ fi
 
 cp "$source/functions/__init__.py" "$folder/functions/"
 cp -R "$source/functions/$function" "$folder/functions/"
+"$python" "$source/images/sbom.py" "$packages" "darkroom-$function" > "$folder/sbom.cdx.json"
 find "$folder" -name __pycache__ -prune -exec rm -r {} +
-# Bytecode now, and never looked after again: the root file system is read-only.
+# Some packages bring templates that are no Python yet, hence "|| true". Bytecode now, and never looked after again: the root file system is read-only.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$folder" > /dev/null || true

@@ -116,6 +116,15 @@ def test_an_image_holds_what_its_function_needs_and_nothing_of_the_others(image:
 
 
 @pytest.mark.slow
+def test_the_bill_of_materials_names_each_package_with_its_version(image: Image) -> None:
+    bill = json.loads((image.folder / "sbom.cdx.json").read_text())
+    assert {each["name"].replace("_", "-").replace(".", "-").lower() for each in bill["components"]} == {
+        name.replace(".", "-") for name in image.distributions()
+    }
+    assert all(each["version"] and each["purl"].endswith(f"@{each['version']}") for each in bill["components"])
+
+
+@pytest.mark.slow
 def test_an_image_is_no_larger_than_it_was_meant_to_be(image: Image) -> None:
     print(f"\n{image.function}: {image.size_mb():.0f} MB beside the base image, {len(image.distributions())} packages")
     assert image.size_mb() < MAX_MB[image.function]
