@@ -5,10 +5,10 @@
 
 The peers: libvips' plain `thumbnail_buffer` as most people call it, Pillow's `thumbnail`, thumbor's own Pillow engine
 (from PyPI; it pins another Pillow, so it may live in an interpreter of its own) and sharp (from npm). The same
-pictures, sizes, formats, qualities and efforts for all. Every figure comes from a process of its own, the peers take
-turns, and the best of the rounds counts: what is left is a ratio within one run. Peak memory is that of the first
-picture over the idle process. Likeness is measured against a full decode and Lanczos by Pillow, before any encoder. A
-peer that drops frames of an animation has no ratio.
+pictures, sizes, formats, qualities and efforts for all, but for PNG, where ours has its own default. Every figure comes
+from a process of its own, the peers take turns, and the best of the rounds counts: what is left is a ratio within one
+run. Peak memory is that of the first picture over the idle process. Likeness is measured against a full decode and
+Lanczos by Pillow, before any encoder. A peer that drops frames of an animation has no ratio.
 """
 
 from __future__ import annotations
