@@ -5,6 +5,7 @@ Their addresses are those of the running `darkroom up`, or are given: in a clust
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def backstage(redis_url: str | None, nats_url: str | None, broker_url: str | Non
         broker_url = broker_url or f"{here.broker}/{_BROKER}"
     behind = Backstage(
         jobs=RedisJobStore(redis_url),
-        letters=JetStreamDeadLetters(nats_url),
+        letters=JetStreamDeadLetters(nats_url, tls_folder=_tls_folder()),
         emitter=HttpEmitter(broker_url) if broker_url else None,
     )
     try:
@@ -71,3 +72,9 @@ def backstage(redis_url: str | None, nats_url: str | None, broker_url: str | Non
         behind.letters.close()
         if behind.emitter is not None:
             behind.emitter.close()
+
+
+def _tls_folder() -> Path | None:
+    """Where ca.crt, tls.crt and tls.key are, for a NATS that knows its users by their certificates."""
+    folder = os.environ.get("NATS_TLS_FOLDER")
+    return Path(folder) if folder else None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,18 +104,23 @@ async def _make_dead_letter_stream(cluster: NatsCluster) -> None:
 
 
 def letters(cluster: NatsCluster, user: str, folder: Path, **options: Any) -> JetStreamDeadLetters:
-    """The adapter as a function has it: with the folder that its Secret is mounted in."""
+    """The adapter as a function has it."""
+    return JetStreamDeadLetters(
+        by_name(cluster), tls_folder=tls_folder(cluster, user, folder), deadline_s=5, answer_timeout_s=2, **options
+    )
+
+
+def by_name(cluster: NatsCluster) -> str:
+    return cluster.urls[1].replace("127.0.0.1", "localhost")
+
+
+def tls_folder(cluster: NatsCluster, user: str, folder: Path) -> Path:
+    """As a Secret is mounted."""
     folder = folder / user
     folder.mkdir()
     for source, target in (("ca.crt", "ca.crt"), (f"{user}.crt", "tls.crt"), (f"{user}.key", "tls.key")):
         (folder / target).write_bytes((cluster.certificates / source).read_bytes())
-    return JetStreamDeadLetters(
-        cluster.urls[1].replace("127.0.0.1", "localhost"),
-        tls_folder=folder,
-        deadline_s=10,
-        answer_timeout_s=5,
-        **options,
-    )
+    return folder
 
 
 @pytest.mark.parametrize("user", sorted(ALLOWED))
@@ -171,6 +179,26 @@ def test_letters_are_kept_by_recovery_and_dropped_by_a_person_only(cluster: Nats
     finally:
         for each in (setup, recovery, operator):
             each.close()
+
+
+def test_a_person_reads_letters_with_the_command_and_a_certificate(cluster: NatsCluster, tmp_path: Path) -> None:
+    recovery = letters(cluster, "recovery", tmp_path)
+    try:
+        sequence = recovery.keep(DeadLetter(reason="image.crashed", detail="a test", event={"id": "2"}), key="b")
+    finally:
+        recovery.close()
+    environment = {"NATS_TLS_FOLDER": str(tls_folder(cluster, "operator", tmp_path)), "PATH": os.defpath}
+    servers = ("--nats", by_name(cluster), "--redis", "redis://127.0.0.1:1")
+    done = subprocess.run(
+        [sys.executable, "-m", "darkroom.cli", "deadletters", "show", str(sequence), *servers],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "image.crashed" in done.stdout
 
 
 def test_one_account_sees_nothing_of_the_other(cluster: NatsCluster) -> None:
