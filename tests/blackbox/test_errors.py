@@ -45,7 +45,7 @@ def test_half_a_picture_is_an_error_and_never_half_a_result(deployment: Deployme
         assert answer.status_code == 422, answer.text
 
 
-@pytest.mark.parametrize("job_id", [str(uuid.uuid4()), "nonsense"])
+@pytest.mark.parametrize("job_id", ["3fa85f64-5717-4562-b3fc-2c963f66afa6", "nonsense"])
 def test_an_unknown_job_is_not_found(deployment: Deployment, job_id: str) -> None:
     problem(deployment.get(f"/api/v1/jobs/{job_id}"), 404, "job.not_found")
 

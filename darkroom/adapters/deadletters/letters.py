@@ -22,8 +22,12 @@ def encode(letter: DeadLetter, *, max_bytes: int) -> bytes:
 
 
 def decode(body: bytes) -> DeadLetter:
-    members: dict[str, Any] = json.loads(body)
-    return DeadLetter(**members)
+    """What is no letter of ours, since anything may be published past us, is shown as one: it can be dropped then."""
+    try:
+        members: dict[str, Any] = json.loads(body)
+        return DeadLetter(**members)
+    except (ValueError, TypeError) as exc:
+        return DeadLetter(reason="unreadable", detail=f"{len(body)} bytes that are no dead letter: {exc}", event={})
 
 
 def _encode(letter: DeadLetter) -> bytes:
