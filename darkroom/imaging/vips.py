@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, TypeAlias
 
 from darkroom.contract.errors import (
@@ -49,11 +50,21 @@ _HARMLESS_WARNINGS = (
 )
 _PALETTE_FIELD = "gif-palette"
 _SHOWN_FAULT_CHARACTERS = 200
+_starting = Lock()
+
+
+def library() -> Any:
+    """The pyvips module, started and locked down.
+
+    `cache` alone lets two threads in at once, and the second would block the loaders that the first has just allowed:
+    its pictures would be refused as corrupt.
+    """
+    with _starting:
+        return _started_library()
 
 
 @cache
-def library() -> Any:
-    """The pyvips module, started and locked down."""
+def _started_library() -> Any:
     import pyvips
 
     # One thread a picture: the workers are processes, and equal input must give equal bytes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,28 @@ def test_importing_the_package_starts_no_libvips() -> None:
     """Functions are imported in gunicorn's master before it forks."""
     script = "import sys, darkroom.imaging; sys.exit('pyvips' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_the_first_pictures_of_a_process_may_come_on_many_threads_at_once(tmp_path: Path) -> None:
+    """Whoever starts libvips blocks all loaders before it allows five: nobody may read a picture in between."""
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(pictures.encoded(pictures.quarters(60, 40), Format.JPEG))
+    script = f"""
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from darkroom.contract.limits import Limits
+from darkroom.imaging import probe
+body, together = Path({str(picture)!r}).read_bytes(), Barrier(16)
+def first(_):
+    together.wait()
+    return probe(body, Limits()).width
+with ThreadPoolExecutor(16) as threads:
+    assert list(threads.map(first, range(16))) == [60] * 16
+"""
+    for _ in range(3):
+        run = subprocess.run([sys.executable, "-c", script], check=False, timeout=60, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("format", FORMATS)
