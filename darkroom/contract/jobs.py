@@ -104,6 +104,8 @@ class JobRecord(_Frozen):
     request_id: str
     cost_class: str = "standard"
     """`standard` or `heavy`: which of a function's Services does the job."""
+    trace: str = ""
+    """The W3C `traceparent` that the job was accepted under, or empty; brokers drop it. The API does not show it."""
     attempts: int = 0
     emissions: int = 1
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""

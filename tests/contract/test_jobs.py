@@ -318,7 +318,8 @@ def test_a_refused_change_changes_nothing(
 
 
 def test_an_accepted_job_is_what_was_asked_for(store: JobStore) -> None:
-    job = new_job(parameters={"width": 1, "gravity": {"x": 0.25, "y": 1}}, idempotency_key="k")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    job = new_job(parameters={"width": 1, "gravity": {"x": 0.25, "y": 1}}, idempotency_key="k", trace=trace)
 
     answer = store.accept(job)
 
@@ -326,7 +327,7 @@ def test_an_accepted_job_is_what_was_asked_for(store: JobStore) -> None:
     assert store.get(job.job_id) == answer.record
     assert answer.record.status is JobStatus.QUEUED
     assert answer.record.parameters == job.parameters
-    assert (answer.record.type, answer.record.owner) == (job.type, job.owner)
+    assert (answer.record.type, answer.record.owner, answer.record.trace) == (job.type, job.owner, trace)
     assert (answer.record.storage_key, answer.record.request_id) == (job.storage_key, job.request_id)
     assert (answer.record.attempts, answer.record.emissions, answer.record.fence) == (0, 1, 0)
 

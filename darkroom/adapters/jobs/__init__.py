@@ -44,6 +44,8 @@ class NewJob:
     storage_key: str
     request_id: str
     cost_class: str = "standard"
+    trace: str = ""
+    """The W3C `traceparent` that it was submitted under."""
     idempotency_key: str | None = None
     fingerprint: str = ""
     """Digest of the request; the same idempotency key with another one is a mistake of the caller."""

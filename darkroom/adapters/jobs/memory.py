@@ -109,6 +109,7 @@ class _Job:
             storage_key=self.new.storage_key,
             request_id=self.new.request_id,
             cost_class=self.new.cost_class,
+            trace=self.new.trace,
             attempts=self.attempts,
             emissions=self.emissions,
             fence=self.fence,

@@ -113,6 +113,7 @@ class RedisJobStore:
                 deadline_ms,
                 caller,
                 job.cost_class,
+                job.trace,
             )
 
         try:
@@ -355,6 +356,7 @@ def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
         storage_key=f["storage_key"],
         request_id=f["request_id"],
         cost_class=f.get("cost", "standard"),
+        trace=f.get("trace", ""),
         attempts=attempts,
         emissions=int(f["emissions"]),
         fence=int(f["fence"]),

@@ -4,6 +4,7 @@
 local id, job_type, owner, parameters = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local storage_key, request_id, fingerprint, idempotency_key = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local deadline, caller, cost_class = tonumber(ARGV[10]), ARGV[11], ARGV[12]
+local trace = ARGV[13]
 
 -- The caller has given up waiting and said that nothing was accepted.
 if now > deadline then
@@ -36,6 +37,9 @@ redis.call('HSET', key, 'type', job_type, 'status', 'queued', 'owner', owner, 'p
   'fence', 0, 'created', now, 'caller', caller)
 if cost_class ~= 'standard' then
   redis.call('HSET', key, 'cost', cost_class)
+end
+if trace ~= '' then
+  redis.call('HSET', key, 'trace', trace)
 end
 redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, id)
 redis.call('ZADD', unfinished('queued'), now, id)
