@@ -6,6 +6,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
 from darkroom.serving.asgi import in_thread
 from darkroom.serving.resources import Resources
+from functions.status.following import JobFollower
 from functions.status.listing import ListQuery, cursor_text
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -59,6 +61,7 @@ def _seconds(text: str) -> float:
 class JobAnswers:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._follower = JobFollower(resources)
         self._signs = False
         self._views: OrderedDict[UUID, tuple[float, bytes]] = OrderedDict()
 
@@ -69,13 +72,14 @@ class JobAnswers:
             return record
         await self._be_ready_to_sign()
         ends_at = time.monotonic() + wait_s
-        async with self._resources.notices.watch(job_id) as watch:
-            while True:
-                record = await self._find(job_id, owner)
-                left_s = ends_at - time.monotonic()
-                if record.status.is_final or left_s <= 0:
-                    return record
-                await watch.changed(timeout_s=left_s)
+        async with self._follower.follow(job_id) as following:
+            number = following.number
+            record = await self._find(job_id, owner)
+            while not record.status.is_final and (left_s := ends_at - time.monotonic()) > 0:
+                with suppress(TimeoutError):
+                    record = _owned(await following.next(after=number, timeout_s=left_s), job_id, owner)
+                number = following.number
+            return record
 
     async def changes(
         self, first: JobRecord, *, for_at_most_s: float, silence_s: float
@@ -84,18 +88,21 @@ class JobAnswers:
         `silence_s` without one."""
         await self._be_ready_to_sign()
         ends_at = time.monotonic() + for_at_most_s
-        async with self._resources.notices.watch(first.job_id) as watch:
-            shown: JobRecord | None = None
-            while True:
-                record = await self._find(first.job_id, first.owner)
-                if shown is None or (record.status, record.attempts) != (shown.status, shown.attempts):
+        async with self._follower.follow(first.job_id) as following:
+            number = following.number
+            shown = await self._find(first.job_id, first.owner)
+            yield shown
+            while not shown.status.is_final and (left_s := ends_at - time.monotonic()) > 0:
+                try:
+                    found = await following.next(after=number, timeout_s=min(left_s, silence_s))
+                except TimeoutError:
+                    yield None
+                    continue
+                number = following.number
+                record = _owned(found, first.job_id, first.owner)
+                if (record.status, record.attempts) != (shown.status, shown.attempts):
                     shown = record
                     yield record
-                left_s = ends_at - time.monotonic()
-                if record.status.is_final or left_s <= 0:
-                    return
-                if not await watch.changed(timeout_s=min(left_s, silence_s)):
-                    yield None
 
     async def view(self, record: JobRecord) -> bytes:
         """The job as the API shows it, its result signed, as JSON without line breaks."""
@@ -148,10 +155,14 @@ class JobAnswers:
         )
 
     async def _find(self, job_id: UUID, owner: str) -> JobRecord:
-        record = await self._resources.job_reader.get(job_id)
-        if record is None or record.owner != owner:
-            raise _not_found(str(job_id))
-        return record
+        return _owned(await self._resources.job_reader.get(job_id), job_id, owner)
+
+
+def _owned(record: JobRecord | None, job_id: UUID, owner: str) -> JobRecord:
+    """Another key's job does not exist."""
+    if record is None or record.owner != owner:
+        raise _not_found(str(job_id))
+    return record
 
 
 def _not_found(shown: str) -> JobNotFoundError:

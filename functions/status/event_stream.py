@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.listing import KEEP_ALIVE_S, MAX_STREAM_S, RECONNECT_MS
@@ -14,7 +18,38 @@ _COMMENT = b": still here\n\n"
 """So that nobody between takes the silence for a dead connection."""
 
 
-async def event_stream(answers: JobAnswers, first: JobRecord) -> AsyncIterator[bytes]:
+class EventStreamResponse(Response):
+    """Like Starlette's StreamingResponse, without the cancel scopes that a thousand clients would pay for in the moment
+    that they are told."""
+
+    def __init__(self, answers: JobAnswers, first: JobRecord) -> None:
+        super().__init__(media_type=MEDIA_TYPE, headers=HEADERS)
+        del self.headers["content-length"]
+        self._events = event_stream(answers, first)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        sending = asyncio.current_task()
+        listening = asyncio.create_task(_until_the_client_is_gone(receive))
+        listening.add_done_callback(lambda done: None if done.cancelled() or sending is None else sending.cancel())
+        try:
+            async for event in self._events:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            if not listening.done():
+                raise
+        finally:
+            listening.cancel()
+            await self._events.aclose()
+
+
+async def _until_the_client_is_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def event_stream(answers: JobAnswers, first: JobRecord) -> AsyncGenerator[bytes, None]:
     yield f"retry: {RECONNECT_MS}\n\n".encode()
     async for record in answers.changes(first, for_at_most_s=MAX_STREAM_S, silence_s=KEEP_ALIVE_S):
         yield _COMMENT if record is None else _event(record, await answers.view(record))

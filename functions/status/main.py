@@ -1,7 +1,7 @@
 """status: tells what became of jobs, at once or as soon as something changes, with signed URLs for results."""
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom.serving.asgi import http_function, json_response, owner
@@ -9,7 +9,7 @@ from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.status.answers import JobAnswers, job_id_of, wait_s_of
-from functions.status.event_stream import HEADERS, MEDIA_TYPE, event_stream
+from functions.status.event_stream import EventStreamResponse
 from functions.status.listing import list_query_of
 
 resources = start(needs=frozenset({"REDIS_URL", "BUCKET_NAME"}))
@@ -26,7 +26,7 @@ async def show_job(request: Request) -> Response:
 
 async def tell_changes(request: Request) -> Response:
     record = await answers.record(job_id_of(request.path_params["job_id"]), owner=owner(request))
-    return StreamingResponse(event_stream(answers, record), media_type=MEDIA_TYPE, headers=HEADERS)
+    return EventStreamResponse(answers, record)
 
 
 async def list_jobs(request: Request) -> Response:

@@ -1,0 +1,178 @@
+"""Many clients wait for one job: one watch, one read a change, and nothing left behind when they go."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from darkroom.adapters.jobs import Lease, NewJob
+from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
+from darkroom.adapters.storage.memory import MemoryStorage
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.serving.resources import Resources
+from functions.status.answers import JobAnswers
+from functions.status.event_stream import EventStreamResponse
+from functions.status.following import JobFollower
+
+
+class CountingReader(MemoryJobReader):
+    def __init__(self, store: MemoryJobStore) -> None:
+        super().__init__(store)
+        self.reads = 0
+        self.fault: DependencyUnavailableError | None = None
+
+    async def get(self, job_id: UUID) -> JobRecord | None:
+        self.reads += 1
+        if self.fault is not None:
+            raise self.fault
+        return await super().get(job_id)
+
+
+class Waiting:
+    def __init__(self) -> None:
+        self.store = MemoryJobStore()
+        self.reader = CountingReader(self.store)
+        parts = SimpleNamespace(
+            notices=MemoryJobNotices(self.store),
+            job_reader=self.reader,
+            storage=MemoryStorage(),
+            settings=SimpleNamespace(url_lifetime_s=60.0),
+        )
+        self.resources = cast("Resources", parts)
+        self.follower = JobFollower(self.resources)
+        self.job_id = uuid.uuid4()
+        self.store.accept(
+            NewJob(
+                job_id=self.job_id,
+                type=JobType.RESIZE,
+                owner="",
+                parameters={"width": 1},
+                storage_key="uploads/x",
+                request_id="r",
+            )
+        )
+
+    def claim(self) -> Lease:
+        lease = self.store.claim(self.job_id, worker="w")
+        assert isinstance(lease, Lease)
+        return lease
+
+    async def next(self, *, timeout_s: float = 10.0) -> JobRecord | None:
+        async with self.follower.follow(self.job_id) as following:
+            return await following.next(after=following.number, timeout_s=timeout_s)
+
+
+def run(scenario: Callable[[Waiting], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        await asyncio.wait_for(scenario(Waiting()), timeout=20)
+
+    asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """What becomes true elsewhere has no event to wait for."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def tasks_of_followings() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("following-")]
+
+
+def test_a_change_is_read_once_however_many_wait() -> None:
+    async def scenario(waiting: Waiting) -> None:
+        clients = [asyncio.create_task(waiting.next()) for _ in range(200)]
+        await asyncio.sleep(0.05)
+        waiting.claim()
+        told = await asyncio.gather(*clients)
+        assert {record.status for record in told if record} == {JobStatus.PROCESSING}
+        assert len(told) == 200
+        assert waiting.reader.reads == 1
+        assert tasks_of_followings() == []
+
+    run(scenario)
+
+
+def test_a_change_between_the_number_and_the_wait_is_not_missed() -> None:
+    async def scenario(waiting: Waiting) -> None:
+        async with waiting.follower.follow(waiting.job_id) as following:
+            number = following.number
+            waiting.claim()
+            await until(lambda: following.number != number)
+            record = await following.next(after=number, timeout_s=0.0)
+            assert record is not None
+            assert record.status is JobStatus.PROCESSING
+
+    run(scenario)
+
+
+def test_a_wait_without_a_change_ends_with_a_timeout() -> None:
+    async def scenario(waiting: Waiting) -> None:
+        with pytest.raises(TimeoutError):
+            await waiting.next(timeout_s=0.05)
+        assert tasks_of_followings() == []
+
+    run(scenario)
+
+
+def test_whoever_waits_is_told_that_the_store_cannot_be_asked_and_the_next_change_is_seen() -> None:
+    async def scenario(waiting: Waiting) -> None:
+        async with waiting.follower.follow(waiting.job_id) as following:
+            waiting.reader.fault = DependencyUnavailableError("jobs", "it is down")
+            lease = waiting.claim()
+            with pytest.raises(DependencyUnavailableError, match="it is down"):
+                await following.next(after=following.number, timeout_s=10)
+            waiting.reader.fault, number = None, following.number
+            waiting.store.release(lease, DependencyUnavailableError("storage", "x"), counts=False)
+            record = await following.next(after=number, timeout_s=10)
+            assert record is not None
+            assert record.status is JobStatus.QUEUED
+
+    run(scenario)
+
+
+def test_one_who_leaves_takes_nothing_from_those_who_stay() -> None:
+    async def scenario(waiting: Waiting) -> None:
+        leaving, staying = asyncio.create_task(waiting.next()), asyncio.create_task(waiting.next())
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        waiting.claim()
+        record = await staying
+        assert record is not None
+        assert tasks_of_followings() == []
+
+    run(scenario)
+
+
+def test_a_stream_whose_client_is_gone_ends_and_follows_nobody() -> None:
+    async def scenario(waiting: Waiting) -> None:
+        record = waiting.store.get(waiting.job_id)
+        assert record is not None
+        sent: list[dict[str, Any]] = []
+        gone = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        answer = EventStreamResponse(JobAnswers(waiting.resources), record)
+        answer_task = asyncio.create_task(answer({"type": "http"}, receive, send))
+        await until(lambda: any(b"event: queued" in message.get("body", b"") for message in sent))
+        assert len(tasks_of_followings()) == 1
+        gone.set()
+        await answer_task
+        assert tasks_of_followings() == []
+        assert [message for message in sent if message.get("more_body") is False] == []
+
+    run(scenario)
