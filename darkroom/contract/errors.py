@@ -229,3 +229,12 @@ class DependencyUnavailableError(DarkroomError):
 
 class InternalError(DarkroomError):
     """A fault of ours. Its detail never shows what only we should know."""
+
+
+def blameless_codes() -> frozenset[str]:
+    """The codes of jobs that failed for their picture's or their request's own fault.
+
+    Not `input.not_found`: ingest had the picture in its hands, so whoever lost it since, it was not the request.
+    """
+    kinds: list[type[DarkroomError]] = [*RejectedError.__subclasses__(), *PictureError.__subclasses__()]
+    return frozenset(kind.code for kind in kinds) - {InputNotFoundError.code}

@@ -83,6 +83,7 @@ OBJECTIVE_WITHIN_S = 10.0
 OBJECTIVE_RATIO = 0.995
 """Of standard jobs that are to be good."""
 
+COST_CLASSES = ("standard", "heavy")
 STAGES = ("queued", "fetch", "render", "store")
 
 _JOB_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)

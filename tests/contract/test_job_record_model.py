@@ -17,10 +17,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from darkroom.adapters.jobs import ClaimAnswer, Lease, NewJob, NextStep, Outcome, Recovered
+from darkroom.adapters.jobs import ClaimAnswer, JobStore, Lease, NewJob, NextStep, Outcome, Recovered
 from darkroom.adapters.jobs.times import JobTimes
+from darkroom.contract import metrics
 from darkroom.contract.errors import ImageCorruptError, ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import JobRecord
+from darkroom.contract.metrics import Distribution, Metric
 from tests.contract.job_stores import MemoryJobStores, RedisJobStores, a_result, new_job
 from tests.servers import Server
 
@@ -76,6 +78,16 @@ def comparable(answer: ClaimAnswer) -> tuple[str, int | None, dict[str, Any] | N
 
 def steps(recovered: list[Recovered]) -> dict[UUID, tuple[NextStep, dict[str, Any] | None]]:
     return {each.record.job_id: (each.step, without_times(each.record)) for each in recovered if each.record}
+
+
+def counts_of(store: JobStore) -> dict[tuple[str, ...], float]:
+    """Without what hangs on the clocks: ages and sums."""
+    return {
+        (metric.name, *labels): value.count if isinstance(value, Distribution) else value
+        for metric, values in store.statistics().items()
+        for labels, value in values.items()
+        if metric is not metrics.JOBS_OLDEST_UNFINISHED_AGE
+    }
 
 
 class JobRecordMachine(RuleBasedStateMachine):
@@ -207,9 +219,21 @@ class JobRecordMachine(RuleBasedStateMachine):
     def both_stores_have_the_same_backlog(self) -> None:
         assert self.redis.backlog().by_status == self.memory.backlog().by_status
 
+    def check_counts(self) -> None:
+        """At the end is enough, for counts only grow."""
+        counts = counts_of(self.redis)
+        assert counts == counts_of(self.memory)
+
+        def total(metric: Metric) -> float:
+            return sum(count for (name, *_), count in counts.items() if name == metric.name)
+
+        taken_in = total(metrics.JOBS_ACCEPTED) + total(metrics.JOBS_REDRIVEN)
+        assert taken_in == total(metrics.JOBS_ENDED) + total(metrics.JOBS_UNFINISHED)
+
     def teardown(self) -> None:
         """Whatever happened: when all workers die from now on, every job ends, and is kept if it was given up."""
         try:
+            self.check_counts()
             for _ in range(MAX_ATTEMPTS + MAX_EMISSIONS + 2):
                 self.let_time_pass(61)
                 self.sweep(tells_the_broker=True, keeps=True)
@@ -221,6 +245,7 @@ class JobRecordMachine(RuleBasedStateMachine):
             self.let_time_pass(61)
             assert self.redis.recover_overdue(limit=1000, error=NO_WORD) == []
             assert sum(self.redis.backlog().by_status.values()) == 0
+            self.check_counts()
         finally:
             self.redis_stores.close()
 

@@ -14,8 +14,10 @@ from redis import Redis
 from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NextStep, Outcome
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.times import JobTimes
+from darkroom.contract import metrics
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError
 from darkroom.contract.jobs import JobStatus
+from darkroom.contract.metrics import Distribution
 from tests.contract.job_stores import RedisJobStores, a_result, new_job
 from tests.servers import Server, redis_server, running
 
@@ -123,7 +125,7 @@ def test_nothing_of_an_ended_job_stays_in_the_indexes_of_unfinished_ones(
 
     keys: Any = stores.client.keys("darkroom:*")
 
-    assert set(keys) == {f"darkroom:job:{lease.job_id}", "darkroom:owner:key-1"}
+    assert set(keys) == {f"darkroom:job:{lease.job_id}", "darkroom:owner:key-1", "darkroom:statistics"}
 
 
 def test_jobs_whose_record_is_gone_leave_the_sweep(stores: RedisJobStores, store: RedisJobStore) -> None:
@@ -304,9 +306,12 @@ def test_a_job_that_was_written_though_the_caller_was_refused_is_taken_back(
         store.accept(new_job(idempotency_key="k"))
 
     def only_the_binding_is_left() -> bool:
-        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k"}
+        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k", "darkroom:statistics"}
 
     assert poll(only_the_binding_is_left), jobs_in(redis)
+    statistics = store.statistics()
+    assert statistics[metrics.JOBS_ACCEPTED]["resize", "standard"] == 1
+    assert statistics[metrics.JOBS_RETRACTED]["resize", "standard"] == 1
     assert stores.make().accept(new_job(idempotency_key="k")).created
     store.close()
 
@@ -401,3 +406,44 @@ def test_ends_whose_answer_was_lost_are_done(forgetful: LosesAnswers) -> None:
     assert [record.status for record in records if record] == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.QUEUED]
     assert records[2] is not None
     assert records[2].attempts == 0
+
+
+def through_a_life(store: RedisJobStore, before_each_call: Callable[[], None]) -> None:
+    def lease_of(job_id: UUID) -> Lease:
+        before_each_call()
+        answer = store.claim(job_id, worker="worker-1")
+        assert isinstance(answer, Lease)
+        return answer
+
+    before_each_call()
+    job_id = store.accept(new_job()).record.job_id
+    lease = lease_of(job_id)
+    before_each_call()
+    store.release(lease, NO_WORD, counts=False)
+    lease = lease_of(job_id)
+    before_each_call()
+    store.fail(lease, NO_WORD)
+    before_each_call()
+    store.redrive(job_id)
+    lease = lease_of(job_id)
+    before_each_call()
+    store.complete(lease, a_result(lease), {"render": 61})
+
+
+def how_often(store: RedisJobStore) -> dict[tuple[str, ...], float]:
+    return {
+        (metric.name, *labels): value.count if isinstance(value, Distribution) else value
+        for metric, values in store.statistics().items()
+        for labels, value in values.items()
+    }
+
+
+def test_a_change_whose_answer_was_lost_is_counted_once(stores: RedisJobStores, forgetful: LosesAnswers) -> None:
+    plain = stores.make()
+    through_a_life(plain, lambda: None)
+    expected = how_often(plain)
+    stores.client.flushall()
+
+    through_a_life(forgetful, lambda: setattr(forgetful, "lose_next", True))
+
+    assert how_often(plain) == expected

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.metrics import Readings
 
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0
@@ -222,6 +223,10 @@ class JobStore(Protocol):
         """
 
     def backlog(self) -> Backlog: ...
+
+    def statistics(self) -> Readings:
+        """Every metric of the catalog whose source is the job record. Counted with each change of a job, in one step
+        with it; counts never shrink, whatever is called twice or dies."""
 
     def check(self) -> None:
         """Returns if the store answers and can be relied on: `maxmemory-policy` is `noeviction`."""

@@ -38,10 +38,13 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
+from darkroom.adapters.jobs.statistics import Tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
-from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError
+from darkroom.contract import metrics
+from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError, blameless_codes
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.metrics import OBJECTIVE_WITHIN_S, Readings
 
 ChangeListener = Callable[[UUID, JobStatus], None]
 
@@ -151,6 +154,7 @@ class MemoryJobStore:
         self._jobs: dict[UUID, _Job] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
         self._listeners: list[ChangeListener] = []
+        self._tally = Tally()
 
     def on_change(self, listener: ChangeListener) -> None:
         """Called with every change of a status, in the thread that made it."""
@@ -168,6 +172,7 @@ class MemoryJobStore:
             now_s = self._clock()
             made = _Job(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
             self._jobs[job.job_id] = made
+            self._tally.count(metrics.JOBS_ACCEPTED, job.type, job.cost_class)
             if job.idempotency_key:
                 self._bindings[binding] = job.job_id
             self._tell(made)
@@ -203,7 +208,9 @@ class MemoryJobStore:
             job.claimed_s = now_s
             job.timeout_s = self._job_timeout_s
             job.confirmed = job.emissions
-            job.started_s = now_s if job.started_s is None else job.started_s
+            if job.started_s is None:
+                job.started_s = now_s
+                self._tally.observe(metrics.JOB_STAGE_DURATION, job.new.type, "queued", value=now_s - job.created_s)
             self._lease(job)
             return Lease(job_id=job_id, fence=job.fence, record=job.record())
 
@@ -221,16 +228,17 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is not None and job.is_holder(lease.fence):
-                job.note_end(self._clock(), None)
+                self._note_end(job, self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
                 self._finish(job, JobStatus.COMPLETED)
+                self._count_result(job, result)
             return self._ended(job, lease, JobStatus.COMPLETED)
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is not None and job.is_holder(lease.fence):
-                job.note_end(self._clock(), error.code)
+                self._note_end(job, self._clock(), error.code)
                 job.error = error
                 self._finish(job, JobStatus.FAILED)
             return self._ended(job, lease, JobStatus.FAILED)
@@ -244,7 +252,7 @@ class MemoryJobStore:
                 return Outcome.DONE
             if not job.is_holder(lease.fence):
                 return Outcome.STALE
-            job.note_end(self._clock(), error.code)
+            self._note_end(job, self._clock(), error.code)
             job.error, job.released = error, lease.fence
             job.lease_s = job.worker = None
             job.attempts -= 0 if counts else 1
@@ -332,6 +340,7 @@ class MemoryJobStore:
             job.timings_ms = {}
             job.attempts, job.redriven = 0, job.emissions
             job.redrives += 1
+            self._tally.count(metrics.JOBS_REDRIVEN, job.new.type)
             job.fence += 1
             job.emissions += 1
             self._set_status(job, JobStatus.QUEUED)
@@ -348,6 +357,21 @@ class MemoryJobStore:
             oldest_s = min((job.created_s for job in unfinished), default=self._clock())
             return Backlog(by_status=counts, oldest_age_s=self._clock() - oldest_s)
 
+    def statistics(self) -> Readings:
+        with self._lock:
+            backlog, now_s = self.backlog(), self._clock()
+            outbox = [
+                job
+                for job in self._jobs.values()
+                if job.status is JobStatus.QUEUED and job.due_s <= now_s and job.confirmed < job.emissions
+            ]
+            return self._tally.readings(
+                unfinished=backlog.by_status,
+                oldest_age_s=backlog.oldest_age_s,
+                outbox=len(outbox),
+                given_up=sum(job.hand_out_s is not None for job in self._jobs.values()),
+            )
+
     def check(self) -> None:
         """Memory is always there."""
 
@@ -359,6 +383,7 @@ class MemoryJobStore:
         return self._emit(job)
 
     def _emit(self, job: _Job) -> Recovered:
+        self._tally.count(metrics.JOBS_EMITTED_AGAIN, job.new.type)
         job.lease_s = None
         if job.confirmed >= job.emissions:
             job.emissions += 1
@@ -388,7 +413,11 @@ class MemoryJobStore:
         alive_until_s = job.lease_s - self._times.lease_s
         lasted_s = alive_until_s + RENEW_EVERY_S - job.claimed_s
         job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=job.timeout_s)
-        job.note_end(alive_until_s, job.error.code)
+        self._note_end(job, alive_until_s, job.error.code)
+
+    def _note_end(self, job: _Job, ended_s: float, code: str | None) -> None:
+        job.note_end(ended_s, code)
+        self._tally.count(metrics.JOB_ATTEMPTS, job.new.type, code or "")
 
     def _lease(self, job: _Job) -> None:
         job.lease_s = job.due_s = self._clock() + self._times.lease_s
@@ -397,7 +426,28 @@ class MemoryJobStore:
     def _finish(self, job: _Job, status: JobStatus) -> None:
         job.lease_s = None
         job.finished_s = self._clock()
+        self._count_end(job, job.finished_s, status)
         self._set_status(job, status)
+
+    def _count_end(self, job: _Job, ended_s: float, status: JobStatus) -> None:
+        code = "" if status is JobStatus.COMPLETED or job.error is None else job.error.code
+        of_job = (job.new.type.value, job.new.cost_class)
+        self._tally.count(metrics.JOBS_ENDED, *of_job, status, code)
+        if job.redrives:
+            return
+        lasted_s = ended_s - job.created_s
+        self._tally.observe(metrics.JOB_DURATION, *of_job, status, value=lasted_s)
+        if job.new.cost_class == "standard":
+            good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in blameless_codes())
+            self._tally.count(metrics.OBJECTIVE_JOBS, "true" if good else "false")
+
+    def _count_result(self, job: _Job, result: JobResult) -> None:
+        name = result_format(result.content_type)
+        self._tally.count(metrics.RESULT_SIZE, name, by=result.bytes)
+        for stage, lasted_ms in job.timings_ms.items():
+            self._tally.observe(metrics.JOB_STAGE_DURATION, job.new.type, stage, value=lasted_ms / 1000)
+        if "render" in job.timings_ms:
+            self._tally.observe(metrics.RENDER_DURATION, name, value=job.timings_ms["render"] / 1000)
 
     def _ended(self, job: _Job | None, lease: Lease, status: JobStatus) -> tuple[Outcome, JobRecord | None]:
         """Done also when the same lease had ended the job so before: nobody else leaves its fence behind."""

@@ -8,6 +8,7 @@ Here are only the calls and the translation of what comes back; what may follow 
     darkroom:unfinished:<status>          queued and processing jobs by the moment they were accepted
     darkroom:owner:<owner>                an owner's jobs by the moment they were accepted
     darkroom:idempotency:<owner>:<key>    the job that this key made; expires after a day
+    darkroom:statistics                   hash: what was counted (statistics_fields.py)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """
 
@@ -45,6 +46,7 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.retraction import Doubtful, Retractor
 from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
+from darkroom.adapters.jobs.statistics_fields import lua_catalog, tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
@@ -54,6 +56,7 @@ from darkroom.contract.errors import (
     JobTimeoutError,
 )
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.metrics import Readings
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -63,7 +66,12 @@ CHANGES_CHANNEL = "darkroom:changes"
 
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
-_RECOVERY_SCRIPTS = {"recover", "recover_overdue"}
+_SHARED_PARTS = {
+    "recover": ("recovery",),
+    "recover_overdue": ("recovery",),
+    "backlog": ("unfinished",),
+    "statistics": ("unfinished",),
+}
 
 Answer = TypeVar("Answer")
 
@@ -208,6 +216,15 @@ class RedisJobStore:
         counts = {JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)}
         return Backlog(by_status=counts, oldest_age_s=int(oldest_age_ms) / 1000)
 
+    def statistics(self) -> Readings:
+        fields, (queued, processing, oldest_age_ms), outbox, given_up = self._script("statistics")
+        return tally_of(dict(zip(fields[::2], fields[1::2], strict=True))).readings(
+            unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
+            oldest_age_s=int(oldest_age_ms) / 1000,
+            outbox=int(outbox),
+            given_up=int(given_up),
+        )
+
     def check(self) -> None:
         policy = self._ask(self._maxmemory_policy)
         if policy != "noeviction":
@@ -287,10 +304,10 @@ class RedisJobStore:
 
 
 def script_text(name: str) -> str:
-    """The script as Redis gets it: its first line, the common parts, the rest."""
+    """The script as Redis gets it: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    common = [_lua("common"), _lua("recovery")] if name in _RECOVERY_SCRIPTS else [_lua("common")]
-    return "\n".join([shebang, *common, body])
+    parts = [_lua(part) for part in ("counting", "common", *_SHARED_PARTS.get(name, ()))]
+    return "\n".join([shebang, lua_catalog(), *parts, body])
 
 
 def _lua(name: str) -> str:

@@ -41,6 +41,7 @@ end
 if trace ~= '' then
   redis.call('HSET', key, 'trace', trace)
 end
+count(1, JOBS_ACCEPTED, job_type, cost_class)
 redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, id)
 redis.call('ZADD', unfinished('queued'), now, id)
 if idempotency_key ~= '' then

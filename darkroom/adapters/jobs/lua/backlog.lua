@@ -1,12 +1,3 @@
 #!lua flags=no-writes,no-cluster
 -- The unfinished jobs, and the age of the oldest.
-local answer, oldest = {}, now
-for index, status in ipairs({ 'queued', 'processing' }) do
-  answer[index] = redis.call('ZCARD', unfinished(status))
-  local first = redis.call('ZRANGE', unfinished(status), 0, 0, 'WITHSCORES')
-  if first[2] then
-    oldest = math.min(oldest, tonumber(first[2]))
-  end
-end
-answer[3] = now - oldest
-return answer
+return unfinished_jobs()

@@ -27,7 +27,9 @@ redis.call('HINCRBY', job.key, 'attempts', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)
 redis.call('HSET', job.key, 'worker', worker, 'claim', token, 'lease', now + rules.lease, 'confirmed', job.emissions,
   'claimed', now, 'timeout', rules.job_timeout)
-redis.call('HSETNX', job.key, 'started', now)
+if redis.call('HSETNX', job.key, 'started', now) == 1 then
+  observe(now - job.created, JOB_STAGE_DURATION, job.type, 'queued')
+end
 set_status(job, 'processing')
 set_due_in(job, rules.lease)
 return { 'lease', fields(job) }

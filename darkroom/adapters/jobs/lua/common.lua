@@ -24,7 +24,7 @@ local function read(id)
   local key = job_key(id)
   local values = redis.call('HMGET', key, 'status', 'fence', 'lease', 'attempts', 'emissions', 'released', 'confirmed',
     'created', 'worker', 'claim', 'claimed', 'history', 'redriven',
-    'timeout')
+    'timeout', 'type', 'cost')
   if not values[1] then
     return nil
   end
@@ -45,6 +45,8 @@ local function read(id)
     history = values[12] or '',
     redriven = tonumber(values[13]) or 0, -- the emissions before the latest redrive
     timeout = tonumber(values[14]), -- JOB_TIMEOUT of whoever claimed it
+    type = values[15],
+    cost = values[16] or 'standard',
   }
 end
 
@@ -107,6 +109,7 @@ local function note_end(job, ended, code)
     job.history = job.history:gsub('^[^;]*;', '')
   end
   redis.call('HSET', job.key, 'history', job.history)
+  count(1, JOB_ATTEMPTS, job.type, code)
 end
 
 local function code_of(error)
@@ -138,7 +141,22 @@ local function set_due_as_emitted(job)
   set_due_in(job, doubled(rules.emitted_due_after, job.emissions - job.redriven - 1))
 end
 
-local function finish(job, status)
+-- Of a redriven job only that it ended once more: the time that it lay dead says nothing of how fast jobs are done.
+local function count_end(job, status, code)
+  count(1, JOBS_ENDED, job.type, job.cost, status, code)
+  if job.redriven > 0 then
+    return
+  end
+  local lasted = now - job.created
+  observe(lasted, JOB_DURATION, job.type, job.cost, status)
+  if job.cost == 'standard' then
+    local good = lasted <= OBJECTIVE_WITHIN and (status == 'completed' or is_blameless(code))
+    count(1, OBJECTIVE_JOBS, tostring(good))
+  end
+end
+
+local function finish(job, status, code)
+  count_end(job, status, code)
   redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'timeout', 'confirmed', 'caller')
   redis.call('HSET', job.key, 'finished', now)
   set_status(job, status)
@@ -152,5 +170,5 @@ local function give_up(job, error, kept_by)
   redis.call('ZADD', GIVEN_UP, kept_by, job.id)
   redis.call('HINCRBY', job.key, 'fence', 1)
   redis.call('HSETNX', job.key, 'error', error)
-  finish(job, 'failed')
+  finish(job, 'failed', code_of(redis.call('HGET', job.key, 'error')))
 end

@@ -1,6 +1,18 @@
 #!lua flags=allow-oom,no-cluster
 -- Sent twice it says the same: only the bearer of this fence can have completed the job.
 local job, fence, result, timings = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+
+local function count_result(job, result, timings)
+  local format = result.content_type:match('[^/]+$')
+  count(result.bytes, RESULT_SIZE, format)
+  for stage, milliseconds in pairs(timings) do
+    observe(milliseconds, JOB_STAGE_DURATION, job.type, stage)
+  end
+  if timings.render then
+    observe(timings.render, RENDER_DURATION, format)
+  end
+end
+
 if not job then
   return { 'stale', {} }
 end
@@ -13,5 +25,6 @@ end
 note_end(job, now, '')
 redis.call('HDEL', job.key, 'error')
 redis.call('HSET', job.key, 'result', result, 'timings', timings)
-finish(job, 'completed')
+finish(job, 'completed', '')
+count_result(job, cjson.decode(result), cjson.decode(timings))
 return { 'done', fields(job) }

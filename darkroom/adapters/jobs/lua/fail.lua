@@ -12,5 +12,5 @@ if not is_holder(job, fence) then
 end
 note_end(job, now, code_of(error))
 redis.call('HSET', job.key, 'error', error)
-finish(job, 'failed')
+finish(job, 'failed', code_of(error))
 return { 'done', fields(job) }

@@ -3,6 +3,7 @@
 -- Emit the job: the present emission once more while nothing says that the broker had it (the same event id then, and
 -- no emission is used up by a broker that is down), else a new one.
 local function emit(job)
+  count(1, JOBS_EMITTED_AGAIN, job.type)
   redis.call('HDEL', job.key, 'lease', 'claim', 'caller')
   if job.confirmed >= job.emissions then
     job.emissions = redis.call('HINCRBY', job.key, 'emissions', 1)

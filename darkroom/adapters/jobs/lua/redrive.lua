@@ -10,6 +10,7 @@ if job.status ~= 'failed' then
   return { 'nothing', fields(job) }
 end
 
+count(1, JOBS_REDRIVEN, job.type)
 redis.call('ZREM', GIVEN_UP, job.id)
 redis.call('PERSIST', job.key)
 redis.call('HDEL', job.key, 'error', 'finished', 'worker', 'released', 'timings')

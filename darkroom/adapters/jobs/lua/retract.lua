@@ -10,6 +10,7 @@ if not job or redis.call('HGET', job.key, 'caller') ~= caller then
   return { 'done', 0 }
 end
 local owner = redis.call('HGET', job.key, 'owner')
+count(1, JOBS_RETRACTED, job.type, job.cost)
 redis.call('DEL', job.key)
 redis.call('ZREM', DEADLINES, job.id)
 redis.call('ZREM', unfinished('queued'), job.id)
