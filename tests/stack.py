@@ -46,6 +46,8 @@ class RunningStack:
     data: Path
     options: tuple[str, ...] = ()
     cwd: Path = ROOT
+    verbose: bool = True
+    """Its log shows every picture's events, which costs processor time."""
     process: subprocess.Popen[bytes] | None = None
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -55,7 +57,9 @@ class RunningStack:
         self.data.mkdir(parents=True, exist_ok=True)
         # That of a stack that was killed would be taken for this one's.
         (self.data / "runtime.json").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--verbose", "--no-watch"]
+        command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--no-watch"]
+        if self.verbose:
+            command.append("--verbose")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--data", str(self.data), *self.options],
@@ -169,8 +173,8 @@ class RunningStack:
 
 
 @contextmanager
-def running_stack(data: Path, *options: str, cwd: Path = ROOT) -> Iterator[RunningStack]:
-    stack = RunningStack(data=data, options=options, cwd=cwd)
+def running_stack(data: Path, *options: str, cwd: Path = ROOT, verbose: bool = True) -> Iterator[RunningStack]:
+    stack = RunningStack(data=data, options=options, cwd=cwd, verbose=verbose)
     try:
         stack.start()
         yield stack

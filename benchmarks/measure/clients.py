@@ -1,0 +1,178 @@
+"""Clients as cheap as they can be, since they share the cores with what they ask: kept connections, bare answers.
+
+How a job's end is told without costing the pipeline anything is `Endings`: it listens to the channel on which the job
+store tells its own waiters. What real waiting costs is another exchange, which asks with `?wait=`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from benchmarks.measure.closed_loop import Exchange
+from darkroom.adapters.jobs.redis import CHANGES_CHANNEL
+from darkroom.contract.jobs import JobStatus
+
+PATIENCE_S = 60.0
+
+
+class WrongAnswerError(Exception):
+    pass
+
+
+class Http:
+    """One pool of kept connections."""
+
+    def __init__(self, *, connections: int) -> None:
+        connector = aiohttp.TCPConnector(limit=connections)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=PATIENCE_S)
+        )
+
+    async def __aenter__(self) -> Http:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def ask(
+        self, method: str, url: str, *, expect: int, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        async with self._session.request(method, url, data=body, headers=headers) as answer:
+            said = await answer.read()
+            if answer.status != expect:
+                raise WrongAnswerError(f"{method} {urlsplit(url).path} was answered {answer.status}: {said[:500]!r}")
+            return said
+
+
+class Endings:
+    """Which jobs have ended, as the job store's channel says."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis: Redis = Redis.from_url(redis_url, decode_responses=True)
+        self._channel: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)
+        self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._early: dict[str, str] = {}
+        """Those that ended before their client had read the answer to its POST."""
+        self._listener: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Endings:
+        await self._channel.subscribe(CHANGES_CHANNEL)
+        self._listener = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+        await self._channel.aclose()  # type: ignore[no-untyped-call]
+        await self._redis.aclose()
+
+    async def completed(self, job_id: str) -> None:
+        """Raises WrongAnswerError when it failed, TimeoutError when nothing is heard of it."""
+        status = self._early.pop(job_id, None)
+        if status is None:
+            future = self._waiting[job_id] = asyncio.get_running_loop().create_future()
+            async with asyncio.timeout(PATIENCE_S):
+                status = await future
+        if status != JobStatus.COMPLETED:
+            raise WrongAnswerError(f"job {job_id} ended as {status}")
+
+    async def _listen(self) -> None:
+        async for message in self._channel.listen():
+            job_id, _, status = message["data"].partition(" ")
+            if status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
+                continue
+            waiter = self._waiting.pop(job_id, None)
+            if waiter is None:
+                self._early[job_id] = status
+            elif not waiter.done():
+                waiter.set_result(status)
+
+
+class Pipeline:
+    """Exchanges with a running stack; each is for a ClosedLoop."""
+
+    def __init__(self, api: str, http: Http, endings: Endings, parameters: Mapping[str, Any]) -> None:
+        self._api = api
+        self._http = http
+        self._endings = endings
+        self._parameters = dict(parameters)
+
+    def uploading(self, picture: bytes, content_type: str = "image/jpeg") -> Exchange:
+        """POST the picture; the job's end is overheard."""
+
+        async def exchange() -> None:
+            await self._endings.completed(await self._upload(picture, content_type))
+
+        return exchange
+
+    def uploading_and_waiting(self, picture: bytes, content_type: str = "image/jpeg") -> Exchange:
+        """POST the picture and wait for the job's end as clients do, through the API."""
+
+        async def exchange() -> None:
+            job_id = await self._upload(picture, content_type)
+            said = await self._http.ask("GET", f"{self._api}/api/v1/jobs/{job_id}?wait=60", expect=200)
+            status = json.loads(said)["status"]
+            if status != JobStatus.COMPLETED:
+                raise WrongAnswerError(f"job {job_id} is {status}")
+
+        return exchange
+
+    async def from_storage(self, picture: bytes) -> Exchange:
+        """Jobs for a picture that lies in storage already: from S3 to S3."""
+        signed = json.loads(await self._http.ask("POST", f"{self._api}/api/v1/uploads", expect=201))
+        upload = signed["upload"]
+        await self._http.ask(upload["method"], upload["url"], body=picture, headers=upload["headers"], expect=200)
+        body = json.dumps({"parameters": self._parameters, "input": {"storage_key": signed["storage_key"]}}).encode()
+        headers = {"content-type": "application/json"}
+
+        async def exchange() -> None:
+            said = await self._http.ask("POST", f"{self._api}/api/v1/resize", body=body, headers=headers, expect=202)
+            await self._endings.completed(json.loads(said)["job_id"])
+
+        return exchange
+
+    async def _upload(self, picture: bytes, content_type: str) -> str:
+        said = await self._http.ask(
+            "POST",
+            f"{self._api}/api/v1/resize?{urlencode(self._parameters)}",
+            body=picture,
+            headers={"content-type": content_type},
+            expect=202,
+        )
+        job_id: str = json.loads(said)["job_id"]
+        return job_id
+
+
+def rendering_by_thumbor(http: Http, url: str, size: tuple[int, int], source: str) -> Exchange:
+    """`source` gets a number that no other exchange has, where it says `{number}`."""
+    width, height = size
+    numbers = count()
+
+    async def exchange() -> None:
+        path = source.format(number=next(numbers))
+        body = await http.ask("GET", f"{url}/unsafe/{width}x{height}/{path}", expect=200)
+        if body[:2] != b"\xff\xd8":
+            raise WrongAnswerError(f"thumbor's answer is no JPEG: {body[:40]!r}")
+
+    return exchange
+
+
+def written(picture: bytes, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture)
+    return path

@@ -1,0 +1,103 @@
+"""A closed loop: so many exchanges are under way at any time, each followed by the next; measured while it is warm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.measure.processors import Family, Spent, machine_busy_s, spent_by_all
+
+READ_EVERY_S = 1.0
+"""A process that ends is told apart from its parent only up to the last reading."""
+
+Exchange = Callable[[], Awaitable[None]]
+"""One piece of work from its start to its end. Raises when it went wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    per_s: float
+    count: int
+    seconds: float
+    spent: Spent
+    """By the measured processes."""
+    client_s: float
+    """Processor time of the client, which is us."""
+    others_s: float
+    """Processor time of everybody else on the machine: above some percent of `seconds`, the run was disturbed."""
+
+    def milliseconds_each(self, name: str) -> float:
+        return self.spent.by_name.get(name, 0.0) * 1000 / max(1, self.count)
+
+    @property
+    def total_ms_each(self) -> float:
+        return self.spent.total_s * 1000 / max(1, self.count)
+
+
+class ClosedLoop:
+    def __init__(self, exchange: Exchange, *, in_flight: int) -> None:
+        self._exchange = exchange
+        self._in_flight = in_flight
+        self.done = 0
+
+    async def measure(self, families: Sequence[Family], *, warm_up_s: float, seconds: float) -> Measured:
+        """Starts the loop, lets it run warm, measures, and returns when what was under way has ended."""
+        stop = asyncio.Event()
+        workers = [asyncio.create_task(self._work(stop)) for _ in range(self._in_flight)]
+        try:
+            await _unless_one_fails(workers, warm_up_s)
+            before = _Reading.take(families, self.done)
+            ends_at = time.monotonic() + seconds
+            while (left_s := ends_at - time.monotonic()) > 0:
+                await _unless_one_fails(workers, min(left_s, READ_EVERY_S))
+                spent_by_all(families)
+            return _Reading.take(families, self.done).since(before)
+        finally:
+            stop.set()
+            await asyncio.gather(*workers)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._exchange()
+            self.done += 1
+
+
+async def _unless_one_fails(workers: Sequence[asyncio.Task[None]], seconds: float) -> None:
+    done, _ = await asyncio.wait(workers, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for worker in done:
+        worker.result()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    at: float
+    done: int
+    spent: Spent
+    client_s: float
+    busy_s: float
+
+    @classmethod
+    def take(cls, families: Sequence[Family], done: int) -> _Reading:
+        times = os.times()
+        return cls(
+            at=time.monotonic(),
+            done=done,
+            spent=spent_by_all(families),
+            client_s=times.user + times.system,
+            busy_s=machine_busy_s(),
+        )
+
+    def since(self, earlier: _Reading) -> Measured:
+        seconds, count = self.at - earlier.at, self.done - earlier.done
+        spent, client_s = self.spent.since(earlier.spent), self.client_s - earlier.client_s
+        return Measured(
+            per_s=count / seconds,
+            count=count,
+            seconds=seconds,
+            spent=spent,
+            client_s=client_s,
+            others_s=max(0.0, self.busy_s - earlier.busy_s - spent.total_s - client_s),
+        )

@@ -1,0 +1,113 @@
+"""How much processor time a family of processes has spent, told apart by what each is, the dead included.
+
+A child that ended and was waited for is in its parent's account (cutime of proc(5)), so nothing is lost when workers
+are replaced. What everybody else on the machine spent is known too: it says whether a run was disturbed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import psutil
+
+SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Seconds of processor time, by what spent them."""
+
+    by_name: dict[str, float]
+
+    @property
+    def total_s(self) -> float:
+        return sum(self.by_name.values())
+
+    def since(self, earlier: Spent) -> Spent:
+        names = {*self.by_name, *earlier.by_name}
+        return Spent(by_name={name: self.by_name.get(name, 0) - earlier.by_name.get(name, 0) for name in names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    name: str
+    parent_pid: int
+    seconds: float
+    """Its own time, and that of its children that it has waited for."""
+
+
+@dataclass(kw_only=True)
+class Family:
+    """A process and all that descend from it."""
+
+    pid: int
+    name: str
+    """Of the first process, and of those below it that have no name of their own."""
+    _seen: dict[int, _Seen] = field(default_factory=dict)
+    """Everyone of whom there was a reading, also those that have ended since."""
+
+    def spent(self) -> Spent:
+        seconds: defaultdict[str, float] = defaultdict(float)
+        living = self._read()
+        for one in living.values():
+            seconds[one.name] += one.seconds
+        for pid, one in self._seen.items():
+            if pid not in living:
+                # What it had spent when it was last seen is in an ancestor's account now; the total stays right.
+                seconds[one.name] += one.seconds
+                seconds[self._heir(one, living)] -= one.seconds
+        return Spent(by_name=dict(seconds))
+
+    def resident_bytes(self) -> dict[str, int]:
+        """Resident memory by name. Pages that processes share count once for each."""
+        found: Counter[str] = Counter()
+        for process in self.processes():
+            try:
+                found[self._name(process)] += process.memory_info().rss
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return dict(found)
+
+    def processes(self) -> list[psutil.Process]:
+        first = psutil.Process(self.pid)
+        return [first, *first.children(recursive=True)]
+
+    def _read(self) -> dict[int, _Seen]:
+        living = {}
+        for process in self.processes():
+            try:
+                times, name, parent_pid = process.cpu_times(), self._name(process), process.ppid()
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            seconds = times.user + times.system + times.children_user + times.children_system
+            living[process.pid] = _Seen(name=name, parent_pid=parent_pid, seconds=seconds)
+        self._seen |= living
+        return living
+
+    def _heir(self, one: _Seen, living: dict[int, _Seen]) -> str:
+        pid = one.parent_pid
+        while pid not in living and pid in self._seen:
+            pid = self._seen[pid].parent_pid
+        return living[pid].name if pid in living else self.name
+
+    def _name(self, process: psutil.Process) -> str:
+        if process.pid == self.pid:
+            return self.name
+        server = SERVERS.get(process.name())
+        return server or process.environ().get("K_SERVICE") or self.name
+
+
+def spent_by_all(families: Iterable[Family]) -> Spent:
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for family in families:
+        for name, spent_s in family.spent().by_name.items():
+            seconds[name] += spent_s
+    return Spent(by_name=dict(seconds))
+
+
+def machine_busy_s() -> float:
+    """Processor time that anybody on this machine has spent, and what the hypervisor took away."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0))

@@ -1,0 +1,331 @@
+"""Jobs per second and processor time a job through the whole stack, beside the raw render and beside thumbor.
+
+    python -m benchmarks.pipeline [--seconds 10] [--rounds 3] [--cases 2k,12mp] [--in-flight 32]
+                                  [--thumbor-python PATH] [--save]
+
+All servers, all functions, the runtime, the clients and the peers share the machine's cores. The contestants take
+turns, round by round, so that a neighbour's noise hits all alike; what counts are the ratios within a round, and of
+these the median. The raw render is the same call as the functions make, on as many processes as there are cores, with
+the picture in memory. thumbor has as many processes, and reads and writes through thumbor-aws in the same S3 server as
+the stack does; it reads its source there, so it is held against jobs whose picture lies in storage already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import chart, machine, thumbor_peer
+from benchmarks.measure.clients import Endings, Http, Pipeline, rendering_by_thumbor, written
+from benchmarks.measure.closed_loop import ClosedLoop, Exchange, Measured
+from benchmarks.measure.processors import Family
+from benchmarks.measure.raw_render import RawRender, RawRenderers
+from darkroom.adapters.storage.s3 import S3Storage
+from darkroom.cli.photograph import make_photograph
+from darkroom.local.run_folder import RunFolder
+from darkroom.local.stack import BUCKET
+from tests.stack import RunningStack, running_stack
+
+RESULTS = Path(__file__).parent / "results"
+CORES = os.cpu_count() or 1
+WARM_UP_S = 5.0
+PEER_WARM_UP_S = 2.0
+DISTURBED = 0.05
+"""A round in which others took more than this part of the machine is marked."""
+RAW = "raw render"
+UPLOADED, STORED, WAITED = "uploaded", "from storage", "uploaded and waited for"
+THUMBOR_S3, THUMBOR_FILE = "thumbor, S3 to S3", "thumbor, from a file"
+OURS = (UPLOADED, STORED, WAITED)
+GOAL_OUTSIDE_MS = 12.0
+BOUGHT = ("nats", "redis", "s3")
+"""Servers that are not ours to make faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    name: str
+    source: tuple[int, int]
+    target: tuple[int, int]
+    goal: float
+    """Of the raw render's throughput."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"width": self.target[0], "height": self.target[1]}
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}: JPEG {_size(self.source)} to {_size(self.target)}"
+
+
+CASES = (
+    Case(name="2k", source=(2048, 1536), target=(512, 384), goal=0.35),
+    Case(name="12mp", source=(4000, 3000), target=(400, 300), goal=0.7),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    name: str
+    exchange: Exchange
+    families: Sequence[Family]
+    warm_up_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    raw: RawRender
+    measured: dict[str, Measured]
+
+    def of_raw(self, name: str) -> float:
+        return self.measured[name].per_s / self.raw.per_s
+
+    def outside_ms(self, name: str) -> float:
+        """Processor time of all that is measured for this contestant, less that of the render."""
+        return self.measured[name].total_ms_each - self.raw.processor_ms_each
+
+    @property
+    def disturbed(self) -> bool:
+        return any(one.others_s > DISTURBED * CORES * one.seconds for one in self.measured.values())
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+async def measure(case: Case, stack: RunningStack, folder: Path, options: argparse.Namespace) -> list[Round]:
+    picture = make_photograph(*case.source, seed=7)
+    path = written(picture, folder / "pictures" / case.name / "picture.jpg")
+    async with AsyncExitStack() as resources:
+        http = await resources.enter_async_context(Http(connections=options.in_flight + 8))
+        endings = await resources.enter_async_context(Endings(stack.addresses["redis"]))
+        raw = resources.enter_context(RawRenderers(path, case.parameters, processes=CORES))
+        pipeline = Pipeline(stack.addresses["api"], http, endings, case.parameters)
+        contestants = await _ours(stack, pipeline, picture)
+        if thumbor_peer.is_installed(options.thumbor_python):
+            contestants += _thumbors(case, stack, path, folder / f"thumbor-{case.name}", http, resources, options)
+        else:
+            print("thumbor is left out: it needs --thumbor-python with `pip install thumbor thumbor-aws`")
+        rounds = []
+        for number in range(1, options.rounds + 1):
+            rounds.append(await _round(contestants, raw, options))
+            _say(f"{case.name}, round {number} of {options.rounds}", rounds[-1])
+        print(f"{len(picture):,} bytes a picture")
+    return rounds
+
+
+async def _ours(stack: RunningStack, pipeline: Pipeline, picture: bytes) -> list[Contestant]:
+    exchanges: dict[str, Exchange] = {
+        UPLOADED: pipeline.uploading(picture),
+        STORED: await pipeline.from_storage(picture),
+        WAITED: pipeline.uploading_and_waiting(picture),
+    }
+    families = [family_of(stack)]
+    return [
+        Contestant(name=name, exchange=exchange, families=families, warm_up_s=WARM_UP_S)
+        for name, exchange in exchanges.items()
+    ]
+
+
+def family_of(stack: RunningStack) -> Family:
+    if stack.process is None:
+        raise RuntimeError("the stack does not run")
+    return Family(pid=stack.process.pid, name="runtime")
+
+
+def _thumbors(
+    case: Case,
+    stack: RunningStack,
+    picture: Path,
+    folder: Path,
+    http: Http,
+    resources: AsyncExitStack,
+    options: argparse.Namespace,
+) -> list[Contestant]:
+    s3, key = _s3_of(stack), f"uploads/benchmark-{case.name}.jpg"
+    storage = S3Storage(
+        endpoint=s3.endpoint, public_endpoint=None, access_key=s3.access_key, secret_key=s3.secret_key, bucket=s3.bucket
+    )
+    storage.put(key, picture.read_bytes(), content_type="image/jpeg")
+    storage.close()
+    python = options.thumbor_python
+    from_s3 = resources.enter_context(thumbor_peer.thumbor_from_s3(python, s3, folder / "s3", processes=CORES))
+    from_file = resources.enter_context(
+        thumbor_peer.thumbor_from_files(python, picture.parent, folder / "file", processes=CORES)
+    )
+    s3_server = Family(pid=stack.server_pid("s3"), name="s3")
+    return [
+        Contestant(
+            name=THUMBOR_S3,
+            exchange=rendering_by_thumbor(http, from_s3.url, case.target, f"request-{{number}}/{key}"),
+            families=[from_s3.family, s3_server],
+            warm_up_s=PEER_WARM_UP_S,
+        ),
+        Contestant(
+            name=THUMBOR_FILE,
+            exchange=rendering_by_thumbor(http, from_file.url, case.target, picture.name),
+            families=[from_file.family],
+            warm_up_s=PEER_WARM_UP_S,
+        ),
+    ]
+
+
+def _s3_of(stack: RunningStack) -> thumbor_peer.S3:
+    credentials = RunFolder(stack.data).s3_credentials()
+    return thumbor_peer.S3(
+        endpoint=stack.addresses["s3"],
+        bucket=BUCKET,
+        access_key=credentials.access_key,
+        secret_key=credentials.secret_key,
+    )
+
+
+async def _round(contestants: Sequence[Contestant], raw: RawRenderers, options: argparse.Namespace) -> Round:
+    rendered = await asyncio.to_thread(raw.run, options.seconds)
+    measured = {}
+    for one in contestants:
+        loop = ClosedLoop(one.exchange, in_flight=options.in_flight)
+        measured[one.name] = await loop.measure(one.families, warm_up_s=one.warm_up_s, seconds=options.seconds)
+    return Round(raw=rendered, measured=measured)
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def _say(title: str, one: Round) -> None:
+    print(f"\n{title}: raw render {one.raw.per_s:.1f}/s, {one.raw.processor_ms_each:.1f} ms")
+    for name, measured in one.measured.items():
+        others = measured.others_s / measured.seconds / CORES
+        print(
+            f"  {name:<26}{measured.per_s:>7.1f}/s {one.of_raw(name):>6.2f} {measured.total_ms_each:>7.1f} ms"
+            f"   client {measured.client_s * 1000 / max(1, measured.count):4.1f} ms, others {others:.0%} of the machine"
+        )
+    sys.stdout.flush()
+
+
+def report(results: dict[Case, list[Round]]) -> str:
+    lines = []
+    for case, rounds in results.items():
+        lines += ["", f"## {case.title}", "", *_table(rounds), "", *_split(rounds), "", *_verdicts(case, rounds)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(rounds: list[Round]) -> list[str]:
+    lines = [
+        "| | jobs a second | of the raw render | processor time a job | outside the render | client's |",
+        "|---|---|---|---|---|---|",
+        f"| {RAW}, {CORES} processes | {median(one.raw.per_s for one in rounds):.1f} | 1 "
+        f"| {median(one.raw.processor_ms_each for one in rounds):.1f} ms | | |",
+    ]
+    for name in rounds[0].measured:
+        per_s, ratio = median(one.measured[name].per_s for one in rounds), median(one.of_raw(name) for one in rounds)
+        total = median(one.measured[name].total_ms_each for one in rounds)
+        client = median(one.measured[name].client_s * 1000 / one.measured[name].count for one in rounds)
+        outside = f"{median(one.outside_ms(name) for one in rounds):.1f} ms" if name in OURS else ""
+        lines.append(f"| {name} | {per_s:.1f} | {ratio:.2f} | {total:.1f} ms | {outside} | {client:.1f} ms |")
+    return lines
+
+
+def _split(rounds: list[Round]) -> list[str]:
+    """Where the processor time of a job goes."""
+    spent: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in OURS}
+    for one in rounds:
+        for name in OURS:
+            for process in one.measured[name].spent.by_name:
+                spent[name][process].append(one.measured[name].milliseconds_each(process))
+    processes = sorted({process for found in spent.values() for process in found}, key=lambda name: _cost(spent, name))
+    lines = ["| ms of processor a job | " + " | ".join(OURS) + " |", "|---|" + "---|" * len(OURS)]
+    for process in processes:
+        cells = [f"{median(spent[name][process] or [0.0]):.2f}" for name in OURS]
+        lines.append(f"| {process} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cost(spent: dict[str, dict[str, list[float]]], process: str) -> float:
+    return -max(median(found[process]) if process in found else 0.0 for found in spent.values())
+
+
+def _verdicts(case: Case, rounds: list[Round]) -> list[str]:
+    ratio, outside = median(one.of_raw(UPLOADED) for one in rounds), median(one.outside_ms(UPLOADED) for one in rounds)
+    verdicts = [
+        f"- {_reached(ratio >= case.goal)}: {ratio:.2f} of the raw render's throughput, the goal is {case.goal}",
+        f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms outside the render, the goal is "
+        f"{GOAL_OUTSIDE_MS:g} ms; of these {_bought_ms(rounds):.1f} ms by {', '.join(BOUGHT)}",
+    ]
+    if THUMBOR_S3 in rounds[0].measured:
+        beside = median(one.measured[STORED].per_s / one.measured[THUMBOR_S3].per_s for one in rounds)
+        verdicts.append(f"- {_reached(beside >= 1)}: {beside:.2f} of thumbor's throughput from S3 to S3, the goal is 1")
+    if any(one.disturbed for one in rounds):
+        count = sum(one.disturbed for one in rounds)
+        verdicts.append(
+            f"- {count} of {len(rounds)} rounds were disturbed: others took more than {DISTURBED:.0%} of the machine"
+        )
+    return verdicts
+
+
+def _bought_ms(rounds: list[Round]) -> float:
+    return median(sum(one.measured[UPLOADED].milliseconds_each(name) for name in BOUGHT) for one in rounds)
+
+
+def _reached(yes: bool) -> str:
+    return "reached" if yes else "**not reached**"
+
+
+def drawing(results: dict[Case, list[Round]]) -> str:
+    groups = []
+    for case, rounds in results.items():
+        raw = median(one.raw.per_s for one in rounds)
+        bars = [chart.Bar(label=f"{RAW}, {CORES} processes", value=raw, kind="limit", shown=f"{raw:.1f}")]
+        for name in rounds[0].measured:
+            value = median(one.measured[name].per_s for one in rounds)
+            kind = "ours" if name in OURS else "peer"
+            ratio = median(one.of_raw(name) for one in rounds)
+            bars.append(chart.Bar(label=name, value=value, kind=kind, shown=f"{value:.1f}, {ratio:.2f} of raw"))
+        groups.append(chart.Group(title=f"{case.title}, jobs a second", bars=bars, goal=case.goal * raw))
+    return chart.svg(groups)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def parsed_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement, after its warm-up")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cases", default=",".join(case.name for case in CASES))
+    parser.add_argument("--in-flight", type=int, default=32, help="jobs under way at any time")
+    parser.add_argument("--thumbor-python", default=sys.executable)
+    parser.add_argument("--save", action="store_true", help="write the table and the chart to benchmarks/results")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed_arguments()
+    head = machine.description()
+    results = {}
+    with tempfile.TemporaryDirectory() as name, running_stack(Path(name) / "stack", verbose=False) as stack:
+        for case in CASES:
+            if case.name in options.cases.split(","):
+                results[case] = asyncio.run(measure(case, stack, Path(name), options))
+    text = "# The whole pipeline\n\n" + "\n".join(f"- {line}" for line in head) + "\n"
+    command = " ".join(["python -m benchmarks.pipeline", *sys.argv[1:]])
+    text += f"- median of {options.rounds} rounds of {options.seconds:g} s, {options.in_flight} jobs in flight\n"
+    text += report(results)
+    print(f"\n{command}\n\n{text}")
+    if options.save:
+        (RESULTS / "pipeline.md").write_text(text.replace("\n\n## ", "\n\n![Jobs a second](pipeline.svg)\n\n## ", 1))
+        (RESULTS / "pipeline.svg").write_text(drawing(results))
+
+
+if __name__ == "__main__":
+    main()
