@@ -24,6 +24,7 @@ from darkroom.adapters.jobs import (
     Held,
     JobStore,
     Lease,
+    NewJob,
     NextStep,
     Outcome,
     Unknown,
@@ -384,6 +385,75 @@ def test_many_posts_with_one_key_at_once_make_one_job(store: JobStore) -> None:
 
     assert sum(answer.created for answer in answers) == 1
     assert len({answer.record.job_id for answer in answers}) == 1
+
+
+# --- accept many -----------------------------------------------------------------------------------------------------
+
+
+def test_many_jobs_are_accepted_in_their_order(store: JobStore) -> None:
+    jobs = [new_job(idempotency_key=str(number)) for number in range(5)]
+
+    answers = store.accept_many(jobs)
+
+    assert [answer.record.job_id for answer in answers] == [job.job_id for job in jobs]
+    assert all(answer.created for answer in answers)
+    assert [store.get(job.job_id) for job in jobs] == [answer.record for answer in answers]
+    assert store.backlog().by_status[JobStatus.QUEUED] == 5
+
+
+def test_of_no_jobs_none_is_accepted(store: JobStore) -> None:
+    assert store.accept_many([]) == []
+
+
+def test_many_jobs_sent_again_are_those_that_are_there(store: JobStore) -> None:
+    jobs = [new_job(idempotency_key=str(number)) for number in range(3)]
+    first = store.accept_many(jobs)
+    again = [replace(job, job_id=uuid.uuid4()) for job in jobs]
+
+    answers = store.accept_many([*again, new_job()])
+
+    assert [answer.created for answer in answers] == [False, False, False, True]
+    assert [answer.record for answer in answers[:3]] == [answer.record for answer in first]
+
+
+def test_of_many_jobs_with_one_key_the_first_is_the_job(store: JobStore) -> None:
+    first, second = new_job(idempotency_key="k"), new_job(idempotency_key="k")
+
+    answers = store.accept_many([first, second])
+
+    assert [answer.created for answer in answers] == [True, False]
+    assert {answer.record.job_id for answer in answers} == {first.job_id}
+    assert store.get(second.job_id) is None
+
+
+def taken_by_a_job_that_is_there(store: JobStore) -> list[NewJob]:
+    store.accept(new_job(idempotency_key="k"))
+    return [new_job(), new_job(idempotency_key="k", fingerprint="e" * 64), new_job()]
+
+
+def taken_by_another_of_the_batch(store: JobStore) -> list[NewJob]:
+    return [new_job(idempotency_key="k"), new_job(idempotency_key="k", fingerprint="e" * 64), new_job()]
+
+
+def id_taken_by_another_owner(store: JobStore) -> list[NewJob]:
+    first = new_job()
+    return [first, new_job(job_id=first.job_id, owner="key-2"), new_job()]
+
+
+@pytest.mark.parametrize(
+    "make", [taken_by_a_job_that_is_there, taken_by_another_of_the_batch, id_taken_by_another_owner]
+)
+def test_one_mismatch_refuses_all_and_is_named(store: JobStore, make: Callable[[JobStore], list[NewJob]]) -> None:
+    jobs = make(store)
+    before = store.backlog()
+
+    with pytest.raises(IdempotencyMismatchError) as refused:
+        store.accept_many(jobs)
+
+    assert [verdict is None for verdict in refused.value.verdicts] == [True, False, True]
+    assert refused.value.verdicts[1] is refused.value
+    assert store.backlog().by_status == before.by_status
+    assert [store.get(job.job_id) for job in jobs] == [None, None, None]
 
 
 # --- claim, renew ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 from redis import Redis
 
-from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NextStep, Outcome
+from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NewJob, NextStep, Outcome
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
@@ -342,6 +343,55 @@ def test_a_job_that_others_know_of_is_not_taken_back(
     assert poll(lambda: refused._retractor._thread is None)
     assert other.get(job.job_id) is not None
     refused.close()
+
+
+def test_a_batch_that_was_written_though_the_caller_was_refused_is_taken_back_whole(
+    redis: Server, stores: RedisJobStores
+) -> None:
+    there = stores.make().accept(new_job(idempotency_key="0")).record.job_id
+    store = LosesAcceptance(redis.url, answer_timeout_s=0.1)
+
+    with pytest.raises(DependencyUnavailableError):
+        store.accept_many([new_job(idempotency_key=str(number)) for number in range(3)])
+
+    assert poll(lambda: store._retractor._thread is None)
+    assert {key for key in jobs_in(redis) if key.startswith("darkroom:job:")} == {f"darkroom:job:{there}"}
+    assert store.statistics()[metrics.JOBS_RETRACTED]["resize", "standard"] == 2
+    store.close()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.02])
+def test_a_server_that_is_killed_in_the_middle_of_batches_has_each_whole_or_not_at_all(
+    tmp_path: Path, after_s: float
+) -> None:
+    with running(redis_server(tmp_path)) as server:
+        store = RedisJobStore(server.url)
+        store.accept(new_job())
+        acknowledged: list[NewJob] = []
+        batches: list[list[NewJob]] = []
+
+        def accept_until_it_dies() -> None:
+            while True:
+                batches.append([new_job() for _ in range(100)])
+                try:
+                    store.accept_many(batches[-1])
+                except DependencyUnavailableError:
+                    return
+                acknowledged.extend(batches[-1])
+
+        sender = threading.Thread(target=accept_until_it_dies)
+        sender.start()
+        poll(lambda: len(batches) > 1)
+        time.sleep(after_s)  # Where in a batch the server dies is left to chance.
+        server.kill()
+        sender.join(timeout=20)
+        server.start()
+
+        assert poll(lambda: store._retractor._thread is None)
+        kept = [sum(store.get(job.job_id) is not None for job in batch) for batch in batches]
+        assert set(kept) <= {0, 100}, kept
+        assert all(store.get(job.job_id) is not None for job in acknowledged)
+        store.close()
 
 
 # --- a call whose answer was lost ------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ those that passed it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -162,6 +163,12 @@ class JobStore(Protocol):
         Raises IdempotencyMismatchError; also when `job_id` exists already under another owner or fingerprint.
         DependencyUnavailableError means that nothing was accepted: the request is void once its caller has given up on
         it, and what was written though the answer got lost is taken back as soon as the store answers again.
+        """
+
+    def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:
+        """The same for several, all of them or none; each one's answer in their order.
+
+        An IdempotencyMismatchError refuses all, and has a verdict on each. Of two with one key, the first is the job.
         """
 
     def emitted(self, job_id: UUID, emission: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -37,12 +37,13 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
 from darkroom.adapters.jobs.statistics import Tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract import metrics
-from darkroom.contract.errors import DarkroomError, IdempotencyMismatchError, blameless_codes
+from darkroom.contract.errors import DarkroomError, blameless_codes
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S, Readings
 
@@ -161,22 +162,13 @@ class MemoryJobStore:
         self._listeners.append(listener)
 
     def accept(self, job: NewJob) -> Accepted:
+        return self.accept_many([job])[0]
+
+    def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:
         with self._lock:
-            binding = (job.owner, job.idempotency_key or "")
-            first_id = self._bindings.get(binding, job.job_id) if job.idempotency_key else job.job_id
-            there = self._jobs.get(first_id)
-            if there is not None:
-                if (there.new.owner, there.new.fingerprint) != (job.owner, job.fingerprint):
-                    raise IdempotencyMismatchError("the Idempotency-Key or the job id was used for another request")
-                return Accepted(record=there.record(), created=False)
-            now_s = self._clock()
-            made = _Job(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
-            self._jobs[job.job_id] = made
-            self._tally.count(metrics.JOBS_ACCEPTED, job.type, job.cost_class)
-            if job.idempotency_key:
-                self._bindings[binding] = job.job_id
-            self._tell(made)
-            return Accepted(record=made.record(), created=True)
+            if refused := self._mismatches(jobs):
+                raise idempotency_mismatch(refused, of=len(jobs))
+            return [self._accept(job) for job in jobs]
 
     def emitted(self, job_id: UUID, emission: int) -> None:
         with self._lock:
@@ -375,6 +367,38 @@ class MemoryJobStore:
     def check(self) -> None:
         """Memory is always there."""
 
+    def _mismatches(self, jobs: Sequence[NewJob]) -> list[int]:
+        found: list[int] = []
+        of_this_batch: dict[UUID, NewJob] = {}
+        bound: dict[tuple[str, str], UUID] = {}
+        for place, job in enumerate(jobs):
+            first_id = bound.get(_binding(job)) or self._first_id(job)
+            there = self._jobs[first_id].new if first_id in self._jobs else of_this_batch.get(first_id)
+            if there is None:
+                of_this_batch[first_id] = job
+                if job.idempotency_key:
+                    bound[_binding(job)] = first_id
+            elif (there.owner, there.fingerprint) != (job.owner, job.fingerprint):
+                found.append(place)
+        return found
+
+    def _first_id(self, job: NewJob) -> UUID:
+        """That of the idempotency key's job, or the job's own."""
+        return self._bindings.get(_binding(job), job.job_id)
+
+    def _accept(self, job: NewJob) -> Accepted:
+        there = self._jobs.get(self._first_id(job))
+        if there is not None:
+            return Accepted(record=there.record(), created=False)
+        now_s = self._clock()
+        made = _Job(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
+        self._jobs[job.job_id] = made
+        if job.idempotency_key:
+            self._bindings[_binding(job)] = job.job_id
+        self._tally.count(metrics.JOBS_ACCEPTED, job.type, job.cost_class)
+        self._tell(made)
+        return Accepted(record=made.record(), created=True)
+
     def _recover_overdue(self, job: _Job, error: DarkroomError) -> Recovered:
         self._note_silent_end(job)
         if self._is_spent(job):
@@ -511,6 +535,10 @@ class MemoryJobNotices:
         for watch, loop in list(self._watches.items()):
             if watch.job_id == job_id:
                 loop.call_soon_threadsafe(watch.wake)
+
+
+def _binding(job: NewJob) -> tuple[str, str]:
+    return job.owner, job.idempotency_key or ""
 
 
 def _milliseconds(since_epoch_s: float) -> int:

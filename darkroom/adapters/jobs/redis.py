@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +44,7 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.retraction import Doubtful, Retractor
 from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
 from darkroom.adapters.jobs.statistics_fields import lua_catalog, tally_of
@@ -51,7 +52,6 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
-    IdempotencyMismatchError,
     InternalError,
     JobTimeoutError,
 )
@@ -102,45 +102,30 @@ class RedisJobStore:
         self._scripts: dict[str, Script] = {}
 
     def accept(self, job: NewJob) -> Accepted:
+        return self.accept_many([job])[0]
+
+    def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:
         caller = uuid.uuid4().hex[:16]
         deadline_ms = self._now_ms() + _milliseconds(self._answer_timeout_s)
+        values = [value for job in jobs for value in _values(job)]
         sent: list[None] = []
 
         def send() -> Any:
             sent.append(None)
-            return self._run_script(
-                "accept",
-                str(job.job_id),
-                job.type.value,
-                job.owner,
-                _compact(job.parameters),
-                job.storage_key,
-                job.request_id,
-                job.fingerprint,
-                job.idempotency_key or "",
-                deadline_ms,
-                caller,
-                job.cost_class,
-                job.trace,
-            )
+            return self._run_script("accept", deadline_ms, caller, *values)
 
         try:
             code, *rest = self._ask(send)
         except DependencyUnavailableError as exc:
             if _may_have_been_done(exc):
-                doubtful = Doubtful(job_id=job.job_id, caller=caller, deadline_ms=deadline_ms)
-                self._retractor.take_back(doubtful)
+                job_ids = tuple(job.job_id for job in jobs)
+                self._retractor.take_back(Doubtful(job_ids=job_ids, caller=caller, deadline_ms=deadline_ms))
             raise
         if code == "late":
             raise DependencyUnavailableError("jobs", f"it took longer than {self._answer_timeout_s:g} s to be asked")
         if code == "mismatch":
-            raise IdempotencyMismatchError("the Idempotency-Key or the job id was used before, for another request")
-        first_id, flat = rest
-        record = record_of(flat, UUID(first_id))
-        # Sent a second time because the first answer was lost, it finds the job that it may have written itself. Then
-        # the caller emits it, perhaps once too often, rather than never.
-        repeated = len(sent) > 1 and record.job_id == job.job_id
-        return Accepted(record=record, created=code == "created" or repeated)
+            raise idempotency_mismatch([int(place) - 1 for place in rest[0]], of=len(jobs))
+        return [_accepted(job, answer, repeated=len(sent) > 1) for job, answer in zip(jobs, rest[0], strict=True)]
 
     def emitted(self, job_id: UUID, emission: int) -> None:
         self._script("emitted", str(job_id), emission)
@@ -243,7 +228,8 @@ class RedisJobStore:
         return Outcome(outcome), record_of(flat, lease.job_id) if flat else None
 
     def _retract(self, doubtful: Doubtful) -> float:
-        code, number = self._script("retract", str(doubtful.job_id), doubtful.caller, doubtful.deadline_ms)
+        job_ids = [str(job_id) for job_id in doubtful.job_ids]
+        code, number = self._script("retract", doubtful.caller, doubtful.deadline_ms, *job_ids)
         return int(number) / 1000 if code == "early" else 0
 
     def _now_ms(self) -> int:
@@ -312,6 +298,30 @@ def script_text(name: str) -> str:
 
 def _lua(name: str) -> str:
     return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _values(job: NewJob) -> list[str]:
+    """As accept.lua expects them of each job."""
+    return [
+        str(job.job_id),
+        job.type.value,
+        job.owner,
+        _compact(job.parameters),
+        job.storage_key,
+        job.request_id,
+        job.fingerprint,
+        job.idempotency_key or "",
+        job.cost_class,
+        job.trace,
+    ]
+
+
+def _accepted(job: NewJob, answer: list[Any], *, repeated: bool) -> Accepted:
+    """Sent a second time because the first answer was lost, a job finds itself there. Then the caller emits it, perhaps
+    once too often, rather than never."""
+    code, first_id, flat = answer
+    record = record_of(flat, UUID(first_id))
+    return Accepted(record=record, created=code == "created" or (repeated and record.job_id == job.job_id))
 
 
 def _may_have_been_done(error: DependencyUnavailableError) -> bool:

@@ -25,7 +25,7 @@ _MOST_WAITING = 10_000
 class Doubtful:
     """An accept of which nobody knows whether it was carried out. It cannot be any more after its deadline."""
 
-    job_id: UUID
+    job_ids: tuple[UUID, ...]
     caller: str
     deadline_ms: int
     """On the store's clock."""

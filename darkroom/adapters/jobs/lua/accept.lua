@@ -1,61 +1,114 @@
 #!lua flags=no-cluster
--- Write the job, its first emission and its deadline, and bind the idempotency key; or find the job that is there.
+-- Write the jobs, their first emissions and their deadlines, and bind the idempotency keys; or find the jobs that are
+-- there. All of them or none: one that another request has used before refuses all, before any is written.
 -- Refused when memory is full (no allow-oom, unlike the scripts that bring jobs to their end).
-local id, job_type, owner, parameters = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local storage_key, request_id, fingerprint, idempotency_key = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local deadline, caller, cost_class = tonumber(ARGV[10]), ARGV[11], ARGV[12]
-local trace = ARGV[13]
+local deadline, caller = tonumber(ARGV[2]), ARGV[3]
+local FIRST_JOB, VALUES_A_JOB = 4, 10
 
 -- The caller has given up waiting and said that nothing was accepted.
 if now > deadline then
   return { 'late' }
 end
 
-local binding = 'darkroom:idempotency:' .. owner .. ':' .. idempotency_key
-if idempotency_key ~= '' then
-  local bound = redis.call('GET', binding)
-  if bound and redis.call('EXISTS', job_key(bound)) == 1 then
-    id = bound
-  end
+local jobs = {}
+for at = FIRST_JOB, #ARGV, VALUES_A_JOB do
+  jobs[#jobs + 1] = {
+    id = ARGV[at],
+    type = ARGV[at + 1],
+    owner = ARGV[at + 2],
+    parameters = ARGV[at + 3],
+    storage_key = ARGV[at + 4],
+    request_id = ARGV[at + 5],
+    fingerprint = ARGV[at + 6],
+    binding = ARGV[at + 7] ~= '' and 'darkroom:idempotency:' .. ARGV[at + 2] .. ':' .. ARGV[at + 7],
+    cost = ARGV[at + 8],
+    trace = ARGV[at + 9],
+  }
 end
 
-local key = job_key(id)
-local there = redis.call('HMGET', key, 'owner', 'fingerprint', 'caller')
-if there[1] then
-  if there[1] ~= owner or there[2] ~= fingerprint then
-    return { 'mismatch' }
+-- The job that was first: that of the idempotency key, or the one with this id.
+local function first_id(job)
+  local bound = job.binding and redis.call('GET', job.binding)
+  if bound and redis.call('EXISTS', job_key(bound)) == 1 then
+    return bound
   end
-  if there[3] and there[3] ~= caller then
+  return job.id
+end
+
+-- The places of jobs whose key or id another request has used, an earlier one of the same batch too.
+local function mismatches()
+  local found, written, bound = {}, {}, {}
+  for place, job in ipairs(jobs) do
+    local id = job.binding and bound[job.binding] or first_id(job)
+    local there = redis.call('HMGET', job_key(id), 'owner', 'fingerprint')
+    local owner, fingerprint = there[1], there[2]
+    if not owner and written[id] then
+      owner, fingerprint = written[id].owner, written[id].fingerprint
+    end
+    if not owner then
+      written[id] = job
+      if job.binding then
+        bound[job.binding] = id
+      end
+    elseif owner ~= job.owner or fingerprint ~= job.fingerprint then
+      found[#found + 1] = place
+    end
+  end
+  return found
+end
+
+-- The owner's index outlives its jobs a little; a bounded number of those that are gone leave with each new one.
+local function index_by_owner(job)
+  local index = 'darkroom:owner:' .. job.owner
+  redis.call('ZADD', index, now, job.id)
+  local gone = redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.indexed, 'LIMIT', 0, 100)
+  if #gone > 0 then
+    redis.call('ZREM', index, unpack(gone))
+  end
+  redis.call('PEXPIRE', index, rules.indexed)
+end
+
+local function write(job, key)
+  redis.call('HSET', key, 'type', job.type, 'status', 'queued', 'owner', job.owner, 'parameters', job.parameters,
+    'storage_key', job.storage_key, 'request_id', job.request_id, 'fingerprint', job.fingerprint, 'attempts', 0,
+    'emissions', 1, 'fence', 0, 'created', now, 'caller', caller)
+  if job.cost ~= 'standard' then
+    redis.call('HSET', key, 'cost', job.cost)
+  end
+  if job.trace ~= '' then
+    redis.call('HSET', key, 'trace', job.trace)
+  end
+  redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, job.id)
+  redis.call('ZADD', unfinished('queued'), now, job.id)
+  if job.binding then
+    redis.call('SET', job.binding, job.id, 'PX', rules.idempotency_kept)
+  end
+  index_by_owner(job)
+  count(1, JOBS_ACCEPTED, job.type, job.cost)
+  redis.call('PUBLISH', CHANGES, job.id .. ' queued')
+end
+
+local function accept(job)
+  local id = first_id(job)
+  local key = job_key(id)
+  local there = redis.call('HMGET', key, 'owner', 'caller')
+  if not there[1] then
+    write(job, key)
+    return { 'created', id, redis.call('HGETALL', key) }
+  end
+  if there[2] and there[2] ~= caller then
     -- Now the job is promised to somebody else too: its first caller may not take it back any more.
     redis.call('HDEL', key, 'caller')
   end
   return { 'existing', id, redis.call('HGETALL', key) }
 end
 
-redis.call('HSET', key, 'type', job_type, 'status', 'queued', 'owner', owner, 'parameters', parameters,
-  'storage_key', storage_key, 'request_id', request_id, 'fingerprint', fingerprint, 'attempts', 0, 'emissions', 1,
-  'fence', 0, 'created', now, 'caller', caller)
-if cost_class ~= 'standard' then
-  redis.call('HSET', key, 'cost', cost_class)
+local refused = mismatches()
+if #refused > 0 then
+  return { 'mismatch', refused }
 end
-if trace ~= '' then
-  redis.call('HSET', key, 'trace', trace)
+local accepted = {}
+for place, job in ipairs(jobs) do
+  accepted[place] = accept(job)
 end
-count(1, JOBS_ACCEPTED, job_type, cost_class)
-redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, id)
-redis.call('ZADD', unfinished('queued'), now, id)
-if idempotency_key ~= '' then
-  redis.call('SET', binding, id, 'PX', rules.idempotency_kept)
-end
-
--- The owner's index outlives its jobs a little; a bounded number of those that are gone leave with each new one.
-local index = 'darkroom:owner:' .. owner
-redis.call('ZADD', index, now, id)
-local gone = redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.indexed, 'LIMIT', 0, 100)
-if #gone > 0 then
-  redis.call('ZREM', index, unpack(gone))
-end
-redis.call('PEXPIRE', index, rules.indexed)
-
-redis.call('PUBLISH', CHANGES, id .. ' queued')
-return { 'created', id, redis.call('HGETALL', key) }
+return { 'accepted', accepted }

@@ -1,18 +1,28 @@
 #!lua flags=allow-oom,no-cluster
--- Take back a job whose caller was told that nothing was accepted, because the answer got lost. Only its own caller may,
+-- Take back jobs whose caller was told that nothing was accepted, because the answer got lost. Only their own caller may,
 -- and only as long as nobody else knows of the job: it was not emitted, not claimed, and not promised to another POST.
 -- Before the deadline the accept itself may still lie in a socket's buffer: then it is too early to tell.
-local job, caller, deadline = read(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local caller, deadline = ARGV[2], tonumber(ARGV[3])
+local FIRST_ID = 4
+
+local function take_back(job)
+  local owner = redis.call('HGET', job.key, 'owner')
+  count(1, JOBS_RETRACTED, job.type, job.cost)
+  redis.call('DEL', job.key)
+  redis.call('ZREM', DEADLINES, job.id)
+  redis.call('ZREM', unfinished('queued'), job.id)
+  redis.call('ZREM', 'darkroom:owner:' .. owner, job.id)
+end
+
 if now <= deadline then
   return { 'early', deadline - now + 1 }
 end
-if not job or redis.call('HGET', job.key, 'caller') ~= caller then
-  return { 'done', 0 }
+local taken_back = 0
+for at = FIRST_ID, #ARGV do
+  local job = read(ARGV[at])
+  if job and redis.call('HGET', job.key, 'caller') == caller then
+    take_back(job)
+    taken_back = taken_back + 1
+  end
 end
-local owner = redis.call('HGET', job.key, 'owner')
-count(1, JOBS_RETRACTED, job.type, job.cost)
-redis.call('DEL', job.key)
-redis.call('ZREM', DEADLINES, job.id)
-redis.call('ZREM', unfinished('queued'), job.id)
-redis.call('ZREM', 'darkroom:owner:' .. owner, job.id)
-return { 'done', 1 }
+return { 'done', taken_back }
