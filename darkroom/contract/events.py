@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from darkroom.contract import tracing
 from darkroom.contract.cloudevents import CloudEvent, json_object, new_event
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType
 
@@ -14,6 +16,8 @@ JOB_FAILED = "dev.darkroom.job.failed"
 EVENT_REJECTED = "dev.darkroom.event.rejected"
 
 REQUESTED_TYPES: dict[str, JobType] = {RESIZE_REQUESTED: JobType.RESIZE, CROP_REQUESTED: JobType.CROP}
+
+_TRACE_EXTENSIONS = (tracing.TRACEPARENT, tracing.TRACESTATE)
 
 SCHEMA_BASE = "https://darkroom.dev/schemas/"
 
@@ -27,7 +31,7 @@ def requested(record: JobRecord, *, source: str) -> CloudEvent:
         id=record.event_id(),
         subject=str(record.job_id),
         dataschema=f"{SCHEMA_BASE}job-message/1",
-        extensions={"requestid": record.request_id, "costclass": record.cost_class},
+        extensions={"requestid": record.request_id, "costclass": record.cost_class, **_trace(record)},
     )
 
 
@@ -39,7 +43,7 @@ def ended(record: JobRecord, *, source: str) -> CloudEvent:
         record.view(),
         subject=str(record.job_id),
         dataschema=f"{SCHEMA_BASE}job/1",
-        extensions={"requestid": record.request_id},
+        extensions={"requestid": record.request_id, **_trace(record)},
     )
 
 
@@ -52,4 +56,16 @@ def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
         data,
         subject=event.subject,
         dataschema=f"{SCHEMA_BASE}rejection/1",
+        extensions={name: event.extensions[name] for name in _TRACE_EXTENSIONS if name in event.extensions},
     )
+
+
+def _trace(record: JobRecord) -> dict[str, str]:
+    """The job's own trace, whoever emits: brokers may have dropped it on the way here."""
+    of_job = tracing.of_job(record.trace, record.redrives)
+    if of_job is None:
+        return {}
+    current = tracing.current()
+    if current is not None and current.trace_id == of_job.trace_id:
+        of_job = replace(of_job, tracestate=current.tracestate)
+    return of_job.attributes()

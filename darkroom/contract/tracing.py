@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 TRACEPARENT = "traceparent"
@@ -20,7 +20,7 @@ TRACESTATE = "tracestate"
 """Names of headers, and of the CloudEvents extensions."""
 
 SAMPLED = 0x01
-_KNOWN_FLAGS = 0x03
+KNOWN_FLAGS = 0x03
 """sampled, and random-trace-id (section 3.2.2.5); others must not be passed on."""
 _VERSION_00_CHARACTERS = 55
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -84,7 +84,7 @@ def parse(traceparent: object, tracestate: object = "") -> TraceContext | None:
     return TraceContext(
         trace_id=trace_id,
         span_id=span_id,
-        flags=int(flags, 16) & _KNOWN_FLAGS,
+        flags=int(flags, 16) & KNOWN_FLAGS,
         tracestate=_parsed_state(tracestate) if isinstance(tracestate, str) else "",
     )
 
@@ -120,14 +120,23 @@ def current() -> TraceContext | None:
     return _current.get()
 
 
+def attach(context: TraceContext | None) -> Token[TraceContext | None]:
+    """Make it the current one; `detach` takes what is returned. `use` does both."""
+    return _current.set(context)
+
+
+def detach(token: Token[TraceContext | None]) -> None:
+    _current.reset(token)
+
+
 @contextmanager
 def use(context: TraceContext | None) -> Iterator[None]:
     """`context` is the current one until the block ends."""
-    token = _current.set(context)
+    token = attach(context)
     try:
         yield
     finally:
-        _current.reset(token)
+        detach(token)
 
 
 def _parsed_state(text: str) -> str:

@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from darkroom.contract.errors import DarkroomError
+from darkroom.local import spans
 from darkroom.local.admission import MAX_QUEUED, Admission
 from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
 from darkroom.local.forwarding import end_to_end
@@ -184,7 +185,8 @@ class Activator:
     async def _reach(self, target: _Target, request: ForwardRequest) -> tuple[Instance, aiohttp.ClientResponse]:
         refused: set[Instance] = set()
         while True:
-            instance = await target.admission.acquire(avoid=refused)
+            with spans.waiting_for_an_instance(target.pool.revision.service):
+                instance = await target.admission.acquire(avoid=refused)
             try:
                 return instance, await self._send(instance, request)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):

@@ -11,6 +11,7 @@ from aiohttp import web
 from darkroom.contract import cloudevents
 from darkroom.contract.cloudevents import AttributeValue, CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.local import spans
 from darkroom.local.reporting import Report
 from darkroom.local.stream import MAX_EVENT_BYTES, BrokerStream
 
@@ -44,7 +45,8 @@ class Ingress:
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             event = _admitted(cloudevents.parse_one(headers, await request.read()))
-            await stream.publish(event)
+            with spans.taking(event, headers, address[1]):
+                await stream.publish(event)
         except EventInvalidError as exc:
             self._report("event.refused", broker=address[1], error=exc.detail)
             return web.Response(status=400, text=exc.detail)

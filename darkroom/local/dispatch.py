@@ -21,6 +21,7 @@ from nats.aio.subscription import Subscription
 
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.local import spans
 from darkroom.local.broker import BrokerAddress, Ingress, for_subscriber, reply_to
 from darkroom.local.delivery import (
     Action,
@@ -29,6 +30,7 @@ from darkroom.local.delivery import (
     DeliverySpec,
     Outcome,
     Step,
+    Verdict,
     classify,
     dead_letter_extensions,
     next_step,
@@ -38,6 +40,7 @@ from darkroom.local.manifests import Trigger
 from darkroom.local.reporting import Report
 from darkroom.local.stream import BrokerStream, decode
 from darkroom.local.subscribers import Attempt, Deliver
+from darkroom.serving.telemetry import Span, names
 
 STOP_GRACE_S = 5.0
 
@@ -128,8 +131,10 @@ class Dispatcher:
             await message.ack()
             return
         attempt_index = message.metadata.num_delivered - 1
-        attempt = await self.route.subscriber(for_subscriber(event), self.route.consumer.http_timeout_s)
-        attempt = await self._publish_reply(event, attempt)
+        with spans.delivering(event, self.name, self.route.broker[1]) as span:
+            attempt = await self.route.subscriber(for_subscriber(event), self.route.consumer.http_timeout_s)
+            attempt = await self._publish_reply(event, attempt)
+            _tell_of_the_attempt(span, attempt.outcome, attempt_index)
         step = next_step(self.route.delivery, classify(attempt.outcome), attempt_index)
         self.counts["delivered"] += 1
         await self._carry_out(step, message, event, attempt.outcome, attempt_index)
@@ -139,7 +144,8 @@ class Dispatcher:
         if attempt.reply is None:
             return attempt
         try:
-            await self._ingress.publish(self.route.broker, reply_to(event, attempt.reply))
+            with spans.replying(attempt.reply, self.route.broker[1]):
+                await self._ingress.publish(self.route.broker, reply_to(event, attempt.reply))
         except (DependencyUnavailableError, EventInvalidError) as exc:
             self._report("reply.not_published", trigger=self.name, id=event.id, error=exc.detail)
             return replace(attempt, outcome=Answered(status=500, body=exc.detail.encode()))
@@ -179,7 +185,9 @@ class Dispatcher:
         letter = for_subscriber(event)
         extensions = dead_letter_extensions(outcome, self.route.subscriber_name)
         letter = replace(letter, extensions={**letter.extensions, **extensions})
-        taken = await sink(letter, self.route.consumer.http_timeout_s)
+        with spans.delivering(letter, f"{self.name} to the dead-letter sink", self.route.broker[1]) as span:
+            taken = await sink(letter, self.route.consumer.http_timeout_s)
+            _tell_of_the_attempt(span, taken.outcome, 0)
         if isinstance(taken.outcome, Answered) and 200 <= taken.outcome.status < 300:
             self.counts["dead_lettered"] += 1
             self._report("event.dead_lettered", **shown, outcome=told(outcome))
@@ -199,6 +207,14 @@ class Dispatcher:
                 except nats.errors.Error as exc:
                     self._report("delivery.not_prolonged", trigger=self.name, error=repr(exc))
                     break
+
+
+def _tell_of_the_attempt(span: Span, outcome: Outcome, attempt_index: int) -> None:
+    span.set(attempt=attempt_index + 1)
+    if isinstance(outcome, Answered):
+        span.set({names.HTTP_STATUS: outcome.status})
+    if classify(outcome) not in {Verdict.ACCEPTED, Verdict.REPLY}:
+        span.failed(str(outcome.status) if isinstance(outcome, Answered) else type(outcome).__name__, told(outcome))
 
 
 def told(outcome: Outcome) -> str:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 
+from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError, RouteNotFoundError
 from darkroom.local.activator import Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.forwarding import end_to_end, with_forwarded
@@ -66,8 +67,10 @@ class Gateway:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             service = self._service_of(request)
-            async with self._activator.forward(service, _forwarded(request)) as answer:
-                return await _stream(answer, request)
+            # In the caller's trace, if he has one: a wait for an instance is part of what he waits for.
+            with tracing.use(tracing.from_headers(request.headers)):
+                async with self._activator.forward(service, _forwarded(request)) as answer:
+                    return await _stream(answer, request)
         except DarkroomError as error:
             return _problem(error, request)
         except Exception as error:

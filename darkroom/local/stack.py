@@ -25,7 +25,7 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.local import ports, servers
+from darkroom.local import ports, servers, spans
 from darkroom.local.activator import Activator
 from darkroom.local.addresses import Addresses
 from darkroom.local.admin import admin_application
@@ -53,6 +53,8 @@ from darkroom.local.stream import BrokerStream
 from darkroom.local.subscribers import Subscribers, name_of
 from darkroom.local.supervision import Server, start_all, stop_all
 from darkroom.local.watch import keep_current
+from darkroom.serving import telemetry
+from darkroom.serving.settings import SettingsError
 
 DEFAULT_PORT = 8080
 BUCKET = "processed-images"
@@ -122,6 +124,7 @@ class Stack:
     async def start(self) -> Addresses:
         """Returns when the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
         manifests = load(self._options.manifests)
+        self._begin_telemetry()
         self._folder.lock()
         self._logs = LogDirectory(self._folder.logs)
         chosen = _Ports.choose(self._options.port)
@@ -179,6 +182,13 @@ class Stack:
         if self._logs is not None:
             self._logs.close()
         self._folder.unlock()
+        await asyncio.to_thread(telemetry.finish)
+
+    def _begin_telemetry(self) -> None:
+        try:
+            spans.begin(self.events.report)
+        except SettingsError as exc:
+            raise LocalRuntimeError(str(exc)) from exc
 
     # --- servers -----------------------------------------------------------------------------------------------------
 
@@ -352,6 +362,7 @@ class Stack:
             data_dir=self._folder.path,
             logs=self._logs,
             sink_url="" if sink is None else _sink_url(sink, addresses),
+            env=spans.handed_on(os.environ),
         )
 
     def _with_window(self, revision: Revision) -> Revision:

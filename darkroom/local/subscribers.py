@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from darkroom.contract import cloudevents
+from darkroom.contract import cloudevents, tracing
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.local.activator import Activator
@@ -98,7 +98,8 @@ def name_of(destination: Destination) -> str:
 
 def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     headers, body = cloudevents.encode_binary(event)
-    return {**headers, "prefer": "reply"}, body
+    context = tracing.current()
+    return {**headers, "prefer": "reply", **({} if context is None else context.attributes())}, body
 
 
 def _attempt(status: int, headers: dict[str, str], body: bytes) -> Attempt:

@@ -22,8 +22,9 @@ from starlette.routing import Match, Route
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
 from darkroom.contract.redaction import redacted
 from darkroom.serving.gate import Gate
-from darkroom.serving.log import get_logger
+from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.problems import problem, unexpected
+from darkroom.serving.telemetry.requests import request_span, tell_of_the_answer
 
 log = get_logger()
 
@@ -65,17 +66,19 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
 
     async def serve(request: Request) -> Response:
         started = time.monotonic()
-        response = await _answer(request, routes, open_routes, gate)
-        response.headers.update(getattr(request.state, "answer_headers", {}))
-        response.headers["x-request-id"] = request_id(request)
-        log.info(
-            "request.answered",
-            method=request.method,
-            path=_shown_path(request),
-            status=response.status_code,
-            request_id=request_id(request),
-            duration_ms=round((time.monotonic() - started) * 1000),
-        )
+        with request_span(request) as span, log_fields(request_id=request_id(request)):
+            response = await _answer(request, routes, open_routes, gate)
+            response.headers.update(getattr(request.state, "answer_headers", {}))
+            response.headers["x-request-id"] = request_id(request)
+            tell_of_the_answer(span, request, response)
+            log.info(
+                "request.answered",
+                method=request.method,
+                path=_shown_path(request),
+                status=response.status_code,
+                request_id=request_id(request),
+                duration_ms=round((time.monotonic() - started) * 1000),
+            )
         return response
 
     serve.__name__ = name
@@ -110,6 +113,7 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
         match, child_scope = route.matches(request.scope)
         if match is Match.FULL:
             request.scope.update(child_scope)
+            request.state.route = route.path
             return route
         if match is Match.PARTIAL:
             allowed |= route.methods or set()

@@ -12,7 +12,7 @@ from typing import TypeVar
 import flask
 import functions_framework
 
-from darkroom.contract import cloudevents, events
+from darkroom.contract import cloudevents, events, tracing
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.parameters import CropParameters, ResizeParameters
@@ -47,12 +47,13 @@ def serve_events(name: str, handle: Handler, service: str) -> View:
     def view(request: flask.Request) -> flask.Response:
         headers = {key.lower(): value for key, value in request.headers.items()}
         body = request.get_data(cache=False)
-        try:
-            event = cloudevents.parse_one(headers, body)
-        except EventInvalidError as exc:
-            log.warning("event.unreadable", error=exc.detail)
-            return _response(Done(reply=_unreadable(headers, body, exc, service)))
-        return _response(handle(event))
+        with tracing.use(tracing.from_headers(headers)):
+            try:
+                event = cloudevents.parse_one(headers, body)
+            except EventInvalidError as exc:
+                log.warning("event.unreadable", error=exc.detail)
+                return _response(Done(reply=_unreadable(headers, body, exc, service)))
+            return _response(handle(event))
 
     view.__name__ = name
     view.__qualname__ = name

@@ -7,10 +7,12 @@ so a value from a stranger cannot forge a line.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
 
+from darkroom.contract import tracing
 from darkroom.contract.redaction import redacted_value
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -21,6 +23,7 @@ def configure_logging(*, level: str, **bound: Any) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _with_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -35,9 +38,22 @@ def configure_logging(*, level: str, **bound: Any) -> None:
     structlog.contextvars.bind_contextvars(**bound)
 
 
+def _with_trace(_logger: Any, _method: str, line: Any) -> Any:
+    """The span that the line belongs to; recorded or not, its ids find the other lines of the same job."""
+    context = tracing.current()
+    if context is not None:
+        line["trace_id"], line["span_id"] = context.trace_id, context.span_id
+    return line
+
+
 def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
     """Last of all, so that tracebacks and what libraries say are covered too."""
     return redacted_value(line)
+
+
+def log_fields(**fields: Any) -> AbstractContextManager[None]:
+    """They are in every line of the block, whoever writes it."""
+    return structlog.contextvars.bound_contextvars(**fields)
 
 
 def get_logger() -> Any:

@@ -1,8 +1,9 @@
-"""What every function does first, when its `main.py` is imported: read the environment, set up the log."""
+"""What every function does first, when its `main.py` is imported: read the environment, set up log and traces."""
 
 from __future__ import annotations
 
-from darkroom.serving.log import configure_logging
+from darkroom.serving import telemetry
+from darkroom.serving.log import configure_logging, get_logger
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
 
@@ -11,4 +12,9 @@ def start(*, needs: frozenset[str]) -> Resources:
     """The settings and lazy resources of this process. Raises SettingsError that names what is missing or wrong."""
     settings = Settings.load(needs=needs)
     configure_logging(level=settings.log_level, service=settings.service)
+    telemetry.begin(settings.service, tell=_tell_of_complaint)
     return Resources(settings)
+
+
+def _tell_of_complaint(error: str) -> None:
+    get_logger().warning("telemetry.failed", error=error)

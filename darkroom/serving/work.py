@@ -38,11 +38,13 @@ from darkroom.contract.errors import (
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters, field_errors
 from darkroom.imaging import Rendition, check_request, probe
+from darkroom.serving import telemetry
 from darkroom.serving.heartbeat import Heartbeat
-from darkroom.serving.log import get_logger
+from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.picture import Picture
 from darkroom.serving.problems import unexpected
 from darkroom.serving.resources import Resources
+from darkroom.serving.telemetry.deliveries import Arrival, tell_of_the_wait
 from darkroom.serving.workers import is_gone, worker_name
 
 log = get_logger()
@@ -92,16 +94,38 @@ class Worker(Generic[P]):
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> Answer:
+        arrival = Arrival.of(event)
         try:
             message = self._message(event)
         except RejectedError as exc:
-            log.warning("event.rejected", event_id=event.id, event_type=event.type, error=exc.detail)
-            return Done(reply=events.rejected(event, exc.detail, source=self._source))
+            with arrival.processing(None) as span:
+                span.failed(exc.code, exc.detail)
+                log.warning("event.rejected", event_id=event.id, event_type=event.type, error=exc.detail)
+                return Done(reply=events.rejected(event, exc.detail, source=self._source))
+        with log_fields(job_id=str(message.job_id), request_id=message.metadata.request_id):
+            return self._take(arrival, message)
+
+    def _take(self, arrival: Arrival, message: JobMessage) -> Answer:
         try:
-            return self._answer(self._claim(message.job_id), event, message)
+            claim = self._claim(message.job_id)
         except DependencyUnavailableError as exc:
-            log.warning("delivery.deferred", job_id=str(message.job_id), error=exc.detail)
-            return TryAgain(reason=exc.detail, retry_after_s=exc.retry_after_s)
+            with arrival.processing(None) as span:
+                return self._defer(message, exc, span)
+        with arrival.processing(_record_of(claim)) as span:
+            if isinstance(claim, Lease):
+                tell_of_the_wait(arrival, span, claim.record)
+            try:
+                answer = self._answer(claim, arrival.event, message)
+            except DependencyUnavailableError as exc:
+                return self._defer(message, exc, span)
+            if isinstance(answer, TryAgain):
+                span.failed("try_again", answer.reason)
+            return answer
+
+    def _defer(self, message: JobMessage, error: DependencyUnavailableError, span: telemetry.Span) -> TryAgain:
+        log.warning("delivery.deferred", job_id=str(message.job_id), error=error.detail)
+        span.failed(error.code, error.detail)
+        return TryAgain(reason=error.detail, retry_after_s=error.retry_after_s)
 
     def _claim(self, job_id: UUID) -> ClaimAnswer:
         """The lease of a neighbour that died is not waited for: it costs its job a redelivery, not ten seconds."""
@@ -147,9 +171,11 @@ class Worker(Generic[P]):
         try:
             with Heartbeat(self._resources.jobs, lease):
                 result, timings_ms = self._make(lease)
-                outcome, record = self._resources.jobs.complete(lease, result, timings_ms)
+                with telemetry.span("complete"):
+                    outcome, record = self._resources.jobs.complete(lease, result, timings_ms)
         except (RejectedError, PictureError) as exc:
-            outcome, record = self._resources.jobs.fail(lease, exc)
+            with telemetry.span("fail", code=exc.code):
+                outcome, record = self._resources.jobs.fail(lease, exc)
         except _LeaseLostError:
             outcome, record = Outcome.STALE, self._resources.jobs.get(lease.job_id)
         except DependencyUnavailableError as exc:
@@ -167,15 +193,18 @@ class Worker(Generic[P]):
         record, began = lease.record, time.monotonic()
         storage, limits = self._resources.storage, self._resources.settings.limits
         timings_ms: dict[str, int] = {}
-        with _timed(timings_ms, "fetch"):
+        with _step(timings_ms, "fetch") as span:
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
-        with _timed(timings_ms, "render"):
+            span.set(size_bytes=len(body))
+        with _step(timings_ms, "render") as span:
             rendition = self._render(record, body)
+            span.set(format=rendition.extension, width_px=rendition.width, height_px=rendition.height)
         if time.monotonic() - began > LEASE_S and self._resources.jobs.renew(lease) is Outcome.STALE:
             # Another worker has stored the result already, with the parameters of a redrive perhaps.
             raise _LeaseLostError
         key = result_key(record.job_id, rendition.extension)
-        with _timed(timings_ms, "store"):
+        with _step(timings_ms, "store") as span:
+            span.set(size_bytes=len(rendition.body))
             storage.put(key, rendition.body, content_type=rendition.content_type)
         return _result(key, rendition), timings_ms
 
@@ -200,7 +229,8 @@ class Worker(Generic[P]):
 
     def _give_back(self, lease: Lease, error: DarkroomError, *, counts: bool) -> TryAgain:
         log.warning("job.released", job_id=str(lease.job_id), code=error.code, error=error.detail, counts=counts)
-        self._resources.jobs.release(lease, error, counts=counts)
+        with telemetry.span("release", code=error.code, counts=counts):
+            self._resources.jobs.release(lease, error, counts=counts)
         retry_after_s = error.retry_after_s if isinstance(error, DependencyUnavailableError) else 1
         return TryAgain(reason=error.detail, retry_after_s=retry_after_s)
 
@@ -224,9 +254,10 @@ def parse_message(event: CloudEvent) -> JobMessage:
 
 
 @contextmanager
-def _timed(timings_ms: dict[str, int], step: str) -> Iterator[None]:
+def _step(timings_ms: dict[str, int], step: str) -> Iterator[telemetry.Span]:
     started = time.monotonic()
-    yield
+    with telemetry.span(step) as span:
+        yield span
     timings_ms[step] = round((time.monotonic() - started) * 1000)
 
 
@@ -238,6 +269,16 @@ def _result(key: str, rendition: Rendition) -> JobResult:
         height=rendition.height,
         bytes=len(rendition.body),
     )
+
+
+def _record_of(claim: ClaimAnswer) -> JobRecord | None:
+    match claim:
+        case Lease() | AlreadyFinal() | AttemptsSpent():
+            return claim.record
+        case Held():
+            return claim.lease.record
+        case Unknown():
+            return None
 
 
 def _code(record: JobRecord) -> str | None:

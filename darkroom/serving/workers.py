@@ -22,7 +22,7 @@ def worker_name() -> str:
     `start` is in clock ticks after the machine's start; empty where there is no /proc.
     """
     pid = os.getpid()
-    return f"{socket.gethostname()}:{pid}:{_start_of(pid) or ''}"
+    return f"{socket.gethostname()}:{pid}:{start_ticks_of(pid) or ''}"
 
 
 def is_gone(worker: str) -> bool:
@@ -30,9 +30,9 @@ def is_gone(worker: str) -> bool:
     host, pid, start = _parts(worker)
     if host != socket.gethostname() or not pid.isdecimal() or not start.isdecimal():
         return False
-    if _start_of(os.getpid()) is None:
+    if start_ticks_of(os.getpid()) is None:
         return False
-    return _start_of(int(pid)) != start
+    return start_ticks_of(int(pid)) != start
 
 
 def _parts(worker: str) -> tuple[str, str, str]:
@@ -41,7 +41,7 @@ def _parts(worker: str) -> tuple[str, str, str]:
     return host, pid, start
 
 
-def _start_of(pid: int) -> str | None:
+def start_ticks_of(pid: int) -> str | None:
     """None when there is no such process, or it has ended and only waits to be reaped."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import uuid
 
 from darkroom.adapters.jobs import NewJob
-from darkroom.contract import events
+from darkroom.contract import events, tracing
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, canonical_parameters, original_key
 from darkroom.imaging import CostClass, Facts, check_request, cost_class, probe
+from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from functions.ingest.submission import Submission
@@ -28,8 +29,10 @@ class Acceptance:
 
     def check(self, submission: Submission) -> Facts:
         """Judge the picture by its header. Raises RejectedError or PictureError; nothing is written."""
-        facts = probe(self._body(submission), self._limits)
-        check_request(facts, submission.parameters, self._limits)
+        with telemetry.span("probe") as span:
+            facts = probe(self._body(submission), self._limits)
+            check_request(facts, submission.parameters, self._limits)
+            span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
         return facts
 
     def accept(self, submission: Submission, *, owner: str, request_id: str) -> JobRecord:
@@ -42,7 +45,8 @@ class Acceptance:
         storage_key = submission.storage_key
         if submission.body is not None:
             storage_key = original_key(job_id, facts.extension)
-            self._resources.storage.put(storage_key, submission.body, content_type=facts.content_type)
+            with telemetry.span("store", size_bytes=len(submission.body)):
+                self._resources.storage.put(storage_key, submission.body, content_type=facts.content_type)
         new = NewJob(
             job_id=job_id,
             type=submission.type,
@@ -53,12 +57,14 @@ class Acceptance:
             cost_class=self._cost_class(facts, submission),
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
+            trace=_trace(),
         )
         return self._write(new, stored=submission.body is not None)
 
     def _write(self, new: NewJob, *, stored: bool) -> JobRecord:
         try:
-            accepted = self._resources.jobs.accept(new)
+            with telemetry.span("accept", job_id=str(new.job_id), job_type=new.type.value):
+                accepted = self._resources.jobs.accept(new)
         except IdempotencyMismatchError:
             self._discard(new, stored)
             raise
@@ -74,8 +80,9 @@ class Acceptance:
     def _emit(self, record: JobRecord) -> None:
         """Best effort: the outbox has the event, so a broker that is down only delays the job."""
         try:
-            self._resources.emitter.emit(events.requested(record, source=self._source))
-            self._resources.jobs.emitted(record.job_id, record.emissions)
+            with telemetry.span("emit", kind="producer"):
+                self._resources.emitter.emit(events.requested(record, source=self._source))
+                self._resources.jobs.emitted(record.job_id, record.emissions)
         except DependencyUnavailableError as exc:
             log.warning("emission.deferred", job_id=str(record.job_id), error=exc.detail)
 
@@ -98,3 +105,9 @@ class Acceptance:
             self._resources.storage.delete(new.storage_key)
         except DependencyUnavailableError as exc:
             log.warning("upload.orphaned", storage_key=new.storage_key, error=exc.detail)
+
+
+def _trace() -> str:
+    """That of the request: whatever is done for the job, and however often, is done for it."""
+    context = tracing.current()
+    return "" if context is None else context.traceparent

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from darkroom.contract import cloudevents, strict_json
 from darkroom.contract.jobs import JobRecord, JobType
 from darkroom.contract.openapi import openapi
+from darkroom.serving import telemetry
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
@@ -27,7 +28,8 @@ gate = make_gate(resources, rate=resources.settings.rate_limit, scope="ingest")
 
 def accepts(job_type: JobType) -> Any:
     async def endpoint(request: Request) -> Response:
-        submission = await read_submission(request, job_type, max_bytes=resources.settings.max_input_bytes)
+        with telemetry.span("receive"):
+            submission = await read_submission(request, job_type, max_bytes=resources.settings.max_input_bytes)
         record = await _accept(request, submission)
         return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
@@ -35,7 +37,8 @@ def accepts(job_type: JobType) -> Any:
 
 
 async def take_events(request: Request) -> Response:
-    body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
+    with telemetry.span("receive"):
+        body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
     if cloudevents.is_batch(request.headers):
         submissions = await judged_batch(body, partial(_check, request))
         records = await accept_all(submissions, partial(_accept, request))

@@ -7,16 +7,19 @@ letter: it only makes the finding quicker.
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
-from darkroom.contract import events
+from darkroom.contract import events, tracing
 from darkroom.contract.cloudevents import CloudEvent, json_object
 from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
 from darkroom.contract.jobs import JobRecord
-from darkroom.serving.log import get_logger
+from darkroom.serving import telemetry
+from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.resources import Resources
+from darkroom.serving.telemetry.deliveries import Arrival
 from darkroom.serving.work import Answer, Done, TryAgain, parse_message
 
 log = get_logger()
@@ -35,6 +38,13 @@ class Recovering:
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> Answer:
+        with Arrival.of(event).processing(None) as span:
+            answer = self._handle(event)
+            if isinstance(answer, TryAgain):
+                span.failed("try_again", answer.reason)
+            return answer
+
+    def _handle(self, event: CloudEvent) -> Answer:
         try:
             if event.type == WAKE_UP:
                 self._sweep()
@@ -87,9 +97,11 @@ class Recovering:
         if record is None:
             return
         if recovered.step is NextStep.EMIT:
-            self._emit_again(record, origin)
+            with _recovery_span("emit again", record, origin), _of(record):
+                self._emit_again(record, origin)
         elif recovered.step is NextStep.FAILED:
-            self._give_up(record, origin)
+            with _recovery_span("give up", record, origin), _of(record):
+                self._give_up(record, origin)
 
     def _emit_again(self, record: JobRecord, origin: str) -> None:
         """If the broker does not take it, the job stays overdue and the next sweep tries again."""
@@ -114,6 +126,18 @@ class Recovering:
     def _keep(self, letter: DeadLetter, *, key: str) -> None:
         sequence = self._resources.dead_letters.keep(letter, key=key)
         log.info("deadletter.kept", sequence=sequence, reason=letter.reason, job_id=letter.job_id)
+
+
+def _recovery_span(name: str, record: JobRecord, origin: str) -> AbstractContextManager[telemetry.Span]:
+    """In the job's own trace, linked to the sweep or the dead letter that led here."""
+    here = tracing.current()
+    parent = tracing.of_job(record.trace, record.redrives)
+    links = [] if here is None else [here]
+    return telemetry.entry(name, parent, kind="producer", links=links, origin=origin, emission=record.emissions)
+
+
+def _of(record: JobRecord) -> AbstractContextManager[None]:
+    return log_fields(job_id=str(record.job_id), request_id=record.request_id)
 
 
 def _never_taken() -> DarkroomError:

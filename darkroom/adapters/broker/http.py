@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from darkroom.adapters.broker.circuit import Circuit
+from darkroom.contract import tracing
 from darkroom.contract.cloudevents import AttributeValue, CloudEvent, encode_binary
 from darkroom.contract.errors import DependencyUnavailableError
 
@@ -56,6 +57,7 @@ class HttpEmitter:
                 "broker", "it failed several times in a row and is left alone for a moment"
             )
         headers, body = encode_binary(event.with_extensions(**self._ce_overrides))
+        headers |= _trace_headers()
         give_up_at = time.monotonic() + self._deadline_s
         pause_s = _FIRST_PAUSE_S
         while (problem := self._attempt(headers, body, give_up_at)) is not None:
@@ -103,3 +105,9 @@ class HttpEmitter:
 
                 self._pool = PoolManager(maxsize=16)
             return self._pool
+
+
+def _trace_headers() -> dict[str, str]:
+    """Of this request; the event has its job's own as extensions."""
+    context = tracing.current()
+    return {} if context is None else context.attributes()

@@ -1,0 +1,43 @@
+"""The span of an HTTP request, by OpenTelemetry's conventions for servers; without its query and its headers."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from darkroom.contract import tracing
+from darkroom.serving import telemetry
+from darkroom.serving.telemetry import names
+
+_HEALTH = "/health/"
+_SHOWN_PATH_CHARACTERS = 200
+
+
+def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
+    """In the caller's trace, or in that of the event that is posted in binary mode."""
+    headers = request.headers
+    parent = tracing.from_headers(headers) or tracing.parse(headers.get("ce-traceparent"), headers.get("ce-tracestate"))
+    if request.url.path.startswith(_HEALTH):
+        return telemetry.unrecorded(parent)
+    return telemetry.entry(request.method, parent, kind="server")
+
+
+def tell_of_the_answer(span: telemetry.Span, request: Request, response: Response) -> None:
+    """4xx is the caller's error and not the span's."""
+    route: str | None = getattr(request.state, "route", None)
+    span.set(
+        {
+            names.HTTP_METHOD: request.method,
+            names.HTTP_STATUS: response.status_code,
+            names.URL_PATH: request.url.path[:_SHOWN_PATH_CHARACTERS],
+            names.URL_SCHEME: request.url.scheme,
+        },
+        request_id=request.state.request_id,
+    )
+    if route is not None:
+        span.set({names.HTTP_ROUTE: route})
+        span.rename(f"{request.method} {route}")
+    if response.status_code >= 500:
+        span.failed(str(response.status_code))
