@@ -86,6 +86,10 @@ gallery: setup ## Render every parameter into gallery/index.html
 reference: setup ## Write docs/ anew: OpenAPI, AsyncAPI, and the page made from them
 	$(BIN)/python -m darkroom.cli.reference docs
 
+.PHONY: monitoring
+monitoring: setup ## Write knative/components/monitoring anew: rules, dashboards, the collector's configuration
+	$(BIN)/python -m darkroom.cli.monitoring knative/components/monitoring
+
 .PHONY: cold-start
 cold-start: setup ## Time from the POST to the completed job with the function at zero, median of ten, with its split
 	$(BIN)/python -m benchmarks.cold_start

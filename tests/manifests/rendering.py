@@ -16,10 +16,12 @@ from tests.servers import script
 ROOT = Path(__file__).parents[2]
 Resource = dict[str, Any]
 
+MONITORING = "knative/components/monitoring"
 OVERLAYS = ("knative/overlays/development", "knative/overlays/production")
 COMPONENTS = (
     "knative/components/aws-s3",
     "knative/components/minio",
+    MONITORING,
     "knative/components/redis",
     "nats-eventing/components/native-broker",
 )
@@ -29,6 +31,8 @@ INSTALLATIONS = ("knative/installations/development", "knative/installations/pro
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in (*BASES, *OVERLAYS, *INSTALLATIONS)},
     **{f"{overlay} + {component}": (overlay, component) for overlay in OVERLAYS for component in COMPONENTS},
+    # A collector that watches all of it.
+    f"{INSTALLATIONS[1]} + {MONITORING}": (INSTALLATIONS[1], MONITORING),
     "knative/overlays/development + knative/components/nats-tls": (OVERLAYS[0], "knative/components/nats-tls"),
 }
 

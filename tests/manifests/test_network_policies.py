@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.rendering import INSTALLATIONS, OVERLAYS, ROOT, Resource, pod_spec, rendered
+from tests.manifests.rendering import INSTALLATIONS, MONITORING, OVERLAYS, ROOT, Resource, pod_spec, rendered
 from tests.manifests.test_references import selected
 
 Pair = tuple[str, str, str]
@@ -86,9 +86,16 @@ def installed() -> list[Resource]:
     return rendered("knative/installations/production")
 
 
-def test_the_allowed_pairs_are_the_table_of_the_operations_guide(installed: list[Resource]) -> None:
+@pytest.fixture(scope="module")
+def watched() -> list[Resource]:
+    return rendered(f"{INSTALLATIONS[1]} + {MONITORING}")
+
+
+def test_the_allowed_pairs_are_the_table_of_the_operations_guide(
+    installed: list[Resource], watched: list[Resource]
+) -> None:
     outside_storage = rendered(f"{OVERLAYS[1]} + knative/components/aws-s3")
-    computed = {pair for _, pair in allowed(installed) | allowed(outside_storage)}
+    computed = {pair for _, pair in allowed(installed) | allowed(outside_storage) | allowed(watched)}
     assert computed == documented()
 
 
@@ -97,10 +104,12 @@ def test_development_allows_no_other_pairs_than_production(installed: list[Resou
     assert {pair for _, pair in allowed(rendered(INSTALLATIONS[0]))} == of
 
 
-def test_a_pair_of_ours_is_allowed_at_both_ends(installed: list[Resource]) -> None:
-    pods = {each["metadata"]["name"] for each in installed if pod_spec(each) is not None}
+@pytest.mark.parametrize("combination", ["installed", "watched"])
+def test_a_pair_of_ours_is_allowed_at_both_ends(request: pytest.FixtureRequest, combination: str) -> None:
+    resources: list[Resource] = request.getfixturevalue(combination)
+    pods = {each["metadata"]["name"] for each in resources if pod_spec(each) is not None}
     between_ours = {end: set[Pair]() for end in ("Ingress", "Egress")}
-    for end, pair in allowed(installed):
+    for end, pair in allowed(resources):
         if pods >= set(pair[:2]):
             between_ours[end].add(pair)
     assert between_ours["Ingress"] == between_ours["Egress"]

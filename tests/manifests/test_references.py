@@ -169,7 +169,7 @@ def own_selector(resource: Resource) -> dict[str, Any] | None:
     match resource["kind"]:
         case "NetworkPolicy":
             return dict(spec["podSelector"])
-        case "PodDisruptionBudget" | "StatefulSet":
+        case "PodDisruptionBudget" | "StatefulSet" | "Deployment":
             return dict(spec["selector"])
         case "Service" if not is_knative_service(resource):
             return {"matchLabels": spec["selector"]}

@@ -1,0 +1,206 @@
+"""The alerts: when somebody should look, and how soon. What to do then is in docs/operations.md, a heading for each.
+
+The objective's three are the multi-window burn rates of the SRE Workbook (chapter 5, "Alerting on SLOs"): 14.4 times
+the allowed rate spends 2 % of a month's budget in an hour, 6 times spends 5 % in six hours, once spends 10 % in three
+days; the short window beside each lets the alert end soon after the cause has.
+"""
+
+from __future__ import annotations
+
+from darkroom.contract.metrics import OBJECTIVE_RATIO, OBJECTIVE_WITHIN_S
+from darkroom.monitoring.records import objective_record
+from darkroom.monitoring.rules import Alert, Group, Severity
+
+_BUDGET = 1 - OBJECTIVE_RATIO
+
+
+def _burn(name: str, *, rate: float, long: str, short: str, severity: Severity) -> Alert:
+    limit = f"{rate * _BUDGET:.6g}"
+    return Alert(
+        name=name,
+        expression=f"{objective_record(long)} > {limit} and {objective_record(short)} > {limit}",
+        lasting="0s",
+        severity=severity,
+        summary=f"The objective's budget is spent {rate:g} times as fast as it lasts",
+        description=(
+            f"{{{{ $value | humanizePercentage }}}} of the standard jobs of the last {long} were not done within "
+            f"{OBJECTIVE_WITHIN_S:g} s; the objective allows {_BUDGET:.1%}, this alert {rate * _BUDGET:.1%}."
+        ),
+    )
+
+
+OBJECTIVE_ALERTS = Group(
+    name="darkroom-objective-alerts",
+    rules=(
+        _burn("DarkroomObjectiveBurnsFast", rate=14.4, long="1h", short="5m", severity=Severity.PAGE),
+        _burn("DarkroomObjectiveBurns", rate=6, long="6h", short="30m", severity=Severity.PAGE),
+        _burn("DarkroomObjectiveBurnsSlowly", rate=1, long="3d", short="6h", severity=Severity.TICKET),
+    ),
+)
+
+JOB_ALERTS = Group(
+    name="darkroom-job-alerts",
+    rules=(
+        Alert(
+            name="DarkroomJobsOverdue",
+            expression="max($JOBS_OLDEST_UNFINISHED_AGE) > 900",
+            lasting="1m",
+            severity=Severity.PAGE,
+            summary="A job has not ended for a quarter of an hour",
+            description=(
+                "The oldest unfinished job was accepted {{ $value | humanizeDuration }} ago. Three attempts of two "
+                "minutes, their backoff and the sweep fit into 15: it waits for a place, or nobody looks for it."
+            ),
+        ),
+        Alert(
+            name="DarkroomOutboxStuck",
+            expression="max($JOBS_OUTBOX) > 0",
+            lasting="3m",
+            severity=Severity.PAGE,
+            summary="Accepted jobs cannot be handed to the Broker",
+            description=(
+                "{{ $value }} accepted jobs were never emitted and are past their deadline; the sweep tries every 15 s."
+                " Nothing is lost, and nothing is done."
+            ),
+        ),
+        Alert(
+            name="DarkroomDeadLettersGrow",
+            expression="delta($DEAD_LETTERS[30m]) >= 1",
+            lasting="0s",
+            severity=Severity.TICKET,
+            summary="Jobs were given up and kept with the dead letters",
+            description="About {{ $value | humanize }} dead letters more than half an hour ago.",
+        ),
+        Alert(
+            name="DarkroomGivenUpNotKept",
+            expression="max($JOBS_GIVEN_UP) > 0",
+            lasting="10m",
+            severity=Severity.TICKET,
+            summary="Jobs that were given up cannot be kept with the dead letters",
+            description="{{ $value }} failed jobs wait in the job record for the dead-letter stream to take them.",
+        ),
+        Alert(
+            name="DarkroomJobsFail",
+            # Ten of them at least: one picture in three is not a trend.
+            expression=(
+                "darkroom:jobs_failed:ratio_rate15m > 0.1"
+                ' and sum by (error_type) (increase($JOBS_ENDED{status="failed"}[15m])) > 10'
+            ),
+            lasting="5m",
+            severity=Severity.TICKET,
+            summary="Many jobs fail with {{ $labels.error_type }}",
+            description="{{ $value | humanizePercentage }} of the jobs of the last 15 minutes failed with this code.",
+        ),
+        Alert(
+            name="DarkroomDeliveriesRepeat",
+            expression=(
+                "darkroom:deliveries_retried:ratio_rate15m > 0.2 or darkroom:attempts_per_job:ratio_rate15m > 1.5"
+            ),
+            lasting="10m",
+            severity=Severity.TICKET,
+            summary="Events are delivered, or jobs attempted, again and again",
+            description=(
+                "{{ $value | humanize }}: above 1 it is attempts for each ended job, below 1 the share of deliveries "
+                "that had to be made again."
+            ),
+        ),
+        Alert(
+            name="DarkroomDeliveriesLost",
+            expression='sum by (trigger) (increase($DELIVERIES{outcome="lost"}[15m])) > 0',
+            lasting="0s",
+            severity=Severity.TICKET,
+            summary="The function behind {{ $labels.trigger }} answers events with 4xx",
+            description=(
+                "A JetStream channel drops such an event without a dead letter: about {{ $value | humanize }} in the "
+                "last 15 minutes. The sweep finds their jobs."
+            ),
+        ),
+    ),
+)
+
+PLATFORM_ALERTS = Group(
+    name="darkroom-platform-alerts",
+    rules=(
+        Alert(
+            name="DarkroomMetricsMissing",
+            expression="absent($JOBS_OUTBOX)",
+            lasting="3m",
+            severity=Severity.PAGE,
+            summary="Nobody reports on the job record",
+            description=(
+                "No measurement of the job record has arrived: the sweep does not run, Redis does not answer, or the "
+                "collector is away. Every other alert about jobs is blind meanwhile."
+            ),
+        ),
+        Alert(
+            name="DarkroomNatsUnhealthy",
+            # Or: the job record is reported on, what JetStream says of its streams is not. Recovery cannot reach it.
+            expression=(
+                'darkroom:server:up{server="nats"} < 1 or (absent($DEAD_LETTERS) and on () (count($JOBS_OUTBOX) > 0))'
+            ),
+            lasting="2m",
+            severity=Severity.PAGE,
+            summary="NATS does not answer, or not well",
+            description="Accepted jobs wait in their outbox until it does.",
+        ),
+        Alert(
+            name="DarkroomServerDown",
+            expression='darkroom:server:up{server!="nats"} < 1',
+            lasting="1m",
+            severity=Severity.PAGE,
+            summary="{{ $labels.server }} does not answer",
+            description="Nothing is accepted without it; what was accepted is done when it is back.",
+        ),
+        Alert(
+            name="DarkroomServerRestarts",
+            expression="sum by (server) (increase($SERVER_RESTARTS[15m])) > 2",
+            lasting="0s",
+            severity=Severity.TICKET,
+            summary="{{ $labels.server }} is started again and again",
+            description="About {{ $value | humanize }} times in the last 15 minutes.",
+        ),
+        Alert(
+            name="DarkroomStreamNearlyFull",
+            expression="darkroom:stream_used:ratio > 0.8",
+            lasting="5m",
+            severity=Severity.PAGE,
+            summary="The stream {{ $labels.stream }} is nearly full",
+            description=(
+                "{{ $value | humanizePercentage }} of its limit. A full stream refuses events; the outbox holds them."
+            ),
+        ),
+        Alert(
+            name="DarkroomAtScaleLimit",
+            expression=(
+                "darkroom:service:at_limit == 1 and on ()"
+                " (deriv(darkroom:jobs_unfinished:sum[15m]) > 0 and darkroom:jobs_unfinished:sum > 50)"
+            ),
+            lasting="10m",
+            severity=Severity.TICKET,
+            summary="{{ $labels.service }} is at its max-scale, and the backlog grows",
+            description="More would be used than max-scale grants, and more jobs come in than are done.",
+        ),
+        Alert(
+            name="DarkroomColdStartsSlower",
+            expression=(
+                "darkroom:cold_start:mean1h > 1.5 * darkroom:cold_start:mean3d"
+                " and sum by (service) (increase(${COLD_START_DURATION}_count[1h])) > 5"
+            ),
+            lasting="15m",
+            severity=Severity.TICKET,
+            summary="{{ $labels.service }} starts slower than it used to",
+            description="{{ $value | humanizeDuration }} on average in the last hour, half as much again as in 3 days.",
+        ),
+        Alert(
+            name="DarkroomApiErrors",
+            expression="darkroom:api_errors:ratio_rate5m > 0.05",
+            lasting="5m",
+            severity=Severity.PAGE,
+            summary="The API answers with 5xx",
+            description="{{ $value | humanizePercentage }} of the answers of the last 5 minutes.",
+        ),
+    ),
+)
+
+GROUPS = (OBJECTIVE_ALERTS, JOB_ALERTS, PLATFORM_ALERTS)
+ALERTS = tuple(rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert))

@@ -1,0 +1,112 @@
+"""The OpenTelemetry collector's configuration: functions push to it, Prometheus scrapes it, traces go on from it.
+
+Functions that scale to zero cannot be scraped, so they push; and they never wait for whoever takes it. What the
+Deployment, its Service and its network policies look like is in knative/components/monitoring, by hand. Written for
+the contrib distribution: the redaction, transform and httpcheck parts are in no smaller one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+OTLP_GRPC_PORT = 4317
+OTLP_HTTP_PORT = 4318
+PROMETHEUS_PORT = 8889
+HEALTH_PORT = 13133
+NATS_HEALTH = "http://nats-headless.nats-io.svc.cluster.local:8222/healthz"
+"""Of whichever server the name leads to, also one that is not ready."""
+
+_SECRET_KEYS = (
+    "(?i).*authorization.*",
+    "(?i).*cookie.*",
+    "(?i).*(api[._-]?key|secret|password|credential).*",
+)
+_SECRET_VALUES = (
+    # An API key of ours, wherever it turns up.
+    "drk_[A-Za-z0-9_-]+",
+    "(?i)bearer [^ ]+",
+    # What makes a signed URL good for its quarter of an hour.
+    "X-Amz-(Signature|Credential|Security-Token)=[^& ]+",
+    # User and password in a URL.
+    "://[^/@ ]+:[^/@ ]+@",
+)
+
+
+def configuration() -> dict[str, Any]:
+    return {
+        "receivers": _receivers(),
+        "processors": _processors(),
+        "exporters": _exporters(),
+        "extensions": {"health_check": {"endpoint": f"${{env:POD_IP}}:{HEALTH_PORT}"}},
+        "service": {
+            "extensions": ["health_check"],
+            "pipelines": {
+                "metrics": {
+                    "receivers": ["otlp", "httpcheck"],
+                    "processors": ["memory_limiter", "transform/one-series", "redaction", "batch"],
+                    "exporters": ["prometheus"],
+                },
+                "traces": {
+                    "receivers": ["otlp"],
+                    "processors": ["memory_limiter", "redaction", "batch"],
+                    "exporters": ["otlp"],
+                },
+            },
+            # To its own log only; what it drops is counted there.
+            "telemetry": {"metrics": {"level": "none"}},
+        },
+    }
+
+
+def _receivers() -> dict[str, Any]:
+    return {
+        "otlp": {
+            "protocols": {
+                "grpc": {"endpoint": f"${{env:POD_IP}}:{OTLP_GRPC_PORT}"},
+                "http": {"endpoint": f"${{env:POD_IP}}:{OTLP_HTTP_PORT}"},
+            }
+        },
+        "httpcheck": {"collection_interval": "15s", "targets": [{"endpoint": NATS_HEALTH, "method": "GET"}]},
+    }
+
+
+def _processors() -> dict[str, Any]:
+    return {
+        # First: rather refuse than be killed. Of the container's memory limit.
+        "memory_limiter": {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 25},
+        "transform/one-series": {
+            "error_mode": "ignore",
+            "metric_statements": [
+                # The job record is pushed by whichever recovery instance the sweep woke: one series, not one for each.
+                'delete_key(resource.attributes, "service.instance.id") where resource.attributes["service.name"] == '
+                '"recovery"',
+                # Else the series of the last good answer would go on beside that of the bad one.
+                'delete_key(datapoint.attributes, "http.status_code") where metric.name == "httpcheck.status"',
+            ],
+        },
+        "redaction": {
+            "allow_all_keys": True,
+            "blocked_key_patterns": list(_SECRET_KEYS),
+            "blocked_values": list(_SECRET_VALUES),
+            "summary": "silent",
+        },
+        "batch": {"timeout": "1s", "send_batch_size": 1024, "send_batch_max_size": 2048},
+    }
+
+
+def _exporters() -> dict[str, Any]:
+    return {
+        "prometheus": {
+            "endpoint": f"${{env:POD_IP}}:{PROMETHEUS_PORT}",
+            # An instance that scaled to zero, or a function that no longer reports, is gone from the page after this.
+            "metric_expiration": "2m",
+            "translation_strategy": "UnderscoreEscapingWithSuffixes",
+        },
+        "otlp": {
+            "endpoint": "${env:TRACES_ENDPOINT}",
+            "tls": {"insecure": "${env:TRACES_INSECURE}"},
+            # Traces are worth a minute's wait, not memory without end.
+            "retry_on_failure": {"max_elapsed_time": "60s"},
+            "sending_queue": {"queue_size": 1000},
+        },
+    }

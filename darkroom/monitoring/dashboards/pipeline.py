@@ -1,0 +1,164 @@
+"""A job's way: accepted, emitted, kept in the stream, delivered, attempted, ended. Where does it wait?"""
+
+from __future__ import annotations
+
+from darkroom.contract import metrics as m
+from darkroom.monitoring.dashboards.panels import Dashboard, Panel, Query, Row, Unit
+from darkroom.monitoring.dashboards.queries import now, quantiles, rate, recorded
+
+PIPELINE = Dashboard(
+    uid="darkroom-pipeline",
+    title="Darkroom / Job pipeline",
+    description="A job's way from its acceptance to its end, and where it waits.",
+    rows=(
+        Row(
+            title="In and out",
+            panels=(
+                Panel(
+                    title="Accepted",
+                    description="By kind of job and class of cost.",
+                    queries=(rate(m.JOBS_ACCEPTED, "type", "cost_class"),),
+                    unit=Unit.PER_S,
+                    stacked=True,
+                ),
+                Panel(
+                    title="Ended",
+                    description="By kind of job and status.",
+                    queries=(rate(m.JOBS_ENDED, "type", "status"),),
+                    unit=Unit.PER_S,
+                    stacked=True,
+                ),
+                Panel(
+                    title="From acceptance to end, by class of cost",
+                    description="Standard jobs have the objective; heavy ones have Services of their own.",
+                    queries=quantiles(m.JOB_DURATION, "cost_class", of=(0.5, 0.99)),
+                    unit=Unit.SECONDS,
+                    bad_above=m.OBJECTIVE_WITHIN_S,
+                ),
+            ),
+        ),
+        Row(
+            title="What waits",
+            panels=(
+                Panel(
+                    title="Unfinished, by status",
+                    description="Queued: no attempt holds it. Processing: one does, or did until its lease ran out.",
+                    queries=(now(m.JOBS_UNFINISHED, "status"),),
+                    stacked=True,
+                ),
+                Panel(
+                    title="Age of the oldest unfinished job",
+                    description="Bad above a quarter of an hour.",
+                    queries=(now(m.JOBS_OLDEST_UNFINISHED_AGE, aggregate="max", legend="oldest"),),
+                    unit=Unit.SECONDS,
+                    bad_above=900,
+                ),
+                Panel(
+                    title="Not handed on",
+                    description="The outbox waits for the Broker, the given-up jobs for the dead-letter stream.",
+                    queries=(
+                        now(m.JOBS_OUTBOX, aggregate="max", legend="outbox"),
+                        now(m.JOBS_GIVEN_UP, aggregate="max", legend="given up, not kept"),
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            title="The stream",
+            panels=(
+                Panel(
+                    title="Messages",
+                    description="An empty stream is a finished day.",
+                    queries=(now(m.STREAM_MESSAGES, "stream", aggregate="max"),),
+                ),
+                Panel(
+                    title="Full to",
+                    description="Of its limit, where it has one. A full stream refuses events.",
+                    queries=(recorded("darkroom:stream_used:ratio", legend="{{stream}}"),),
+                    unit=Unit.SHARE,
+                    bad_above=0.8,
+                    at_most=1,
+                ),
+                Panel(
+                    title="Size",
+                    description="And its limit.",
+                    queries=(
+                        now(m.STREAM_SIZE, "stream", aggregate="max", legend="{{stream}}"),
+                        now(m.STREAM_LIMIT, "stream", aggregate="max", legend="{{stream}}, limit"),
+                    ),
+                    unit=Unit.BYTES,
+                ),
+                Panel(
+                    title="Not delivered yet, by Trigger",
+                    description="Local runtime: beyond what maxAckPending lets out.",
+                    queries=(now(m.TRIGGER_BACKLOG, "trigger"),),
+                ),
+                Panel(
+                    title="Being delivered, by Trigger",
+                    description="Local runtime: delivered and not acknowledged; at most maxAckPending.",
+                    queries=(now(m.TRIGGER_IN_FLIGHT, "trigger"),),
+                ),
+                Panel(
+                    title="Deliveries",
+                    description="Local runtime: by what came of them.",
+                    queries=(rate(m.DELIVERIES, "outcome"),),
+                    unit=Unit.PER_S,
+                ),
+            ),
+        ),
+        Row(
+            title="The work",
+            panels=(
+                Panel(
+                    title="Stages, the slowest twentieth",
+                    description="Queued is the wait for the first attempt, a cold start included.",
+                    queries=quantiles(m.JOB_STAGE_DURATION, "stage", of=(0.95,)),
+                    unit=Unit.SECONDS,
+                ),
+                Panel(
+                    title="Attempts for each job",
+                    description="1 is a job that took one.",
+                    queries=(recorded("darkroom:attempts_per_job:ratio_rate15m", legend="attempts"),),
+                    bad_above=1.5,
+                ),
+                Panel(
+                    title="Recovery",
+                    description="What the sweep emitted again, what a person redrove, what was taken back.",
+                    queries=(
+                        rate(m.JOBS_EMITTED_AGAIN, legend="emitted again"),
+                        rate(m.JOBS_REDRIVEN, legend="redriven"),
+                        rate(m.JOBS_RETRACTED, legend="retracted"),
+                    ),
+                    unit=Unit.PER_S,
+                ),
+                Panel(
+                    title="Results",
+                    description="Bytes a second, by format.",
+                    queries=(rate(m.RESULT_SIZE, "format"),),
+                    unit=Unit.BYTES_PER_S,
+                    stacked=True,
+                ),
+                Panel(
+                    title="Kept in storage",
+                    description="Local runtime: what the S3 server's folder holds.",
+                    queries=(now(m.STORAGE_SIZE, legend="stored"),),
+                    unit=Unit.BYTES,
+                ),
+                Panel(
+                    title="Balance",
+                    description="Accepted and redriven less ended and retracted, in five minutes: above 0 it piles up.",
+                    queries=(
+                        Query(
+                            expression=" - ".join(
+                                f"(sum(increase({metric.prometheus_name}[5m])) or vector(0))"
+                                for metric in (m.JOBS_ACCEPTED, m.JOBS_ENDED, m.JOBS_RETRACTED)
+                            )
+                            + f" + (sum(increase({m.JOBS_REDRIVEN.prometheus_name}[5m])) or vector(0))",
+                            legend="jobs",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,68 @@
+"""The files that `make monitoring` writes into knative/components/monitoring, and their text. A test holds what is
+checked in against it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from darkroom.monitoring import alerts, records
+from darkroom.monitoring.collector import configuration
+from darkroom.monitoring.dashboards import DASHBOARDS, grafana
+from darkroom.monitoring.rules import Group, rule_file
+from darkroom.monitoring.series import refuse_unknown
+
+GROUPS: tuple[Group, ...] = (*records.GROUPS, *alerts.GROUPS)
+RULES = "darkroom.rules.yaml"
+_MADE_BY = "# Made by `make monitoring` from darkroom/monitoring; do not edit.\n"
+
+
+def documents() -> dict[str, str]:
+    """The text of each file, by its path within the component's folder."""
+    refuse_unknown(expressions())
+    return {
+        RULES: _yaml(rule_file(GROUPS)),
+        "operator/prometheus-rule.yaml": _yaml(_prometheus_rule()),
+        "operator/pod-monitor.yaml": _yaml(_pod_monitor()),
+        "collector-config.yaml": _yaml(configuration()),
+        **{f"dashboards/{each.uid}.json": json.dumps(grafana(each), indent=1) + "\n" for each in DASHBOARDS},
+    }
+
+
+def expressions() -> Iterator[str]:
+    """Everything that Prometheus is asked, by rules and dashboards."""
+    yield from (rule.promql for group in GROUPS for rule in group.rules)
+    yield from (query.expression for board in DASHBOARDS for panel in board.panels for query in panel.queries)
+
+
+# --- where a cluster has the Prometheus Operator ----------------------------------------------------------------------
+
+
+def _prometheus_rule() -> dict[str, Any]:
+    """The same rules."""
+    return _of_operator("PrometheusRule", "darkroom-rules", rule_file(GROUPS))
+
+
+def _pod_monitor() -> dict[str, Any]:
+    """Has the collector scraped. Its own `job` and `instance` tell who pushed: they must not be overwritten."""
+    endpoint = {"port": "prometheus", "interval": "15s", "honorLabels": True}
+    selector = {"matchLabels": {"app.kubernetes.io/name": "collector", "app.kubernetes.io/part-of": "darkroom"}}
+    return _of_operator("PodMonitor", "darkroom-collector", {"selector": selector, "podMetricsEndpoints": [endpoint]})
+
+
+def _of_operator(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    labels = {
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/component": "monitoring",
+        "app.kubernetes.io/part-of": "darkroom",
+    }
+    metadata = {"name": name, "namespace": "darkroom", "labels": labels}
+    return {"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return _MADE_BY + yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True)

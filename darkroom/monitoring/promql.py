@@ -1,0 +1,57 @@
+"""PromQL as far as it takes to hold it against the catalog: putting the catalog's names in, telling which metrics an
+expression names, changing its spans of time. No evaluation; Prometheus does that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from string import Template
+
+from darkroom.contract import metrics
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_MATCHERS = re.compile(r"\{[^{}]*\}")
+_RANGE = re.compile(r"\[[^\[\]]*\]")
+_GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^()]*\)")
+_NAME = re.compile(r"(?<![\w:$.])[a-zA-Z_:][\w:]*(?!\s*\(|[\w:])")
+_KEYWORDS = frozenset({"and", "or", "unless", "offset", "bool", "group_left", "group_right", "inf", "nan"})
+_SPAN = re.compile(r"(?P<before>\[|\boffset )(?P<span>\d+[smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+RATE_INTERVAL = "$__rate_interval"
+"""Grafana's variable: a span that is long enough for a rate at the panel's resolution."""
+
+
+class UnknownMetricError(ValueError):
+    """An expression names what nobody measures."""
+
+
+_CATALOG_NAMES = {
+    constant: metric.prometheus_name for constant, metric in vars(metrics).items() if isinstance(metric, metrics.Metric)
+}
+
+
+def with_catalog_names(expression: str) -> str:
+    """`$JOBS_ENDED` as what Prometheus calls it; `${JOB_DURATION}_sum` for a histogram's samples."""
+    try:
+        return Template(expression).substitute(_CATALOG_NAMES)
+    except KeyError as exc:
+        raise UnknownMetricError(f"${exc.args[0]}: not in the catalog of metrics, in {expression!r}") from exc
+
+
+def metrics_in(expression: str) -> frozenset[str]:
+    """The metrics and recording rules that an expression reads."""
+    for noise in (_STRING, _MATCHERS, _RANGE, _GROUPING):
+        expression = noise.sub(" ", expression)
+    return frozenset(name for name in _NAME.findall(expression) if name.lower() not in _KEYWORDS)
+
+
+def seconds(span: str) -> int:
+    """`5m` as 300."""
+    return int(span[:-1]) * _UNIT_S[span[-1]]
+
+
+def with_spans(expression: str, change: Callable[[str], str]) -> str:
+    """The expression with each of its ranges and offsets replaced by what `change` makes of it."""
+    return _SPAN.sub(lambda found: found["before"] + change(found["span"]), expression)

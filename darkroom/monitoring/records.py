@@ -1,0 +1,161 @@
+"""Recording rules: what is asked often or by several, under one name.
+
+Two kinds. `darkroom:instances:*` and the like give one name to what the local runtime and Knative call differently, so
+that dashboards and alerts are the same for both. The others are ratios and means over a window.
+
+Knative's names (Serving 1.19 and newer, OpenTelemetry's): kn.revision.pods.desired, .requested, .count,
+.not_ready.count, .pending.count, .terminating.count and kn.revision.panic.mode, with kn.service.name and
+k8s.namespace.name on each, were read in its source (pkg/autoscaler/scaling/metrics.go,
+pkg/reconciler/autoscaling/kpa/metrics.go) and in its documentation; the activator's kn.revision.request.concurrency in
+its documentation only. None was scraped from a cluster. Knative counts no cold starts, and how its other "concurrency"
+gauges are computed is not what their description says: these have no cluster variant here.
+
+The metrics that come from the job record are pushed by whichever recovery instance the sweep woke. The collector takes
+the instance's name off them, so that there is one series and a sum counts nothing twice.
+"""
+
+from __future__ import annotations
+
+from darkroom.monitoring.rules import Group, Record
+
+WINDOWS = ("5m", "30m", "1h", "6h", "3d")
+NAMESPACE = "darkroom"
+HTTPCHECK = "httpcheck_status"
+"""The collector's own check of NATS; the only metric here that is neither ours nor Knative's."""
+KNATIVE_METRICS = frozenset(
+    {
+        "kn_revision_pods_desired",
+        "kn_revision_pods_requested",
+        "kn_revision_pods_count",
+        "kn_revision_pods_not_ready_count",
+        "kn_revision_pods_pending_count",
+        "kn_revision_pods_terminating_count",
+        "kn_revision_panic_mode",
+        "kn_revision_request_concurrency",
+    }
+)
+
+
+def objective_record(window: str) -> str:
+    return f"darkroom:objective_bad:ratio_rate{window}"
+
+
+def _objective(window: str) -> Record:
+    # Without one bad job there is no such series; without any job there is no ratio.
+    return Record(
+        name=objective_record(window),
+        expression=(
+            f'(sum(rate($OBJECTIVE_JOBS{{good="false"}}[{window}])) or vector(0))'
+            f" / (sum(rate($OBJECTIVE_JOBS[{window}])) > 0)"
+        ),
+    )
+
+
+def _knative(metric: str, *, aggregate: str = "sum") -> str:
+    """By service, of our namespace, under the label that the local runtime uses."""
+    ours = f'{metric}{{k8s_namespace_name="{NAMESPACE}"}}'
+    return f'{aggregate} by (service) (label_replace({ours}, "service", "$$1", "kn_service_name", "(.+)"))'
+
+
+def _instances(state: str, *knative: str) -> Record:
+    local = f'sum by (service) ($INSTANCES{{state="{state}"}})'
+    return Record(name=f"darkroom:instances:{state}", expression=f"{local} or {' + '.join(map(_knative, knative))}")
+
+
+ONE_NAME = Group(
+    name="darkroom-one-name-for-both",
+    rules=(
+        # After max-scale and min-scale: what the autoscaler asks for.
+        _instances("wanted", "kn_revision_pods_requested"),
+        _instances("ready", "kn_revision_pods_count"),
+        _instances("starting", "kn_revision_pods_not_ready_count", "kn_revision_pods_pending_count"),
+        _instances("draining", "kn_revision_pods_terminating_count"),
+        Record(
+            name="darkroom:activator:waiting",
+            expression=("sum by (service) ($ACTIVATOR_WAITING) or " + _knative("kn_revision_request_concurrency")),
+        ),
+        Record(
+            name="darkroom:autoscaler:panicking",
+            expression=(
+                "max by (service) ($AUTOSCALER_PANICKING) or " + _knative("kn_revision_panic_mode", aggregate="max")
+            ),
+        ),
+        # 1 where more would be used and no more will come. Locally every place of every wanted instance is taken; the
+        # autoscaler of a cluster says what it wants before and after its bounds.
+        Record(
+            name="darkroom:service:at_limit",
+            expression=(
+                "("
+                "(sum by (service) ($REQUESTS_IN_FLIGHT) >= bool sum by (service) ($INSTANCES_CAPACITY))"
+                ' * (sum by (service) ($INSTANCES{state="ready"}) >= bool'
+                ' sum by (service) ($INSTANCES{state="wanted"}))'
+                ' * (sum by (service) ($INSTANCES{state="ready"}) > bool 0)'
+                ") or ("
+                + _knative("kn_revision_pods_desired")
+                + " > bool "
+                + _knative("kn_revision_pods_requested")
+                + ")"
+            ),
+        ),
+        # On a cluster the collector asks NATS for its health.
+        Record(
+            name="darkroom:server:up",
+            expression=(
+                "min by (server) ($SERVER_UP) or "
+                f'label_replace(max({HTTPCHECK}{{http_status_class="2xx"}}), "server", "nats", "", "")'
+            ),
+        ),
+    ),
+)
+
+OBJECTIVE_RATIOS = Group(name="darkroom-objective", rules=tuple(_objective(window) for window in WINDOWS))
+
+RATIOS = Group(
+    name="darkroom-ratios",
+    rules=(
+        Record(name="darkroom:jobs_unfinished:sum", expression="sum($JOBS_UNFINISHED)"),
+        Record(
+            name="darkroom:jobs_failed:ratio_rate15m",
+            expression=(
+                'sum by (error_type) (rate($JOBS_ENDED{status="failed"}[15m]))'
+                " / on () group_left () (sum(rate($JOBS_ENDED[15m])) > 0)"
+            ),
+        ),
+        # Local only: of every hundred deliveries, those that have to be made again.
+        Record(
+            name="darkroom:deliveries_retried:ratio_rate15m",
+            expression=(
+                '(sum(rate($DELIVERIES{outcome="retried"}[15m])) or vector(0)) / (sum(rate($DELIVERIES[15m])) > 0)'
+            ),
+        ),
+        # The same seen from the job record, which a cluster has too: 1 is a job that took one attempt.
+        Record(
+            name="darkroom:attempts_per_job:ratio_rate15m",
+            expression=("sum(rate($JOB_ATTEMPTS[15m])) / (sum(rate($JOBS_ENDED[15m])) > 0)"),
+        ),
+        Record(
+            name="darkroom:stream_used:ratio",
+            expression=("max by (stream) ($STREAM_SIZE) / (max by (stream) ($STREAM_LIMIT) > 0)"),
+        ),
+        *(
+            Record(
+                name=f"darkroom:cold_start:mean{window}",
+                expression=(
+                    f"sum by (service) (rate(${{COLD_START_DURATION}}_sum[{window}]))"
+                    f" / (sum by (service) (rate(${{COLD_START_DURATION}}_count[{window}])) > 0)"
+                ),
+            )
+            for window in ("1h", "3d")
+        ),
+        Record(
+            name="darkroom:api_errors:ratio_rate5m",
+            expression=(
+                '(sum(rate(${HTTP_SERVER_REQUEST_DURATION}_count{http_response_status_code=~"5.."}[5m]))'
+                " or vector(0)) / (sum(rate(${HTTP_SERVER_REQUEST_DURATION}_count[5m])) > 0)"
+            ),
+        ),
+    ),
+)
+
+GROUPS = (ONE_NAME, OBJECTIVE_RATIOS, RATIOS)
+NAMES = frozenset(rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Record))

@@ -1,0 +1,31 @@
+"""Which names an expression may use: the catalog's, the recording rules', and the few that others bring. A rule or a
+dashboard with any other name is refused when it is written, so that a renamed metric cannot leave a blind alert behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from darkroom.contract.metrics import CATALOG, Kind
+from darkroom.monitoring.promql import UnknownMetricError, metrics_in
+from darkroom.monitoring.records import HTTPCHECK, KNATIVE_METRICS, NAMES
+
+_HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
+ALERTS = "ALERTS"
+"""Prometheus' own: which alerts are pending or firing."""
+
+
+def of_catalog() -> Iterator[str]:
+    for metric in CATALOG:
+        suffixes = _HISTOGRAM_SAMPLES if metric.kind is Kind.HISTOGRAM else ("",)
+        yield from (metric.prometheus_name + suffix for suffix in suffixes)
+
+
+KNOWN = frozenset(of_catalog()) | NAMES | KNATIVE_METRICS | {HTTPCHECK, ALERTS}
+
+
+def refuse_unknown(expressions: Iterable[str]) -> None:
+    for expression in expressions:
+        unknown = metrics_in(expression) - KNOWN
+        if unknown:
+            raise UnknownMetricError(f"{', '.join(sorted(unknown))}: not in the catalog of metrics, in {expression!r}")

@@ -1,0 +1,375 @@
+"""For each alert: what makes it fire, and what looks like it and must leave it silent. Series are in promtool's
+notation, one sample a minute: `0+5x30` grows by 5 thirty times, `3x10` stays at 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Series = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    alert: str
+    fires: bool
+    at: str
+    what: str
+    series: Series
+
+
+def _good(per_minute: int, minutes: int) -> Series:
+    return {'darkroom_objective_jobs_total{good="true"}': f"0+{per_minute}x{minutes}"}
+
+
+def _bad(per_minute: int, minutes: int) -> Series:
+    return {'darkroom_objective_jobs_total{good="false"}': f"0+{per_minute}x{minutes}"}
+
+
+def _ended(status: str, error_type: str) -> str:
+    return (
+        f'darkroom_jobs_ended_total{{type="resize",cost_class="standard",status="{status}",error_type="{error_type}"}}'
+    )
+
+
+def _deliveries(outcome: str, values: str) -> Series:
+    return {f'darkroom_deliveries_total{{trigger="resize",outcome="{outcome}"}}': values}
+
+
+def _instances(ready: int, wanted: int, in_flight: int) -> Series:
+    return {
+        'darkroom_instances{service="resize",state="ready"}': f"{ready}x60",
+        'darkroom_instances{service="resize",state="wanted"}': f"{wanted}x60",
+        'darkroom_instances_capacity{service="resize"}': f"{ready * 2}x60",
+        'darkroom_requests_in_flight{service="resize"}': f"{in_flight}x60",
+    }
+
+
+def _pods(desired: int, requested: int) -> Series:
+    labels = 'k8s_namespace_name="darkroom",kn_service_name="resize",kn_revision_name="resize-00001"'
+    return {
+        f"kn_revision_pods_desired{{{labels}}}": f"{desired}x60",
+        f"kn_revision_pods_requested{{{labels}}}": f"{requested}x60",
+    }
+
+
+def _api(status: int, per_minute: int) -> Series:
+    labels = f'http_request_method="POST",http_route="/api/v1/resize",http_response_status_code="{status}"'
+    return {f"http_server_request_duration_seconds_count{{{labels}}}": f"0+{per_minute}x30"}
+
+
+def _queue(values: str) -> Series:
+    return {'darkroom_jobs_unfinished{status="queued"}': values}
+
+
+def _check(values: str) -> Series:
+    """The collector's check of NATS."""
+    return {'httpcheck_status{http_url="http://nats:8222/healthz",http_status_class="2xx"}': values}
+
+
+_RECORD = {"darkroom_jobs_outbox": "0x400"}
+_JETSTREAM = {"darkroom_dead_letters": "0x400"}
+_COLD_STARTS = "darkroom_cold_start_duration_seconds"
+_MANY_FAIL = _ended("failed", "dependency.unavailable")
+_COMPLETED = _ended("completed", "")
+
+CASES = (
+    *(
+        Case(alert=alert, fires=fires, at=at, what=what, series={**_good(good, 420), **_bad(bad, 420)})
+        for alert, fires, at, what, good, bad in (
+            ("DarkroomObjectiveBurnsFast", True, "70m", "one in ten is late", 9, 1),
+            ("DarkroomObjectiveBurnsFast", False, "70m", "one in twenty is late", 19, 1),
+            ("DarkroomObjectiveBurns", True, "380m", "one in twenty is late for six hours", 19, 1),
+            ("DarkroomObjectiveBurns", False, "380m", "one in fifty is late", 49, 1),
+            ("DarkroomObjectiveBurnsSlowly", True, "400m", "one in a hundred is late", 99, 1),
+            ("DarkroomObjectiveBurnsSlowly", False, "400m", "one in a thousand is late", 999, 1),
+        )
+    ),
+    Case(
+        alert="DarkroomObjectiveBurnsFast",
+        fires=False,
+        at="70m",
+        what="it was bad for half an hour and is well again",
+        series={**_good(9, 80), 'darkroom_objective_jobs_total{good="false"}': "0x20 0+3x30 90x40"},
+    ),
+    Case(
+        alert="DarkroomObjectiveBurnsFast",
+        fires=False,
+        at="70m",
+        what="there are no jobs at all",
+        series={**_good(0, 80), **_bad(0, 80)},
+    ),
+    Case(
+        alert="DarkroomJobsOverdue",
+        fires=True,
+        at="5m",
+        what="twenty minutes old",
+        series={"darkroom_jobs_oldest_unfinished_age_seconds": "1200x10"},
+    ),
+    Case(
+        alert="DarkroomJobsOverdue",
+        fires=False,
+        at="5m",
+        what="ten minutes old",
+        series={"darkroom_jobs_oldest_unfinished_age_seconds": "600x10"},
+    ),
+    Case(alert="DarkroomOutboxStuck", fires=True, at="6m", what="five wait", series={"darkroom_jobs_outbox": "5x10"}),
+    Case(
+        alert="DarkroomOutboxStuck",
+        fires=False,
+        at="6m",
+        what="the sweep helped within two minutes",
+        series={"darkroom_jobs_outbox": "5x2 0x10"},
+    ),
+    Case(
+        alert="DarkroomDeadLettersGrow",
+        fires=True,
+        at="15m",
+        what="three more",
+        series={"darkroom_dead_letters": "2x8 5x20"},
+    ),
+    Case(
+        alert="DarkroomDeadLettersGrow",
+        fires=False,
+        at="45m",
+        what="many, of yesterday, and one was redriven",
+        series={"darkroom_dead_letters": "50x30 49x30"},
+    ),
+    Case(
+        alert="DarkroomGivenUpNotKept", fires=True, at="15m", what="for long", series={"darkroom_jobs_given_up": "2x20"}
+    ),
+    Case(
+        alert="DarkroomGivenUpNotKept",
+        fires=False,
+        at="15m",
+        what="until the next sweep",
+        series={"darkroom_jobs_given_up": "2x3 0x20"},
+    ),
+    Case(
+        alert="DarkroomJobsFail",
+        fires=True,
+        at="25m",
+        what="every other one",
+        series={_MANY_FAIL: "0+5x30", _COMPLETED: "0+5x30"},
+    ),
+    Case(
+        alert="DarkroomJobsFail",
+        fires=False,
+        at="25m",
+        what="one in a hundred",
+        series={_MANY_FAIL: "0+2x30", _COMPLETED: "0+198x30"},
+    ),
+    Case(
+        alert="DarkroomJobsFail",
+        fires=False,
+        at="25m",
+        what="three of three, on a quiet night",
+        series={_MANY_FAIL: "0x15 3x15", _COMPLETED: "0x30"},
+    ),
+    Case(
+        alert="DarkroomDeliveriesRepeat",
+        fires=True,
+        at="30m",
+        what="every other delivery is made again",
+        series={**_deliveries("retried", "0+5x40"), **_deliveries("delivered", "0+5x40")},
+    ),
+    Case(
+        alert="DarkroomDeliveriesRepeat",
+        fires=True,
+        at="30m",
+        what="on a cluster: two attempts for each job",
+        series={'darkroom_job_attempts_total{type="resize",error_type=""}': "0+20x40", _COMPLETED: "0+10x40"},
+    ),
+    Case(
+        alert="DarkroomDeliveriesRepeat",
+        fires=False,
+        at="30m",
+        what="one in twenty is made again",
+        series={
+            **_deliveries("retried", "0+1x40"),
+            **_deliveries("delivered", "0+19x40"),
+            'darkroom_job_attempts_total{type="resize",error_type=""}': "0+20x40",
+            _COMPLETED: "0+19x40",
+        },
+    ),
+    Case(alert="DarkroomDeliveriesLost", fires=True, at="10m", what="one", series=_deliveries("lost", "0x5 1x20")),
+    Case(
+        alert="DarkroomDeliveriesLost", fires=False, at="40m", what="long ago", series=_deliveries("lost", "0x5 1x60")
+    ),
+    Case(alert="DarkroomMetricsMissing", fires=True, at="5m", what="none ever came", series={"up": "1x10"}),
+    Case(
+        alert="DarkroomMetricsMissing",
+        fires=True,
+        at="15m",
+        what="they ended",
+        series={"darkroom_jobs_outbox": "0x4 _x30"},
+    ),
+    Case(alert="DarkroomMetricsMissing", fires=False, at="5m", what="they come", series=_RECORD),
+    Case(
+        alert="DarkroomNatsUnhealthy",
+        fires=True,
+        at="5m",
+        what="the runtime says it is down",
+        series={**_RECORD, **_JETSTREAM, 'darkroom_server_up{server="nats"}': "0x10"},
+    ),
+    Case(
+        alert="DarkroomNatsUnhealthy",
+        fires=True,
+        at="5m",
+        what="on a cluster: the collector's check fails",
+        series={**_RECORD, **_JETSTREAM, **_check("0x10")},
+    ),
+    Case(
+        alert="DarkroomNatsUnhealthy",
+        fires=True,
+        at="5m",
+        what="on a cluster: recovery reports on the job record and cannot on the streams",
+        series={**_RECORD, **_check("1x10")},
+    ),
+    Case(
+        alert="DarkroomNatsUnhealthy",
+        fires=False,
+        at="5m",
+        what="the runtime says it is up",
+        series={**_RECORD, **_JETSTREAM, 'darkroom_server_up{server="nats"}': "1x10"},
+    ),
+    Case(
+        alert="DarkroomNatsUnhealthy",
+        fires=False,
+        at="5m",
+        what="on a cluster, all well",
+        series={**_RECORD, **_JETSTREAM, **_check("1x10")},
+    ),
+    Case(
+        alert="DarkroomNatsUnhealthy",
+        fires=False,
+        at="5m",
+        what="nobody reports on anything, which is another alert's",
+        series={"up": "0x10"},
+    ),
+    Case(
+        alert="DarkroomServerDown",
+        fires=True,
+        at="5m",
+        what="Redis is down",
+        series={'darkroom_server_up{server="redis"}': "0x10", 'darkroom_server_up{server="s3"}': "1x10"},
+    ),
+    Case(
+        alert="DarkroomServerDown",
+        fires=False,
+        at="5m",
+        what="only NATS is, which is another alert's",
+        series={'darkroom_server_up{server="redis"}': "1x10", 'darkroom_server_up{server="nats"}': "0x10"},
+    ),
+    Case(
+        alert="DarkroomServerRestarts",
+        fires=True,
+        at="15m",
+        what="each minute",
+        series={'darkroom_server_restarts_total{server="s3"}': "0+1x20"},
+    ),
+    Case(
+        alert="DarkroomServerRestarts",
+        fires=False,
+        at="15m",
+        what="once",
+        series={'darkroom_server_restarts_total{server="s3"}': "0x5 1x20"},
+    ),
+    *(
+        Case(
+            alert="DarkroomStreamNearlyFull",
+            fires=fires,
+            at="10m",
+            what=f"{size} of 100",
+            series={
+                'darkroom_stream_size_bytes{stream="a"}': f"{size}x20",
+                'darkroom_stream_limit_bytes{stream="a"}': "100x20",
+            },
+        )
+        for fires, size in ((True, 81), (False, 79))
+    ),
+    Case(
+        alert="DarkroomStreamNearlyFull",
+        fires=False,
+        at="10m",
+        what="a stream without a limit",
+        series={'darkroom_stream_size_bytes{stream="a"}': "1000x20"},
+    ),
+    Case(
+        alert="DarkroomAtScaleLimit",
+        fires=True,
+        at="40m",
+        what="all busy, and more come in than are done",
+        series={**_instances(2, 2, 4), **_queue("60+5x60")},
+    ),
+    Case(
+        alert="DarkroomAtScaleLimit",
+        fires=True,
+        at="40m",
+        what="on a cluster: more are desired than are asked for",
+        series={**_pods(5, 2), **_queue("60+5x60")},
+    ),
+    Case(
+        alert="DarkroomAtScaleLimit",
+        fires=False,
+        at="40m",
+        what="all busy, and the backlog shrinks",
+        series={**_instances(2, 2, 4), **_queue("600-5x60")},
+    ),
+    Case(
+        alert="DarkroomAtScaleLimit",
+        fires=False,
+        at="40m",
+        what="more instances are on their way",
+        series={**_instances(2, 4, 4), **_queue("60+5x60")},
+    ),
+    Case(
+        alert="DarkroomAtScaleLimit",
+        fires=False,
+        at="40m",
+        what="on a cluster: as many as are desired",
+        series={**_pods(2, 2), **_queue("60+5x60")},
+    ),
+    Case(
+        alert="DarkroomColdStartsSlower",
+        fires=True,
+        at="395m",
+        what="four times as long since an hour and a half",
+        series={
+            f'{_COLD_STARTS}_sum{{service="resize"}}': "0+0.5x300 152+2x120",
+            f'{_COLD_STARTS}_count{{service="resize"}}': "0+1x420",
+        },
+    ),
+    Case(
+        alert="DarkroomColdStartsSlower",
+        fires=False,
+        at="395m",
+        what="as ever",
+        series={
+            f'{_COLD_STARTS}_sum{{service="resize"}}': "0+0.5x420",
+            f'{_COLD_STARTS}_count{{service="resize"}}': "0+1x420",
+        },
+    ),
+    Case(
+        alert="DarkroomColdStartsSlower",
+        fires=False,
+        at="395m",
+        what="one slow start",
+        series={
+            f'{_COLD_STARTS}_sum{{service="resize"}}': "0+0.5x300 150x60 160x60",
+            f'{_COLD_STARTS}_count{{service="resize"}}': "0+1x300 300x60 301x60",
+        },
+    ),
+    Case(alert="DarkroomApiErrors", fires=True, at="15m", what="one in ten", series={**_api(200, 9), **_api(503, 1)}),
+    Case(
+        alert="DarkroomApiErrors", fires=False, at="15m", what="one in fifty", series={**_api(200, 49), **_api(503, 1)}
+    ),
+    Case(
+        alert="DarkroomApiErrors",
+        fires=False,
+        at="15m",
+        what="the clients' own faults",
+        series={**_api(200, 1), **_api(422, 9)},
+    ),
+)
