@@ -20,7 +20,7 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses
 from darkroom.contract.errors import DarkroomError
 
-_BROKER = "darkroom/darkroom"
+BROKER_PATH = "darkroom/darkroom"
 """Namespace and name, as in nats-eventing/broker.yaml."""
 
 
@@ -57,7 +57,7 @@ def backstage(redis_url: str | None, nats_url: str | None, broker_url: str | Non
     if redis_url is None or nats_url is None:
         here = runtime_addresses(data)
         redis_url, nats_url = redis_url or here.redis, nats_url or here.nats
-        broker_url = broker_url or f"{here.broker}/{_BROKER}"
+        broker_url = broker_url or f"{here.broker}/{BROKER_PATH}"
     behind = Backstage(
         jobs=RedisJobStore(redis_url),
         letters=JetStreamDeadLetters(nats_url, tls_folder=_tls_folder()),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom.cli.api import Api
+from darkroom.cli.own_stack import own_stack
 from darkroom.cli.photograph import make_photograph
-from darkroom.cli.runtime_file import runtime_addresses
 from darkroom.cli.status import fetch_status
-from darkroom.local import guard
 from darkroom.local.addresses import Addresses
 
-READY_WITHIN_S = 30.0
 DONE_WITHIN_S = 30.0
 IDLE_WITHIN_S = 40.0
 PICTURE_SIZE_PX = (4000, 3000)
@@ -61,7 +56,9 @@ def command(out: Path, keep_up: bool) -> None:
     """
     console = Console()
     started = time.monotonic()
-    with _stack(Path(".darkroom/demo"), console) as addresses:
+    with ExitStack() as stack:
+        with console.status("starting NATS, Redis, S3, the Broker and the functions"):
+            addresses = stack.enter_context(own_stack(Path(".darkroom/demo"), "--window", WINDOW))
         _expect_instances(addresses, 0)
         console.print(f"[bold]1.[/] the stack is up at {addresses.api}; resize and crop have 0 instances")
         picture = _make_picture(out, console)
@@ -75,36 +72,6 @@ def command(out: Path, keep_up: bool) -> None:
         if keep_up:
             console.print("Ctrl-C ends it")
             _wait_for_interrupt()
-
-
-@contextmanager
-def _stack(data: Path, console: Console) -> Iterator[Addresses]:
-    """`darkroom up` as a process of its own, on free ports, that ends with this one however this one ends."""
-    data.mkdir(parents=True, exist_ok=True)
-    (data / "runtime.json").unlink(missing_ok=True)
-    log = data / "up.log"
-    arguments = ["up", "--free-ports", "--data", str(data), "--window", WINDOW, "--no-watch", "--verbose"]
-    guarded = [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", "darkroom.cli", *arguments]
-    with log.open("wb") as output:
-        process = subprocess.Popen(guarded, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        try:
-            with console.status("starting NATS, Redis, S3, the Broker and the functions"):
-                addresses = _wait_until_up(process, data, log)
-            yield addresses
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _wait_until_up(process: subprocess.Popen[bytes], data: Path, log: Path) -> Addresses:
-    ends_at = time.monotonic() + READY_WITHIN_S
-    while not (data / "runtime.json").exists():
-        if process.poll() is not None:
-            raise _DemoError(f"the stack did not start; {log} ends with:\n{log.read_text()[-2000:]}")
-        if time.monotonic() > ends_at:
-            raise _DemoError(f"the stack was not up within {READY_WITHIN_S:g} s; see {log}")
-        time.sleep(0.02)
-    return runtime_addresses(data)
 
 
 def _make_picture(out: Path, console: Console) -> Path:

@@ -1,0 +1,68 @@
+"""A `darkroom up` for the time of another command: on free ports, ready when it is handed out, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from darkroom.cli.runtime_file import runtime_addresses
+from darkroom.local import guard
+from darkroom.local.addresses import Addresses
+
+READY_WITHIN_S = 30.0
+STOPPED_WITHIN_S = 30.0
+
+
+@contextmanager
+def own_stack(data: Path, *options: str) -> Iterator[Addresses]:
+    """A process of its own with these options, that ends with this one however this one ends.
+
+    Its output goes to up.log in `data`. Raises click.ClickException when it does not start.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    # That of a stack that was killed would be taken for this one's.
+    (data / "runtime.json").unlink(missing_ok=True)
+    log = data / "up.log"
+    arguments = ["up", "--free-ports", "--data", str(data), "--no-watch", "--verbose", *options]
+    guarded = [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", "darkroom.cli", *arguments]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            guarded,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C is for the command, which still has things to do with the stack.
+            start_new_session=True,
+        )
+        try:
+            yield _addresses_once_up(process, data, log)
+        finally:
+            _stop(process)
+
+
+def _addresses_once_up(process: subprocess.Popen[bytes], data: Path, log: Path) -> Addresses:
+    ends_at = time.monotonic() + READY_WITHIN_S
+    while not (data / "runtime.json").exists():
+        if process.poll() is not None:
+            raise click.ClickException(f"the stack did not start; {log} ends with:\n{log.read_text()[-2000:]}")
+        if time.monotonic() > ends_at:
+            raise click.ClickException(f"the stack was not up within {READY_WITHIN_S:g} s; see {log}")
+        time.sleep(0.02)
+    return runtime_addresses(data)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOPPED_WITHIN_S)
+    finally:
+        # What it started dies with it, by the guard.
+        process.kill()
+        process.wait()

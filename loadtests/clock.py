@@ -1,0 +1,13 @@
+"""One clock for a run: seconds since the epoch that never step back, so that all its charts share one axis."""
+
+from __future__ import annotations
+
+import time
+
+
+class RunClock:
+    def __init__(self) -> None:
+        self._epoch_minus_monotonic = time.time() - time.monotonic()
+
+    def __call__(self) -> float:
+        return self._epoch_minus_monotonic + time.monotonic()

@@ -1,0 +1,30 @@
+"""What can be wrong with a load test itself, as opposed to what it finds.
+
+LoadTestError
+├── UnknownShapeError      no such shape, or a shape that names no such story
+├── ObjectiveError         an objective that cannot be read
+├── ObservationError       the observed address answered something else than it should
+└── EmptyRunError          nothing to report: no visitor came
+"""
+
+from __future__ import annotations
+
+
+class LoadTestError(Exception):
+    """The message says what was found and what is expected."""
+
+
+class UnknownShapeError(LoadTestError):
+    pass
+
+
+class ObjectiveError(LoadTestError):
+    pass
+
+
+class ObservationError(LoadTestError):
+    pass
+
+
+class EmptyRunError(LoadTestError):
+    pass

@@ -1,0 +1,117 @@
+"""What visitors asked for and what they were told, written down while the load runs. No I/O, no judgement.
+
+A submission is what a visitor wants done: so many pictures, however often he sends it. Tries after a refusal, and
+duplicates on purpose, belong to the same submission, so a submission of n pictures must end as n jobs and no more.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from darkroom.contract.jobs import JobStatus
+
+
+@dataclass(kw_only=True)
+class Submission:
+    key: str
+    """The Idempotency-Key, or the beginning of its events' ids."""
+    orders: tuple[str, ...]
+    """The name of each picture's order."""
+    posted_at: float | None = None
+    """Of its first POST, seconds since the epoch."""
+    request_ids: set[str] = field(default_factory=set)
+    job_ids: list[str] = field(default_factory=list)
+    """In the order of its pictures; more than that many are doubled."""
+    refusals: list[str] = field(default_factory=list)
+    """Each answer that was no 202, and `no answer` for none."""
+
+
+@dataclass(kw_only=True)
+class FollowedJob:
+    job_id: str
+    order: str
+    posted_at: float
+    accepted_at: float
+    ended_at: float | None = None
+    """When the visitor, or the audit, saw its end."""
+    status: JobStatus | None = None
+    error: str | None = None
+
+    @property
+    def took_s(self) -> float | None:
+        """From the first POST to the seen end."""
+        return None if self.ended_at is None else self.ended_at - self.posted_at
+
+
+class Ledger:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds since the epoch."""
+        self._clock = clock
+        self.submissions: list[Submission] = []
+        self.jobs: dict[str, FollowedJob] = {}
+
+    def open(self, orders: Sequence[str]) -> Submission:
+        submission = Submission(key=str(uuid.uuid4()), orders=tuple(orders))
+        self.submissions.append(submission)
+        return submission
+
+    def sent(self, submission: Submission) -> str:
+        """The request id that this try bears, by which its jobs can be found should its answer get lost."""
+        if submission.posted_at is None:
+            submission.posted_at = self._clock()
+        request_id = str(uuid.uuid4())
+        submission.request_ids.add(request_id)
+        return request_id
+
+    def refused(self, submission: Submission, answer: str) -> None:
+        submission.refusals.append(answer)
+
+    def accepted(self, submission: Submission, job_ids: Iterable[str]) -> None:
+        """Says the same again for a duplicate; a job that is new then is one too many, and followed all the same."""
+        for job_id in job_ids:
+            if job_id in submission.job_ids:
+                continue
+            place = min(len(submission.job_ids), len(submission.orders) - 1)
+            submission.job_ids.append(job_id)
+            now = self._clock()
+            self.jobs[job_id] = FollowedJob(
+                job_id=job_id,
+                order=submission.orders[place],
+                posted_at=now if submission.posted_at is None else submission.posted_at,
+                accepted_at=now,
+            )
+
+    def ended(self, job_id: str, status: JobStatus, error: str | None = None) -> FollowedJob | None:
+        """The job, when this is news."""
+        job = self.jobs[job_id]
+        if job.status is not None:
+            return None
+        job.ended_at, job.status, job.error = self._clock(), status, error
+        return job
+
+    # --- what it adds up to ------------------------------------------------------------------------------------------
+
+    @property
+    def asked(self) -> int:
+        """Pictures that were handed in, accepted or not."""
+        return sum(len(submission.orders) for submission in self.submissions if submission.posted_at is not None)
+
+    @property
+    def unfinished(self) -> list[FollowedJob]:
+        return [job for job in self.jobs.values() if job.status is None]
+
+    @property
+    def completed_s(self) -> list[float]:
+        """How long each completed job took."""
+        completed = (job.took_s for job in self.jobs.values() if job.status is JobStatus.COMPLETED)
+        return [took_s for took_s in completed if took_s is not None]
+
+    @property
+    def turned_away(self) -> list[Submission]:
+        """Posted, and never accepted."""
+        return [one for one in self.submissions if one.posted_at is not None and not one.job_ids]
+
+    def by_request(self) -> dict[str, Submission]:
+        return {request_id: submission for submission in self.submissions for request_id in submission.request_ids}

@@ -1,0 +1,201 @@
+"""What the system says of itself while the load runs: backlog, instances, cold starts, each half second.
+
+Either from the local runtime's admin side (`/status` and `/events`), or from any address that serves the catalog's
+metrics for Prometheus. Both become the same observations; parsing is pure, and `Observer` is the thread that asks.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+
+from darkroom.contract import metrics
+from loadtests.errors import ObservationError
+
+EVERY_S = 0.5
+_ANSWER_S = 5.0
+_SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(\{(?P<labels>.*)\})?\s+(?P<value>\S+)(\s+-?\d+)?", re.ASCII)
+_LABEL = re.compile(r'(?P<name>[a-zA-Z_]\w*)="(?P<value>(?:[^"\\]|\\.)*)"', re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    at: float
+    """Seconds since the epoch."""
+    backlog: int | None
+    """Events that wait in the broker for a delivery, over all Triggers; None: not known."""
+    wanted: Mapping[str, int]
+    """Instances by Service."""
+    ready: Mapping[str, int]
+    cold_starts: Mapping[str, int]
+    """By Service, since the runtime's start; empty where each is known by itself."""
+    capped: frozenset[str] = frozenset()
+    """Services that are refused instances by the local runtime's own limit, --max-instances."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStart:
+    at: float
+    """When the instance was ready."""
+    service: str
+    took_s: float | None
+    """From the spawn until it took connections; None: only the number of them is known."""
+
+
+@dataclass(kw_only=True)
+class Observed:
+    """All that was seen in a run."""
+
+    source: str
+    observations: list[Observation] = field(default_factory=list)
+    cold_starts: list[ColdStart] = field(default_factory=list)
+    trouble: str | None = None
+    """The last thing that kept us from seeing."""
+
+
+class Source(Protocol):
+    name: str
+
+    def look(self, at: float) -> tuple[Observation, Sequence[ColdStart]]:
+        """Raises ObservationError and httpx.HTTPError."""
+
+
+# --- the local runtime -----------------------------------------------------------------------------------------------
+
+
+class LocalRuntime:
+    name = "the local runtime"
+
+    def __init__(self, admin_url: str) -> None:
+        self._http = httpx.Client(base_url=admin_url, timeout=_ANSWER_S)
+        self._seen: int | None = None
+
+    def look(self, at: float) -> tuple[Observation, Sequence[ColdStart]]:
+        observation = observation_of_status(self._http.get("/status").raise_for_status().json(), at)
+        first = self._seen is None
+        events: list[dict[str, Any]] = self._http.get("/events", params={"since": self._seen or 0}).json()
+        self._seen = max((event["number"] for event in events), default=self._seen or 0)
+        # Those of before the run are none of its cold starts.
+        return observation, [] if first else cold_starts_of_events(events)
+
+
+def observation_of_status(status: Mapping[str, Any], at: float) -> Observation:
+    """Raises ObservationError for a document that is no status."""
+    try:
+        functions = status["functions"]
+        waiting = [row["backlog"] for row in status["triggers"]]
+        return Observation(
+            at=at,
+            backlog=None if None in waiting else sum(waiting),
+            wanted={row["service"]: row["wanted"] for row in functions},
+            ready={row["service"]: row["ready"] for row in functions},
+            cold_starts={},
+            capped=frozenset(row["service"] for row in functions if row["capped"]),
+        )
+    except (KeyError, TypeError) as exc:
+        raise ObservationError(f"the runtime's status is not what it should be: {exc!r}") from exc
+
+
+def cold_starts_of_events(events: Iterable[Mapping[str, Any]]) -> list[ColdStart]:
+    return [
+        ColdStart(at=event["at"], service=event["service"], took_s=event["ready_s"])
+        for event in events
+        if event["action"] == "instance.ready"
+    ]
+
+
+# --- anything that serves Prometheus ---------------------------------------------------------------------------------
+
+
+class Metrics:
+    def __init__(self, url: str) -> None:
+        self.name = url
+        self._http = httpx.Client(timeout=_ANSWER_S)
+        self._started: Mapping[str, int] | None = None
+
+    def look(self, at: float) -> tuple[Observation, Sequence[ColdStart]]:
+        observation = observation_of_metrics(self._http.get(self.name).raise_for_status().text, at)
+        before, self._started = self._started, observation.cold_starts
+        if before is None:
+            return observation, []
+        return observation, [
+            ColdStart(at=at, service=service, took_s=None)
+            for service, count in observation.cold_starts.items()
+            for _ in range(count - before.get(service, 0))
+        ]
+
+
+def observation_of_metrics(text: str, at: float) -> Observation:
+    """Of Prometheus' text format. Raises ObservationError for what is none, or has no metric of ours."""
+    samples = _samples(text)
+    if not any(name.startswith("darkroom_") for name, _, _ in samples):
+        raise ObservationError(f"none of its {len(samples)} samples is a darkroom metric")
+    waiting = [value for name, _, value in samples if name == metrics.TRIGGER_BACKLOG.prometheus_name]
+    instances = [
+        (labels["service"], labels["state"], int(value))
+        for name, labels, value in samples
+        if name == metrics.INSTANCES.prometheus_name
+    ]
+    return Observation(
+        at=at,
+        backlog=int(sum(waiting)) if waiting else None,
+        wanted={service: count for service, state, count in instances if state == "wanted"},
+        ready={service: count for service, state, count in instances if state == "ready"},
+        cold_starts={
+            labels["service"]: int(value)
+            for name, labels, value in samples
+            if name == metrics.COLD_STARTS.prometheus_name
+        },
+    )
+
+
+def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:
+    return [_sample(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _sample(line: str) -> tuple[str, dict[str, str], float]:
+    match = _SAMPLE.fullmatch(line.strip())
+    if match is None:
+        raise ObservationError(f"not a sample in Prometheus' text format: {line[:100]!r}")
+    labels = {label["name"]: label["value"] for label in _LABEL.finditer(match["labels"] or "")}
+    try:
+        return match["name"], labels, float(match["value"])
+    except ValueError as exc:
+        raise ObservationError(f"the value of {match['name']} is no number: {match['value']!r}") from exc
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+class Observer:
+    """Looks in the background between `start` and `stop`. What goes wrong is kept for the report, and ends nothing."""
+
+    def __init__(self, source: Source, clock: Callable[[], float]) -> None:
+        self.observed = Observed(source=source.name)
+        self._source = source
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2 * _ANSWER_S)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(EVERY_S):
+            try:
+                observation, cold_starts = self._source.look(self._clock())
+            except (ObservationError, httpx.HTTPError) as exc:
+                self.observed.trouble = f"{self._source.name}: {exc}"
+            else:
+                self.observed.observations.append(observation)
+                self.observed.cold_starts.extend(cold_starts)

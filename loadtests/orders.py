@@ -1,0 +1,72 @@
+"""What visitors bring and ask for, as data: pictures of several sizes, made by our own code once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from darkroom.cli.photograph import photograph
+from darkroom.contract.jobs import JobType
+from darkroom.contract.parameters import Format
+from darkroom.imaging.vips import save
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureKind:
+    width_px: int
+    height_px: int
+    format: Format
+    options: Mapping[str, Any]
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.format}"
+
+    def make(self) -> bytes:
+        return save(self.format, photograph(self.width_px, self.height_px), **self.options)
+
+
+PICTURES: dict[str, PictureKind] = {
+    "2K": PictureKind(width_px=2048, height_px=1536, format=Format.JPEG, options={"Q": 90}),
+    "12 MP": PictureKind(width_px=4000, height_px=3000, format=Format.JPEG, options={"Q": 85}),
+    "small PNG": PictureKind(width_px=480, height_px=360, format=Format.PNG, options={"compression": 6}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    job_type: JobType
+    picture: str
+    parameters: Mapping[str, Any]
+    share: int
+    """Of so many among all shares."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.job_type} {self.picture}"
+
+
+ORDERS: tuple[Order, ...] = (
+    Order(job_type=JobType.RESIZE, picture="2K", parameters={"width": 400}, share=5),
+    Order(job_type=JobType.RESIZE, picture="12 MP", parameters={"width": 1200}, share=2),
+    Order(job_type=JobType.CROP, picture="2K", parameters={"width": 600, "height": 600, "gravity": "centre"}, share=2),
+    Order(job_type=JobType.RESIZE, picture="small PNG", parameters={"width": 200, "format": "webp"}, share=1),
+)
+
+
+def make_pictures() -> dict[str, bytes]:
+    """One of each kind; takes some seconds of one core."""
+    return {name: kind.make() for name, kind in PICTURES.items()}
+
+
+def endless_orders() -> Iterator[Order]:
+    """In turn, spread as evenly as their shares allow, and the same in every run."""
+    return cycle(_spread(ORDERS))
+
+
+def _spread(orders: tuple[Order, ...]) -> list[Order]:
+    """Each comes at the moments that divide the cycle into as many parts as its share."""
+    moments = [((turn + 0.5) / order.share, order) for order in orders for turn in range(order.share)]
+    return [order for _, order in sorted(moments, key=lambda one: one[0])]

@@ -1,0 +1,339 @@
+"""A run on one page that needs nothing else: the verdict first, then its charts over one time axis, then the tables.
+
+The numbers come from `outcome` and `series`; here they are only put into words and places. The same facts stand in the
+page as JSON (`<script id="facts">`), for programs that compare runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from loadtests import charts
+from loadtests.charts import Axes
+from loadtests.outcome import ALL, Outcome
+from loadtests.percentiles import Spread
+from loadtests.series import Series
+from loadtests.shapes import Stage
+
+_STYLE = (Path(__file__).parent / "report.css").read_text()
+_KIND_COLOURS = ("one", "two", "three", "four", "five", "six")
+_CASES_SHOWN = 50
+
+
+def write_report(outcome: Outcome, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report(outcome), encoding="utf-8")
+
+
+def report(outcome: Outcome) -> str:
+    series = Series(outcome)
+    title = f"Load test: {outcome.shape.name}"
+    facts_json = json.dumps(facts(outcome), indent=1).replace("<", "\\u003c")
+    body = "".join(
+        [
+            _header(outcome),
+            _notices(outcome),
+            _tiles(outcome, series),
+            _rates(series),
+            _backlog(outcome, series),
+            _instances(outcome, series),
+            _durations(outcome, series),
+            _job_table(outcome),
+            _ledger_table(outcome),
+            _request_table(outcome),
+            _setting(outcome),
+        ]
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>{body}</main>'
+        f'<script type="application/json" id="facts">{facts_json}</script></body></html>\n'
+    )
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """What the page says, for programs. Times are in seconds."""
+    return {
+        "shape": outcome.shape.name,
+        "scale": outcome.scale,
+        "host": outcome.host,
+        "began_at": datetime.fromtimestamp(outcome.began_at, UTC).isoformat(),
+        "passed": outcome.passed,
+        "faults": outcome.faults(),
+        "warnings": outcome.warnings(),
+        "visitors": {"planned": outcome.visitors, "came": outcome.came, "latest_s": outcome.latest_s},
+        "pictures": {"asked": outcome.asked, "turned_away": outcome.turned_away},
+        "ledger": outcome.verdict.counts(),
+        "objective": {
+            "ratio": outcome.judgement.objective.ratio,
+            "within_s": outcome.judgement.objective.within_s,
+            "reached": outcome.judgement.ratio,
+            "held": outcome.judgement.held,
+        },
+        "job_s": {name: _spread_facts(spread) for name, spread in outcome.job_times_s().items()},
+        "request_s": {
+            name: {**_spread_facts(spread), "failed": failed}
+            for name, (spread, failed) in outcome.request_times_s().items()
+        },
+        "cold_starts": outcome.cold_starts(),
+    }
+
+
+def _spread_facts(spread: Spread) -> dict[str, float]:
+    return {
+        "count": spread.count,
+        "p50": round(spread.p50, 4),
+        "p90": round(spread.p90, 4),
+        "p99": round(spread.p99, 4),
+        "max": round(spread.most, 4),
+    }
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+def _header(outcome: Outcome) -> str:
+    word, colour = ("passed", "good") if outcome.passed else ("failed", "bad")
+    when = datetime.fromtimestamp(outcome.began_at, UTC).strftime("%d %B %Y, %H:%M UTC")
+    return (
+        f'<header><h1>Load test: {escape(outcome.shape.name)} <span class="badge {colour}">{word}</span></h1>'
+        f"<p>{escape(outcome.shape.meaning[:1].upper() + outcome.shape.meaning[1:])}. "
+        f"On {escape(outcome.host)}, {when}.</p></header>"
+    )
+
+
+def _notices(outcome: Outcome) -> str:
+    cases = outcome.verdict.cases()
+    left = f"and {len(cases) - _CASES_SHOWN} more" if len(cases) > _CASES_SHOWN else None
+    lines = [*outcome.faults(), *cases[:_CASES_SHOWN], *([left] if left else [])]
+    warnings = "".join(f'<p class="notice warning">{escape(warning)}</p>' for warning in outcome.warnings())
+    if not lines:
+        return warnings
+    return f'<ul class="notice bad">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>{warnings}'
+
+
+def _tiles(outcome: Outcome, series: Series) -> str:
+    objective, verdict = outcome.judgement.objective, outcome.verdict
+    times = outcome.job_times_s().get(ALL)
+    broken = len(verdict.lost) + len(verdict.doubled) + len(verdict.stuck)
+    return (
+        "<section class=tiles>"
+        + "".join(
+            [
+                _tile(str(outcome.asked), f"pictures handed in, {outcome.verdict.completed} done"),
+                _tile(
+                    f"{outcome.judgement.ratio * 100:.4g} %",
+                    f"done within {objective.within_s:g} s; the objective is {objective.ratio * 100:.4g} %",
+                    good=outcome.judgement.held,
+                ),
+                _tile(
+                    f"{len(verdict.lost)} / {len(verdict.doubled)} / {len(verdict.stuck)}",
+                    "lost, doubled, stuck; each has to be 0",
+                    good=broken == 0,
+                ),
+                _tile("–" if times is None else f"{times.p50:.2f} s", "POST to done, half of them (p50)"),
+                _tile("–" if times is None else f"{times.p99:.2f} s", "POST to done, all but 1 % (p99)"),
+                _tile(f"{series.ended_s:.1f} s", f"until the last was done; they came in {outcome.shape.seconds:g} s"),
+            ]
+        )
+        + "</section>"
+    )
+
+
+def _tile(number: str, meaning: str, *, good: bool | None = None) -> str:
+    colour = {None: "", True: " good", False: " bad"}[good]
+    return f'<div class="tile{colour}"><b>{escape(number)}</b><span>{escape(meaning)}</span></div>'
+
+
+# --- the charts ------------------------------------------------------------------------------------------------------
+
+
+def _axes(series: Series, most: float, **options: Any) -> Axes:
+    return Axes(from_s=0, to_s=series.ended_s * 1.02 + 0.5, most=most, **options)
+
+
+def _rates(series: Series) -> str:
+    handed_in, done = series.handed_in(), series.done()
+    axes = _axes(series, max(value for _, value in (*handed_in, *done)))
+    drawn = axes.drawn(
+        charts.columns(axes, handed_in, "one", width_s=series.bin_s, place=0, of=2),
+        charts.columns(axes, done, "two", width_s=series.bin_s, place=1, of=2),
+        title="Pictures handed in and done over time",
+    )
+    span = "second" if series.bin_s == 1 else f"{series.bin_s:g} seconds"
+    legend = _legend(("one", "handed in"), ("two", "done"))
+    return _chart(f"Pictures each {span}", legend, drawn)
+
+
+def _backlog(outcome: Outcome, series: Series) -> str:
+    not_done, waiting = series.not_done_yet(), series.broker_backlog()
+    axes = _axes(series, max(value for _, value in (*not_done, *waiting)))
+    drawn = axes.drawn(
+        charts.filled_steps(axes, not_done, "three"),
+        charts.line(axes, _within(axes, waiting), "five"),
+        title="Jobs that are not done yet over time",
+    )
+    legend = [("three", "accepted and not done (as the visitors see it)")]
+    if waiting:
+        legend.append(("five line", "of these, waiting in the broker for a delivery"))
+    return _chart("Not done yet", _legend(*legend), drawn)
+
+
+def _instances(outcome: Outcome, series: Series) -> str:
+    functions = series.instances()
+    if not functions:
+        why = (
+            "nothing was asked for them: --admin-url of a local runtime or --metrics-url shows them"
+            if outcome.observed is None
+            else f"{outcome.observed.source} told of none"
+        )
+        return _chart("Instances of each function", "", f'<p class="missing">Not shown: {escape(why)}.</p>')
+    cold_starts, capped = series.cold_starts(), series.capped()
+    rows = []
+    for number, (service, (wanted, ready)) in enumerate(functions.items()):
+        last = number == len(functions) - 1
+        most = max(value for _, value in (*wanted, *ready))
+        axes = _axes(series, most, height=92 if last else 72, labelled=last, whole=True)
+        starts = [start for start in cold_starts.get(service, []) if axes.from_s <= start[0] <= axes.to_s]
+        said = _starts_text(starts) + (", more were wanted than this machine may run" if service in capped else "")
+        drawn = axes.drawn(
+            charts.filled_steps(axes, _within(axes, ready), "two"),
+            charts.steps(axes, _within(axes, wanted), "ink", dashed=True),
+            charts.ticks(axes, [(at_s, _start_text(took_s)) for at_s, took_s in starts]),
+            title=f"Instances of {service}, wanted and ready",
+        )
+        rows.append(f'<div class="row"><h3>{escape(service)}</h3><small>{said}</small>{drawn}</div>')
+    legend = _legend(("two", "ready"), ("ink line dashed", "wanted by the autoscaler"), ("event", "cold start over"))
+    return _chart("Instances of each function", legend, "".join(rows))
+
+
+def _within(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """What was observed before the first visitor came or after the last job ended is cut off."""
+    before = [value for at_s, value in points if at_s < axes.from_s]
+    inside = [(at_s, value) for at_s, value in points if axes.from_s <= at_s <= axes.to_s]
+    held = [(axes.from_s, before[-1])] if before else []
+    return [*held, *inside, *([(axes.to_s, inside[-1][1])] if inside and points[-1][0] > axes.to_s else [])]
+
+
+def _start_text(took_s: float | None) -> str:
+    return "cold start" if took_s is None else f"cold start of {took_s * 1000:.0f} ms"
+
+
+def _starts_text(starts: Sequence[tuple[float, float | None]]) -> str:
+    took = [took_s for _, took_s in starts if took_s is not None]
+    if not starts:
+        return "no cold start"
+    slowest = f", the slowest {max(took) * 1000:.0f} ms" if took else ""
+    return f"{len(starts)} cold start{'s' if len(starts) > 1 else ''}{slowest}"
+
+
+def _durations(outcome: Outcome, series: Series) -> str:
+    kinds, windows = series.took(), series.windows()
+    objective = outcome.judgement.objective
+    slowest = max((took_s for points in kinds.values() for _, took_s in points), default=0.0)
+    # The objective belongs into the picture, unless all was so fast that there would be nothing else to see.
+    axes = _axes(series, max(slowest, objective.within_s if slowest > objective.within_s / 5 else 0.0), height=260)
+    colours = dict(zip(sorted(kinds), _KIND_COLOURS, strict=False))
+    drawn = axes.drawn(
+        *(charts.dots(axes, kinds[kind], colour) for kind, colour in colours.items()),
+        charts.line(axes, [(one.middle_s, one.took_s.p99) for one in windows], "ink", dashed=True),
+        charts.line(axes, [(one.middle_s, one.took_s.p50) for one in windows], "ink"),
+        charts.limit(axes, objective.within_s, f"objective: {objective}"),
+        title="Seconds from the POST to the end of each job, by the moment of the POST",
+    )
+    legend = _legend(
+        *((f"{colour} dot", kind) for kind, colour in colours.items()), ("ink line", "p50"), ("ink line dashed", "p99")
+    )
+    return _chart("Seconds from the POST to done, by the moment of the POST", legend, drawn)
+
+
+def _chart(title: str, legend: str, drawn: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{legend}{drawn}</section>"
+
+
+def _legend(*entries: tuple[str, str]) -> str:
+    shown = "".join(f'<li><i class="{classes}"></i>{escape(meaning)}</li>' for classes, meaning in entries)
+    return f'<ul class="legend">{shown}</ul>'
+
+
+# --- the tables ------------------------------------------------------------------------------------------------------
+
+_SPREAD_HEADS = ("p50", "p90", "p99", "slowest")
+
+
+def _job_table(outcome: Outcome) -> str:
+    rows = [(name, str(spread.count), *_spread_cells(spread)) for name, spread in outcome.job_times_s().items()]
+    return _table("From the POST to done", ("pictures", "done", *_SPREAD_HEADS), rows)
+
+
+def _ledger_table(outcome: Outcome) -> str:
+    counts = outcome.verdict.counts()
+    meanings = {
+        "accepted": "jobs that an answer named, or that bear the id of a request of ours",
+        "completed": "followed to their end, result fetched and held against its promised size and type",
+        "failed": "ended as failed",
+        "lost": "accepted, and there is no such job or no such result",
+        "doubled": "one picture, sent once or twice, became two jobs",
+        "stuck": "accepted, and not ended in the time to settle",
+    }
+    refusals = ", ".join(f"{count} × {answer}" for answer, count in sorted(outcome.refusals.items())) or "none"
+    rows = [
+        ("handed in", str(outcome.asked), f"pictures, by {outcome.came} visitors"),
+        ("turned away", str(outcome.turned_away), f"pictures never accepted; answers that were no 202: {refusals}"),
+        *((name, str(count), meanings[name]) for name, count in counts.items()),
+    ]
+    return _table("The ledger", ("", "", ""), rows, wordy=True)
+
+
+def _request_table(outcome: Outcome) -> str:
+    rows = [
+        (name, str(spread.count), str(failed), *_spread_cells(spread))
+        for name, (spread, failed) in outcome.request_times_s().items()
+    ]
+    return _table("HTTP requests of the visitors", ("request", "count", "failed", *_SPREAD_HEADS), rows)
+
+
+def _spread_cells(spread: Spread) -> tuple[str, ...]:
+    return tuple(_duration(seconds) for seconds in (spread.p50, spread.p90, spread.p99, spread.most))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, wordy: bool = False) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f"<section><h2>{escape(title)}</h2><table{' class=wordy' if wordy else ''}><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></section>"
+    )
+
+
+def _setting(outcome: Outcome) -> str:
+    stages = ", then ".join(_stage_text(stage, outcome.scale) for stage in outcome.shape.stages)
+    stories = ", ".join(f"{weight} × {story}" for story, weight in outcome.shape.mix.items())
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    rows = [
+        ("visitors", stages),
+        ("stories", stories),
+        ("latest visitor", f"{max(0.0, outcome.latest_s) * 1000:.0f} ms after his moment"),
+        ("load generator", f"one locust process, {outcome.generator_cpu_s:.1f} s of processor time; {machine}"),
+        ("times", "as a client sees them; one that polls sees an end up to a second late"),
+        ("observed", "not at all" if outcome.observed is None else f"{outcome.observed.source}, each half second"),
+    ]
+    return _table("How it was measured", ("", ""), rows, wordy=True)
+
+
+def _stage_text(stage: Stage, scale: float) -> str:
+    rate = f"{stage.per_s * scale:g} a second"
+    if stage.to_per_s is not None:
+        rate = f"from {stage.per_s * scale:g} to {stage.to_per_s * scale:g} a second"
+    return f"{rate} for {stage.seconds:g} s"

@@ -1,0 +1,51 @@
+"""Who comes when, and who has gone: the visitors of a run, handed their moments one after the other."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+
+LEAD_S = 2.0
+"""Visitors are called so long before their moment: locust brings them once a second, all at once."""
+
+
+class Schedule:
+    def __init__(self, arrivals_s: Sequence[float], clock: Callable[[], float]) -> None:
+        self._arrivals_s = arrivals_s
+        self._clock = clock
+        self._called = 0
+        self._gone = 0
+        self.began_at = clock() + LEAD_S
+        """The moment of the first stage's beginning, seconds since the epoch."""
+        self.latest_s = 0.0
+        """By how much the visitor who came latest was late: large numbers mean that the load itself was too slow."""
+
+    @property
+    def visitors(self) -> int:
+        return len(self._arrivals_s)
+
+    @property
+    def came(self) -> int:
+        return bisect_right(self._arrivals_s, self._clock() - self.began_at)
+
+    @property
+    def gone(self) -> int:
+        return self._gone
+
+    @property
+    def everybody_has_left(self) -> bool:
+        return self._gone >= self.visitors
+
+    def due_soon(self) -> int:
+        """How many should be here by now, so that each can wait for his moment."""
+        return bisect_right(self._arrivals_s, self._clock() - self.began_at + LEAD_S)
+
+    def next_wait_s(self) -> float:
+        """How long the visitor who asks has to wait for his moment."""
+        index, self._called = self._called, self._called + 1
+        wait_s = self.began_at + self._arrivals_s[index] - self._clock()
+        self.latest_s = max(self.latest_s, -wait_s)
+        return max(0.0, wait_s)
+
+    def left(self) -> None:
+        self._gone += 1

@@ -1,0 +1,139 @@
+"""What every visitor can do: come at his moment, hand in, follow his jobs, go. What he does with it is his story.
+
+A visitor lives through his story once. locust keeps its users until the end, so he stays after it, asleep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import gevent
+from locust import FastHttpUser, task
+
+from darkroom.client import JobState
+from darkroom.contract.cloudevents import CloudEvent, new_event
+from darkroom.contract.events import CROP_REQUESTED, RESIZE_REQUESTED
+from darkroom.contract.jobs import JobType
+from loadtests.ledger import Submission
+from loadtests.load import Load
+from loadtests.orders import PICTURES, Order
+
+WAIT_S = 20
+POLL_EVERY_S = 1.0
+TRIES = 8
+"""Of one POST that is refused for now, as a good client makes them."""
+_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+_FOR_NOW = {0, 429, 502, 503, 504}
+"""Answers that ask for another try; 0 is none at all."""
+_EVENT_TYPES = {JobType.RESIZE: RESIZE_REQUESTED, JobType.CROP: CROP_REQUESTED}
+_SOURCE = "/darkroom/loadtests"
+
+
+class Visitor(FastHttpUser):
+    abstract = True
+    network_timeout = WAIT_S + 30.0
+    load: ClassVar[Load]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._has_been_here = False
+
+    def visit(self) -> None:
+        raise NotImplementedError
+
+    @task
+    def come_and_go(self) -> None:
+        if self._has_been_here:
+            # Also after a story that broke: locust would begin it anew.
+            gevent.sleep(float("inf"))
+        self._has_been_here = True
+        schedule = self.load.begin()
+        gevent.sleep(schedule.next_wait_s())
+        try:
+            self.visit()
+        finally:
+            schedule.left()
+
+    # --- handing in --------------------------------------------------------------------------------------------------
+
+    def post_picture(self, submission: Submission, order: Order) -> None:
+        """The picture as the body, the parameters in the query; the same submission again is the same job."""
+        path = f"/api/v1/{order.job_type}?{urlencode(order.parameters)}"
+        headers = {"content-type": PICTURES[order.picture].content_type, "idempotency-key": submission.key}
+        self._insist(submission, f"POST {order.job_type}", path, headers, self.load.pictures[order.picture])
+
+    def post_events(self, submission: Submission, name: str, headers: Mapping[str, str], body: bytes) -> None:
+        self._insist(submission, name, "/api/v1/events", headers, body)
+
+    def _insist(self, submission: Submission, name: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """As a good client: the same POST until it is accepted, or refused for good, or was tried often enough."""
+        for tried in range(TRIES):
+            request_id = self.load.ledger.sent(submission)
+            all_headers = {**self.load.headers, **headers, "x-request-id": request_id}
+            answer = self.client.post(path, data=body, headers=all_headers, name=name)
+            if answer.status_code == 202:
+                self.load.ledger.accepted(submission, _job_ids(answer.json()))
+                return
+            self.load.ledger.refused(submission, str(answer.status_code or "no answer"))
+            if answer.status_code not in _FOR_NOW:
+                return
+            gevent.sleep(_pause_s(answer, tried))
+
+    def upload(self, order: Order) -> str | None:
+        """Straight to storage by a signed URL; the storage key, if that worked."""
+        signed = self.client.post("/api/v1/uploads", headers=dict(self.load.headers), name="POST uploads")
+        if signed.status_code != 201:
+            return None
+        place = signed.json()
+        upload = place["upload"]
+        stored = self.client.request(
+            upload["method"],
+            upload["url"],
+            data=self.load.pictures[order.picture],
+            headers=upload["headers"],
+            name=f"{upload['method']} signed upload",
+        )
+        return str(place["storage_key"]) if stored.status_code in {200, 201, 204} else None
+
+    def event(self, submission: Submission, number: int, order: Order, storage_key: str) -> CloudEvent:
+        """Asks for the submission's picture of that number."""
+        data = {"parameters": dict(order.parameters), "input": {"storage_key": storage_key}}
+        return new_event(_EVENT_TYPES[order.job_type], _SOURCE, data, id=f"{submission.key}.{number}")
+
+    # --- following ---------------------------------------------------------------------------------------------------
+
+    def wait_for(self, job_ids: Iterable[str]) -> None:
+        """On one long request after the other."""
+        for job_id in job_ids:
+            self._follow(job_id, query=f"?wait={WAIT_S}", pause_s=0)
+
+    def poll(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            self._follow(job_id, query="", pause_s=POLL_EVERY_S)
+
+    def _follow(self, job_id: str, *, query: str, pause_s: float) -> None:
+        while not self._look(job_id, query):
+            gevent.sleep(pause_s)
+
+    def _look(self, job_id: str, query: str) -> bool:
+        """Whether there is no more to see: the job has ended, or cannot be looked at, which the audit will find out."""
+        name = "GET job, waiting" if query else "GET job"
+        answer = self.client.get(f"/api/v1/jobs/{job_id}{query}", headers=dict(self.load.headers), name=name)
+        if answer.status_code in _FOR_NOW:
+            gevent.sleep(_pause_s(answer, 0))
+            return self.load.is_over
+        if answer.status_code != 200:
+            return True
+        return self.load.seen(JobState(document=answer.json())) or self.load.is_over
+
+
+def _job_ids(document: Mapping[str, Any]) -> list[str]:
+    return [str(job["job_id"]) for job in document.get("jobs", [document])]
+
+
+def _pause_s(answer: Any, tried: int) -> float:
+    asked = (answer.headers or {}).get("retry-after", "")
+    return min(float(asked) if asked.isdecimal() else _PAUSE_S * 2**tried, _LONGEST_PAUSE_S)
