@@ -6,9 +6,11 @@ job's record (the outbox), and recovery emits it if we cannot.
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
 
-from darkroom.adapters.jobs import NewJob
+from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract import events, tracing
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, canonical_parameters, original_key
@@ -19,6 +21,15 @@ from darkroom.serving.resources import Resources
 from functions.ingest.submission import Submission
 
 log = get_logger()
+
+
+Judged = tuple[Submission, Facts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    owner: str
+    request_id: str
 
 
 class Acceptance:
@@ -40,26 +51,46 @@ class Acceptance:
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        facts = self.check(submission)
-        job_id = submission.job_id or uuid.uuid4()
+        facts, job_id = self.check(submission), _job_id(submission)
         storage_key = submission.storage_key
         if submission.body is not None:
             storage_key = original_key(job_id, facts.extension)
             with telemetry.span("store", size_bytes=len(submission.body)):
                 self._resources.storage.put(storage_key, submission.body, content_type=facts.content_type)
-        new = NewJob(
+        caller = Caller(owner=owner, request_id=request_id)
+        new = self._new_job(submission, facts, caller, job_id=job_id, storage_key=storage_key or "")
+        return self._write(new, stored=submission.body is not None)
+
+    def accept_batch(self, judged: Sequence[Judged], *, owner: str, request_id: str) -> list[JobRecord]:
+        """All jobs of a batch, or none; their pictures lie in storage already. Raises as `accept` does."""
+        caller = Caller(owner=owner, request_id=request_id)
+        jobs = [
+            self._new_job(
+                submission, facts, caller, job_id=_job_id(submission), storage_key=submission.storage_key or ""
+            )
+            for submission, facts in judged
+        ]
+        with telemetry.span("accept", jobs=len(jobs)):
+            accepted = self._resources.jobs.accept_many(jobs)
+        for new, answer in zip(jobs, accepted, strict=True):
+            self._go_on(new, answer)
+        return [answer.record for answer in accepted]
+
+    def _new_job(
+        self, submission: Submission, facts: Facts, caller: Caller, *, job_id: UUID, storage_key: str
+    ) -> NewJob:
+        return NewJob(
             job_id=job_id,
             type=submission.type,
-            owner=owner,
+            owner=caller.owner,
             parameters=canonical_parameters(submission.parameters),
-            storage_key=storage_key or "",
-            request_id=request_id,
+            storage_key=storage_key,
+            request_id=caller.request_id,
             cost_class=self._cost_class(facts, submission),
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
             trace=_trace(),
         )
-        return self._write(new, stored=submission.body is not None)
 
     def _write(self, new: NewJob, *, stored: bool) -> JobRecord:
         try:
@@ -68,14 +99,17 @@ class Acceptance:
         except IdempotencyMismatchError:
             self._discard(new, stored)
             raise
+        self._go_on(new, accepted)
+        if accepted.record.job_id != new.job_id:
+            self._discard(new, stored)
+        return accepted.record
+
+    def _go_on(self, new: NewJob, accepted: Accepted) -> None:
         if accepted.created:
             log.info("job.accepted", job_id=str(new.job_id), type=new.type, request_id=new.request_id)
             self._emit(accepted.record)
         else:
             log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
-            if accepted.record.job_id != new.job_id:
-                self._discard(new, stored)
-        return accepted.record
 
     def _emit(self, record: JobRecord) -> None:
         """Best effort: the outbox has the event, so a broker that is down only delays the job."""
@@ -105,6 +139,10 @@ class Acceptance:
             self._resources.storage.delete(new.storage_key)
         except DependencyUnavailableError as exc:
             log.warning("upload.orphaned", storage_key=new.storage_key, error=exc.detail)
+
+
+def _job_id(submission: Submission) -> UUID:
+    return submission.job_id or uuid4()
 
 
 def _trace() -> str:

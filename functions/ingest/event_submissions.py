@@ -12,14 +12,14 @@ from darkroom.contract import cloudevents
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import (
     DarkroomError,
-    DependencyUnavailableError,
     EventInvalidError,
     PictureError,
     RejectedError,
 )
 from darkroom.contract.events import REQUESTED_TYPES
-from darkroom.contract.jobs import JobInput, JobRecord, JobType
+from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
+from darkroom.imaging import Facts
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_EVENT_BYTES = 256 * 1024
@@ -41,8 +41,8 @@ class _SubmittedJob(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None]]) -> list[Submission]:
-    """What a batch asks for, once every event of it was found sound.
+async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[Facts]]) -> list[tuple[Submission, Facts]]:
+    """What a batch asks for and what its pictures are, once every event of it was found sound.
 
     Raises the error of the event that is least sound, with each event's verdict; and DependencyUnavailableError where
     none could be reached.
@@ -50,36 +50,19 @@ async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[None
     parsed = cloudevents.parse_each(body)
     if len(parsed) > MAX_BATCH_EVENTS:
         raise EventInvalidError(f"the batch has {len(parsed)} events, the limit is {MAX_BATCH_EVENTS}")
-    submissions: list[Submission] = []
+    judged: list[tuple[Submission, Facts]] = []
     verdicts: list[DarkroomError | None] = []
     for event in parsed:
         try:
             submission = submission_of(_sound(event))
-            await check(submission)
+            facts = await check(submission)
         except (RejectedError, PictureError) as exc:
             verdicts.append(exc)
         else:
             verdicts.append(None)
-            submissions.append(submission)
+            judged.append((submission, facts))
     _refuse_any(verdicts)
-    return submissions
-
-
-async def accept_all(
-    submissions: Sequence[Submission], accept: Callable[[Submission], Awaitable[JobRecord]]
-) -> list[JobRecord]:
-    """Every event of a sound batch. Only a dependency that fails in its middle cuts it short; the answer says so."""
-    records: list[JobRecord] = []
-    for submission in submissions:
-        try:
-            records.append(await accept(submission))
-        except DependencyUnavailableError as exc:
-            if not records:
-                raise
-            done = f"{len(records)} of {len(submissions)} events were accepted before"
-            advice = "send the batch again, the same event is the same job"
-            raise DependencyUnavailableError(exc.dependency, f"{exc.detail}; {done}: {advice}") from exc
-    return records
+    return judged
 
 
 def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:

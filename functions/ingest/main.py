@@ -10,13 +10,14 @@ from starlette.routing import Route
 from darkroom.contract import cloudevents, strict_json
 from darkroom.contract.jobs import JobRecord, JobType
 from darkroom.contract.openapi import openapi
+from darkroom.imaging import Facts
 from darkroom.serving import telemetry
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.ingest.acceptance import Acceptance
-from functions.ingest.event_submissions import MAX_EVENT_BYTES, accept_all, judged_batch, submission_of
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, judged_batch, submission_of
 from functions.ingest.reading import read_body, read_submission
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_upload, signed_upload
@@ -40,8 +41,8 @@ async def take_events(request: Request) -> Response:
     with telemetry.span("receive"):
         body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
     if cloudevents.is_batch(request.headers):
-        submissions = await judged_batch(body, partial(_check, request))
-        records = await accept_all(submissions, partial(_accept, request))
+        judged = await judged_batch(body, partial(_check, request))
+        records = await in_thread(acceptance.accept_batch, judged, owner=owner(request), request_id=request_id(request))
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
     record = await _accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
     return json_response(_accepted(record), status=202, headers={"location": _location(record)})
@@ -61,9 +62,9 @@ def _description() -> bytes:
     return strict_json.dump(openapi())
 
 
-async def _check(request: Request, submission: Submission) -> None:
+async def _check(request: Request, submission: Submission) -> Facts:
     check_upload(submission, owner(request))
-    await in_thread(acceptance.check, submission)
+    return await in_thread(acceptance.check, submission)
 
 
 async def _accept(request: Request, submission: Submission) -> JobRecord:

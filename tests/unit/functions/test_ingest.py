@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -190,24 +190,29 @@ def test_a_batch_with_wrong_parameters_names_them_for_each_event(ingest: Ingest)
     assert {error["field"] for error in document["events"][1]["errors"]} == {"width", "colour"}
 
 
-def test_a_batch_that_is_cut_short_says_so_and_can_be_sent_again(ingest: Ingest) -> None:
-    accept, accepted = ingest.jobs.accept, 0
+def test_a_batch_that_the_job_store_does_not_take_leaves_nothing_and_can_be_sent_again(ingest: Ingest) -> None:
+    def refuse(jobs: Sequence[NewJob]) -> list[Accepted]:
+        raise DependencyUnavailableError("jobs", "connection refused")
 
-    def fail_the_second(job: NewJob) -> Accepted:
-        nonlocal accepted
-        accepted += 1
-        if accepted == 2:
-            raise DependencyUnavailableError("jobs", "connection refused")
-        return accept(job)
-
-    ingest.jobs.accept = fail_the_second  # type: ignore[method-assign]
     batch = [_event(id=str(number)) for number in range(3)]
-    document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 503, "dependency.unavailable")
-    assert "1 of 3 events were accepted" in document["detail"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest.jobs, "accept_many", refuse)
+        assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 503, "dependency.unavailable")
+    assert not any(ingest.jobs.backlog().by_status.values())
     again = send_event(ingest, batch, mode="cloudevents-batch")
     assert again.status_code == 202
     assert len({job["job_id"] for job in again.json()["jobs"]}) == 3
-    assert len(ingest.emitter.events) == 3, "the first was not made twice"
+    assert len(ingest.emitter.events) == 3
+
+
+def test_a_batch_with_an_event_that_was_used_for_something_else_leaves_nothing(ingest: Ingest) -> None:
+    assert send_event(ingest, _event(id="2")).status_code == 202
+    other = {"parameters": {"width": 31}, "input": {"storage_key": "uploads/mine/original"}}
+    batch = [_event(), _event(id="2", data=other), _event(id="3")]
+    document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 422, "idempotency.mismatch")
+    assert [verdict["verdict"] for verdict in document["events"]] == ["sound", "refused", "sound"]
+    assert "nothing of the batch was accepted" in document["detail"]
+    assert len(ingest.emitter.events) == 1
 
 
 def test_a_batch_of_too_many_events_is_refused(ingest: Ingest) -> None:
