@@ -16,7 +16,9 @@ from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
+from darkroom.serving import telemetry
 from darkroom.serving.settings import Settings
+from darkroom.serving.telemetry.storage import TracedStorage
 
 
 class Resources:
@@ -63,13 +65,14 @@ class Resources:
             return LocalStorage(settings.storage_endpoint or "")
         from darkroom.adapters.storage.s3 import S3Storage
 
-        return S3Storage(
+        storage = S3Storage(
             endpoint=settings.storage_endpoint,
             public_endpoint=settings.storage_public_endpoint,
             access_key=_reveal(settings.storage_access_key),
             secret_key=_reveal(settings.storage_secret_key),
             bucket=settings.bucket,
         )
+        return TracedStorage(storage, bucket=settings.bucket) if telemetry.is_on() else storage
 
     @cached_property
     def emitter(self) -> Emitter:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -95,7 +96,7 @@ def begin(service: str, *, tell: Tell, environment: Mapping[str, str] | None = N
     from darkroom.serving.telemetry import recording
 
     births.watch()
-    _make_recorder = lambda: recording.Recorder(service, tell)  # noqa: E731 - a name for it would say nothing more
+    _make_recorder = partial(recording.make_recorder, service, tell)
 
 
 def is_on() -> bool:

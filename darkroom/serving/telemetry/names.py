@@ -28,6 +28,12 @@ MESSAGING_DESTINATION = "messaging.destination.name"
 MESSAGING_SUBSCRIPTION = "messaging.destination.subscription.name"
 MESSAGING_MESSAGE_ID = "messaging.message.id"
 
+RPC_SYSTEM = "rpc.system"
+RPC_SERVICE = "rpc.service"
+RPC_METHOD = "rpc.method"
+S3_BUCKET = "aws.s3.bucket"
+S3_KEY = "aws.s3.key"
+
 SERVICE_INSTANCE = "service.instance.id"
 SERVICE_NAME = "service.name"
 SERVICE_NAMESPACE = "service.namespace"

@@ -19,7 +19,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace as otel
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
@@ -44,22 +44,28 @@ _KINDS = {kind.name.lower(): kind for kind in otel.SpanKind}
 Attributes = Mapping[str, Any]
 
 
-class Recorder:
-    """One a process."""
+def make_recorder(service: str, tell: Callable[[str], None]) -> Recorder:
+    """As OTEL_* say. `tell` is told of what goes wrong with sending."""
+    quieten(tell)
+    every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else SEND_EVERY_MS
+    recorder = Recorder(service, BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=every_ms))
+    atexit.register(recorder.close)
+    instrument_libraries(recorder.provider)
+    return recorder
 
-    def __init__(self, service: str, tell: Callable[[str], None]) -> None:
-        quieten(tell)
+
+class Recorder:
+    """One a process. `sender` is handed what has ended."""
+
+    def __init__(self, service: str, sender: SpanProcessor) -> None:
         self._ids = _Ids()
-        provider = TracerProvider(resource=_resource(service), id_generator=self._ids, shutdown_on_exit=False)
-        every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else SEND_EVERY_MS
-        self._batch = BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=every_ms)
-        provider.add_span_processor(WholeWork(self._batch))
-        self._tracer = provider.get_tracer("darkroom", darkroom.__version__)
+        self._sender = sender
+        self.provider = TracerProvider(resource=_resource(service), id_generator=self._ids, shutdown_on_exit=False)
+        self.provider.add_span_processor(WholeWork(sender))
+        self._tracer = self.provider.get_tracer("darkroom", darkroom.__version__)
         self._closing, self._closed = threading.Event(), threading.Event()
         # Waits from the start: at the interpreter's exit no thread can be begun any more.
         threading.Thread(target=self._close, name="telemetry-close", daemon=True).start()
-        atexit.register(self.close)
-        instrument_libraries(provider)
 
     def span(
         self,
@@ -112,7 +118,7 @@ class Recorder:
 
     def _close(self) -> None:
         self._closing.wait()
-        self._batch.shutdown()  # type: ignore[no-untyped-call]
+        self._sender.shutdown()
         self._closed.set()
 
     def _start(

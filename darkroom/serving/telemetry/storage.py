@@ -1,0 +1,57 @@
+"""A span for each S3 call, by OpenTelemetry's conventions for S3; the retry inside the adapter is part of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, Storage
+from darkroom.serving import telemetry
+from darkroom.serving.telemetry import names
+
+
+class TracedStorage:
+    """An S3 storage that is told of. Signing is arithmetic, and no call."""
+
+    def __init__(self, storage: Storage, *, bucket: str) -> None:
+        self._storage = storage
+        self._bucket = bucket
+
+    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+        with self._call("PutObject", key):
+            self._storage.put(key, body, content_type=content_type)
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        with self._call("GetObject", key):
+            return self._storage.get(key, max_bytes=max_bytes)
+
+    def info(self, key: str) -> ObjectInfo | None:
+        with self._call("HeadObject", key):
+            return self._storage.info(key)
+
+    def delete(self, key: str) -> None:
+        with self._call("DeleteObject", key):
+            self._storage.delete(key)
+
+    def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
+        return self._storage.sign_download(key, content_type=content_type, filename=filename, lifetime_s=lifetime_s)
+
+    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
+        return self._storage.sign_upload(key, content_type=content_type, lifetime_s=lifetime_s)
+
+    def check(self) -> None:
+        with self._call("HeadBucket"):
+            self._storage.check()
+
+    def prepare(self) -> None:
+        self._storage.prepare()
+
+    def _call(self, operation: str, key: str | None = None) -> AbstractContextManager[telemetry.Span]:
+        attributes = {
+            names.RPC_SYSTEM: "aws-api",
+            names.RPC_SERVICE: "S3",
+            names.RPC_METHOD: operation,
+            names.S3_BUCKET: self._bucket,
+        }
+        if key is not None:
+            attributes[names.S3_KEY] = key
+        return telemetry.span(f"S3.{operation}", attributes, kind="client")
