@@ -48,6 +48,8 @@ class RunningStack:
     cwd: Path = ROOT
     verbose: bool = True
     """Its log shows every picture's events, which costs processor time."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Besides the tests' own."""
     process: subprocess.Popen[bytes] | None = None
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -67,7 +69,7 @@ class RunningStack:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "COLUMNS": "400"},
+                env={**os.environ, "COLUMNS": "400", **self.environment},
                 start_new_session=True,
                 preexec_fn=_die_with_the_tests,
             )
@@ -173,8 +175,14 @@ class RunningStack:
 
 
 @contextmanager
-def running_stack(data: Path, *options: str, cwd: Path = ROOT, verbose: bool = True) -> Iterator[RunningStack]:
-    stack = RunningStack(data=data, options=options, cwd=cwd, verbose=verbose)
+def running_stack(
+    data: Path,
+    *options: str,
+    cwd: Path = ROOT,
+    verbose: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[RunningStack]:
+    stack = RunningStack(data=data, options=options, cwd=cwd, verbose=verbose, environment=environment or {})
     try:
         stack.start()
         yield stack

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
+from darkroom.contract.redaction import redacted
+
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 """Names of headers, and of the CloudEvents extensions."""
@@ -148,6 +150,8 @@ def _parsed_state(text: str) -> str:
         and len(members) <= _MAX_STATE_MEMBERS
         and len(keys) == len(members)
         and all(re.fullmatch(_STATE_MEMBER, member) for member in members)
+        # It comes from strangers, and is kept in events and passed on to others.
+        and redacted(text) == text
     )
     return ",".join(members) if is_sound else ""
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +19,9 @@ from redis import Redis
 
 from darkroom.client import ApiError, Client
 from darkroom.contract.limits import Limits
+from darkroom.contract.tracing import new_root
 from darkroom.imaging import probe
+from tests.collector import Collector, running_collector
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 
@@ -44,8 +47,15 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 
 @pytest.fixture(scope="module")
-def guarded(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("guarded"), "--api-keys", str(keys.file)) as stack:
+def collector() -> Iterator[Collector]:
+    with running_collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def guarded(keys: Keys, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    folder, options = tmp_path_factory.mktemp("guarded"), ("--api-keys", str(keys.file))
+    with running_stack(folder, *options, environment=collector.environment) as stack:
         yield stack
 
 
@@ -123,7 +133,7 @@ def test_events_stream_through_the_gateway_as_they_happen(guarded: RunningStack,
     assert answer.headers["content-type"].startswith("text/event-stream")
 
 
-def test_no_secret_is_found_anywhere(guarded: RunningStack, key: str, photograph: bytes) -> None:
+def test_no_secret_is_found_anywhere(guarded: RunningStack, key: str, photograph: bytes, collector: Collector) -> None:
     """A key, a password and a signed URL through every path and field, failing too; then everything is searched."""
     word = secrets.token_hex(12)
     canaries = {"key": key, "stranger": f"drk_{'a' * 12}_{word}{'k' * 14}", "password": f"pw{word}"}
@@ -139,13 +149,16 @@ def test_no_secret_is_found_anywhere(guarded: RunningStack, key: str, photograph
     eventually(
         lambda: ask(guarded, f"/api/v1/jobs/{job_id}", key).json()["status"] == "completed", within_s=60, what="the job"
     )
+    _wait_for_the_spans(guarded, collector)
     searched = {
+        "traces": b"\n".join(collector.bodies),
         "answers": b"\n".join(answer.content + repr(answer.headers).encode() for answer in answers),
         "events": json.dumps(guarded.events()).encode(),
         "redis": _all_of_redis(guarded.addresses["redis"]),
         **{str(path): path.read_bytes() for path in guarded.data.rglob("*") if path.is_file() and path.stat().st_size},
     }
     assert b"[hidden]" in searched["answers"], "what was sent was shown, without its secrets"
+    assert job_id.encode() in searched["traces"], "the traces were searched"
     assert b"request.answered" in b"".join(searched.values()), "the logs were searched"
     found = [(place, word) for place, text in searched.items() for word in secrets_looked_for if word.encode() in text]
     assert not found
@@ -156,6 +169,7 @@ def _send_everywhere(api: str, key: str, secret: str, picture: bytes) -> list[ht
     data = {"parameters": {"width": 10}, "input": {"storage_key": "uploads/x/original"}}
     event = {"specversion": "1.0", "id": secret, "source": "/s", "type": "dev.darkroom.resize.requested", "data": data}
     jpeg = {**auth, "content-type": "image/jpeg"}
+    trace = {"traceparent": new_root(sampled=True).traceparent, "tracestate": f"a={secret}"}
     send: list[Callable[[httpx.Client], httpx.Response]] = [
         lambda c: c.post("/api/v1/resize?width=10", content=picture, headers={**jpeg, "idempotency-key": secret[:200]}),
         lambda c: c.post("/api/v1/resize?width=10", content=picture, headers={**jpeg, "x-request-id": secret[:120]}),
@@ -174,10 +188,24 @@ def _send_everywhere(api: str, key: str, secret: str, picture: bytes) -> list[ht
         lambda c: c.get(f"/api/v1/jobs/{secret.replace('/', '%2F').replace('?', '%3F')}", headers=auth),
         lambda c: c.get(f"/{secret.replace('/', '%2F').replace('?', '%3F')}", headers=auth),
         lambda c: c.get("/api/v1/jobs", headers={"authorization": f"Bearer {secret}"}),
+        lambda c: c.get("/api/v1/jobs", headers={**auth, "traceparent": secret, "tracestate": f"a={secret}"}),
+        lambda c: c.post("/api/v1/resize", params={"width": 10}, content=picture, headers={**jpeg, **trace}),
         lambda c: c.get("/api/v1/jobs", headers={"authorization": secret, "cookie": secret, "user-agent": secret}),
     ]
     with httpx.Client(base_url=api, timeout=60) as client:
         return [one(client) for one in send]
+
+
+def _wait_for_the_spans(stack: RunningStack, collector: Collector) -> None:
+    """Each function sends its spans in the order in which they end: once a later one is there, all are."""
+    for method, path in (("GET", "/api/v1/jobs"), ("POST", "/api/v1/resize")):
+        last = new_root(sampled=True)
+        httpx.request(method, f"{stack.addresses['api']}{path}", headers=last.attributes(), timeout=60)
+        eventually(partial(_has_trace, collector, last.trace_id), within_s=30, what=f"the span of {method} {path}")
+
+
+def _has_trace(collector: Collector, trace_id: str) -> bool:
+    return any(span.trace_id == trace_id for span in collector.spans())
 
 
 _STRUCTURED = {"content-type": "application/cloudevents+json"}

@@ -56,7 +56,16 @@ def test_a_version_to_come_may_say_more_than_we_know() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    ["Upper=1", "a=1,a=2", "noequals", "a=b=c", "a=\x7f", ",".join(f"k{n}=1" for n in range(33)), "a=" + "x" * 600],
+    [
+        "Upper=1",
+        "a=1,a=2",
+        "noequals",
+        "a=b=c",
+        "a=\x7f",
+        ",".join(f"k{n}=1" for n in range(33)),
+        "a=" + "x" * 600,
+        f"a=drk_{'a' * 12}_{'k' * 34}",
+    ],
 )
 def test_a_tracestate_that_breaks_the_rules_is_dropped_and_the_trace_goes_on(state: str) -> None:
     context = tracing.parse(GOOD, state)
