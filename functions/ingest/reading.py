@@ -64,12 +64,13 @@ async def read_submission(request: Request, job_type: JobType, *, max_bytes: int
 async def read_body(request: Request, *, max_bytes: int, what: str) -> bytes:
     """The whole body; raises InputTooLargeError as soon as it is known to be beyond the limit."""
     _refuse_declared_length(request, max_bytes, what)
-    body = bytearray()
+    chunks, read_bytes = [], 0
     async for chunk in _chunks(request):
-        body += chunk
-        if len(body) > max_bytes:
-            raise InputTooLargeError(f"{what} has more than {max_bytes} bytes, the limit ({len(body)} were read)")
-    return bytes(body)
+        chunks.append(chunk)
+        read_bytes += len(chunk)
+        if read_bytes > max_bytes:
+            raise InputTooLargeError(f"{what} has more than {max_bytes} bytes, the limit ({read_bytes} were read)")
+    return b"".join(chunks)
 
 
 async def _from_raw(request: Request, job_type: JobType, max_bytes: int) -> Submission:

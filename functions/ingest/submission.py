@@ -29,7 +29,15 @@ class Submission:
     """A digest of what the caller calls the request: whatever somebody puts there, it is not kept as it is."""
 
     def fingerprint(self) -> str:
-        """Digest of everything that makes this request this one (not of who sends it, nor when)."""
-        source = self.storage_key if self.body is None else hashlib.sha256(self.body).hexdigest()
-        parts = [self.type, canonical_parameters(self.parameters), source]
+        """Digest of everything that makes this request this one (not of who sends it, nor when).
+
+        The picture's own digest is left out where nobody could ever send the request again under the same name.
+        """
+        parts = [self.type, canonical_parameters(self.parameters), self._source()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _source(self) -> str | None:
+        has_name = self.idempotency_key is not None or self.job_id is not None
+        if self.body is None or not has_name:
+            return self.storage_key
+        return hashlib.sha256(self.body).hexdigest()
