@@ -23,6 +23,8 @@ class Deployment:
     api_key: str | None
     broker_url: str | None
     """Of the Broker's ingress, where one may post to it: http://HOST/NAMESPACE/BROKER."""
+    metrics_url: str | None
+    """Of a page of metrics, or of Prometheus."""
 
     def post(self, path: str, **arguments: Any) -> httpx.Response:
         return self._ask("POST", f"{self.url}{path}", **arguments)

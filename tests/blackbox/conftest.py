@@ -4,6 +4,7 @@ DARKROOM_URL         its address; without it, the local runtime is started
 DARKROOM_STATUS_URL  where reads have a host of their own
 DARKROOM_API_KEY     where keys are on
 DARKROOM_BROKER_URL  of the Broker's ingress; without it, what needs it is skipped
+DARKROOM_METRICS_URL a page of metrics (it ends with /metrics), or Prometheus; without it, what needs it is skipped
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.blackbox.client import Deployment
+from tests.blackbox.metrics import Metrics
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             status_url=os.environ.get("DARKROOM_STATUS_URL", url).rstrip("/"),
             api_key=os.environ.get("DARKROOM_API_KEY"),
             broker_url=os.environ.get("DARKROOM_BROKER_URL"),
+            metrics_url=os.environ.get("DARKROOM_METRICS_URL"),
         )
     else:
         yield from _local(tmp_path_factory.mktemp("blackbox"))
@@ -38,12 +41,15 @@ def _local(folder: Path) -> Iterator[Deployment]:
 
     keys = folder / "keys.json"
     key = _make_key(keys)
-    with running_stack(folder / "data", "--api-keys", str(keys), "--rate-limit", "off") as stack:
+    # A short window, so that what waits for zero does not wait for long.
+    options = ("--api-keys", str(keys), "--rate-limit", "off", "--window", "6s")
+    with running_stack(folder / "data", *options) as stack:
         yield Deployment(
             url=stack.addresses["api"],
             status_url=stack.addresses["api"],
             api_key=key,
             broker_url=f"{stack.addresses['broker']}/darkroom/darkroom",
+            metrics_url=f"{stack.addresses['admin']}/metrics",
         )
 
 
@@ -52,6 +58,13 @@ def _make_key(file: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
     return next(word for word in done.stdout.split() if word.startswith("drk_"))
+
+
+@pytest.fixture(scope="session")
+def metrics(deployment: Deployment) -> Metrics:
+    if deployment.metrics_url is None:
+        pytest.skip("DARKROOM_METRICS_URL is not set")
+    return Metrics(url=deployment.metrics_url)
 
 
 @pytest.fixture(scope="session")
