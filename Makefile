@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LOAD_INSTALLED := $(VENV)/.load-installed
 
 .DEFAULT_GOAL := help
 
@@ -14,6 +15,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Darkroom needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,dev]'
+	@touch $@
+
+$(LOAD_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[load]'
 	@touch $@
 
 .PHONY: setup
@@ -32,7 +37,7 @@ test: setup ## Everything that must hold, but for the slow suites
 	$(BIN)/pytest -m 'not slow'
 
 .PHONY: test-slow
-test-slow: setup ## The slow suites: long property runs, faults, bursts
+test-slow: $(LOAD_INSTALLED) ## The slow suites: long property runs, faults, bursts
 	$(BIN)/pytest -m slow
 
 .PHONY: faults
@@ -42,6 +47,11 @@ faults: setup ## One test for each failure that must be survived, and the promis
 .PHONY: soak
 soak: setup ## A steady load under faults: SECONDS=300 SEED=1
 	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: load
+load: export DARKROOM_API_KEY := $(or $(API_KEY),$(DARKROOM_API_KEY))
+load: $(LOAD_INSTALLED) ## Load this machine, and write load-report/: SHAPE=burst; or elsewhere: HOST=http://... API_KEY=...
+	$(BIN)/python -m loadtests --shape $(or $(SHAPE),steady) $(if $(SCALE),--scale $(SCALE)) $(if $(HOST),--host $(HOST))
 
 .PHONY: lint
 lint: setup ## Style, types and layers
@@ -96,4 +106,4 @@ cold-start: setup ## Time from the POST to the completed job with the function a
 
 .PHONY: clean
 clean: ## Remove what the runtime and the tools left here; .venv stays
-	rm -rf .darkroom demo-output gallery build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .darkroom demo-output gallery load-report build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

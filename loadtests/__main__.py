@@ -1,6 +1,7 @@
 """`python -m loadtests`: a Darkroom of its own on this machine, or that of --host; locust with the shape; the report.
 
-Exits with 0 when the ledger is clean and the objective held, with 1 when not, and says which of them.
+Exits with 0 when the ledger is clean and the objective held, with 1 when not, and says which of them; with 2 when the
+run could not be judged.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from darkroom.cli.own_stack import own_stack
 from darkroom.local import guard
 from loadtests.errors import LoadTestError
 from loadtests.objective import Objective
+from loadtests.outcome import NOT_JUDGED
 from loadtests.shapes import SHAPES
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -149,14 +151,19 @@ def _run_locust(target: Target, options: list[str]) -> int:
 
 def _exit_code_of(process: subprocess.Popen[bytes]) -> int:
     try:
-        return process.wait()
+        return _code(process.wait())
     except KeyboardInterrupt:
         click.echo("no more visitors; what was accepted is followed to its end (Ctrl-C again to leave it)")
         process.send_signal(signal.SIGINT)
     try:
-        return process.wait()
+        return _code(process.wait())
     except KeyboardInterrupt:
-        return 130
+        return NOT_JUDGED
+
+
+def _code(returned: int) -> int:
+    """That of a locust that was killed is the negative number of a signal."""
+    return returned if returned >= 0 else NOT_JUDGED
 
 
 @contextmanager

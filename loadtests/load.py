@@ -41,6 +41,8 @@ class Load:
     requests: list[Request] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=make_pictures)
     schedule: Schedule | None = None
+    interrupted: bool = False
+    """Somebody wants it to end now."""
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.clock)
@@ -61,10 +63,10 @@ class Load:
 
     @property
     def is_over(self) -> bool:
-        """Everybody has left, or they have been waited for long enough."""
+        """Everybody has left, they have been waited for long enough, or nobody wants to."""
         schedule = self.begin()
         ends_at = schedule.began_at + self.shape.seconds + self.settle_s
-        return schedule.everybody_has_left or self.clock() > ends_at
+        return self.interrupted or schedule.everybody_has_left or self.clock() > ends_at
 
     def next_order(self) -> Order:
         with self._turn:

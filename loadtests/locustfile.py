@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import LoadTestShape, events
 from locust.runners import LocalRunner
 
 # After locust, whose import makes sockets and threads cooperate: none of the others may have taken hold of them before.
-from darkroom.client import Client
+from darkroom.client import Client, ClientError
 from loadtests.audit import Audit
 from loadtests.errors import LoadTestError, UnknownShapeError
 from loadtests.ledger import FollowedJob
 from loadtests.load import Load, Request
 from loadtests.objective import Objective
 from loadtests.observing import LocalRuntime, Metrics, Observer, Source
-from loadtests.outcome import Outcome
+from loadtests.outcome import NOT_JUDGED, Outcome
 from loadtests.report import write_report
 from loadtests.shapes import SHAPES, Shape, shape_named
 from loadtests.stories import (
@@ -56,8 +58,6 @@ JOB = "JOB"
 """The request type under which locust shows the time from the POST to the job's end."""
 _BROUGHT_PER_S = 100
 """Beyond this, locust warns that it may not manage."""
-_BROKEN = 2
-"""The exit code of a run that could not be judged."""
 
 
 def _objective(text: str) -> Objective:
@@ -102,13 +102,13 @@ class Run:
         shape = self._shape()
         for name, weight in shape.mix.items():
             STORIES[name].weight = weight
-        api_key = os.environ.get(API_KEY)
+        self._api_key = os.environ.get(API_KEY) or None
         self._load = Visitor.load = Load(
             shape=shape,
             scale=self._options.scale,
             settle_s=self._options.settle,
             broker_url=self._options.broker_host,
-            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            headers={"authorization": f"Bearer {self._api_key}"} if self._api_key else {},
             tell=self._tell,
         )
         self._observer = None if (source := self._source()) is None else Observer(source, self._load.clock)
@@ -158,7 +158,7 @@ class Run:
         print(f"the load is over; {unfinished} jobs to be followed to their end, {len(load.ledger.jobs)} to be checked")
         # Whatever time the visitors have left of it.
         settle_s = max(5.0, schedule.began_at + load.shape.seconds + load.settle_s - load.clock())
-        with Client(self._environment.host, api_key=os.environ.get(API_KEY)) as client:
+        with Client(self._environment.host, api_key=self._api_key) as client:
             verdict = Audit(client, load.ledger).run(began_at=schedule.began_at, settle_s=settle_s)
         if self._observer is not None:
             self._observer.stop()
@@ -192,14 +192,22 @@ def set_up(environment: Any, **_others: Any) -> None:
     if not isinstance(environment.runner, LocalRunner) or not environment.host:
         sys.exit("loadtests run in one process, since there is one ledger, with --headless and --host")
     # Until it has been judged.
-    environment.process_exit_code = _BROKEN
+    environment.process_exit_code = NOT_JUDGED
     environment.host = environment.host.rstrip("/")
+    gevent.signal_handler(signal.SIGINT, interrupt)
     try:
         run = Run(environment)
     except LoadTestError as exc:
         sys.exit(str(exc))
     _RUN.append(run)
     environment.events.request.add_listener(run.note)
+
+
+def interrupt() -> None:
+    """Ctrl-C: nobody comes any more, and what was accepted is still followed. Again: nothing is."""
+    if Visitor.load.interrupted:
+        sys.exit(NOT_JUDGED)
+    Visitor.load.interrupted = True
 
 
 @events.test_start.add_listener
@@ -211,8 +219,8 @@ def begin(**_others: Any) -> None:
 def judge(environment: Any, **_others: Any) -> None:
     try:
         environment.process_exit_code = _RUN[-1].judge()
-    except LoadTestError as exc:
-        print(exc, file=sys.stderr)
+    except (LoadTestError, ClientError) as exc:
+        print(f"the run could not be judged: {exc}", file=sys.stderr)
 
 
 @events.quit.add_listener

@@ -64,6 +64,8 @@ class Source(Protocol):
     def look(self, at: float) -> tuple[Observation, Sequence[ColdStart]]:
         """Raises ObservationError and httpx.HTTPError."""
 
+    def close(self) -> None: ...
+
 
 # --- the local runtime -----------------------------------------------------------------------------------------------
 
@@ -82,6 +84,9 @@ class LocalRuntime:
         self._seen = max((event["number"] for event in events), default=self._seen or 0)
         # Those of before the run are none of its cold starts.
         return observation, [] if first else cold_starts_of_events(events)
+
+    def close(self) -> None:
+        self._http.close()
 
 
 def observation_of_status(status: Mapping[str, Any], at: float) -> Observation:
@@ -128,6 +133,9 @@ class Metrics:
             for service, count in observation.cold_starts.items()
             for _ in range(count - before.get(service, 0))
         ]
+
+    def close(self) -> None:
+        self._http.close()
 
 
 def observation_of_metrics(text: str, at: float) -> Observation:
@@ -189,6 +197,7 @@ class Observer:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2 * _ANSWER_S)
+        self._source.close()
 
     def _run(self) -> None:
         while not self._stopped.wait(EVERY_S):

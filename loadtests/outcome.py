@@ -17,6 +17,8 @@ from loadtests.shapes import Shape
 from loadtests.verdict import Verdict
 
 ALL = "all"
+NOT_JUDGED = 2
+"""The exit code of a run that came to no verdict; 0 and 1 are verdicts."""
 _LATE_S = 1.0
 """A visitor who came later than this was kept by the load generator, not by what it loads."""
 _CASES_SHOWN = 20

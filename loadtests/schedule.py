@@ -14,6 +14,7 @@ class Schedule:
         self._arrivals_s = arrivals_s
         self._clock = clock
         self._called = 0
+        self._came = 0
         self._gone = 0
         self.began_at = clock() + LEAD_S
         """The moment of the first stage's beginning, seconds since the epoch."""
@@ -26,11 +27,7 @@ class Schedule:
 
     @property
     def came(self) -> int:
-        return bisect_right(self._arrivals_s, self._clock() - self.began_at)
-
-    @property
-    def gone(self) -> int:
-        return self._gone
+        return self._came
 
     @property
     def everybody_has_left(self) -> bool:
@@ -46,6 +43,9 @@ class Schedule:
         wait_s = self.began_at + self._arrivals_s[index] - self._clock()
         self.latest_s = max(self.latest_s, -wait_s)
         return max(0.0, wait_s)
+
+    def arrived(self) -> None:
+        self._came += 1
 
     def left(self) -> None:
         self._gone += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import floor, sqrt
+from math import sqrt
 
 from loadtests.errors import UnknownShapeError
 
@@ -59,7 +59,7 @@ class Shape:
         for stage in self.stages:
             come = came_before + stage.visitors * scale
             # The last digit of a product must not decide over a visitor.
-            while len(arrivals) < floor(come + 1e-6):
+            while len(arrivals) < come - 1e-6:
                 arrivals.append(stage_began_s + stage.moment_of(max(0.0, len(arrivals) - came_before) / scale))
             stage_began_s, came_before = stage_began_s + stage.seconds, come
         return tuple(arrivals)

@@ -52,6 +52,7 @@ class Visitor(FastHttpUser):
         self._has_been_here = True
         schedule = self.load.begin()
         gevent.sleep(schedule.next_wait_s())
+        schedule.arrived()
         try:
             self.visit()
         finally:

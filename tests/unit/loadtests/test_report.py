@@ -1,0 +1,212 @@
+"""The page's numbers are those of the samples; what the charts draw is at its place."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkroom.contract.jobs import JobStatus
+from loadtests.charts import Axes, round_step
+from loadtests.ledger import FollowedJob
+from loadtests.load import Request
+from loadtests.objective import Objective
+from loadtests.observing import ColdStart, Observation, Observed
+from loadtests.outcome import Outcome
+from loadtests.report import report, write_report
+from loadtests.series import Series
+from loadtests.shapes import SHAPES
+from loadtests.verdict import Verdict
+
+BEGAN_AT = 1_700_000_000.0
+
+
+def job(number: int, *, posted_s: float, took_s: float | None, order: str = "resize 2K") -> FollowedJob:
+    posted_at = BEGAN_AT + posted_s
+    return FollowedJob(
+        job_id=f"job-{number}",
+        order=order,
+        posted_at=posted_at,
+        accepted_at=posted_at + 0.001,
+        ended_at=None if took_s is None else posted_at + took_s,
+        status=None if took_s is None else JobStatus.COMPLETED,
+    )
+
+
+def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
+    times_s = [one.took_s for one in jobs if one.took_s is not None]
+    facts: dict[str, Any] = {
+        "shape": SHAPES["burst"],
+        "scale": 1.0,
+        "host": "http://127.0.0.1:8080",
+        "began_at": BEGAN_AT,
+        "visitors": len(jobs),
+        "came": len(jobs),
+        "latest_s": 0.0,
+        "generator_cpu_s": 2.5,
+        "asked": len(jobs),
+        "turned_away": 0,
+        "refusals": {},
+        "jobs": jobs,
+        "requests": [Request(name="POST resize", at=BEGAN_AT, took_s=0.05, failed=False)],
+        "observed": None,
+        "verdict": Verdict(accepted=len(jobs), completed=len(times_s)),
+        "judgement": Objective().judge(times_s, asked=len(jobs)),
+    }
+    return Outcome(**{**facts, **changes})
+
+
+@pytest.fixture
+def jobs() -> list[FollowedJob]:
+    """A hundred: every tenth of a second one, and each takes a hundredth longer than the one before."""
+    return [job(number, posted_s=number / 10, took_s=(number + 1) / 100) for number in range(100)]
+
+
+class Page(HTMLParser):
+    """The rows of all tables, and the page's facts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._in_cell = False
+        self.feed(html)
+        found = re.search(r'<script type="application/json" id="facts">(.*?)</script>', html, re.DOTALL)
+        assert found is not None
+        self.facts: dict[str, Any] = json.loads(found[1])
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in {"td", "th"}:
+            self.rows[-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell = self._in_cell and tag not in {"td", "th"}
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.rows[-1][-1] += data
+
+
+def test_the_percentiles_on_the_page_are_those_of_the_jobs(jobs: list[FollowedJob]) -> None:
+    page = Page(report(outcome(jobs)))
+    assert ["all", "100", "500 ms", "900 ms", "990 ms", "1.00 s"] in page.rows
+    assert page.facts["job_s"]["all"] == {"count": 100, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    assert page.facts["passed"] is True
+
+
+def test_each_kind_has_its_own_percentiles(jobs: list[FollowedJob]) -> None:
+    page = Page(report(outcome([*jobs, job(100, posted_s=3, took_s=2, order="crop 2K")])))
+    assert ["crop 2K", "1", "2.00 s", "2.00 s", "2.00 s", "2.00 s"] in page.rows
+    assert page.facts["job_s"]["resize 2K"]["count"] == 100
+
+
+def test_what_the_ledger_found_is_the_first_thing_that_a_reader_sees(jobs: list[FollowedJob]) -> None:
+    verdict = Verdict(accepted=100, completed=99, lost=["job-7 (resize 2K): accepted, and it is gone"], stuck=["job-8"])
+    html = report(outcome(jobs, verdict=verdict))
+    page = Page(html)
+    assert page.facts["faults"] == ["the ledger is not clean: 1 lost, 1 stuck"]
+    assert page.facts["ledger"] == {
+        "accepted": 100, "completed": 99, "failed": 0, "lost": 1, "doubled": 0, "stuck": 1
+    }  # fmt: skip
+    assert html.index("lost: job-7 (resize 2K)") < html.index("<svg")
+
+
+def test_an_objective_that_did_not_hold_says_by_how_much(jobs: list[FollowedJob]) -> None:
+    slow = [*jobs[:90], *(job(number, posted_s=9, took_s=12) for number in range(90, 100))]
+    result = outcome(slow)
+    assert not result.passed
+    [fault] = Page(report(result)).facts["faults"]
+    assert fault == ("the objective did not hold: 90 % of 100 pictures were done within 10 s, wanted are 99.5 %")
+    assert f"failed      {fault}" in result.lines()
+
+
+def test_an_interrupted_run_and_a_late_load_are_told_of(jobs: list[FollowedJob]) -> None:
+    facts = Page(report(outcome(jobs, visitors=500, latest_s=2.5))).facts
+    assert facts["faults"] == ["interrupted: 100 of 500 visitors had come"]
+    assert "late by up to 2.5 s" in facts["warnings"][0]
+
+
+def test_the_page_needs_nothing_from_elsewhere(jobs: list[FollowedJob]) -> None:
+    page = Page(report(outcome(jobs)))
+    for tag, attributes in page.tags:
+        assert tag not in {"link", "img", "iframe"}
+        assert not {"src", "href"} & attributes.keys()
+    assert [tag for tag, _ in page.tags].count("svg") == 3
+
+
+def test_what_strangers_name_is_text_and_no_markup(jobs: list[FollowedJob], tmp_path: Path) -> None:
+    nasty = replace(outcome(jobs), host="http://x/</script><script>alert(1)</script>")
+    write_report(nasty, tmp_path / "deep" / "report.html")
+    html = (tmp_path / "deep" / "report.html").read_text()
+    assert "<script>alert" not in html
+    assert Page(html).facts["host"] == nasty.host
+
+
+def test_a_run_in_which_nothing_was_done_still_has_a_page() -> None:
+    page = Page(report(outcome([job(0, posted_s=0, took_s=None)])))
+    assert page.facts["job_s"] == {}
+    assert page.facts["objective"]["reached"] == 0
+
+
+def observed() -> Observed:
+    def at(seconds: float, wanted: int, ready: int) -> Observation:
+        return Observation(
+            at=BEGAN_AT + seconds,
+            backlog=wanted * 10,
+            wanted={"resize": wanted, "crop": 0},
+            ready={"resize": ready, "crop": 0},
+            cold_starts={},
+            capped=frozenset({"resize"} if wanted > 2 else ()),
+        )
+
+    return Observed(
+        source="the local runtime",
+        observations=[at(-1, 0, 0), at(0.5, 1, 0), at(1, 4, 2)],
+        cold_starts=[ColdStart(at=BEGAN_AT + 0.9, service="resize", took_s=0.42)],
+    )
+
+
+def test_the_instances_of_each_function_that_had_any_are_drawn_with_its_cold_starts(jobs: list[FollowedJob]) -> None:
+    result = outcome(jobs, observed=observed())
+    html = report(result)
+    assert "Instances of resize, wanted and ready" in html
+    assert "Instances of crop" not in html
+    assert "1 cold start, the slowest 420 ms, more were wanted than this machine may run" in html
+    assert Page(html).facts["cold_starts"] == {"resize": 1}
+    wanted, ready = Series(result).instances()["resize"]
+    assert wanted == [(-1.0, 0.0), (0.5, 1.0), (1.0, 4.0)]
+    assert ready[-1] == (1.0, 2.0)
+
+
+def test_without_an_observer_the_page_says_why_there_are_no_instances(jobs: list[FollowedJob]) -> None:
+    assert "Not shown: nothing was asked for them" in report(outcome(jobs))
+
+
+def test_pictures_are_counted_in_the_second_they_were_handed_in_and_done(jobs: list[FollowedJob]) -> None:
+    series = Series(outcome(jobs))
+    assert series.handed_in()[:2] == [(0.0, 10.0), (1.0, 10.0)]
+    assert sum(count for _, count in series.done()) == 100
+    assert series.not_done_yet()[-1][1] == 0
+    assert max(count for _, count in series.not_done_yet()) == 10
+
+
+def test_a_point_is_drawn_at_its_second_and_its_value() -> None:
+    axes = Axes(from_s=0, to_s=10, most=95, height=190)
+    assert axes.top_value == 100
+    assert axes.x(5) == pytest.approx((axes.x(0) + axes.x(10)) / 2)
+    assert axes.y(0) == axes.floor_y
+    assert axes.y(50) == pytest.approx((axes.y(0) + axes.y(100)) / 2)
+
+
+@pytest.mark.parametrize(("least", "step"), [(0.03, 0.05), (1, 1), (1.1, 2), (24, 50), (51, 100), (1e-6, 1e-6)])
+def test_steps_are_round_numbers(least: float, step: float) -> None:
+    assert round_step(least) == pytest.approx(step)
