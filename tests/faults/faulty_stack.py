@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,8 +145,9 @@ def faulty_stack(
     job_timeout_s: int = 30,
     sweep_s: int = 15,
     cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[FaultyStack]:
-    stack = RunningStack(data=folder / "data", cwd=cwd)
+    stack = RunningStack(data=folder / "data", cwd=cwd, environment=environment or {})
     redis = Proxy(lambda: _address(stack.addresses["redis"]))
     s3 = Proxy(lambda: _address(stack.addresses["s3"]))
     orders = folder / "orders"
