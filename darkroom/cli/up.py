@@ -118,6 +118,13 @@ class _RateLimit(click.ParamType[str]):
     help="Requests that ingest, and status, take from one key or address, like 60/minute.",
 )
 @click.option("--watch/--no-watch", default=True, show_default=True, help="Replace functions when their code changes.")
+@click.option(
+    "--fork-server/--no-fork-server",
+    default=True,
+    show_default=True,
+    help="Fork functions from a process that has loaded their libraries. Without it each is a new interpreter, as on a "
+    "cluster, and a cold start takes twice as long.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show every event, also those of each picture.")
 def command(
     port: int,
@@ -132,6 +139,7 @@ def command(
     api_keys: Path | None,
     rate_limit: str,
     watch: bool,
+    fork_server: bool,
     verbose: bool,
 ) -> None:
     """Run the whole pipeline here: NATS, Redis, S3, the Broker, and functions that scale from zero.
@@ -153,6 +161,7 @@ def command(
         max_instances=max_instances,
         window_s=window_s,
         watch=watch,
+        fork_server=fork_server,
         api_keys=api_keys,
         rate_limit=rate_limit,
     )

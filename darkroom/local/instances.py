@@ -17,9 +17,10 @@ from pathlib import Path
 
 from darkroom.local import ports
 from darkroom.local.errors import StartFailedError
+from darkroom.local.fork_server import ForkServer
 from darkroom.local.logs import LogDirectory
 from darkroom.local.ports import LOOPBACK
-from darkroom.local.processes import Command, ManagedProcess, python_command
+from darkroom.local.processes import ManagedProcess, PythonModule, python_command
 from darkroom.local.revision import Revision
 
 READY_POLL_S = 0.005
@@ -51,6 +52,8 @@ class Surroundings:
     env: Mapping[str, str] = field(default_factory=dict)
     """Addresses and secrets of the servers beside us; the revision's own variables do not override them."""
     start_timeout_s: float = START_TIMEOUT_S
+    forks: ForkServer | None = None
+    """None: every instance is a new interpreter, as on a cluster."""
 
 
 class Instance:
@@ -75,11 +78,7 @@ class Instance:
         """Returns when the instance is ready. Raises StartFailedError; then nothing of it is left running."""
         self._home.mkdir(parents=True, exist_ok=True)
         try:
-            self.process = await ManagedProcess.start(
-                self.revision.name,
-                _command(self.revision, self.port, self._home, self._surroundings),
-                on_line=self._surroundings.logs.sink(self.revision.service),
-            )
+            self.process = await self._launch()
             await self._until_ready(self.process)
         except BaseException:
             await self.kill()
@@ -129,6 +128,13 @@ class Instance:
     async def kill(self) -> None:
         await self.stop(grace_s=0)
 
+    async def _launch(self) -> ManagedProcess:
+        program = _program(self.revision, self.port, self._home, self._surroundings)
+        name, on_line = self.revision.name, self._surroundings.logs.sink(self.revision.service)
+        if self._surroundings.forks is None:
+            return await ManagedProcess.start(name, python_command(program), on_line=on_line)
+        return await self._surroundings.forks.start_process(name, program, on_line=on_line)
+
     async def _until_ready(self, process: ManagedProcess) -> None:
         timeout_s = self._surroundings.start_timeout_s
         deadline = process.started_at + timeout_s
@@ -148,11 +154,17 @@ class Instance:
         return StartFailedError(f"{self.revision.name} {what}", last_lines=last_lines, retired=retired)
 
 
-def _command(revision: Revision, port: int, home: Path, surroundings: Surroundings) -> Command:
-    root = surroundings.project_root.resolve()
-    env = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    env |= revision.env
-    env |= surroundings.env
+def interpreter_env(project_root: Path) -> dict[str, str]:
+    """What the interpreter of every instance starts with."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    # Unbuffered: an instance's lines must be in the log when it is killed.
+    return {**inherited, "PYTHONPATH": str(project_root.resolve()), "PYTHONUNBUFFERED": "1"}
+
+
+def _program(revision: Revision, port: int, home: Path, surroundings: Surroundings) -> PythonModule:
+    root = surroundings.project_root
+    of_interpreter = interpreter_env(root)
+    env = {**of_interpreter, **revision.env, **surroundings.env}
     env |= {
         "PORT": str(port),
         "HOST": LOOPBACK,
@@ -160,13 +172,11 @@ def _command(revision: Revision, port: int, home: Path, surroundings: Surroundin
         "K_REVISION": revision.name,
         "K_CONFIGURATION": revision.service,
         "K_SINK": surroundings.sink_url,
-        "PYTHONPATH": str(root),
-        # Its lines must be in the log when it is killed.
-        "PYTHONUNBUFFERED": "1",
         # gunicorn keeps a control socket there; each instance has its own, or they would remove each other's.
         "HOME": str(home),
+        **{name: value for name, value in of_interpreter.items() if name.startswith("PYTHON")},
     }
-    return python_command("functions_framework", env=env, cwd=root)
+    return PythonModule(module="functions_framework", env=env, cwd=root.resolve())
 
 
 async def _accepts(port: int) -> bool:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from darkroom.local.logs import LineSink
 
@@ -42,17 +43,39 @@ def native_command(program: Path | str, *arguments: str, env: Mapping[str, str],
     return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd)
 
 
-def python_command(module: str, *arguments: str, env: Mapping[str, str], cwd: Path) -> Command:
-    """A Python module, run as `python -m` would, in the guard's own interpreter."""
+@dataclass(frozen=True, kw_only=True)
+class PythonModule:
+    """What `python -m` runs, with `env` as its whole environment."""
+
+    module: str
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str]
+    cwd: Path
+
+
+def python_command(program: PythonModule) -> Command:
+    """The module in the guard's own interpreter."""
     # -P: the guard's folder must not become the first entry of sys.path, where its neighbours would shadow modules.
     guard = [sys.executable, "-P", str(GUARD), str(os.getpid()), "python"]
-    return Command(argv=[*guard, module, *arguments], env=env, cwd=cwd)
+    return Command(argv=[*guard, program.module, *program.arguments], env=program.env, cwd=program.cwd)
+
+
+class Handle(Protocol):
+    """What asyncio's SubprocessTransport offers, as far as it is used here."""
+
+    def get_pid(self) -> int: ...
+
+    def get_returncode(self) -> int | None: ...
+
+    def send_signal(self, signal: int) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class ManagedProcess:
     """Made by `start`. Leads a session of its own, so that Ctrl-C in our terminal reaches us and not the child."""
 
-    def __init__(self, name: str, transport: asyncio.SubprocessTransport, watch: _Watch) -> None:
+    def __init__(self, name: str, transport: Handle, watch: OutputWatch) -> None:
         self.name = name
         self.started_at = time.monotonic()
         self._transport = transport
@@ -61,16 +84,18 @@ class ManagedProcess:
         self._ended = asyncio.create_task(self._wait_for_end(), name=f"{name}: end")
 
     @classmethod
-    async def start(cls, name: str, command: Command, *, on_line: LineSink) -> ManagedProcess:
+    async def start(
+        cls, name: str, command: Command, *, on_line: LineSink, stdin: int = asyncio.subprocess.DEVNULL
+    ) -> ManagedProcess:
         """Must be called from the main thread: the kernel ends the child with the thread that started it."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(f"{name} must be started from the main thread: it ends with the thread that started it")
         transport, watch = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Watch(on_line),
+            lambda: OutputWatch(on_line),
             *command.argv,
             env=dict(command.env),
             cwd=command.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
@@ -139,7 +164,7 @@ class ManagedProcess:
         return returncode
 
 
-class _Watch(asyncio.SubprocessProtocol):
+class OutputWatch(asyncio.SubprocessProtocol):
     """Told by the event loop what the child writes and when it ends.
 
     asyncio's own `Process.wait` would not do: it waits until the pipe is closed, and a worker that outlived the child

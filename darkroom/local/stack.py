@@ -34,8 +34,9 @@ from darkroom.local.delivery import consumer_settings, delivery_of
 from darkroom.local.dispatch import Dispatcher, Route
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.event_log import EventLog
+from darkroom.local.fork_server import ForkServer
 from darkroom.local.gateway import Gateway, Resolve
-from darkroom.local.instances import Surroundings
+from darkroom.local.instances import Surroundings, interpreter_env
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.logs import LogDirectory
 from darkroom.local.manifests import Destination, Manifests, PingSource, load, resolved
@@ -79,6 +80,8 @@ class StackOptions:
     max_instances: int | None = None
     window_s: float | None = None
     watch: bool = False
+    fork_server: bool = True
+    """Instances are forked from a process that has loaded their libraries; False: each is a new interpreter."""
     api_keys: Path | None = None
     """The file of API keys; None: keys are off, and whoever reaches this machine's loopback is let in."""
     rate_limit: str = "off"
@@ -120,6 +123,7 @@ class Stack:
         self._activator: Activator | None = None
         self._http: aiohttp.ClientSession | None = None
         self._logs: LogDirectory | None = None
+        self._forks: ForkServer | None = None
 
     async def start(self) -> Addresses:
         """Returns when the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
@@ -127,6 +131,7 @@ class Stack:
         self._begin_telemetry()
         self._folder.lock()
         self._logs = LogDirectory(self._folder.logs)
+        self._start_fork_server(self._logs)
         chosen = _Ports.choose(self._options.port)
         for port in (chosen.api, chosen.broker, chosen.admin):
             ports.require_free(port)
@@ -172,6 +177,8 @@ class Stack:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(dispatcher.stop() for dispatcher in self._dispatchers))
         await self._close_pools()
+        if self._forks is not None:
+            await self._forks.close()
         if self._activator is not None:
             await self._activator.close()
         if self._http is not None:
@@ -334,6 +341,15 @@ class Stack:
 
     # --- functions ---------------------------------------------------------------------------------------------------
 
+    def _start_fork_server(self, logs: LogDirectory) -> None:
+        if not self._options.fork_server:
+            return
+        root = self._options.project_root
+        self._forks = ForkServer(
+            env=interpreter_env(root), cwd=root.resolve(), on_line=logs.sink("fork-server"), report=self.events.report
+        )
+        self._forks.start()
+
     async def _start_activator(self) -> Activator:
         activator = Activator(poke=self._poke)
         await activator.start()
@@ -363,6 +379,7 @@ class Stack:
             logs=self._logs,
             sink_url="" if sink is None else _sink_url(sink, addresses),
             env=spans.handed_on(os.environ),
+            forks=self._forks,
         )
 
     def _with_window(self, revision: Revision) -> Revision:
