@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import urllib3
 
 from darkroom.adapters.storage import SignedRequest
-from darkroom.adapters.storage.credentials import fixed
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError, InputNotFoundError
@@ -101,10 +98,9 @@ def test_urls_are_signed_for_the_host_that_clients_use(s3: Server) -> None:
 
 
 def test_a_signer_never_shows_its_secret() -> None:
-    signer = Signer(endpoint="http://localhost", find_credentials=fixed("a", "top-secret"), region="us-east-1")
+    signer = Signer(endpoint="http://localhost", access_key="a", secret_key="top-secret", region="us-east-1")
 
     assert "top-secret" not in repr(signer)
-    assert "top-secret" not in repr(signer.find_credentials())
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
@@ -135,22 +131,6 @@ def test_a_body_that_ends_early_is_never_a_picture() -> None:
         s3_storage(server.url).get(KEY, max_bytes=100)
 
     assert len(server.received) == 2
-
-
-def test_a_body_of_unknown_length_is_never_a_picture() -> None:
-    """One that ends with the connection may have been cut off."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
-        answered = thread.submit(_answer_without_length, listener)
-        with pytest.raises(DependencyUnavailableError, match="GetObject was answered 200 without a Content-Length"):
-            s3_storage(f"http://127.0.0.1:{listener.getsockname()[1]}").get(KEY, max_bytes=100)
-        answered.result()
-
-
-def _answer_without_length(listener: socket.socket) -> None:
-    connection, _ = listener.accept()
-    with connection:
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\nhalf a pict")
 
 
 def test_a_storage_that_refuses_us_is_unavailable_and_is_not_asked_again() -> None:
@@ -184,7 +164,7 @@ def test_errors_hold_neither_secrets_nor_signed_urls(s3: Server) -> None:
 
 
 def test_an_unreachable_storage_is_unavailable() -> None:
-    with pytest.raises(DependencyUnavailableError, match="storage: HeadBucket failed with NewConnectionError"):
+    with pytest.raises(DependencyUnavailableError, match="storage: HeadBucket failed with EndpointConnectionError"):
         s3_storage("http://127.0.0.1:9").check()
 
 

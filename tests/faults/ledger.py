@@ -14,7 +14,6 @@ import httpx
 
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.contract.errors import DarkroomError
-from tests.contract.s3_storages import library_client
 from tests.faults.faulty_stack import FaultyStack
 
 GIVEN_UP = {"image.crashed", "job.timeout", "dependency.unavailable", "internal"}
@@ -216,6 +215,6 @@ def _all(letters: JetStreamDeadLetters) -> list[Any]:
 
 
 def _keys_under(storage: Any, prefix: str) -> list[str]:
-    client = library_client(storage)
+    client = storage._connected()
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage._bucket, Prefix=prefix)
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]

@@ -19,7 +19,6 @@ import pytest
 
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.contract.errors import DependencyUnavailableError
-from tests.contract.s3_storages import library_client
 from tests.faults.deliveries import at_once, broker_url, deliver_again, event_of
 from tests.faults.faulty_stack import FaultyStack, paused
 from tests.faults.ledger import Ledger, Told
@@ -57,7 +56,7 @@ def test_1_ingest_dies_between_the_picture_and_the_job(faulty: FaultyStack, ledg
     lifecycle rule, which expires the upload that no job follows."""
     with faulty.storage() as storage:
         storage.prepare()
-        rules = library_client(storage).get_bucket_lifecycle_configuration(Bucket=storage._bucket)["Rules"]
+        rules = storage._connected().get_bucket_lifecycle_configuration(Bucket=storage._bucket)["Rules"]
         before = uploads(faulty)
         with faulty.redis.being(Manner(silent=True)), ThreadPoolExecutor(1) as thread:
             posted = thread.submit(ledger.post, "resize", photograph, width=100)
