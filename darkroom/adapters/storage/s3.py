@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom.adapters.storage import ObjectInfo, SignedRequest
@@ -213,14 +214,10 @@ class S3Storage:
 
     def _make_client(self) -> S3Client:
         from botocore.config import Config
-        from botocore.loaders import Loader
         from botocore.session import Session
 
-        loader = Loader()
-        # Else botocore looks through its folders of all 400 services, a third of what the client costs.
-        loader.list_available_services = lambda type_name: ["s3"]
         session = Session()
-        session.register_component("data_loader", loader)
+        session.register_component("data_loader", _loader())
         client: Any = session.create_client(
             "s3",
             endpoint_url=self._endpoint,
@@ -239,6 +236,17 @@ class S3Storage:
         )
         s3: S3Client = client
         return s3
+
+
+@cache
+def _loader() -> Any:
+    """Reads the description of S3 once a process, or once for all that are forked from it."""
+    from botocore.loaders import Loader
+
+    loader = Loader()
+    # Else botocore looks through its folders of all 400 services, a third of what the client costs.
+    loader.list_available_services = lambda type_name: ["s3"]
+    return loader
 
 
 def _read_body(answer: GetObjectOutputTypeDef, max_bytes: int) -> bytes:
