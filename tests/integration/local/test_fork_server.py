@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,9 +56,12 @@ class Forks:
     async def start(
         self, program: str, lines: list[str], *arguments: str, env: Mapping[str, str] | None = None
     ) -> ManagedProcess:
-        (self.folder / "a_program.py").write_text(program)
+        name = f"program_{zlib.crc32(program.encode())}"
+        path = self.folder / f"{name}.py"
+        if not path.exists():
+            path.write_text(program)
         module = PythonModule(
-            module="a_program",
+            module=name,
             arguments=arguments,
             env={**interpreter_env(self.folder), **(env or {})},
             cwd=self.folder,
