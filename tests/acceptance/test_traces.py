@@ -186,10 +186,11 @@ def _print(faulty: FaultyStack, traced: Sequence[Traced], took_s: float) -> None
     explained = sorted(one.explained for one in traced)
     working = sorted(one.explained_without_waiting for one in traced)
     names = Counter(span.name for one in traced for span in one.spans)
+    retried = len(faulty.stack.events(action="delivery.retried"))
     repeated = sum(one.job["attempts"] > 1 for one in traced)
     print(  # noqa: T201 - the figures
         f"\n{JOBS} jobs in {took_s:.0f} s, {repeated} of them in several attempts; "
-        f"{len(faulty.stack.events(action='delivery.retried'))} deliveries retried, {names['attempt lost']} attempts of killed workers\n"
+        f"{retried} deliveries retried, {names['attempt lost']} attempts of killed workers\n"
         f"whole traces: {sum(not one.problem for one in traced) / JOBS:.1%}; {dict(problems)}\n"
         f"explained: least {explained[0]:.1%}, one in a hundred below {explained[JOBS // 100]:.1%}, "
         f"median {statistics.median(explained):.1%}\n"
