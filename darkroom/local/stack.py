@@ -346,7 +346,10 @@ class Stack:
             return
         root = self._options.project_root
         self._forks = ForkServer(
-            env=interpreter_env(root), cwd=root.resolve(), on_line=logs.sink("fork-server"), report=self.events.report
+            env={**interpreter_env(root), **spans.handed_on(os.environ)},
+            cwd=root.resolve(),
+            on_line=logs.sink("fork-server"),
+            report=self.events.report,
         )
         self._forks.start()
 

@@ -83,6 +83,10 @@ def preload() -> None:
         # What is not installed is imported by no function either.
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
+    from darkroom.serving.telemetry.switch import traces_are_wanted
+
+    if traces_are_wanted(os.environ):
+        importlib.import_module("darkroom.serving.telemetry.recording")
     _call_in_vain()
     if threading.active_count() > 1:
         raise RuntimeError(f"what is preloaded has started threads: {threading.enumerate()}")
