@@ -202,6 +202,7 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
         ("API", f"{addresses.api}/api/v1", "POST resize, crop; GET jobs/ID"),
         ("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents"),
         ("Admin", f"{addresses.admin}/status", "what `darkroom status` shows"),
+        ("Metrics", f"{addresses.admin}/metrics", "for Prometheus"),
         ("NATS", addresses.nats, "JetStream"),
         ("Redis", addresses.redis, "the job records"),
         ("S3", addresses.s3, "the pictures"),

@@ -250,7 +250,7 @@ STREAM_LIMIT = Metric(
     kind=Kind.GAUGE,
     unit="By",
     attributes=("stream",),
-    description="Bytes at which a JetStream stream is full; left out where it has no limit.",
+    description="Bytes at which a JetStream stream is full: its own limit, else what the server has left for it.",
     source=Source.BROKER,
 )
 

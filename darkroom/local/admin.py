@@ -1,4 +1,4 @@
-"""The runtime's own HTTP side, for `darkroom status`, the demo and tests: what runs, what waits, what happened."""
+"""The runtime's own HTTP side, for `darkroom status`, Prometheus, the demo and tests: what runs, waits and happened."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
+from darkroom.contract.metrics import Readings
 from darkroom.local.event_log import EventLog
 
 
-def admin_application(status: Callable[[], Awaitable[dict[str, Any]]], events: EventLog) -> web.Application:
+def admin_application(
+    status: Callable[[], Awaitable[dict[str, Any]]], events: EventLog, measure: Callable[[], Awaitable[Readings]]
+) -> web.Application:
     async def show_status(_request: web.Request) -> web.Response:
         return web.json_response(await status(), dumps=_dumps)
 
@@ -21,7 +24,14 @@ def admin_application(status: Callable[[], Awaitable[dict[str, Any]]], events: E
             return web.Response(status=400, text=f"since must be an event's number, was {text[:80]!r}")
         return web.json_response([event.as_dict() for event in events.since(int(text))], dumps=_dumps)
 
+    async def show_metrics(_request: web.Request) -> web.Response:
+        # Only here: fifty milliseconds that `darkroom up` need not wait for.
+        from darkroom.local.metrics.exposition import CONTENT_TYPE, exposition
+
+        return web.Response(body=exposition(await measure()), headers={"Content-Type": CONTENT_TYPE})
+
     app = web.Application()
+    app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/status", show_status)
     app.router.add_get("/events", show_events)
     return app

@@ -43,6 +43,8 @@ from darkroom.local.subscribers import Attempt, Deliver
 from darkroom.serving.telemetry import Span, names
 
 STOP_GRACE_S = 5.0
+OUTCOMES = ("delivered", "retried", "dead_lettered", "lost")
+"""What a dispatcher counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

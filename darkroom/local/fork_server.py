@@ -159,7 +159,7 @@ class _Zygote:
         """Raises CannotForkError; then nothing was started."""
         output, its_output = os.pipe()
         try:
-            pid = await self._ordered(program, its_output)
+            pid = await self._ordered(name, program, its_output)
         except BaseException:
             os.close(output)
             raise
@@ -181,12 +181,13 @@ class _Zygote:
         self._hang_up()
         await self._process.stop(grace_s=STOP_GRACE_S)
 
-    async def _ordered(self, program: PythonModule, output: int) -> int:
+    async def _ordered(self, name: str, program: PythonModule, output: int) -> int:
         number = next(self._orders)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         order = {
             "order": number,
+            "name": name,
             "module": program.module,
             "arguments": program.arguments,
             "env": dict(program.env),

@@ -7,6 +7,7 @@ are not limited here, and nothing is read into memory as a whole.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -16,6 +17,7 @@ from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError, RouteNotFoundError
 from darkroom.local.activator import Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.forwarding import end_to_end, with_forwarded
+from darkroom.local.metrics.requests import RequestTimes
 from darkroom.local.ports import LOOPBACK, require_free
 from darkroom.serving.problems import problem, unexpected
 
@@ -32,6 +34,7 @@ Resolve = Callable[[str, str, str, Mapping[str, str]], str | None]
 
 class Gateway:
     def __init__(self, activator: Activator, resolve: Resolve, *, port: int, host: str = LOOPBACK) -> None:
+        self.request_times = RequestTimes()
         self._activator = activator
         self._resolve = resolve
         self._host = host
@@ -65,6 +68,16 @@ class Gateway:
             self._runner = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        began, status = time.perf_counter(), None
+        try:
+            response = await self._answer(request)
+            status = response.status
+            return response
+        finally:
+            path, lasted_s = _path(request), time.perf_counter() - began
+            self.request_times.observe(method=request.method, path=path, status=status, lasted_s=lasted_s)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             service = self._service_of(request)
             # In the caller's trace, if he has one: a wait for an instance is part of what he waits for.
@@ -79,7 +92,7 @@ class Gateway:
 
     def _service_of(self, request: web.BaseRequest) -> str:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        path = request.raw_path.partition("?")[0]
+        path = _path(request)
         by_route = self._resolve(request.method, request.host, path, headers)
         service = by_route or self._addressed_directly(request.host)
         if service is None or service not in self._activator.services:
@@ -95,6 +108,10 @@ class Gateway:
             return None
         revision = pool.revision
         return service if namespace == revision.namespace and not revision.cluster_local else None
+
+
+def _path(request: web.BaseRequest) -> str:
+    return request.raw_path.partition("?")[0]
 
 
 def _forwarded(request: web.BaseRequest) -> ForwardRequest:

@@ -36,6 +36,15 @@ async def check_nats_streams(monitor_url: str) -> None:
         raise DependencyUnavailableError("nats", f"{monitor_url}/healthz answers {status}: {said[:300]}")
 
 
+async def nats_storage_limit_bytes(monitor_url: str) -> int:
+    """What all streams of the server may take together."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{monitor_url}/jsz") as answer:
+            return int((await answer.json())["config"]["max_storage"])
+    except aiohttp.ClientError as error:
+        raise DependencyUnavailableError("nats", f"{monitor_url}: {error}") from error
+
+
 async def check_redis(url: str) -> None:
     """PING, after AUTH where the URL bears a password; refused while the data is being loaded."""
     request = _auth_command(url) + _redis_command("PING")

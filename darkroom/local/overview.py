@@ -14,7 +14,7 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobStatus
 from darkroom.local.activator import Activator
 from darkroom.local.broker import BrokerAddress
-from darkroom.local.dispatch import Dispatcher
+from darkroom.local.dispatch import OUTCOMES, Dispatcher
 from darkroom.local.instances import InstanceState
 from darkroom.local.pool import Pool
 from darkroom.local.scaler import Scaler
@@ -89,7 +89,7 @@ def _trigger(dispatcher: Dispatcher, backlog: Mapping[str, int | None]) -> dict[
         "subscriber": dispatcher.route.subscriber_name,
         "backlog": backlog.get(consumer_name(dispatcher.route.trigger)),
         "in_flight": dispatcher.in_flight,
-        **{name: counts[name] for name in ("delivered", "retried", "dead_lettered", "lost")},
+        **{name: counts[name] for name in OUTCOMES},
     }
 
 

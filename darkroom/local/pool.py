@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from darkroom.contract.metrics import COLD_START_DURATION, COLD_STARTS
+from darkroom.contract.tally import Tally
 from darkroom.local.backoff import Backoff
 from darkroom.local.errors import StartFailedError
 from darkroom.local.instances import Instance, InstanceState, Surroundings
@@ -39,6 +41,10 @@ class Pool:
         self._reported_cap: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self.tally = Tally()
+        """Of cold starts."""
+        self.tally.begin(COLD_STARTS, revision.service)
+        self.tally.begin(COLD_START_DURATION, revision.service)
         limit.join(self)
 
     @property
@@ -143,10 +149,16 @@ class Pool:
         self._report(
             "instance.ready", **_identity(instance), pid=_pid(instance), port=instance.port, ready_s=instance.ready_s
         )
+        self._count_start(instance)
         self.on_change()
         if instance.process is not None:
             await instance.process.wait()
         await self._remove_ended(instance)
+
+    def _count_start(self, instance: Instance) -> None:
+        service = instance.revision.service
+        self.tally.count(COLD_STARTS, service)
+        self.tally.observe(COLD_START_DURATION, service, value=instance.ready_s or 0.0)
 
     async def _end(self, instance: Instance, *, drain: bool) -> None:
         starting = instance.state is InstanceState.STARTING

@@ -70,9 +70,11 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
     config = folder / "nats.conf"
     url = f"nats://{LOOPBACK}:{client_port}"
 
+    monitor_url = f"http://{LOOPBACK}:{monitor_port}"
+
     async def check() -> None:
         await health.check_nats(url)
-        await health.check_nats_streams(f"http://{LOOPBACK}:{monitor_port}")
+        await health.check_nats_streams(monitor_url)
 
     def write_config() -> None:
         config.write_text(_nats_config(client_port, monitor_port, folder / "jetstream"))
@@ -85,6 +87,7 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
             command=command,
             ports=(client_port, monitor_port),
             check=check,
+            monitor_url=monitor_url,
             before_start=write_config,
         )
     )

@@ -40,6 +40,8 @@ from darkroom.local.instances import Surroundings, interpreter_env
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.logs import LogDirectory
 from darkroom.local.manifests import Destination, Manifests, PingSource, load, resolved
+from darkroom.local.metrics.consumption import StorageSize
+from darkroom.local.metrics.readings import Measurements
 from darkroom.local.overview import Overview
 from darkroom.local.ping import run_ping_source
 from darkroom.local.pool import Pool
@@ -147,6 +149,7 @@ class Stack:
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(activator, ingress, self._http)
         await self._start_dispatchers(manifests, subscribers, ingress, self._connection)
+        jobs = RedisJobStore(addresses.redis)
         overview = Overview(
             servers=self._servers,
             pools=self._pools,
@@ -154,11 +157,24 @@ class Stack:
             activator=activator,
             dispatchers=self._dispatchers,
             streams=self._streams,
-            jobs=RedisJobStore(addresses.redis),
+            jobs=jobs,
+        )
+        self._gateway = Gateway(activator, _resolver(RouteTable(manifests.routes)), port=chosen.api)
+        measurements = Measurements(
+            servers=self._servers,
+            pools=self._pools,
+            scalers=self._scalers,
+            activator=activator,
+            dispatchers=self._dispatchers,
+            streams=tuple(self._streams.values()),
+            connection=self._connection,
+            jobs=jobs,
+            requests=self._gateway.request_times,
+            storage=None if self._options.s3_url else StorageSize(self._folder.path / "s3"),
+            report=self.events.report,
         )
         await self._listen(chosen.broker, ingress.application())
-        await self._listen(chosen.admin, admin_application(overview.status, self.events))
-        self._gateway = Gateway(activator, _resolver(RouteTable(manifests.routes)), port=chosen.api)
+        await self._listen(chosen.admin, admin_application(overview.status, self.events, measurements.read))
         await self._gateway.start()
         self._run_in_background(manifests, subscribers)
         await self._until_front_door_is_open()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import nats.errors
 import nats.js.api as jsapi
@@ -26,6 +26,15 @@ PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2
 MAX_EVENT_BYTES = 1024 * 1024
 """nats-server's max_payload; pictures go by reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerState:
+    """Of a Trigger's consumer, in events."""
+
+    waiting: int
+    """Not delivered yet."""
+    unacked: int
 
 
 class BrokerStream:
@@ -110,10 +119,16 @@ class BrokerStream:
         if acked.duplicate:
             self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
 
+    async def consumers(self) -> dict[str, ConsumerState]:
+        found = await self._jetstream.consumers_info(self.name)
+        return {
+            consumer.name: ConsumerState(waiting=consumer.num_pending or 0, unacked=consumer.num_ack_pending or 0)
+            for consumer in found
+        }
+
     async def backlog(self) -> dict[str, int]:
         """Events not yet acked, by consumer."""
-        consumers = await self._jetstream.consumers_info(self.name)
-        return {consumer.name: (consumer.num_pending or 0) + (consumer.num_ack_pending or 0) for consumer in consumers}
+        return {name: state.waiting + state.unacked for name, state in (await self.consumers()).items()}
 
     def _config(self) -> jsapi.StreamConfig:
         channel = self._channel

@@ -52,6 +52,8 @@ class ServerPlan:
     ports: tuple[int, ...]
     check: Callable[[], Awaitable[None]]
     """Raises DependencyUnavailableError until the server does its part."""
+    monitor_url: str = ""
+    """Where it tells of itself by HTTP, if it does."""
     before_start: Callable[[], None] = lambda: None
     after_stop: Callable[[], None] = lambda: None
 

@@ -64,6 +64,7 @@ PRELOADED = (
 _NOT_IN_AN_IMAGE = ("rich",)
 """The command line's; structlog would import it for its colours."""
 _M_ARENA_MAX = -8  # mallopt(3)
+_PR_SET_NAME = 15  # prctl(2)
 
 
 def main() -> None:
@@ -159,6 +160,8 @@ def become(order: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    # What `top` shows; the command line stays this process'.
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, order["name"].encode()[:15], 0, 0, 0)
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])

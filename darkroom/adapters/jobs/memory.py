@@ -39,7 +39,7 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
-from darkroom.adapters.jobs.statistics import Tally, result_format
+from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract import metrics
@@ -155,7 +155,7 @@ class MemoryJobStore:
         self._jobs: dict[UUID, _Job] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
         self._listeners: list[ChangeListener] = []
-        self._tally = Tally()
+        self._tally = job_tally()
 
     def on_change(self, listener: ChangeListener) -> None:
         """Called with every change of a status, in the thread that made it."""
@@ -357,7 +357,8 @@ class MemoryJobStore:
                 for job in self._jobs.values()
                 if job.status is JobStatus.QUEUED and job.due_s <= now_s and job.confirmed < job.emissions
             ]
-            return self._tally.readings(
+            return job_readings(
+                self._tally,
                 unfinished=backlog.by_status,
                 oldest_age_s=backlog.oldest_age_s,
                 outbox=len(outbox),

@@ -47,6 +47,7 @@ from darkroom.adapters.jobs import (
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.retraction import Doubtful, Retractor
 from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
+from darkroom.adapters.jobs.statistics import job_readings
 from darkroom.adapters.jobs.statistics_fields import lua_catalog, tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -203,7 +204,8 @@ class RedisJobStore:
 
     def statistics(self) -> Readings:
         fields, (queued, processing, oldest_age_ms), outbox, given_up = self._script("statistics")
-        return tally_of(dict(zip(fields[::2], fields[1::2], strict=True))).readings(
+        return job_readings(
+            tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
             oldest_age_s=int(oldest_age_ms) / 1000,
             outbox=int(outbox),

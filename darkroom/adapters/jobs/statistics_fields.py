@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from darkroom.adapters.jobs.statistics import COUNTED, Tally
+from darkroom.adapters.jobs.statistics import COUNTED, job_tally
 from darkroom.contract.errors import blameless_codes
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S, Kind, Metric
+from darkroom.contract.tally import Tally
 
 _PREFIX = "darkroom."
 _BY_NAME = {metric.name.removeprefix(_PREFIX): metric for metric in COUNTED}
@@ -44,7 +45,7 @@ def lua_catalog() -> str:
 
 
 def tally_of(fields: Mapping[str, str]) -> Tally:
-    tally = Tally()
+    tally = job_tally()
     for field, number in fields.items():
         name, *labels = field.split("|")
         metric = _BY_NAME.get(name)

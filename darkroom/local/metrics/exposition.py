@@ -1,0 +1,58 @@
+"""Readings in Prometheus' text format, by its own client's writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from darkroom.contract.metrics import Distribution, Kind, Metric, Readings, Values
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+
+def exposition(readings: Readings) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Read(readings))
+    return generate_latest(registry)
+
+
+class _Read(Collector):
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterable[Family]:
+        return [_family(metric, values) for metric, values in self._readings.items()]
+
+
+def _family(metric: Metric, values: Values) -> Family:
+    family = _empty(metric)
+    for labels, value in values.items():
+        if isinstance(family, HistogramMetricFamily) and isinstance(value, Distribution):
+            family.add_metric(labels, _cumulative(metric, value), value.sum)
+        elif isinstance(family, CounterMetricFamily | GaugeMetricFamily) and not isinstance(value, Distribution):
+            family.add_metric(labels, value)
+        else:
+            raise TypeError(f"{metric.name} is a {metric.kind}, but was read as {value!r}")
+    return family
+
+
+def _empty(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+    name, told, labels = metric.prometheus_name, metric.description, metric.labels
+    match metric.kind:
+        case Kind.COUNTER:
+            return CounterMetricFamily(name, told, labels=labels)
+        case Kind.GAUGE:
+            return GaugeMetricFamily(name, told, labels=labels)
+        case Kind.HISTOGRAM:
+            return HistogramMetricFamily(name, told, labels=labels)
+
+
+def _cumulative(metric: Metric, seen: Distribution) -> list[tuple[str, float]]:
+    bounds = [*(str(bound) for bound in metric.buckets), "+Inf"]
+    return list(zip(bounds, accumulate(seen.counts), strict=True))

@@ -1,0 +1,20 @@
+"""How long the gateway's answers take, by route and status."""
+
+from __future__ import annotations
+
+from darkroom.contract.metrics import HTTP_SERVER_REQUEST_DURATION, Readings
+from darkroom.contract.route_templates import method_label, route_template
+from darkroom.contract.tally import Tally
+
+
+class RequestTimes:
+    def __init__(self) -> None:
+        self._tally = Tally(HTTP_SERVER_REQUEST_DURATION)
+
+    def observe(self, *, method: str, path: str, status: int | None, lasted_s: float) -> None:
+        """`path` without the query. No status: the client went away before it had an answer."""
+        labels = (method_label(method), route_template(path), "" if status is None else str(status))
+        self._tally.observe(HTTP_SERVER_REQUEST_DURATION, *labels, value=lasted_s)
+
+    def readings(self) -> Readings:
+        return self._tally.readings()
