@@ -26,8 +26,9 @@ class MultipartForm:
             raise InputUnsupportedError(f"multipart/form-data needs a boundary of {limit} in its Content-Type")
         self._max_image_bytes = max_image_bytes
         self._fields: list[tuple[str, str]] = []
-        self._image: bytearray | None = None
-        self._part: bytearray = bytearray()
+        self._image: bytes | None = None
+        self._part: list[bytes] = []
+        self._part_bytes = 0
         self._part_name = ""
         self._header_name = bytearray()
         self._header_value = bytearray()
@@ -59,10 +60,10 @@ class MultipartForm:
             raise _malformed("it ends before its closing boundary")
         if self._image is None:
             raise ParametersInvalidError([FieldError(field=IMAGE_PART, message="required: the picture's part")])
-        return self._fields, bytes(self._image)
+        return self._fields, self._image
 
     def _on_part_begin(self) -> None:
-        self._part, self._part_name, self._disposition = bytearray(), "", b""
+        self._part, self._part_bytes, self._part_name, self._disposition = [], 0, "", b""
         self._header_name.clear()
         self._header_value.clear()
 
@@ -98,23 +99,25 @@ class MultipartForm:
             )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._part += data[start:end]
+        # Pieces, joined once: a bytearray that grows is moved again and again.
+        self._part.append(data[start:end])
+        self._part_bytes += end - start
         is_image = self._part_name == IMAGE_PART
-        if is_image and len(self._part) > self._max_image_bytes:
+        if is_image and self._part_bytes > self._max_image_bytes:
             raise InputTooLargeError(
-                f"the picture has more than {self._max_image_bytes} bytes, the limit ({len(self._part)} were read)"
+                f"the picture has more than {self._max_image_bytes} bytes, the limit ({self._part_bytes} were read)"
             )
-        if not is_image and len(self._part) > MAX_FIELD_BYTES:
+        if not is_image and self._part_bytes > MAX_FIELD_BYTES:
             raise ParametersInvalidError(
                 [FieldError(field=self._part_name[:80], message=f"has more than {MAX_FIELD_BYTES} bytes")]
             )
 
     def _on_part_end(self) -> None:
         if self._part_name == IMAGE_PART:
-            self._image = self._part
+            self._image = b"".join(self._part)
             return
         try:
-            self._fields.append((self._part_name, self._part.decode()))
+            self._fields.append((self._part_name, b"".join(self._part).decode()))
         except UnicodeDecodeError as exc:
             raise ParametersInvalidError([FieldError(field=self._part_name[:80], message="is not UTF-8")]) from exc
 
