@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -358,7 +359,8 @@ class Stack:
     # --- functions ---------------------------------------------------------------------------------------------------
 
     def _start_fork_server(self, logs: LogDirectory) -> None:
-        if not self._options.fork_server:
+        # Elsewhere system libraries do not survive a fork without an exec.
+        if not self._options.fork_server or not sys.platform.startswith("linux"):
             return
         root = self._options.project_root
         self._forks = ForkServer(
