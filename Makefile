@@ -51,7 +51,8 @@ soak: setup ## A steady load under faults: SECONDS=300 SEED=1
 .PHONY: load
 load: export DARKROOM_API_KEY := $(or $(API_KEY),$(DARKROOM_API_KEY))
 load: $(LOAD_INSTALLED) ## Load this machine, and write load-report/: SHAPE=burst; or elsewhere: HOST=http://... API_KEY=...
-	$(BIN)/python -m loadtests --shape $(or $(SHAPE),steady) $(if $(SCALE),--scale $(SCALE)) $(if $(HOST),--host $(HOST))
+	$(BIN)/python -m loadtests --shape $(or $(SHAPE),steady) $(if $(SCALE),--scale $(SCALE)) \
+	  $(if $(STRETCH),--stretch $(STRETCH)) $(if $(HOST),--host $(HOST))
 
 .PHONY: lint
 lint: setup ## Style, types and layers

@@ -55,6 +55,7 @@ Shapes:
 \b
   python -m loadtests --shape burst
   python -m loadtests --shape burst --scale 0.1
+  python -m loadtests --shape soak --stretch 6
   DARKROOM_API_KEY=drk_... python -m loadtests --shape ramp --host https://pictures.example.com
 """
 )
@@ -65,6 +66,13 @@ Shapes:
     default=1.0,
     show_default=True,
     help="Multiplies every rate of the shape.",
+)
+@click.option(
+    "--stretch",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Multiplies how long each stage lasts.",
 )
 @click.option("--host", help="Load this Darkroom (http://...) instead. Its API key is taken from DARKROOM_API_KEY.")
 @click.option("--broker-host", help="With --host: the Broker's address with its path, for the events straight at it.")
@@ -83,6 +91,7 @@ Shapes:
 def main(
     shape: str,
     scale: float,
+    stretch: float,
     host: str | None,
     broker_host: str | None,
     metrics_url: str | None,
@@ -98,7 +107,8 @@ def main(
         wanted = str(Objective.parse(objective))
     except LoadTestError as exc:
         raise click.UsageError(str(exc)) from exc
-    options = ["--shape", shape, "--scale", str(scale), "--objective", wanted, "--settle", str(settle)]
+    options = ["--shape", shape, "--scale", str(scale), "--stretch", str(stretch)]
+    options += ["--objective", wanted, "--settle", str(settle)]
     options += ["--report", str(report)] if report else []
     with _interrupted_by_termination(), ExitStack() as cleanups:
         if host is not None:

@@ -72,6 +72,7 @@ def add_options(parser: Any) -> None:
     group = parser.add_argument_group("Darkroom", "What is loaded, how, and what is expected of it.")
     group.add_argument("--shape", choices=list(SHAPES), default="steady", env_var="SHAPE", help="Who comes when.")
     group.add_argument("--scale", type=float, default=1.0, help="Multiplies every rate of the shape.")
+    group.add_argument("--stretch", type=float, default=1.0, help="Multiplies how long each stage lasts.")
     group.add_argument("--objective", type=_objective, default=Objective(), help='Like "99.5%% within 10s".')
     group.add_argument("--settle", type=float, default=120.0, help="Seconds in which every job must have ended.")
     group.add_argument("--broker-host", help="The Broker's address with its path, for events straight at it.")
@@ -116,7 +117,7 @@ class Run:
 
     def _shape(self) -> Shape:
         """Without those of its stories that need what was not given."""
-        shape = shape_named(self._options.shape)
+        shape = shape_named(self._options.shape).stretched(self._options.stretch)
         unknown = shape.mix.keys() - STORIES.keys()
         if unknown:
             raise UnknownShapeError(f"the shape {shape.name} names unknown stories: {', '.join(sorted(unknown))}")

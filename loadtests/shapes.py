@@ -49,6 +49,10 @@ class Shape:
     def seconds(self) -> float:
         return sum(stage.seconds for stage in self.stages)
 
+    def stretched(self, stretch: float) -> Shape:
+        """The same rates for so many times as long."""
+        return replace(self, stages=tuple(replace(stage, seconds=stage.seconds * stretch) for stage in self.stages))
+
     def without(self, story: str) -> Shape:
         return replace(self, mix={name: weight for name, weight in self.mix.items() if name != story})
 

@@ -190,5 +190,12 @@ def running_stack(
         stack.kill()
 
 
+def made_api_key(file: Path) -> str:
+    """A new key, which the functions that are given this file ask for."""
+    command = [sys.executable, "-m", "darkroom.cli", "keys", "create", "--name", "tests", "--file", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return next(word for word in done.stdout.split() if word.startswith("drk_"))
+
+
 def _die_with_the_tests() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -10,8 +10,6 @@ DARKROOM_METRICS_URL a page of metrics (it ends with /metrics), or Prometheus; w
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +35,10 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 def _local(folder: Path) -> Iterator[Deployment]:
-    from tests.stack import running_stack
+    from tests.stack import made_api_key, running_stack
 
     keys = folder / "keys.json"
-    key = _make_key(keys)
+    key = made_api_key(keys)
     # A short window, so that what waits for zero does not wait for long.
     options = ("--api-keys", str(keys), "--rate-limit", "off", "--window", "6s")
     with running_stack(folder / "data", *options) as stack:
@@ -51,13 +49,6 @@ def _local(folder: Path) -> Iterator[Deployment]:
             broker_url=f"{stack.addresses['broker']}/darkroom/darkroom",
             metrics_url=f"{stack.addresses['admin']}/metrics",
         )
-
-
-def _make_key(file: Path) -> str:
-    command = [sys.executable, "-m", "darkroom.cli", "keys", "create", "--name", "blackbox", "--file", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-
-    return next(word for word in done.stdout.split() if word.startswith("drk_"))
 
 
 @pytest.fixture(scope="session")

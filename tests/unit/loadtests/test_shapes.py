@@ -63,6 +63,12 @@ def test_the_spike_is_ten_times_what_is_around_it() -> None:
     assert (spike.per_s / before.per_s, spike.per_s / after.per_s) == (10, 10)
 
 
+def test_a_stretched_shape_keeps_its_rates() -> None:
+    soak = SHAPES["soak"].stretched(6)
+    assert soak.seconds == 3600
+    assert len(soak.arrivals_s()) == 6 * len(SHAPES["soak"].arrivals_s())
+
+
 def test_an_unknown_shape_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UnknownShapeError, match="'bursty'; there are steady, burst, ramp, spike, soak"):
         shape_named("bursty")
