@@ -35,7 +35,7 @@ _STATE_MEMBER = f"({_SIMPLE_KEY}|{_TENANT_KEY})={_STATE_VALUE}"
 """Compiled when one comes, which is seldom; it would cost every cold start two milliseconds."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TraceContext:
     """One span, as those that follow from it name their parent."""
 

@@ -24,7 +24,7 @@ from darkroom.contract.redaction import redacted
 from darkroom.serving.gate import Gate
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.problems import problem, unexpected
-from darkroom.serving.telemetry.requests import request_span, tell_of_the_answer
+from darkroom.serving.telemetry.requests import count_answer, request_span, tell_of_the_answer
 
 log = get_logger()
 
@@ -71,13 +71,15 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
             response.headers.update(getattr(request.state, "answer_headers", {}))
             response.headers["x-request-id"] = request_id(request)
             tell_of_the_answer(span, request, response)
+            lasted_s = time.monotonic() - started
+            count_answer(request, response.status_code, lasted_s=lasted_s)
             log.info(
                 "request.answered",
                 method=request.method,
                 path=_shown_path(request),
                 status=response.status_code,
                 request_id=request_id(request),
-                duration_ms=round((time.monotonic() - started) * 1000),
+                duration_ms=round(lasted_s * 1000),
             )
         return response
 

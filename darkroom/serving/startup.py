@@ -6,6 +6,7 @@ from darkroom.serving import telemetry
 from darkroom.serving.log import configure_logging, get_logger
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
+from darkroom.serving.telemetry import metrics
 
 
 def start(*, needs: frozenset[str]) -> Resources:
@@ -13,6 +14,7 @@ def start(*, needs: frozenset[str]) -> Resources:
     settings = Settings.load(needs=needs)
     configure_logging(level=settings.log_level, service=settings.service)
     telemetry.begin(settings.service, tell=_tell_of_complaint)
+    metrics.begin(settings.service, tell=_tell_of_complaint)
     return Resources(settings)
 
 

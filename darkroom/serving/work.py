@@ -94,7 +94,7 @@ class Worker(Generic[P]):
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> Answer:
-        arrival = Arrival.of(event)
+        arrival = Arrival(event)
         try:
             message = self._message(event)
         except RejectedError as exc:

@@ -38,7 +38,7 @@ class Recovering:
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> Answer:
-        with Arrival.of(event).processing(None) as span:
+        with Arrival(event).processing(None) as span:
             answer = self._handle(event)
             if isinstance(answer, TryAgain):
                 span.failed("try_again", answer.reason)

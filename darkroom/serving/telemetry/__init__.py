@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from darkroom.contract import tracing
 from darkroom.contract.tracing import TraceContext
-from darkroom.serving.telemetry import births
 from darkroom.serving.telemetry.switch import traces_are_wanted
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def begin(service: str, *, tell: Tell, environment: Mapping[str, str] | None = N
     if not traces_are_wanted(os.environ if environment is None else environment):
         return
     # In the master, so that its workers share the modules, and none imports them while a job waits.
-    from darkroom.serving.telemetry import recording
+    from darkroom.serving.telemetry import births, recording
 
     births.watch()
     _make_recorder = partial(recording.make_recorder, service, tell)

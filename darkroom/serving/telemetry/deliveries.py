@@ -7,9 +7,7 @@ locally), else it is linked: brokers drop traces, and some begin their own.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 
 from darkroom.contract import tracing
@@ -18,26 +16,21 @@ from darkroom.contract.errors import ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import Attempt, JobRecord
 from darkroom.contract.tracing import TraceContext
 from darkroom.serving import telemetry
-from darkroom.serving.telemetry import births, names
+from darkroom.serving.telemetry import names
 
 _SILENT_ENDS = {ImageCrashedError.code, JobTimeoutError.code}
 """Of attempts whose process was killed: their spans died with it."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arrival:
     """A delivery whose job is not known yet. The claim comes first; then its span is begun, as of then."""
 
-    event: CloudEvent
-    came_with: Sequence[TraceContext]
-    """The request's, then the event's: of those that have one."""
-    at_ns: int
-
-    @classmethod
-    def of(cls, event: CloudEvent) -> Arrival:
-        """In the trace of the request that brought it."""
+    def __init__(self, event: CloudEvent) -> None:
+        """In the trace of the request that brought it, which is the current one."""
+        self.event = event
+        self.at_ns = time.time_ns()
         contexts = (tracing.current(), tracing.from_attributes(event.extensions))
-        return cls(event=event, came_with=[each for each in contexts if each is not None], at_ns=time.time_ns())
+        self._came_with = [context for context in contexts if context is not None]
 
     def processing(self, record: JobRecord | None) -> AbstractContextManager[telemetry.Span]:
         """The span of all that is done with the event; without a record, in whichever trace it came."""
@@ -56,9 +49,9 @@ class Arrival:
     def _place(self, record: JobRecord | None) -> tuple[TraceContext | None, list[TraceContext]]:
         of_job = None if record is None else tracing.of_job(record.trace, record.redrives)
         if of_job is None:
-            return next(iter(self.came_with), None), []
-        same = [context for context in self.came_with if context.trace_id == of_job.trace_id]
-        others = [context for context in self.came_with if context.trace_id != of_job.trace_id]
+            return next(iter(self._came_with), None), []
+        same = [context for context in self._came_with if context.trace_id == of_job.trace_id]
+        others = [context for context in self._came_with if context.trace_id != of_job.trace_id]
         return next(iter(same), of_job), others
 
 
@@ -111,6 +104,8 @@ def _tell_of_the_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -
 
 def _tell_of_the_cold_start(waiting_ns: int) -> bool:
     """Whether this is the first job of a process that was started while the job lay there."""
+    from darkroom.serving.telemetry import births
+
     birth = births.first_use()
     if birth is None or birth.started_ns < waiting_ns:
         return False

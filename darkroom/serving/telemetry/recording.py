@@ -18,7 +18,6 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -31,8 +30,8 @@ from darkroom.contract.tracing import TraceContext
 from darkroom.serving.telemetry import names
 from darkroom.serving.telemetry.complaints import quieten
 from darkroom.serving.telemetry.libraries import instrument_libraries
+from darkroom.serving.telemetry.resource import resource_of
 from darkroom.serving.telemetry.whole import WholeWork
-from darkroom.serving.workers import worker_name
 
 SEND_EVERY_MS = 1000
 """Unless OTEL_BSP_SCHEDULE_DELAY says otherwise; the specification's five seconds are long for a process that may be
@@ -60,7 +59,7 @@ class Recorder:
     def __init__(self, service: str, sender: SpanProcessor) -> None:
         self._ids = _Ids()
         self._sender = sender
-        self.provider = TracerProvider(resource=_resource(service), id_generator=self._ids, shutdown_on_exit=False)
+        self.provider = TracerProvider(resource=resource_of(service), id_generator=self._ids, shutdown_on_exit=False)
         self.provider.add_span_processor(WholeWork(sender))
         self._tracer = self.provider.get_tracer("darkroom", darkroom.__version__)
         self._closing, self._closed = threading.Event(), threading.Event()
@@ -203,23 +202,6 @@ class _Set:
 
     def __exit__(self, *_exc: object) -> None:
         self._variable.reset(self._token)
-
-
-def _resource(service: str) -> Resource:
-    """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over what we say of ourselves."""
-    own = {
-        names.SERVICE_NAME: service,
-        names.SERVICE_NAMESPACE: "darkroom",
-        names.SERVICE_VERSION: darkroom.__version__,
-        names.SERVICE_INSTANCE: worker_name(),
-    }
-    if "K_REVISION" in os.environ:
-        own |= {
-            names.FAAS_NAME: service,
-            names.FAAS_VERSION: os.environ["K_REVISION"],
-            names.FAAS_INSTANCE: worker_name(),
-        }
-    return Resource(own).merge(OTELResourceDetector().detect())
 
 
 def _within(parent: TraceContext | None) -> otel_context.Context:

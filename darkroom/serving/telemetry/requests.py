@@ -1,4 +1,4 @@
-"""The span of an HTTP request, by OpenTelemetry's conventions for servers; without its query and its headers."""
+"""The span and the metric of an HTTP request, by OpenTelemetry's conventions for servers; without query and headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from darkroom.contract import tracing
 from darkroom.serving import telemetry
-from darkroom.serving.telemetry import names
+from darkroom.serving.telemetry import metrics, names
 
 _HEALTH = "/health/"
 _SHOWN_PATH_CHARACTERS = 200
@@ -22,6 +22,13 @@ def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
     if request.url.path.startswith(_HEALTH):
         return telemetry.unrecorded(parent)
     return telemetry.entry(request.method, parent, kind="server")
+
+
+def count_answer(request: Request, status: int, *, lasted_s: float) -> None:
+    """What polls us every few seconds is no request of anybody's."""
+    if not request.url.path.startswith(_HEALTH):
+        route: str = getattr(request.state, "route", "")
+        metrics.observe_request(method=request.method, route=route, status=status, lasted_s=lasted_s)
 
 
 def tell_of_the_answer(span: telemetry.Span, request: Request, response: Response) -> None:

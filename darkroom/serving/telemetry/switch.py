@@ -1,4 +1,4 @@
-"""What OTEL_* say about whether traces are recorded. Everything else about them is the SDK's own reading.
+"""What OTEL_* say about whether traces are recorded and metrics pushed. The rest about them is the SDK's own reading.
 
 OpenTelemetry's "Environment Variable Specification", with one difference that it allows: without an endpoint nothing is
 sent, where the specification's default is a collector on localhost.
@@ -7,14 +7,15 @@ sent, where the specification's default is a collector on localhost.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from darkroom.serving.settings import SettingsError
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-EXPORTER = "OTEL_TRACES_EXPORTER"
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _ONLY_PROTOCOL = "http/protobuf"
+
+Signal = Literal["TRACES", "METRICS"]
 
 
 def is_disabled(environment: Mapping[str, str]) -> bool:
@@ -23,13 +24,23 @@ def is_disabled(environment: Mapping[str, str]) -> bool:
 
 def traces_are_wanted(environment: Mapping[str, str]) -> bool:
     """Raises SettingsError for what is asked for and is not there."""
-    exporter = environment.get(EXPORTER, "").strip().lower()
-    has_endpoint = bool(environment.get(TRACES_ENDPOINT) or environment.get(ENDPOINT))
+    return _is_wanted("TRACES", environment)
+
+
+def metrics_are_wanted(environment: Mapping[str, str]) -> bool:
+    """Raises SettingsError for what is asked for and is not there."""
+    return _is_wanted("METRICS", environment)
+
+
+def _is_wanted(signal: Signal, environment: Mapping[str, str]) -> bool:
+    exporter_name = f"OTEL_{signal}_EXPORTER"
+    exporter = environment.get(exporter_name, "").strip().lower()
+    has_endpoint = bool(environment.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environment.get(ENDPOINT))
     if is_disabled(environment) or exporter == "none" or not has_endpoint:
         return False
     if exporter not in {"", "otlp"}:
-        raise SettingsError(f"{EXPORTER}: must be otlp or none, was {exporter!r}")
-    for name in _PROTOCOLS:
+        raise SettingsError(f"{exporter_name}: must be otlp or none, was {exporter!r}")
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", PROTOCOL):
         protocol = environment.get(name, "").strip().lower()
         if protocol not in {"", _ONLY_PROTOCOL}:
             raise SettingsError(f"{name}: must be {_ONLY_PROTOCOL}, was {protocol!r}")
