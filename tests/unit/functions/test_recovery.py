@@ -35,10 +35,16 @@ class World:
         self.broker = self.resources.emitter = MemoryEmitter()
         self.recovering = Recovering(self.resources)
 
-    def accept(self) -> UUID:
+    def accept(self, *, trace: str = "") -> UUID:
         job_id = uuid.uuid4()
         new = NewJob(
-            job_id=job_id, type=JobType.RESIZE, owner="", parameters={"width": 1}, storage_key="k", request_id="r"
+            job_id=job_id,
+            type=JobType.RESIZE,
+            owner="",
+            parameters={"width": 1},
+            storage_key="k",
+            request_id="r",
+            trace=trace,
         )
         self.jobs.accept(new)
         return job_id
