@@ -59,6 +59,25 @@ class ClosedLoop:
             stop.set()
             await asyncio.gather(*workers)
 
+    async def run(self, count: int, families: Sequence[Family]) -> Measured:
+        """So many exchanges, from the start of the first to the end of the last."""
+        before, first = _Reading.take(families, self.done), self.done
+        started = 0
+
+        async def work() -> None:
+            nonlocal started
+            while started < count:
+                started += 1
+                await self._exchange()
+                self.done += 1
+
+        workers = [asyncio.create_task(work()) for _ in range(self._in_flight)]
+        while self.done < first + count:
+            await _unless_one_fails([one for one in workers if not one.done() or one.exception()], READ_EVERY_S)
+            spent_by_all(families)
+        await asyncio.gather(*workers)
+        return _Reading.take(families, self.done).since(before)
+
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._exchange()

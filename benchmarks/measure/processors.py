@@ -6,6 +6,7 @@ are replaced. What everybody else on the machine spent is known too: it says whe
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from dataclasses import dataclass, field
 import psutil
 
 SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
+FORK_SERVER = "darkroom.local.zygote"
+_REVISION = re.compile(r"([a-z-]+)-\d{1,5}")
+"""What the local runtime has a forked function show as its program: its revision, at most 15 characters of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +99,13 @@ class Family:
     def _name(self, process: psutil.Process) -> str:
         if process.pid == self.pid:
             return self.name
-        server = SERVERS.get(process.name())
-        return server or process.environ().get("K_SERVICE") or self.name
+        shown = process.name()
+        forked = _REVISION.fullmatch(shown)
+        if shown in SERVERS or forked:
+            return forked[1] if forked else SERVERS[shown]
+        if FORK_SERVER in process.cmdline():
+            return "fork server"
+        return process.environ().get("K_SERVICE") or self.name
 
 
 def spent_by_all(families: Iterable[Family]) -> Spent:

@@ -1,0 +1,134 @@
+"""What becomes of the pipeline as jobs pile up: throughput, memory of every process, and what a job costs Redis.
+
+    python -m benchmarks.growth [--jobs 1000,10000] [--stretch 1000] [--in-flight 32] [--save]
+
+One stack takes jobs until it has had so many, and is looked at at each of these counts; records are kept for seven
+days, so all of them stay. Throughput is that of the last `stretch` jobs before a count. The pictures are real and as
+small as can be, since it is not the rendering that could grow. 100,000 jobs take the better part of an hour on two
+cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis
+
+from benchmarks.measure import machine
+from benchmarks.measure.clients import Endings, Http, Pipeline
+from benchmarks.measure.closed_loop import ClosedLoop, Measured
+from benchmarks.pipeline import RESULTS, family_of
+from darkroom.cli.photograph import photograph
+from tests.stack import RunningStack, running_stack
+
+PICTURE_PX = 64
+TARGET_PX = 32
+WARM_UP_JOBS = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    jobs: int
+    stretch: Measured
+    resident_bytes: dict[str, int]
+    redis_bytes_a_job: float
+    stored_bytes: dict[str, int]
+    """On disk, by server."""
+
+
+async def grow(stack: RunningStack, counts: Sequence[int], options: argparse.Namespace) -> list[Look]:
+    families, redis = [family_of(stack)], Redis.from_url(stack.addresses["redis"])
+    parameters = {"width": TARGET_PX, "height": TARGET_PX}
+    looks: list[Look] = []
+    async with Http(connections=options.in_flight + 8) as http, Endings(stack.addresses["redis"]) as endings:
+        pipeline = Pipeline(stack.addresses["api"], http, endings, parameters)
+        loop = ClosedLoop(pipeline.uploading(_picture(), "image/png"), in_flight=options.in_flight)
+        empty_bytes = _used_bytes(redis)
+        await loop.run(WARM_UP_JOBS, families)
+        for count in counts:
+            if (before_stretch := count - options.stretch - loop.done) > 0:
+                await loop.run(before_stretch, families)
+            stretch = await loop.run(count - loop.done, families)
+            looks.append(
+                Look(
+                    jobs=loop.done,
+                    stretch=stretch,
+                    resident_bytes=families[0].resident_bytes(),
+                    redis_bytes_a_job=(_used_bytes(redis) - empty_bytes) / loop.done,
+                    stored_bytes={name: _size(stack.data / name) for name in ("nats", "redis", "s3")},
+                )
+            )
+            print(_line(looks[-1]), flush=True)
+    redis.close()
+    return looks
+
+
+def _picture() -> bytes:
+    return bytes(photograph(PICTURE_PX, PICTURE_PX).pngsave_buffer())
+
+
+def _used_bytes(redis: Redis) -> int:
+    memory = redis.info("memory")
+    if not isinstance(memory, dict):
+        raise TypeError(f"INFO answered {memory!r}")
+    return int(memory["used_memory"])
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def _line(look: Look) -> str:
+    stretch = look.stretch
+    others = stretch.others_s / stretch.seconds
+    return f"{look.jobs} jobs: {stretch.per_s:.1f}/s, others took {others:.2f} cores"
+
+
+def report(looks: Sequence[Look]) -> str:
+    first = looks[0].stretch
+    lines = ["| | " + " | ".join(f"{look.jobs:,} jobs" for look in looks) + " |", "|---|" + "---|" * len(looks)]
+
+    def row(title: str, cells: Sequence[str]) -> None:
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+
+    row("jobs a second", [f"{look.stretch.per_s:.1f}" for look in looks])
+    row("of the first", [f"{look.stretch.per_s / first.per_s:.2f}" for look in looks])
+    row("ms of processor a job, all processes", [f"{look.stretch.total_ms_each:.1f}" for look in looks])
+    row("of the first", [f"{look.stretch.total_ms_each / first.total_ms_each:.2f}" for look in looks])
+    row("cores that others took meanwhile", [f"{look.stretch.others_s / look.stretch.seconds:.2f}" for look in looks])
+    row("Redis bytes a job", [f"{look.redis_bytes_a_job:,.0f}" for look in looks])
+    for name in sorted({name for look in looks for name in look.resident_bytes}):
+        row(f"{name}, MB resident", [f"{look.resident_bytes.get(name, 0) / 1e6:.0f}" for look in looks])
+    for name in looks[0].stored_bytes:
+        row(f"{name}, MB on disk", [f"{look.stored_bytes[name] / 1e6:.0f}" for look in looks])
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", default="1000,10000")
+    parser.add_argument("--stretch", type=int, default=1000)
+    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results")
+    options = parser.parse_args()
+    counts, head = sorted(int(count) for count in options.jobs.split(",")), machine.description()
+    with tempfile.TemporaryDirectory() as name, running_stack(Path(name) / "stack", verbose=False) as stack:
+        looks = asyncio.run(grow(stack, counts, options))
+    command = " ".join(["python -m benchmarks.growth", *sys.argv[1:]])
+    text = "# As jobs pile up\n\n" + "\n".join(f"- {line}" for line in [*head, f"`{command}`"]) + f"\n\n{report(looks)}"
+    print(text)
+    if options.save:
+        (RESULTS / "growth.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
