@@ -209,7 +209,8 @@ JOBS_OUTBOX = Metric(
     name="darkroom.jobs.outbox",
     kind=Kind.GAUGE,
     unit="{job}",
-    description="Queued jobs past their deadline whose event no broker ever confirmed: broker or recovery is down.",
+    description="Queued jobs, older than ingest takes to emit them, whose latest event no broker confirmed: the broker "
+    "is down.",
     source=Source.RECORD,
 )
 JOBS_GIVEN_UP = Metric(

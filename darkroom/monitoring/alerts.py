@@ -59,8 +59,8 @@ JOB_ALERTS = Group(
             severity=Severity.PAGE,
             summary="Accepted jobs cannot be handed to the Broker",
             description=(
-                "{{ $value }} accepted jobs were never emitted and are past their deadline; the sweep tries every 15 s."
-                " Nothing is lost, and nothing is done."
+                "{{ $value }} accepted jobs wait for the Broker to take their event; the sweep tries every 15 s. "
+                "Nothing is lost, and nothing is done."
             ),
         ),
         Alert(

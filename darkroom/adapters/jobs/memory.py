@@ -355,7 +355,9 @@ class MemoryJobStore:
             outbox = [
                 job
                 for job in self._jobs.values()
-                if job.status is JobStatus.QUEUED and job.due_s <= now_s and job.confirmed < job.emissions
+                if job.status is JobStatus.QUEUED
+                and job.created_s + self._times.unemitted_due_after_s <= now_s
+                and job.confirmed < job.emissions
             ]
             return job_readings(
                 self._tally,

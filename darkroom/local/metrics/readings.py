@@ -84,7 +84,13 @@ class Measurements:
         restarts: dict[Labels, float] = {(server.name,): _restarts(server) for server in servers}
         return {metrics.SERVER_UP: up, metrics.SERVER_RESTARTS: restarts}
 
+    def _refuse_without_nats(self) -> None:
+        """Its client would wait for it, and Prometheus for us, longer than some scrape."""
+        if not self.connection.is_connected:
+            raise DependencyUnavailableError("nats", "the connection is lost")
+
     async def _streams(self) -> Readings:
+        self._refuse_without_nats()
         streams = await self.connection.jetstream(timeout=ANSWER_WITHIN_S).streams_info()
         limit_bytes = await self._nats_storage_limit_bytes()
         return stream_readings(streams, dead_letters=DEAD_LETTER_STREAM, server_limit_bytes=limit_bytes)
@@ -95,6 +101,7 @@ class Measurements:
         return await nats_storage_limit_bytes(server.plan.monitor_url) if isinstance(server, SupervisedServer) else 0
 
     async def _triggers(self) -> Readings:
+        self._refuse_without_nats()
         names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.dispatchers}
         backlog: dict[Labels, float] = {}
         in_flight: dict[Labels, float] = {}
