@@ -21,8 +21,7 @@ from types import FrameType
 import click
 
 from darkroom.cli.backstage import BROKER_PATH
-from darkroom.cli.own_stack import own_stack
-from darkroom.local import guard
+from darkroom.cli.own_stack import command_that_dies_with_us, own_stack
 from loadtests.errors import LoadTestError
 from loadtests.objective import Objective
 from loadtests.outcome import NOT_JUDGED
@@ -144,10 +143,9 @@ def _run_locust(target: Target, options: list[str]) -> int:
         *where,
         *options,
     ]
-    guarded = [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", "locust", *arguments]
     root = _LOCUSTFILE.parent.parent
     process = subprocess.Popen(
-        guarded,
+        command_that_dies_with_us("locust", *arguments),
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "")},
         start_new_session=True,

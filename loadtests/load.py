@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +42,8 @@ class Load:
     requests: list[Request] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=make_pictures)
     schedule: Schedule | None = None
+    busy_before: float = 0.0
+    """This machine's load average over the minute before the beginning."""
     interrupted: bool = False
     """Somebody wants it to end now."""
 
@@ -54,6 +57,7 @@ class Load:
         """The schedule, which starts with the first call."""
         if self.schedule is None:
             self._cpu_before_s = time.process_time()
+            self.busy_before = os.getloadavg()[0]
             self.schedule = Schedule(self.shape.arrivals_s(scale=self.scale), self.clock)
         return self.schedule
 

@@ -28,7 +28,8 @@ class Observation:
     at: float
     """Seconds since the epoch."""
     backlog: int | None
-    """Events that wait in the broker for a delivery, over all Triggers; None: not known."""
+    """Events before the Trigger that is furthest behind; None: not known. Each Trigger sees every event of the Broker,
+    those that its filter drops and the replies among them."""
     wanted: Mapping[str, int]
     """Instances by Service."""
     ready: Mapping[str, int]
@@ -96,7 +97,7 @@ def observation_of_status(status: Mapping[str, Any], at: float) -> Observation:
         waiting = [row["backlog"] for row in status["triggers"]]
         return Observation(
             at=at,
-            backlog=None if None in waiting else sum(waiting),
+            backlog=None if None in waiting else max(waiting, default=0),
             wanted={row["service"]: row["wanted"] for row in functions},
             ready={row["service"]: row["ready"] for row in functions},
             cold_starts={},
@@ -151,7 +152,7 @@ def observation_of_metrics(text: str, at: float) -> Observation:
     ]
     return Observation(
         at=at,
-        backlog=int(sum(waiting)) if waiting else None,
+        backlog=int(max(waiting)) if waiting else None,
         wanted={service: count for service, state, count in instances if state == "wanted"},
         ready={service: count for service, state, count in instances if state == "ready"},
         cold_starts={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ NOT_JUDGED = 2
 """The exit code of a run that came to no verdict; 0 and 1 are verdicts."""
 _LATE_S = 1.0
 """A visitor who came later than this was kept by the load generator, not by what it loads."""
+_BUSY = 0.75
+"""A load average above this share of the cores leaves too little to measure anything else."""
 _CASES_SHOWN = 20
 
 
@@ -34,6 +37,8 @@ class Outcome:
     visitors: int
     came: int
     latest_s: float
+    busy_before: float
+    """Load average of the machine that the visitors came from, when they began."""
     generator_cpu_s: float
     """Processor time of the load itself, which on one machine is taken from what it loads."""
     asked: int
@@ -73,6 +78,7 @@ class Outcome:
             visitors=schedule.visitors,
             came=schedule.came,
             latest_s=schedule.latest_s,
+            busy_before=load.busy_before,
             generator_cpu_s=generator_cpu_s,
             asked=ledger.asked,
             turned_away=sum(len(submission.orders) for submission in ledger.turned_away),
@@ -111,6 +117,11 @@ class Outcome:
         if self.latest_s > _LATE_S:
             warnings.append(
                 f"the load was late by up to {self.latest_s:.1f} s: this machine cannot send what the shape asks for"
+            )
+        cores = os.cpu_count() or 1
+        if self.busy_before > cores * _BUSY:
+            warnings.append(
+                f"this machine was busy before the run: load average {self.busy_before:.1f} on {cores} cores"
             )
         if self.observed is not None and self.observed.trouble is not None:
             warnings.append(f"not all could be observed: {self.observed.trouble}")

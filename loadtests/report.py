@@ -182,7 +182,9 @@ def _backlog(outcome: Outcome, series: Series) -> str:
     )
     legend = [("three", "accepted and not done (as the visitors see it)")]
     if waiting:
-        legend.append(("five line", "of these, waiting in the broker for a delivery"))
+        legend.append(
+            ("five line", "events before the Trigger that is furthest behind (others' events and replies among them)")
+        )
     return _chart("Not done yet", _legend(*legend), drawn)
 
 

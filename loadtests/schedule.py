@@ -19,7 +19,7 @@ class Schedule:
         self.began_at = clock() + LEAD_S
         """The moment of the first stage's beginning, seconds since the epoch."""
         self.latest_s = 0.0
-        """By how much the visitor who came latest was late: large numbers mean that the load itself was too slow."""
+        """By how much the visitor who was latest was late: large numbers mean that the load itself was too slow."""
 
     @property
     def visitors(self) -> int:
@@ -37,15 +37,15 @@ class Schedule:
         """How many should be here by now, so that each can wait for his moment."""
         return bisect_right(self._arrivals_s, self._clock() - self.began_at + LEAD_S)
 
-    def next_wait_s(self) -> float:
-        """How long the visitor who asks has to wait for his moment."""
-        index, self._called = self._called, self._called + 1
-        wait_s = self.began_at + self._arrivals_s[index] - self._clock()
-        self.latest_s = max(self.latest_s, -wait_s)
-        return max(0.0, wait_s)
+    def next_moment(self) -> float:
+        """That of the visitor who asks, seconds since the epoch; no two have the same place in the row."""
+        place, self._called = self._called, self._called + 1
+        return self.began_at + self._arrivals_s[place]
 
-    def arrived(self) -> None:
+    def arrived(self, moment: float) -> None:
+        """Now; his moment was this."""
         self._came += 1
+        self.latest_s = max(self.latest_s, self._clock() - moment)
 
     def left(self) -> None:
         self._gone += 1

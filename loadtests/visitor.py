@@ -51,8 +51,9 @@ class Visitor(FastHttpUser):
             gevent.sleep(float("inf"))
         self._has_been_here = True
         schedule = self.load.begin()
-        gevent.sleep(schedule.next_wait_s())
-        schedule.arrived()
+        moment = schedule.next_moment()
+        gevent.sleep(max(0.0, moment - self.load.clock()))
+        schedule.arrived(moment)
         try:
             self.visit()
         finally:

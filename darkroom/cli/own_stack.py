@@ -31,10 +31,9 @@ def own_stack(data: Path, *options: str) -> Iterator[Addresses]:
     (data / "runtime.json").unlink(missing_ok=True)
     log = data / "up.log"
     arguments = ["up", "--free-ports", "--data", str(data), "--no-watch", "--verbose", *options]
-    guarded = [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", "darkroom.cli", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            guarded,
+            command_that_dies_with_us("darkroom.cli", *arguments),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -45,6 +44,11 @@ def own_stack(data: Path, *options: str) -> Iterator[Addresses]:
             yield _addresses_once_up(process, data, log)
         finally:
             _stop(process)
+
+
+def command_that_dies_with_us(module: str, *arguments: str) -> list[str]:
+    """Runs a Python module, which the kernel kills when this process ends, however it ends."""
+    return [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", module, *arguments]
 
 
 def _addresses_once_up(process: subprocess.Popen[bytes], data: Path, log: Path) -> Addresses:

@@ -6,12 +6,13 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import httpx
 
+import loadtests.verdict
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.contract.errors import DarkroomError
 from tests.faults.faulty_stack import FaultyStack
@@ -39,15 +40,7 @@ class Answer:
     retry_after: str | None = None
 
 
-@dataclass(kw_only=True)
-class Verdict:
-    accepted: int = 0
-    completed: int = 0
-    failed: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-
+class Verdict(loadtests.verdict.Verdict):
     def assert_nothing_lost_doubled_or_stuck(self) -> None:
         assert (self.lost, self.doubled, self.stuck) == ([], [], []), self
 

@@ -68,17 +68,12 @@ def _report(ledger: Ledger, load: Load, verdict: Verdict, faults: list[Fault], e
         f"POSTs       {len(ledger.answers)}: {told[Told.ACCEPTED]} accepted, {told[Told.REFUSED]} refused with 503, "
         f"{told[Told.NOTHING]} without ingest's answer; {load.given_up} submissions never got in"
     )
-    print(f"accepted    {verdict.accepted}")
-    print(f"completed   {verdict.completed}")
-    print(f"failed      {verdict.failed}")
-    print(f"lost        {len(verdict.lost)}")
-    print(f"doubled     {len(verdict.doubled)}")
-    print(f"stuck       {len(verdict.stuck)}")
+    for name, count in verdict.counts().items():
+        print(f"{name:<12}{count}")
     print(f"last job    {ended_s:.1f} s after the last fault (limit {ENDED_WITHIN_S:g} s)")
-    wrong = [*verdict.lost, *verdict.doubled, *verdict.stuck]
-    for line in wrong:
-        print(f"  {line}")
-    return 1 if wrong or ended_s > ENDED_WITHIN_S else 0
+    for case in verdict.cases():
+        print(f"  {case}")
+    return 1 if not verdict.is_clean or ended_s > ENDED_WITHIN_S else 0
 
 
 if __name__ == "__main__":

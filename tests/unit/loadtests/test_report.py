@@ -48,6 +48,7 @@ def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
         "visitors": len(jobs),
         "came": len(jobs),
         "latest_s": 0.0,
+        "busy_before": 0.0,
         "generator_cpu_s": 2.5,
         "asked": len(jobs),
         "turned_away": 0,
@@ -133,6 +134,11 @@ def test_an_interrupted_run_and_a_late_load_are_told_of(jobs: list[FollowedJob])
     facts = Page(report(outcome(jobs, visitors=500, latest_s=2.5))).facts
     assert facts["faults"] == ["interrupted: 100 of 500 visitors had come"]
     assert "late by up to 2.5 s" in facts["warnings"][0]
+
+
+def test_a_machine_that_was_busy_already_is_told_of(jobs: list[FollowedJob]) -> None:
+    [warning] = outcome(jobs, busy_before=99.0).warnings()
+    assert "load average 99.0" in warning
 
 
 def test_the_page_needs_nothing_from_elsewhere(jobs: list[FollowedJob]) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from loadtests.errors import UnknownShapeError
 from loadtests.shapes import SHAPES, Shape, Stage, shape_named
+
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 def shape(*stages: Stage) -> Shape:
@@ -67,6 +71,11 @@ def test_a_stretched_shape_keeps_its_rates() -> None:
     soak = SHAPES["soak"].stretched(6)
     assert soak.seconds == 3600
     assert len(soak.arrivals_s()) == 6 * len(SHAPES["soak"].arrivals_s())
+
+
+def test_the_documentation_has_every_shape_and_no_other() -> None:
+    section = OPERATIONS.read_text().partition("## Load tests")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(SHAPES)
 
 
 def test_an_unknown_shape_is_refused_with_those_that_there_are() -> None:
