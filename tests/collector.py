@@ -1,4 +1,4 @@
-"""A collector for tests: takes OTLP over HTTP on a free port and keeps the spans; it can be told to fail."""
+"""A collector for tests: takes OTLP over HTTP on a free port, keeps spans and metrics; it can be told to fail."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric as MetricMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 _TRACES = "/v1/traces"
+_METRICS = "/v1/metrics"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,22 @@ class SeenSpan:
     @property
     def duration_ms(self) -> float:
         return (self.end_ns - self.start_ns) / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenPoint:
+    metric: str
+    unit: str
+    kind: str
+    """`sum`, `gauge` or `histogram`, as OTLP has it."""
+    attributes: Mapping[str, Any]
+    resource: Mapping[str, Any]
+    value: float
+    """Of a histogram, how many were observed."""
+    sum: float = 0.0
+    bucket_counts: tuple[int, ...] = ()
+    bounds: tuple[float, ...] = ()
+    is_cumulative: bool = False
 
 
 @dataclass
@@ -67,6 +87,20 @@ class Collector:
         with self.lock:
             bodies = [body for path, body in self.requests if path == _TRACES]
         return [span for body in bodies for span in _spans(ExportTraceServiceRequest.FromString(body))]
+
+    def metrics(self) -> list[SeenPoint]:
+        """Every point that was ever pushed, in the order of their coming."""
+        with self.lock:
+            bodies = [body for path, body in self.requests if path == _METRICS]
+        return [point for body in bodies for point in _points(ExportMetricsServiceRequest.FromString(body))]
+
+    def latest(self) -> dict[tuple[str, ...], float]:
+        """The last value of each series, by its metric's name and its attributes' values in the order of their names;
+        of a histogram how many were observed."""
+        return {
+            (point.metric, *(str(value) for _, value in sorted(point.attributes.items()))): point.value
+            for point in self.metrics()
+        }
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         if headers.get("Content-Encoding") == "gzip":
@@ -127,6 +161,34 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[SeenSpan]:
                     failed=span.status.code == Status.STATUS_CODE_ERROR,
                     kind=SpanMessage.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
                 )
+
+
+def _points(request: ExportMetricsServiceRequest) -> Iterator[SeenPoint]:
+    for of_resource in request.resource_metrics:
+        resource = _attributes(of_resource.resource.attributes)
+        for of_scope in of_resource.scope_metrics:
+            for metric in of_scope.metrics:
+                kind = str(metric.WhichOneof("data"))
+                data = getattr(metric, kind)
+                for point in data.data_points:
+                    yield _point(metric, kind, data, point, resource)
+
+
+def _point(metric: MetricMessage, kind: str, data: Any, point: Any, resource: Mapping[str, Any]) -> SeenPoint:
+    is_histogram = kind == "histogram"
+    return SeenPoint(
+        metric=metric.name,
+        unit=metric.unit,
+        kind=kind,
+        attributes=_attributes(point.attributes),
+        resource=resource,
+        value=point.count if is_histogram else getattr(point, point.WhichOneof("value")),
+        sum=point.sum if is_histogram else 0.0,
+        bucket_counts=tuple(point.bucket_counts) if is_histogram else (),
+        bounds=tuple(point.explicit_bounds) if is_histogram else (),
+        is_cumulative=kind != "gauge"
+        and data.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE,
+    )
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from darkroom.adapters.deadletters import DeadLetter, DeadLetters
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
+from darkroom.contract.metrics import DEAD_LETTERS, STREAM_LIMIT, STREAM_MESSAGES, STREAM_SIZE
 from tests.servers import Server, nats_server, running
 
 DEFINITION: dict[str, Any] = json.loads(
@@ -59,6 +60,32 @@ def a_letter(**changes: Any) -> DeadLetter:
         "origin": "sweep",
     }
     return DeadLetter(**{**defaults, **changes})
+
+
+def test_what_is_kept_is_counted(letters: DeadLetters) -> None:
+    assert letters.readings()[DEAD_LETTERS] == {(): 0}
+    sequences = [letters.keep(a_letter(), key=key) for key in ("a", "b", "b")]
+
+    assert letters.readings()[DEAD_LETTERS] == {(): 2}
+
+    letters.drop(sequences[0])
+    assert letters.readings()[DEAD_LETTERS] == {(): 1}
+
+
+def test_a_stream_tells_how_full_it_is(nats: Server) -> None:
+    stream = stream_on(nats)
+    stream._definition = {**(stream._definition or {}), "max_bytes": 100_000}
+    stream.prepare()
+    stream.keep(a_letter(), key="a")
+
+    readings = stream.readings()
+
+    assert list(readings[STREAM_MESSAGES].values()) == [1]
+    assert list(readings[STREAM_LIMIT].values()) == [100_000]
+    (size,) = readings[STREAM_SIZE].values()
+    assert isinstance(size, int)
+    assert 100 < size < 100_000
+    stream.close()
 
 
 def test_a_kept_letter_is_found_as_it_was(letters: DeadLetters) -> None:

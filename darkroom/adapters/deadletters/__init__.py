@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from darkroom.contract.metrics import Readings
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
@@ -45,6 +47,9 @@ class DeadLetters(Protocol):
 
     def prepare(self) -> None:
         """Make the stream if it is not there; idempotent."""
+
+    def readings(self) -> Readings:
+        """How many there are, and the figures of their stream."""
 
     def check(self) -> None:
         """Returns if the stream answers."""

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
 from darkroom.adapters.deadletters.letters import decode, encode
 from darkroom.adapters.deadletters.loop_thread import LoopThread
+from darkroom.adapters.deadletters.streams import stream_readings
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
+from darkroom.contract.metrics import Readings
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -129,6 +131,12 @@ class JetStreamDeadLetters:
                 await js.add_stream(StreamConfig.from_response({**definition, "name": self._stream}))
 
         self._ask(make)
+
+    def readings(self) -> Readings:
+        async def read(js: JetStreamContext) -> Readings:
+            return stream_readings([await js.stream_info(self._stream)], dead_letters=self._stream)
+
+        return self._ask(read)
 
     def check(self) -> None:
         async def look(js: JetStreamContext) -> None:

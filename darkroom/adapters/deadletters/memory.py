@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.metrics import DEAD_LETTERS, Readings
 
 _DUPLICATE_WINDOW_S = 120.0
 
@@ -50,6 +51,10 @@ class MemoryDeadLetters:
         self.check()
         with self._lock:
             return self._kept.pop(sequence, None) is not None
+
+    def readings(self) -> Readings:
+        self.check()
+        return {DEAD_LETTERS: {(): len(self._kept)}}
 
     def prepare(self) -> None:
         self.check()

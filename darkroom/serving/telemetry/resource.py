@@ -1,0 +1,30 @@
+"""Who a span or a metric is from, in OpenTelemetry's words. Imported only where telemetry is on."""
+
+from __future__ import annotations
+
+import os
+
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+
+import darkroom
+from darkroom.serving.telemetry import names
+from darkroom.serving.workers import worker_name
+
+
+def resource_of(service: str, *, instance: bool = True) -> Resource:
+    """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over what we say of ourselves.
+
+    Without `instance` it is the service as a whole: what any of its processes could tell, it tells as one.
+    """
+    own = {
+        names.SERVICE_NAME: service,
+        names.SERVICE_NAMESPACE: "darkroom",
+        names.SERVICE_VERSION: darkroom.__version__,
+    }
+    if "K_REVISION" in os.environ:
+        own |= {names.FAAS_NAME: service, names.FAAS_VERSION: os.environ["K_REVISION"]}
+    if instance:
+        own |= {names.SERVICE_INSTANCE: worker_name()}
+    if instance and "K_REVISION" in os.environ:
+        own |= {names.FAAS_INSTANCE: worker_name()}
+    return Resource(own).merge(OTELResourceDetector().detect())
