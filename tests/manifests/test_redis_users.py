@@ -21,6 +21,7 @@ from darkroom.adapters.jobs.reading import RedisJobReader
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.rates.redis import RedisRateLimiter
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, JobTimeoutError
+from darkroom.contract.metrics import JOBS_ENDED
 from darkroom.contract.rates import Rate
 from darkroom.local.servers import _redis_arguments
 from tests.contract.job_stores import a_result, new_job
@@ -126,6 +127,7 @@ def test_a_job_that_is_given_up_goes_through_recovery_and_a_person(
     assert recovery.recover(job_id, ImageCrashedError("a test")).step in NextStep
     recovery.recover_overdue(limit=10, error=ImageCrashedError("a test"))
     recovery.kept(job_id)
+    assert recovery.statistics()[JOBS_ENDED]["resize", "standard", "failed", "image.crashed"] == 1
     assert operator.redrive(job_id) is not None
 
 
