@@ -49,7 +49,7 @@ soak: setup ## A steady load under faults: SECONDS=300 SEED=1
 	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: load
-load: export DARKROOM_API_KEY ?= $(API_KEY)
+load: export DARKROOM_API_KEY := $(or $(API_KEY),$(DARKROOM_API_KEY))
 load: $(LOAD_INSTALLED) ## Load this machine, and write load-report/: SHAPE=burst; or elsewhere: HOST=http://...
 	$(BIN)/python -m loadtests --shape $(or $(SHAPE),steady) $(if $(SCALE),--scale $(SCALE)) \
 	  $(if $(STRETCH),--stretch $(STRETCH)) $(if $(HOST),--host $(HOST))
