@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from benchmarks.measure.processors import Family, Spent, machine_busy_s, spent_by_all
 
+
+class NothingDoneError(Exception):
+    pass
+
+
 READ_EVERY_S = 1.0
 """A process that ends is told apart from its parent only up to the last reading."""
 
@@ -30,11 +35,11 @@ class Measured:
     """Processor time of everybody else on the machine: above some percent of `seconds`, the run was disturbed."""
 
     def milliseconds_each(self, name: str) -> float:
-        return self.spent.by_name.get(name, 0.0) * 1000 / max(1, self.count)
+        return self.spent.by_name.get(name, 0.0) * 1000 / self.count
 
     @property
     def total_ms_each(self) -> float:
-        return self.spent.total_s * 1000 / max(1, self.count)
+        return self.spent.total_s * 1000 / self.count
 
 
 class ClosedLoop:
@@ -111,6 +116,8 @@ class _Reading:
 
     def since(self, earlier: _Reading) -> Measured:
         seconds, count = self.at - earlier.at, self.done - earlier.done
+        if count == 0:
+            raise NothingDoneError(f"not one exchange ended in {seconds:.1f} s; measure for longer, or alone")
         spent, client_s = self.spent.since(earlier.spent), self.client_s - earlier.client_s
         return Measured(
             per_s=count / seconds,

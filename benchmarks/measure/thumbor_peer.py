@@ -6,6 +6,7 @@ sources are not kept. Result storage from S3 to S3 really stores; the benchmark 
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure.processors import Family
+from darkroom.local import guard
 from tests.servers import LOOPBACK, Server, accepts, free_port, running
 
 RESULTS_PREFIX = "thumbor-results"
@@ -99,7 +101,9 @@ def _running(python: str, settings: str, folder: Path, processes: int, name: str
     folder.mkdir(parents=True)
     (folder / "thumbor.conf").write_text(settings)
     port = free_port()
-    command = [python, "-m", "thumbor.server", f"--port={port}", f"--ip={LOOPBACK}", f"--processes={processes}"]
+    # Through the guard, so that what thumbor forks ends with it, and it with us.
+    guarded = [python, "-P", guard.__file__, str(os.getpid()), "python", "thumbor.server"]
+    command = [*guarded, f"--port={port}", f"--ip={LOOPBACK}", f"--processes={processes}"]
     server = Server(
         url=f"http://{LOOPBACK}:{port}",
         command=[*command, "--conf=thumbor.conf", "--log-level=error"],
@@ -107,9 +111,4 @@ def _running(python: str, settings: str, folder: Path, processes: int, name: str
         is_ready=lambda: accepts(port),
     )
     with running(server):
-        family = Family(pid=server.pid, name=name)
-        try:
-            yield Thumbor(url=server.url, family=family)
-        finally:
-            for process in family.processes():  # its forks would outlive it
-                process.kill()
+        yield Thumbor(url=server.url, family=Family(pid=server.pid, name=name))
