@@ -94,8 +94,9 @@ gallery: setup ## Render every parameter into gallery/index.html
 	$(BIN)/python -m darkroom.cli.gallery gallery
 
 .PHONY: reference
-reference: setup ## Write docs/ anew: OpenAPI, AsyncAPI, and the page made from them
+reference: setup ## Write docs/ anew: OpenAPI, AsyncAPI, the page made from them, the catalog of metrics
 	$(BIN)/python -m darkroom.cli.reference docs
+	$(BIN)/python -m darkroom.cli.metrics_table docs/operations.md
 
 .PHONY: monitoring
 monitoring: setup ## Write knative/components/monitoring anew: rules, dashboards, the collector's configuration

@@ -1,0 +1,54 @@
+"""`python -m darkroom.cli.metrics_table docs/operations.md`: writes the catalog of metrics into a page for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from darkroom.contract.metrics import CATALOG, Kind, Metric, Source
+
+BEGIN = "<!-- the catalog: made by `make reference`; do not edit -->"
+END = "<!-- end of the catalog -->"
+
+
+def with_catalog(page: str) -> str:
+    """The page with the table between the two marks made anew. Raises ValueError when they are not there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
+    return "\n".join([f"{before}{BEGIN}", "", *_lines(), "", f"{END}{after}"])
+
+
+def _lines() -> Iterator[str]:
+    for source in Source:
+        yield f"**{source.value[0].upper()}{source.value[1:]}**"
+        yield ""
+        yield "| Prometheus | kind | labels | what |"
+        yield "|---|---|---|---|"
+        yield from (_row(metric) for metric in CATALOG if metric.source is source)
+        yield ""
+    yield "Histograms' bounds, in seconds:"
+    yield ""
+    yield from _bounds()
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.prometheus_name}` | {metric.kind} | {labels} | {metric.description} |"
+
+
+def _bounds() -> Iterator[str]:
+    for metric in CATALOG:
+        if metric.kind is Kind.HISTOGRAM:
+            yield f"- `{metric.prometheus_name}`: {', '.join(f'{bound:g}' for bound in metric.buckets)}"
+
+
+def main() -> None:
+    page = Path(sys.argv[1])
+    page.write_text(with_catalog(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
