@@ -59,30 +59,29 @@ class WholeWork(SpanProcessor):
 
 def without_secrets(span: ReadableSpan) -> ReadableSpan:
     """Ours hold none; what libraries say of themselves, and of their errors, is looked through."""
-    attributes = _clean(span.attributes)
-    events = [Event(event.name, _clean(event.attributes), event.timestamp) for event in span.events]
-    description = span.status.description
-    has_secrets = (
-        attributes != dict(span.attributes or {})
-        or any(new.attributes != old.attributes for new, old in zip(events, span.events, strict=True))
-        or (description is not None and redacted(description) != description)
-    )
-    if not has_secrets:
+    texts = [span.status.description, *_texts(span.attributes)]
+    for event in span.events:
+        texts += _texts(event.attributes)
+    if all(text is None or redacted(text) == text for text in texts):
         return span
     return ReadableSpan(
         name=span.name,
         context=span.context,
         parent=span.parent,
         resource=span.resource,
-        attributes=attributes,
-        events=events,
+        attributes=_clean(span.attributes),
+        events=[Event(event.name, _clean(event.attributes), event.timestamp) for event in span.events],
         links=span.links,
         kind=span.kind,
-        status=Status(span.status.status_code, None if description is None else redacted(description)),
+        status=Status(span.status.status_code, redacted(span.status.description or "") or None),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _texts(attributes: Mapping[str, Any] | None) -> list[str]:
+    return [] if attributes is None else [value for value in attributes.values() if isinstance(value, str)]
 
 
 def _clean(attributes: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def python(program: str, *arguments: str, **environment: str) -> subprocess.Comp
         env={**inherited, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
     )
 
 
