@@ -80,8 +80,8 @@ ONE_NAME = Group(
                 "max by (service) ($AUTOSCALER_PANICKING) or " + _knative("kn_revision_panic_mode", aggregate="max")
             ),
         ),
-        # 1 where more would be used and no more will come. Locally every place of every wanted instance is taken; the
-        # autoscaler of a cluster says what it wants before and after its bounds.
+        # 1 where more would be used and no more will come. Locally: every place is taken, others wait, and no instance
+        # is on its way. The autoscaler of a cluster says what it wants before and after its bounds.
         Record(
             name="darkroom:service:at_limit",
             expression=(
@@ -89,6 +89,7 @@ ONE_NAME = Group(
                 "(sum by (service) ($REQUESTS_IN_FLIGHT) >= bool sum by (service) ($INSTANCES_CAPACITY))"
                 ' * (sum by (service) ($INSTANCES{state="ready"}) >= bool'
                 ' sum by (service) ($INSTANCES{state="wanted"}))'
+                " * (sum by (service) ($ACTIVATOR_WAITING) > bool 0)"
                 ' * (sum by (service) ($INSTANCES{state="ready"}) > bool 0)'
                 ") or ("
                 + _knative("kn_revision_pods_desired")

@@ -37,12 +37,13 @@ def _deliveries(outcome: str, values: str) -> Series:
     return {f'darkroom_deliveries_total{{trigger="resize",outcome="{outcome}"}}': values}
 
 
-def _instances(ready: int, wanted: int, in_flight: int) -> Series:
+def _instances(ready: int, wanted: int, in_flight: int, waiting: int = 9) -> Series:
     return {
         'darkroom_instances{service="resize",state="ready"}': f"{ready}x60",
         'darkroom_instances{service="resize",state="wanted"}': f"{wanted}x60",
         'darkroom_instances_capacity{service="resize"}': f"{ready * 2}x60",
         'darkroom_requests_in_flight{service="resize"}': f"{in_flight}x60",
+        'darkroom_activator_waiting{service="resize"}': f"{waiting}x60",
     }
 
 
@@ -316,6 +317,13 @@ CASES = (
         at="40m",
         what="all busy, and the backlog shrinks",
         series={**_instances(2, 2, 4), **_queue("600-5x60")},
+    ),
+    Case(
+        alert="DarkroomAtScaleLimit",
+        fires=False,
+        at="40m",
+        what="all busy, nobody waits for them: the backlog is another one's",
+        series={**_instances(2, 2, 4, waiting=0), **_queue("60+5x60")},
     ),
     Case(
         alert="DarkroomAtScaleLimit",

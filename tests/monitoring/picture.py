@@ -26,10 +26,13 @@ _INCHES_A_COLUMN = 0.8
 _INCHES_A_ROW = 0.42
 _LABEL = re.compile(r"\{\{(\w+)\}\}")
 _LONGEST_LEGEND = 12
+_HEADLINE_ROWS = 1
 
 
 def draw(dashboard: Dashboard, prometheus: Prometheus, file: Path, *, last_s: float, rate_over: str) -> None:
     panels = grafana(dashboard)["panels"]
+    for panel in panels:
+        panel["gridPos"]["y"] += _HEADLINE_ROWS
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     figure = Figure(figsize=(COLUMNS * _INCHES_A_COLUMN, height * _INCHES_A_ROW), layout=None)
     figure.suptitle(dashboard.title, x=0.01, ha="left", y=1 - 0.1 / (height * _INCHES_A_ROW), fontsize=13)
@@ -78,7 +81,7 @@ def _graph(axes: Axes, panel: dict[str, Any], prometheus: Prometheus, last_s: fl
         if defaults["custom"]["thresholdsStyle"]["mode"] == "line":
             axes.axhline(step["value"], color="red", linewidth=0.8, linestyle="--")
     axes.set_xlim(-last_s, 0)
-    axes.set_ylim(bottom=0, top=defaults.get("max"))
+    axes.set_ylim(bottom=defaults.get("min"), top=defaults.get("max"))
     axes.tick_params(labelsize=7)
     axes.set_ylabel(defaults["unit"], fontsize=7)
     handles, labels = axes.get_legend_handles_labels()

@@ -58,6 +58,7 @@ class Panel:
     stacked: bool = False
     at_most: float | None = None
     """The upper end of the axis, where there is one by nature."""
+    may_be_negative: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +168,9 @@ def _target(panel: Panel, query: Query, number: int) -> dict[str, Any]:
 
 
 def _field(panel: Panel) -> dict[str, Any]:
-    field: dict[str, Any] = {"unit": str(panel.unit), "min": 0, "thresholds": _thresholds(panel)}
+    field: dict[str, Any] = {"unit": str(panel.unit), "thresholds": _thresholds(panel)}
+    if not panel.may_be_negative:
+        field["min"] = 0
     if panel.at_most is not None:
         field["max"] = panel.at_most
     if panel.kind is Kind.GRAPH:

@@ -146,17 +146,14 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="Balance",
-                    description="Accepted and redriven less ended and retracted, in five minutes: above 0 it piles up.",
+                    description="By how much the unfinished jobs changed in five minutes: above 0 they pile up.",
                     queries=(
                         Query(
-                            expression=" - ".join(
-                                f"(sum(increase({metric.prometheus_name}[5m])) or vector(0))"
-                                for metric in (m.JOBS_ACCEPTED, m.JOBS_ENDED, m.JOBS_RETRACTED)
-                            )
-                            + f" + (sum(increase({m.JOBS_REDRIVEN.prometheus_name}[5m])) or vector(0))",
+                            expression="delta(darkroom:jobs_unfinished:sum[5m])",
                             legend="jobs",
                         ),
                     ),
+                    may_be_negative=True,
                 ),
             ),
         ),
