@@ -321,6 +321,7 @@ def test_the_outbox_has_jobs_that_no_broker_had_for_longer_than_it_takes(store: 
     (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
     assert recovered.step is NextStep.EMIT
     assert gauge(store, metrics.JOBS_OUTBOX) == 1, "a sweep that cannot help does not hide it"
+    assert recovered.record is not None
     store.emitted(recovered.record.job_id, recovered.record.emissions)
     assert gauge(store, metrics.JOBS_OUTBOX) == 0
 
