@@ -18,7 +18,7 @@ from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Plan
-from darkroom.imaging.probe import probe
+from darkroom.imaging.probe import Facts, probe
 from darkroom.imaging.request import checked_plan, output_format, output_frames
 from darkroom.imaging.vips import Image
 
@@ -35,10 +35,20 @@ class Rendition:
     frames: int
 
 
-def render(body: bytes, parameters: Parameters, limits: Limits, *, shrink: Shrink = Shrink.FAST) -> Rendition:
+def render(
+    body: bytes,
+    parameters: Parameters,
+    limits: Limits,
+    *,
+    shrink: Shrink = Shrink.FAST,
+    facts: Facts | None = None,
+) -> Rendition:
     """Equal input and parameters give equal bytes. Raises what `probe` and `check_request` raise, and what only the
-    pixels show: ImageCorruptError, ImageTruncatedError."""
-    facts = probe(body, limits)
+    pixels show: ImageCorruptError, ImageTruncatedError.
+
+    `facts` are those that `probe` gave of this body under these limits, where the caller has asked already.
+    """
+    facts = probe(body, limits) if facts is None else facts
     drawn = checked_plan(facts, parameters, limits)
     output = output_format(facts, parameters)
     frames = output_frames(facts, parameters)

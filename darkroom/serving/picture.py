@@ -17,4 +17,4 @@ class Picture:
 
     def render(self, parameters: Parameters) -> Rendition:
         """Raises PictureError."""
-        return render(self.body, parameters, self.limits)
+        return render(self.body, parameters, self.limits, facts=self.facts)
