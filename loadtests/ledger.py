@@ -94,9 +94,13 @@ class Ledger:
     # --- what it adds up to ------------------------------------------------------------------------------------------
 
     @property
+    def asked_at(self) -> list[float]:
+        """The first POST of each picture that was handed in, accepted or not."""
+        return [one.posted_at for one in self.submissions if one.posted_at is not None for _ in one.orders]
+
+    @property
     def asked(self) -> int:
-        """Pictures that were handed in, accepted or not."""
-        return sum(len(submission.orders) for submission in self.submissions if submission.posted_at is not None)
+        return len(self.asked_at)
 
     @property
     def unfinished(self) -> list[FollowedJob]:

@@ -41,7 +41,9 @@ class Outcome:
     """Load average of the machine that the visitors came from, when they began."""
     generator_cpu_s: float
     """Processor time of the load itself, which on one machine is taken from what it loads."""
-    asked: int
+    asked_at: Sequence[float]
+    """The first POST of each picture that was handed in, accepted or not."""
+    judged_at: float
     turned_away: int
     """Pictures that were handed in and never accepted."""
     refusals: Mapping[str, int]
@@ -80,7 +82,8 @@ class Outcome:
             latest_s=schedule.latest_s,
             busy_before=load.busy_before,
             generator_cpu_s=generator_cpu_s,
-            asked=ledger.asked,
+            asked_at=ledger.asked_at,
+            judged_at=load.clock(),
             turned_away=sum(len(submission.orders) for submission in ledger.turned_away),
             refusals=Counter(answer for submission in ledger.submissions for answer in submission.refusals),
             jobs=tuple(ledger.jobs.values()),
@@ -128,9 +131,19 @@ class Outcome:
         return warnings
 
     @property
+    def asked(self) -> int:
+        """Pictures that were handed in."""
+        return len(self.asked_at)
+
+    @property
+    def unfinished(self) -> int:
+        return sum(job.ended_at is None for job in self.jobs)
+
+    @property
     def ended_at(self) -> float:
-        """When the last job's end was seen; of the last POST, if none was."""
-        return max((job.ended_at or job.accepted_at for job in self.jobs), default=self.began_at + self.shape.seconds)
+        """When the last job's end was seen; when nobody waited any longer, if some have none."""
+        ends = [self.judged_at if job.ended_at is None else job.ended_at for job in self.jobs]
+        return max(ends, default=self.began_at + self.shape.seconds)
 
     def job_times_s(self) -> dict[str, Spread]:
         """From the POST to the seen end of completed jobs: all, and each kind."""

@@ -24,7 +24,7 @@ from loadtests.shapes import Stage
 
 _STYLE = (Path(__file__).parent / "report.css").read_text()
 _KIND_COLOURS = ("one", "two", "three", "four", "five", "six")
-_CASES_SHOWN = 50
+_CASES_SHOWN_FIRST = 8
 
 
 def write_report(outcome: Outcome, path: Path) -> None:
@@ -49,6 +49,7 @@ def report(outcome: Outcome) -> str:
             _ledger_table(outcome),
             _request_table(outcome),
             _setting(outcome),
+            _case_table(outcome),
         ]
     )
     return (
@@ -111,8 +112,9 @@ def _header(outcome: Outcome) -> str:
 
 def _notices(outcome: Outcome) -> str:
     cases = outcome.verdict.cases()
-    left = f"and {len(cases) - _CASES_SHOWN} more" if len(cases) > _CASES_SHOWN else None
-    lines = [*outcome.faults(), *cases[:_CASES_SHOWN], *([left] if left else [])]
+    left = len(cases) - _CASES_SHOWN_FIRST
+    more = [f"and {left} more, at the end of this page"] if left > 0 else []
+    lines = [*outcome.faults(), *cases[:_CASES_SHOWN_FIRST], *more]
     warnings = "".join(f'<p class="notice warning">{escape(warning)}</p>' for warning in outcome.warnings())
     if not lines:
         return warnings
@@ -127,7 +129,7 @@ def _tiles(outcome: Outcome, series: Series) -> str:
         "<section class=tiles>"
         + "".join(
             [
-                _tile(str(outcome.asked), f"pictures handed in, {outcome.verdict.completed} done"),
+                _tile(str(outcome.asked), f"pictures handed in; {verdict.accepted} accepted, {verdict.completed} done"),
                 _tile(
                     f"{outcome.judgement.ratio * 100:.4g} %",
                     f"done within {objective.within_s:g} s; the objective is {objective.ratio * 100:.4g} %",
@@ -140,11 +142,19 @@ def _tiles(outcome: Outcome, series: Series) -> str:
                 ),
                 _tile("–" if times is None else f"{times.p50:.2f} s", "POST to done, half of them (p50)"),
                 _tile("–" if times is None else f"{times.p99:.2f} s", "POST to done, all but 1 % (p99)"),
-                _tile(f"{series.ended_s:.1f} s", f"until the last was done; they came in {outcome.shape.seconds:g} s"),
+                _last_tile(outcome, series),
             ]
         )
         + "</section>"
     )
+
+
+def _last_tile(outcome: Outcome, series: Series) -> str:
+    if outcome.unfinished:
+        return _tile(
+            "never", f"{outcome.unfinished} had no end {series.ended_s:.0f} s after the first came", good=False
+        )
+    return _tile(f"{series.ended_s:.1f} s", f"until the last was done; they came in {outcome.shape.seconds:g} s")
 
 
 def _tile(number: str, meaning: str, *, good: bool | None = None) -> str:
@@ -332,6 +342,14 @@ def _setting(outcome: Outcome) -> str:
         ("observed", "not at all" if outcome.observed is None else f"{outcome.observed.source}, each half second"),
     ]
     return _table("How it was measured", ("", ""), rows, wordy=True)
+
+
+def _case_table(outcome: Outcome) -> str:
+    cases = outcome.verdict.cases()
+    if len(cases) <= _CASES_SHOWN_FIRST:
+        return ""
+    rows = [(str(number), case) for number, case in enumerate(cases, 1)]
+    return _table("Every case in which the promise was broken", ("", ""), rows, wordy=True)
 
 
 def _stage_text(stage: Stage, scale: float) -> str:

@@ -44,7 +44,7 @@ class Series:
 
     def handed_in(self) -> Points:
         """Pictures in each bin, by their first POST."""
-        return self._counted(job.posted_at for job in self._outcome.jobs)
+        return self._counted(self._outcome.asked_at)
 
     def done(self) -> Points:
         completed = (job for job in self._outcome.jobs if job.status is JobStatus.COMPLETED)

@@ -50,7 +50,8 @@ def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
         "latest_s": 0.0,
         "busy_before": 0.0,
         "generator_cpu_s": 2.5,
-        "asked": len(jobs),
+        "asked_at": [one.posted_at for one in jobs],
+        "judged_at": BEGAN_AT + 100,
         "turned_away": 0,
         "refusals": {},
         "jobs": jobs,
@@ -155,6 +156,27 @@ def test_what_strangers_name_is_text_and_no_markup(jobs: list[FollowedJob], tmp_
     html = (tmp_path / "deep" / "report.html").read_text()
     assert "<script>alert" not in html
     assert Page(html).facts["host"] == nasty.host
+
+
+def test_many_broken_promises_are_all_on_the_page_and_only_some_of_them_at_its_top(jobs: list[FollowedJob]) -> None:
+    html = report(outcome(jobs, verdict=Verdict(stuck=[f"job-{number}: still queued" for number in range(30)])))
+    top, _, rest = html.partition("<svg")
+    assert "and 22 more, at the end of this page" in top
+    assert "job-29" not in top
+    assert "<td>stuck: job-29: still queued</td>" in rest
+
+
+def test_a_run_with_a_job_that_never_ended_goes_on_to_where_nobody_waited_for_it(jobs: list[FollowedJob]) -> None:
+    result = outcome([*jobs, job(100, posted_s=1, took_s=None)])
+    assert Series(result).ended_s == 100
+    assert "<b>never</b><span>1 had no end 100 s after the first came</span>" in report(result)
+
+
+def test_pictures_that_were_turned_away_were_handed_in_all_the_same(jobs: list[FollowedJob]) -> None:
+    asked_at = [*(one.posted_at for one in jobs), *[BEGAN_AT + 0.5] * 7]
+    result = outcome(jobs, asked_at=asked_at, turned_away=7)
+    assert Series(result).handed_in()[0] == (0.0, 17.0)
+    assert Page(report(result)).facts["pictures"] == {"asked": 107, "turned_away": 7}
 
 
 def test_a_run_in_which_nothing_was_done_still_has_a_page() -> None:
