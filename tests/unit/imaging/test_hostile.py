@@ -87,6 +87,19 @@ def test_other_formats_cut_at_a_tenth_of_their_length_are_refused(format: Format
         render(body[: len(body) * tenth // 10], SMALL, LIMITS)
 
 
+@pytest.mark.parametrize("filling", [b"\x00", b"\xff"])
+@pytest.mark.parametrize("tenth", [1, 5, 9])
+def test_an_avif_of_full_length_whose_last_pixels_were_never_written_is_refused(tenth: int, filling: bytes) -> None:
+    """What an interrupted copy leaves. The container is whole, and AV1 has no checksum: libaom sees that a tile does
+    not end as it must (AV1, 8.2.4, exit process for symbol decoder). A decoder that does not look, as dav1d unless it
+    is told to, makes half a picture of it."""
+    body = pictures.photo(Format.AVIF, 320, 240, keep="none")
+    pixels_offset = body.index(b"mdat") + 4
+    written = pixels_offset + (len(body) - pixels_offset) * tenth // 10
+    with pytest.raises(ImageCorruptError):
+        render(body[:written] + filling * (len(body) - written), SMALL, LIMITS)
+
+
 @pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
 @pytest.mark.parametrize("tenth", range(1, 10))
 def test_a_cut_animation_is_refused_even_between_two_frames(format: Format, tenth: int) -> None:
