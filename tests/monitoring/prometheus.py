@@ -39,6 +39,11 @@ class Prometheus:
         alerts = self._get("alerts")["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
+    def fired(self, *, last_s: float) -> set[str]:
+        """Also those that are over."""
+        series = self.range('ALERTS{alertstate="firing"}', last_s=last_s, step_s=1)
+        return {each["metric"]["alertname"] for each in series}
+
     def failed_rules(self) -> list[str]:
         """Rules whose latest evaluation failed, with what Prometheus says of it."""
         groups = self._get("rules")["groups"]
