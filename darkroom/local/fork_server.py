@@ -52,6 +52,12 @@ class ForkServer:
     def is_ready(self) -> bool:
         return self._zygote is not None
 
+    @property
+    def pids(self) -> list[int]:
+        """Of its own processes, without what was forked from them."""
+        zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
+        return [zygote.pid for zygote in zygotes if zygote.is_alive]
+
     def start(self) -> None:
         """In the background; until it is ready, instances start without it."""
         if not self._closed and (self._starting is None or self._starting.done()):
@@ -146,6 +152,10 @@ class _Zygote:
                 raise
         ours.setblocking(False)
         return cls(process, ours, on_end)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def is_alive(self) -> bool:

@@ -171,6 +171,7 @@ class Stack:
             connection=self._connection,
             jobs=jobs,
             requests=self._gateway.request_times,
+            own_pids=self._own_pids,
             storage=None if self._options.s3_url else StorageSize(self._folder.path / "s3"),
             report=self.events.report,
         )
@@ -357,6 +358,9 @@ class Stack:
                 await dispatcher.start(connection)
 
     # --- functions ---------------------------------------------------------------------------------------------------
+
+    def _own_pids(self) -> list[int]:
+        return [os.getpid(), *(self._forks.pids if self._forks is not None else [])]
 
     def _start_fork_server(self, logs: LogDirectory) -> None:
         # Elsewhere system libraries do not survive a fork without an exec.

@@ -6,9 +6,8 @@ A dependency that is down takes only its own metrics with it: they are left out,
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nats.errors
@@ -50,6 +49,8 @@ class Measurements:
     connection: Client
     jobs: JobStore
     requests: RequestTimes
+    own_pids: Callable[[], list[int]]
+    """Of the runtime's own processes."""
     storage: StorageSize | None
     """None: the S3 server is somebody else's."""
     report: Report
@@ -114,7 +115,7 @@ class Measurements:
 
     def _pids(self) -> dict[str, list[int]]:
         """A Service at zero has used processor time before."""
-        pids: dict[str, list[int]] = {"runtime": [os.getpid()]}
+        pids: dict[str, list[int]] = {"runtime": self.own_pids()}
         for server in self.servers.values():
             if isinstance(server, SupervisedServer):
                 pids[server.name] = [server.pid] if server.pid is not None else []
