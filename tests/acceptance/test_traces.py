@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,13 +23,13 @@ from darkroom.contract.tracing import new_root
 from tests.collector import Collector, SeenSpan, running_collector
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.proxy import Manner
-from tests.stack import eventually
+from tests.stack import eventually, running_stack
 
 JOBS = 500
 CLIENTS = 12
 KILLS = 2
-STORAGE_FAILURES = 3
-STORAGE_FAILS_S = 0.7
+STORAGE_FAILURES = 4
+STORAGE_FAILS_S = 1.0
 ENDED_WITHIN_S = 300
 WHOLE_SHARE = 0.99
 EXPLAINED_SHARE = 0.95
@@ -198,3 +199,30 @@ def _print(faulty: FaultyStack, traced: Sequence[Traced], took_s: float) -> None
         f"spans a job: median {statistics.median(len(one.spans) for one in traced):.0f}; "
         f"cold starts: {names['cold start']}"
     )
+
+
+def test_a_stack_that_is_stopped_sends_what_it_has_of_its_jobs(
+    collector: Collector, photograph: bytes, tmp_path: Path
+) -> None:
+    """Nothing is sent before: SIGTERM must do it, in each function and in the runtime."""
+    environment = {**collector.environment, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+    root = new_root(sampled=True)
+    with running_stack(tmp_path / "data", environment=environment) as stack:
+        assert httpx.get(f"{stack.addresses['api']}/health/ready", timeout=60).status_code == 200
+        answer = httpx.post(
+            f"{stack.addresses['api']}/api/v1/resize",
+            files={"image": ("picture.jpg", photograph)},
+            data={"width": "200"},
+            headers=root.attributes(),
+            timeout=60,
+        )
+        posted = Posted(job_id=answer.json()["job_id"], trace_id=root.trace_id, client_span_id=root.span_id)
+        stack.completed(posted.job_id)
+        assert not _has_trace(collector, posted)
+        assert stack.stop() == 0
+    spans = [span for span in collector.spans() if span.trace_id == posted.trace_id]
+    assert _problem(posted, spans) == ""
+
+
+def _has_trace(collector: Collector, posted: Posted) -> bool:
+    return any(span.trace_id == posted.trace_id for span in collector.spans())

@@ -16,6 +16,7 @@ come in a mapping, by the constants of `names`.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -84,6 +85,7 @@ SILENT: AbstractContextManager[Span] = _Silent()
 _make_recorder: Callable[[], Recorder] | None = None
 """None: off."""
 _recorder: Recorder | None = None
+_making = threading.Lock()
 
 
 def begin(service: str, *, tell: Tell, environment: Mapping[str, str] | None = None) -> None:
@@ -166,10 +168,18 @@ def finish() -> None:
         _recorder.close()
 
 
+def wake() -> None:
+    """Ahead of the first span: for servers, whose own thread must do it and whose first span may be another's."""
+    if _make_recorder is not None:
+        _recording()
+
+
 def _recording() -> Recorder:
     global _recorder
     if _recorder is None:
-        if _make_recorder is None:
-            raise RuntimeError("telemetry is off")
-        _recorder = _make_recorder()
+        with _making:
+            if _recorder is None:
+                if _make_recorder is None:
+                    raise RuntimeError("telemetry is off")
+                _recorder = _make_recorder()
     return _recorder

@@ -29,6 +29,7 @@ from darkroom.contract.redaction import redacted
 from darkroom.contract.tracing import TraceContext
 from darkroom.serving.telemetry import names
 from darkroom.serving.telemetry.complaints import quieten
+from darkroom.serving.telemetry.endings import end_as_programs_do
 from darkroom.serving.telemetry.libraries import instrument_libraries
 from darkroom.serving.telemetry.resource import resource_of
 from darkroom.serving.telemetry.whole import WholeWork
@@ -49,6 +50,7 @@ def make_recorder(service: str, tell: Callable[[str], None]) -> Recorder:
     every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else SEND_EVERY_MS
     recorder = Recorder(service, BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=every_ms))
     atexit.register(recorder.close)
+    end_as_programs_do()
     instrument_libraries(recorder.provider)
     return recorder
 

@@ -17,6 +17,7 @@ _SHOWN_PATH_CHARACTERS = 200
 
 def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
     """In the caller's trace, or in that of the event that is posted in binary mode."""
+    telemetry.wake()
     headers = request.headers
     parent = tracing.from_headers(headers) or tracing.parse(headers.get("ce-traceparent"), headers.get("ce-tracestate"))
     if request.url.path.startswith(_HEALTH):
