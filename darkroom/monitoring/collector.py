@@ -43,7 +43,7 @@ def configuration() -> dict[str, Any]:
             "pipelines": {
                 "metrics": {
                     "receivers": ["otlp", "httpcheck"],
-                    "processors": ["memory_limiter", "transform/one-series", "redaction", "batch"],
+                    "processors": ["memory_limiter", "transform/health-check", "redaction", "batch"],
                     "exporters": ["prometheus"],
                 },
                 "traces": {
@@ -74,12 +74,9 @@ def _processors() -> dict[str, Any]:
     return {
         # First: rather refuse than be killed. Of the container's memory limit.
         "memory_limiter": {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 25},
-        "transform/one-series": {
+        "transform/health-check": {
             "error_mode": "ignore",
             "metric_statements": [
-                # The job record is pushed by whichever recovery instance the sweep woke: one series, not one for each.
-                'delete_key(resource.attributes, "service.instance.id") where resource.attributes["service.name"] == '
-                '"recovery"',
                 # Else the series of the last good answer would go on beside that of the bad one.
                 'delete_key(datapoint.attributes, "http.status_code") where metric.name == "httpcheck.status"',
             ],

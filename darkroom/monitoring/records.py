@@ -10,8 +10,8 @@ pkg/reconciler/autoscaling/kpa/metrics.go) and in its documentation; the activat
 its documentation only. None was scraped from a cluster. Knative counts no cold starts, and how its other "concurrency"
 gauges are computed is not what their description says: these have no cluster variant here.
 
-The metrics that come from the job record are pushed by whichever recovery instance the sweep woke. The collector takes
-the instance's name off them, so that there is one series and a sum counts nothing twice.
+What comes from the job record is pushed by whichever recovery instance the sweep woke, and without that one's name,
+so that there is one series and a sum counts nothing twice.
 """
 
 from __future__ import annotations
