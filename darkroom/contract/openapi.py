@@ -136,8 +136,7 @@ def _take_events(operation: str) -> Schema:
         "description": (
             "CloudEvents 1.0 over HTTP, in structured or batched mode as below, or in binary mode: the data as JSON, "
             "the attributes in `ce-` headers. A batch is taken as a whole or not at all. The same event (source and "
-            "id) again is answered with the first job. A `job_id` that the data names is the job's own where API keys "
-            "are off; else the job gets one that follows from it and the key, which the answer has."
+            "id) again is answered with the first job."
         ),
         "parameters": [
             _in_header("ce-specversion", "Binary mode only.", {"const": "1.0"}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract import events, tracing
@@ -16,7 +16,6 @@ from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMism
 from darkroom.contract.jobs import JobRecord, canonical_parameters, original_key
 from darkroom.imaging import CostClass, Facts, check_request, cost_class, probe
 from darkroom.serving import telemetry
-from darkroom.serving.auth import NOBODY
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from functions.ingest.submission import Submission
@@ -52,7 +51,7 @@ class Acceptance:
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        facts, job_id = self.check(submission), _job_id(submission, owner)
+        facts, job_id = self.check(submission), _job_id(submission)
         storage_key = submission.storage_key
         if submission.body is not None:
             storage_key = original_key(job_id, facts.extension)
@@ -67,7 +66,7 @@ class Acceptance:
         caller = Caller(owner=owner, request_id=request_id)
         jobs = [
             self._new_job(
-                submission, facts, caller, job_id=_job_id(submission, owner), storage_key=submission.storage_key or ""
+                submission, facts, caller, job_id=_job_id(submission), storage_key=submission.storage_key or ""
             )
             for submission, facts in judged
         ]
@@ -142,12 +141,8 @@ class Acceptance:
             log.warning("upload.orphaned", storage_key=new.storage_key, error=exc.detail)
 
 
-def _job_id(submission: Submission, owner: str) -> UUID:
-    """One that a sender chose is made into one of his key's own: whether another key has a job of the chosen id is not
-    to be learned, nor can it be taken from him before. Where keys are off, it stays as it was chosen."""
-    if submission.job_id is None:
-        return uuid4()
-    return submission.job_id if owner == NOBODY else uuid5(submission.job_id, owner)
+def _job_id(submission: Submission) -> UUID:
+    return submission.job_id or uuid4()
 
 
 def _trace() -> str:

@@ -22,7 +22,7 @@ from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, Mem
 from darkroom.adapters.rates.memory import MemoryRateLimiter
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.cli.photograph import make_photograph
-from darkroom.contract import cloudevents, events
+from darkroom.contract import events
 from darkroom.contract.api_keys import make_key
 from darkroom.serving.key_file import write_key_file
 
@@ -126,29 +126,6 @@ def test_health_and_the_description_of_the_api_are_for_everybody(door: FrontDoor
         assert door.call("GET", "/health/live").status_code == 200
     assert door.call("GET", "/openapi.json").status_code == 200
     assert door.call("GET", "/health/ready", to="status").status_code == 200
-
-
-def test_a_job_id_that_a_sender_chose_tells_nothing_of_another_keys_jobs(door: FrontDoor) -> None:
-    chosen = str(uuid4())
-
-    def send(key: str, job_id: str, number: int = 1) -> dict[str, str]:
-        storage_key = door.call("POST", "/api/v1/uploads", key=key).json()["storage_key"]
-        door.storage.put(storage_key, PICTURE, content_type="image/jpeg")
-        data = {"job_id": job_id, "parameters": {"width": 32}, "input": {"storage_key": storage_key}}
-        attributes = {"specversion": "1.0", "id": f"{number}", "source": "/shop", "type": events.RESIZE_REQUESTED}
-        answer = door.call(
-            "POST", "/", key=key, json={**attributes, "data": data}, headers={"content-type": cloudevents.STRUCTURED}
-        )
-        assert answer.status_code == 202, answer.text
-        document: dict[str, str] = answer.json()
-        return document
-
-    ours = send(door.ours, chosen)
-    theirs, unused = send(door.theirs, chosen), send(door.theirs, str(uuid4()), number=2)
-
-    assert len({chosen, ours["job_id"], theirs["job_id"], unused["job_id"]}) == 4
-    assert set(theirs) == set(unused)
-    assert door.job(theirs["job_id"], door.theirs).status_code == 200
 
 
 def test_a_job_belongs_to_the_key_that_made_it(door: FrontDoor) -> None:
