@@ -31,9 +31,9 @@ class HttpEmitter:
         self,
         sink_url: str,
         *,
-        deadline_s: float = 1.0,
-        attempt_timeout_s: float = 0.5,
-        probe_timeout_s: float = 0.2,
+        deadline_s: float = 2.0,
+        attempt_timeout_s: float = 1.5,
+        probe_timeout_s: float = 0.5,
         ce_overrides: Mapping[str, AttributeValue] | None = None,
         circuit: Circuit | None = None,
     ) -> None:
@@ -41,6 +41,8 @@ class HttpEmitter:
 
         A sink that hangs costs the first callers `deadline_s` at most; once the circuit is open, one caller every few
         seconds finds out for `probe_timeout_s` whether it is back, and the others are told at once that it is not.
+        A sink that is merely busy, in a burst, must not be taken for one that hangs: what is not emitted now waits for
+        recovery's sweep, ten times as long.
         """
         self._sink_url = sink_url
         self._deadline_s = deadline_s
