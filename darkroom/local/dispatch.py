@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
@@ -110,28 +112,31 @@ class Dispatcher:
             self._report("trigger.unsubscribe_failed", trigger=self.name, error=repr(exc))
 
     async def _take(self, message: Msg) -> None:
-        task = asyncio.create_task(self._handle(message), name=f"trigger {self.name}: delivery")
-        self._in_flight[task] = message
-        task.add_done_callback(self._in_flight.pop)
-
-    async def _handle(self, message: Msg) -> None:
         try:
             event = decode(message.data)
         except (EventInvalidError, ValueError) as exc:
             # Only what was published past the ingress can be unreadable; no delivery will mend it.
             self._report("event.unreadable", trigger=self.name, error=str(exc))
-            await message.term()
+            await self._acked(message.term(), "unreadable")
             return
+        if not passes(self.route.trigger.spec, event.attributes()):
+            # Most events are for other Triggers: they are worth no task.
+            await self._acked(message.ack(), event.id)
+            return
+        task = asyncio.create_task(
+            self._acked(self._deliver(message, event), event.id), name=f"trigger {self.name}: delivery"
+        )
+        self._in_flight[task] = message
+        task.add_done_callback(self._in_flight.pop)
+
+    async def _acked(self, dealing: Coroutine[Any, Any, None], event_id: str) -> None:
         try:
-            await self._deliver(message, event)
+            await dealing
         except nats.errors.Error as exc:
             # The ack did not get through: NATS delivers the event again, and the job's claim tells it from a new one.
-            self._report("delivery.not_acked", trigger=self.name, id=event.id, error=repr(exc))
+            self._report("delivery.not_acked", trigger=self.name, id=event_id, error=repr(exc))
 
     async def _deliver(self, message: Msg, event: CloudEvent) -> None:
-        if not passes(self.route.trigger.spec, event.attributes()):
-            await message.ack()
-            return
         attempt_index = message.metadata.num_delivered - 1
         with spans.delivering(event, self.name, self.route.broker[1]) as span:
             attempt = await self.route.subscriber(for_subscriber(event), self.route.consumer.http_timeout_s)
