@@ -1,6 +1,9 @@
 """From the POST to the completed job with the function at zero: the median of some runs, and where the time goes.
 
-python -m benchmarks.cold_start [--runs 10]
+python -m benchmarks.cold_start [--runs 10] [--no-fork-server]
+
+Functions are forked from a process that has loaded their libraries; with --no-fork-server each is a new interpreter, as
+on a cluster.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ BARE_SPAWNS = 5
 STEPS = {
     "accepted": "POST to the written job: upload, header, store, record",
     "to the spawn": "event into JetStream, out to the dispatcher, to the activator, to the scaler",
-    "spawn": "a bare interpreter through the guard, measured beside the runs and taken off what follows",
-    "imports": "functions-framework, our modules, gunicorn, its port",
+    "spawn": "a bare interpreter through the guard, measured before the runs and taken off what follows",
+    "imports": "the fork, or functions-framework's and our modules; gunicorn, its port",
     "first byte": "the request into a forked worker, to the claim",
     "job": "fetch, render and store, with the libraries' first use",
     "told": "completion to the waiting client",
@@ -36,10 +39,13 @@ STEPS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--no-fork-server", action="store_true")
     arguments = parser.parse_args()
+    options = ["--window", "6s", *(["--no-fork-server"] if arguments.no_fork_server else [])]
     picture = make_photograph(1600, 1200)
-    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), "--window", "6s") as stack:
-        runs = [_run(stack, picture, number, arguments.runs) for number in range(1, arguments.runs + 1)]
+    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), *options) as stack:
+        spawn_s = _bare_spawn_s() if arguments.no_fork_server else 0.0
+        runs = [_run(stack, picture, number, arguments.runs, spawn_s) for number in range(1, arguments.runs + 1)]
     print(f"\nmedian of {len(runs)} cold starts, 2 megapixel JPEG to 400 px, milliseconds:")
     for step, meaning in STEPS.items():
         print(f"  {step:<20}{statistics.median(run[step] for run in runs):>6.0f}   {meaning}")
@@ -47,7 +53,7 @@ def main() -> None:
     print(f"  {'in all':<20}{statistics.median(totals):>6.0f}   from {min(totals):.0f} to {max(totals):.0f}")
 
 
-def _run(stack: RunningStack, picture: bytes, number: int, runs: int) -> dict[str, float]:
+def _run(stack: RunningStack, picture: bytes, number: int, runs: int, spawn_s: float) -> dict[str, float]:
     eventually(lambda: not _has_processes(stack), within_s=60, what="resize at zero")
     seen = stack.now()
     posted = time.time()
@@ -56,7 +62,7 @@ def _run(stack: RunningStack, picture: bytes, number: int, runs: int) -> dict[st
     if job["status"] != "completed":
         raise SystemExit(f"the job did not complete: {job}")
     [ready] = [event for event in stack.events(since=seen, action="instance.ready") if event["service"] == "resize"]
-    split = _split(job, ready, posted, done, _bare_spawn_s())
+    split = _split(job, ready, posted, done, spawn_s)
     print(
         f"{number}/{runs}: " + ", ".join(f"{step} {ms:.0f}" for step, ms in split.items()) + f"   {job['timings_ms']}"
     )

@@ -16,7 +16,7 @@ import sysconfig
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class Server:
                 cwd=self.folder,
                 env={"PATH": os.defpath, "HOME": str(self.folder), **self.environment},
                 preexec_fn=_die_with_the_tests,
+                # A group of its own, so that what it forks is killed with it.
+                start_new_session=True,
             )
         try:
             self._wait_until_ready(self._process)
@@ -67,7 +69,8 @@ class Server:
 
     def kill(self) -> None:
         if self._process is not None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._process = None
 

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from darkroom.adapters import redis_library
 from darkroom.adapters.jobs import JobWatch
 from darkroom.adapters.jobs.redis import CHANGES_CHANNEL
 from darkroom.adapters.jobs.watching import EventWatch
@@ -70,6 +71,7 @@ class RedisJobNotices:
                 await self._subscribed.wait()
 
     async def _listen_for_ever(self) -> None:
+        redis_library.load()
         from redis.exceptions import RedisError
 
         pause_s = _FIRST_PAUSE_S

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from darkroom.adapters import redis_library
 from darkroom.adapters.jobs.redis import JOB_KEY_PREFIX, record_of
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord
@@ -65,6 +66,7 @@ class RedisJobReader:
                 waiting.set_result(found[job_id])
 
     async def _read(self, ids: list[UUID]) -> dict[UUID, JobRecord | None]:
+        redis_library.load()
         from redis.exceptions import RedisError
 
         try:

@@ -23,6 +23,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from darkroom.adapters import redis_library
 from darkroom.adapters.jobs import (
     HISTORY_KEPT,
     JOB_TIMEOUT_S,
@@ -253,6 +254,7 @@ class RedisJobStore:
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         """Once more at once when the connection broke: a server that restarted closes those that were open. Every call
         may be sent twice; the scripts say why."""
+        redis_library.load()
         from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError
 
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from darkroom.adapters import redis_library
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.rates import Rate, Verdict
 
@@ -31,6 +32,7 @@ class RedisRateLimiter:
         self._script: AsyncScript | None = None
 
     async def ask(self, bucket: str, rate: Rate) -> Verdict:
+        redis_library.load()
         from redis.exceptions import RedisError
 
         try:
