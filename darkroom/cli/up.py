@@ -96,7 +96,7 @@ class _RateLimit(click.ParamType[str]):
     type=click.IntRange(1),
     help=(
         "Function processes at once beyond the Services' min-scale; each function may always have one.  "
-        "[default: twice the cores]"
+        "[default: four for each core]"
     ),
 )
 @click.option(

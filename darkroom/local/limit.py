@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-PROCESSES_PER_CORE = 2
+PROCESSES_PER_CORE = 4
 
 
 class Claimant(Protocol):
