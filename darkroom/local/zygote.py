@@ -52,8 +52,6 @@ PRELOADED = (
     "darkroom.adapters.jobs.reading",
     "darkroom.adapters.jobs.redis",
     "darkroom.adapters.storage.s3",
-    "redis",
-    "redis.asyncio",
     "botocore.session",
     "botocore.client",
     "botocore.args",

@@ -76,6 +76,29 @@ def test_a_revoked_key_is_refused_within_a_second_without_a_restart(path: Path, 
     assert auth.owner_of(bearer(kept)) == kept_stored.id
 
 
+def test_a_new_key_is_taken_at_its_first_use(path: Path, clock: Clock) -> None:
+    (key, stored), (new, new_stored) = make_key("a"), make_key("b")
+    write_key_file(path, [stored])
+    auth = KeyFileAuthenticator(path, clock=clock)
+    assert auth.owner_of(bearer(key)) == stored.id
+    write_key_file(path, [stored, new_stored])
+    clock.now_s += 0.03
+    assert auth.owner_of(bearer(new)) == new_stored.id
+
+
+def test_made_up_keys_do_not_have_the_file_read_for_each(path: Path, clock: Clock) -> None:
+    write_key_file(path, [])
+    auth = KeyFileAuthenticator(path, clock=clock)
+    late, stored = make_key("late")
+    with pytest.raises(AuthInvalidError):
+        auth.owner_of(bearer(make_key("made up")[0]))
+    write_key_file(path, [stored])
+    with pytest.raises(AuthInvalidError):
+        auth.owner_of(bearer(late))
+    clock.now_s += 0.03
+    assert auth.owner_of(bearer(late)) == stored.id
+
+
 def test_a_new_key_is_taken_within_a_second(path: Path, clock: Clock) -> None:
     write_key_file(path, [])
     auth = KeyFileAuthenticator(path, clock=clock)
