@@ -106,18 +106,20 @@ class Instance:
             self._idle.set()
 
     async def drain(self) -> bool:
-        """No new requests; False when some were still in flight after the revision's timeout."""
+        """No new requests; False when some were in flight after the revision's timeout, or at a stop before it."""
         self.state = InstanceState.DRAINING
         try:
             async with asyncio.timeout(self.revision.timeout_s):
                 await self._idle.wait()
         except TimeoutError:
             return False
-        return True
+        return self.in_flight == 0
 
     async def stop(self, *, grace_s: float = STOP_GRACE_S) -> None:
         self.state = InstanceState.STOPPED
         self.settled.set()
+        # Whoever waits for its requests to end waits for nothing more.
+        self._idle.set()
         try:
             if self.process is not None:
                 await self.process.stop(grace_s=grace_s)

@@ -64,7 +64,7 @@ class Patience:
 
     ready_s: float = 30.0
     stop_s: float = 10.0
-    check_every_s: float = 2.0
+    check_every_s: float = 3.0
     check_timeout_s: float = CHECK_TIMEOUT_S
     unhealthy_after_s: float = 5.0
     """Without an answer for so long, the server is reported as unhealthy."""

@@ -24,6 +24,7 @@ def edited_manifests(folder: Path, edits: dict[str, str]) -> list[str]:
     return ["--manifests", str(folder / "knative/base"), "--manifests", str(folder / "nats-eventing")]
 
 
+@pytest.mark.slow
 def test_an_encode_that_would_take_minutes_is_killed_and_its_instance_serves_on(tmp_path: Path) -> None:
     edits = {
         "value: 120s": "value: 5s",
