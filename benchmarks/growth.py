@@ -30,6 +30,7 @@ from tests.stack import RunningStack, running_stack
 PICTURE_PX = 64
 TARGET_PX = 32
 WARM_UP_JOBS = 300
+RESIDENT = "memory is resident memory added up over processes: pages that forked processes share count once for each"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, running_stack(Path(name) / "stack", verbose=False) as stack:
         looks = asyncio.run(grow(stack, counts, options))
     command = " ".join(["python -m benchmarks.growth", *sys.argv[1:]])
-    text = "# As jobs pile up\n\n" + "\n".join(f"- {line}" for line in [*head, f"`{command}`"]) + f"\n\n{report(looks)}"
+    text = (
+        "# As jobs pile up\n\n"
+        + "\n".join(f"- {line}" for line in [*head, f"`{command}`", RESIDENT])
+        + f"\n\n{report(looks)}"
+    )
     print(text)
     if options.save:
         (RESULTS / "growth.md").write_text(text)
