@@ -236,7 +236,7 @@ class _Zygote:
             # Whoever ordered it has given up, and started a process of its own.
             if "pid" in message:
                 _kill_group(message["pid"])
-        elif "stale" in message:
+        elif "refused" in message:
             answer.set_exception(CannotForkError())
         else:
             answer.set_result(message["pid"])

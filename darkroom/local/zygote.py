@@ -21,7 +21,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -126,29 +125,38 @@ def serve(channel: socket.socket, files: dict[str, float]) -> dict[str, Any] | N
             for key, _ in selector.select():
                 if key.fileobj is not channel:
                     os.read(awake, 4096)
-                    for pid, status in _ended():
-                        channel.send(_message(ended=pid, status=status))
+                    _tell_of_the_ended(channel)
                     continue
                 data, fds, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
                 if not data:
                     return None
-                order = json.loads(data)
-                if files != _mtimes():
-                    channel.send(_message(order=order["order"], stale=True))
-                elif (pid := os.fork()) == 0:
-                    os.setpgid(0, 0)
-                    os.dup2(fds[0], 1)
-                    os.dup2(fds[0], 2)
+                order: dict[str, Any] = json.loads(data)
+                if _is_the_forked(channel, order, fds[0], files):
                     for end in (awake, wake, channel.detach()):
                         os.close(end)
-                    return dict(order)
-                else:
-                    with suppress(ProcessLookupError, PermissionError):
-                        # Here too: whoever is told the pid may signal the group at once.
-                        os.setpgid(pid, pid)
-                    channel.send(_message(order=order["order"], pid=pid))
-                for fd in fds:
-                    os.close(fd)
+                    return order
+
+
+def _is_the_forked(channel: socket.socket, order: dict[str, Any], output: int, files: dict[str, float]) -> bool:
+    """True in the new process, which writes to `output`; here the runtime is told of it, or that there is none."""
+    try:
+        pid = None if files != _mtimes() else os.fork()
+    except OSError:
+        # No process is to be had now. The runtime's own attempt will tell why.
+        pid = None
+    if pid == 0:
+        os.setpgid(0, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+    elif pid is None:
+        channel.send(_message(order=order["order"], refused=True))
+    else:
+        with suppress(ProcessLookupError, PermissionError):
+            # Here too: whoever is told the pid may signal the group at once.
+            os.setpgid(pid, pid)
+        channel.send(_message(order=order["order"], pid=pid))
+    os.close(output)
+    return pid == 0
 
 
 def become(order: dict[str, Any]) -> None:
@@ -170,13 +178,11 @@ def become(order: dict[str, Any]) -> None:
     run_module(order["module"], order["arguments"])
 
 
-def _ended() -> Iterator[tuple[int, int]]:
+def _tell_of_the_ended(channel: socket.socket) -> None:
     with suppress(ChildProcessError):
-        while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            yield pid, os.waitstatus_to_exitcode(status)
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = ended
+            channel.send(_message(ended=pid, status=os.waitstatus_to_exitcode(status)))
 
 
 def _mtimes() -> dict[str, float]:

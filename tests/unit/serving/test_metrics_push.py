@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,8 +21,9 @@ from darkroom.serving.telemetry.switch import metrics_are_wanted
 from functions.recovery.figures import Figures
 from tests.collector import Collector, running_collector
 from tests.contract.job_stores import a_result, new_job
+from tests.interpreter import python
+from tests.stack import ROOT
 
-ROOT = Path(__file__).parents[3]
 SOMEWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
 
@@ -31,18 +31,6 @@ SOMEWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 def collector() -> Iterator[Collector]:
     with running_collector() as collector:
         yield collector
-
-
-def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,9 +18,9 @@ from darkroom.serving.telemetry import complaints, names
 from darkroom.serving.telemetry.storage import TracedStorage
 from darkroom.serving.telemetry.switch import traces_are_wanted
 from tests.collector import Collector, running_collector
+from tests.interpreter import python
 from tests.spans import Recorded, recorded_spans, trace_id_of
 
-ROOT = Path(__file__).parents[3]
 SOMEWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 FUNCTION_SETTINGS = {
     "REDIS_URL": "redis://127.0.0.1:1",
@@ -48,18 +44,6 @@ def recorded() -> Iterator[Recorded]:
 def collector() -> Iterator[Collector]:
     with running_collector() as collector:
         yield collector
-
-
-def python(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT,
-        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
 
 
 # --- on and off ------------------------------------------------------------------------------------------------------
