@@ -61,6 +61,27 @@ def test_a_server_killed_with_twenty_jobs_under_way_loses_none(
         assert len(stack.download(job)) == job["result"]["bytes"]
 
 
+def test_the_fork_server_killed_with_twenty_jobs_under_way_takes_every_function_with_it_and_loses_none(
+    stack: RunningStack, photograph: bytes
+) -> None:
+    died = len(stack.events(action="fork_server.died"))
+    job_ids = stack.submit_many(20, "resize", photograph, width=200)
+    assert stack.process is not None
+    [zygote] = [
+        child
+        for child in psutil.Process(stack.process.pid).children()
+        if child.cmdline()[-1] == "darkroom.local.zygote"
+    ]
+
+    zygote.kill()
+
+    eventually(lambda: len(stack.events(action="fork_server.died")) > died, within_s=30, what="its death is told of")
+    jobs = [stack.completed(job_id, within_s=RECOVERED_WITHIN_S) for job_id in job_ids]
+    assert len({job["job_id"] for job in jobs}) == 20
+    for job in jobs:
+        assert len(stack.download(job)) == job["result"]["bytes"]
+
+
 def _submit_until_accepted(stack: RunningStack, count: int, photograph: bytes) -> list[str]:
     """As a client does who honours 503: what was not accepted is sent again."""
     accepted: list[str] = []
