@@ -156,6 +156,16 @@ class RunningStack:
         job: dict[str, Any] = answer.json()
         return job
 
+    def claimed(self, job_id: str, *, within_s: float = 30) -> None:
+        """Sees the job under way: it should take seconds, or it may end between two looks, which fails the test."""
+
+        def look() -> bool:
+            job = self.job(job_id)
+            assert job["status"] not in {"completed", "failed"}, f"ended before it was seen under way: {job}"
+            return bool(job["status"] == "processing")
+
+        eventually(look, within_s=within_s, what=f"job {job_id} is claimed")
+
     def ended(self, job_id: str, *, within_s: float = 60) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             job = self.job(job_id, wait_s=5)
