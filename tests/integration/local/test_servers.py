@@ -15,6 +15,7 @@ import psutil
 import pytest
 import redis
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.local import ports, servers, supervision
@@ -59,6 +60,23 @@ def s3_client(url: str) -> Any:
         region_name="us-east-1",
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
     )
+
+
+async def content_of(client: Any, key: str) -> bytes:
+    """SeaweedFS is ready a moment before its volumes have told its master of themselves: until then it answers 5xx."""
+    body = b""
+
+    def is_there() -> bool:
+        nonlocal body
+        try:
+            body = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        except ClientError as exc:
+            assert exc.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, exc
+            return False
+        return True
+
+    await until(is_there, f"{key} is served again")
+    return body
 
 
 async def http_status(method: str, url: str) -> int:
@@ -151,7 +169,7 @@ async def test_s3_takes_signed_requests_only_and_keeps_objects_when_it_is_killed
 
         await kill_and_await_restart(server, reports)
 
-        assert client.get_object(Bucket=BUCKET, Key="kept")["Body"].read() == b"a picture"
+        assert await content_of(client, "kept") == b"a picture"
 
 
 async def test_s3_data_is_found_again_by_the_next_run_on_other_ports(home: ServerHome) -> None:
@@ -162,7 +180,7 @@ async def test_s3_data_is_found_again_by_the_next_run_on_other_ports(home: Serve
     second = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
     async with running(second):
         assert second.url != first.url
-        assert s3_client(second.url).get_object(Bucket=BUCKET, Key="kept")["Body"].read() == b"a picture"
+        assert await content_of(s3_client(second.url), "kept") == b"a picture"
 
 
 async def test_every_port_of_the_s3_server_is_on_loopback_and_was_chosen_by_us(home: ServerHome) -> None:
