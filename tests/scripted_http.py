@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ class Reply:
     """Content-Length, where it is to be a lie; the connection is closed after the body."""
     hangs_up: bool = False
     """Close the connection without a word."""
+    answers_after_s: float = 0
     waits_for: threading.Event | None = None
     """Answer nothing until this is set, and close the connection then."""
 
@@ -57,6 +59,7 @@ def scripted_server(*replies: Reply) -> Iterator[ScriptedServer]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", "0")))
             reply = script.take(Received(method=self.command, path=self.path, headers=headers, body=body))
+            time.sleep(reply.answers_after_s)
             if reply.waits_for is not None and reply.waits_for.wait(30):
                 self.close_connection = True
                 return

@@ -51,12 +51,6 @@ PRELOADED = (
     "darkroom.adapters.jobs.reading",
     "darkroom.adapters.jobs.redis",
     "darkroom.adapters.storage.s3",
-    "botocore.session",
-    "botocore.client",
-    "botocore.args",
-    "botocore.httpsession",
-    "botocore.endpoint",
-    "botocore.signers",
 )
 _NOT_IN_AN_IMAGE = ("rich",)
 """The command line's; structlog would import it for its colours."""
@@ -86,15 +80,17 @@ def preload() -> None:
     if traces_are_wanted(os.environ):
         importlib.import_module("darkroom.serving.telemetry.recording")
     _call_in_vain()
-    if threading.active_count() > 1:
-        raise RuntimeError(f"what is preloaded has started threads: {threading.enumerate()}")
+    # Of a library's own too, which Python does not know of: none of them would live on in a fork.
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError(f"what is preloaded has started threads; Python's own are {threading.enumerate()}")
     # What is frozen is not touched by collections, so that its pages stay shared.
     gc.collect()
     gc.freeze()
 
 
 def _call_in_vain() -> None:
-    """The clients' first calls import and read much more than their modules do. Nobody listens on port 1."""
+    """The clients' first calls import and read much more than their modules do. Nobody listens on port 1. Storage's
+    first call would start threads."""
     from darkroom.adapters.jobs.redis import RedisJobStore
     from darkroom.adapters.storage.s3 import S3Storage
     from darkroom.contract.errors import DependencyUnavailableError
@@ -104,9 +100,10 @@ def _call_in_vain() -> None:
         endpoint=f"http://{nobody}", public_endpoint=None, access_key=nothing, secret_key=nothing, bucket=nothing
     )
     jobs = RedisJobStore(f"redis://{nobody}")
-    for call in (lambda: storage.get(nothing, max_bytes=1), jobs.check):
-        with suppress(DependencyUnavailableError):
-            call()
+    with suppress(DependencyUnavailableError):
+        jobs.check()
+    storage.warm()
+    storage.sign_upload(nothing, content_type=nothing, lifetime_s=1)
     storage.close()
     jobs.close()
 

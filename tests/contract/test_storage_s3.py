@@ -15,6 +15,7 @@ from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError, InputNotFoundError
 from tests.contract.s3_storages import s3_storage
+from tests.interpreter import python
 from tests.scripted_http import Reply, scripted_server
 from tests.servers import S3_SECRET_KEY, Server, running, s3_server
 
@@ -164,16 +165,48 @@ def test_errors_hold_neither_secrets_nor_signed_urls(s3: Server) -> None:
 
 
 def test_an_unreachable_storage_is_unavailable() -> None:
-    with pytest.raises(DependencyUnavailableError, match="storage: HeadBucket failed with EndpointConnectionError"):
+    with pytest.raises(DependencyUnavailableError, match="storage: ListObjectsV2 could not connect"):
         s3_storage("http://127.0.0.1:9").check()
 
 
 def test_a_storage_that_does_not_answer_is_given_up_inside_the_lease(s3: Server, storage: S3Storage) -> None:
     impatient = s3_storage(s3.url, read_timeout_s=0.2, retry_within_s=0.1)
-    with s3.paused(), pytest.raises(DependencyUnavailableError, match="ReadTimeoutError"):
+    with s3.paused(), pytest.raises(DependencyUnavailableError, match="got no answer in time"):
         impatient.check()
 
     storage.check()
+
+
+def test_a_large_picture_is_given_longer_than_a_small_one() -> None:
+    """The library's time for an answer runs while it sends."""
+    slow = Reply(status=200, headers={"ETag": '"x"'}, answers_after_s=0.5)
+    with scripted_server(slow) as server:
+        storage = s3_storage(server.url, read_timeout_s=0.3, retry_within_s=0)
+        storage.put(KEY, bytes(17 * 1024 * 1024), content_type="image/jpeg")
+        with pytest.raises(DependencyUnavailableError, match="PutObject got no answer in time"):
+            storage.put(KEY, bytes(1000), content_type="image/jpeg")
+
+
+def test_a_client_made_before_a_fork_serves_in_the_fork(s3: Server, storage: S3Storage, key: str) -> None:
+    run = python(_USED_IN_A_FORK, s3.url, key)
+    assert run.returncode == 0, run.stderr
+
+    assert storage.get(key, max_bytes=100) == b"from the fork"
+
+
+_USED_IN_A_FORK = """
+import os, sys
+from tests.contract.s3_storages import s3_storage
+_, url, key = sys.argv
+made_before = s3_storage(url)
+made_before.warm()
+assert len(os.listdir("/proc/self/task")) == 1, "warming has started threads"
+pid = os.fork()
+if pid == 0:
+    made_before.put(key, b"from the fork", content_type="image/jpeg")
+    os._exit(0)
+sys.exit(os.waitpid(pid, 0)[1])
+"""
 
 
 def test_a_storage_that_restarts_serves_on_with_what_it_had(tmp_path: Path) -> None:

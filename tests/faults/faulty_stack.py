@@ -11,12 +11,13 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import psutil
 from redis import Redis
@@ -66,18 +67,39 @@ class FaultyStack:
 
     @contextmanager
     def storage(self) -> Iterator[S3Storage]:
-        credentials = json.loads((self.stack.data / "s3-credentials.json").read_text())
+        keys = self._s3_keys()
         storage = S3Storage(
             endpoint=self.stack.addresses["s3"],
             public_endpoint=None,
-            access_key=credentials["access_key"],
-            secret_key=credentials["secret_key"],
+            access_key=keys["access_key"],
+            secret_key=keys["secret_key"],
             bucket=BUCKET,
         )
-        try:
+        with closing(storage):
             yield storage
-        finally:
-            storage.close()
+
+    @contextmanager
+    def s3_client(self) -> Iterator[Any]:
+        """boto3's client, for what the adapter has no call for; the bucket is BUCKET."""
+        keys = self._s3_keys()
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.stack.addresses["s3"],
+            aws_access_key_id=keys["access_key"],
+            aws_secret_access_key=keys["secret_key"],
+            region_name="us-east-1",
+        )
+        with closing(client):
+            yield client
+
+    def _s3_keys(self) -> dict[str, str]:
+        keys: dict[str, str] = json.loads((self.stack.data / "s3-credentials.json").read_text())
+        return keys
+
+    def stored(self, prefix: str) -> list[str]:
+        with self.s3_client() as s3:
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+            return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def record(self, job_id: str) -> JobRecord | None:
         from uuid import UUID

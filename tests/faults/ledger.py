@@ -190,9 +190,8 @@ class Ledger:
 
     def _stored(self) -> defaultdict[str, set[str]]:
         stored: defaultdict[str, set[str]] = defaultdict(set)
-        with self._faulty.storage() as storage:
-            for key in _keys_under(storage, "processed/"):
-                stored[key.partition("/")[2].partition(".")[0]].add(key)
+        for key in self._faulty.stored("processed/"):
+            stored[key.partition("/")[2].partition(".")[0]].add(key)
         return stored
 
 
@@ -205,9 +204,3 @@ def _all(letters: JetStreamDeadLetters) -> list[Any]:
     while page := letters.list(limit=200, after=found[-1].sequence if found else 0):
         found += page
     return found
-
-
-def _keys_under(storage: Any, prefix: str) -> list[str]:
-    client = storage._connected()
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage._bucket, Prefix=prefix)
-    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]

@@ -20,7 +20,7 @@ import pytest
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.contract.errors import DependencyUnavailableError
 from tests.faults.deliveries import at_once, broker_url, deliver_again, event_of
-from tests.faults.faulty_stack import FaultyStack, paused
+from tests.faults.faulty_stack import BUCKET, FaultyStack, paused
 from tests.faults.ledger import Ledger, Told
 from tests.faults.orders import HANGING_WIDTH, KILLING_WIDTH, SLOW_WIDTH
 from tests.faults.proxy import Manner, Proxy
@@ -56,13 +56,14 @@ def test_1_ingest_dies_between_the_picture_and_the_job(faulty: FaultyStack, ledg
     lifecycle rule, which expires the upload that no job follows."""
     with faulty.storage() as storage:
         storage.prepare()
-        rules = storage._connected().get_bucket_lifecycle_configuration(Bucket=storage._bucket)["Rules"]
-        before = uploads(faulty)
-        with faulty.redis.being(Manner(silent=True)), ThreadPoolExecutor(1) as thread:
-            posted = thread.submit(ledger.post, "resize", photograph, width=100)
-            eventually(lambda: uploads(faulty) - before, within_s=20, what="the picture is stored")
-            kill_ingest(faulty)
-            answer = posted.result()
+    with faulty.s3_client() as s3:
+        rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    before = uploads(faulty)
+    with faulty.redis.being(Manner(silent=True)), ThreadPoolExecutor(1) as thread:
+        posted = thread.submit(ledger.post, "resize", photograph, width=100)
+        eventually(lambda: uploads(faulty) - before, within_s=20, what="the picture is stored")
+        kill_ingest(faulty)
+        answer = posted.result()
     assert answer.told is Told.NOTHING
 
     front_door_is_back(faulty)
@@ -77,10 +78,7 @@ def _prefix(rule: Mapping[str, object]) -> object:
 
 
 def uploads(faulty: FaultyStack) -> set[str]:
-    from tests.faults.ledger import _keys_under
-
-    with faulty.storage() as storage:
-        return {key.rpartition("/")[0] for key in _keys_under(storage, "uploads/")}
+    return {key.rpartition("/")[0] for key in faulty.stored("uploads/")}
 
 
 def test_2_ingest_dies_between_the_job_and_its_event(faulty: FaultyStack, ledger: Ledger, photograph: bytes) -> None:

@@ -39,7 +39,7 @@ class TracedStorage:
         return self._storage.sign_upload(key, content_type=content_type, lifetime_s=lifetime_s)
 
     def check(self) -> None:
-        with self._call("HeadBucket"):
+        with self._call("ListObjectsV2"):
             self._storage.check()
 
     def prepare(self) -> None:

@@ -1,0 +1,104 @@
+"""Making a bucket and its rules: what is asked for once, by `darkroom setup` and `darkroom up`. boto3's botocore knows
+every call that S3 has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from darkroom.contract.errors import DependencyUnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+UPLOADS_PREFIX = "uploads/"
+UPLOADS_KEPT_DAYS = 8
+"""A day longer than a job's record is kept after its end: until then it may be redriven. An upload that no job ever
+followed goes the same way."""
+_REGION_WITHOUT_A_NAME = "us-east-1"
+"""S3 refuses to be told of this one."""
+
+
+def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: str, region: str) -> None:
+    """Make the bucket if it is not there, and its rules; idempotent. Raises DependencyUnavailableError, which tells of
+    errors by their kind alone: the library's texts hold addresses."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    s3 = _client(endpoint, access_key, secret_key, region)
+    try:
+        if not _is_there(s3, bucket):
+            _create(s3, bucket, region)
+        _expire_uploads(s3, bucket)
+    except ClientError as exc:
+        told = f"{exc.operation_name} was answered {_status(exc.response)} {_code(exc.response)}"
+        raise DependencyUnavailableError("storage", told) from exc
+    except BotoCoreError as exc:
+        raise DependencyUnavailableError("storage", f"preparing failed with {type(exc).__name__}") from exc
+    finally:
+        s3.close()
+
+
+def _client(endpoint: str | None, access_key: str, secret_key: str, region: str) -> S3Client:
+    from botocore.config import Config
+    from botocore.session import Session
+
+    client: Any = Session().create_client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name=region,
+        config=Config(
+            connect_timeout=1,
+            read_timeout=4,
+            retries={"total_max_attempts": 3, "mode": "standard"},
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    s3: S3Client = client
+    return s3
+
+
+def _is_there(s3: S3Client, bucket: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as exc:
+        if _status(exc.response) == 404:
+            return False
+        raise
+    return True
+
+
+def _create(s3: S3Client, bucket: str, region: str) -> None:
+    from botocore.exceptions import ClientError
+
+    elsewhere: Any = (
+        {} if region == _REGION_WITHOUT_A_NAME else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    )
+    try:
+        s3.create_bucket(Bucket=bucket, **elsewhere)
+    except ClientError as exc:
+        # Another process made it since we looked.
+        if _code(exc.response) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+            raise
+
+
+def _expire_uploads(s3: S3Client, bucket: str) -> None:
+    rule: Any = {
+        "ID": "expire-uploads",
+        "Status": "Enabled",
+        "Filter": {"Prefix": UPLOADS_PREFIX},
+        "Expiration": {"Days": UPLOADS_KEPT_DAYS},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+
+
+def _status(response: Any) -> int:
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code(response: Any) -> str:
+    return str(response.get("Error", {}).get("Code", ""))
