@@ -1,9 +1,12 @@
-"""Keeps a lease alive while the worker renders: libvips releases the interpreter lock, so a thread can."""
+"""Keeps leases alive while the worker renders: libvips releases the interpreter lock, so a thread can."""
 
 from __future__ import annotations
 
 import threading
-from types import TracebackType
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from darkroom.adapters.jobs import RENEW_EVERY_S, JobStore, Lease, Outcome
 from darkroom.contract.errors import DependencyUnavailableError
@@ -12,33 +15,71 @@ from darkroom.serving.log import get_logger
 log = get_logger()
 
 
+@dataclass(eq=False)
+class _Beat:
+    lease: Lease
+    due_at: float
+
+
 class Heartbeat:
-    """Renews the lease every few seconds until the block ends or the lease is lost."""
+    """One thread for all jobs of a process, begun with the first: in gunicorn's worker, that is, after the fork. A job
+    that ends before its first renewal costs it nothing, not even a wake-up."""
 
-    def __init__(self, jobs: JobStore, lease: Lease, *, every_s: float = RENEW_EVERY_S) -> None:
+    def __init__(self, jobs: JobStore, *, every_s: float = RENEW_EVERY_S) -> None:
         self._jobs = jobs
-        self._lease = lease
         self._every_s = every_s
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)
+        self._changed = threading.Condition()
+        self._beats: list[_Beat] = []
+        self._thread: threading.Thread | None = None
+        self._is_parked = False
 
-    def __enter__(self) -> Heartbeat:
-        self._thread.start()
-        return self
+    @contextmanager
+    def of(self, lease: Lease) -> Iterator[None]:
+        """Renews the lease every few seconds until the block ends or the lease is lost."""
+        beat = _Beat(lease, time.monotonic() + self._every_s)
+        with self._changed:
+            self._beats.append(beat)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)
+                self._thread.start()
+            elif self._is_parked:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            # A renewal under way may wait for the store, and is harmless once the job has ended.
+            self._drop(beat)
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        # Not joined: a renewal under way may wait for the store, and is harmless once the job has ended.
-        self._stopped.set()
+    def _drop(self, beat: _Beat) -> None:
+        with self._changed:
+            if beat in self._beats:
+                self._beats.remove(beat)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._every_s):
+        while True:
+            beat = self._next_due()
             try:
-                outcome = self._jobs.renew(self._lease)
+                outcome = self._jobs.renew(beat.lease)
             except DependencyUnavailableError as exc:
                 # The lease may run out; then the fence decides. The next beat tries again.
-                log.warning("lease.renewal_failed", job_id=str(self._lease.job_id), error=exc.detail)
+                log.warning("lease.renewal_failed", job_id=str(beat.lease.job_id), error=exc.detail)
                 continue
-            if outcome is Outcome.STALE:
-                if not self._stopped.is_set():
-                    log.warning("lease.lost", job_id=str(self._lease.job_id), fence=self._lease.fence)
-                return
+            if outcome is Outcome.STALE and beat in self._beats:
+                log.warning("lease.lost", job_id=str(beat.lease.job_id), fence=beat.lease.fence)
+                self._drop(beat)
+
+    def _next_due(self) -> _Beat:
+        """Waits for it. Whoever begins while this sleeps is due after it wakes, and need not wake it."""
+        with self._changed:
+            while True:
+                if not self._beats:
+                    self._is_parked = True
+                    self._changed.wait()
+                    self._is_parked = False
+                    continue
+                beat = min(self._beats, key=lambda one: one.due_at)
+                left_s = beat.due_at - time.monotonic()
+                if left_s <= 0:
+                    beat.due_at = time.monotonic() + self._every_s
+                    return beat
+                self._changed.wait(left_s)

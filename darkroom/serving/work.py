@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -93,6 +94,10 @@ class Worker(Generic[P]):
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
 
+    @cached_property
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(self._resources.jobs)
+
     def handle(self, event: CloudEvent) -> Answer:
         arrival = Arrival(event)
         try:
@@ -169,7 +174,7 @@ class Worker(Generic[P]):
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
-            with Heartbeat(self._resources.jobs, lease):
+            with self._heartbeat.of(lease):
                 result, timings_ms = self._make(lease)
                 with telemetry.span("complete"):
                     outcome, record = self._resources.jobs.complete(lease, result, timings_ms)

@@ -279,10 +279,40 @@ class SendsLate(RedisJobStore):
 def test_an_accept_that_comes_too_late_accepts_nothing(redis: Server, stores: RedisJobStores) -> None:
     store = SendsLate(redis.url, answer_timeout_s=0.1)
 
-    with pytest.raises(DependencyUnavailableError, match="it took longer than"):
+    with pytest.raises(DependencyUnavailableError, match="it was not asked within"):
         store.accept(new_job(idempotency_key="k"))
 
     assert jobs_in(redis) == set()
+    store.close()
+
+
+class CountsTheClock(RedisJobStore):
+    asked = 0
+    wrong_by_ms = 0
+
+    def _time_ms(self) -> int:
+        self.asked += 1
+        # As if the clock had been set forward by so much after the first look at it.
+        return super()._time_ms() - (self.wrong_by_ms if self.asked == 1 else 0)
+
+
+def test_redis_is_not_asked_for_its_time_with_each_job(redis: Server, stores: RedisJobStores) -> None:
+    store = CountsTheClock(redis.url)
+
+    for _ in range(3):
+        assert store.accept(new_job()).created
+
+    assert store.asked == 1
+    store.close()
+
+
+def test_a_clock_that_was_set_forward_refuses_no_job(redis: Server, stores: RedisJobStores) -> None:
+    store = CountsTheClock(redis.url)
+    store.wrong_by_ms = 60_000
+
+    assert store.accept(new_job()).created
+
+    assert store.asked == 2
     store.close()
 
 

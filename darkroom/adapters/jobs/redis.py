@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.retraction import Doubtful, Retractor
 from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
@@ -99,6 +101,7 @@ class RedisJobStore:
         self._crashed = _error_text(crashed())
         self._rules = _rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
         self._retractor = Retractor(self._retract)
+        self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
         self._scripts: dict[str, Script] = {}
@@ -107,8 +110,18 @@ class RedisJobStore:
         return self.accept_many([job])[0]
 
     def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:
+        give_up_at = time.monotonic() + self._answer_timeout_s
+        while (answers := self._accepted_before(give_up_at, jobs)) is None:
+            # It lay somewhere for too long, or Redis' clock was set since we looked at it.
+            self._clock.forget()
+            if time.monotonic() >= give_up_at:
+                raise DependencyUnavailableError("jobs", f"it was not asked within {self._answer_timeout_s:g} s")
+        return answers
+
+    def _accepted_before(self, give_up_at: float, jobs: Sequence[NewJob]) -> list[Accepted] | None:
+        """None: by Redis' clock, as far as we know it, it was asked too late."""
         caller = uuid.uuid4().hex[:16]
-        deadline_ms = self._now_ms() + _milliseconds(self._answer_timeout_s)
+        deadline_ms = self._clock.now_ms() + _milliseconds(give_up_at - time.monotonic())
         values = [value for job in jobs for value in _values(job)]
         sent: list[None] = []
 
@@ -124,7 +137,7 @@ class RedisJobStore:
                 self._retractor.take_back(Doubtful(job_ids=job_ids, caller=caller, deadline_ms=deadline_ms))
             raise
         if code == "late":
-            raise DependencyUnavailableError("jobs", f"it took longer than {self._answer_timeout_s:g} s to be asked")
+            return None
         if code == "mismatch":
             raise idempotency_mismatch([int(place) - 1 for place in rest[0]], of=len(jobs))
         return [_accepted(job, answer, repeated=len(sent) > 1) for job, answer in zip(jobs, rest[0], strict=True)]
@@ -235,8 +248,7 @@ class RedisJobStore:
         code, number = self._script("retract", doubtful.caller, doubtful.deadline_ms, *job_ids)
         return int(number) / 1000 if code == "early" else 0
 
-    def _now_ms(self) -> int:
-        """On Redis' clock, at the earliest."""
+    def _time_ms(self) -> int:
         seconds, microseconds = self._ask(lambda: self._connected().time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
