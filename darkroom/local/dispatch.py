@@ -113,13 +113,14 @@ class Dispatcher:
 
     async def _take(self, message: Msg) -> None:
         try:
-            event = decode(message.data)
+            stored = decode(message.data)
         except (EventInvalidError, ValueError) as exc:
             # Only what was published past the ingress can be unreadable; no delivery will mend it.
             self._report("event.unreadable", trigger=self.name, error=str(exc))
             await self._acked(message.term(), "unreadable")
             return
-        if not passes(self.route.trigger.spec, event.attributes()):
+        event = stored.event
+        if not passes(self.route.trigger.spec, stored.texts):
             # Most events are for other Triggers: they are worth no task.
             await self._acked(message.ack(), event.id)
             return

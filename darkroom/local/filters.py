@@ -12,9 +12,13 @@ from darkroom.contract.cloudevents import AttributeValue
 from darkroom.local.manifests.eventing import FilterExpression, TriggerSpec
 
 
-def passes(trigger: TriggerSpec, attributes: Mapping[str, AttributeValue]) -> bool:
-    """`attributes` as CloudEvent.attributes() gives them. A Trigger without a filter takes everything."""
-    texts = {name: _text(value) for name, value in attributes.items()}
+def texts_of(attributes: Mapping[str, AttributeValue]) -> dict[str, str]:
+    """Of CloudEvent.attributes(): what `passes` compares. The same for every Trigger of a Broker."""
+    return {name: _text(value) for name, value in attributes.items()}
+
+
+def passes(trigger: TriggerSpec, texts: Mapping[str, str]) -> bool:
+    """A Trigger without a filter takes everything."""
     if trigger.filters:
         return all(_holds(expression, texts) for expression in trigger.filters)
     if trigger.filter is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 from darkroom.contract.cloudevents import CloudEvent, from_json_object, json_object
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.local.delivery import ConsumerSettings
+from darkroom.local.filters import texts_of
 from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
 from darkroom.local.reporting import Report
 
@@ -158,7 +159,15 @@ def _message_id(event: CloudEvent) -> str:
     return event.id.encode("ascii", "backslashreplace").decode()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    event: CloudEvent
+    texts: Mapping[str, str]
+    """Its attributes, as filters compare them."""
+
+
 @lru_cache(maxsize=DECODED_KEPT)
-def decode(payload: bytes) -> CloudEvent:
+def decode(payload: bytes) -> Stored:
     """Kept for a moment: every Trigger of the Broker gets the same bytes. Raises EventInvalidError, ValueError."""
-    return from_json_object(json.loads(payload))
+    event = from_json_object(json.loads(payload))
+    return Stored(event=event, texts=texts_of(event.attributes()))

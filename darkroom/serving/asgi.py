@@ -129,7 +129,7 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
 
 def _shown_path(request: Request) -> str:
     """For logs and errors, which are not to grow with what strangers send."""
-    path = request.url.path
+    path = str(request.scope["path"])
     return path if len(path) <= _SHOWN_PATH_CHARACTERS else f"{path[:_SHOWN_PATH_CHARACTERS]}..."
 
 
