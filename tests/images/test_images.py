@@ -24,6 +24,7 @@ IN_NO_IMAGE = {"aiohttp", "httpx", "rich", "locust", "thumbor", "pytest", "numpy
 ONLY_IN = {
     "nats-py": {"recovery"},
     "python-multipart": {"ingest"},
+    "boto3": {"ingest", "status", "recovery"},
     "pyvips": {"ingest", "resize", "crop"},
     "pyvips-binary": {"ingest", "resize", "crop"},
 }
@@ -137,7 +138,7 @@ def test_a_function_imports_in_its_image_from_compiled_bytecode(image: Image) ->
     answers = [json.loads(run.stdout.splitlines()[-1]) for run in runs]
     print(f"\n{image.function}: imported in {min(took for took, _ in answers):.0f} ms: {' '.join(answers[0][1])}")
     # Nothing that connects is imported before the first call, in the master of the workers.
-    assert not {"redis", "botocore", "boto3", "nats", "pyvips"} & set(answers[0][1])
+    assert not {"redis", "obstore", "botocore", "boto3", "nats", "pyvips"} & set(answers[0][1])
     sources = list((image.folder / "packages" / "darkroom").rglob("*.py"))
     for file in sources:
         assert list((file.parent / "__pycache__").glob(f"{file.stem}.*.pyc")), file
