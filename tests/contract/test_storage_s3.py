@@ -179,9 +179,9 @@ def test_a_storage_that_does_not_answer_is_given_up_inside_the_lease(s3: Server,
 
 def test_a_large_picture_is_given_longer_than_a_small_one() -> None:
     """The library's time for an answer runs while it sends."""
-    slow = Reply(status=200, headers={"ETag": '"x"'}, answers_after_s=0.5)
+    slow = Reply(status=200, headers={"ETag": '"x"'}, answers_after_s=1.5)
     with scripted_server(slow) as server:
-        storage = s3_storage(server.url, read_timeout_s=0.3, retry_within_s=0)
+        storage = s3_storage(server.url, read_timeout_s=1, retry_within_s=0)
         storage.put(KEY, bytes(17 * 1024 * 1024), content_type="image/jpeg")
         with pytest.raises(DependencyUnavailableError, match="PutObject got no answer in time"):
             storage.put(KEY, bytes(1000), content_type="image/jpeg")
