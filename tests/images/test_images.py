@@ -24,12 +24,13 @@ IN_NO_IMAGE = {"aiohttp", "httpx", "rich", "locust", "thumbor", "pytest", "numpy
 ONLY_IN = {
     "nats-py": {"recovery"},
     "python-multipart": {"ingest"},
+    "obstore": {"ingest", "resize", "crop", "status"},
     "boto3": {"ingest", "status", "recovery"},
     "pyvips": {"ingest", "resize", "crop"},
     "pyvips-binary": {"ingest", "resize", "crop"},
 }
-MAX_MB = {"crop": 90, "ingest": 90, "recovery": 65, "resize": 90, "status": 65}
-"""Beside the base image; a third above what was measured. More than that is something that nobody meant."""
+MAX_MB = {"crop": 105, "ingest": 115, "recovery": 65, "resize": 105, "status": 85}
+"""Beside the base image; a quarter above what was measured. More than that is something that nobody meant."""
 ENVIRONMENT = {
     "REDIS_URL": "redis://127.0.0.1:1",
     "NATS_URL": "nats://127.0.0.1:1",
