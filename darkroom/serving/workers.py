@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import lru_cache
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -21,7 +22,12 @@ def worker_name() -> str:
 
     `start` is in clock ticks after the machine's start; empty where there is no /proc.
     """
-    pid = os.getpid()
+    return _name_of(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _name_of(pid: int) -> str:
+    """Read once a process, and again in its forks."""
     return f"{socket.gethostname()}:{pid}:{start_ticks_of(pid) or ''}"
 
 
