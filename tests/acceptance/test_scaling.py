@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from darkroom.local.revisions import revisions
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 JOBS = 200
+SLOW: dict[str, Any] = {"width": 900, "format": "webp", "effort": 4}
+"""Takes longer to render than to accept, whatever else the machine does, so that they pile up."""
 IN_FLIGHT = 40
 """maxAckPending: what JetStream lets the dispatcher have in flight."""
 
@@ -38,8 +41,7 @@ def test_two_hundred_jobs_at_once_scale_out_as_the_arithmetic_says_and_back_to_z
     max_scale, target = _scaling_of("resize")
     eventually(lambda: stack.function("resize")["ready"] == 0, within_s=60, what="resize at zero")
 
-    # Takes longer to render than to accept, whatever else the machine does, so that they pile up.
-    job_ids = stack.submit_many(JOBS, "resize", photograph, width=900, format="webp", effort=4)
+    job_ids = stack.submit_many(JOBS, "resize", photograph, **SLOW)
 
     for job_id in job_ids:
         stack.completed(job_id, within_s=120)
@@ -59,7 +61,7 @@ def test_two_hundred_jobs_at_once_scale_out_as_the_arithmetic_says_and_back_to_z
 
 def test_the_machines_cap_is_told_of_when_it_and_not_the_autoscaler_decided(tmp_path: Path, photograph: bytes) -> None:
     with running_stack(tmp_path / "data", "--window", "6s", "--max-instances", "2") as stack:
-        job_ids = stack.submit_many(JOBS, "resize", photograph, width=300)
+        job_ids = stack.submit_many(JOBS, "resize", photograph, **SLOW)
         eventually(lambda: stack.events(action="scale.capped"), within_s=30, what="the cap is told of")
         for job_id in job_ids:
             stack.completed(job_id, within_s=120)
