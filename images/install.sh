@@ -25,7 +25,11 @@ if [ -d "$packages/botocore/data" ]; then
   find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 -exec rm -r {} +
   # Those of S3 that no call of ours needs.
   find "$packages/botocore/data/s3" -name 'examples-*' -exec rm {} +
+  # Signing asks for none.
+  [ "$function" = recovery ] || rm -r "$packages/botocore/data"
 fi
+# Sources of what is compiled, and types: nothing reads them at run time.
+find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' \) -exec rm {} +
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup`, for the setup Job.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client"
 if [ "$function" = recovery ]; then

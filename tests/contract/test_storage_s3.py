@@ -145,6 +145,16 @@ def test_a_storage_that_refuses_us_is_unavailable_and_is_not_asked_again() -> No
     assert len(server.received) == 1
 
 
+def test_a_404_to_what_is_stored_is_our_trouble_whoever_gave_it() -> None:
+    with (
+        scripted_server(Reply(status=404)) as server,
+        pytest.raises(DependencyUnavailableError, match="PutObject was answered 404"),
+    ):
+        s3_storage(server.url).put(KEY, b"x", content_type="image/jpeg")
+
+    assert len(server.received) == 1
+
+
 def test_a_missing_bucket_is_our_trouble_and_not_a_missing_picture(s3: Server) -> None:
     storage = s3_storage(s3.url, bucket="nobody-made-this")
 

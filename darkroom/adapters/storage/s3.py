@@ -157,36 +157,41 @@ class S3Storage:
 
     def _found(self, operation: str, call: Callable[[], Answer]) -> Answer | None:
         """The answer, or None if there is no such object. That there is no bucket is trouble of ours."""
-        try:
-            return self._ask(operation, call)
-        except FileNotFoundError:
-            return None
+
+        def ask() -> Answer | None:
+            try:
+                return call()
+            except FileNotFoundError as exc:
+                if _Refusal(exc).code == "NoSuchBucket":
+                    raise
+                return None
+
+        return self._ask(operation, ask)
 
     def _ask(self, operation: str, call: Callable[[], Answer]) -> Answer:
         """Every call may be sent twice: the same key always gets the same bytes.
 
-        Raises FileNotFoundError for an object that is not there. Other errors are told by their kind alone; the
-        library's texts hold addresses.
+        Errors are told by their kind alone; the library's texts hold addresses.
         """
+        from obstore.exceptions import BaseError
+
+        try:
+            return self._twice(call)
+        except (BaseError, FileNotFoundError) as exc:
+            raise DependencyUnavailableError("storage", f"{operation} {_Refusal(exc)}") from exc
+
+    def _twice(self, call: Callable[[], Answer]) -> Answer:
         from obstore.exceptions import BaseError
 
         started = time.monotonic()
         try:
-            try:
-                return call()
-            except BaseError as exc:
-                if not _Refusal(exc).may_pass or time.monotonic() - started >= self._retry_within_s:
-                    raise
-            # Jitter needs no secrecy.
-            time.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311
             return call()
         except BaseError as exc:
-            raise DependencyUnavailableError("storage", f"{operation} {_Refusal(exc)}") from exc
-        except FileNotFoundError as exc:
-            refusal = _Refusal(exc)
-            if refusal.code == "NoSuchBucket":
-                raise DependencyUnavailableError("storage", f"{operation} {refusal}") from exc
-            raise
+            if not _Refusal(exc).may_pass or time.monotonic() - started >= self._retry_within_s:
+                raise
+        # Jitter needs no secrecy.
+        time.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311
+        return call()
 
     def _client(self, *, timeouts: int = 1) -> S3Store:
         with self._lock:
