@@ -232,10 +232,13 @@ class Worker(Generic[P]):
             return Done()
         return TryAgain(reason="another worker has claimed the job", retry_after_s=5)
 
-    def _give_back(self, lease: Lease, error: DarkroomError, *, counts: bool) -> TryAgain:
-        log.warning("job.released", job_id=str(lease.job_id), code=error.code, error=error.detail, counts=counts)
+    def _give_back(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Answer:
         with telemetry.span("release", code=error.code, counts=counts):
-            self._resources.jobs.release(lease, error, counts=counts)
+            outcome = self._resources.jobs.release(lease, error, counts=counts)
+        if outcome is Outcome.STALE:
+            # A worker that was paused: while it slept, its request ran into its timeout and its lease ran out.
+            return self._ended(lease, outcome, self._resources.jobs.get(lease.job_id))
+        log.warning("job.released", job_id=str(lease.job_id), code=error.code, error=error.detail, counts=counts)
         retry_after_s = error.retry_after_s if isinstance(error, DependencyUnavailableError) else 1
         return TryAgain(reason=error.detail, retry_after_s=retry_after_s)
 

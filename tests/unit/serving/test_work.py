@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from darkroom.adapters.jobs import Lease, NewJob, Outcome
 from darkroom.adapters.jobs.memory import MemoryJobStore
@@ -256,6 +257,28 @@ def test_a_worker_that_lost_its_job_while_paused_is_refused(photograph: bytes) -
     result = world.record().result
     assert result is not None
     assert result.width == 32
+
+
+def test_a_paused_worker_whose_request_timed_out_meanwhile_has_nothing_to_give_back(
+    photograph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client's timeout runs on while its process is stopped: then that is what the worker wakes to."""
+    world = World(photograph)
+    resources = Resources(world.resources.settings)
+    resources.jobs, resources.storage = world.jobs, MemoryStorage()
+
+    def time_out(key: str, *, max_bytes: int) -> bytes:
+        world.now_s += 60
+        assert isinstance(world.worker.handle(world.event()), Done)
+        raise DependencyUnavailableError("storage", "GetObject got no answer in time")
+
+    monkeypatch.setattr(resources.storage, "get", time_out)
+    with capture_logs() as lines:
+        answer = Worker(events.RESIZE_REQUESTED, world.resize, resources).handle(world.event())
+
+    assert answer == Done()
+    assert (world.record().status, world.record().attempts) == (JobStatus.COMPLETED, 2)
+    assert [line["event"] for line in lines][-1] == "job.stale_write_refused"
 
 
 def test_gunicorns_timeout_gives_the_job_back_and_counts_the_attempt(photograph: bytes) -> None:
