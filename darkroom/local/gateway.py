@@ -15,7 +15,7 @@ from aiohttp import web
 
 from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError, RouteNotFoundError
-from darkroom.local.activator import Activator, ForwardAnswer, ForwardRequest
+from darkroom.local.activator import READ_BYTES, Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.forwarding import end_to_end, with_forwarded
 from darkroom.local.metrics.requests import RequestTimes
 from darkroom.local.ports import LOOPBACK, require_free
@@ -54,6 +54,7 @@ class Gateway:
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
+            read_bufsize=READ_BYTES,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )

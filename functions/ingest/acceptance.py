@@ -18,6 +18,7 @@ from darkroom.imaging import CostClass, Facts, check_request, cost_class, probe
 from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
+from functions.ingest.confirmations import Confirmations
 from functions.ingest.submission import Submission
 
 log = get_logger()
@@ -37,6 +38,7 @@ class Acceptance:
         self._resources = resources
         self._limits = resources.settings.limits
         self._source = f"/darkroom/{resources.settings.service}"
+        self._confirmations = Confirmations(resources)
 
     def check(self, submission: Submission) -> Facts:
         """Judge the picture by its header. Raises RejectedError or PictureError; nothing is written."""
@@ -116,9 +118,10 @@ class Acceptance:
         try:
             with telemetry.span("emit", kind="producer"):
                 self._resources.emitter.emit(events.requested(record, source=self._source))
-                self._resources.jobs.emitted(record.job_id, record.emissions)
         except DependencyUnavailableError as exc:
             log.warning("emission.deferred", job_id=str(record.job_id), error=exc.detail)
+        else:
+            self._confirmations.add(record.job_id, record.emissions)
 
     def _cost_class(self, facts: Facts, submission: Submission) -> CostClass:
         """Where the hard ones have Services of their own, they never delay the easy ones."""

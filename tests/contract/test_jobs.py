@@ -712,6 +712,17 @@ def test_an_emitted_job_that_nobody_claims_is_emitted_anew_later_each_time(store
         assert recovered.record.event_id() == f"{job_id}.{emission + 1}"
 
 
+def test_the_emissions_of_several_jobs_are_confirmed_at_once(store: JobStore, stores: JobStores) -> None:
+    first, stale, last, claimed_first = (accepted(store) for _ in range(4))
+    claimed(store, claimed_first)
+
+    store.emitted_many([(first, 1), (stale, 2), (uuid.uuid4(), 1), (claimed_first, 1), (last, 1)])
+
+    stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
+    overdue = store.recover_overdue(limit=10, error=NO_WORD)
+    assert [recovered.record.job_id for recovered in overdue if recovered.record is not None] == [stale]
+
+
 def test_what_is_said_of_an_earlier_emission_confirms_nothing(store: JobStore, stores: JobStores) -> None:
     job_id = accepted(store)
     assert store.recover(job_id, NO_WORD).step is NextStep.EMIT

@@ -174,6 +174,9 @@ class JobStore(Protocol):
     def emitted(self, job_id: UUID, emission: int) -> None:
         """The broker has it. Unless claimed, the job is due EMITTED_JOBS_DUE_AFTER_S x 2^(emission-1) from now."""
 
+    def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
+        """The same of several; each is a job's id and the number of its emission."""
+
     def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
         """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed.
 

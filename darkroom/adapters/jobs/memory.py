@@ -179,6 +179,10 @@ class MemoryJobStore:
             if job.status is JobStatus.QUEUED:
                 self._set_due_as_emitted(job)
 
+    def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
+        for job_id, emission in emissions:
+            self.emitted(job_id, emission)
+
     def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()

@@ -143,7 +143,10 @@ class RedisJobStore:
         return [_accepted(job, answer, repeated=len(sent) > 1) for job, answer in zip(jobs, rest[0], strict=True)]
 
     def emitted(self, job_id: UUID, emission: int) -> None:
-        self._script("emitted", str(job_id), emission)
+        self.emitted_many([(job_id, emission)])
+
+    def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
+        self._script("emitted", *(value for job_id, emission in emissions for value in (str(job_id), emission)))
 
     def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
         code, *rest = self._script("claim", str(job_id), worker, uuid.uuid4().hex[:16], self._crashed)

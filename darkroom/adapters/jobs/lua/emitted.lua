@@ -1,12 +1,17 @@
 #!lua flags=allow-oom,no-cluster
--- The broker has this emission. Sent twice it says the same.
-local job, emission = read(ARGV[2]), tonumber(ARGV[3])
-if not job or is_final(job) or emission ~= job.emissions then
-  return { 'nothing' }
+-- The broker has these emissions: an id and a number each. Sent twice it says the same.
+local function confirm(job, emission)
+  if not job or is_final(job) or emission ~= job.emissions then
+    return
+  end
+  redis.call('HSET', job.key, 'confirmed', emission)
+  redis.call('HDEL', job.key, 'caller')
+  if job.status == 'queued' then
+    set_due_as_emitted(job)
+  end
 end
-redis.call('HSET', job.key, 'confirmed', emission)
-redis.call('HDEL', job.key, 'caller')
-if job.status == 'queued' then
-  set_due_as_emitted(job)
+
+for at = 2, #ARGV, 2 do
+  confirm(read(ARGV[at]), tonumber(ARGV[at + 1]))
 end
 return { 'done' }
