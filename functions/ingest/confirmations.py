@@ -1,4 +1,4 @@
-"""Notes in the jobs' records that the broker has their events: several jobs at a time, after their callers were answered.
+"""Notes in the jobs' records that the broker has their events: several at a time, after the callers were answered.
 
 Nothing waits for it. A claimed job needs no note, since the claim shows that the broker had the event; what dies before
 it is noted is emitted again by recovery, under the same event id.

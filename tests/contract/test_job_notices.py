@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from redis import Redis
 from darkroom.adapters.jobs import JobNotices, JobStore, Lease
 from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobStore
 from darkroom.adapters.jobs.notices import RedisJobNotices
-from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.adapters.jobs.redis import CHANGES_CHANNEL, RedisJobStore
 from darkroom.contract.errors import ImageCorruptError
 from tests.contract.job_stores import new_job
 from tests.servers import Server, redis_server, running
@@ -132,6 +133,36 @@ def work(store: JobStore, job_id: UUID) -> None:
     lease = store.claim(job_id, worker="worker-1")
     assert isinstance(lease, Lease)
     store.fail(lease, ImageCorruptError("bad"))
+
+
+def test_nobody_is_subscribed_for_long_when_nobody_waits(redis: Server) -> None:
+    """The changes of all jobs would come for nothing."""
+
+    async def scene() -> list[int]:
+        store, client, subscribers = RedisJobStore(redis.url), Redis.from_url(redis.url), []
+        async with opened(lambda: RedisJobNotices(redis.url, kept_idle_s=A_MOMENT_S)) as notices:
+            for _ in range(2):
+                async with notices.watch(job_id := accepted(store)) as watch:
+                    await watch.changed(timeout_s=A_MOMENT_S)  # of the subscription itself
+                    await asyncio.sleep(2 * A_MOMENT_S)
+                    subscribers.append(subscribers_of(client))
+                    await in_a_thread(partial(store.claim, job_id, worker="worker-1"))
+                    assert await watch.changed(timeout_s=SOON_S)
+                await asyncio.sleep(2 * A_MOMENT_S)
+                accepted(store)  # the word that ends it
+                for _ in range(round(SOON_S / A_MOMENT_S)):
+                    if not subscribers_of(client):
+                        break
+                    await asyncio.sleep(A_MOMENT_S)
+                subscribers.append(subscribers_of(client))
+        return subscribers
+
+    assert asyncio.run(scene()) == [1, 0, 1, 0]
+
+
+def subscribers_of(client: Redis) -> int:
+    [(_channel, count)] = client.pubsub_numsub(CHANGES_CHANNEL)
+    return int(count)
 
 
 def test_waiters_are_woken_when_the_connection_is_made_anew(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -29,15 +30,21 @@ _WOKEN_AT_ONCE = 32
 
 
 class RedisJobNotices:
-    """For one event loop. The subscription begins with the first watch and lasts until `close`."""
+    """For one event loop. The subscription lasts as long as somebody watches, and a moment longer."""
 
-    def __init__(self, url: str, *, subscribed_within_s: float = 1.0, silence_s: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, subscribed_within_s: float = 1.0, silence_s: float = 5.0, kept_idle_s: float = 2.0
+    ) -> None:
         """A watch begins after `subscribed_within_s` even without a subscription: its waiter is woken as soon as there
-        is one. After `silence_s` without a word the connection is tested, after twice that it is made anew."""
+        is one. After `silence_s` without a word the connection is tested, after twice that it is made anew. When the
+        last watch is `kept_idle_s` ago, the next word ends it: the changes of all jobs come here."""
         self._url = url
         self._subscribed_within_s = subscribed_within_s
         self._silence_s = silence_s
+        self._kept_idle_s = kept_idle_s
         self._watches: defaultdict[str, set[EventWatch]] = defaultdict(set)
+        self._watched_until_s = 0.0
+        self._wanted = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
 
@@ -55,6 +62,7 @@ class RedisJobNotices:
     async def _watching(self, job_id: UUID) -> AsyncIterator[JobWatch]:
         watch, key = EventWatch(job_id), str(job_id)
         self._watches[key].add(watch)
+        self._wanted.set()
         try:
             await self._wait_until_subscribed()
             yield watch
@@ -62,6 +70,7 @@ class RedisJobNotices:
             self._watches[key].discard(watch)
             if not self._watches[key]:
                 del self._watches[key]
+            self._watched_until_s = time.monotonic()
 
     async def _wait_until_subscribed(self) -> None:
         if self._listener is None or self._listener.done():
@@ -76,8 +85,10 @@ class RedisJobNotices:
 
         pause_s = _FIRST_PAUSE_S
         while True:
+            await self._wanted.wait()
             try:
                 await self._listen()
+                continue
             except (RedisError, OSError, TimeoutError):
                 # Nobody is told: whoever waits reads the record by other means, and is told there.
                 if self._subscribed.is_set():
@@ -88,11 +99,17 @@ class RedisJobNotices:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _listen(self) -> None:
-        """Until the connection breaks, with the library's error."""
+        """Until nobody watches any more; or until the connection breaks, with the library's error."""
         async with self._make_client() as client, client.pubsub() as channel:
             await channel.subscribe(CHANGES_CHANNEL)
-            while True:
+            while not self._is_idle():
                 await self._take(await self._next_message(channel))
+            # Before anything is awaited: whoever watches from now on waits for a new subscription.
+            self._wanted.clear()
+            self._subscribed.clear()
+
+    def _is_idle(self) -> bool:
+        return not self._watches and time.monotonic() - self._watched_until_s > self._kept_idle_s
 
     async def _next_message(self, channel: PubSub) -> dict[str, Any]:
         message: dict[str, Any] | None = await channel.get_message(timeout=self._silence_s)
