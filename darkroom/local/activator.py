@@ -7,59 +7,45 @@ Used by the gateway for what comes from outside, and in-process by the dispatche
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import aiohttp
 from multidict import CIMultiDict
-from yarl import URL
 
 from darkroom.contract.errors import DarkroomError
 from darkroom.local import spans
 from darkroom.local.admission import MAX_QUEUED, Admission
 from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
+from darkroom.local.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
 from darkroom.local.forwarding import end_to_end
 from darkroom.local.instances import Instance
 from darkroom.local.meter import ConcurrencyMeter
-from darkroom.local.patient_socket import patient_socket
 from darkroom.local.pool import Pool
 from darkroom.local.revision import Revision
 
 __all__ = ["Activator", "ActivatorResponse", "ConcurrencyMeter", "ForwardAnswer", "ForwardRequest"]
 
-CONNECT_TIMEOUT_S = 5.0
-READ_BYTES = 64 * 1024
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 """Of an answer that is read as a whole: an event's reply, which no broker would take if it were larger than 1 MB."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForwardRequest:
-    method: str
-    path: str
-    """As it stands in the request line, with the query, percent-encoding untouched."""
-    headers: CIMultiDict[str]
-    """End to end; Content-Length is kept and decides whether a streamed body is chunked."""
-    body: bytes | AsyncIterable[bytes] | None = None
 
 
 class ForwardAnswer:
     """An instance's answer, whose body has yet to be read."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, service: str) -> None:
-        self.status = answer.status
-        self.reason = answer.reason
-        self.headers = end_to_end(answer.headers)
-        self._answer = answer
+    def __init__(self, exchange: Exchange, service: str) -> None:
+        self.status = exchange.status
+        self.reason = exchange.reason
+        self.headers = end_to_end(exchange.headers)
+        self._exchange = exchange
         self._service = service
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """As they arrive. Raises InstanceBrokenError when the body ends before its time."""
         try:
-            async for chunk in self._answer.content.iter_any():
+            async for chunk in self._exchange.chunks():
                 yield chunk
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except BrokenOffError as error:
             raise InstanceBrokenError(f"{self._service} broke its answer off: {error}") from error
 
 
@@ -87,7 +73,7 @@ class Activator:
         self._poke = poke
         self._max_queued = max_queued
         self._targets: dict[str, _Target] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections()
 
     def serve(self, pool: Pool) -> None:
         """From now on the pool's Service can be asked for by its name."""
@@ -105,23 +91,8 @@ class Activator:
     def queued(self, service: str) -> int:
         return self._targets[service].admission.queued
 
-    async def start(self) -> None:
-        # A fresh connection for each request: gunicorn's sync worker closes after every answer, and on a kept one a
-        # server may close just as we send, which nobody could tell from a function that died while it worked.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=patient_socket)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            read_bufsize=READ_BYTES,
-        )
-
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        self._connections.close()
 
     @asynccontextmanager
     async def forward(self, service: str, request: ForwardRequest) -> AsyncIterator[ForwardAnswer]:
@@ -133,11 +104,11 @@ class Activator:
         deadline = asyncio.get_running_loop().time() + target.pool.revision.timeout_s
         target.meter.enter()
         try:
-            instance, answer = await self._first_byte(target, request, deadline)
+            instance, exchange = await self._first_byte(target, request, deadline)
             try:
-                yield ForwardAnswer(answer, service)
+                yield ForwardAnswer(exchange, service)
             finally:
-                answer.close()
+                exchange.close()
                 target.admission.release(instance)
         finally:
             target.meter.leave()
@@ -170,9 +141,7 @@ class Activator:
         """As a caller within the cluster names the Service."""
         return f"{service}.{self._targets[service].pool.revision.namespace}.svc.cluster.local"
 
-    async def _first_byte(
-        self, target: _Target, request: ForwardRequest, deadline: float
-    ) -> tuple[Instance, aiohttp.ClientResponse]:
+    async def _first_byte(self, target: _Target, request: ForwardRequest, deadline: float) -> tuple[Instance, Exchange]:
         """The revision's timeout covers all of this: waiting, a cold start, connecting, sending, thinking."""
         revision = target.pool.revision
         try:
@@ -182,36 +151,25 @@ class Activator:
             detail = f"{revision.service} sent no first byte within its timeoutSeconds, {revision.timeout_s:g} s"
             raise RevisionTimeoutError(detail) from error
 
-    async def _reach(self, target: _Target, request: ForwardRequest) -> tuple[Instance, aiohttp.ClientResponse]:
+    async def _reach(self, target: _Target, request: ForwardRequest) -> tuple[Instance, Exchange]:
         refused: set[Instance] = set()
         while True:
             with spans.waiting_for_an_instance(target.pool.revision.service):
                 instance = await target.admission.acquire(avoid=refused)
             try:
-                return instance, await self._send(instance, request)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-                # Nothing was sent, so any other instance may have the request.
+                return instance, await self._connections.send(instance.address, request)
+            except NotReachedError:
+                # Any other instance may have the request.
                 target.admission.release(instance)
                 refused.add(instance)
                 await asyncio.sleep(0)
-            except (aiohttp.ClientError, ConnectionError) as error:
+            except BrokenOffError as error:
                 target.admission.release(instance)
                 service = target.pool.revision.service
                 raise InstanceBrokenError(f"{service} broke the connection before it answered: {error}") from error
             except BaseException:
                 target.admission.release(instance)
                 raise
-
-    async def _send(self, instance: Instance, request: ForwardRequest) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("the activator is asked before it was started")
-        return await self._session.request(
-            request.method,
-            URL(f"http://{instance.address}{request.path}", encoded=True),
-            headers=request.headers,
-            data=request.body,
-            allow_redirects=False,
-        )
 
 
 async def _read(answer: ForwardAnswer, service: str) -> bytes:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError, RouteNotFoundError
-from darkroom.local.activator import READ_BYTES, Activator, ForwardAnswer, ForwardRequest
+from darkroom.local.activator import Activator, ForwardAnswer, ForwardRequest
+from darkroom.local.exchange import READ_BYTES
 from darkroom.local.forwarding import end_to_end, with_forwarded
 from darkroom.local.metrics.requests import RequestTimes
 from darkroom.local.ports import LOOPBACK, require_free
@@ -123,16 +124,8 @@ def _forwarded(request: web.BaseRequest) -> ForwardRequest:
         method=request.method,
         path=request.raw_path,
         headers=headers,
-        body=_body(request) if request.body_exists else None,
+        body=request.content.iter_any() if request.body_exists else None,
     )
-
-
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    # aiohttp holds the request's head back until the first piece of its body. The function must see it before: it may
-    # refuse a body that has yet to be sent.
-    yield b""
-    async for chunk in request.content.iter_any():
-        yield chunk
 
 
 async def _stream(answer: ForwardAnswer, request: web.BaseRequest) -> web.StreamResponse:

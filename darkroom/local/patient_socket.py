@@ -38,9 +38,3 @@ class PatientSocket(socket.socket):
         except (BrokenPipeError, ConnectionResetError) as error:
             self._send_error = error
             return total
-
-
-def patient_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A socket factory for aiohttp's connector; `address` is an entry of `getaddrinfo`."""
-    family, kind, protocol, *_ = address
-    return PatientSocket(family, kind, protocol)

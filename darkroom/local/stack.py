@@ -145,7 +145,7 @@ class Stack:
         await self._prepare(addresses, credentials)
         self._connection = await self._connect(addresses.nats)
         ingress = await self._start_brokers(manifests, self._connection)
-        self._activator = activator = await self._start_activator()
+        self._activator = activator = Activator(poke=self._poke)
         self._make_pools(manifests, settings, addresses, activator)
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(activator, ingress, self._http)
@@ -374,11 +374,6 @@ class Stack:
             report=self.events.report,
         )
         self._forks.start()
-
-    async def _start_activator(self) -> Activator:
-        activator = Activator(poke=self._poke)
-        await activator.start()
-        return activator
 
     def _poke(self, revision: Revision) -> None:
         self._scalers[revision.service].poke()

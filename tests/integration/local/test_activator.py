@@ -27,7 +27,6 @@ async def activating(
     activator = Activator(poke=pokes.append, max_queued=max_queued)
     for pool in pools:
         activator.serve(pool)
-    await activator.start()
     try:
         yield activator
     finally:

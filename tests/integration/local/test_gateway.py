@@ -40,7 +40,6 @@ async def gateway_to(*pools: Pool) -> AsyncIterator[tuple[Gateway, aiohttp.Clien
     for pool in pools:
         activator.serve(pool)
     gateway = Gateway(activator, to_asked, port=ports.free_port())
-    await activator.start()
     await gateway.start()
     try:
         async with aiohttp.ClientSession(gateway.url, auto_decompress=False) as client:
