@@ -18,6 +18,7 @@ from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.parameters import CropParameters, ResizeParameters
 from darkroom.serving.isolation import bound_memory_of_workers
 from darkroom.serving.log import get_logger
+from darkroom.serving.shortcut import EventShortcut, HttpAnswer
 from darkroom.serving.startup import start
 from darkroom.serving.work import Answer, Done, TryAgain, Work, Worker
 
@@ -44,34 +45,39 @@ def event_function(event_type: str) -> Callable[[Work[P]], View]:
 def serve_events(name: str, handle: Handler, service: str) -> View:
     """Register a handler of events with functions-framework under this name."""
 
-    def view(request: flask.Request) -> flask.Response:
-        headers = {key.lower(): value for key, value in request.headers.items()}
-        body = request.get_data(cache=False)
+    def answer(headers: dict[str, str], body: bytes) -> HttpAnswer:
         with tracing.use(tracing.from_headers(headers)):
             try:
                 event = cloudevents.parse_one(headers, body)
             except EventInvalidError as exc:
                 log.warning("event.unreadable", error=exc.detail)
-                return _response(Done(reply=_unreadable(headers, body, exc, service)))
-            return _response(handle(event))
+                return _http_answer(Done(reply=_unreadable(headers, body, exc, service)))
+            return _http_answer(handle(event))
+
+    def view(request: flask.Request) -> flask.Response:
+        found = answer({key.lower(): value for key, value in request.headers.items()}, request.get_data(cache=False))
+        return flask.Response(found.body, status=found.status, headers=found.headers)
 
     view.__name__ = name
     view.__qualname__ = name
     functions_framework.http(view)
+    if flask.has_app_context():
+        app = flask.current_app
+        app.wsgi_app = EventShortcut(app.wsgi_app, answer)  # type: ignore[method-assign]
     return view
 
 
-def _response(answer: Answer) -> flask.Response:
+def _http_answer(answer: Answer) -> HttpAnswer:
     """The three answers that every Knative broker understands; never a 4xx, never a 2xx with another body."""
     match answer:
         case Done(reply=None):
-            return flask.Response(status=204)
+            return HttpAnswer(status=204)
         case Done(reply=reply) if reply is not None:
             headers, body = cloudevents.encode_binary(reply)
-            return flask.Response(body, status=200, headers=headers)
+            return HttpAnswer(status=200, headers=headers, body=body)
         case TryAgain():
             headers = {"retry-after": str(answer.retry_after_s), "content-type": "text/plain; charset=utf-8"}
-            return flask.Response(answer.reason, status=503, headers=headers)
+            return HttpAnswer(status=503, headers=headers, body=answer.reason.encode())
     raise TypeError(f"not an answer: {answer!r}")
 
 

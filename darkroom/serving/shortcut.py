@@ -1,0 +1,68 @@
+"""The way of an event past Flask, whose routing, contexts and response objects it does not need.
+
+They take as long as claiming the job does. Flask keeps whatever is not the POST of a Trigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from darkroom.serving.log import get_logger
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpAnswer:
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+Handle = Callable[[dict[str, str], bytes], HttpAnswer]
+"""Takes headers with names in lower case, and the body."""
+
+
+class EventShortcut:
+    """WSGI middleware (PEP 3333), as Flask's documentation has it: around `app.wsgi_app`."""
+
+    def __init__(self, app: WSGIApplication, handle: Handle) -> None:
+        self._app = app
+        self._handle = handle
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "POST" or environ.get("PATH_INFO") not in ("", "/"):
+            return self._app(environ, start_response)
+        try:
+            answer = self._handle(_headers(environ), _body(environ))
+        except Exception:
+            log.exception("request.crashed")
+            answer = HttpAnswer(status=500)
+        status = HTTPStatus(answer.status)
+        headers = [*answer.headers.items(), ("content-length", str(len(answer.body)))]
+        if status is HTTPStatus.NO_CONTENT:
+            headers.pop()  # RFC 9110, section 8.6
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [answer.body]
+
+
+def _headers(environ: WSGIEnvironment) -> dict[str, str]:
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    if content_type := environ.get("CONTENT_TYPE"):
+        headers["content-type"] = content_type
+    return headers
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """A chunked body has no length; gunicorn ends it itself."""
+    length, stream = environ.get("CONTENT_LENGTH"), environ["wsgi.input"]
+    if not length and not environ.get("wsgi.input_terminated"):
+        return b""
+    body: bytes = stream.read(int(length)) if length else stream.read()
+    return body
