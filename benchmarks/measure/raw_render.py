@@ -18,7 +18,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 # As in knative/base/resize.yaml.
-ENVIRONMENT = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
+ENVIRONMENT = {
+    "VIPS_CONCURRENCY": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "8388608",
+    "MALLOC_TRIM_THRESHOLD_": "16777216",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

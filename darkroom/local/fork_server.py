@@ -21,12 +21,11 @@ from typing import Any
 from darkroom.local.logs import LineSink
 from darkroom.local.processes import ManagedProcess, OutputWatch, PythonModule, python_command
 from darkroom.local.reporting import Report
-from darkroom.local.zygote import MAX_MESSAGE_BYTES
+from darkroom.local.zygote import MALLOC_OPTIONS, MAX_MESSAGE_BYTES
 
 STOP_GRACE_S = 2.0
 RESTART_PAUSE_S = 1.0
 ANSWER_TIMEOUT_S = 5.0
-_HANDLED_AT_FORK = frozenset({"MALLOC_ARENA_MAX"})
 _READ_AT_EXEC = ("PYTHON", "LD_", "LANG", "LC_", "MALLOC_", "GLIBC_")
 """Variables that work only for a program that starts with them."""
 
@@ -311,9 +310,7 @@ class _ToWatch(asyncio.Protocol):
 
 
 def _at_exec(env: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value for name, value in env.items() if name.startswith(_READ_AT_EXEC) and name not in _HANDLED_AT_FORK
-    }
+    return {name: value for name, value in env.items() if name.startswith(_READ_AT_EXEC) and name not in MALLOC_OPTIONS}
 
 
 def _kill_group(pid: int) -> None:

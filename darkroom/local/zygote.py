@@ -54,7 +54,8 @@ PRELOADED = (
 )
 _NOT_IN_AN_IMAGE = ("rich",)
 """The command line's; structlog would import it for its colours."""
-_M_ARENA_MAX = -8  # mallopt(3)
+MALLOC_OPTIONS = {"MALLOC_ARENA_MAX": -8, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3}
+"""Environment variables of glibc, and what mallopt(3) calls them."""
 _PR_SET_NAME = 15  # prctl(2)
 
 
@@ -169,9 +170,10 @@ def become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["env"])
     time.tzset()
-    if arenas := order["env"].get("MALLOC_ARENA_MAX"):
-        # glibc reads the variable when a program starts, which this one did long ago.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, int(arenas))
+    for name, option in MALLOC_OPTIONS.items():
+        if value := order["env"].get(name):
+            # glibc reads the variable when a program starts, which this one did long ago.
+            ctypes.CDLL(None).mallopt(option, int(value))
     run_module(order["module"], order["arguments"])
 
 

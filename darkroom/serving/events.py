@@ -16,7 +16,7 @@ from darkroom.contract import cloudevents, events, tracing
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.parameters import CropParameters, ResizeParameters
-from darkroom.serving.isolation import bound_memory_of_workers
+from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers
 from darkroom.serving.log import get_logger
 from darkroom.serving.shortcut import EventShortcut, HttpAnswer
 from darkroom.serving.startup import start
@@ -37,6 +37,7 @@ def event_function(event_type: str) -> Callable[[Work[P]], View]:
     def decorate(work: Work[P]) -> View:
         resources = start(needs=_JOB_NEEDS)
         bound_memory_of_workers(resources.settings.worker_memory_bytes)
+        be_batch_work()
         return serve_events(work.__name__, Worker(event_type, work, resources).handle, resources.settings.service)
 
     return decorate
