@@ -100,6 +100,9 @@ class Round:
         """Processor time of all that is measured for this contestant, less that of the render."""
         return self.measured[name].total_ms_each - self.raw.processor_ms_each
 
+    def bought_ms(self, name: str) -> float:
+        return sum(self.measured[name].milliseconds_each(server) for server in BOUGHT)
+
     @property
     def disturbed(self) -> bool:
         return any(one.others_s > DISTURBED * CORES * one.seconds for one in self.measured.values())
@@ -285,13 +288,15 @@ def _cost(spent: dict[str, dict[str, list[float]]], process: str) -> float:
 
 
 def _verdicts(case: Case, rounds: list[Round]) -> list[str]:
-    ratio, outside = median(one.of_raw(UPLOADED) for one in rounds), median(one.outside_ms(UPLOADED) for one in rounds)
+    ratio = median(one.of_raw(UPLOADED) for one in rounds)
+    outside = median(one.outside_ms(UPLOADED) - one.bought_ms(UPLOADED) for one in rounds)
+    bought = median(one.bought_ms(UPLOADED) for one in rounds)
     verdicts = [
         f"- {_reached(ratio >= case.goal)}: {ratio:.2f} of the raw render's throughput, the goal is {case.goal}",
         f"- by processor time, which is what it would be with the machine to itself: "
         f"{median(one.of_raw_by_processor(UPLOADED) for one in rounds):.2f}",
-        f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms outside the render, the goal is "
-        f"{GOAL_OUTSIDE_MS:g} ms; of these {_bought_ms(rounds):.1f} ms by {', '.join(BOUGHT)}",
+        f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms outside the render in our own processes, the goal "
+        f"is {GOAL_OUTSIDE_MS:g} ms; and {bought:.1f} ms in {', '.join(BOUGHT)}",
     ]
     if THUMBOR_S3 in rounds[0].measured:
         beside = median(one.measured[STORED].per_s / one.measured[THUMBOR_S3].per_s for one in rounds)
@@ -302,10 +307,6 @@ def _verdicts(case: Case, rounds: list[Round]) -> list[str]:
             f"- {count} of {len(rounds)} rounds were disturbed: others took more than {DISTURBED:.0%} of the machine"
         )
     return verdicts
-
-
-def _bought_ms(rounds: list[Round]) -> float:
-    return median(sum(one.measured[UPLOADED].milliseconds_each(name) for name in BOUGHT) for one in rounds)
 
 
 def _reached(yes: bool) -> str:

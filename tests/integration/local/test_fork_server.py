@@ -30,6 +30,23 @@ print("standard input", repr(sys.stdin.read()))
 sys.stderr.write("to the error output\\n")
 sys.exit(3)
 """
+ALLOCATING = """
+import ctypes, resource
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def use(size):
+    place = libc.malloc(size)
+    libc.memset(place, 1, size)
+    libc.free(place)
+use(2**20)
+before = faults()
+for _ in range(10):
+    use(2**20)
+print(faults() - before)
+"""
 LONG_LIVED = """
 import os, time
 worker = os.fork()
@@ -119,6 +136,22 @@ async def test_a_forked_program_is_as_if_a_new_interpreter_had_started_it(tmp_pa
     ]
     assert running.reports == []
     assert running.log == []
+
+
+@pytest.mark.parametrize(("threshold", "is_kept"), [(None, True), (str(2**23), True), (str(2**16), False)])
+async def test_a_forked_program_gives_memory_back_as_its_environment_says(
+    tmp_path: Path, threshold: str | None, is_kept: bool
+) -> None:
+    """glibc reads it when a program starts; the zygote says it again. A page that was given back costs a fault."""
+    async with forks(tmp_path) as running:
+        await running.until_ready()
+        lines: list[str] = []
+        env = {"MALLOC_MMAP_THRESHOLD_": threshold, "MALLOC_TRIM_THRESHOLD_": threshold} if threshold else {}
+        process = await running.start(ALLOCATING, lines, env=env)
+        assert await process.wait() == 0, lines
+
+    pages = 10 * 2**20 // os.sysconf("SC_PAGE_SIZE")
+    assert (int(lines[0]) < pages // 2) == is_kept, lines
 
 
 async def test_a_forked_program_is_a_child_of_the_zygote_and_leads_its_own_group(tmp_path: Path) -> None:
