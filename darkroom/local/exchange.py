@@ -96,9 +96,9 @@ class Connections:
         self._idle.clear()
 
     def _kept(self, address: str) -> _Connection | None:
-        idle = self._idle.get(address)
-        while idle:
-            connection = idle.pop()
+        while idle := self._idle.get(address):
+            connection = idle[-1]
+            self._forget(connection)
             if connection.is_reusable:
                 connection.resume()
                 return connection
