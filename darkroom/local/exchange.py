@@ -51,7 +51,6 @@ class Exchange:
     def __init__(self, connections: Connections, connection: _Connection, answer: _Answer) -> None:
         self._connections = connections
         self._connection = connection
-        self._answer = answer
         self.status = answer.status
         self.reason = answer.reason
         self.headers = answer.headers
@@ -218,18 +217,19 @@ class _Connection(asyncio.Protocol):
             self._break_off(f"the request's body ended early: {exc!r}")
             transport.abort()
 
+    # --- between exchanges -------------------------------------------------------------------------------------------
+
     @property
     def is_lost(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
-    # --- between exchanges -------------------------------------------------------------------------------------------
-
     @property
     def is_reusable(self) -> bool:
-        """The answer has come as a whole, the request has gone as a whole, and the other side goes on."""
+        """The answer has come and was read as a whole, the request has gone as a whole, and the other side goes on."""
         return (
             not self.is_lost
             and self._is_complete
+            and not self._chunks
             and self._goes_on
             and self._error is None
             and (self._sending is None or self._sending.done())

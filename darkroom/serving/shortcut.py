@@ -60,9 +60,11 @@ def _headers(environ: WSGIEnvironment) -> dict[str, str]:
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    """A chunked body has no length; gunicorn ends it itself."""
+    """A chunked body has no length; gunicorn ends it itself. Raises ConnectionError: half an event is none."""
     length, stream = environ.get("CONTENT_LENGTH"), environ["wsgi.input"]
     if not length and not environ.get("wsgi.input_terminated"):
         return b""
     body: bytes = stream.read(int(length)) if length else stream.read()
+    if length and len(body) < int(length):
+        raise ConnectionError(f"the body ended after {len(body)} of {length} bytes")
     return body

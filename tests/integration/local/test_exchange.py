@@ -121,6 +121,24 @@ async def test_a_connection_that_is_not_fit_for_another_request_has_none(answer:
     assert [len(requests) for requests in peer.requests] == [1, 1]
 
 
+async def test_a_connection_whose_answer_was_not_read_is_not_used_again() -> None:
+    """A client went away. What it left unread has stopped the reading, for the next one too."""
+    size = exchange.READ_BYTES + 1  # the piece that stops the reading is the last one
+    peer = Peer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+    server = await asyncio.start_server(peer.serve, LOOPBACK, 0)
+    address = f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+    connections = Connections()
+    request = ForwardRequest(method="GET", path="/", headers=CIMultiDict())
+    async with server, asyncio.timeout(10):
+        for _ in range(5):
+            unread = await connections.send(address, request)
+            await asyncio.sleep(0.05)  # until all of it may have come
+            unread.close()
+            with closing(await connections.send(address, request)) as answer:
+                assert len(await whole(answer)) == size
+        connections.close()
+
+
 async def test_a_peer_that_closes_after_each_answer_is_asked_on_a_new_connection() -> None:
     peer = Peer(OK, closes=True)
     async with asking(peer) as ask:

@@ -95,6 +95,20 @@ def test_the_event_arrives_and_its_reply_goes_back(serve: Serve, is_chunked: boo
     assert answered["content-length"] == str(len(reply))
 
 
+def test_half_an_event_is_never_taken_for_one() -> None:
+    """The broker went away while it sent; it delivers again."""
+    seen: list[CloudEvent] = []
+
+    def handle(event: CloudEvent) -> Answer:
+        seen.append(event)
+        return Done()
+
+    headers, body = encode_binary(EVENT)
+    environ = environ_of({**headers, "Content-Length": str(len(body))}, body[:-1])
+    assert past_flask(handle)(environ)[0] == 500
+    assert seen == []
+
+
 def test_an_end_without_a_reply_has_no_body(serve: Serve) -> None:
     headers, body = encode_binary(EVENT)
     status, answered, reply = serve(lambda _: Done())(environ_of(headers, body))
