@@ -123,6 +123,10 @@ class JobRecord(_Frozen):
     error: JobFailure | None = None
     timings_ms: dict[str, int] = Field(default_factory=dict)
 
+    def parsed_parameters(self) -> Parameters:
+        """Raises ParametersInvalidError."""
+        return parse_parameters(self.type, self.parameters)
+
     @property
     def message(self) -> JobMessage:
         return JobMessage(

@@ -40,7 +40,7 @@ from darkroom.local.delivery import (
 from darkroom.local.filters import passes
 from darkroom.local.manifests import Trigger
 from darkroom.local.reporting import Report
-from darkroom.local.stream import BrokerStream, decode
+from darkroom.local.stream import BrokerStream
 from darkroom.local.subscribers import Attempt, Deliver
 from darkroom.serving.telemetry import Span, names
 
@@ -113,7 +113,7 @@ class Dispatcher:
 
     async def _take(self, message: Msg) -> None:
         try:
-            stored = decode(message.data)
+            stored = self.route.stream.decode(message.data)
         except (EventInvalidError, ValueError) as exc:
             # Only what was published past the ingress can be unreadable; no delivery will mend it.
             self._report("event.unreadable", trigger=self.name, error=str(exc))

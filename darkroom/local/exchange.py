@@ -7,6 +7,8 @@ no cookies, no proxies, no decoding. httptools reads the answers, as it reads uv
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
@@ -116,8 +118,9 @@ class Connections:
         peer = PatientSocket()
         try:
             peer.setblocking(False)
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await loop.sock_connect(peer, (host, int(port)))
+            if not _connects_at_once(peer, (host, int(port))):
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await loop.sock_connect(peer, (host, int(port)))
             _, connection = await loop.create_connection(lambda: _Connection(address), sock=peer)
         except (OSError, TimeoutError) as exc:
             peer.close()
@@ -370,6 +373,11 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             raise RuntimeError("used before it was connected")
         return self._transport
+
+
+def _connects_at_once(peer: socket.socket, address: tuple[str, int]) -> bool:
+    """Asked again, the kernel knows of a connection over loopback already, and the event loop need not wait for it."""
+    return peer.connect_ex(address) == 0 or peer.connect_ex(address) in (0, errno.EISCONN)
 
 
 def _ignore(_connection: _Connection) -> None:

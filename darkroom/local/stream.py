@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import nats.errors
 import nats.js.api as jsapi
@@ -17,8 +17,8 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from darkroom.contract.cloudevents import CloudEvent, from_json_object, json_object
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.cloudevents import CloudEvent, from_json_object, lossless_json_object
+from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.local.delivery import ConsumerSettings
 from darkroom.local.filters import texts_of
 from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
@@ -26,9 +26,11 @@ from darkroom.local.reporting import Report
 
 PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2
-DECODED_KEPT = 64
+DECODED_KEPT = 256
 MAX_EVENT_BYTES = 1024 * 1024
 """nats-server's max_payload; pictures go by reference."""
+_HEADERS_ROOM_BYTES = 64
+"""For the name of the header that has the message's id, and what frames it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class BrokerStream:
         self._broker = broker
         self._channel = channel
         self._report = report
+        self._decoded: OrderedDict[bytes, Stored] = OrderedDict()
         # The names that eventing-natss gives them, so that what is learned here holds there.
         self.name = f"KN_{broker.namespace}__{broker.name}_KNE_TRIGGER".upper().replace("-", "_")
         self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
@@ -107,20 +110,38 @@ class BrokerStream:
                 self._report("trigger.removed", broker=self._broker.name, consumer=consumer.name)
 
     async def publish(self, event: CloudEvent) -> None:
-        """Returns once the stream has stored it. Raises DependencyUnavailableError.
+        """Returns once the stream has stored it. Raises EventInvalidError for one that is too large for the stream, and
+        DependencyUnavailableError.
 
         The duplicate window goes by the event's id alone, as eventing-natss has it, whatever its source.
         """
         if not self._connection.is_connected:
             # The client would keep it in a buffer and let the caller wait for nothing.
             raise DependencyUnavailableError("broker", "NATS is not connected")
-        payload = json.dumps(json_object(event), separators=(",", ":")).encode()
+        payload = json.dumps(lossless_json_object(event), separators=(",", ":")).encode()
+        message_id = _message_id(event)
+        _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
+        self._keep(payload, _stored(event))
         try:
-            acked = await self._jetstream.publish(self.subject, payload, headers={"Nats-Msg-Id": _message_id(event)})
+            acked = await self._jetstream.publish(self.subject, payload, headers={"Nats-Msg-Id": message_id})
         except (nats.errors.Error, OSError) as exc:
             raise DependencyUnavailableError("broker", f"JetStream did not take the event ({exc!r})") from exc
         if acked.duplicate:
             self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
+
+    def decode(self, payload: bytes) -> Stored:
+        """Every Trigger gets the same bytes, mostly of an event that has just been published here, so what they say is
+        kept for a moment. Raises EventInvalidError, ValueError."""
+        stored = self._decoded.get(payload)
+        if stored is None:
+            stored = _stored(from_json_object(json.loads(payload)))
+            self._keep(payload, stored)
+        return stored
+
+    def _keep(self, payload: bytes, stored: Stored) -> None:
+        self._decoded[payload] = stored
+        if len(self._decoded) > DECODED_KEPT:
+            self._decoded.popitem(last=False)
 
     async def consumers(self) -> dict[str, ConsumerState]:
         found = await self._jetstream.consumers_info(self.name)
@@ -155,6 +176,11 @@ def consumer_name(trigger: Trigger) -> str:
     return f"{trigger.namespace}_{trigger.name}"
 
 
+def _check_size(size_bytes: int, max_bytes: int) -> None:
+    if size_bytes > max_bytes:
+        raise EventInvalidError(f"the event takes {size_bytes} bytes in the stream, the limit is {max_bytes}")
+
+
 def _message_id(event: CloudEvent) -> str:
     return event.id.encode("ascii", "backslashreplace").decode()
 
@@ -166,8 +192,5 @@ class Stored:
     """Its attributes, as filters compare them."""
 
 
-@lru_cache(maxsize=DECODED_KEPT)
-def decode(payload: bytes) -> Stored:
-    """Kept for a moment: every Trigger of the Broker gets the same bytes. Raises EventInvalidError, ValueError."""
-    event = from_json_object(json.loads(payload))
+def _stored(event: CloudEvent) -> Stored:
     return Stored(event=event, texts=texts_of(event.attributes()))

@@ -215,7 +215,7 @@ class Worker(Generic[P]):
 
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
-        parameters: Parameters = record.message.parsed_parameters()
+        parameters: Parameters = record.parsed_parameters()
         facts = probe(body, limits)
         check_request(facts, parameters, limits)
         picture = Picture(body=body, facts=facts, limits=limits)

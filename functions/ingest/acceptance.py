@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract import events, tracing
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
-from darkroom.contract.jobs import JobRecord, canonical_parameters, original_key
+from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.imaging import CostClass, Facts, check_request, cost_class, probe
 from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger
@@ -85,7 +85,7 @@ class Acceptance:
             job_id=job_id,
             type=submission.type,
             owner=caller.owner,
-            parameters=canonical_parameters(submission.parameters),
+            parameters=submission.canonical_parameters,
             storage_key=storage_key,
             request_id=caller.request_id,
             cost_class=self._cost_class(facts, submission),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from darkroom.contract.jobs import JobType, canonical_parameters
@@ -28,12 +30,16 @@ class Submission:
     idempotency_key: str | None = None
     """A digest of what the caller calls the request: whatever somebody puts there, it is not kept as it is."""
 
+    @cached_property
+    def canonical_parameters(self) -> dict[str, Any]:
+        return canonical_parameters(self.parameters)
+
     def fingerprint(self) -> str:
         """Digest of everything that makes this request this one (not of who sends it, nor when).
 
         The picture's own digest is left out where nobody could ever send the request again under the same name.
         """
-        parts = [self.type, canonical_parameters(self.parameters), self._source()]
+        parts = [self.type, self.canonical_parameters, self._source()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _source(self) -> str | None:

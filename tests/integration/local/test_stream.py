@@ -1,0 +1,116 @@
+"""A Broker's stream on a real nats-server: what the Triggers read there is what was published."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.subscription import Subscription
+
+from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.errors import EventInvalidError
+from darkroom.local.delivery import consumer_settings, delivery_of
+from darkroom.local.manifests import load
+from darkroom.local.stream import BrokerStream
+from tests.integration.local.waiting import Reports
+from tests.servers import Server, nats_server, running
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(nats_server(tmp_path_factory.mktemp("nats"))) as running_server:
+        yield running_server
+
+
+@asynccontextmanager
+async def a_stream(server: Server, reports: Reports) -> AsyncIterator[tuple[BrokerStream, Subscription]]:
+    """A Broker's stream, and what its first Trigger gets."""
+    manifests = load([PROJECT / "knative" / "base", PROJECT / "nats-eventing"])
+    broker, trigger = manifests.brokers[0], manifests.triggers[0]
+    channel = manifests.channel(broker)
+    connection = await nats.connect(server.url)
+    try:
+        stream = BrokerStream(connection, broker, channel, reports)
+        await stream.ensure()
+        subject = await stream.ensure_consumer(trigger, consumer_settings(delivery_of(trigger, broker), channel))
+        yield stream, await connection.subscribe(subject)
+    finally:
+        await connection.close()
+
+
+async def delivered(stream: BrokerStream, deliveries: Subscription, event: CloudEvent) -> bytes:
+    await stream.publish(event)
+    message = await deliveries.next_msg(timeout=10)
+    await message.ack_sync()
+    return message.data
+
+
+EVENTS = {
+    "JSON that is spelled in another way": CloudEvent(
+        id="1", source="/t", type="t", datacontenttype="application/json", data=b'{ "a" : [1.50, "\\u00e4", null] }'
+    ),
+    "JSON with numbers that Python has not": CloudEvent(
+        id="11", source="/t", type="t", datacontenttype="application/json", data=b"[1e400,0.1234567890123456789]"
+    ),
+    "JSON with a member twice": CloudEvent(
+        id="12", source="/t", type="t", datacontenttype="application/json", data=b'{"a":1,"a":2}'
+    ),
+    "JSON of no stated type": CloudEvent(id="2", source="/t", type="t", data=b"[]"),
+    "JSON null": CloudEvent(id="3", source="/t", type="t", data=b"null"),
+    "JSON with half of a surrogate pair": CloudEvent(
+        id="4", source="/t", type="t", datacontenttype="application/json", data=b'{"a":"\\ud800"}'
+    ),
+    "what only calls itself JSON": CloudEvent(
+        id="5", source="/t", type="t", datacontenttype="application/json", data=b"\xff{"
+    ),
+    "text": CloudEvent(id="6", source="/t", type="t", datacontenttype="text/plain", data="ä".encode()),
+    "bytes": CloudEvent(id="7", source="/t", type="t", datacontenttype="image/png", data=b"\x89PNG\x00"),
+    "no data": CloudEvent(id="8", source="/t", type="t"),
+    "every attribute": CloudEvent(
+        id="9 ä",
+        source="urn:t",
+        type="t",
+        subject="s",
+        time=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=2))),
+        datacontenttype="application/json",
+        dataschema="https://t/s",
+        extensions={"text": "x", "number": -3, "flag": True},
+        data=b"{}",
+    ),
+    "a time in UTC": CloudEvent(id="10", source="/t", type="t", time=datetime(2026, 1, 2, tzinfo=UTC)),
+}
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+async def test_a_trigger_reads_what_was_published(event: CloudEvent, server: Server, reports: Reports) -> None:
+    async with a_stream(server, reports) as (stream, deliveries):
+        payload = await delivered(stream, deliveries, event)
+        kept = stream.decode(payload)
+    async with a_stream(server, reports) as (after_a_restart, _):
+        read = after_a_restart.decode(payload)
+    assert (kept.event, read.event) == (event, event)
+    assert kept.texts == read.texts
+
+
+async def test_an_event_that_nats_would_refuse_is_refused_with_its_size(server: Server, reports: Reports) -> None:
+    event = CloudEvent(id="13", source="/t", type="t", datacontenttype="image/png", data=bytes(1024 * 1024 * 3 // 4))
+    async with a_stream(server, reports) as (stream, _):
+        with pytest.raises(EventInvalidError, match=r"takes 104\d{4} bytes in the stream, the limit is 1048576"):
+            await stream.publish(event)
+
+
+@pytest.mark.parametrize("spare_bytes", range(0, 120, 8))
+async def test_the_largest_events_are_taken_or_refused_but_never_tried_in_vain(
+    spare_bytes: int, server: Server, reports: Reports
+) -> None:
+    data = bytes((1024 * 1024 - 160 - spare_bytes) * 3 // 4)
+    event = CloudEvent(id=f"size {spare_bytes}", source="/t", type="t", datacontenttype="image/png", data=data)
+    async with a_stream(server, reports) as (stream, _):
+        with suppress(EventInvalidError):
+            await stream.publish(event)
