@@ -100,9 +100,10 @@ class Connections:
         while idle := self._idle.get(address):
             connection = idle[-1]
             self._forget(connection)
-            if connection.is_reusable:
+            if connection.is_reusable and not connection.is_overdue:
                 connection.resume()
                 return connection
+            connection.abort()
         return None
 
     def _forget(self, connection: _Connection) -> None:
@@ -238,6 +239,11 @@ class _Connection(asyncio.Protocol):
             and (self._sending is None or self._sending.done())
             and self._connected().get_write_buffer_size() == 0
         )
+
+    @property
+    def is_overdue(self) -> bool:
+        """It should have retired, but the event loop is late; the other side may be closing it by now."""
+        return self._retirement is not None and self._retirement.when() <= self._loop.time()
 
     def retire_after(self, seconds: float, on_retired: Callable[[_Connection], None]) -> None:
         self._on_retired = on_retired

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 
@@ -100,6 +101,18 @@ async def test_a_connection_is_closed_when_nobody_used_it_for_a_moment(monkeypat
     async with asking(peer) as ask:
         await ask()
         await until(lambda: peer.open == 0, "it is closed")
+        await ask()
+    assert [len(requests) for requests in peer.requests] == [1, 1]
+
+
+async def test_a_connection_is_not_used_for_longer_because_the_event_loop_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange, "KEPT_IDLE_S", 0.05)
+    peer = Peer(OK)
+    async with asking(peer) as ask:
+        await ask()
+        time.sleep(0.06)  # noqa: ASYNC251 - it is what makes the loop late
         await ask()
     assert [len(requests) for requests in peer.requests] == [1, 1]
 
