@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -246,9 +247,7 @@ def parse_parameters(
 
 def _typed(model: ParametersModel, name: str, text: Any) -> Any:
     """A number or a boolean of a form as JSON has it; what is none stays text, and is refused where one is wanted."""
-    field = model.model_fields.get(name)
-    wants_text = field is None or not _holds_number_or_boolean(field.annotation)
-    if wants_text or not isinstance(text, str) or not _NUMBER_OR_BOOLEAN.fullmatch(text):
+    if name not in _numbers_and_booleans(model) or not isinstance(text, str) or not _NUMBER_OR_BOOLEAN.fullmatch(text):
         return text
     return json.loads(text)
 
@@ -256,6 +255,11 @@ def _typed(model: ParametersModel, name: str, text: Any) -> Any:
 def _whole(value: Any) -> Any:
     """JSON has one kind of number: 400.0 is 400."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@cache
+def _numbers_and_booleans(model: ParametersModel) -> frozenset[str]:
+    return frozenset(name for name, field in model.model_fields.items() if _holds_number_or_boolean(field.annotation))
 
 
 def _holds_number_or_boolean(annotation: Any) -> bool:

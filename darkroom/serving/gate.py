@@ -33,25 +33,25 @@ class Gate:
 
         Raises AuthMissingError, AuthInvalidError, RateLimitedError and DependencyUnavailableError.
         """
+        if self.rate is None:
+            return self.authenticator.owner_of(request.headers)
         try:
             owner = self.authenticator.owner_of(request.headers)
         except (AuthMissingError, AuthInvalidError):
-            await self._count(request, "address", self._address(request))
+            await self._count(request, self.rate, "address", self._address(request))
             raise
         if owner == NOBODY:
-            await self._count(request, "address", self._address(request))
+            await self._count(request, self.rate, "address", self._address(request))
         else:
-            await self._count(request, "key", owner)
+            await self._count(request, self.rate, "key", owner)
         return owner
 
-    async def _count(self, request: Request, policy: str, name: str) -> None:
-        if self.rate is None:
-            return
-        verdict = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", self.rate)
-        request.state.answer_headers = rates.fields(policy, self.rate, verdict)
+    async def _count(self, request: Request, rate: Rate, policy: str, name: str) -> None:
+        verdict = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", rate)
+        request.state.answer_headers = rates.fields(policy, rate, verdict)
         if not verdict.admitted:
             raise RateLimitedError(
-                f"this {policy} may send {self.rate.limit} requests in {self.rate.period_s} s; "
+                f"this {policy} may send {rate.limit} requests in {rate.period_s} s; "
                 f"the next is admitted in {verdict.retry_after_s:.3f} s",
                 retry_after_s=rates.retry_after_s(verdict),
             )

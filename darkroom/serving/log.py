@@ -24,11 +24,12 @@ def configure_logging(*, level: str, **bound: Any) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             _with_trace,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("action"),
             _without_secrets,
+            # After it, for they hold none: a colon in a time would have it looked through.
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -47,7 +48,7 @@ def _with_trace(_logger: Any, _method: str, line: Any) -> Any:
 
 
 def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
-    """Last of all, so that tracebacks and what libraries say are covered too."""
+    """After all that others say, tracebacks too."""
     return redacted_value(line)
 
 

@@ -20,14 +20,14 @@ def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
     telemetry.wake()
     headers = request.headers
     parent = tracing.from_headers(headers) or tracing.parse(headers.get("ce-traceparent"), headers.get("ce-tracestate"))
-    if request.url.path.startswith(_HEALTH):
+    if _path(request).startswith(_HEALTH):
         return telemetry.unrecorded(parent)
     return telemetry.entry(request.method, parent, kind="server")
 
 
 def count_answer(request: Request, status: int, *, lasted_s: float) -> None:
     """What polls us every few seconds is no request of anybody's."""
-    if not request.url.path.startswith(_HEALTH):
+    if not _path(request).startswith(_HEALTH):
         route: str = getattr(request.state, "route", "")
         metrics.observe_request(method=request.method, route=route, status=status, lasted_s=lasted_s)
 
@@ -39,8 +39,8 @@ def tell_of_the_answer(span: telemetry.Span, request: Request, response: Respons
         {
             names.HTTP_METHOD: request.method,
             names.HTTP_STATUS: response.status_code,
-            names.URL_PATH: request.url.path[:_SHOWN_PATH_CHARACTERS],
-            names.URL_SCHEME: request.url.scheme,
+            names.URL_PATH: _path(request)[:_SHOWN_PATH_CHARACTERS],
+            names.URL_SCHEME: request.scope["scheme"],
         },
         request_id=request.state.request_id,
     )
@@ -49,3 +49,9 @@ def tell_of_the_answer(span: telemetry.Span, request: Request, response: Respons
         span.rename(f"{request.method} {route}")
     if response.status_code >= 500:
         span.failed(str(response.status_code))
+
+
+def _path(request: Request) -> str:
+    """Without the URL around it, which would be put together for each request."""
+    path: str = request.scope["path"]
+    return path
