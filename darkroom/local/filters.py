@@ -6,7 +6,7 @@ canonical string form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from darkroom.contract.cloudevents import AttributeValue
 from darkroom.local.manifests.eventing import FilterExpression, TriggerSpec
@@ -24,6 +24,25 @@ def passes(trigger: TriggerSpec, texts: Mapping[str, str]) -> bool:
     if trigger.filter is not None:
         return all(_equals_or_is_there(texts, name, value) for name, value in trigger.filter.attributes.items())
     return True
+
+
+def only_type(trigger: TriggerSpec) -> str | None:
+    """The one type of event that can pass, where the filter names one; None where several may."""
+    if trigger.filters:
+        return _only_type_of_all(trigger.filters)
+    if trigger.filter is not None:
+        # An empty value asks that the attribute be there, which a type always is.
+        return trigger.filter.attributes.get("type") or None
+    return None
+
+
+def _only_type_of_all(expressions: Sequence[FilterExpression]) -> str | None:
+    for expression in expressions:
+        if expression.exact is not None and "type" in expression.exact:
+            return expression.exact["type"]
+        if expression.all is not None and (found := _only_type_of_all(expression.all)) is not None:
+            return found
+    return None
 
 
 def _text(value: AttributeValue) -> str:

@@ -10,6 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import nats.errors
 import nats.js.api as jsapi
@@ -20,13 +21,15 @@ from nats.js import JetStreamContext
 from darkroom.contract.cloudevents import CloudEvent, from_json_object, lossless_json_object
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.local.delivery import ConsumerSettings
-from darkroom.local.filters import texts_of
+from darkroom.local.filters import only_type, texts_of
 from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
 from darkroom.local.reporting import Report
 
 PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2
 DECODED_KEPT = 256
+MAX_TYPE_IN_SUBJECT = 512
+"""Characters; nats-server ends a connection whose control line has more than 4096 bytes."""
 MAX_EVENT_BYTES = 1024 * 1024
 """nats-server's max_payload; pictures go by reference."""
 _HEADERS_ROOM_BYTES = 64
@@ -55,6 +58,8 @@ class BrokerStream:
         # The names that eventing-natss gives them, so that what is learned here holds there.
         self.name = f"KN_{broker.namespace}__{broker.name}_KNE_TRIGGER".upper().replace("-", "_")
         self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
+        """Of the channel. What the ingress publishes goes below it, by type, so that nobody is sent what a filter on
+        the type would throw away."""
 
     async def ensure(self) -> None:
         config = self._config()
@@ -98,8 +103,19 @@ class BrokerStream:
             ack_wait=settings.ack_wait_s,
             max_deliver=settings.max_deliver,
             max_ack_pending=settings.max_ack_pending,
-            filter_subject=self.subject,
+            filter_subjects=self._subjects_of(trigger),
         )
+
+    def _subjects_of(self, trigger: Trigger) -> list[str]:
+        """The channel's own too: what others publish there is for everybody, and is filtered when it has come."""
+        type = only_type(trigger.spec)
+        below = f"{self.subject}.>" if type is None else self._subject_of(type)
+        return list(dict.fromkeys([self.subject, below]))
+
+    def _subject_of(self, type: str) -> str:
+        """The type's parts as tokens, escaped: NATS forbids empty ones, wildcards and spaces."""
+        tokens = ".".join(quote(part, safe="") or "%" for part in type.split("."))
+        return f"{self.subject}.{tokens}" if len(tokens) <= MAX_TYPE_IN_SUBJECT else self.subject
 
     async def drop_other_consumers(self, triggers: Sequence[Trigger]) -> None:
         """With Interest retention a Trigger that is no longer there would keep every event for ever."""
@@ -123,7 +139,9 @@ class BrokerStream:
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
         self._keep(payload, _stored(event))
         try:
-            acked = await self._jetstream.publish(self.subject, payload, headers={"Nats-Msg-Id": message_id})
+            acked = await self._jetstream.publish(
+                self._subject_of(event.type), payload, headers={"Nats-Msg-Id": message_id}
+            )
         except (nats.errors.Error, OSError) as exc:
             raise DependencyUnavailableError("broker", f"JetStream did not take the event ({exc!r})") from exc
         if acked.duplicate:
@@ -158,7 +176,7 @@ class BrokerStream:
         channel = self._channel
         return jsapi.StreamConfig(
             name=self.name,
-            subjects=[self.subject],
+            subjects=[self.subject, f"{self.subject}.>"],
             retention=jsapi.RetentionPolicy(channel.retention.lower()),
             storage=jsapi.StorageType(channel.storage.lower()),
             # One server, one replica: what the manifest says of replicas is for clusters.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from uuid import uuid4
 
 import nats
 import pytest
 from nats.aio.subscription import Subscription
 
-from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract.cloudevents import CloudEvent, json_object
 from darkroom.contract.errors import EventInvalidError
 from darkroom.local.delivery import consumer_settings, delivery_of
-from darkroom.local.manifests import load
-from darkroom.local.stream import BrokerStream
+from darkroom.local.manifests import Trigger, load
+from darkroom.local.manifests.eventing import FilterExpression
+from darkroom.local.stream import BrokerStream, consumer_name
 from tests.integration.local.waiting import Reports
 from tests.servers import Server, nats_server, running
 
@@ -29,23 +33,35 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def a_stream(server: Server, reports: Reports) -> AsyncIterator[tuple[BrokerStream, Subscription]]:
-    """A Broker's stream, and what its first Trigger gets."""
+async def a_stream(
+    server: Server, reports: Reports, *, type: str | None = None
+) -> AsyncIterator[tuple[BrokerStream, Subscription]]:
+    """A Broker's stream, and what a Trigger gets that takes everything, or events of this type."""
     manifests = load([PROJECT / "knative" / "base", PROJECT / "nats-eventing"])
-    broker, trigger = manifests.brokers[0], manifests.triggers[0]
-    channel = manifests.channel(broker)
+    broker, channel = manifests.brokers[0], manifests.channel(manifests.brokers[0])
+    trigger = trigger_of(manifests.triggers[0], type)
     connection = await nats.connect(server.url)
     try:
         stream = BrokerStream(connection, broker, channel, reports)
         await stream.ensure()
         subject = await stream.ensure_consumer(trigger, consumer_settings(delivery_of(trigger, broker), channel))
         yield stream, await connection.subscribe(subject)
+        await connection.jetstream().delete_consumer(stream.name, consumer_name(trigger))
     finally:
         await connection.close()
 
 
+def trigger_of(trigger: Trigger, type: str | None) -> Trigger:
+    filters = None if type is None else [FilterExpression(exact={"type": type})]
+    return trigger.model_copy(update={"spec": trigger.spec.model_copy(update={"filters": filters})})
+
+
 async def delivered(stream: BrokerStream, deliveries: Subscription, event: CloudEvent) -> bytes:
     await stream.publish(event)
+    return await next_payload(deliveries)
+
+
+async def next_payload(deliveries: Subscription) -> bytes:
     message = await deliveries.next_msg(timeout=10)
     await message.ack_sync()
     return message.data
@@ -114,3 +130,58 @@ async def test_the_largest_events_are_taken_or_refused_but_never_tried_in_vain(
     async with a_stream(server, reports) as (stream, _):
         with suppress(EventInvalidError):
             await stream.publish(event)
+
+
+TYPES = ["dev.t.a", "t", "a..b", ".", "a b", "a.*", "a.>", ">", "%", "ä.ö", "a%2Eb", "x" * 600, "dev.t.a.b"]
+
+
+@pytest.mark.parametrize("type", TYPES, ids=lambda type: type[:20])
+async def test_a_trigger_for_one_type_is_sent_its_events(type: str, server: Server, reports: Reports) -> None:
+    event = CloudEvent(id=str(uuid4()), source="/t", type=type)
+    async with a_stream(server, reports, type=type) as (stream, deliveries):
+        assert stream.decode(await delivered(stream, deliveries, event)).event == event
+    async with a_stream(server, reports) as (stream, deliveries):
+        again = replace(event, id=str(uuid4()))
+        assert stream.decode(await delivered(stream, deliveries, again)).event == again
+
+
+async def test_a_trigger_for_one_type_is_sent_nothing_else(server: Server, reports: Reports) -> None:
+    """The last one is there to be waited for."""
+    others = [type for type in TYPES if type != "dev.t.a" and len(type) < 500]
+    async with a_stream(server, reports, type="dev.t.a") as (stream, deliveries):
+        for type in [*others, "dev.t.a"]:
+            await stream.publish(CloudEvent(id=str(uuid4()), source="/t", type=type))
+        assert stream.decode(await next_payload(deliveries)).event.type == "dev.t.a"
+
+
+async def test_what_others_publish_on_the_channels_own_subject_is_for_every_trigger(
+    server: Server, reports: Reports
+) -> None:
+    """As a runtime did before events had subjects by type: what it left in the stream is still delivered."""
+    event = CloudEvent(id=str(uuid4()), source="/t", type="t")
+    payload = json.dumps(json_object(event)).encode()
+    async with a_stream(server, reports, type="another") as (stream, deliveries):
+        connection = await nats.connect(server.url)
+        await connection.jetstream().publish(stream.subject, payload)
+        await connection.close()
+        assert await next_payload(deliveries) == payload
+
+
+async def test_a_consumer_for_everything_becomes_one_for_a_type_and_keeps_what_it_has_not_delivered(
+    server: Server, reports: Reports
+) -> None:
+    kept, other = (CloudEvent(id=str(uuid4()), source="/t", type=type) for type in ("dev.t.kept", "dev.t.other"))
+    manifests = load([PROJECT / "knative" / "base", PROJECT / "nats-eventing"])
+    broker, channel = manifests.brokers[0], manifests.channel(manifests.brokers[0])
+    connection = await nats.connect(server.url)
+    stream = BrokerStream(connection, broker, channel, reports)
+    await stream.ensure()
+    before, after = (trigger_of(manifests.triggers[0], type) for type in (None, "dev.t.kept"))
+    settings = consumer_settings(delivery_of(before, broker), channel)
+    await stream.ensure_consumer(before, settings)
+    await stream.publish(other)
+    await stream.publish(kept)
+    deliveries = await connection.subscribe(await stream.ensure_consumer(after, settings))
+    assert stream.decode(await next_payload(deliveries)).event == kept
+    await connection.jetstream().delete_consumer(stream.name, consumer_name(after))
+    await connection.close()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.contract.cloudevents import AttributeValue, CloudEvent
-from darkroom.local.filters import passes, texts_of
+from darkroom.local.filters import only_type, passes, texts_of
 from darkroom.local.manifests.eventing import TriggerSpec
 
 EVENT = CloudEvent(
@@ -130,3 +130,32 @@ def test_all_and_any_follow_de_morgan(
 ) -> None:
     not_all = passes(spec(filters=[{"not": {"all": [one, other]}}]), texts_of(attributes))
     assert not_all == passes(spec(filters=[{"any": [{"not": one}, {"not": other}]}]), texts_of(attributes))
+
+
+@pytest.mark.parametrize(
+    ("fields", "type"),
+    [
+        ({}, None),
+        ({"filters": [{"exact": {"type": "t"}}]}, "t"),
+        ({"filters": [{"not": {"exact": {"costclass": "heavy"}}}, {"exact": {"type": "t"}}]}, "t"),
+        ({"filters": [{"all": [{"prefix": {"source": "/"}}, {"exact": {"type": "t"}}]}]}, "t"),
+        ({"filters": [{"any": [{"exact": {"type": "t"}}]}]}, None),
+        ({"filters": [{"not": {"exact": {"type": "t"}}}]}, None),
+        ({"filters": [{"prefix": {"type": "t"}}]}, None),
+        ({"filter": {"attributes": {"type": "t", "costclass": "heavy"}}}, "t"),
+        ({"filter": {"attributes": {"type": ""}}}, None),
+        ({"filter": {"attributes": {"type": "u"}}, "filters": [{"exact": {"type": "t"}}]}, "t"),
+        ({"filter": {"attributes": {"type": "u"}}, "filters": [{"exact": {"costclass": "heavy"}}]}, None),
+    ],
+)
+def test_the_one_type_of_a_filter_is_found(fields: dict[str, Any], type: str | None) -> None:
+    assert only_type(spec(**fields)) == type
+
+
+@given(expressions=st.lists(_expressions, max_size=3), attributes=_attributes)
+def test_no_event_of_another_type_than_the_only_one_passes(
+    expressions: list[Expression], attributes: dict[str, AttributeValue]
+) -> None:
+    trigger = spec(filters=expressions)
+    if passes(trigger, texts_of(attributes)):
+        assert only_type(trigger) in (None, attributes.get("type"))
