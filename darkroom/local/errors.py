@@ -5,6 +5,7 @@ DarkroomError
 │   ├── PortTakenError              another program listens on a port we were told to use
 │   └── StartFailedError            a process died, or did not answer, before it was ready
 ├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
+├── RouteTimeoutError           route.timeout         504   the exchange took longer than its HTTPRoute allows
 ├── InstanceBrokenError         instance.broken       502   the instance's connection broke before an answer
 └── RevisionOverloadedError     revision.overloaded   503   the queue before the revision is full
 """
@@ -49,6 +50,12 @@ class RevisionTimeoutError(DarkroomError):
     code = "revision.timeout"
     status = 504
     title = "The function did not answer in time"
+
+
+class RouteTimeoutError(DarkroomError):
+    code = "route.timeout"
+    status = 504
+    title = "The answer took longer than the route allows"
 
 
 class InstanceBrokenError(DarkroomError):

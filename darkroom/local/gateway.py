@@ -6,20 +6,24 @@ are not limited here, and nothing is read into memory as a whole.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError, RouteNotFoundError
 from darkroom.local.activator import Activator, ForwardAnswer, ForwardRequest
+from darkroom.local.errors import RouteTimeoutError
 from darkroom.local.exchange import READ_BYTES
 from darkroom.local.forwarding import end_to_end, with_forwarded
 from darkroom.local.metrics.requests import RequestTimes
 from darkroom.local.ports import LOOPBACK, require_free
+from darkroom.local.routes import Backend
 from darkroom.serving.problems import problem, unexpected
 
 LOCALHOST_SUFFIX = ".localhost"
@@ -29,8 +33,8 @@ CLOSE_GRACE_S = 10.0
 
 log = logging.getLogger(__name__)
 
-Resolve = Callable[[str, str, str, Mapping[str, str]], str | None]
-"""Takes method, host, path without the query, headers with names in lower case; gives a Service's name."""
+Resolve = Callable[[str, str, str, Mapping[str, str]], Backend | None]
+"""Takes method, host, path without the query, headers with names in lower case."""
 
 
 class Gateway:
@@ -81,10 +85,10 @@ class Gateway:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            service = self._service_of(request)
+            service, timeout_s = self._destination(request)
             # In the caller's trace, if he has one: a wait for an instance is part of what he waits for.
             with tracing.use(tracing.from_headers(request.headers)):
-                async with self._activator.forward(service, _forwarded(request)) as answer:
+                async with _within(timeout_s, service), self._activator.forward(service, _forwarded(request)) as answer:
                     return await _stream(answer, request)
         except DarkroomError as error:
             return _problem(error, request)
@@ -92,14 +96,15 @@ class Gateway:
             log.exception("gateway.failed", extra={"method": request.method, "path": request.path})
             return _problem(unexpected(error), request)
 
-    def _service_of(self, request: web.BaseRequest) -> str:
+    def _destination(self, request: web.BaseRequest) -> tuple[str, float | None]:
+        """A Service, and how long the exchange with it may take."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = _path(request)
-        by_route = self._resolve(request.method, request.host, path, headers)
-        service = by_route or self._addressed_directly(request.host)
+        backend = self._resolve(request.method, request.host, path, headers)
+        service = self._addressed_directly(request.host) if backend is None else backend.service
         if service is None or service not in self._activator.services:
             raise RouteNotFoundError(f"no HTTPRoute takes {request.method} {path} on {request.host}")
-        return service
+        return service, None if backend is None else backend.timeout_s
 
     def _addressed_directly(self, host: str) -> str | None:
         """`<service>.<namespace>.localhost`, except for a Service that only the cluster may call."""
@@ -110,6 +115,20 @@ class Gateway:
             return None
         revision = pool.revision
         return service if namespace == revision.namespace and not revision.cluster_local else None
+
+
+@asynccontextmanager
+async def _within(timeout_s: float | None, service: str) -> AsyncIterator[None]:
+    """Raises RouteTimeoutError."""
+    timeout = asyncio.timeout(timeout_s)
+    try:
+        async with timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        detail = f"{service} did not complete its answer within the HTTPRoute's timeout, {timeout_s:g} s"
+        raise RouteTimeoutError(detail) from error
 
 
 def _path(request: web.BaseRequest) -> str:
@@ -140,6 +159,11 @@ async def _stream(answer: ForwardAnswer, request: web.BaseRequest) -> web.Stream
         _break_off(request)
     except ConnectionError:
         _break_off(request)  # the client went away; there is nobody left to answer
+    except asyncio.CancelledError:
+        # The route's timeout, or the client went away.
+        if response.prepared:
+            _break_off(request)
+        raise
     return response
 
 

@@ -22,6 +22,8 @@ class Backend:
     port: int
     hostname: str | None = None
     """What the Host header is rewritten to, where it is."""
+    timeout_s: float | None = None
+    """For the whole exchange; None: the route sets no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,13 @@ def _entries(routes: Sequence[HTTPRoute]) -> Iterator[_Entry]:
 
 def _backend(route: HTTPRoute, rule: RouteRule) -> Backend:
     namespace, service = route.knative_service(rule)
-    return Backend(namespace=namespace, service=service, port=rule.backend.port, hostname=rule.rewritten_hostname)
+    return Backend(
+        namespace=namespace,
+        service=service,
+        port=rule.backend.port,
+        hostname=rule.rewritten_hostname,
+        timeout_s=rule.timeout_s,
+    )
 
 
 def _without_port(host: str) -> str:

@@ -49,7 +49,7 @@ from darkroom.local.pool import Pool
 from darkroom.local.ports import LOOPBACK
 from darkroom.local.revision import Revision
 from darkroom.local.revisions import revisions, sinks
-from darkroom.local.routes import RouteTable
+from darkroom.local.routes import Backend, RouteTable
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.scaler import Scaler
 from darkroom.local.servers import S3Credentials, ServerHome
@@ -465,9 +465,8 @@ def _report_crash(events: EventLog, task: asyncio.Task[None]) -> None:
 
 
 def _resolver(table: RouteTable) -> Resolve:
-    def resolve(method: str, host: str, path: str, headers: Mapping[str, str]) -> str | None:
-        backend = table.find(method=method, host=host, path=path, headers=headers)
-        return None if backend is None else backend.service
+    def resolve(method: str, host: str, path: str, headers: Mapping[str, str]) -> Backend | None:
+        return table.find(method=method, host=host, path=path, headers=headers)
 
     return resolve
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from darkroom.contract.durations import parse_go
 from darkroom.local.manifests.model import DnsLabel, DnsSubdomain, GoDuration, NonEmpty, Port, Resource, Strict
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
@@ -93,6 +94,8 @@ class BackendReference(Strict):
 
 
 class RouteTimeouts(Strict):
+    """Zero switches a timeout off, as its absence does."""
+
     request: GoDuration | None = None
     backend_request: GoDuration | None = None
 
@@ -108,6 +111,14 @@ class RouteRule(Strict):
     @property
     def backend(self) -> BackendReference:
         return self.backend_refs[0]
+
+    @property
+    def timeout_s(self) -> float | None:
+        """The shorter one: the local gateway asks a backend once for each request."""
+        if self.timeouts is None:
+            return None
+        given = [parse_go(text) for text in (self.timeouts.request, self.timeouts.backend_request) if text]
+        return min(filter(None, given), default=None)
 
     @property
     def rewritten_hostname(self) -> str | None:

@@ -19,17 +19,22 @@ from darkroom.local.gateway import Gateway
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.logs import LogDirectory
 from darkroom.local.pool import Pool
+from darkroom.local.routes import Backend
 from tests.integration.local.functions import GREETING, Workshop
 from tests.integration.local.upstreams import raw_upstream, say_hello, stand_in_pool, upstream
 from tests.integration.local.waiting import Reports, until
 
 CHUNK = bytes(range(256)) * 256
 CHUNKS = 320  # times 64 KiB is 20 MiB
+ROUTE_TIMEOUT_S = 0.3
 
 
-def to_asked(method: str, host: str, path: str, headers: Mapping[str, str]) -> str | None:
-    """One route: /asked... goes to the Service of that name."""
-    return "asked" if path.startswith("/asked") else None
+def to_asked(method: str, host: str, path: str, headers: Mapping[str, str]) -> Backend | None:
+    """One route, /asked..., goes to the Service of that name; /asked/soon... must be over soon."""
+    if not path.startswith("/asked"):
+        return None
+    timeout_s = ROUTE_TIMEOUT_S if path.startswith("/asked/soon") else None
+    return Backend(namespace="default", service="asked", port=80, timeout_s=timeout_s)
 
 
 @asynccontextmanager
@@ -212,6 +217,78 @@ async def test_a_client_that_goes_away_takes_its_request_to_the_function_with_it
 
         await until(cancelled.is_set, "the function's request is cancelled")
         await until(lambda: instance.in_flight == 0, "the instance is free again")
+
+
+async def test_an_answer_that_has_not_begun_within_the_routes_timeout_is_a_504(tmp_path: Path) -> None:
+    cancelled = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return web.Response()
+
+    pool = stand_in_pool(tmp_path)
+    async with upstream(handle) as port, gateway_to(pool) as (_, client):
+        instance = pool.add(port)
+        async with client.get("/asked/soon") as answer:
+            document = json.loads(await answer.read())
+        await until(cancelled.is_set, "the function's request is cancelled")
+        await until(lambda: instance.in_flight == 0, "the instance is free again")
+
+    assert (answer.status, document["code"]) == (504, "route.timeout")
+    assert document["detail"] == "asked did not complete its answer within the HTTPRoute's timeout, 0.3 s"
+
+
+async def test_a_wait_for_an_instance_counts_for_the_routes_timeout(tmp_path: Path) -> None:
+    started, done = asyncio.Event(), asyncio.Event()
+
+    async def occupy(request: web.BaseRequest) -> web.StreamResponse:
+        started.set()
+        await done.wait()
+        return web.Response(text=request.path)
+
+    pool = stand_in_pool(tmp_path, container_concurrency=1)
+    async with upstream(occupy) as port, gateway_to(pool) as (_, client):
+        pool.add(port)
+        first = asyncio.create_task(client.get("/asked"))
+        await started.wait()
+        async with client.get("/asked/soon") as answer:
+            assert json.loads(await answer.read())["code"] == "route.timeout"
+        done.set()
+        assert await (await first).text() == "/asked"
+
+
+async def test_an_answer_that_has_begun_is_broken_off_at_the_routes_timeout(tmp_path: Path) -> None:
+    async def stall(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"begun")
+        await asyncio.sleep(600)
+        return response
+
+    pool = stand_in_pool(tmp_path)
+    async with upstream(stall) as port, gateway_to(pool) as (_, client):
+        instance = pool.add(port)
+        async with client.get("/asked/soon") as answer:
+            assert answer.status == 200
+            with pytest.raises(aiohttp.ClientError):
+                await answer.read()
+        await until(lambda: instance.in_flight == 0, "the instance is free again")
+
+
+async def test_a_route_without_a_timeout_waits_for_longer(tmp_path: Path) -> None:
+    async def slowly(request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(2 * ROUTE_TIMEOUT_S)
+        return web.Response(text="late")
+
+    pool = stand_in_pool(tmp_path)
+    async with upstream(slowly) as port, gateway_to(pool) as (_, client):
+        pool.add(port)
+        async with client.get("/asked") as answer:
+            assert await answer.text() == "late"
 
 
 async def test_a_refusal_that_comes_before_the_body_was_sent_reaches_the_client(tmp_path: Path) -> None:

@@ -123,3 +123,23 @@ def test_a_rewritten_host_name_tells_the_service_where_the_backend_is_the_ingres
     assert table.find(method="GET", host="h", path="/", headers={}) == Backend(
         namespace="darkroom", service="ingest", port=80, hostname="ingest.darkroom.svc.cluster.local"
     )
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "timeout_s"),
+    [
+        (None, None),
+        ({}, None),
+        ({"request": "130s"}, 130),
+        ({"backendRequest": "500ms"}, 0.5),
+        ({"request": "10s", "backendRequest": "2s"}, 2),
+        ({"request": "0s"}, None),
+        ({"request": "0s", "backendRequest": "2s"}, 2),
+    ],
+)
+def test_the_shorter_timeout_of_a_rule_counts_and_zero_is_none(
+    timeouts: dict[str, str] | None, timeout_s: float | None
+) -> None:
+    backend = RouteTable([route(rule("a", timeouts=timeouts))]).find(method="GET", host="h", path="/", headers={})
+    assert backend is not None
+    assert backend.timeout_s == timeout_s
