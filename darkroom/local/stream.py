@@ -28,6 +28,8 @@ from darkroom.local.reporting import Report
 PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2
 DECODED_KEPT = 256
+MAX_KEPT_BYTES = 16 * 1024
+"""An event's in the stream; larger ones are read again by each Trigger rather than held."""
 MAX_TYPE_IN_SUBJECT = 512
 """Characters; nats-server ends a connection whose control line has more than 4096 bytes."""
 MAX_EVENT_BYTES = 1024 * 1024
@@ -157,6 +159,8 @@ class BrokerStream:
         return stored
 
     def _keep(self, payload: bytes, stored: Stored) -> None:
+        if len(payload) > MAX_KEPT_BYTES:
+            return
         self._decoded[payload] = stored
         if len(self._decoded) > DECODED_KEPT:
             self._decoded.popitem(last=False)

@@ -19,7 +19,7 @@ from darkroom.contract.errors import EventInvalidError
 from darkroom.local.delivery import consumer_settings, delivery_of
 from darkroom.local.manifests import Trigger, load
 from darkroom.local.manifests.eventing import FilterExpression
-from darkroom.local.stream import BrokerStream, consumer_name
+from darkroom.local.stream import MAX_KEPT_BYTES, BrokerStream, consumer_name
 from tests.integration.local.waiting import Reports
 from tests.servers import Server, nats_server, running
 
@@ -88,6 +88,9 @@ EVENTS = {
     "text": CloudEvent(id="6", source="/t", type="t", datacontenttype="text/plain", data="ä".encode()),
     "bytes": CloudEvent(id="7", source="/t", type="t", datacontenttype="image/png", data=b"\x89PNG\x00"),
     "no data": CloudEvent(id="8", source="/t", type="t"),
+    "more than is held": CloudEvent(
+        id="14", source="/t", type="t", datacontenttype="text/plain", data=b"x" * MAX_KEPT_BYTES
+    ),
     "every attribute": CloudEvent(
         id="9 ä",
         source="urn:t",
