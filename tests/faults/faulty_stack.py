@@ -27,10 +27,26 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.contract.jobs import JobRecord
 from tests.faults.proxy import Proxy
+from tests.scripted_http import Reply, scripted_server
 from tests.stack import ROOT, RunningStack, eventually
 
 BUCKET = "processed-images"
 _FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "recovery")
+_LISTENER = """---
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata:
+  name: listener
+  namespace: darkroom
+spec:
+  broker: darkroom
+  filters:
+    - exact:
+        type: dev.darkroom.job.completed
+  subscriber:
+    uri: {url}
+"""
+"""Of somebody who wants to know of each end; without one nothing would hold a reply, and none could be lost."""
 _REDIS_FROM_SECRET = re.compile(
     r" *- name: REDIS_URL\n *valueFrom:\n *secretKeyRef:\n *name: \S+\n *key: REDIS_URL\n",
 )
@@ -184,14 +200,17 @@ def faulty_stack(
     )
     faulty = FaultyStack(stack=stack, redis=redis, s3=s3, folder=orders)
     faulty.slow(1.0)
-    try:
-        stack.start()
-        eventually(lambda: _is_ready(stack), within_s=30, what="the front door is ready")
-        yield faulty
-    finally:
-        stack.kill()
-        redis.close()
-        s3.close()
+    with scripted_server(Reply(status=204)) as listener:
+        with (manifests / "knative/base/triggers.yaml").open("a") as triggers:
+            triggers.write(_LISTENER.format(url=listener.url))
+        try:
+            stack.start()
+            eventually(lambda: _is_ready(stack), within_s=30, what="the front door is ready")
+            yield faulty
+        finally:
+            stack.kill()
+            redis.close()
+            s3.close()
 
 
 def _is_ready(stack: RunningStack) -> bool:
