@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from darkroom.contract.jobs import JobStatus
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Submission:
     key: str
     """The Idempotency-Key, or the beginning of its events' ids."""
@@ -26,6 +26,8 @@ class Submission:
     """In the order of its pictures; more than that many are doubled."""
     refusals: list[str] = field(default_factory=list)
     """Each answer that was no 202, and `no answer` for none."""
+    is_given_up: bool = False
+    """Refused for good, or as often as a visitor tries."""
 
 
 @dataclass(kw_only=True)
@@ -68,6 +70,9 @@ class Ledger:
     def refused(self, submission: Submission, answer: str) -> None:
         submission.refusals.append(answer)
 
+    def given_up(self, submission: Submission) -> None:
+        submission.is_given_up = True
+
     def accepted(self, submission: Submission, job_ids: Iterable[str]) -> None:
         """Says the same again for a duplicate; a job that is new then is one too many, and followed all the same."""
         for job_id in job_ids:
@@ -94,13 +99,13 @@ class Ledger:
     # --- what it adds up to ------------------------------------------------------------------------------------------
 
     @property
-    def asked_at(self) -> list[float]:
-        """The first POST of each picture that was handed in, accepted or not."""
-        return [one.posted_at for one in self.submissions if one.posted_at is not None for _ in one.orders]
+    def posted(self) -> list[Submission]:
+        return [one for one in self.submissions if one.posted_at is not None]
 
     @property
-    def asked(self) -> int:
-        return len(self.asked_at)
+    def cut_off(self) -> list[Submission]:
+        """Posted and not accepted, by visitors who would have asked again, or were about to hear the answer."""
+        return [one for one in self.posted if not one.job_ids and not one.is_given_up]
 
     @property
     def unfinished(self) -> list[FollowedJob]:
@@ -112,10 +117,14 @@ class Ledger:
         completed = (job.took_s for job in self.jobs.values() if job.status is JobStatus.COMPLETED)
         return [took_s for took_s in completed if took_s is not None]
 
-    @property
-    def turned_away(self) -> list[Submission]:
-        """Posted, and never accepted."""
-        return [one for one in self.submissions if one.posted_at is not None and not one.job_ids]
-
     def by_request(self) -> dict[str, Submission]:
         return {request_id: submission for submission in self.submissions for request_id in submission.request_ids}
+
+
+def pictures(submissions: Iterable[Submission]) -> int:
+    return sum(len(one.orders) for one in submissions)
+
+
+def first_posts(submissions: Iterable[Submission]) -> list[float]:
+    """The moment of each picture's first POST."""
+    return [one.posted_at for one in submissions if one.posted_at is not None for _ in one.orders]

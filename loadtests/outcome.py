@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from darkroom.contract.jobs import JobStatus
 from loadtests.errors import EmptyRunError
-from loadtests.ledger import FollowedJob
+from loadtests.ledger import FollowedJob, first_posts, pictures
 from loadtests.load import Load, Request
 from loadtests.objective import Judgement, Objective
 from loadtests.observing import Observed
@@ -42,7 +42,9 @@ class Outcome:
     generator_cpu_s: float
     """Processor time of the load itself, which on one machine is taken from what it loads."""
     asked_at: Sequence[float]
-    """The first POST of each picture that was handed in, accepted or not."""
+    """The first POST of each picture that was handed in, accepted or not; without those that were cut off."""
+    cut_off: int
+    """Pictures whose visitors an interrupt took away before they were accepted or refused: nobody's failure."""
     judged_at: float
     turned_away: int
     """Pictures that were handed in and never accepted."""
@@ -67,11 +69,14 @@ class Outcome:
     ) -> Outcome:
         """Raises EmptyRunError when nobody handed in anything."""
         ledger, schedule = load.ledger, load.begin()
-        if ledger.asked == 0:
+        cut_off = ledger.cut_off if load.interrupted else []
+        handed_in = [one for one in ledger.posted if one not in cut_off]
+        if not handed_in:
             raise EmptyRunError(
                 f"nothing was handed in: {schedule.came} of {schedule.visitors} visitors came; the shape "
                 f"{load.shape.name} at scale {load.scale:g} lasts {load.shape.seconds:g} s"
             )
+        asked_at = first_posts(handed_in)
         return cls(
             shape=load.shape,
             scale=load.scale,
@@ -82,15 +87,16 @@ class Outcome:
             latest_s=schedule.latest_s,
             busy_before=load.busy_before,
             generator_cpu_s=generator_cpu_s,
-            asked_at=ledger.asked_at,
+            asked_at=asked_at,
+            cut_off=pictures(cut_off),
             judged_at=load.clock(),
-            turned_away=sum(len(submission.orders) for submission in ledger.turned_away),
+            turned_away=pictures(one for one in handed_in if not one.job_ids),
             refusals=Counter(answer for submission in ledger.submissions for answer in submission.refusals),
             jobs=tuple(ledger.jobs.values()),
             requests=tuple(load.requests),
             observed=observed,
             verdict=verdict,
-            judgement=objective.judge(ledger.completed_s, asked=ledger.asked),
+            judgement=objective.judge(ledger.completed_s, asked=len(asked_at)),
         )
 
     @property
@@ -111,7 +117,8 @@ class Outcome:
                 f"within {objective.within_s:g} s, wanted are {objective.ratio * 100:.4g} %"
             )
         if self.came < self.visitors:
-            faults.append(f"interrupted: {self.came} of {self.visitors} visitors had come")
+            cut_off = f", and {self.cut_off} pictures were cut off on their way in" if self.cut_off else ""
+            faults.append(f"interrupted: {self.came} of {self.visitors} visitors had come{cut_off}")
         return faults
 
     def warnings(self) -> list[str]:

@@ -70,7 +70,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "faults": outcome.faults(),
         "warnings": outcome.warnings(),
         "visitors": {"planned": outcome.visitors, "came": outcome.came, "latest_s": outcome.latest_s},
-        "pictures": {"asked": outcome.asked, "turned_away": outcome.turned_away},
+        "pictures": {"asked": outcome.asked, "turned_away": outcome.turned_away, "cut_off": outcome.cut_off},
         "ledger": outcome.verdict.counts(),
         "objective": {
             "ratio": outcome.judgement.objective.ratio,

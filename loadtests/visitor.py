@@ -81,8 +81,9 @@ class Visitor(FastHttpUser):
                 return
             self.load.ledger.refused(submission, str(answer.status_code or "no answer"))
             if answer.status_code not in _FOR_NOW:
-                return
+                break
             gevent.sleep(_pause_s(answer, tried))
+        self.load.ledger.given_up(submission)
 
     def upload(self, order: Order) -> str | None:
         """Straight to storage by a signed URL; the storage key, if that worked."""

@@ -98,7 +98,7 @@ def test_a_burst_from_zero_on_a_stack_of_its_own_loses_nothing_and_leaves_a_page
         assert [process for process in processes if process.is_running()] == []
     facts = load.facts()
     assert facts["passed"] is True
-    assert facts["pictures"] == {"asked": 40, "turned_away": 0}
+    assert facts["pictures"] == {"asked": 40, "turned_away": 0, "cut_off": 0}
     assert facts["ledger"] == {
         "accepted": 40, "completed": 40, "failed": 0, "lost": 0, "doubled": 0, "stuck": 0
     }  # fmt: skip

@@ -183,7 +183,7 @@ def test_a_job_whose_answer_got_lost_is_followed_like_any_other(
     verdict = audited()
     assert verdict.is_clean
     assert verdict.completed == 1
-    assert ledger.turned_away == []
+    assert ledger.cut_off == []
 
 
 def test_other_peoples_jobs_are_none_of_ours(api: Api, audited: Callable[[], Verdict]) -> None:

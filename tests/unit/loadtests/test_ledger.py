@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from darkroom.contract.jobs import JobStatus
-from loadtests.ledger import Ledger
+from loadtests.ledger import Ledger, first_posts, pictures
 
 
 class Clock:
@@ -64,16 +64,26 @@ def test_a_batchs_jobs_have_the_orders_of_its_pictures(ledger: Ledger) -> None:
     ledger.sent(submission)
     ledger.accepted(submission, ["a", "b", "c"])
     assert [job.order for job in ledger.jobs.values()] == ["one", "two", "three"]
-    assert ledger.asked == 3
+    assert pictures(ledger.posted) == 3
+    assert first_posts(ledger.posted) == [1000.0] * 3
 
 
-def test_what_was_never_sent_was_not_asked_and_what_was_refused_is_turned_away(ledger: Ledger) -> None:
+def test_what_was_never_sent_was_not_posted(ledger: Ledger) -> None:
     ledger.open(["never sent"])
-    refused = ledger.open(["refused"])
-    ledger.sent(refused)
-    ledger.refused(refused, "429")
-    assert ledger.asked == 1
-    assert ledger.turned_away == [refused]
+    sent = ledger.open(["sent"])
+    ledger.sent(sent)
+    assert ledger.posted == [sent]
+
+
+def test_who_is_neither_accepted_nor_out_of_tries_is_cut_off_when_he_has_to_go(ledger: Ledger) -> None:
+    accepted, refused, trying, waiting = (ledger.open([name]) for name in ("accepted", "refused", "trying", "waiting"))
+    for submission in (accepted, refused, trying, waiting):
+        ledger.sent(submission)
+    ledger.accepted(accepted, ["a"])
+    ledger.refused(refused, "422")
+    ledger.given_up(refused)
+    ledger.refused(trying, "503")
+    assert ledger.cut_off == [trying, waiting]
 
 
 def test_a_failed_job_has_ended_and_counts_for_no_time(ledger: Ledger) -> None:

@@ -53,6 +53,7 @@ def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
         "asked_at": [one.posted_at for one in jobs],
         "judged_at": BEGAN_AT + 100,
         "turned_away": 0,
+        "cut_off": 0,
         "refusals": {},
         "jobs": jobs,
         "requests": [Request(name="POST resize", at=BEGAN_AT, took_s=0.05, failed=False)],
@@ -176,7 +177,7 @@ def test_pictures_that_were_turned_away_were_handed_in_all_the_same(jobs: list[F
     asked_at = [*(one.posted_at for one in jobs), *[BEGAN_AT + 0.5] * 7]
     result = outcome(jobs, asked_at=asked_at, turned_away=7)
     assert Series(result).handed_in()[0] == (0.0, 17.0)
-    assert Page(report(result)).facts["pictures"] == {"asked": 107, "turned_away": 7}
+    assert Page(report(result)).facts["pictures"] == {"asked": 107, "turned_away": 7, "cut_off": 0}
 
 
 def test_a_run_in_which_nothing_was_done_still_has_a_page() -> None:
