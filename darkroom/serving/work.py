@@ -38,7 +38,7 @@ from darkroom.contract.errors import (
 )
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters, field_errors
-from darkroom.imaging import Rendition, check_request, probe
+from darkroom.imaging import Rendition, probe
 from darkroom.serving import telemetry
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.log import get_logger, log_fields
@@ -216,9 +216,7 @@ class Worker(Generic[P]):
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
         parameters: Parameters = record.parsed_parameters()
-        facts = probe(body, limits)
-        check_request(facts, parameters, limits)
-        picture = Picture(body=body, facts=facts, limits=limits)
+        picture = Picture(body=body, facts=probe(body, limits), limits=limits)
         # The event type has been held against the job's type, and that against the parameters' model.
         job: Job[P] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
