@@ -10,7 +10,7 @@ from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, esti
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.probe import Facts, probe
 from darkroom.imaging.render import Rendition, render
-from darkroom.imaging.request import OutputFormat, check_request, output_format, output_frames
+from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
 
 __all__ = [
     "Cost",
@@ -19,7 +19,7 @@ __all__ = [
     "OutputFormat",
     "Rendition",
     "Shrink",
-    "check_request",
+    "checked_plan",
     "cost_class",
     "decode_cost",
     "estimate",

@@ -13,7 +13,7 @@ from enum import StrEnum
 from darkroom.contract.limits import MEBIBYTE, MEGAPIXEL
 from darkroom.contract.parameters import Format, Parameters
 from darkroom.imaging.encode import effort_of
-from darkroom.imaging.geometry import plan
+from darkroom.imaging.geometry import Plan, plan
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.request import output_format, output_frames
 
@@ -68,10 +68,11 @@ def decode_cost(facts: Facts, *, frames: int = 1) -> Cost:
     )
 
 
-def estimate(facts: Facts, parameters: Parameters) -> Cost:
-    """Of the whole job. Raises CropOutOfBoundsError where the request is impossible."""
+def estimate(facts: Facts, parameters: Parameters, *, drawn: Plan | None = None) -> Cost:
+    """Of the whole job. Raises CropOutOfBoundsError where the request is impossible. `drawn` is its plan, where the
+    caller has drawn it already."""
     frames = output_frames(facts, parameters)
-    written = plan(facts.size, parameters).output.pixels * frames
+    written = (drawn or plan(facts.size, parameters)).output.pixels * frames
     format = output_format(facts, parameters).format
     decoding = decode_cost(facts, frames=frames)
     return Cost(
@@ -80,10 +81,10 @@ def estimate(facts: Facts, parameters: Parameters) -> Cost:
     )
 
 
-def cost_class(facts: Facts, parameters: Parameters) -> CostClass:
+def cost_class(facts: Facts, parameters: Parameters, *, drawn: Plan | None = None) -> CostClass:
     """Heavy is what costs much time or memory; every animation; and AVIF in or out, because its coder does not stop
     when it is asked to."""
-    cost = estimate(facts, parameters)
+    cost = estimate(facts, parameters, drawn=drawn)
     heavy = (
         cost.cpu_ms > STANDARD_CPU_MS
         or cost.memory_bytes > STANDARD_MEMORY_BYTES

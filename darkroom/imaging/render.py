@@ -43,7 +43,7 @@ def render(
     shrink: Shrink = Shrink.FAST,
     facts: Facts | None = None,
 ) -> Rendition:
-    """Equal input and parameters give equal bytes. Raises what `probe` and `check_request` raise, and what only the
+    """Equal input and parameters give equal bytes. Raises what `probe` and `checked_plan` raise, and what only the
     pixels show: ImageCorruptError, ImageTruncatedError.
 
     `facts` are those that `probe` gave of this body under these limits, where the caller has asked already.

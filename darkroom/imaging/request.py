@@ -36,13 +36,9 @@ def output_frames(facts: Facts, parameters: Parameters) -> int:
     return 1
 
 
-def check_request(facts: Facts, parameters: Parameters, limits: Limits) -> None:
-    """What the header already shows to be impossible: raises CropOutOfBoundsError or ImageTooManyPixelsError."""
-    checked_plan(facts, parameters, limits)
-
-
 def checked_plan(facts: Facts, parameters: Parameters, limits: Limits) -> Plan:
-    """The plan of a request that is possible; raises as `check_request` does."""
+    """The plan of a request that the header shows to be possible. Raises CropOutOfBoundsError or
+    ImageTooManyPixelsError."""
     drawn = plan(facts.size, parameters)
     _check_output(drawn.output, output_frames(facts, parameters), limits)
     return drawn

@@ -14,17 +14,15 @@ from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract import events, tracing
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, original_key
-from darkroom.imaging import CostClass, Facts, check_request, cost_class, probe
+from darkroom.imaging import CostClass
 from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from functions.ingest.confirmations import Confirmations
+from functions.ingest.judging import Judged, judge
 from functions.ingest.submission import Submission
 
 log = get_logger()
-
-
-Judged = tuple[Submission, Facts]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,37 +38,35 @@ class Acceptance:
         self._source = f"/darkroom/{resources.settings.service}"
         self._confirmations = Confirmations(resources)
 
-    def check(self, submission: Submission) -> Facts:
+    def check(self, submission: Submission) -> Judged:
         """Judge the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
-            facts = probe(self._body(submission), self._limits)
-            check_request(facts, submission.parameters, self._limits)
+            judged = judge(submission, self._body(submission), self._limits)
+            facts = judged.facts
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
-        return facts
+        return judged
 
     def accept(self, submission: Submission, *, owner: str, request_id: str) -> JobRecord:
         """The accepted job, or the first one of its idempotency key.
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        facts, job_id = self.check(submission), _job_id(submission)
+        judged, job_id = self.check(submission), _job_id(submission)
         storage_key = submission.storage_key
         if submission.body is not None:
-            storage_key = original_key(job_id, facts.extension)
+            storage_key = original_key(job_id, judged.facts.extension)
             with telemetry.span("store", size_bytes=len(submission.body)):
-                self._resources.storage.put(storage_key, submission.body, content_type=facts.content_type)
+                self._resources.storage.put(storage_key, submission.body, content_type=judged.facts.content_type)
         caller = Caller(owner=owner, request_id=request_id)
-        new = self._new_job(submission, facts, caller, job_id=job_id, storage_key=storage_key or "")
+        new = self._new_job(judged, caller, job_id=job_id, storage_key=storage_key or "")
         return self._write(new, stored=submission.body is not None)
 
     def accept_batch(self, judged: Sequence[Judged], *, owner: str, request_id: str) -> list[JobRecord]:
         """All jobs of a batch, or none; their pictures lie in storage already. Raises as `accept` does."""
         caller = Caller(owner=owner, request_id=request_id)
         jobs = [
-            self._new_job(
-                submission, facts, caller, job_id=_job_id(submission), storage_key=submission.storage_key or ""
-            )
-            for submission, facts in judged
+            self._new_job(one, caller, job_id=_job_id(one.submission), storage_key=one.submission.storage_key or "")
+            for one in judged
         ]
         with telemetry.span("accept", jobs=len(jobs)):
             accepted = self._resources.jobs.accept_many(jobs)
@@ -78,9 +74,8 @@ class Acceptance:
             self._go_on(new, answer)
         return [answer.record for answer in accepted]
 
-    def _new_job(
-        self, submission: Submission, facts: Facts, caller: Caller, *, job_id: UUID, storage_key: str
-    ) -> NewJob:
+    def _new_job(self, judged: Judged, caller: Caller, *, job_id: UUID, storage_key: str) -> NewJob:
+        submission = judged.submission
         return NewJob(
             job_id=job_id,
             type=submission.type,
@@ -88,7 +83,7 @@ class Acceptance:
             parameters=submission.canonical_parameters,
             storage_key=storage_key,
             request_id=caller.request_id,
-            cost_class=self._cost_class(facts, submission),
+            cost_class=self._cost_class(judged),
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
             trace=_trace(),
@@ -123,11 +118,9 @@ class Acceptance:
         else:
             self._confirmations.add(record.job_id, record.emissions)
 
-    def _cost_class(self, facts: Facts, submission: Submission) -> CostClass:
+    def _cost_class(self, judged: Judged) -> CostClass:
         """Where the hard ones have Services of their own, they never delay the easy ones."""
-        if not self._resources.settings.cost_classes:
-            return CostClass.STANDARD
-        return cost_class(facts, submission.parameters)
+        return judged.cost_class if self._resources.settings.cost_classes else CostClass.STANDARD
 
     def _body(self, submission: Submission) -> bytes:
         if submission.body is not None:

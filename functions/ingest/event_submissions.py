@@ -19,7 +19,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.events import REQUESTED_TYPES
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
-from darkroom.imaging import Facts
+from functions.ingest.judging import Judged
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_EVENT_BYTES = 256 * 1024
@@ -41,7 +41,7 @@ class _SubmittedJob(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[Facts]]) -> list[tuple[Submission, Facts]]:
+async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[Judged]]) -> list[Judged]:
     """What a batch asks for and what its pictures are, once every event of it was found sound.
 
     Raises the error of the event that is least sound, with each event's verdict; and DependencyUnavailableError where
@@ -50,17 +50,16 @@ async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[Fact
     parsed = cloudevents.parse_each(body)
     if len(parsed) > MAX_BATCH_EVENTS:
         raise EventInvalidError(f"the batch has {len(parsed)} events, the limit is {MAX_BATCH_EVENTS}")
-    judged: list[tuple[Submission, Facts]] = []
+    judged: list[Judged] = []
     verdicts: list[DarkroomError | None] = []
     for event in parsed:
         try:
-            submission = submission_of(_sound(event))
-            facts = await check(submission)
+            found = await check(submission_of(_sound(event)))
         except (RejectedError, PictureError) as exc:
             verdicts.append(exc)
         else:
             verdicts.append(None)
-            judged.append((submission, facts))
+            judged.append(found)
     _refuse_any(verdicts)
     return judged
 

@@ -10,7 +10,6 @@ from starlette.routing import Route
 from darkroom.contract import cloudevents, strict_json
 from darkroom.contract.jobs import JobRecord, JobType
 from darkroom.contract.openapi import openapi
-from darkroom.imaging import Facts
 from darkroom.serving import telemetry
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import make_gate
@@ -18,6 +17,7 @@ from darkroom.serving.health import health_routes
 from darkroom.serving.startup import start
 from functions.ingest.acceptance import Acceptance
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, judged_batch, submission_of
+from functions.ingest.judging import Judged
 from functions.ingest.reading import read_body, read_submission
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_upload, signed_upload
@@ -62,7 +62,7 @@ def _description() -> bytes:
     return strict_json.dump(openapi())
 
 
-async def _check(request: Request, submission: Submission) -> Facts:
+async def _check(request: Request, submission: Submission) -> Judged:
     check_upload(submission, owner(request))
     return await in_thread(acceptance.check, submission)
 

@@ -141,7 +141,7 @@ def test_an_emission_ends_within_its_deadline_when_the_sink_hangs() -> None:
     never = threading.Event()
     with scripted_server(Reply(waits_for=never)) as server:
         emitter = HttpEmitter(server.url, deadline_s=0.5, attempt_timeout_s=0.1, circuit=Circuit(failures_to_open=99))
-        with pytest.raises(DependencyUnavailableError, match="ReadTimeoutError"):
+        with pytest.raises(DependencyUnavailableError, match="TimeoutError"):
             emitter.emit(EVENT)
         never.set()
 
@@ -165,7 +165,7 @@ def test_a_probe_of_a_sink_that_hangs_does_not_wait_as_long_as_an_emission() -> 
 
 
 def test_nobody_listening_is_unavailable() -> None:
-    with pytest.raises(DependencyUnavailableError, match=r"broker: .*NewConnectionError") as raised:
+    with pytest.raises(DependencyUnavailableError, match=r"broker: .*ConnectionRefusedError") as raised:
         HttpEmitter("http://127.0.0.1:9").emit(EVENT)
 
     assert raised.value.dependency == "broker"

@@ -13,7 +13,7 @@ from darkroom.cli.photograph import photograph
 from darkroom.contract.errors import CropOutOfBoundsError, ImageTooManyPixelsError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Format, Parameters, parse_parameters
-from darkroom.imaging import Rendition, Shrink, check_request, output_format, probe, render
+from darkroom.imaging import Rendition, Shrink, checked_plan, output_format, probe, render
 from darkroom.imaging.vips import load, save
 from tests import pictures
 from tests.pictures import BLUE, GREEN, RED, YELLOW
@@ -472,7 +472,7 @@ def test_what_the_header_shows_to_be_impossible_is_refused_before_decoding(
 ) -> None:
     body = quarters_png()
     with pytest.raises(error, match=measured):
-        check_request(probe(body, LIMITS), parameters, LIMITS)
+        checked_plan(probe(body, LIMITS), parameters, LIMITS)
     with pytest.raises(error, match=measured):
         render(body, parameters, LIMITS)
 
