@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +31,7 @@ class RawServer:
     connections: int = 0
     ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     """Once for each connection that has ended."""
+    tls: ssl.SSLContext | None = None
 
     def serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -35,14 +40,17 @@ class RawServer:
                 self.connections += 1
                 threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
-    def _answer(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+    def _answer(self, accepted: socket.socket) -> None:
+        with suppress(OSError), self._secured(accepted) as connection:
             while request := _read_request(connection):
                 self.requests.append(request)
                 connection.sendall(self.answer)
                 if self.closes:
                     break
         self.ended.release()
+
+    def _secured(self, accepted: socket.socket) -> socket.socket:
+        return accepted if self.tls is None else self.tls.wrap_socket(accepted, server_side=True)
 
 
 def _read_request(connection: socket.socket) -> bytes:
@@ -56,9 +64,11 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def raw_server(answer: bytes, *, closes: bool = False) -> Iterator[RawServer]:
+def raw_server(answer: bytes, *, closes: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = RawServer(answer=answer, closes=closes, url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        scheme = "http" if tls is None else "https"
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        server = RawServer(answer=answer, closes=closes, url=url, tls=tls)
         threading.Thread(target=server.serve, args=(listener,), daemon=True).start()
         yield server
 
@@ -152,11 +162,11 @@ def test_what_is_no_http_is_an_error() -> None:
 
 def test_an_answer_that_trickles_has_no_more_time_than_one_that_does_not_come() -> None:
     class Trickling(RawServer):
-        def _answer(self, connection: socket.socket) -> None:
-            with connection, suppress(OSError):
-                _read_request(connection)
+        def _answer(self, accepted: socket.socket) -> None:
+            with accepted, suppress(OSError):
+                _read_request(accepted)
                 for byte in TAKEN:
-                    connection.sendall(bytes([byte]))
+                    accepted.sendall(bytes([byte]))
                     time.sleep(0.05)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -177,3 +187,28 @@ def test_a_server_that_speaks_no_tls_is_no_https_sink() -> None:
     with raw_server(TAKEN) as server, pytest.raises(OSError, match=r"SSL|record|timed out|handshake"):
         post(Sink(server.url.replace("http://", "https://")), timeout_s=1.0)
     assert server.requests == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a server at 127.0.0.1 that is its own authority; its key lies beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=sink"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "sink.key", "-out", "sink.crt"]
+    subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True)
+    return folder / "sink.crt"
+
+
+def test_an_https_sink_is_one_whose_certificate_is_trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    with raw_server(TAKEN, tls=tls) as server:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            post(Sink(server.url))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        sink = Sink(server.url)
+        assert [post(sink), post(sink)] == [202, 202]
+        sink.close()
+    assert len(server.requests) == 2
