@@ -33,6 +33,8 @@ class Measured:
     """Processor time of the client, which is us."""
     others_s: float
     """Processor time of everybody else on the machine: above some percent of `seconds`, the run was disturbed."""
+    window: tuple[float, float]
+    """When it began and ended, seconds since the epoch: for what others have written down meanwhile."""
 
     def milliseconds_each(self, name: str) -> float:
         return self.spent.by_name.get(name, 0.0) * 1000 / self.count
@@ -98,6 +100,7 @@ async def _unless_one_fails(workers: Sequence[asyncio.Task[None]], seconds: floa
 @dataclass(frozen=True, kw_only=True)
 class _Reading:
     at: float
+    wall_at: float
     done: int
     spent: Spent
     client_s: float
@@ -108,6 +111,7 @@ class _Reading:
         times = os.times()
         return cls(
             at=time.monotonic(),
+            wall_at=time.time(),
             done=done,
             spent=spent_by_all(families),
             client_s=times.user + times.system,
@@ -126,4 +130,5 @@ class _Reading:
             spent=spent,
             client_s=client_s,
             others_s=max(0.0, self.busy_s - earlier.busy_s - spent.total_s - client_s),
+            window=(earlier.wall_at, self.wall_at),
         )

@@ -85,6 +85,17 @@ class _LeaseLostError(Exception):
     """Somebody else has the job by now, or it has ended."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A job's result that is stored, and what it took."""
+
+    result: JobResult
+    timings_ms: dict[str, int]
+    """By step, as the job shows them."""
+    render_cpu_ms: float
+    """Processor time of this process while it rendered: where it is much less than `render`, others had the cores."""
+
+
 class Worker(Generic[P]):
     """Does the jobs of one event type with one function."""
 
@@ -175,9 +186,9 @@ class Worker(Generic[P]):
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
             with self._heartbeat.of(lease):
-                result, timings_ms = self._make(lease)
+                made = self._make(lease)
                 with telemetry.span("complete"):
-                    outcome, record = self._resources.jobs.complete(lease, result, timings_ms)
+                    outcome, record = self._resources.jobs.complete(lease, made.result, made.timings_ms)
         except (RejectedError, PictureError) as exc:
             with telemetry.span("fail", code=exc.code):
                 outcome, record = self._resources.jobs.fail(lease, exc)
@@ -191,10 +202,12 @@ class Worker(Generic[P]):
         except Exception as exc:
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
+        else:
+            return self._ended(lease, outcome, record, render_cpu_ms=made.render_cpu_ms)
         return self._ended(lease, outcome, record)
 
-    def _make(self, lease: Lease) -> tuple[JobResult, dict[str, int]]:
-        """The job's result, stored; and how long each step took. Raises _LeaseLostError."""
+    def _make(self, lease: Lease) -> _Made:
+        """The job's result, stored. Raises _LeaseLostError."""
         record, began = lease.record, time.monotonic()
         storage, limits = self._resources.storage, self._resources.settings.limits
         timings_ms: dict[str, int] = {}
@@ -202,8 +215,12 @@ class Worker(Generic[P]):
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
             span.set(size_bytes=len(body))
         with _step(timings_ms, "render") as span:
+            cpu_began_s = time.process_time()
             rendition = self._render(record, body)
-            span.set(format=rendition.extension, width_px=rendition.width, height_px=rendition.height)
+            render_cpu_ms = round((time.process_time() - cpu_began_s) * 1000, 1)
+            span.set(
+                format=rendition.extension, width_px=rendition.width, height_px=rendition.height, cpu_ms=render_cpu_ms
+            )
         if time.monotonic() - began > LEASE_S and self._resources.jobs.renew(lease) is Outcome.STALE:
             # Another worker has stored the result already, with the parameters of a redrive perhaps.
             raise _LeaseLostError
@@ -211,7 +228,7 @@ class Worker(Generic[P]):
         with _step(timings_ms, "store") as span:
             span.set(size_bytes=len(rendition.body))
             storage.put(key, rendition.body, content_type=rendition.content_type)
-        return _result(key, rendition), timings_ms
+        return _Made(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
@@ -221,9 +238,9 @@ class Worker(Generic[P]):
         job: Job[P] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
 
-    def _ended(self, lease: Lease, outcome: Outcome, record: JobRecord | None) -> Answer:
+    def _ended(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> Answer:
         if outcome is Outcome.DONE and record is not None:
-            log.info(f"job.{record.status}", job_id=str(lease.job_id), code=_code(record), **record.timings_ms)
+            log.info(f"job.{record.status}", job_id=str(lease.job_id), code=_code(record), **record.timings_ms, **facts)
             return Done(reply=events.ended(record, source=self._source))
         log.warning("job.stale_write_refused", job_id=str(lease.job_id), fence=lease.fence)
         if record is None or record.status.is_final:

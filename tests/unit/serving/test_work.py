@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -279,6 +280,21 @@ def test_a_paused_worker_whose_request_timed_out_meanwhile_has_nothing_to_give_b
     assert answer == Done()
     assert (world.record().status, world.record().attempts) == (JobStatus.COMPLETED, 2)
     assert [line["event"] for line in lines][-1] == "job.stale_write_refused"
+
+
+def test_the_line_of_a_completed_job_tells_computing_from_waiting(photograph: bytes) -> None:
+    world = World(photograph)
+
+    def waiting(job: Job[ResizeParameters], picture: Picture) -> Rendition:
+        time.sleep(0.2)
+        return picture.render(job.parameters)
+
+    with capture_logs() as lines:
+        Worker(events.RESIZE_REQUESTED, waiting, world.resources).handle(world.event())
+
+    [completed] = [line for line in lines if line["event"] == "job.completed"]
+    assert 0 < completed["render_cpu_ms"] < completed["render"]
+    assert completed["render"] >= 200
 
 
 def test_gunicorns_timeout_gives_the_job_back_and_counts_the_attempt(photograph: bytes) -> None:

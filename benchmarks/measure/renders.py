@@ -1,0 +1,34 @@
+"""What the renders of a running stack have cost by their own processes' clocks, read from the functions' log lines.
+
+On caches and cores that are shared with twenty processes the same render takes longer than in a plain loop; what that
+is, nobody could save outside the render.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from statistics import fmean
+
+
+def processor_ms_each(logs: Path, window: tuple[float, float]) -> float:
+    """The mean of the jobs that were completed between these moments, seconds since the epoch.
+
+    Raises ValueError when there was none.
+    """
+    began_at, ended_at = window
+    found = [milliseconds for at, milliseconds in _renders(logs) if began_at <= at <= ended_at]
+    if not found:
+        raise ValueError(f"no job was completed in {ended_at - began_at:.1f} s by the lines in {logs}")
+    return fmean(found)
+
+
+def _renders(logs: Path) -> Iterator[tuple[float, float]]:
+    """Of each completed job its moment, and its render's processor time in milliseconds."""
+    for path in logs.glob("resize*.log*"):
+        for line in path.read_text(errors="replace").splitlines():
+            if '"render_cpu_ms"' in line:
+                entry = json.loads(line[line.index("{") :])
+                yield datetime.fromisoformat(entry["timestamp"]).timestamp(), float(entry["render_cpu_ms"])
