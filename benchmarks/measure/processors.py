@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import psutil
@@ -66,10 +66,21 @@ class Family:
 
     def resident_bytes(self) -> dict[str, int]:
         """Resident memory by name. Pages that processes share count once for each."""
+        return self._added(lambda process: int(process.memory_info().rss))
+
+    def proportional_bytes(self) -> dict[str, int]:
+        """As `resident_bytes`, but pages that n processes share count as an n-th for each (PSS of proc(5))."""
+        return self._added(lambda process: int(process.memory_full_info().pss))
+
+    def counts(self) -> dict[str, int]:
+        """Processes by name."""
+        return self._added(lambda process: 1)
+
+    def _added(self, reading: Callable[[psutil.Process], int]) -> dict[str, int]:
         found: Counter[str] = Counter()
         for process in self.processes():
             try:
-                found[self._name(process)] += process.memory_info().rss
+                found[self._name(process)] += reading(process)
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
         return dict(found)
