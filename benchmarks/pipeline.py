@@ -311,10 +311,10 @@ def _verdicts(case: Case, rounds: list[Round]) -> list[str]:
         f"- {_reached(ratio >= case.goal)}: {ratio:.2f} of the raw render's throughput, the goal is {case.goal}",
         f"- by processor time, which is what it would be with the machine to itself: "
         f"{median(one.of_raw_by_processor(UPLOADED) for one in rounds):.2f}",
-        f"- {_reached(outside_own < GOAL_OUTSIDE_MS)}: {outside_own:.1f} ms outside the render in our own processes, "
-        f"the goal is {GOAL_OUTSIDE_MS:g} ms; and {bought:.1f} ms in {', '.join(BOUGHT)}",
-        f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms of ours less the raw render's time; a render took "
-        f"{rendering:.1f} ms in the functions, beside everything else",
+        f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms outside the render in our own processes, the goal "
+        f"is {GOAL_OUTSIDE_MS:g} ms; and {bought:.1f} ms in {', '.join(BOUGHT)}",
+        f"- that is less the raw render's time; in the functions, beside everything else, a render took "
+        f"{rendering:.1f} ms, and less that it is {outside_own:.1f} ms",
     ]
     if THUMBOR_S3 in rounds[0].measured:
         beside = median(one.measured[STORED].per_s / one.measured[THUMBOR_S3].per_s for one in rounds)

@@ -93,9 +93,8 @@ class Sink:
         connection = socket.create_connection((self._host, self._port), timeout=timeout_s)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return (
-                self._context().wrap_socket(connection, server_hostname=self._host) if self._is_secure else connection
-            )
+            if self._is_secure:
+                return self._context().wrap_socket(connection, server_hostname=self._host)
         except BaseException:
             connection.close()
             raise
