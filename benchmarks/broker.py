@@ -41,9 +41,9 @@ from darkroom.contract.events import RESIZE_REQUESTED
 from darkroom.local.broker import Ingress
 from darkroom.local.delivery import Answered, consumer_settings, delivery_of
 from darkroom.local.dispatch import Dispatcher, Route
-from darkroom.local.manifests import Broker, Manifests, Trigger, load
 from darkroom.local.stream import BrokerStream
 from darkroom.local.subscribers import Attempt
+from darkroom.manifests import Broker, Manifests, Trigger, load
 from tests.servers import LOOPBACK, Server, free_port, nats_server, running
 
 AT_ONCE = 32

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from darkroom.contract import durations
-from darkroom.local.manifests.channel import KEYS
-from darkroom.local.manifests.errors import ManifestError
-from darkroom.local.manifests.source import Document, FieldPath
-from darkroom.local.manifests.source import parse as parse_yaml
+from darkroom.manifests.channel import KEYS
+from darkroom.manifests.errors import ManifestError
+from darkroom.manifests.source import Document, FieldPath
+from darkroom.manifests.source import parse as parse_yaml
 
 SERVING = "serving.knative.dev/"
 EVENTING = "eventing.knative.dev/"

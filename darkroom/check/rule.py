@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from darkroom.check.bundle import Bundle, Manifest
 from darkroom.check.finding import Severity
-from darkroom.local.manifests.source import FieldPath
+from darkroom.manifests.source import FieldPath
 
 Problem: TypeAlias = tuple[Manifest, FieldPath, str]
 """Where, and what is wrong there, with the measured value."""

@@ -9,8 +9,8 @@ from darkroom.check import rules as _rules  # noqa: F401 - enters the rules
 from darkroom.check.bundle import Bundle
 from darkroom.check.finding import Finding, Severity
 from darkroom.check.rule import RULES, Rule
-from darkroom.local.manifests.errors import ManifestError
-from darkroom.local.manifests.source import Document, parse, read
+from darkroom.manifests.errors import ManifestError
+from darkroom.manifests.source import Document, parse, read
 
 UNREADABLE = "not-yaml"
 """Not a rule that can be explained: the file could not be read."""

@@ -16,8 +16,8 @@ from darkroom.contract.durations import parse_go
 from darkroom.contract.rates import Rate
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError
-from darkroom.local.manifests import ManifestError
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
+from darkroom.manifests import ManifestError
 
 DEFAULT_MANIFESTS = (Path("knative/base"), Path("nats-eventing"))
 

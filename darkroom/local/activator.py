@@ -22,7 +22,7 @@ from darkroom.local.forwarding import end_to_end
 from darkroom.local.instances import Instance
 from darkroom.local.meter import ConcurrencyMeter
 from darkroom.local.pool import Pool
-from darkroom.local.revision import Revision
+from darkroom.manifests.revision import Revision
 
 __all__ = ["Activator", "ActivatorResponse", "ConcurrencyMeter", "ForwardAnswer", "ForwardRequest"]
 

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from darkroom.contract.durations import parse_iso
-from darkroom.local.manifests.channel import ChannelTemplate
-from darkroom.local.manifests.eventing import Broker, Delivery, Trigger
-from darkroom.local.manifests.model import Destination, resolved
+from darkroom.manifests.channel import ChannelTemplate
+from darkroom.manifests.eventing import Broker, Delivery, Trigger
+from darkroom.manifests.model import Destination, resolved
 
 MAX_ERROR_DATA_BYTES = 1024
 """Of knativeerrordata, in Base64."""

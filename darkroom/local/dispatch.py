@@ -38,10 +38,10 @@ from darkroom.local.delivery import (
     next_step,
 )
 from darkroom.local.filters import passes
-from darkroom.local.manifests import Trigger
 from darkroom.local.reporting import Report
 from darkroom.local.stream import BrokerStream
 from darkroom.local.subscribers import Attempt, Deliver
+from darkroom.manifests import Trigger
 from darkroom.serving.telemetry import Span, names
 
 STOP_GRACE_S = 5.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from darkroom.contract.cloudevents import AttributeValue
-from darkroom.local.manifests.eventing import FilterExpression, TriggerSpec
+from darkroom.manifests.eventing import FilterExpression, TriggerSpec
 
 
 def texts_of(attributes: Mapping[str, AttributeValue]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from darkroom.local.fork_server import ForkServer
 from darkroom.local.logs import LogDirectory
 from darkroom.local.ports import LOOPBACK
 from darkroom.local.processes import ManagedProcess, PythonModule, python_command
-from darkroom.local.revision import Revision
+from darkroom.manifests.revision import Revision
 
 READY_POLL_S = 0.005
 START_TIMEOUT_S = 60.0

@@ -12,8 +12,8 @@ from cronsim import CronSim
 
 from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DarkroomError
-from darkroom.local.manifests import PingSource
 from darkroom.local.reporting import Report
+from darkroom.manifests import PingSource
 
 EVENT_TYPE = "dev.knative.sources.ping"
 

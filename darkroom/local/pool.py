@@ -16,7 +16,7 @@ from darkroom.local.errors import StartFailedError
 from darkroom.local.instances import Instance, InstanceState, Surroundings
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.reporting import Report
-from darkroom.local.revision import Revision
+from darkroom.manifests.revision import Revision
 
 LAST_LINES_REPORTED = 20
 SERVING = (InstanceState.STARTING, InstanceState.READY)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from darkroom.local.manifests.errors import Finding, ManifestError
-from darkroom.local.manifests.load import Manifests
-from darkroom.local.manifests.model import Destination, resolved
-from darkroom.local.manifests.serving import KeySelector, Service, Variable
-from darkroom.local.manifests.source import FieldPath
-from darkroom.local.revision import Revision
+from darkroom.manifests.errors import Finding, ManifestError
+from darkroom.manifests.load import Manifests
+from darkroom.manifests.model import Destination, resolved
+from darkroom.manifests.revision import Revision
+from darkroom.manifests.serving import KeySelector, Service, Variable
+from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
 _NEEDED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")

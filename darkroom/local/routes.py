@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from darkroom.local.manifests.gateway import HTTPRoute, RouteMatch, RouteRule
+from darkroom.manifests.gateway import HTTPRoute, RouteMatch, RouteRule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from darkroom.local.autoscaler import (
 )
 from darkroom.local.pool import Pool
 from darkroom.local.reporting import Report
-from darkroom.local.revision import ScalingConfig
+from darkroom.manifests.revision import ScalingConfig
 
 SAMPLE_S = 1.0
 

@@ -40,14 +40,12 @@ from darkroom.local.gateway import Gateway, Resolve
 from darkroom.local.instances import Surroundings, interpreter_env
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.logs import LogDirectory
-from darkroom.local.manifests import Destination, Manifests, PingSource, load, resolved
 from darkroom.local.metrics.consumption import StorageSize
 from darkroom.local.metrics.readings import Measurements
 from darkroom.local.overview import Overview
 from darkroom.local.ping import run_ping_source
 from darkroom.local.pool import Pool
 from darkroom.local.ports import LOOPBACK
-from darkroom.local.revision import Revision
 from darkroom.local.revisions import revisions, sinks
 from darkroom.local.routes import Backend, RouteTable
 from darkroom.local.run_folder import RunFolder
@@ -57,6 +55,8 @@ from darkroom.local.stream import BrokerStream
 from darkroom.local.subscribers import Subscribers, name_of
 from darkroom.local.supervision import Server, start_all, stop_all
 from darkroom.local.watch import keep_current
+from darkroom.manifests import Destination, Manifests, PingSource, load, resolved
+from darkroom.manifests.revision import Revision
 from darkroom.serving import telemetry
 from darkroom.serving.settings import SettingsError
 

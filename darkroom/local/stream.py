@@ -22,8 +22,8 @@ from darkroom.contract.cloudevents import CloudEvent, from_json_object, lossless
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.local.delivery import ConsumerSettings
 from darkroom.local.filters import only_type, texts_of
-from darkroom.local.manifests import Broker, ChannelTemplate, Trigger
 from darkroom.local.reporting import Report
+from darkroom.manifests import Broker, ChannelTemplate, Trigger
 
 PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2

@@ -13,8 +13,8 @@ from darkroom.contract.errors import DependencyUnavailableError, EventInvalidErr
 from darkroom.local.activator import Activator
 from darkroom.local.broker import Ingress
 from darkroom.local.delivery import Answered, Outcome, TimedOut, Unreachable
-from darkroom.local.manifests import Destination
-from darkroom.local.manifests.model import SERVING
+from darkroom.manifests import Destination
+from darkroom.manifests.model import SERVING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.local.manifests import load
 from darkroom.local.revisions import revisions
+from darkroom.manifests import load
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 JOBS = 200

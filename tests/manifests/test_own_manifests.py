@@ -12,10 +12,10 @@ from darkroom.contract import events
 from darkroom.contract.durations import parse_go
 from darkroom.local.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.filters import passes
-from darkroom.local.manifests import Manifests, Trigger, load
-from darkroom.local.revision import Revision
 from darkroom.local.revisions import revisions, sinks
 from darkroom.local.routes import RouteTable
+from darkroom.manifests import Manifests, Trigger, load
+from darkroom.manifests.revision import Revision
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}

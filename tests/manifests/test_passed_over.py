@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.manifests import ManifestError, load
+from darkroom.manifests import ManifestError, load
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1

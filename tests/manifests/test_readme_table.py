@@ -9,7 +9,7 @@ import pytest
 
 from darkroom.contract import events
 from darkroom.local.filters import passes
-from darkroom.local.manifests import Manifests, load
+from darkroom.manifests import Manifests, load
 
 ROOT = Path(__file__).parents[2]
 _ROW = re.compile(r"^\| (?P<event>[^|]+) \| `(?P<trigger>[\w-]+)` \| (?P<function>[^|]+) \| (?P<sink>[^|]+) \|$", re.M)

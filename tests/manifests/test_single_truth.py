@@ -19,11 +19,11 @@ import yaml
 from darkroom.contract import events
 from darkroom.local.delivery import consumer_settings, delivery_of
 from darkroom.local.filters import passes
-from darkroom.local.manifests import ManifestError, Manifests, load, resolved
 from darkroom.local.ping import ping_event
-from darkroom.local.revision import Revision
 from darkroom.local.revisions import revisions, sinks
 from darkroom.local.routes import RouteTable
+from darkroom.manifests import ManifestError, Manifests, load, resolved
+from darkroom.manifests.revision import Revision
 from tests.manifests.rendering import ROOT
 
 BASE, EVENTING = ROOT / "knative" / "base", ROOT / "nats-eventing"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from darkroom.check.bundle import Bundle, Manifest, whole
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
-from darkroom.local.manifests.source import FieldPath
+from darkroom.manifests.source import FieldPath
 
 GOOD = """\
 apiVersion: v1

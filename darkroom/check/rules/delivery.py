@@ -17,7 +17,7 @@ from darkroom.check.bundle import (
 )
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
-from darkroom.local.manifests.source import FieldPath
+from darkroom.manifests.source import FieldPath
 
 _TRIGGER = """\
 apiVersion: eventing.knative.dev/v1

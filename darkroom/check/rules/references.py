@@ -9,7 +9,7 @@ from darkroom.check.bundle import EVENTING, NATIVE, SERVING, Bundle, Manifest, b
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
 from darkroom.check.rules.timing import GOOD
-from darkroom.local.manifests.source import FieldPath
+from darkroom.manifests.source import FieldPath
 
 Wanted = tuple[FieldPath, str, str, str, str]
 """Where, group, kind, namespace, name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from darkroom.check.bundle import Bundle, whole
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
-from darkroom.local.manifests import serving as model
+from darkroom.manifests import serving as model
 
 _AUTOSCALING = "autoscaling.knative.dev/"
 _UTILISATION = f"{_AUTOSCALING}target-utilization-percentage"

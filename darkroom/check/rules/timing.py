@@ -14,7 +14,7 @@ from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
 from darkroom.check.rules.channel import GOOD as GOOD_CHANNEL
 from darkroom.check.rules.delivery import GOOD as GOOD_TRIGGER
-from darkroom.local.manifests.serving import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S
+from darkroom.manifests.serving import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S
 
 DEFAULT_ACK_WAIT_S = 30.0
 DEFAULT_MAX_ACK_PENDING = 1000

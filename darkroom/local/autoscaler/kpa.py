@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from darkroom.local.revision import ScalingConfig
+from darkroom.manifests.revision import ScalingConfig
 
 TICK_S = 2.0
 """The autoscaler decides this often, and the delay window counts in these."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from darkroom.local.revision import ScalingConfig
+from darkroom.manifests.revision import ScalingConfig
 
 _DIGITS = 6
 """An average is rounded: a sum of floats that is a hair above 2 must not want a third instance."""

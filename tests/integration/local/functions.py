@@ -14,7 +14,7 @@ from darkroom.local.instances import Surroundings
 from darkroom.local.limit import InstanceLimit
 from darkroom.local.logs import LogDirectory
 from darkroom.local.pool import Pool
-from darkroom.local.revision import Revision, ScalingConfig
+from darkroom.manifests.revision import Revision, ScalingConfig
 from tests.integration.local.waiting import Reports, until
 
 GREETING = """

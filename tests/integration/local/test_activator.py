@@ -14,7 +14,7 @@ from darkroom.local.activator import Activator, ActivatorResponse, ForwardAnswer
 from darkroom.local.errors import InstanceBrokenError
 from darkroom.local.instances import InstanceState
 from darkroom.local.pool import Pool
-from darkroom.local.revision import Revision
+from darkroom.manifests.revision import Revision
 from tests.integration.local.upstreams import Handler, raw_upstream, say_hello, stand_in_pool, upstream
 from tests.integration.local.waiting import until
 

@@ -17,9 +17,9 @@ from nats.aio.subscription import Subscription
 from darkroom.contract.cloudevents import CloudEvent, json_object
 from darkroom.contract.errors import EventInvalidError
 from darkroom.local.delivery import consumer_settings, delivery_of
-from darkroom.local.manifests import Trigger, load
-from darkroom.local.manifests.eventing import FilterExpression
 from darkroom.local.stream import MAX_KEPT_BYTES, BrokerStream, consumer_name
+from darkroom.manifests import Trigger, load
+from darkroom.manifests.eventing import FilterExpression
 from tests.integration.local.waiting import Reports
 from tests.servers import Server, nats_server, running
 

@@ -16,7 +16,7 @@ from darkroom.local.logs import LogDirectory
 from darkroom.local.pool import Pool
 from darkroom.local.ports import LOOPBACK
 from darkroom.local.reporting import report_nothing
-from darkroom.local.revision import Revision, ScalingConfig
+from darkroom.manifests.revision import Revision, ScalingConfig
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 RawHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

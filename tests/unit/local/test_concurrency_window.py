@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.local.autoscaler import ConcurrencyWindow, panic_window_s
-from darkroom.local.revision import ScalingConfig
+from darkroom.manifests.revision import ScalingConfig
 
 
 def window(values: dict[float, float], window_s: float = 5.0) -> ConcurrencyWindow:

@@ -22,7 +22,7 @@ from darkroom.local.delivery import (
     delivery_of,
     next_step,
 )
-from darkroom.local.manifests import Broker, ChannelTemplate, Destination, Trigger
+from darkroom.manifests import Broker, ChannelTemplate, Destination, Trigger
 
 SINK = Destination.model_validate({"uri": "http://example.com/"})
 

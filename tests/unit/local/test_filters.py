@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from darkroom.contract.cloudevents import AttributeValue, CloudEvent
 from darkroom.local.filters import only_type, passes, texts_of
-from darkroom.local.manifests.eventing import TriggerSpec
+from darkroom.manifests.eventing import TriggerSpec
 
 EVENT = CloudEvent(
     id="1",

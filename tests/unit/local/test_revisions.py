@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.manifests import ManifestError, Manifests, load
-from darkroom.local.revision import ScalingConfig
 from darkroom.local.revisions import revisions, sinks
+from darkroom.manifests import ManifestError, Manifests, load
+from darkroom.manifests.revision import ScalingConfig
 
 SERVICE = """\
 apiVersion: serving.knative.dev/v1

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.local.manifests import HTTPRoute
 from darkroom.local.routes import Backend, RouteTable
+from darkroom.manifests import HTTPRoute
 
 
 def rule(service: str, *matches: dict[str, Any], **fields: Any) -> dict[str, Any]:

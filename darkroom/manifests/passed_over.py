@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from darkroom.local.manifests.model import Resource
+from darkroom.manifests.model import Resource
 
 
 class NetworkPolicy(Resource):

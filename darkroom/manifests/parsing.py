@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from darkroom.local.manifests.errors import Finding, suggestion
-from darkroom.local.manifests.model import ProblemsError, Strict, fields_of
-from darkroom.local.manifests.source import Document, FieldPath
+from darkroom.manifests.errors import Finding, suggestion
+from darkroom.manifests.model import ProblemsError, Strict, fields_of
+from darkroom.manifests.source import Document, FieldPath
 
 Model = TypeVar("Model", bound=Strict)
 

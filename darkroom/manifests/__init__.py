@@ -4,14 +4,14 @@ Here is what the files say and whether a cluster would take them. What follows f
 revisions) is worked out by the pure modules beside this package.
 """
 
-from darkroom.local.manifests.channel import ChannelTemplate
-from darkroom.local.manifests.core import ConfigMap
-from darkroom.local.manifests.errors import Finding, ManifestError
-from darkroom.local.manifests.eventing import Broker, Delivery, FilterExpression, PingSource, SinkBinding, Trigger
-from darkroom.local.manifests.gateway import HTTPRoute
-from darkroom.local.manifests.load import Manifests, load
-from darkroom.local.manifests.model import Destination, Reference, resolved
-from darkroom.local.manifests.serving import Service
+from darkroom.manifests.channel import ChannelTemplate
+from darkroom.manifests.core import ConfigMap
+from darkroom.manifests.errors import Finding, ManifestError
+from darkroom.manifests.eventing import Broker, Delivery, FilterExpression, PingSource, SinkBinding, Trigger
+from darkroom.manifests.gateway import HTTPRoute
+from darkroom.manifests.load import Manifests, load
+from darkroom.manifests.model import Destination, Reference, resolved
+from darkroom.manifests.serving import Service
 
 __all__ = [
     "Broker",

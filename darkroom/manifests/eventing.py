@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from darkroom.contract.durations import parse_iso
-from darkroom.local.manifests.model import (
+from darkroom.manifests.model import (
     Destination,
     DnsSubdomain,
     IsoDuration,

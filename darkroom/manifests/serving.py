@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from darkroom.local.manifests import autoscaling
-from darkroom.local.manifests.model import (
+from darkroom.manifests import autoscaling
+from darkroom.manifests.model import (
     SERVING,
     DnsLabel,
     DnsSubdomain,
@@ -24,7 +24,7 @@ from darkroom.local.manifests.model import (
     check_dns_1035,
     raise_any,
 )
-from darkroom.local.revision import ScalingConfig
+from darkroom.manifests.revision import ScalingConfig
 
 DEFAULT_TIMEOUT_S = 300
 MAX_TIMEOUT_S = 600

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from darkroom.local.manifests import parsing
-from darkroom.local.manifests.core import Kustomization
-from darkroom.local.manifests.errors import Finding, ManifestError
-from darkroom.local.manifests.source import Document, read
+from darkroom.manifests import parsing
+from darkroom.manifests.core import Kustomization
+from darkroom.manifests.errors import Finding, ManifestError
+from darkroom.manifests.source import Document, read
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
 
-from darkroom.local.manifests.core import ConfigMap
-from darkroom.local.manifests.errors import Finding, suggestion
-from darkroom.local.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
-from darkroom.local.manifests.gateway import HTTPRoute
-from darkroom.local.manifests.model import EVENTING, SERVING, Destination, Resource, ResourceKey
-from darkroom.local.manifests.serving import Service
-from darkroom.local.manifests.source import FieldPath
+from darkroom.manifests.core import ConfigMap
+from darkroom.manifests.errors import Finding, suggestion
+from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
+from darkroom.manifests.gateway import HTTPRoute
+from darkroom.manifests.model import EVENTING, SERVING, Destination, Resource, ResourceKey
+from darkroom.manifests.serving import Service
+from darkroom.manifests.source import FieldPath
 
 Wanted = tuple[FieldPath, ResourceKey]
 

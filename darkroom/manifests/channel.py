@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from darkroom.contract.durations import parse_go
-from darkroom.local.manifests.model import GoDuration, Strict
+from darkroom.manifests.model import GoDuration, Strict
 
 KEYS = ("channel-template-spec", "channelTemplateSpec")
 """Where a Broker's ConfigMap may have it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.manifests import Finding, ManifestError, Manifests, load
+from darkroom.manifests import Finding, ManifestError, Manifests, load
 
 PIPELINE = """\
 apiVersion: v1

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from darkroom.contract.durations import parse_go
-from darkroom.local.manifests.model import Problem, raise_any
-from darkroom.local.revision import ScalingConfig
+from darkroom.manifests.model import Problem, raise_any
+from darkroom.manifests.revision import ScalingConfig
 
 PREFIX = "autoscaling.knative.dev/"
 NAMES = frozenset(

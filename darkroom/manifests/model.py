@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from pydantic.alias_generators import to_camel
 
 from darkroom.contract import durations
-from darkroom.local.manifests.errors import suggestion
-from darkroom.local.manifests.source import Document, FieldPath
+from darkroom.manifests.errors import suggestion
+from darkroom.manifests.source import Document, FieldPath
 
 
 class Strict(BaseModel):

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from darkroom.local.manifests.model import DnsLabel, Metadata, NonEmpty, Resource, Strict
+from darkroom.manifests.model import DnsLabel, Metadata, NonEmpty, Resource, Strict
 
 
 class ConfigMap(Resource):

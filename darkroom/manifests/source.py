@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from darkroom.local.manifests.errors import Finding, ManifestError
+from darkroom.manifests.errors import Finding, ManifestError
 
 FieldPath: TypeAlias = tuple[str | int, ...]
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from darkroom.local.manifests import parsing
-from darkroom.local.manifests.channel import KEYS, ChannelManifest, ChannelTemplate
-from darkroom.local.manifests.core import ConfigMap, Namespace, ServiceAccount
-from darkroom.local.manifests.errors import Finding, ManifestError, suggestion
-from darkroom.local.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
-from darkroom.local.manifests.files import Files
-from darkroom.local.manifests.gateway import HTTPRoute
-from darkroom.local.manifests.model import Resource, ResourceKey
-from darkroom.local.manifests.passed_over import PASSED_OVER
-from darkroom.local.manifests.references import unresolved
-from darkroom.local.manifests.serving import Service
-from darkroom.local.manifests.source import Document
-from darkroom.local.manifests.source import parse as parse_yaml
+from darkroom.manifests import parsing
+from darkroom.manifests.channel import KEYS, ChannelManifest, ChannelTemplate
+from darkroom.manifests.core import ConfigMap, Namespace, ServiceAccount
+from darkroom.manifests.errors import Finding, ManifestError, suggestion
+from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
+from darkroom.manifests.files import Files
+from darkroom.manifests.gateway import HTTPRoute
+from darkroom.manifests.model import Resource, ResourceKey
+from darkroom.manifests.passed_over import PASSED_OVER
+from darkroom.manifests.references import unresolved
+from darkroom.manifests.serving import Service
+from darkroom.manifests.source import Document
+from darkroom.manifests.source import parse as parse_yaml
 
 KINDS: Mapping[tuple[str, str], type[Resource]] = {
     ("serving.knative.dev/v1", "Service"): Service,
