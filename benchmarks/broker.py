@@ -35,9 +35,9 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
 from benchmarks.measure import machine
-from darkroom.contract import cloudevents
-from darkroom.contract.cloudevents import CloudEvent, new_event
 from darkroom.contract.events import RESIZE_REQUESTED
+from darkroom.events import cloudevents
+from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.local.broker import Ingress
 from darkroom.local.delivery import Answered, consumer_settings, delivery_of
 from darkroom.local.dispatch import Dispatcher, Route

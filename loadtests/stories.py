@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gevent
 
-from darkroom.contract.cloudevents import encode_batch, encode_binary, encode_structured, new_event
 from darkroom.contract.jobs import JobInput, JobMessage, JobMetadata
+from darkroom.events.cloudevents import encode_batch, encode_binary, encode_structured, new_event
 from loadtests.visitor import Visitor
 
 BATCH_SIZE = 10

@@ -13,9 +13,9 @@ import gevent
 from locust import FastHttpUser, task
 
 from darkroom.client import JobState
-from darkroom.contract.cloudevents import CloudEvent, new_event
 from darkroom.contract.events import CROP_REQUESTED, RESIZE_REQUESTED
 from darkroom.contract.jobs import JobType
+from darkroom.events.cloudevents import CloudEvent, new_event
 from loadtests.ledger import Submission
 from loadtests.load import Load
 from loadtests.orders import PICTURES, Order

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from darkroom.contract import durations
+from darkroom.events import durations
 from darkroom.manifests.channel import KEYS
 from darkroom.manifests.errors import ManifestError
 from darkroom.manifests.source import Document, FieldPath

@@ -19,8 +19,8 @@ from rich.table import Table
 from darkroom.adapters.deadletters import KeptDeadLetter
 from darkroom.cli.backstage import Backstage, backstage, backstage_options
 from darkroom.cli.redriving import Redrive, Selection, selected
-from darkroom.contract.durations import parse_go
 from darkroom.contract.jobs import timestamp
+from darkroom.events.durations import parse_go
 
 WIDTH = 120
 """Of tables that go to a file or a pipe."""

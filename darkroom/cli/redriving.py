@@ -13,10 +13,10 @@ from darkroom.adapters.broker import Emitter
 from darkroom.adapters.deadletters import DeadLetters, KeptDeadLetter
 from darkroom.adapters.jobs import JobStore, NextStep
 from darkroom.contract import events
-from darkroom.contract.cloudevents import from_json_object
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.contract.jobs import JobRecord, canonical_parameters
 from darkroom.contract.parameters import parse_parameters
+from darkroom.events.cloudevents import from_json_object
 
 _PAGE = 100
 _SOURCE = "/darkroom/redrive"

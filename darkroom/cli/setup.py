@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
-from darkroom.contract.durations import parse_go
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events.durations import parse_go
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings, SettingsError
 

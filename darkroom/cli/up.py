@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
-from darkroom.contract.durations import parse_go
 from darkroom.contract.rates import Rate
+from darkroom.events.durations import parse_go
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from darkroom.contract import tracing
-from darkroom.contract.cloudevents import CloudEvent, json_object, new_event
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.events import tracing
+from darkroom.events.cloudevents import CloudEvent, json_object, new_event
 
 RESIZE_REQUESTED = "dev.darkroom.resize.requested"
 CROP_REQUESTED = "dev.darkroom.crop.requested"

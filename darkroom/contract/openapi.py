@@ -6,11 +6,11 @@ from typing import Any
 
 from darkroom import __version__
 from darkroom.contract import errors
-from darkroom.contract.cloudevents import BATCHED, STRUCTURED
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.listing import DEFAULT_LIMIT, IDEMPOTENCY_KEY_PATTERN, MAX_LIMIT, MAX_STREAM_S, MAX_WAIT_S
 from darkroom.contract.parameters import CropParameters, ResizeParameters
 from darkroom.contract.schemas import Schema, components, reference, text_properties
+from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 PROBLEM = "application/problem+json"
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from darkroom.contract import cloudevents
-from darkroom.contract.cloudevents import AttributeValue, CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.events import cloudevents
+from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local import spans
 from darkroom.local.reporting import Report
 from darkroom.local.stream import MAX_EVENT_BYTES, BrokerStream

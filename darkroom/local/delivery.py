@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from darkroom.contract.durations import parse_iso
+from darkroom.events.durations import parse_iso
 from darkroom.manifests.channel import ChannelTemplate
 from darkroom.manifests.eventing import Broker, Delivery, Trigger
 from darkroom.manifests.model import Destination, resolved

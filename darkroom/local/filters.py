@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from darkroom.contract.cloudevents import AttributeValue
+from darkroom.events.cloudevents import AttributeValue
 from darkroom.manifests.eventing import FilterExpression, TriggerSpec
 
 

@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError, RouteNotFoundError
+from darkroom.events import tracing
 from darkroom.local.activator import Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.errors import RouteTimeoutError
 from darkroom.local.exchange import READ_BYTES

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DarkroomError
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.reporting import Report
 from darkroom.manifests import PingSource
 

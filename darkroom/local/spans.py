@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from darkroom.contract import tracing
-from darkroom.contract.cloudevents import CloudEvent
-from darkroom.contract.tracing import TraceContext
+from darkroom.events import tracing
+from darkroom.events.cloudevents import CloudEvent
+from darkroom.events.tracing import TraceContext
 from darkroom.local.reporting import Report
 from darkroom.serving import telemetry
 from darkroom.serving.telemetry import names

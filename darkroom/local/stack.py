@@ -24,8 +24,8 @@ from nats.aio.client import Client
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import ports, servers, spans
 from darkroom.local.activator import Activator
 from darkroom.local.addresses import Addresses

@@ -18,8 +18,8 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from darkroom.contract.cloudevents import CloudEvent, from_json_object, lossless_json_object
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.events.cloudevents import CloudEvent, from_json_object, lossless_json_object
 from darkroom.local.delivery import ConsumerSettings
 from darkroom.local.filters import only_type, texts_of
 from darkroom.local.reporting import Report

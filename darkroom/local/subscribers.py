@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from darkroom.contract import cloudevents, tracing
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.events import cloudevents, tracing
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.activator import Activator
 from darkroom.local.broker import Ingress
 from darkroom.local.delivery import Answered, Outcome, TimedOut, Unreachable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from darkroom.contract.durations import parse_go
+from darkroom.events.durations import parse_go
 from darkroom.manifests.model import Problem, raise_any
 from darkroom.manifests.revision import ScalingConfig
 

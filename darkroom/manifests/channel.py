@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from darkroom.contract.durations import parse_go
+from darkroom.events.durations import parse_go
 from darkroom.manifests.model import GoDuration, Strict
 
 KEYS = ("channel-template-spec", "channelTemplateSpec")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from darkroom.contract.durations import parse_iso
+from darkroom.events.durations import parse_iso
 from darkroom.manifests.model import (
     Destination,
     DnsSubdomain,

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from darkroom.contract.durations import parse_go
+from darkroom.events.durations import parse_go
 from darkroom.manifests.model import DnsLabel, DnsSubdomain, GoDuration, NonEmpty, Port, Resource, Strict
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic.alias_generators import to_camel
 
-from darkroom.contract import durations
+from darkroom.events import durations
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import Document, FieldPath
 

@@ -12,10 +12,11 @@ from typing import TypeVar
 import flask
 import functions_framework
 
-from darkroom.contract import cloudevents, events, tracing
-from darkroom.contract.cloudevents import CloudEvent
+from darkroom.contract import events
 from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.parameters import CropParameters, ResizeParameters
+from darkroom.events import cloudevents, tracing
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers
 from darkroom.serving.log import get_logger
 from darkroom.serving.shortcut import EventShortcut, HttpAnswer

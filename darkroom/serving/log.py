@@ -12,8 +12,8 @@ from typing import Any
 
 import structlog
 
-from darkroom.contract import tracing
 from darkroom.contract.redaction import redacted_value
+from darkroom.events import tracing
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 

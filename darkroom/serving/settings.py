@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from darkroom.contract.durations import parse_go
 from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
+from darkroom.events.durations import parse_go
 from darkroom.serving.client_address import parse_networks
 
 _DEFAULTS = Limits()

@@ -28,7 +28,6 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.silence import ended_without_a_word, timed_out
 from darkroom.contract import events
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
@@ -38,6 +37,7 @@ from darkroom.contract.errors import (
 )
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters, field_errors
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.serving import telemetry
 from darkroom.serving.heartbeat import Heartbeat

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from darkroom.adapters.jobs import Accepted, NewJob
-from darkroom.contract import events, tracing
+from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, original_key
+from darkroom.events import tracing
 from darkroom.imaging import CostClass
 from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger

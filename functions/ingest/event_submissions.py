@@ -8,8 +8,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from darkroom.contract import cloudevents
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import (
     DarkroomError,
     EventInvalidError,
@@ -19,6 +17,8 @@ from darkroom.contract.errors import (
 from darkroom.contract.events import REQUESTED_TYPES
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.parameters import field_errors, parse_parameters
+from darkroom.events import cloudevents
+from darkroom.events.cloudevents import CloudEvent
 from functions.ingest.judging import Judged
 from functions.ingest.submission import Submission, idempotency_digest
 

@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from darkroom.contract import strict_json
 from darkroom.contract.errors import (
     FieldError,
     InputTooLargeError,
@@ -24,6 +23,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.jobs import JobInput, JobType
 from darkroom.contract.listing import IDEMPOTENCY_KEY_PATTERN
 from darkroom.contract.parameters import field_errors, parse_parameters
+from darkroom.events import strict_json
 from functions.ingest.multipart import MAX_FIELDS, MultipartForm
 from functions.ingest.submission import Submission, idempotency_digest
 

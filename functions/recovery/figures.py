@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.metrics import Readings
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from darkroom.serving.telemetry import metrics

@@ -1,6 +1,6 @@
 """recovery: what guarantees an end for every job. It takes dead letters and rejected events, and sweeps when woken."""
 
-from darkroom.contract.cloudevents import CloudEvent
+from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.events import serve_events
 from darkroom.serving.startup import start
 from darkroom.serving.work import Answer

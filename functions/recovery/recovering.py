@@ -12,10 +12,11 @@ from typing import Any
 
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
-from darkroom.contract import events, tracing
-from darkroom.contract.cloudevents import CloudEvent, json_object
+from darkroom.contract import events
 from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
 from darkroom.contract.jobs import JobRecord
+from darkroom.events import tracing
+from darkroom.events.cloudevents import CloudEvent, json_object
 from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.resources import Resources

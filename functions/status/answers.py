@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from darkroom.adapters.storage import SignedRequest
-from darkroom.contract import strict_json
 from darkroom.contract.errors import FieldError, JobNotFoundError, ParametersInvalidError
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
+from darkroom.events import strict_json
 from darkroom.serving.asgi import in_thread
 from darkroom.serving.resources import Resources
 from functions.status.following import JobFollower

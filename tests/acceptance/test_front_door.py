@@ -19,7 +19,7 @@ from redis import Redis
 
 from darkroom.client import ApiError, Client
 from darkroom.contract.limits import Limits
-from darkroom.contract.tracing import new_root
+from darkroom.events.tracing import new_root
 from darkroom.imaging import probe
 from tests.collector import Collector, running_collector
 from tests.stack import ROOT, RunningStack, eventually, running_stack

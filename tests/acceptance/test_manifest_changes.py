@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from darkroom.contract.cloudevents import encode_binary, new_event
+from darkroom.events.cloudevents import encode_binary, new_event
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 UP = (sys.executable, "-m", "darkroom.cli", "up", "--free-ports")

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from darkroom.contract.tracing import new_root
+from darkroom.events.tracing import new_root
 from tests.collector import Collector, SeenSpan, running_collector
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.proxy import Manner

@@ -12,8 +12,8 @@ from darkroom.adapters.broker import Emitter
 from darkroom.adapters.broker.circuit import Circuit
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.adapters.broker.memory import MemoryEmitter
-from darkroom.contract.cloudevents import CloudEvent, new_event, parse_one
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events.cloudevents import CloudEvent, new_event, parse_one
 from tests.scripted_http import Received, Reply, ScriptedServer, scripted_server
 
 EVENT = new_event(

@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 
 from darkroom.contract import events
-from darkroom.contract.cloudevents import CloudEvent, encode_binary
+from darkroom.events.cloudevents import CloudEvent, encode_binary
 from tests.faults.faulty_stack import FaultyStack
 
 Answer = TypeVar("Answer")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from darkroom.contract import events
-from darkroom.contract.durations import parse_go
+from darkroom.events.durations import parse_go
 from darkroom.local.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.filters import passes
 from darkroom.local.revisions import revisions, sinks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from darkroom.contract.cloudevents import CloudEvent
+from darkroom.events.cloudevents import CloudEvent
 
 
 class Emitter(Protocol):

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 from darkroom.adapters.broker.circuit import Circuit
 from darkroom.adapters.broker.sink import Sink, UnreadableAnswerError
-from darkroom.contract import tracing
-from darkroom.contract.cloudevents import AttributeValue, CloudEvent, encode_binary
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events import tracing
+from darkroom.events.cloudevents import AttributeValue, CloudEvent, encode_binary
 
 _FIRST_PAUSE_S = 0.05
 _PASSING_STATUSES = {408, 425, 429}

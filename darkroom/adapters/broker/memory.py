@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events.cloudevents import CloudEvent
 
 
 class MemoryEmitter:

@@ -5,7 +5,7 @@
         span.set(width=400)
 
 Off, which is where no OTLP endpoint is set, a span is one function call, and nothing of OpenTelemetry's SDK is ever
-imported; the trace ids of `darkroom.contract.tracing` still reach events, records and log lines. On, `recording` makes
+imported; the trace ids of `darkroom.events.tracing` still reach events, records and log lines. On, `recording` makes
 the SDK's parts on the first span of a process: in gunicorn's worker, that is, after the fork. How the spans of a
 delivery hang together is `deliveries`'.
 
@@ -23,8 +23,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from darkroom.contract import tracing
-from darkroom.contract.tracing import TraceContext
+from darkroom.events import tracing
+from darkroom.events.tracing import TraceContext
 from darkroom.serving.telemetry.switch import traces_are_wanted
 
 if TYPE_CHECKING:

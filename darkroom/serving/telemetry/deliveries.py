@@ -10,11 +10,11 @@ import time
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from darkroom.contract import tracing
-from darkroom.contract.cloudevents import CloudEvent
 from darkroom.contract.errors import ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import Attempt, JobRecord
-from darkroom.contract.tracing import TraceContext
+from darkroom.events import tracing
+from darkroom.events.cloudevents import CloudEvent
+from darkroom.events.tracing import TraceContext
 from darkroom.serving import telemetry
 from darkroom.serving.telemetry import names
 

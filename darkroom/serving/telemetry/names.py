@@ -5,7 +5,7 @@ Names of our own are given by keyword to `telemetry.span` and stand nowhere else
 
 from __future__ import annotations
 
-from darkroom.contract.cloudevents import CloudEvent
+from darkroom.events.cloudevents import CloudEvent
 
 ERROR_TYPE = "error.type"
 

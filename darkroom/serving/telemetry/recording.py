@@ -23,10 +23,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 import darkroom
-from darkroom.contract import tracing
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.redaction import redacted
-from darkroom.contract.tracing import TraceContext
+from darkroom.events import tracing
+from darkroom.events.tracing import TraceContext
 from darkroom.serving.telemetry import names
 from darkroom.serving.telemetry.complaints import quieten
 from darkroom.serving.telemetry.endings import end_as_programs_do

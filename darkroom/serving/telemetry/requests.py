@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from starlette.requests import Request
 from starlette.responses import Response
 
-from darkroom.contract import tracing
+from darkroom.events import tracing
 from darkroom.serving import telemetry
 from darkroom.serving.telemetry import metrics, names
 

@@ -14,8 +14,8 @@ import nats
 import pytest
 from nats.aio.subscription import Subscription
 
-from darkroom.contract.cloudevents import CloudEvent, json_object
 from darkroom.contract.errors import EventInvalidError
+from darkroom.events.cloudevents import CloudEvent, json_object
 from darkroom.local.delivery import consumer_settings, delivery_of
 from darkroom.local.stream import MAX_KEPT_BYTES, BrokerStream, consumer_name
 from darkroom.manifests import Trigger, load

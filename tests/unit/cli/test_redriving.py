@@ -15,9 +15,9 @@ from darkroom.adapters.jobs import Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.cli.redriving import Redrive, Selection, selected
 from darkroom.cli.timeline import timeline
-from darkroom.contract.cloudevents import json_object, new_event
 from darkroom.contract.errors import ImageCrashedError, ParametersInvalidError
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.events.cloudevents import json_object, new_event
 
 CRASHED = ImageCrashedError("killed")
 

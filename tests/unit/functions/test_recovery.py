@@ -15,9 +15,9 @@ from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.adapters.jobs import LEASE_S, Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract import events
-from darkroom.contract.cloudevents import CloudEvent, new_event
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
 from darkroom.serving.work import Done, TryAgain

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from darkroom.contract import tracing
 from darkroom.contract.events import RESIZE_REQUESTED
-from darkroom.contract.tracing import TraceContext
+from darkroom.events import tracing
+from darkroom.events.tracing import TraceContext
 from tests.spans import recorded_spans, trace_id_of
 from tests.unit.functions.test_ingest import Ingest, ingest
 from tests.unit.functions.test_recovery import World

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.contract.cloudevents import AttributeValue, CloudEvent
+from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local.filters import only_type, passes, texts_of
 from darkroom.manifests.eventing import TriggerSpec
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from darkroom.contract import tracing
-from darkroom.contract.cloudevents import CloudEvent, new_event
+from darkroom.events import tracing
+from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.local import spans
 from tests.spans import recorded_spans, trace_id_of
 

@@ -16,8 +16,8 @@ import pytest
 
 from darkroom.adapters.jobs import LEASE_S, Lease, NextStep
 from darkroom.cli.photograph import make_photograph
-from darkroom.contract import tracing
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
+from darkroom.events import tracing
 from darkroom.serving.telemetry import births
 from darkroom.serving.telemetry.births import Birth
 from darkroom.serving.work import Done, TryAgain

@@ -11,7 +11,7 @@ import flask
 import pytest
 
 from darkroom.contract import events
-from darkroom.contract.cloudevents import CloudEvent, encode_binary
+from darkroom.events.cloudevents import CloudEvent, encode_binary
 from darkroom.serving.events import View, serve_events
 from darkroom.serving.work import Answer, Done, TryAgain
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.contract import tracing
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events import tracing
 from darkroom.serving import telemetry
 from darkroom.serving.settings import SettingsError
 from darkroom.serving.telemetry import complaints, names
@@ -200,7 +200,7 @@ def test_complaints_are_told_once_a_minute_and_without_secrets() -> None:
 TWO_SPANS = """
 import sys
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.contract import tracing
+from darkroom.events import tracing
 from darkroom.serving import telemetry
 telemetry.begin("resize", tell=lambda error: print("told:", error))
 for _ in range(int(sys.argv[1])):
@@ -263,7 +263,7 @@ def test_the_workers_of_one_master_have_senders_of_their_own(collector: Collecto
     program = """
 import os, sys
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.contract import tracing
+from darkroom.events import tracing
 from darkroom.serving import telemetry
 from darkroom.serving.telemetry import births
 telemetry.begin("resize", tell=print)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.contract.durations import parse_go, parse_iso
+from darkroom.events.durations import parse_go, parse_iso
 
 
 @pytest.mark.parametrize(

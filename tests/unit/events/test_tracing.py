@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.contract import tracing
-from darkroom.contract.tracing import TraceContext
+from darkroom.events import tracing
+from darkroom.events.tracing import TraceContext
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 SPAN_ID = "b7ad6b7169203331"

@@ -15,7 +15,8 @@ from cloudevents.http import from_http as sdk_from_http
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.contract.cloudevents import (
+from darkroom.contract.errors import EventInvalidError
+from darkroom.events.cloudevents import (
     BATCHED,
     STRUCTURED,
     CloudEvent,
@@ -26,7 +27,6 @@ from darkroom.contract.cloudevents import (
     parse,
     parse_one,
 )
-from darkroom.contract.errors import EventInvalidError
 
 REQUIRED = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/test", "ce-type": "t"}
 JSON_REQUIRED: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "/test", "type": "t"}
