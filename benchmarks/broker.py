@@ -38,11 +38,11 @@ from benchmarks.measure import machine
 from darkroom.contract.events import RESIZE_REQUESTED
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent, new_event
-from darkroom.local.broker import Ingress
-from darkroom.local.delivery import Answered, consumer_settings, delivery_of
-from darkroom.local.dispatch import Dispatcher, Route
-from darkroom.local.stream import BrokerStream
-from darkroom.local.subscribers import Attempt
+from darkroom.local.eventing.broker import Ingress
+from darkroom.local.eventing.delivery import Answered, consumer_settings, delivery_of
+from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.stream import BrokerStream
+from darkroom.local.eventing.subscribers import Attempt
 from darkroom.manifests import Broker, Manifests, Trigger, load
 from tests.servers import LOOPBACK, Server, free_port, nats_server, running
 

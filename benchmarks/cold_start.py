@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.cli.photograph import make_photograph
-from darkroom.local import guard
+from darkroom.local.children import guard
 from tests.stack import RunningStack, eventually, running_stack
 
 BARE_SPAWNS = 5

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psutil
 
 SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
-FORK_SERVER = "darkroom.local.zygote"
+FORK_SERVER = "darkroom.local.children.zygote"
 _REVISION = re.compile(r"([a-z-]+)-\d{1,5}")
 """What the local runtime has a forked function show as its program: its revision, at most 15 characters of it."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure.processors import Family
-from darkroom.local import guard
+from darkroom.local.children import guard
 from tests.servers import LOOPBACK, Server, accepts, free_port, running
 
 RESULTS_PREFIX = "thumbor-results"

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from darkroom.cli.runtime_file import runtime_addresses
-from darkroom.local import guard
 from darkroom.local.addresses import Addresses
+from darkroom.local.children import guard
 
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 30.0

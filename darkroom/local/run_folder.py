@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from darkroom.local.addresses import Addresses
+from darkroom.local.children.servers import S3Credentials
 from darkroom.local.errors import LocalRuntimeError
-from darkroom.local.servers import S3Credentials
 
 
 class RunFolder:

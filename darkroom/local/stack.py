@@ -26,35 +26,36 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.events.cloudevents import CloudEvent
-from darkroom.local import ports, servers, spans
-from darkroom.local.activator import Activator
+from darkroom.local import spans
 from darkroom.local.addresses import Addresses
-from darkroom.local.admin import admin_application
-from darkroom.local.broker import BrokerAddress, Ingress
-from darkroom.local.delivery import consumer_settings, delivery_of
-from darkroom.local.dispatch import Dispatcher, Route
+from darkroom.local.children import ports, servers
+from darkroom.local.children.fork_server import ForkServer
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.children.servers import S3Credentials, ServerHome
+from darkroom.local.children.supervision import Server, start_all, stop_all
 from darkroom.local.errors import LocalRuntimeError
-from darkroom.local.event_log import EventLog
-from darkroom.local.fork_server import ForkServer
-from darkroom.local.gateway import Gateway, Resolve
-from darkroom.local.instances import Surroundings, interpreter_env
-from darkroom.local.limit import InstanceLimit
-from darkroom.local.logs import LogDirectory
-from darkroom.local.metrics.consumption import StorageSize
-from darkroom.local.metrics.readings import Measurements
-from darkroom.local.overview import Overview
-from darkroom.local.ping import run_ping_source
-from darkroom.local.pool import Pool
-from darkroom.local.ports import LOOPBACK
-from darkroom.local.revisions import revisions, sinks
-from darkroom.local.routes import Backend, RouteTable
+from darkroom.local.eventing.broker import BrokerAddress, Ingress
+from darkroom.local.eventing.delivery import consumer_settings, delivery_of
+from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.ping import run_ping_source
+from darkroom.local.eventing.stream import BrokerStream
+from darkroom.local.eventing.subscribers import Subscribers, name_of
+from darkroom.local.front.gateway import Gateway, Resolve
+from darkroom.local.front.routes import Backend, RouteTable
+from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.environment import revisions, sinks
+from darkroom.local.revisions.instances import Surroundings, interpreter_env
+from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.pool import Pool
+from darkroom.local.revisions.scaler import Scaler
+from darkroom.local.revisions.watch import keep_current
 from darkroom.local.run_folder import RunFolder
-from darkroom.local.scaler import Scaler
-from darkroom.local.servers import S3Credentials, ServerHome
-from darkroom.local.stream import BrokerStream
-from darkroom.local.subscribers import Subscribers, name_of
-from darkroom.local.supervision import Server, start_all, stop_all
-from darkroom.local.watch import keep_current
+from darkroom.local.watching.admin import admin_application
+from darkroom.local.watching.consumption import StorageSize
+from darkroom.local.watching.event_log import EventLog
+from darkroom.local.watching.overview import Overview
+from darkroom.local.watching.readings import Measurements
 from darkroom.manifests import Destination, Manifests, PingSource, load, resolved
 from darkroom.manifests.revision import Revision
 from darkroom.serving import telemetry

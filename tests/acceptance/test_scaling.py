@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.local.revisions import revisions
+from darkroom.local.revisions.environment import revisions
 from darkroom.manifests import load
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 

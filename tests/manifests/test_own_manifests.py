@@ -10,10 +10,10 @@ import yaml
 
 from darkroom.contract import events
 from darkroom.events.durations import parse_go
-from darkroom.local.delivery import DeliverySpec, consumer_settings, delivery_of
-from darkroom.local.filters import passes
-from darkroom.local.revisions import revisions, sinks
-from darkroom.local.routes import RouteTable
+from darkroom.local.eventing.delivery import DeliverySpec, consumer_settings, delivery_of
+from darkroom.local.eventing.filters import passes
+from darkroom.local.front.routes import RouteTable
+from darkroom.local.revisions.environment import revisions, sinks
 from darkroom.manifests import Manifests, Trigger, load
 from darkroom.manifests.revision import Revision
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.contract import events
-from darkroom.local.filters import passes
+from darkroom.local.eventing.filters import passes
 from darkroom.manifests import Manifests, load
 
 ROOT = Path(__file__).parents[2]

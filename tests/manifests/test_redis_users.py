@@ -23,7 +23,7 @@ from darkroom.adapters.rates.redis import RedisRateLimiter
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, JobTimeoutError
 from darkroom.contract.metrics import JOBS_ENDED
 from darkroom.contract.rates import Rate
-from darkroom.local.servers import _redis_arguments
+from darkroom.local.children.servers import _redis_arguments
 from tests.contract.job_stores import a_result, new_job
 from tests.servers import redis_server, running
 

@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from darkroom.contract import events
-from darkroom.local.delivery import consumer_settings, delivery_of
-from darkroom.local.filters import passes
-from darkroom.local.ping import ping_event
-from darkroom.local.revisions import revisions, sinks
-from darkroom.local.routes import RouteTable
+from darkroom.local.eventing.delivery import consumer_settings, delivery_of
+from darkroom.local.eventing.filters import passes
+from darkroom.local.eventing.ping import ping_event
+from darkroom.local.front.routes import RouteTable
+from darkroom.local.revisions.environment import revisions, sinks
 from darkroom.manifests import ManifestError, Manifests, load, resolved
 from darkroom.manifests.revision import Revision
 from tests.manifests.rendering import ROOT

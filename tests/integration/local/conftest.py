@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.logs import LogDirectory
+from darkroom.local.children.logs import LogDirectory
 from tests.integration.local.waiting import Reports
 
 

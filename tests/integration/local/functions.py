@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 
-from darkroom.local.instances import Surroundings
-from darkroom.local.limit import InstanceLimit
-from darkroom.local.logs import LogDirectory
-from darkroom.local.pool import Pool
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.revisions.instances import Surroundings
+from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import Revision, ScalingConfig
 from tests.integration.local.waiting import Reports, until
 

@@ -9,10 +9,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from darkroom.local import servers, supervision
-from darkroom.local.limit import InstanceLimit
-from darkroom.local.logs import LogDirectory
-from darkroom.local.servers import S3Credentials, ServerHome
+from darkroom.local.children import servers, supervision
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.servers import S3Credentials, ServerHome
+from darkroom.local.revisions.limit import InstanceLimit
 from tests.integration.local.functions import GREETING, Workshop
 from tests.integration.local.waiting import Reports, until
 

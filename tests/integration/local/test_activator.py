@@ -9,11 +9,11 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from darkroom.local import ports
-from darkroom.local.activator import Activator, ActivatorResponse, ForwardAnswer, ForwardRequest
+from darkroom.local.children import ports
 from darkroom.local.errors import InstanceBrokenError
-from darkroom.local.instances import InstanceState
-from darkroom.local.pool import Pool
+from darkroom.local.revisions.activator import Activator, ActivatorResponse, ForwardAnswer, ForwardRequest
+from darkroom.local.revisions.instances import InstanceState
+from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import Revision
 from tests.integration.local.upstreams import Handler, raw_upstream, say_hello, stand_in_pool, upstream
 from tests.integration.local.waiting import until

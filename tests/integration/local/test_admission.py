@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from darkroom.local.admission import Admission
-from darkroom.local.instances import Instance
+from darkroom.local.revisions.admission import Admission
+from darkroom.local.revisions.instances import Instance
 from tests.integration.local.upstreams import stand_in_pool
 
 STEPS = st.lists(st.sampled_from(["arrive", "give up", "finish", "start", "give up as it is served"]), max_size=60)

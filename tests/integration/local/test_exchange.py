@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, closing
 import pytest
 from multidict import CIMultiDict
 
-from darkroom.local import exchange
-from darkroom.local.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
-from darkroom.local.ports import LOOPBACK, free_port
+from darkroom.local.children.ports import LOOPBACK, free_port
+from darkroom.local.revisions.environment import exchange
+from darkroom.local.revisions.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
 from tests.integration.local.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from darkroom.local import zygote
-from darkroom.local.fork_server import ForkServer
-from darkroom.local.processes import ManagedProcess, PythonModule
+from darkroom.local.children import zygote
+from darkroom.local.children.fork_server import ForkServer
+from darkroom.local.children.processes import ManagedProcess, PythonModule
 from tests.integration.local.waiting import is_running, until
 
 PROJECT = Path(zygote.__file__).parents[2]
@@ -65,7 +65,7 @@ class Forks:
         self.started: list[ManagedProcess] = []
 
     def zygotes(self) -> list[psutil.Process]:
-        return [child for child in psutil.Process().children() if "darkroom.local.zygote" in child.cmdline()]
+        return [child for child in psutil.Process().children() if "darkroom.local.children.zygote" in child.cmdline()]
 
     async def until_ready(self) -> None:
         await until(lambda: self.server.is_ready, "the fork server is ready")

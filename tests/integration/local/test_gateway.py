@@ -12,14 +12,14 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from darkroom.local import ports
-from darkroom.local.activator import Activator
+from darkroom.local.children import ports
+from darkroom.local.children.logs import LogDirectory
 from darkroom.local.errors import PortTakenError
-from darkroom.local.gateway import Gateway
-from darkroom.local.limit import InstanceLimit
-from darkroom.local.logs import LogDirectory
-from darkroom.local.pool import Pool
-from darkroom.local.routes import Backend
+from darkroom.local.front.gateway import Gateway
+from darkroom.local.front.routes import Backend
+from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.pool import Pool
 from tests.integration.local.functions import GREETING, Workshop
 from tests.integration.local.upstreams import raw_upstream, say_hello, stand_in_pool, upstream
 from tests.integration.local.waiting import Reports, until

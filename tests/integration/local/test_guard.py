@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from darkroom.local.processes import GUARD
+from darkroom.local.children.processes import GUARD
 from tests.integration.local.waiting import is_running, until
 
 SUPERVISOR = """

@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from darkroom.local import watch
-from darkroom.local.instances import InstanceState
-from darkroom.local.limit import InstanceLimit
-from darkroom.local.logs import LogDirectory
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.revisions.environment import watch
+from darkroom.local.revisions.instances import InstanceState
+from darkroom.local.revisions.limit import InstanceLimit
 from tests.integration.local.functions import ENVIRONMENT, GREETING, WAITING, Workshop, get
 from tests.integration.local.waiting import Reports, is_running, until
 

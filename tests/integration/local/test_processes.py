@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.processes import ManagedProcess, native_command
+from darkroom.local.children.processes import ManagedProcess, native_command
 from tests.integration.local.waiting import is_running, until
 
 STUBBORN = """

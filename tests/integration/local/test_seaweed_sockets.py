@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.servers import _remove_dead_sockets
+from darkroom.local.children.servers import _remove_dead_sockets
 
 OLD = 1_000_000_000
 

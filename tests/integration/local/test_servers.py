@@ -18,11 +18,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.local import ports, servers, supervision
+from darkroom.local.children import ports, servers, supervision
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.servers import S3Credentials, ServerHome
+from darkroom.local.children.supervision import Patience, Server, SupervisedServer
 from darkroom.local.errors import PortTakenError, StartFailedError
-from darkroom.local.logs import LogDirectory
-from darkroom.local.servers import S3Credentials, ServerHome
-from darkroom.local.supervision import Patience, Server, SupervisedServer
 from tests.integration.local.waiting import Reports, is_running, until
 
 CREDENTIALS = S3Credentials(access_key="darkroom", secret_key="a-secret-of-this-test")

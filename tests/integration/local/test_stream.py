@@ -16,8 +16,8 @@ from nats.aio.subscription import Subscription
 
 from darkroom.contract.errors import EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, json_object
-from darkroom.local.delivery import consumer_settings, delivery_of
-from darkroom.local.stream import MAX_KEPT_BYTES, BrokerStream, consumer_name
+from darkroom.local.eventing.delivery import consumer_settings, delivery_of
+from darkroom.local.eventing.stream import MAX_KEPT_BYTES, BrokerStream, consumer_name
 from darkroom.manifests import Trigger, load
 from darkroom.manifests.eventing import FilterExpression
 from tests.integration.local.waiting import Reports

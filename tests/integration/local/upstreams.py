@@ -10,12 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
-from darkroom.local.instances import Instance, InstanceState, Surroundings
-from darkroom.local.limit import InstanceLimit
-from darkroom.local.logs import LogDirectory
-from darkroom.local.pool import Pool
-from darkroom.local.ports import LOOPBACK
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.reporting import report_nothing
+from darkroom.local.revisions.instances import Instance, InstanceState, Surroundings
+from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import Revision, ScalingConfig
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.local.autoscaler import ConcurrencyWindow, panic_window_s
+from darkroom.local.revisions.autoscaler import ConcurrencyWindow, panic_window_s
 from darkroom.manifests.revision import ScalingConfig
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.local.delivery import (
+from darkroom.local.eventing.delivery import (
     Action,
     Answered,
     DeliverySpec,

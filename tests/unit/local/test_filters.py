@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
-from darkroom.local.filters import only_type, passes, texts_of
+from darkroom.local.eventing.filters import only_type, passes, texts_of
 from darkroom.manifests.eventing import TriggerSpec
 
 EVENT = CloudEvent(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.local.autoscaler import Decision, Metrics, ScalerState, decide
+from darkroom.local.revisions.autoscaler import Decision, Metrics, ScalerState, decide
 from darkroom.manifests.revision import ScalingConfig
 
 # Rates of 10, as in the cases; the target is the whole of it.

@@ -18,8 +18,8 @@ from darkroom.contract.metrics import (
     Distribution,
     Readings,
 )
-from darkroom.local.metrics.consumption import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
-from darkroom.local.metrics.exposition import exposition
+from darkroom.local.watching.consumption import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
+from darkroom.local.watching.exposition import exposition
 
 
 def samples(readings: Readings) -> dict[tuple[str, ...], float]:

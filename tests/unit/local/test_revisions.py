@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.revisions import revisions, sinks
+from darkroom.local.revisions.environment import revisions, sinks
 from darkroom.manifests import ManifestError, Manifests, load
 from darkroom.manifests.revision import ScalingConfig
 

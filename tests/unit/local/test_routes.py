@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.local.routes import Backend, RouteTable
+from darkroom.local.front.routes import Backend, RouteTable
 from darkroom.manifests import HTTPRoute
 
 

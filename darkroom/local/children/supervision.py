@@ -1,0 +1,250 @@
+"""Keeping one native server alive: started, ready, watched, started again when it dies or hangs, stopped in the end.
+
+What a server is (its command line, when it is ready) is in `servers`; function processes are `instances`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.local.children import ports
+from darkroom.local.children.backoff import Backoff
+from darkroom.local.children.logs import LineSink
+from darkroom.local.children.processes import Command, ManagedProcess
+from darkroom.local.errors import StartFailedError
+from darkroom.local.reporting import Report
+
+READY_POLL_S = 0.005
+"""A server is asked this often whether it is ready; slower would be our own part of the start-up time."""
+CHECK_TIMEOUT_S = 5.0
+
+
+class Server(Protocol):
+    """One that we run, or one that the user points to."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
+
+    async def start(self) -> None:
+        """Returns once the server answers. Raises LocalRuntimeError; then nothing of it is left running."""
+
+    async def check(self) -> None:
+        """Raises DependencyUnavailableError when it does not answer."""
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerPlan:
+    """All that supervision needs to know of a server. Its ports stay the same across restarts."""
+
+    name: str
+    url: str
+    command: Command
+    ports: tuple[int, ...]
+    check: Callable[[], Awaitable[None]]
+    """Raises DependencyUnavailableError until the server does its part."""
+    monitor_url: str = ""
+    """Where it tells of itself by HTTP, if it does."""
+    before_start: Callable[[], None] = lambda: None
+    after_stop: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long supervision waits for what."""
+
+    ready_s: float = 30.0
+    stop_s: float = 10.0
+    check_every_s: float = 3.0
+    check_timeout_s: float = CHECK_TIMEOUT_S
+    unhealthy_after_s: float = 5.0
+    """Without an answer for so long, the server is reported as unhealthy."""
+    hung_after_s: float = 30.0
+    """Without an answer for so long, it is killed and started again. Under full load a machine is slow, not dead."""
+
+
+@dataclass(kw_only=True)
+class SupervisedServer:
+    """A server of ours."""
+
+    plan: ServerPlan
+    on_line: LineSink
+    report: Report
+    patience: Patience = field(default_factory=Patience)
+    backoff: Backoff = field(default_factory=Backoff)
+    restarts: int = 0
+    _process: ManagedProcess | None = None
+    _supervisor: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def url(self) -> str:
+        return self.plan.url
+
+    @property
+    def pid(self) -> int | None:
+        """None while it is down."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self) -> None:
+        for port in self.plan.ports:
+            ports.require_free(port)
+        ready_s = await self._launch()
+        self.report("server.started", server=self.name, url=self.url, pid=self.pid, ready_s=ready_s)
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"{self.name}: supervisor")
+
+    async def check(self) -> None:
+        await _check_in_time(self.name, self.plan.check, self.patience.check_timeout_s)
+
+    async def stop(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait([self._supervisor])
+            self._supervisor = None
+        if self._process is not None:
+            await self._process.stop(grace_s=self.patience.stop_s)
+            self._process = None
+            self.plan.after_stop()
+            self.report("server.stopped", server=self.name)
+
+    async def _launch(self) -> float:
+        """Seconds from the spawn to the first answer."""
+        self.plan.before_start()
+        began = time.monotonic()
+        process = await ManagedProcess.start(self.name, self.plan.command, on_line=self.on_line)
+        try:
+            await self._until_ready(process)
+        except BaseException:
+            await process.kill()
+            raise
+        self._process = process
+        return time.monotonic() - began
+
+    async def _until_ready(self, process: ManagedProcess) -> None:
+        deadline = time.monotonic() + self.patience.ready_s
+        while True:
+            try:
+                return await _check_in_time(self.name, self.plan.check, self.patience.check_timeout_s)
+            except DependencyUnavailableError as error:
+                if process.returncode is not None:
+                    await process.wait()
+                    detail = f"{self.name} ended with {process.returncode} before it was ready"
+                    raise StartFailedError(detail, last_lines=process.last_lines) from error
+                if time.monotonic() > deadline:
+                    detail = f"{self.name} did not answer within {self.patience.ready_s:g} s: {error.detail}"
+                    raise StartFailedError(detail, last_lines=process.last_lines) from error
+            await asyncio.sleep(READY_POLL_S)
+
+    async def _supervise(self) -> None:
+        while True:
+            if self._process is not None:
+                await self._until_dead(self._process)
+            delay_s = self._count_death()
+            await asyncio.sleep(delay_s)
+            await self._restart()
+
+    async def _until_dead(self, process: ManagedProcess) -> None:
+        health = asyncio.create_task(self._kill_when_hung(process), name=f"{self.name}: health")
+        try:
+            await process.wait()
+        finally:
+            health.cancel()
+            await asyncio.wait([health])
+
+    async def _kill_when_hung(self, process: ManagedProcess) -> None:
+        answered_at = time.monotonic()
+        unhealthy = False
+        while True:
+            await asyncio.sleep(self.patience.check_every_s)
+            try:
+                await self.check()
+            except DependencyUnavailableError as error:
+                silent_s = time.monotonic() - answered_at
+                if silent_s >= self.patience.unhealthy_after_s and not unhealthy:
+                    unhealthy = True
+                    self.report("server.unhealthy", server=self.name, silent_s=silent_s, detail=error.detail)
+                if silent_s >= self.patience.hung_after_s:
+                    self.report("server.hung", server=self.name, silent_s=silent_s, pid=process.pid)
+                    await process.kill()
+                continue
+            answered_at = time.monotonic()
+            if unhealthy:
+                unhealthy = False
+                self.report("server.recovered", server=self.name)
+
+    def _count_death(self) -> float:
+        process, self._process = self._process, None
+        uptime_s = 0.0 if process is None else process.uptime_s
+        delay_s = self.backoff.next_delay_s(uptime_s=uptime_s)
+        if process is not None:
+            self.report(
+                "server.died",
+                server=self.name,
+                returncode=process.returncode,
+                uptime_s=uptime_s,
+                restart_in_s=delay_s,
+                last_lines=list(process.last_lines)[-3:],
+            )
+        return delay_s
+
+    async def _restart(self) -> None:
+        try:
+            ready_s = await self._launch()
+        except StartFailedError as error:
+            self.report("server.restart_failed", server=self.name, detail=error.detail)
+            return
+        self.restarts += 1
+        self.report("server.restarted", server=self.name, pid=self.pid, ready_s=ready_s, restarts=self.restarts)
+
+
+@dataclass(kw_only=True)
+class ExternalServer:
+    """One that somebody else runs: only checked, never started or stopped."""
+
+    name: str
+    url: str
+    probe: Callable[[], Awaitable[None]]
+    report: Report
+
+    async def start(self) -> None:
+        await self.check()
+        self.report("server.found", server=self.name, url=self.url)
+
+    async def check(self) -> None:
+        await _check_in_time(self.name, self.probe, CHECK_TIMEOUT_S)
+
+    async def stop(self) -> None:
+        """It is not ours to stop."""
+
+
+async def _check_in_time(name: str, check: Callable[[], Awaitable[None]], timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await check()
+    except TimeoutError as error:
+        raise DependencyUnavailableError(name, f"no answer in {timeout_s:g} s") from error
+
+
+async def start_all(servers: Sequence[Server]) -> None:
+    """All at once; when one fails, those that started are stopped and its error is raised."""
+    results = await asyncio.gather(*(server.start() for server in servers), return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    if failures:
+        await stop_all(servers)
+        raise failures[0]
+
+
+async def stop_all(servers: Sequence[Server]) -> None:
+    await asyncio.gather(*(server.stop() for server in servers))

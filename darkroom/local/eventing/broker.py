@@ -1,0 +1,87 @@
+"""The Broker's ingress: `POST /{namespace}/{broker}` as Knative's does it. 202 only once the stream has the event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.events import cloudevents
+from darkroom.events.cloudevents import AttributeValue, CloudEvent
+from darkroom.local import spans
+from darkroom.local.eventing.stream import MAX_EVENT_BYTES, BrokerStream
+from darkroom.local.reporting import Report
+
+TTL_EXTENSION = "knativebrokerttl"
+ARRIVAL_EXTENSION = "knativearrivaltime"
+INITIAL_TTL = 255
+
+BrokerAddress = tuple[str, str]
+"""Namespace and name."""
+
+
+class Ingress:
+    def __init__(self, streams: Mapping[BrokerAddress, BrokerStream], report: Report) -> None:
+        self._streams = streams
+        self._report = report
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_EVENT_BYTES)
+        app.router.add_post("/{namespace}/{broker}", self._take)
+        return app
+
+    async def publish(self, address: BrokerAddress, event: CloudEvent) -> None:
+        """From inside the runtime: replies and sources. Raises DependencyUnavailableError, EventInvalidError."""
+        await self._streams[address].publish(_admitted(event))
+
+    async def _take(self, request: web.Request) -> web.Response:
+        address = (request.match_info["namespace"], request.match_info["broker"])
+        stream = self._streams.get(address)
+        if stream is None:
+            return web.Response(status=404, text=f"no Broker {address[0]}/{address[1]}")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            event = _admitted(cloudevents.parse_one(headers, await request.read()))
+            with spans.taking(event, headers, address[1]):
+                await stream.publish(event)
+        except EventInvalidError as exc:
+            self._report("event.refused", broker=address[1], error=exc.detail)
+            return web.Response(status=400, text=exc.detail)
+        except DependencyUnavailableError as exc:
+            self._report("event.not_stored", broker=address[1], id=event.id, error=exc.detail)
+            return web.Response(status=500, text=exc.detail)
+        self._report("event.accepted", broker=address[1], id=event.id, type=event.type, subject=event.subject)
+        return web.Response(status=202)
+
+
+def _admitted(event: CloudEvent) -> CloudEvent:
+    """Knative's ingress: one hop less to live each time round, and the time of arrival. A loop ends here."""
+    ttl_left = _ttl(event) - 1 if TTL_EXTENSION in event.extensions else INITIAL_TTL
+    if ttl_left <= 0:
+        raise EventInvalidError(f"{TTL_EXTENSION} is used up: the event went round {INITIAL_TTL} times")
+    arrived = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _with(event, {TTL_EXTENSION: ttl_left, ARRIVAL_EXTENSION: arrived})
+
+
+def _ttl(event: CloudEvent) -> int:
+    try:
+        return int(event.extensions[TTL_EXTENSION])
+    except ValueError as exc:
+        raise EventInvalidError(f"{TTL_EXTENSION} must be an integer") from exc
+
+
+def for_subscriber(event: CloudEvent) -> CloudEvent:
+    """Without the hops left, which are the Broker's own business."""
+    return replace(event, extensions={k: v for k, v in event.extensions.items() if k != TTL_EXTENSION})
+
+
+def reply_to(event: CloudEvent, reply: CloudEvent) -> CloudEvent:
+    """A reply inherits the hops left of the event it answers, so that replies to replies end too."""
+    return _with(reply, {TTL_EXTENSION: event.extensions.get(TTL_EXTENSION, INITIAL_TTL)})
+
+
+def _with(event: CloudEvent, extensions: Mapping[str, AttributeValue]) -> CloudEvent:
+    return replace(event, extensions={**event.extensions, **extensions})

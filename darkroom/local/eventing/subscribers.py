@@ -1,0 +1,114 @@
+"""Where an event goes when it leaves the runtime's own hands: a Service, a Broker, or a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.events import cloudevents, tracing
+from darkroom.events.cloudevents import CloudEvent
+from darkroom.local.eventing.broker import Ingress
+from darkroom.local.eventing.delivery import Answered, Outcome, TimedOut, Unreachable
+from darkroom.local.revisions.activator import Activator
+from darkroom.manifests import Destination
+from darkroom.manifests.model import SERVING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    outcome: Outcome
+    reply: CloudEvent | None = None
+    """The event in a 2xx answer."""
+
+
+Deliver = Callable[[CloudEvent, float], Awaitable[Attempt]]
+"""One attempt within so many seconds; never raises for what a subscriber does."""
+
+
+class Subscribers:
+    def __init__(self, activator: Activator, ingress: Ingress, http: aiohttp.ClientSession) -> None:
+        self._activator = activator
+        self._ingress = ingress
+        self._http = http
+
+    def resolve(self, destination: Destination) -> Deliver:
+        """`destination` bears its namespace (`revisions.resolved`), and the loader has held it against what exists."""
+        if destination.ref is None:
+            return self._to_url(destination.uri or "")
+        if destination.ref.api_version == SERVING:
+            return self._to_service(destination.ref.name)
+        return self._to_broker(destination.ref.namespace or "", destination.ref.name)
+
+    async def send(self, destination: Destination, event: CloudEvent, *, timeout_s: float) -> None:
+        """For sources: raises DependencyUnavailableError unless the sink answers 2xx."""
+        attempt = await self.resolve(destination)(event, timeout_s)
+        match attempt.outcome:
+            case Answered(status=status) if 200 <= status < 300:
+                return
+            case outcome:
+                raise DependencyUnavailableError("sink", f"{name_of(destination)}: {outcome}")
+
+    def _to_service(self, service: str) -> Deliver:
+        async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
+            headers, body = _request(event)
+            try:
+                answer = await self._activator.request(service, "POST", "/", headers, body, timeout_s=timeout_s)
+            except TimeoutError:
+                return Attempt(outcome=TimedOut(timeout_s=timeout_s))
+            return _attempt(answer.status, dict(answer.headers), answer.body)
+
+        return deliver
+
+    def _to_url(self, url: str) -> Deliver:
+        async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
+            headers, body = _request(event)
+            timeout = aiohttp.ClientTimeout(total=timeout_s)
+            try:
+                async with self._http.post(url, headers=headers, data=body, timeout=timeout) as answer:
+                    return _attempt(answer.status, dict(answer.headers), await answer.read())
+            except TimeoutError:
+                return Attempt(outcome=TimedOut(timeout_s=timeout_s))
+            except aiohttp.ClientError as exc:
+                return Attempt(outcome=Unreachable(reason=repr(exc)))
+
+        return deliver
+
+    def _to_broker(self, namespace: str, name: str) -> Deliver:
+        async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
+            try:
+                await self._ingress.publish((namespace, name), event)
+            except EventInvalidError as exc:
+                return Attempt(outcome=Answered(status=400, body=exc.detail.encode()))
+            except DependencyUnavailableError as exc:
+                return Attempt(outcome=Answered(status=500, body=exc.detail.encode()))
+            return Attempt(outcome=Answered(status=202))
+
+        return deliver
+
+
+def name_of(destination: Destination) -> str:
+    """For people, and for `knativeerrordest`."""
+    if destination.ref is None:
+        return destination.uri or ""
+    return f"http://{destination.ref.name}.{destination.ref.namespace}.svc.cluster.local"
+
+
+def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:
+    headers, body = cloudevents.encode_binary(event)
+    context = tracing.current()
+    return {**headers, "prefer": "reply", **({} if context is None else context.attributes())}, body
+
+
+def _attempt(status: int, headers: dict[str, str], body: bytes) -> Attempt:
+    lower = {name.lower(): value for name, value in headers.items()}
+    if not 200 <= status < 300 or not cloudevents.is_event(lower):
+        return Attempt(outcome=Answered(status=status, body=body))
+    try:
+        reply = cloudevents.parse_one(lower, body)
+    except EventInvalidError as exc:
+        # It claims to be an event and is none: for the broker's filter that is any other body, a 502.
+        return Attempt(outcome=Answered(status=status, body=body or exc.detail.encode()))
+    return Attempt(outcome=Answered(status=status, body=body, is_event=True), reply=reply)

@@ -1,0 +1,1 @@
+"""The gateway: HTTPRoutes of the Gateway API, and the Services' own host names."""

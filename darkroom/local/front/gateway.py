@@ -1,0 +1,177 @@
+"""The one port that the world sees: finds the Service that a request is for, and streams it through the activator.
+
+Where a request goes is told by `resolve` (the HTTPRoutes); a Service can also be addressed by its own host name. Bodies
+are not limited here, and nothing is read into memory as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from darkroom.contract.errors import DarkroomError, RouteNotFoundError
+from darkroom.events import tracing
+from darkroom.local.children.ports import LOOPBACK, require_free
+from darkroom.local.errors import RouteTimeoutError
+from darkroom.local.front.request_times import RequestTimes
+from darkroom.local.front.routes import Backend
+from darkroom.local.revisions.activator import Activator, ForwardAnswer, ForwardRequest
+from darkroom.local.revisions.exchange import READ_BYTES
+from darkroom.local.revisions.forwarding import end_to_end, with_forwarded
+from darkroom.serving.problems import problem, unexpected
+
+LOCALHOST_SUFFIX = ".localhost"
+MAX_HEADER_BYTES = 64 * 1024
+"""Of one header, and of the request line: signed query strings and trace headers are long."""
+CLOSE_GRACE_S = 10.0
+
+log = logging.getLogger(__name__)
+
+Resolve = Callable[[str, str, str, Mapping[str, str]], Backend | None]
+"""Takes method, host, path without the query, headers with names in lower case."""
+
+
+class Gateway:
+    def __init__(self, activator: Activator, resolve: Resolve, *, port: int, host: str = LOOPBACK) -> None:
+        self.request_times = RequestTimes()
+        self._activator = activator
+        self._resolve = resolve
+        self._host = host
+        self._port = port
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Raises PortTakenError."""
+        require_free(self._port)
+        server = web.Server(
+            self._handle,
+            # A client that goes away takes its request to the function with it.
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            read_bufsize=READ_BYTES,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_GRACE_S)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+
+    async def close(self) -> None:
+        """No new connections; what is under way has CLOSE_GRACE_S to end."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        began, status = time.perf_counter(), None
+        try:
+            response = await self._answer(request)
+            status = response.status
+            return response
+        finally:
+            path, lasted_s = _path(request), time.perf_counter() - began
+            self.request_times.observe(method=request.method, path=path, status=status, lasted_s=lasted_s)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            service, timeout_s = self._destination(request)
+            # In the caller's trace, if he has one: a wait for an instance is part of what he waits for.
+            with tracing.use(tracing.from_headers(request.headers)):
+                async with _within(timeout_s, service), self._activator.forward(service, _forwarded(request)) as answer:
+                    return await _stream(answer, request)
+        except DarkroomError as error:
+            return _problem(error, request)
+        except Exception as error:
+            log.exception("gateway.failed", extra={"method": request.method, "path": request.path})
+            return _problem(unexpected(error), request)
+
+    def _destination(self, request: web.BaseRequest) -> tuple[str, float | None]:
+        """A Service, and how long the exchange with it may take."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        path = _path(request)
+        backend = self._resolve(request.method, request.host, path, headers)
+        service = self._addressed_directly(request.host) if backend is None else backend.service
+        if service is None or service not in self._activator.services:
+            raise RouteNotFoundError(f"no HTTPRoute takes {request.method} {path} on {request.host}")
+        return service, None if backend is None else backend.timeout_s
+
+    def _addressed_directly(self, host: str) -> str | None:
+        """`<service>.<namespace>.localhost`, except for a Service that only the cluster may call."""
+        name = host.partition(":")[0].lower()
+        service, _, namespace = name.removesuffix(LOCALHOST_SUFFIX).partition(".")
+        pool = self._activator.services.get(service)
+        if not name.endswith(LOCALHOST_SUFFIX) or pool is None:
+            return None
+        revision = pool.revision
+        return service if namespace == revision.namespace and not revision.cluster_local else None
+
+
+@asynccontextmanager
+async def _within(timeout_s: float | None, service: str) -> AsyncIterator[None]:
+    """Raises RouteTimeoutError."""
+    timeout = asyncio.timeout(timeout_s)
+    try:
+        async with timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        detail = f"{service} did not complete its answer within the HTTPRoute's timeout, {timeout_s:g} s"
+        raise RouteTimeoutError(detail) from error
+
+
+def _path(request: web.BaseRequest) -> str:
+    return request.raw_path.partition("?")[0]
+
+
+def _forwarded(request: web.BaseRequest) -> ForwardRequest:
+    headers = with_forwarded(
+        end_to_end(request.headers), client=request.remote, host=request.host, scheme=request.scheme
+    )
+    return ForwardRequest(
+        method=request.method,
+        path=request.raw_path,
+        headers=headers,
+        body=request.content.iter_any() if request.body_exists else None,
+    )
+
+
+async def _stream(answer: ForwardAnswer, request: web.BaseRequest) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
+    try:
+        await response.prepare(request)
+        async for chunk in answer.chunks():
+            await response.write(chunk)
+    except DarkroomError as error:
+        # The head has been sent: only a broken connection can still say that the answer is incomplete.
+        log.warning("gateway.answer_broken_off", extra={"path": request.path, "detail": error.detail})
+        _break_off(request)
+    except ConnectionError:
+        _break_off(request)  # the client went away; there is nobody left to answer
+    except asyncio.CancelledError:
+        # The route's timeout, or the client went away.
+        if response.prepared:
+            _break_off(request)
+        raise
+    return response
+
+
+def _break_off(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _problem(error: DarkroomError, request: web.BaseRequest) -> web.StreamResponse:
+    document = problem(error, request_id=request.headers.get("X-Request-Id") or str(uuid.uuid4()))
+    return web.Response(status=document.status, headers=document.headers, body=document.body)

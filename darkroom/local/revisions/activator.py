@@ -1,0 +1,186 @@
+"""The one HTTP hop before each function: holds requests while a revision starts, then streams them to an instance.
+
+Used by the gateway for what comes from outside, and in-process by the dispatcher for events. Who gets which instance is
+`admission`; how many instances there should be is not decided here, only measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from multidict import CIMultiDict
+
+from darkroom.contract.errors import DarkroomError
+from darkroom.local import spans
+from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
+from darkroom.local.revisions.admission import MAX_QUEUED, Admission
+from darkroom.local.revisions.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
+from darkroom.local.revisions.forwarding import end_to_end
+from darkroom.local.revisions.instances import Instance
+from darkroom.local.revisions.meter import ConcurrencyMeter
+from darkroom.local.revisions.pool import Pool
+from darkroom.manifests.revision import Revision
+
+__all__ = ["Activator", "ActivatorResponse", "ConcurrencyMeter", "ForwardAnswer", "ForwardRequest"]
+
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""Of an answer that is read as a whole: an event's reply, which no broker would take if it were larger than 1 MB."""
+
+
+class ForwardAnswer:
+    """An instance's answer, whose body has yet to be read."""
+
+    def __init__(self, exchange: Exchange, service: str) -> None:
+        self.status = exchange.status
+        self.reason = exchange.reason
+        self.headers = end_to_end(exchange.headers)
+        self._exchange = exchange
+        self._service = service
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """As they arrive. Raises InstanceBrokenError when the body ends before its time."""
+        try:
+            async for chunk in self._exchange.chunks():
+                yield chunk
+        except BrokenOffError as error:
+            raise InstanceBrokenError(f"{self._service} broke its answer off: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivatorResponse:
+    status: int
+    headers: Mapping[str, str]
+    """Case-insensitive."""
+    body: bytes
+    from_function: bool = True
+    """False: the activator's own answer, because no function gave one (502, 503, 504)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    pool: Pool
+    admission: Admission
+    meter: ConcurrencyMeter = field(default_factory=ConcurrencyMeter)
+
+
+class Activator:
+    """`poke` is called with a revision that has requests and nobody ready: the scaler decides at once."""
+
+    def __init__(self, *, poke: Callable[[Revision], None], max_queued: int = MAX_QUEUED) -> None:
+        self._poke = poke
+        self._max_queued = max_queued
+        self._targets: dict[str, _Target] = {}
+        self._connections = Connections()
+
+    def serve(self, pool: Pool) -> None:
+        """From now on the pool's Service can be asked for by its name."""
+        admission = Admission(pool, poke=lambda: self._poke(pool.revision), max_queued=self._max_queued)
+        self._targets[pool.revision.service] = _Target(pool=pool, admission=admission)
+
+    @property
+    def services(self) -> Mapping[str, Pool]:
+        return {service: target.pool for service, target in self._targets.items()}
+
+    def meter(self, service: str) -> ConcurrencyMeter:
+        """It goes on over the Service's revisions."""
+        return self._targets[service].meter
+
+    def queued(self, service: str) -> int:
+        return self._targets[service].admission.queued
+
+    async def close(self) -> None:
+        self._connections.close()
+
+    @asynccontextmanager
+    async def forward(self, service: str, request: ForwardRequest) -> AsyncIterator[ForwardAnswer]:
+        """The instance is the request's until the context ends, which must be after the body was read.
+
+        Raises RevisionOverloadedError, RevisionTimeoutError, InstanceBrokenError; KeyError for an unknown Service.
+        """
+        target = self._targets[service]
+        deadline = asyncio.get_running_loop().time() + target.pool.revision.timeout_s
+        target.meter.enter()
+        try:
+            instance, exchange = await self._first_byte(target, request, deadline)
+            try:
+                yield ForwardAnswer(exchange, service)
+            finally:
+                exchange.close()
+                target.admission.release(instance)
+        finally:
+            target.meter.leave()
+
+    async def request(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float | None = None,
+    ) -> ActivatorResponse:
+        """A whole exchange. What the activator itself refuses is an answer too, as it is on the wire.
+
+        Raises TimeoutError when `timeout_s`, the caller's own patience, ends first.
+        """
+        sent = CIMultiDict(headers)
+        sent.setdefault("Host", self._cluster_host(service))
+        request = ForwardRequest(method=method, path=path, headers=sent, body=body)
+        async with asyncio.timeout(timeout_s):
+            try:
+                async with self.forward(service, request) as answer:
+                    read = await _read(answer, service)
+                    return ActivatorResponse(status=answer.status, headers=answer.headers, body=read)
+            except DarkroomError as error:
+                return _own_answer(error)
+
+    def _cluster_host(self, service: str) -> str:
+        """As a caller within the cluster names the Service."""
+        return f"{service}.{self._targets[service].pool.revision.namespace}.svc.cluster.local"
+
+    async def _first_byte(self, target: _Target, request: ForwardRequest, deadline: float) -> tuple[Instance, Exchange]:
+        """The revision's timeout covers all of this: waiting, a cold start, connecting, sending, thinking."""
+        revision = target.pool.revision
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._reach(target, request)
+        except TimeoutError as error:
+            detail = f"{revision.service} sent no first byte within its timeoutSeconds, {revision.timeout_s:g} s"
+            raise RevisionTimeoutError(detail) from error
+
+    async def _reach(self, target: _Target, request: ForwardRequest) -> tuple[Instance, Exchange]:
+        refused: set[Instance] = set()
+        while True:
+            with spans.waiting_for_an_instance(target.pool.revision.service):
+                instance = await target.admission.acquire(avoid=refused)
+            try:
+                return instance, await self._connections.send(instance.address, request)
+            except NotReachedError:
+                # Any other instance may have the request.
+                target.admission.release(instance)
+                refused.add(instance)
+                await asyncio.sleep(0)
+            except BrokenOffError as error:
+                target.admission.release(instance)
+                service = target.pool.revision.service
+                raise InstanceBrokenError(f"{service} broke the connection before it answered: {error}") from error
+            except BaseException:
+                target.admission.release(instance)
+                raise
+
+
+async def _read(answer: ForwardAnswer, service: str) -> bytes:
+    body = bytearray()
+    async for chunk in answer.chunks():
+        body += chunk
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise InstanceBrokenError(f"{service} answers with more than {MAX_RESPONSE_BYTES} bytes")
+    return bytes(body)
+
+
+def _own_answer(error: DarkroomError) -> ActivatorResponse:
+    headers = CIMultiDict({"Content-Type": "text/plain; charset=utf-8"})
+    return ActivatorResponse(status=error.status, headers=headers, body=error.detail.encode(), from_function=False)

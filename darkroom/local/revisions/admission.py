@@ -1,0 +1,79 @@
+"""Which instance gets the next request of a Service, and who waits: containerConcurrency, one queue, first come.
+
+Pure bookkeeping on one event loop; nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+
+from darkroom.local.errors import RevisionOverloadedError
+from darkroom.local.revisions.instances import Instance
+from darkroom.local.revisions.pool import Pool
+
+MAX_QUEUED = 10_000
+"""Of one revision, as Knative's activator has it."""
+
+
+class Admission:
+    def __init__(self, pool: Pool, *, poke: Callable[[], None], max_queued: int = MAX_QUEUED) -> None:
+        self._pool = pool
+        self._poke = poke
+        self._max_queued = max_queued
+        self._waiting: OrderedDict[asyncio.Future[Instance], None] = OrderedDict()
+        """In order of arrival; whoever gives up leaves from the middle."""
+        pool.on_change = self._hand_out
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    async def acquire(self, *, avoid: Collection[Instance] = ()) -> Instance:
+        """An instance with room, which the caller must give back by `release`. Waits for one in order of arrival.
+
+        `avoid`: instances that have just refused a connection; their end may not have been noticed yet.
+        """
+        if not self._waiting:
+            instance = self._least_busy(avoid)
+            if instance is not None:
+                instance.enter()
+                return instance
+        return await self._wait_in_line()
+
+    def release(self, instance: Instance) -> None:
+        instance.leave()
+        self._hand_out()
+
+    async def _wait_in_line(self) -> Instance:
+        if len(self._waiting) >= self._max_queued:
+            service = self._pool.revision.service
+            raise RevisionOverloadedError(f"{self._max_queued} requests wait for {service} already, the limit")
+        waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter] = None
+        if not self._pool.ready:
+            self._poke()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            # It may have been given an instance in the moment it was cancelled.
+            if waiter.done() and not waiter.cancelled():
+                self.release(waiter.result())
+            raise
+        finally:
+            self._waiting.pop(waiter, None)
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            instance = self._least_busy()
+            if instance is None:
+                return
+            waiter, _ = self._waiting.popitem(last=False)
+            if not waiter.done():  # cancelled, and its caller has not run since
+                instance.enter()
+                waiter.set_result(instance)
+
+    def _least_busy(self, avoid: Collection[Instance] = ()) -> Instance | None:
+        with_room = [one for one in self._pool.ready if one.has_room and one not in avoid]
+        return min(with_room, key=lambda one: one.in_flight, default=None)

@@ -1,0 +1,192 @@
+"""One function process: started from a revision, ready when its port answers, drained before it is stopped.
+
+How many of them there are is `pool`'s affair, which of them gets a request the `activator`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from darkroom.local.children import ports
+from darkroom.local.children.fork_server import ForkServer
+from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.children.processes import ManagedProcess, PythonModule, python_command
+from darkroom.local.errors import StartFailedError
+from darkroom.manifests.revision import Revision
+
+READY_POLL_S = 0.005
+START_TIMEOUT_S = 60.0
+STOP_GRACE_S = 10.0
+"""For gunicorn to end its workers once nothing is in flight any more."""
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
+"""All that a function sees of our own environment; the rest comes from its manifest, as on a cluster."""
+
+
+class InstanceState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    """Gets no new requests; those in flight end."""
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What every instance is given besides its revision."""
+
+    project_root: Path
+    """Where FUNCTION_SOURCE starts from; also PYTHONPATH."""
+    data_dir: Path
+    logs: LogDirectory
+    sink_url: str
+    """K_SINK: where the function sends its events."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Addresses and secrets of the servers beside us; the revision's own variables do not override them."""
+    start_timeout_s: float = START_TIMEOUT_S
+    forks: ForkServer | None = None
+    """None: every instance is a new interpreter, as on a cluster."""
+
+
+class Instance:
+    """`in_flight` is kept by the activator, through `enter` and `leave`."""
+
+    def __init__(self, revision: Revision, surroundings: Surroundings) -> None:
+        self.revision = revision
+        self.port = ports.free_port()
+        self.state = InstanceState.STARTING
+        self.in_flight = 0
+        self.ready_s: float | None = None
+        """Seconds from the spawn to the first accepted connection."""
+        self.settled = asyncio.Event()
+        """It is ready, or will never be."""
+        self.process: ManagedProcess | None = None
+        self._surroundings = surroundings
+        self._home = surroundings.data_dir.resolve() / "home" / str(self.port)
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def start(self) -> None:
+        """Returns when the instance is ready. Raises StartFailedError; then nothing of it is left running."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.process = await self._launch()
+            await self._until_ready(self.process)
+        except BaseException:
+            await self.kill()
+            raise
+        self.ready_s = self.process.uptime_s
+        self.state = InstanceState.READY
+        self.settled.set()
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def has_room(self) -> bool:
+        limit = self.revision.container_concurrency
+        return self.state is InstanceState.READY and (limit == 0 or self.in_flight < limit)
+
+    def enter(self) -> None:
+        self.in_flight += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self._idle.set()
+
+    async def drain(self) -> bool:
+        """No new requests; False when some were in flight after the revision's timeout, or at a stop before it."""
+        self.state = InstanceState.DRAINING
+        try:
+            async with asyncio.timeout(self.revision.timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return self.in_flight == 0
+
+    async def stop(self, *, grace_s: float = STOP_GRACE_S) -> None:
+        self.state = InstanceState.STOPPED
+        self.settled.set()
+        # Whoever waits for its requests to end waits for nothing more.
+        self._idle.set()
+        try:
+            if self.process is not None:
+                await self.process.stop(grace_s=grace_s)
+        finally:
+            ports.release(self.port)
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    async def kill(self) -> None:
+        await self.stop(grace_s=0)
+
+    async def _launch(self) -> ManagedProcess:
+        program = _program(self.revision, self.port, self._home, self._surroundings)
+        name, on_line = self.revision.name, self._surroundings.logs.sink(self.revision.service)
+        if self._surroundings.forks is None:
+            return await ManagedProcess.start(name, python_command(program), on_line=on_line)
+        return await self._surroundings.forks.start_process(name, program, on_line=on_line)
+
+    async def _until_ready(self, process: ManagedProcess) -> None:
+        timeout_s = self._surroundings.start_timeout_s
+        deadline = process.started_at + timeout_s
+        while not await _accepts(self.port):
+            if process.returncode is not None:
+                returncode = await process.wait()
+                raise self._start_failed(f"ended with {returncode} before it was ready")
+            if time.monotonic() > deadline:
+                raise self._start_failed(f"did not listen on its port within {timeout_s:g} s")
+            await asyncio.sleep(READY_POLL_S)
+        if self.state is not InstanceState.STARTING:
+            raise self._start_failed("was stopped before it was ready")
+
+    def _start_failed(self, what: str) -> StartFailedError:
+        last_lines = () if self.process is None else self.process.last_lines
+        retired = self.state is not InstanceState.STARTING
+        return StartFailedError(f"{self.revision.name} {what}", last_lines=last_lines, retired=retired)
+
+
+def interpreter_env(project_root: Path) -> dict[str, str]:
+    """What the interpreter of every instance starts with."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    # Unbuffered: an instance's lines must be in the log when it is killed.
+    return {**inherited, "PYTHONPATH": str(project_root.resolve()), "PYTHONUNBUFFERED": "1"}
+
+
+def _program(revision: Revision, port: int, home: Path, surroundings: Surroundings) -> PythonModule:
+    root = surroundings.project_root
+    of_interpreter = interpreter_env(root)
+    env = {**of_interpreter, **revision.env, **surroundings.env}
+    env |= {
+        "PORT": str(port),
+        "HOST": LOOPBACK,
+        "K_SERVICE": revision.service,
+        "K_REVISION": revision.name,
+        "K_CONFIGURATION": revision.service,
+        "K_SINK": surroundings.sink_url,
+        # gunicorn keeps a control socket there; each instance has its own, or they would remove each other's.
+        "HOME": str(home),
+        **{name: value for name, value in of_interpreter.items() if name.startswith("PYTHON")},
+    }
+    return PythonModule(module="functions_framework", env=env, cwd=root.resolve())
+
+
+async def _accepts(port: int) -> bool:
+    """Whether somebody listens; the connection is closed at once."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(probe, (LOOPBACK, port))
+        except ConnectionError:
+            return False
+    return True

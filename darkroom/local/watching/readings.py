@@ -1,0 +1,172 @@
+"""Everything that can be read of the running stack at this moment.
+
+A dependency that is down takes only its own metrics with it: they are left out, and `darkroom.server.up` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import nats.errors
+from nats.aio.client import Client
+
+from darkroom.adapters.deadletters.jetstream import STREAM as DEAD_LETTER_STREAM
+from darkroom.adapters.deadletters.streams import stream_readings
+from darkroom.adapters.jobs import JobStore
+from darkroom.contract import metrics
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.metrics import Distribution, Metric, Readings, Values
+from darkroom.contract.tally import Labels
+from darkroom.local.children.health import nats_storage_limit_bytes
+from darkroom.local.children.supervision import Server, SupervisedServer
+from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
+from darkroom.local.eventing.stream import BrokerStream, consumer_name
+from darkroom.local.front.request_times import RequestTimes
+from darkroom.local.reporting import Report
+from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.instances import InstanceState
+from darkroom.local.revisions.pool import Pool
+from darkroom.local.revisions.scaler import Scaler
+from darkroom.local.watching.consumption import ProcessTimes, StorageSize
+
+ANSWER_WITHIN_S = 4.0
+"""Of each part. Prometheus waits for ten seconds; a machine under full load is slow, not dead."""
+
+_SHOWN_STATES = (InstanceState.READY, InstanceState.STARTING, InstanceState.DRAINING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    servers: Mapping[str, Server]
+    pools: Mapping[str, Pool]
+    scalers: Mapping[str, Scaler]
+    activator: Activator
+    dispatchers: Sequence[Dispatcher]
+    streams: Sequence[BrokerStream]
+    connection: Client
+    jobs: JobStore
+    requests: RequestTimes
+    own_pids: Callable[[], list[int]]
+    """Of the runtime's own processes."""
+    storage: StorageSize | None
+    """None: the S3 server is somebody else's."""
+    report: Report
+    processes: ProcessTimes = field(default_factory=ProcessTimes)
+
+    async def read(self) -> Readings:
+        parts: list[Awaitable[Readings]] = [
+            self._servers(),
+            self._if_it_answers("jobs", asyncio.to_thread(self.jobs.statistics)),
+            self._if_it_answers("streams", self._streams()),
+            self._if_it_answers("triggers", self._triggers()),
+            asyncio.to_thread(self.processes.read, self._pids(), alone={"runtime"}),
+        ]
+        if self.storage is not None:
+            parts.append(asyncio.to_thread(self.storage.read))
+        return merged([*await asyncio.gather(*parts), *self._own()])
+
+    async def _if_it_answers(self, part: str, readings: Awaitable[Readings]) -> Readings:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await readings
+        except (DependencyUnavailableError, nats.errors.Error, OSError, TimeoutError) as exc:
+            self.report("metrics.left_out", part=part, error=repr(exc))
+            return {}
+
+    # --- asked of others ---------------------------------------------------------------------------------------------
+
+    async def _servers(self) -> Readings:
+        servers = list(self.servers.values())
+        answers = await asyncio.gather(*(_is_up(server) for server in servers))
+        up: dict[Labels, float] = {(server.name,): answer for server, answer in zip(servers, answers, strict=True)}
+        restarts: dict[Labels, float] = {(server.name,): _restarts(server) for server in servers}
+        return {metrics.SERVER_UP: up, metrics.SERVER_RESTARTS: restarts}
+
+    def _refuse_without_nats(self) -> None:
+        """Its client would wait for it, and Prometheus for us, longer than some scrape."""
+        if not self.connection.is_connected:
+            raise DependencyUnavailableError("nats", "the connection is lost")
+
+    async def _streams(self) -> Readings:
+        self._refuse_without_nats()
+        streams = await self.connection.jetstream(timeout=ANSWER_WITHIN_S).streams_info()
+        limit_bytes = await self._nats_storage_limit_bytes()
+        return stream_readings(streams, dead_letters=DEAD_LETTER_STREAM, server_limit_bytes=limit_bytes)
+
+    async def _nats_storage_limit_bytes(self) -> int:
+        """0: NATS is somebody else's."""
+        server = self.servers["nats"]
+        return await nats_storage_limit_bytes(server.plan.monitor_url) if isinstance(server, SupervisedServer) else 0
+
+    async def _triggers(self) -> Readings:
+        self._refuse_without_nats()
+        names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.dispatchers}
+        backlog: dict[Labels, float] = {}
+        in_flight: dict[Labels, float] = {}
+        for stream in self.streams:
+            for consumer, state in (await stream.consumers()).items():
+                if consumer in names:
+                    backlog[names[consumer],] = state.waiting
+                    in_flight[names[consumer],] = state.unacked
+        return {metrics.TRIGGER_BACKLOG: backlog, metrics.TRIGGER_IN_FLIGHT: in_flight}
+
+    def _pids(self) -> dict[str, list[int]]:
+        """A Service at zero has used processor time before."""
+        pids: dict[str, list[int]] = {"runtime": self.own_pids()}
+        for server in self.servers.values():
+            if isinstance(server, SupervisedServer):
+                pids[server.name] = [server.pid] if server.pid is not None else []
+        for service, pool in self.pools.items():
+            pids[service] = [instance.process.pid for instance in pool.instances if instance.process is not None]
+        return pids
+
+    # --- our own -----------------------------------------------------------------------------------------------------
+
+    def _own(self) -> list[Readings]:
+        of_services = [self._service(service, pool) for service, pool in self.pools.items()]
+        cold_starts = [pool.tally.readings() for pool in self.pools.values()]
+        deliveries = [_deliveries(dispatcher) for dispatcher in self.dispatchers]
+        return [*of_services, *cold_starts, *deliveries, self.requests.readings()]
+
+    def _service(self, service: str, pool: Pool) -> Readings:
+        states = [instance.state for instance in pool.instances]
+        counts: dict[Labels, float] = {(service, state.value): states.count(state) for state in _SHOWN_STATES}
+        decision, concurrency = self.scalers[service].decision, pool.revision.container_concurrency
+        readings: dict[Metric, Values] = {
+            metrics.INSTANCES: {(service, "wanted"): decision.desired, **counts},
+            metrics.REQUESTS_IN_FLIGHT: {(service,): sum(instance.in_flight for instance in pool.instances)},
+            metrics.ACTIVATOR_WAITING: {(service,): self.activator.queued(service)},
+            metrics.AUTOSCALER_PANICKING: {(service,): float(decision.panicking)},
+        }
+        if concurrency:
+            readings[metrics.INSTANCES_CAPACITY] = {(service,): len(pool.ready) * concurrency}
+        return readings
+
+
+def merged(readings: Sequence[Readings]) -> Readings:
+    """One family of each metric, whoever read its series."""
+    found: dict[Metric, dict[Labels, float | Distribution]] = defaultdict(dict)
+    for each in readings:
+        for metric, values in each.items():
+            found[metric].update(values)
+    return {metric: found[metric] for metric in metrics.CATALOG if metric in found}
+
+
+def _deliveries(dispatcher: Dispatcher) -> Readings:
+    return {metrics.DELIVERIES: {(dispatcher.name, outcome): dispatcher.counts[outcome] for outcome in OUTCOMES}}
+
+
+def _restarts(server: Server) -> int:
+    return server.restarts if isinstance(server, SupervisedServer) else 0
+
+
+async def _is_up(server: Server) -> bool:
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            await server.check()
+    except (DependencyUnavailableError, TimeoutError):
+        return False
+    return True
