@@ -11,7 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 from darkroom.local.children.ports import LOOPBACK, free_port
-from darkroom.local.revisions.environment import exchange
+from darkroom.local.revisions import exchange
 from darkroom.local.revisions.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
 from tests.integration.local.waiting import until
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from darkroom.local.children.logs import LogDirectory
-from darkroom.local.revisions.environment import watch
+from darkroom.local.revisions import watch
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
 from tests.integration.local.functions import ENVIRONMENT, GREETING, WAITING, Workshop, get
