@@ -91,16 +91,16 @@ format: setup ## Put the code into shape
 
 .PHONY: gallery
 gallery: setup ## Render every parameter into gallery/index.html
-	$(BIN)/python -m darkroom.cli.gallery gallery
+	$(BIN)/python -m tools.gallery gallery
 
 .PHONY: reference
 reference: setup ## Write docs/ anew: OpenAPI, AsyncAPI, the page made from them, the catalog of metrics
-	$(BIN)/python -m darkroom.cli.reference docs
-	$(BIN)/python -m darkroom.cli.metrics_table docs/operations.md
+	$(BIN)/python -m tools.reference docs
+	$(BIN)/python -m tools.metrics_table docs/operations.md
 
 .PHONY: monitoring
 monitoring: setup ## Write knative/components/monitoring anew: rules, dashboards, the collector's configuration
-	$(BIN)/python -m darkroom.cli.monitoring knative/components/monitoring
+	$(BIN)/python -m tools.monitoring knative/components/monitoring
 
 .PHONY: cold-start
 cold-start: setup ## Time from the POST to the completed job with the function at zero, median of ten, with its split

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from darkroom.local.children import guard
 from tests.stack import RunningStack, eventually, running_stack
 

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 HEAVY_PARAMETERS = {"width": 2400, "format": "avif", "effort": 2}

@@ -24,7 +24,7 @@ from benchmarks.measure import machine
 from benchmarks.measure.clients import Endings, Http, Pipeline
 from benchmarks.measure.closed_loop import ClosedLoop, Measured
 from benchmarks.pipeline import RESULTS, family_of
-from darkroom.cli.photograph import photograph
+from darkroom.imaging.photograph import photograph
 from tests.stack import RunningStack, running_stack
 
 PICTURE_PX = 64

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.measure import machine
 from benchmarks.measure.processors import Family, Spent
 from benchmarks.pipeline import family_of
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.stack import RunningStack, eventually, running_stack
 
 GOAL_PERCENT = 2.0

@@ -102,9 +102,9 @@ def make_picture(case: Case, folder: Path) -> Path:
 
 
 def _picture(case: Case) -> bytes:
-    from darkroom.cli.photograph import photograph
     from darkroom.contract.parameters import Format
     from darkroom.imaging import vips
+    from darkroom.imaging.photograph import photograph
 
     image = photograph(*case.source_size, seed=7)
     if case.alpha:

@@ -24,7 +24,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.front import BUCKET, function_server
 from tests.scripted_http import Reply, scripted_server
 from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, Server, redis_server, running, s3_server

@@ -31,7 +31,7 @@ from benchmarks.measure.closed_loop import ClosedLoop, Exchange, Measured
 from benchmarks.measure.processors import Family
 from benchmarks.measure.raw_render import RawRender, RawRenderers
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.stack import BUCKET
 from tests.stack import RunningStack, running_stack

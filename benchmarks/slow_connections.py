@@ -25,7 +25,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.ingest import both
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.servers import Server
 
 SLOW = 512

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from darkroom.cli.photograph import photograph
 from darkroom.contract.jobs import JobType
 from darkroom.contract.parameters import Format
+from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import save
 
 

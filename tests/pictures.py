@@ -1,6 +1,7 @@
 """Test pictures, made by our own code, each with something that a decoder or a thumbnailer gets wrong.
 
-Photographs come from `darkroom.cli.photograph`. Hostile bodies are made byte by byte, for no library would write them.
+Photographs come from `darkroom.imaging.photograph`. Hostile bodies are made byte by byte, for no library would write
+them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from darkroom.cli.photograph import photograph
 from darkroom.contract.parameters import Format
+from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import Image, library, save
 
 Rgb = tuple[int, int, int]

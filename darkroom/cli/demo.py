@@ -16,8 +16,8 @@ from rich.table import Table
 
 from darkroom.cli.api import Api
 from darkroom.cli.own_stack import own_stack
-from darkroom.cli.photograph import make_photograph
 from darkroom.cli.status import fetch_status
+from darkroom.imaging.photograph import make_photograph
 from darkroom.local.addresses import Addresses
 
 DONE_WITHIN_S = 30.0

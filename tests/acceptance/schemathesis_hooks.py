@@ -11,9 +11,9 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, HookContext
 
-from darkroom.cli.photograph import make_photograph
 from darkroom.contract.errors import ParametersInvalidError
 from darkroom.contract.parameters import parse_parameters
+from darkroom.imaging.photograph import make_photograph
 
 PICTURE = make_photograph(64, 48)
 RAW = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream"}

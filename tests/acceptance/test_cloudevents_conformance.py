@@ -23,8 +23,8 @@ from cloudevents.http import from_http as sdk_from_http
 
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.cli.photograph import make_photograph
 from darkroom.events.cloudevents import CloudEvent, encode_batch, encode_binary, encode_structured
+from darkroom.imaging.photograph import make_photograph
 from tests.front import BUCKET, function_server
 from tests.scripted_http import Reply, scripted_server
 from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, Server, redis_server, running, s3_server

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.stack import ROOT, RunningStack, running_stack
 
 

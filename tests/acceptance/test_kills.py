@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.stack import RunningStack, eventually, running_stack
 
 RECOVERED_WITHIN_S = 120

@@ -16,7 +16,7 @@ from redis import Redis
 
 from benchmarks.slow_connections import SlowCrowd, post_steadily
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.front import BUCKET, function_server
 from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, Server, redis_server, running, s3_server
 

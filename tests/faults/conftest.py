@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.ledger import Ledger
 

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.faults.chaos import Fault, draw, inflict
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.ledger import Ledger, Told, Verdict

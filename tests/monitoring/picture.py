@@ -17,10 +17,10 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from darkroom.monitoring.dashboards import DASHBOARDS, Dashboard, grafana
-from darkroom.monitoring.dashboards.panels import COLUMNS
-from darkroom.monitoring.promql import RATE_INTERVAL
 from tests.monitoring.prometheus import Prometheus
+from tools.monitoring.dashboards import DASHBOARDS, Dashboard, grafana
+from tools.monitoring.dashboards.panels import COLUMNS
+from tools.monitoring.promql import RATE_INTERVAL
 
 _INCHES_A_COLUMN = 0.8
 _INCHES_A_ROW = 0.42

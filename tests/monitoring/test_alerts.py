@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from darkroom.monitoring.alerts import ALERTS
-from darkroom.monitoring.files import GROUPS, RULES
-from darkroom.monitoring.promql import seconds
-from darkroom.monitoring.rules import rule_file
 from tests.manifests.rendering import MONITORING, ROOT
 from tests.monitoring.alert_cases import CASES, Case
 from tests.monitoring.prometheus import needs_promtool
+from tools.monitoring.alerts import ALERTS
+from tools.monitoring.files import GROUPS, RULES
+from tools.monitoring.promql import seconds
+from tools.monitoring.rules import rule_file
 
 SHIPPED = ROOT / MONITORING / RULES
 

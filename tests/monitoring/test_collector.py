@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from darkroom.contract.api_keys import make_key
-from darkroom.monitoring import collector
 from tests.manifests.rendering import INSTALLATIONS, MONITORING, Resource, rendered
+from tools.monitoring import collector
 
 CONFIGURATION = collector.configuration()
 PORTS = {collector.OTLP_GRPC_PORT, collector.OTLP_HTTP_PORT, collector.PROMETHEUS_PORT, collector.HEALTH_PORT}

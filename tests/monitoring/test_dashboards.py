@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from darkroom.monitoring.dashboards import DASHBOARDS, Dashboard, grafana
-from darkroom.monitoring.dashboards.panels import COLUMNS, Kind
+from tools.monitoring.dashboards import DASHBOARDS, Dashboard, grafana
+from tools.monitoring.dashboards.panels import COLUMNS, Kind
 
 _DATASOURCE = {
     "type": "object",

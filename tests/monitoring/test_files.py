@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from darkroom.contract.metrics import CATALOG
-from darkroom.monitoring.alerts import ALERTS
-from darkroom.monitoring.files import RULES, documents, expressions
-from darkroom.monitoring.promql import UnknownMetricError, metrics_in, with_catalog_names, with_spans
-from darkroom.monitoring.records import NAMES
-from darkroom.monitoring.rules import Alert
-from darkroom.monitoring.series import refuse_unknown
 from tests.manifests.rendering import MONITORING, ROOT
+from tools.monitoring.alerts import ALERTS
+from tools.monitoring.files import RULES, documents, expressions
+from tools.monitoring.promql import UnknownMetricError, metrics_in, with_catalog_names, with_spans
+from tools.monitoring.records import NAMES
+from tools.monitoring.rules import Alert
+from tools.monitoring.series import refuse_unknown
 
 COMPONENT = ROOT / MONITORING
 BY_HAND = {"kustomization.yaml", "collector.yaml", "network-policies.yaml"}

@@ -16,14 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from darkroom.cli.photograph import make_photograph
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
-from darkroom.monitoring.dashboards import DASHBOARDS
-from darkroom.monitoring.files import GROUPS, expressions
-from darkroom.monitoring.promql import RATE_INTERVAL, metrics_in
-from darkroom.monitoring.records import HTTPCHECK, KNATIVE_METRICS
-from darkroom.monitoring.rules import rule_file
-from darkroom.monitoring.series import ALERTS
+from darkroom.imaging.photograph import make_photograph
 from tests.blackbox.metrics import Metrics
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.orders import KILLING_WIDTH
@@ -31,6 +25,12 @@ from tests.monitoring.picture import draw
 from tests.monitoring.prometheus import Prometheus, needs_prometheus, running_prometheus
 from tests.servers import Server, nats_server, redis_server, running
 from tests.stack import RunningStack, eventually, running_stack
+from tools.monitoring.dashboards import DASHBOARDS
+from tools.monitoring.files import GROUPS, expressions
+from tools.monitoring.promql import RATE_INTERVAL, metrics_in
+from tools.monitoring.records import HTTPCHECK, KNATIVE_METRICS
+from tools.monitoring.rules import rule_file
+from tools.monitoring.series import ALERTS
 
 pytestmark = [pytest.mark.slow, needs_prometheus, pytest.mark.timeout(600)]
 

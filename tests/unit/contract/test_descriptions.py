@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.cli.reference import documents
 from darkroom.contract.asyncapi import asyncapi
 from darkroom.contract.errors import FieldError, ParametersInvalidError, RateLimitedError
 from darkroom.contract.openapi import openapi
 from darkroom.contract.parameters import parse_parameters
 from darkroom.contract.schemas import error_types
 from darkroom.serving.problems import problem
+from tools.reference import documents
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -21,9 +21,9 @@ from darkroom.adapters.broker.memory import MemoryEmitter
 from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
 from darkroom.adapters.rates.memory import MemoryRateLimiter
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.cli.photograph import make_photograph
 from darkroom.contract import events
 from darkroom.contract.api_keys import make_key
+from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.key_file import write_key_file
 
 PICTURE = make_photograph(64, 48)

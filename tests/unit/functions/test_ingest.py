@@ -19,9 +19,9 @@ from darkroom.adapters.broker.memory import MemoryEmitter
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.cli.photograph import make_photograph
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.imaging.photograph import make_photograph
 
 PICTURE = make_photograph(64, 48)
 MAX_INPUT_BYTES = 100_000

@@ -12,11 +12,11 @@ import sys
 from collections import Counter
 from random import Random
 
-from darkroom.cli.photograph import photograph
 from darkroom.contract.errors import PictureError, RejectedError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Format, parse_parameters
 from darkroom.imaging import render
+from darkroom.imaging.photograph import photograph
 from tests import pictures
 
 SEED = 20260101

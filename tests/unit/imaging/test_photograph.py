@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from tests.unit.imaging.pixels import opened, samples
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.cli.photograph import photograph
 from darkroom.contract.errors import CropOutOfBoundsError, ImageTooManyPixelsError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Format, Parameters, parse_parameters
 from darkroom.imaging import Rendition, Shrink, checked_plan, output_format, probe, render
+from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import load, save
 from tests import pictures
 from tests.pictures import BLUE, GREEN, RED, YELLOW

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from darkroom.adapters.jobs import LEASE_S, Lease, NextStep
-from darkroom.cli.photograph import make_photograph
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
 from darkroom.events import tracing
+from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.telemetry import births
 from darkroom.serving.telemetry.births import Birth
 from darkroom.serving.work import Done, TryAgain
@@ -182,7 +182,7 @@ def test_a_delivery_that_comes_back_says_why(recorded: Recorded, photograph: byt
 
 ONE_DELIVERY = """
 import sys
-from darkroom.cli.photograph import make_photograph
+from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.log import configure_logging
 from tests.unit.serving.test_work import World
 configure_logging(level="info", service="resize")

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from darkroom.adapters.jobs import Lease, NewJob, Outcome
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.cli.photograph import make_photograph
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, InputNotFoundError
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType, original_key
 from darkroom.contract.parameters import ResizeParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
+from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings

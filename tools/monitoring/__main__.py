@@ -1,12 +1,11 @@
-"""`python -m darkroom.cli.monitoring FOLDER`: writes the rules, the dashboards and the collector's
-configuration anew."""
+"""`python -m tools.monitoring FOLDER`: writes the rules, the dashboards and the collector's configuration anew."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from darkroom.monitoring.files import documents
+from tools.monitoring.files import documents
 
 
 def write(folder: Path) -> None:

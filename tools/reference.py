@@ -1,4 +1,4 @@
-"""`python -m darkroom.cli.reference docs`: writes the API's descriptions, and a page for people made from them."""
+"""`python -m tools.reference docs`: writes the API's descriptions, and a page for people made from them."""
 
 from __future__ import annotations
 

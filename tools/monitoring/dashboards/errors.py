@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from darkroom.contract import metrics as m
-from darkroom.monitoring.dashboards.panels import Dashboard, Panel, Row, Unit
-from darkroom.monitoring.dashboards.queries import now, rate, recorded
-from darkroom.monitoring.records import WINDOWS, objective_record
+from tools.monitoring.dashboards.panels import Dashboard, Panel, Row, Unit
+from tools.monitoring.dashboards.queries import now, rate, recorded
+from tools.monitoring.records import WINDOWS, objective_record
 
 ERRORS = Dashboard(
     uid="darkroom-errors",

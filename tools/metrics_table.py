@@ -1,4 +1,4 @@
-"""`python -m darkroom.cli.metrics_table docs/operations.md`: writes the catalog of metrics into a page for people."""
+"""`python -m tools.metrics_table docs/operations.md`: writes the catalog of metrics into a page for people."""
 
 from __future__ import annotations
 

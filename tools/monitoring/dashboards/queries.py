@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from darkroom.contract.metrics import Metric
-from darkroom.monitoring.dashboards.panels import Query
-from darkroom.monitoring.promql import RATE_INTERVAL
+from tools.monitoring.dashboards.panels import Query
+from tools.monitoring.promql import RATE_INTERVAL
 
 QUANTILES = (0.5, 0.95, 0.99)
 

@@ -16,7 +16,7 @@ so that there is one series and a sum counts nothing twice.
 
 from __future__ import annotations
 
-from darkroom.monitoring.rules import Group, Record
+from tools.monitoring.rules import Group, Record
 
 WINDOWS = ("5m", "30m", "1h", "6h", "3d")
 NAMESPACE = "darkroom"

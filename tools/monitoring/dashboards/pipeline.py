@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from darkroom.contract import metrics as m
-from darkroom.monitoring.dashboards.panels import Dashboard, Panel, Query, Row, Unit
-from darkroom.monitoring.dashboards.queries import now, quantiles, rate, recorded
+from tools.monitoring.dashboards.panels import Dashboard, Panel, Query, Row, Unit
+from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
 
 PIPELINE = Dashboard(
     uid="darkroom-pipeline",

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from darkroom.contract.metrics import CATALOG, Kind
-from darkroom.monitoring.promql import UnknownMetricError, metrics_in
-from darkroom.monitoring.records import HTTPCHECK, KNATIVE_METRICS, NAMES
+from tools.monitoring.promql import UnknownMetricError, metrics_in
+from tools.monitoring.records import HTTPCHECK, KNATIVE_METRICS, NAMES
 
 _HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 ALERTS = "ALERTS"

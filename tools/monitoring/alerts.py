@@ -8,8 +8,8 @@ days; the short window beside each lets the alert end soon after the cause has.
 from __future__ import annotations
 
 from darkroom.contract.metrics import OBJECTIVE_RATIO, OBJECTIVE_WITHIN_S
-from darkroom.monitoring.records import objective_record
-from darkroom.monitoring.rules import Alert, Group, Severity
+from tools.monitoring.records import objective_record
+from tools.monitoring.rules import Alert, Group, Severity
 
 _BUDGET = 1 - OBJECTIVE_RATIO
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import yaml
 
-from darkroom.monitoring import alerts, records
-from darkroom.monitoring.collector import configuration
-from darkroom.monitoring.dashboards import DASHBOARDS, grafana
-from darkroom.monitoring.rules import Group, rule_file
-from darkroom.monitoring.series import refuse_unknown
+from tools.monitoring import alerts, records
+from tools.monitoring.collector import configuration
+from tools.monitoring.dashboards import DASHBOARDS, grafana
+from tools.monitoring.rules import Group, rule_file
+from tools.monitoring.series import refuse_unknown
 
 GROUPS: tuple[Group, ...] = (*records.GROUPS, *alerts.GROUPS)
 RULES = "darkroom.rules.yaml"
-_MADE_BY = "# Made by `make monitoring` from darkroom/monitoring; do not edit.\n"
+_MADE_BY = "# Made by `make monitoring` from tools/monitoring; do not edit.\n"
 
 
 def documents() -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from darkroom.monitoring.promql import seconds, with_catalog_names, with_spans
+from tools.monitoring.promql import seconds, with_catalog_names, with_spans
 
 RUNBOOK = "docs/operations.md"
 _SHORTEST_SPAN_S = 5

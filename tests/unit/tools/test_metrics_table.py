@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.cli.metrics_table import BEGIN, END, with_catalog
 from darkroom.contract.metrics import CATALOG
+from tools.metrics_table import BEGIN, END, with_catalog
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
 

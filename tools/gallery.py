@@ -1,4 +1,4 @@
-"""A page on which a person can see what every parameter does: `python -m darkroom.cli.gallery OUT_DIR`.
+"""A page on which a person can see what every parameter does: `python -m tools.gallery OUT_DIR`.
 
 Every picture is made and rendered here; the page and its pictures lie beside each other and need nothing else.
 """
@@ -13,11 +13,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from darkroom.cli.photograph import photograph
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters import Compass, Fit, Format, Saliency, parse_parameters
 from darkroom.imaging import Facts, Rendition, probe, render, vips
+from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import Image
 
 Fields = dict[str, Any]
@@ -361,7 +361,7 @@ def _exhibit_html(one: Exhibit) -> str:
 
 def main() -> None:
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m darkroom.cli.gallery OUT_DIR")
+        sys.exit("usage: python -m tools.gallery OUT_DIR")
     print(build(Path(sys.argv[1])))
 
 

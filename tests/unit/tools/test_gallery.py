@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.cli import gallery
 from darkroom.contract.parameters import Compass, CropParameters, Fit, Format, ResizeParameters, Saliency
+from tools import gallery
 
 
 @pytest.fixture(scope="module")

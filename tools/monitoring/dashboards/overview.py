@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from darkroom.contract import metrics as m
-from darkroom.monitoring.dashboards.panels import Dashboard, Kind, Panel, Query, Row, Unit
-from darkroom.monitoring.dashboards.queries import now, quantiles, rate, recorded
-from darkroom.monitoring.records import objective_record
+from tools.monitoring.dashboards.panels import Dashboard, Kind, Panel, Query, Row, Unit
+from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
+from tools.monitoring.records import objective_record
 
 OVERVIEW = Dashboard(
     uid="darkroom-overview",
