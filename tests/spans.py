@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from darkroom.serving import telemetry
-from darkroom.serving.telemetry.recording import Recorder
+from darkroom import telemetry
+from darkroom.telemetry.recording import Recorder
 
 
 class Recorded:

@@ -2,7 +2,7 @@
 
 Where OpenTelemetry is installed redis-py imports it, SDK and all, for metrics of its own that are off unless asked
 for: two fifths of what importing it costs, in every function's cold start. Our spans of Redis calls do not need them
-(`darkroom.serving.telemetry`).
+(`darkroom.telemetry`).
 """
 
 from __future__ import annotations

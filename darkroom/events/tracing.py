@@ -1,7 +1,7 @@
 """W3C Trace Context: which trace the work at hand belongs to, whether anybody records it or not.
 
 Headers to contexts and back, strictly (https://www.w3.org/TR/trace-context/, sections named below), the trace of a job,
-and the context that is current. Recording spans is `darkroom.serving.telemetry`'s; nothing here knows of OpenTelemetry,
+and the context that is current. Recording spans is `darkroom.telemetry`'s; nothing here knows of OpenTelemetry,
 so that ids reach events, records and log lines where it is off, and adapters below can pass them on.
 """
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
-from darkroom.contract.redaction import redacted
+from darkroom.redaction import redacted
 
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"

@@ -1,6 +1,6 @@
 """The runtime's own part of a trace: what a cluster's broker, dispatcher and activator do with a job's event.
 
-On when an OTLP endpoint is set in the runtime's own environment, as `darkroom.serving.telemetry` is in functions, which
+On when an OTLP endpoint is set in the runtime's own environment, as `darkroom.telemetry` is in functions, which
 are handed the same settings. What belongs to no trace (a PingSource's event) is not told of.
 """
 
@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
+from darkroom import telemetry
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.events.tracing import TraceContext
 from darkroom.local.reporting import Report
-from darkroom.serving import telemetry
-from darkroom.serving.telemetry import names
+from darkroom.telemetry import names
 
 SERVICE = "darkroom-local"
 _PREFIX = "OTEL_"

@@ -21,6 +21,7 @@ import nats
 from aiohttp import web
 from nats.aio.client import Client
 
+from darkroom import telemetry
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage.s3 import S3Storage
@@ -58,7 +59,6 @@ from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
 from darkroom.manifests import Destination, Manifests, PingSource, load, resolved
 from darkroom.manifests.revision import Revision
-from darkroom.serving import telemetry
 from darkroom.serving.settings import SettingsError
 
 DEFAULT_PORT = 8080

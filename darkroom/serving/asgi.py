@@ -20,11 +20,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
-from darkroom.contract.redaction import redacted
+from darkroom.problems import problem, unexpected
+from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
 from darkroom.serving.log import get_logger, log_fields
-from darkroom.serving.problems import problem, unexpected
-from darkroom.serving.telemetry.requests import count_answer, request_span, tell_of_the_answer
+from darkroom.serving.request_spans import count_answer, request_span, tell_of_the_answer
 
 log = get_logger()
 

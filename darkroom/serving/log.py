@@ -12,8 +12,8 @@ from typing import Any
 
 import structlog
 
-from darkroom.contract.redaction import redacted_value
 from darkroom.events import tracing
+from darkroom.redaction import redacted_value
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 

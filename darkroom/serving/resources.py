@@ -11,14 +11,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from darkroom import telemetry
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
-from darkroom.serving import telemetry
 from darkroom.serving.settings import Settings
-from darkroom.serving.telemetry.storage import TracedStorage
+from darkroom.serving.traced_storage import TracedStorage
 
 
 class Resources:

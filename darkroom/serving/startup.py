@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from darkroom.serving import telemetry
+from darkroom import telemetry
 from darkroom.serving.log import configure_logging, get_logger
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
-from darkroom.serving.telemetry import metrics
+from darkroom.telemetry import push as metrics
 
 
 def start(*, needs: frozenset[str]) -> Resources:

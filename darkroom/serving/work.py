@@ -16,6 +16,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from darkroom import telemetry
 from darkroom.adapters.jobs import (
     LEASE_S,
     AlreadyFinal,
@@ -39,14 +40,13 @@ from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters, field_errors
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
-from darkroom.serving import telemetry
+from darkroom.problems import unexpected
+from darkroom.serving.delivery_spans import Arrival, tell_of_the_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.picture import Picture
-from darkroom.serving.problems import unexpected
 from darkroom.serving.resources import Resources
-from darkroom.serving.telemetry.deliveries import Arrival, tell_of_the_wait
-from darkroom.serving.workers import is_gone, worker_name
+from darkroom.telemetry.workers import is_gone, worker_name
 
 log = get_logger()
 

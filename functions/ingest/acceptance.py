@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from darkroom import telemetry
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
 from darkroom.imaging import CostClass
-from darkroom.serving import telemetry
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from functions.ingest.confirmations import Confirmations

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from darkroom import telemetry
 from darkroom.contract.jobs import JobRecord, JobType
 from darkroom.contract.openapi import openapi
 from darkroom.events import cloudevents, strict_json
-from darkroom.serving import telemetry
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes

@@ -12,7 +12,7 @@ from darkroom.contract.metrics import Readings
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
-from darkroom.serving.telemetry import metrics
+from darkroom.telemetry import push as metrics
 from functions.recovery.recovering import WAKE_UP
 
 log = get_logger()

@@ -10,6 +10,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any
 
+from darkroom import telemetry
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
 from darkroom.contract import events
@@ -17,10 +18,9 @@ from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, 
 from darkroom.contract.jobs import JobRecord
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent, json_object
-from darkroom.serving import telemetry
+from darkroom.serving.delivery_spans import Arrival
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.resources import Resources
-from darkroom.serving.telemetry.deliveries import Arrival
 from darkroom.serving.work import Answer, Done, TryAgain, parse_message
 
 log = get_logger()

@@ -9,7 +9,7 @@ from darkroom.contract import metrics
 from darkroom.contract.jobs import JobStatus, JobType
 from darkroom.contract.metrics import COST_CLASSES, STAGES, Kind, Metric, Readings, Source
 from darkroom.contract.parameters import Format
-from darkroom.contract.tally import Tally
+from darkroom.telemetry.tally import Tally
 
 COUNTED = tuple(
     metric for metric in metrics.CATALOG if metric.source is Source.RECORD and metric.kind is not Kind.GAUGE

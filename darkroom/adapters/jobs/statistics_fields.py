@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from darkroom.adapters.jobs.statistics import COUNTED, job_tally
 from darkroom.contract.errors import blameless_codes
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S, Kind, Metric
-from darkroom.contract.tally import Tally
+from darkroom.telemetry.tally import Tally
 
 _PREFIX = "darkroom."
 _BY_NAME = {metric.name.removeprefix(_PREFIX): metric for metric in COUNTED}

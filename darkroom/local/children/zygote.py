@@ -76,10 +76,10 @@ def preload() -> None:
         # What is not installed is imported by no function either.
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
-    from darkroom.serving.telemetry.switch import traces_are_wanted
+    from darkroom.telemetry.switch import traces_are_wanted
 
     if traces_are_wanted(os.environ):
-        importlib.import_module("darkroom.serving.telemetry.recording")
+        importlib.import_module("darkroom.telemetry.recording")
     _call_in_vain()
     # Of a library's own too, which Python does not know of: none of them would live on in a fork.
     if len(os.listdir("/proc/self/task")) > 1:

@@ -42,7 +42,7 @@ from darkroom.local.eventing.stream import BrokerStream
 from darkroom.local.eventing.subscribers import Attempt, Deliver
 from darkroom.local.reporting import Report
 from darkroom.manifests import Trigger
-from darkroom.serving.telemetry import Span, names
+from darkroom.telemetry import Span, names
 
 STOP_GRACE_S = 5.0
 OUTCOMES = ("delivered", "retried", "dead_lettered", "lost")

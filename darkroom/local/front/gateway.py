@@ -24,7 +24,7 @@ from darkroom.local.front.routes import Backend
 from darkroom.local.revisions.activator import Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.revisions.exchange import READ_BYTES
 from darkroom.local.revisions.forwarding import end_to_end, with_forwarded
-from darkroom.serving.problems import problem, unexpected
+from darkroom.problems import problem, unexpected
 
 LOCALHOST_SUFFIX = ".localhost"
 MAX_HEADER_BYTES = 64 * 1024

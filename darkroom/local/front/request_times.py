@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from darkroom.contract.metrics import HTTP_SERVER_REQUEST_DURATION, Readings
 from darkroom.contract.route_templates import method_label, route_template
-from darkroom.contract.tally import Tally
+from darkroom.telemetry.tally import Tally
 
 
 class RequestTimes:

@@ -19,7 +19,6 @@ from darkroom.adapters.jobs import JobStore
 from darkroom.contract import metrics
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.metrics import Distribution, Metric, Readings, Values
-from darkroom.contract.tally import Labels
 from darkroom.local.children.health import nats_storage_limit_bytes
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
@@ -31,6 +30,7 @@ from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.revisions.scaler import Scaler
 from darkroom.local.watching.consumption import ProcessTimes, StorageSize
+from darkroom.telemetry.tally import Labels
 
 ANSWER_WITHIN_S = 4.0
 """Of each part. Prometheus waits for ten seconds; a machine under full load is slow, not dead."""

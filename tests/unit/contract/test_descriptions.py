@@ -17,7 +17,7 @@ from darkroom.contract.errors import FieldError, ParametersInvalidError, RateLim
 from darkroom.contract.openapi import openapi
 from darkroom.contract.parameters import parse_parameters
 from darkroom.contract.schemas import error_types
-from darkroom.serving.problems import problem
+from darkroom.problems import problem
 from tools.reference import documents
 
 DOCS = Path(__file__).parents[3] / "docs"

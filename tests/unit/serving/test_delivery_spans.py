@@ -18,9 +18,9 @@ from darkroom.adapters.jobs import LEASE_S, Lease, NextStep
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
 from darkroom.events import tracing
 from darkroom.imaging.photograph import make_photograph
-from darkroom.serving.telemetry import births
-from darkroom.serving.telemetry.births import Birth
 from darkroom.serving.work import Done, TryAgain
+from darkroom.telemetry import births
+from darkroom.telemetry.births import Birth
 from tests.spans import Recorded, milliseconds_of, recorded_spans, trace_id_of
 from tests.unit.serving.test_work import World
 

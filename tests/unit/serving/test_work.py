@@ -26,7 +26,7 @@ from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
 from darkroom.serving.work import Done, Job, TryAgain, Worker
-from darkroom.serving.workers import worker_name
+from darkroom.telemetry.workers import worker_name
 
 
 class World:

@@ -4,7 +4,7 @@ import pytest
 
 from darkroom.contract.metrics import COLD_START_DURATION, COLD_STARTS, Distribution
 from darkroom.contract.route_templates import method_label, route_template
-from darkroom.contract.tally import Tally
+from darkroom.telemetry.tally import Tally
 
 
 def test_a_series_that_was_begun_is_read_as_zero() -> None:

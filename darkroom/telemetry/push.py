@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from darkroom.contract.metrics import Readings
-from darkroom.serving.telemetry.switch import metrics_are_wanted
+from darkroom.telemetry.switch import metrics_are_wanted
 
 if TYPE_CHECKING:
-    from darkroom.serving.telemetry.pushing import Pushing
+    from darkroom.telemetry.pushing import Pushing
 
 Tell = Callable[[str], None]
 
@@ -30,7 +30,7 @@ def begin(service: str, *, tell: Tell, environment: Mapping[str, str] | None = N
     if not metrics_are_wanted(os.environ if environment is None else environment):
         return
     # In the master, so that its workers share the modules.
-    from darkroom.serving.telemetry import pushing
+    from darkroom.telemetry import pushing
 
     _make = lambda: pushing.Pushing(service, tell)  # noqa: E731 - a name for it would say nothing more
 

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
-from darkroom.serving.telemetry.switch import traces_are_wanted
+from darkroom.telemetry.switch import traces_are_wanted
 
 if TYPE_CHECKING:
-    from darkroom.serving.telemetry.recording import Recorder
+    from darkroom.telemetry.recording import Recorder
 
 Value: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, Value]
@@ -94,7 +94,7 @@ def begin(service: str, *, tell: Tell, environment: Mapping[str, str] | None = N
     if not traces_are_wanted(os.environ if environment is None else environment):
         return
     # In the master, so that its workers share the modules, and none imports them while a job waits.
-    from darkroom.serving.telemetry import births, recording
+    from darkroom.telemetry import births, recording
 
     births.watch()
     _make_recorder = partial(recording.make_recorder, service, tell)

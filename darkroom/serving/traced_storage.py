@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from darkroom import telemetry
 from darkroom.adapters.storage import ObjectInfo, SignedRequest, Storage
-from darkroom.serving import telemetry
-from darkroom.serving.telemetry import names
+from darkroom.telemetry import names
 
 
 class TracedStorage:

@@ -24,15 +24,15 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 import darkroom
 from darkroom.contract.errors import DarkroomError
-from darkroom.contract.redaction import redacted
 from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
-from darkroom.serving.telemetry import names
-from darkroom.serving.telemetry.complaints import quieten
-from darkroom.serving.telemetry.endings import end_as_programs_do
-from darkroom.serving.telemetry.libraries import instrument_libraries
-from darkroom.serving.telemetry.resource import resource_of
-from darkroom.serving.telemetry.whole import WholeWork
+from darkroom.redaction import redacted
+from darkroom.telemetry import names
+from darkroom.telemetry.complaints import quieten
+from darkroom.telemetry.endings import end_as_programs_do
+from darkroom.telemetry.libraries import instrument_libraries
+from darkroom.telemetry.resource import resource_of
+from darkroom.telemetry.whole import WholeWork
 
 SEND_EVERY_MS = 1000
 """Unless OTEL_BSP_SCHEDULE_DELAY says otherwise; the specification's five seconds are long for a process that may be

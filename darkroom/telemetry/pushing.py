@@ -31,9 +31,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 import darkroom
 from darkroom.contract.metrics import HTTP_SERVER_REQUEST_DURATION, Distribution, Kind, Metric, Readings, Values
 from darkroom.contract.route_templates import method_label
-from darkroom.contract.tally import Labels, Tally
-from darkroom.serving.telemetry.complaints import quieten
-from darkroom.serving.telemetry.resource import resource_of
+from darkroom.telemetry.complaints import quieten
+from darkroom.telemetry.resource import resource_of
+from darkroom.telemetry.tally import Labels, Tally
 
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PUSH_EVERY_S = 15.0

@@ -15,7 +15,7 @@ from darkroom.contract.errors import (
     MethodNotAllowedError,
     RateLimitedError,
 )
-from darkroom.contract.redaction import redacted_value
+from darkroom.redaction import redacted_value
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_BASE = "https://darkroom.dev/problems/"

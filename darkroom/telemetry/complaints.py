@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from darkroom.contract.redaction import redacted
+from darkroom.redaction import redacted
 
 TELL_EVERY_S = 60.0
 _SHOWN_CHARACTERS = 300

@@ -16,8 +16,8 @@ from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract import metrics as catalog
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings, SettingsError
-from darkroom.serving.telemetry import metrics
-from darkroom.serving.telemetry.switch import metrics_are_wanted
+from darkroom.telemetry import push as metrics
+from darkroom.telemetry.switch import metrics_are_wanted
 from functions.recovery.figures import Figures
 from tests.collector import Collector, running_collector
 from tests.contract.job_stores import a_result, new_job
@@ -66,7 +66,7 @@ def test_off_nothing_is_read() -> None:
 
 
 THREE_REQUESTS = """
-from darkroom.serving.telemetry import metrics
+from darkroom.telemetry import push as metrics
 metrics.begin("ingest", tell=print)
 for status, lasted_s in ((202, 0.03), (202, 20.0), (404, 0.001)):
     route = "/api/v1/resize" if status == 202 else ""
@@ -99,7 +99,7 @@ def test_a_process_that_ends_pushes_its_requests_before(collector: Collector) ->
 def test_requests_are_pushed_now_and_then_by_each_worker_for_itself(collector: Collector) -> None:
     program = """
 import os, time
-from darkroom.serving.telemetry import metrics
+from darkroom.telemetry import push as metrics
 metrics.begin("status", tell=print)
 children = []
 for _ in range(2):
@@ -150,8 +150,8 @@ def test_a_process_does_not_wait_for_a_collector_that_does_not_answer(answers: b
 
 FIGURES = """
 from darkroom.contract import metrics as catalog
-from darkroom.serving.telemetry import metrics
-from tests.unit.serving.test_metrics_push import figures
+from darkroom.telemetry import push as metrics
+from tests.unit.telemetry.test_push import figures
 metrics.begin("recovery", tell=print)
 for _ in range(3):
     metrics.push(figures().read)

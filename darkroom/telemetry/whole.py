@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanKind, Status
 
-from darkroom.contract.redaction import redacted
+from darkroom.redaction import redacted
 
 
 class WholeWork(SpanProcessor):

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from starlette.requests import Request
 from starlette.responses import Response
 
+from darkroom import telemetry
 from darkroom.events import tracing
-from darkroom.serving import telemetry
-from darkroom.serving.telemetry import metrics, names
+from darkroom.telemetry import names
+from darkroom.telemetry import push as metrics
 
 _HEALTH = "/health/"
 _SHOWN_PATH_CHARACTERS = 200

@@ -7,8 +7,8 @@ import os
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 import darkroom
-from darkroom.serving.telemetry import names
-from darkroom.serving.workers import worker_name
+from darkroom.telemetry import names
+from darkroom.telemetry.workers import worker_name
 
 
 def resource_of(service: str, *, instance: bool = True) -> Resource:

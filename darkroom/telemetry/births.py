@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from darkroom.serving.workers import start_ticks_of
+from darkroom.telemetry.workers import start_ticks_of
 
 _NS = 1_000_000_000
 

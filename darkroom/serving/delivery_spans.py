@@ -10,13 +10,13 @@ import time
 from contextlib import AbstractContextManager
 from datetime import datetime
 
+from darkroom import telemetry
 from darkroom.contract.errors import ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import Attempt, JobRecord
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.events.tracing import TraceContext
-from darkroom.serving import telemetry
-from darkroom.serving.telemetry import names
+from darkroom.telemetry import names
 
 _SILENT_ENDS = {ImageCrashedError.code, JobTimeoutError.code}
 """Of attempts whose process was killed: their spans died with it."""
@@ -104,7 +104,7 @@ def _tell_of_the_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -
 
 def _tell_of_the_cold_start(waiting_ns: int) -> bool:
     """Whether this is the first job of a process that was started while the job lay there."""
-    from darkroom.serving.telemetry import births
+    from darkroom.telemetry import births
 
     birth = births.first_use()
     if birth is None or birth.started_ns < waiting_ns:

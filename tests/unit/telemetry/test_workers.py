@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from darkroom.serving.workers import is_gone, worker_name
+from darkroom.telemetry.workers import is_gone, worker_name
 from tests.stack import ROOT
 
 PROGRAM = """
 import time
-from darkroom.serving.workers import worker_name
+from darkroom.telemetry.workers import worker_name
 print(worker_name(), flush=True)
 time.sleep(600)
 """

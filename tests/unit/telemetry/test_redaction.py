@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from darkroom.contract.api_keys import make_key
-from darkroom.contract.redaction import redacted, redacted_value
+from darkroom.redaction import redacted, redacted_value
 
 SIGNED = "http://s3/b/k?X-Amz-Credential=canary%2F20260101&X-Amz-Date=1&X-Amz-Signature=canary1234"
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from darkroom import telemetry
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.events import tracing
-from darkroom.serving import telemetry
 from darkroom.serving.settings import SettingsError
-from darkroom.serving.telemetry import complaints, names
-from darkroom.serving.telemetry.storage import TracedStorage
-from darkroom.serving.telemetry.switch import traces_are_wanted
+from darkroom.serving.traced_storage import TracedStorage
+from darkroom.telemetry import complaints, names
+from darkroom.telemetry.switch import traces_are_wanted
 from tests.collector import Collector, running_collector
 from tests.interpreter import python
 from tests.spans import Recorded, recorded_spans, trace_id_of
@@ -201,7 +201,7 @@ TWO_SPANS = """
 import sys
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.events import tracing
-from darkroom.serving import telemetry
+from darkroom import telemetry
 telemetry.begin("resize", tell=lambda error: print("told:", error))
 for _ in range(int(sys.argv[1])):
     with telemetry.entry("process", tracing.parse(sys.argv[2])):
@@ -264,8 +264,8 @@ def test_the_workers_of_one_master_have_senders_of_their_own(collector: Collecto
 import os, sys
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.events import tracing
-from darkroom.serving import telemetry
-from darkroom.serving.telemetry import births
+from darkroom import telemetry
+from darkroom.telemetry import births
 telemetry.begin("resize", tell=print)
 for _ in range(2):
     if (child := os.fork()) == 0:
