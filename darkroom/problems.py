@@ -6,15 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from darkroom.contract.errors import (
-    AuthInvalidError,
-    AuthMissingError,
-    DarkroomError,
-    DependencyUnavailableError,
-    InternalError,
-    MethodNotAllowedError,
-    RateLimitedError,
-)
+from darkroom.errors import DarkroomError, InternalError
 from darkroom.redaction import redacted_value
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,7 +37,7 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
         document["events"] = [_verdict(index, found) for index, found in enumerate(error.verdicts)]
     # It shows what the caller sent, and ends in the caller's logs.
     document = redacted_value(document)
-    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **_headers(error)}
+    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **error.headers()}
     return Problem(
         status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     )
@@ -55,16 +47,6 @@ def _verdict(index: int, error: DarkroomError | None) -> dict[str, Any]:
     if error is None:
         return {"index": index, "verdict": "sound"}
     return {"index": index, "verdict": "refused", "code": error.code, "detail": error.detail, **error.extensions()}
-
-
-def _headers(error: DarkroomError) -> dict[str, str]:
-    if isinstance(error, DependencyUnavailableError | RateLimitedError):
-        return {"retry-after": str(error.retry_after_s)}
-    if isinstance(error, AuthMissingError | AuthInvalidError):
-        return {"www-authenticate": "Bearer"}
-    if isinstance(error, MethodNotAllowedError):
-        return {"allow": ", ".join(error.allowed)}
-    return {}
 
 
 def unexpected(exc: Exception) -> InternalError:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from darkroom.contract import metrics
+from darkroom.telemetry import platform_metrics as metrics
 from loadtests.errors import ObservationError
 
 EVERY_S = 0.5

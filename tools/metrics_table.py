@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from darkroom.contract.metrics import CATALOG, Kind, Metric, Source
+from darkroom.telemetry.metric import Kind, Metric, Source
+from tools.catalog import CATALOG
 
 BEGIN = "<!-- the catalog: made by `make reference`; do not edit -->"
 END = "<!-- end of the catalog -->"

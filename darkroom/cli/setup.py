@@ -16,9 +16,10 @@ import click
 
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import SettingsError
 from darkroom.events.durations import parse_go
 from darkroom.serving.resources import Resources
-from darkroom.serving.settings import Settings, SettingsError
+from darkroom.serving.settings import Settings
 
 _PAUSE_S = 1.0
 _NEEDED = frozenset({"BUCKET_NAME", "NATS_URL"})

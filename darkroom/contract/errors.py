@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one short tree.
+"""Everything that can go wrong, as one short tree. Its roots are in `darkroom.errors`.
 
 DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's doing; nothing was accepted
@@ -34,43 +34,49 @@ A handler asks one question of an error: is it permanent (`PictureError`, `Rejec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
+from darkroom.errors import (
+    DarkroomError,
+    DependencyUnavailableError,
+    EventInvalidError,
+    FieldError,
+    InternalError,
+    MethodNotAllowedError,
+    RejectedError,
+    RouteNotFoundError,
+)
 
-class DarkroomError(Exception):
-    """`detail` is for people: it gives the measured value and the limit. `code` is for programs and never changes."""
-
-    code: ClassVar[str] = "internal"
-    status: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal error"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.verdicts: tuple[DarkroomError | None, ...] = ()
-        """Of a batch that was refused for this error: what was found of each of its events, None where it was sound."""
-
-    def extensions(self) -> dict[str, Any]:
-        """Further members of the problem document (RFC 9457, section 3.2)."""
-        return {}
-
-
-class RejectedError(DarkroomError):
-    """The request is refused and nothing was accepted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldError:
-    """One thing that is wrong with one field."""
-
-    field: str
-    message: str
-    value: Any = None
-
-    def as_dict(self) -> dict[str, Any]:
-        shown = {"field": self.field, "message": self.message}
-        return shown if self.value is None else {**shown, "value": self.value}
+__all__ = [
+    "AttemptError",
+    "AuthInvalidError",
+    "AuthMissingError",
+    "CropOutOfBoundsError",
+    "DarkroomError",
+    "DependencyUnavailableError",
+    "EventInvalidError",
+    "FieldError",
+    "IdempotencyMismatchError",
+    "ImageCorruptError",
+    "ImageCrashedError",
+    "ImageTooManyFramesError",
+    "ImageTooManyPixelsError",
+    "ImageTruncatedError",
+    "InputNotFoundError",
+    "InputTooLargeError",
+    "InputUnsupportedError",
+    "InternalError",
+    "JobNotFoundError",
+    "JobTimeoutError",
+    "MethodNotAllowedError",
+    "ParametersInvalidError",
+    "PictureError",
+    "RateLimitedError",
+    "RejectedError",
+    "RequestTimeoutError",
+    "RouteNotFoundError",
+    "blameless_codes",
+]
 
 
 class ParametersInvalidError(RejectedError):
@@ -86,22 +92,22 @@ class ParametersInvalidError(RejectedError):
         return {"errors": [error.as_dict() for error in self.errors]}
 
 
-class EventInvalidError(RejectedError):
-    code = "event.invalid"
-    status = 400
-    title = "Invalid CloudEvent"
-
-
 class AuthMissingError(RejectedError):
     code = "auth.missing"
     status = 401
     title = "API key missing"
+
+    def headers(self) -> dict[str, str]:
+        return {"www-authenticate": "Bearer"}
 
 
 class AuthInvalidError(RejectedError):
     code = "auth.invalid"
     status = 401
     title = "API key unknown or revoked"
+
+    def headers(self) -> dict[str, str]:
+        return {"www-authenticate": "Bearer"}
 
 
 class JobNotFoundError(RejectedError):
@@ -114,22 +120,6 @@ class InputNotFoundError(RejectedError):
     code = "input.not_found"
     status = 404
     title = "No such input"
-
-
-class RouteNotFoundError(RejectedError):
-    code = "route.not_found"
-    status = 404
-    title = "No such path"
-
-
-class MethodNotAllowedError(RejectedError):
-    code = "method.not_allowed"
-    status = 405
-    title = "Method not allowed"
-
-    def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
-        super().__init__(detail)
-        self.allowed = tuple(allowed)
 
 
 class RequestTimeoutError(RejectedError):
@@ -164,6 +154,9 @@ class RateLimitedError(RejectedError):
     def __init__(self, detail: str, *, retry_after_s: int) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
 
 
 class PictureError(DarkroomError):
@@ -209,26 +202,6 @@ class JobTimeoutError(AttemptError):
 class ImageCrashedError(AttemptError):
     code = "image.crashed"
     title = "The worker died on this picture"
-
-
-class DependencyUnavailableError(DarkroomError):
-    """An outside system did not do its part; the same request may succeed later."""
-
-    code = "dependency.unavailable"
-    status = 503
-    title = "Dependency unavailable"
-
-    def __init__(self, dependency: str, detail: str, *, retry_after_s: int = 2) -> None:
-        super().__init__(f"{dependency}: {detail}")
-        self.dependency = dependency
-        self.retry_after_s = retry_after_s
-
-    def extensions(self) -> dict[str, Any]:
-        return {"dependency": self.dependency}
-
-
-class InternalError(DarkroomError):
-    """A fault of ours. Its detail never shows what only we should know."""
 
 
 def blameless_codes() -> frozenset[str]:

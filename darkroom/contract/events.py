@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from darkroom.contract import traces
 from darkroom.contract.jobs import JobRecord, JobStatus, JobType
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent, json_object, new_event
@@ -62,7 +63,7 @@ def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
 
 def _trace(record: JobRecord) -> dict[str, str]:
     """The job's own trace, whoever emits: brokers may have dropped it on the way here."""
-    of_job = tracing.of_job(record.trace, record.redrives)
+    of_job = traces.of_job(record.trace, record.redrives)
     if of_job is None:
         return {}
     current = tracing.current()

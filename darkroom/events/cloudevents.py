@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from darkroom.contract.errors import EventInvalidError
+from darkroom.errors import EventInvalidError
 from darkroom.events import strict_json
 
 AttributeValue: TypeAlias = str | int | bool

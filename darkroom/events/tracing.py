@@ -1,13 +1,12 @@
 """W3C Trace Context: which trace the work at hand belongs to, whether anybody records it or not.
 
-Headers to contexts and back, strictly (https://www.w3.org/TR/trace-context/, sections named below), the trace of a job,
-and the context that is current. Recording spans is `darkroom.telemetry`'s; nothing here knows of OpenTelemetry,
+Headers to contexts and back, strictly (https://www.w3.org/TR/trace-context/, sections named below), and the context
+that is current. Recording spans is `darkroom.telemetry`'s; nothing here knows of OpenTelemetry,
 so that ids reach events, records and log lines where it is off, and adapters below can pass them on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -99,19 +98,6 @@ def from_headers(headers: Mapping[str, str]) -> TraceContext | None:
 def from_attributes(attributes: Mapping[str, object]) -> TraceContext | None:
     """Of an event's attributes."""
     return parse(attributes.get(TRACEPARENT), attributes.get(TRACESTATE))
-
-
-def of_job(trace: str, redrives: int) -> TraceContext | None:
-    """The parent of everything that is done for a job: the span that accepted it, which its record remembers.
-
-    A redrive begins a trace of its own, which is the same for all who ask: its ids follow from the first one's, so that
-    whoever emits the job, and whichever worker takes it, need not tell each other.
-    """
-    first = parse(trace)
-    if first is None or redrives == 0:
-        return first
-    digest = hashlib.sha256(f"{first.trace_id}/{redrives}".encode()).hexdigest()
-    return TraceContext(trace_id=digest[:32], span_id=digest[32:48], flags=first.flags)
 
 
 _current: ContextVar[TraceContext | None] = ContextVar("darkroom_trace", default=None)

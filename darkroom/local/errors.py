@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from darkroom.contract.errors import DarkroomError
+from darkroom.errors import DarkroomError
 
 
 class LocalRuntimeError(DarkroomError):

@@ -25,7 +25,7 @@ from darkroom import telemetry
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import DependencyUnavailableError, SettingsError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
@@ -59,7 +59,6 @@ from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
 from darkroom.manifests import Destination, Manifests, PingSource, load, resolved
 from darkroom.manifests.revision import Revision
-from darkroom.serving.settings import SettingsError
 
 DEFAULT_PORT = 8080
 BUCKET = "processed-images"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darkroom.contract.errors import DarkroomError
+from darkroom.errors import DarkroomError
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

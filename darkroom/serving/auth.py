@@ -16,9 +16,10 @@ from typing import Protocol
 
 from darkroom.contract.api_keys import StoredKey, digest_of, key_id_of
 from darkroom.contract.errors import AuthInvalidError, AuthMissingError, DependencyUnavailableError
+from darkroom.errors import SettingsError
 from darkroom.serving.key_file import KeyFileError, read_key_file
 from darkroom.serving.log import get_logger
-from darkroom.serving.settings import Settings, SettingsError
+from darkroom.serving.settings import Settings
 
 NOBODY = ""
 """The owner of all jobs where keys are off."""

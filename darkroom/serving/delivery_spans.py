@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from darkroom import telemetry
+from darkroom.contract import traces
 from darkroom.contract.errors import ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import Attempt, JobRecord
 from darkroom.events import tracing
@@ -47,7 +48,7 @@ class Arrival:
         return telemetry.entry(name, parent, attributes, kind="consumer", links=links, start_ns=self.at_ns)
 
     def _place(self, record: JobRecord | None) -> tuple[TraceContext | None, list[TraceContext]]:
-        of_job = None if record is None else tracing.of_job(record.trace, record.redrives)
+        of_job = None if record is None else traces.of_job(record.trace, record.redrives)
         if of_job is None:
             return next(iter(self._came_with), None), []
         same = [context for context in self._came_with if context.trace_id == of_job.trace_id]
@@ -95,7 +96,7 @@ def _queued_at(arrival: Arrival, record: JobRecord) -> datetime:
 
 def _tell_of_the_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -> None:
     """The first span of the new trace, which links to the one of the job's first life."""
-    root, first = tracing.of_job(record.trace, record.redrives), tracing.parse(record.trace)
+    root, first = traces.of_job(record.trace, record.redrives), tracing.parse(record.trace)
     if root is None or first is None:
         return
     began_ns = min(_ns(_queued_at(arrival, record)), claimed_ns)

@@ -22,16 +22,13 @@ from pydantic import (
 from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
+from darkroom.errors import SettingsError
 from darkroom.events.durations import parse_go
 from darkroom.serving.client_address import parse_networks
 
 _DEFAULTS = Limits()
 _WRITES = Rate(limit=60, period_s=60)
 _READS = Rate(limit=600, period_s=60)
-
-
-class SettingsError(Exception):
-    """Names every variable that is missing or wrong."""
 
 
 def _empty_is_unset(value: Any) -> Any:

@@ -44,7 +44,14 @@ _EVENT_SOURCE = "cloudevents.event_source"
 _EVENT_TYPE = "cloudevents.event_type"
 _EVENT_SUBJECT = "cloudevents.event_subject"
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+
 
 def of_event(event: CloudEvent) -> dict[str, str]:
     attributes = {_EVENT_ID: event.id, _EVENT_SOURCE: event.source, _EVENT_TYPE: event.type}
     return attributes if event.subject is None else {**attributes, _EVENT_SUBJECT: event.subject}
+
+
+def method_label(method: str) -> str:
+    """As OpenTelemetry's semantic conventions have it: what strangers make up is `_OTHER`."""
+    return method if method in _METHODS else "_OTHER"

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from darkroom.contract.metrics import Readings
+from darkroom.telemetry.metric import Readings
 from darkroom.telemetry.switch import metrics_are_wanted
 
 if TYPE_CHECKING:

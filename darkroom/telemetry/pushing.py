@@ -29,9 +29,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 import darkroom
-from darkroom.contract.metrics import HTTP_SERVER_REQUEST_DURATION, Distribution, Kind, Metric, Readings, Values
-from darkroom.contract.route_templates import method_label
 from darkroom.telemetry.complaints import quieten
+from darkroom.telemetry.metric import Distribution, Kind, Metric, Readings, Values
+from darkroom.telemetry.names import method_label
+from darkroom.telemetry.platform_metrics import HTTP_SERVER_REQUEST_DURATION
 from darkroom.telemetry.resource import resource_of
 from darkroom.telemetry.tally import Labels, Tally
 

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 import darkroom
-from darkroom.contract.errors import DarkroomError
+from darkroom.errors import DarkroomError
 from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
 from darkroom.redaction import redacted

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from darkroom.contract.metrics import Distribution, Kind, Metric, Readings
+from darkroom.telemetry.metric import Distribution, Kind, Metric, Readings
 
 Labels = tuple[str, ...]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.metrics import Readings
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from darkroom.telemetry import push as metrics
+from darkroom.telemetry.metric import Readings
 from functions.recovery.recovering import WAKE_UP
 
 log = get_logger()

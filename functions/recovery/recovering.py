@@ -13,7 +13,7 @@ from typing import Any
 from darkroom import telemetry
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
-from darkroom.contract import events
+from darkroom.contract import events, traces
 from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
 from darkroom.contract.jobs import JobRecord
 from darkroom.events import tracing
@@ -132,7 +132,7 @@ class Recovering:
 def _recovery_span(name: str, record: JobRecord, origin: str) -> AbstractContextManager[telemetry.Span]:
     """In the job's own trace, linked to the sweep or the dead letter that led here."""
     here = tracing.current()
-    parent = tracing.of_job(record.trace, record.redrives)
+    parent = traces.of_job(record.trace, record.redrives)
     links = [] if here is None else [here]
     return telemetry.entry(name, parent, kind="producer", links=links, origin=origin, emission=record.emissions)
 

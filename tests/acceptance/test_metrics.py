@@ -14,9 +14,10 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from darkroom.contract import metrics
-from darkroom.contract.metrics import CATALOG, Kind, Metric, Source
+from darkroom.telemetry.metric import Kind, Metric, Source
 from tests.stack import RunningStack, eventually
+from tools import catalog as metrics
+from tools.catalog import CATALOG
 
 Labels = Mapping[str, str]
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.contract import metrics
-from darkroom.contract.metrics import CATALOG, Metric, Source
+from darkroom.telemetry.metric import Metric, Source
 from tests.collector import Collector, SeenPoint, running_collector
 from tests.stack import eventually, running_stack
+from tools import catalog as metrics
+from tools.catalog import CATALOG
 
 JOBS = 5
 WOKEN_WITHIN_S = 60.0

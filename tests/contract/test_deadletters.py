@@ -17,7 +17,8 @@ from darkroom.adapters.deadletters import DeadLetter, DeadLetters
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
-from darkroom.contract.metrics import DEAD_LETTERS, STREAM_LIMIT, STREAM_MESSAGES, STREAM_SIZE
+from darkroom.contract.metrics import DEAD_LETTERS
+from darkroom.telemetry.platform_metrics import STREAM_LIMIT, STREAM_MESSAGES, STREAM_SIZE
 from tests.servers import Server, nats_server, running
 
 DEFINITION: dict[str, Any] = json.loads(

@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from darkroom.adapters.jobs import ClaimAnswer, JobStore, Lease, NewJob, NextStep, Outcome, Recovered
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract import metrics
 from darkroom.contract.errors import ImageCorruptError, ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import JobRecord
-from darkroom.contract.metrics import Distribution, Metric
+from darkroom.telemetry.metric import Distribution, Metric
 from tests.contract.job_stores import MemoryJobStores, RedisJobStores, a_result, new_job
 from tests.servers import Server
+from tools import catalog as metrics
 
 # Few, so that many interleavings come to where jobs are given up.
 MAX_ATTEMPTS = 2

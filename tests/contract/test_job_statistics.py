@@ -10,7 +10,6 @@ import pytest
 
 from darkroom.adapters.jobs import LEASE_S, UNEMITTED_JOBS_DUE_AFTER_S, JobStore, Lease, NextStep, Outcome
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract import metrics
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
@@ -19,9 +18,11 @@ from darkroom.contract.errors import (
     InputNotFoundError,
 )
 from darkroom.contract.jobs import JobType
-from darkroom.contract.metrics import CATALOG, Distribution, Kind, Metric, Source
 from darkroom.imaging import CostClass
+from darkroom.telemetry.metric import Distribution, Kind, Metric, Source
 from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tools import catalog as metrics
+from tools.catalog import CATALOG
 
 NO_WORD = ImageCrashedError("the worker ended without a word")
 STORAGE_DOWN = DependencyUnavailableError("storage", "PutObject was answered 503 SlowDown")

@@ -15,12 +15,12 @@ from redis import Redis
 from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NewJob, NextStep, Outcome
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract import metrics
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError
 from darkroom.contract.jobs import JobStatus
-from darkroom.contract.metrics import Distribution
+from darkroom.telemetry.metric import Distribution
 from tests.contract.job_stores import RedisJobStores, a_result, new_job
 from tests.servers import Server, redis_server, running
+from tools import catalog as metrics
 
 NO_WORD = ImageCrashedError("the worker ended without a word")
 DAY_S = 24 * 3600

@@ -7,8 +7,8 @@ import re
 import pytest
 import yaml
 
-from darkroom.contract.metrics import CATALOG
 from tests.manifests.rendering import MONITORING, ROOT
+from tools.catalog import CATALOG
 from tools.monitoring.alerts import ALERTS
 from tools.monitoring.files import RULES, documents, expressions
 from tools.monitoring.promql import UnknownMetricError, metrics_in, with_catalog_names, with_spans

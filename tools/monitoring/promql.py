@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable
 from string import Template
 
-from darkroom.contract import metrics
+from darkroom.telemetry.metric import Metric
+from tools import catalog as metrics
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _MATCHERS = re.compile(r"\{[^{}]*\}")
@@ -28,7 +29,7 @@ class UnknownMetricError(ValueError):
 
 
 _CATALOG_NAMES = {
-    constant: metric.prometheus_name for constant, metric in vars(metrics).items() if isinstance(metric, metrics.Metric)
+    constant: metric.prometheus_name for constant, metric in vars(metrics).items() if isinstance(metric, Metric)
 }
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from darkroom.contract.metrics import CATALOG, Kind
+from darkroom.telemetry.metric import Kind
+from tools.catalog import CATALOG
 from tools.monitoring.promql import UnknownMetricError, metrics_in
 from tools.monitoring.records import HTTPCHECK, KNATIVE_METRICS, NAMES
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from darkroom.contract.metrics import Readings
+from darkroom.telemetry.metric import Readings
 
 
 @dataclass(frozen=True, kw_only=True)

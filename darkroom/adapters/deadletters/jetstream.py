@@ -20,7 +20,7 @@ from darkroom.adapters.deadletters.letters import decode, encode
 from darkroom.adapters.deadletters.loop_thread import LoopThread
 from darkroom.adapters.deadletters.streams import stream_readings
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
-from darkroom.contract.metrics import Readings
+from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

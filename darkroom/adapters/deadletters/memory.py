@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.metrics import DEAD_LETTERS, Readings
+from darkroom.contract.metrics import DEAD_LETTERS
+from darkroom.telemetry.metric import Readings
 
 _DUPLICATE_WINDOW_S = 120.0
 

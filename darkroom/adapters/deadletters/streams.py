@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from darkroom.contract import metrics
-from darkroom.contract.metrics import Readings
+from darkroom.contract.metrics import DEAD_LETTERS
+from darkroom.telemetry import platform_metrics as metrics
+from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from nats.js.api import StreamInfo
@@ -23,7 +24,7 @@ def stream_readings(streams: Sequence[StreamInfo], *, dead_letters: str, server_
     messages: dict[tuple[str, ...], float] = {(_name(stream),): stream.state.messages for stream in streams}
     kept = messages.get((dead_letters,))
     return {
-        metrics.DEAD_LETTERS: {} if kept is None else {(): kept},
+        DEAD_LETTERS: {} if kept is None else {(): kept},
         metrics.STREAM_MESSAGES: messages,
         metrics.STREAM_SIZE: {(_name(stream),): stream.state.bytes for stream in streams},
         metrics.STREAM_LIMIT: {labels: limit for labels, limit in limits.items() if limit > 0},

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, JobType
-from darkroom.contract.metrics import Readings
+from darkroom.telemetry.metric import Readings
 
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0

@@ -45,7 +45,8 @@ from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract import metrics
 from darkroom.contract.errors import DarkroomError, blameless_codes
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
-from darkroom.contract.metrics import OBJECTIVE_WITHIN_S, Readings
+from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
+from darkroom.telemetry.metric import Readings
 
 ChangeListener = Callable[[UUID, JobStatus], None]
 

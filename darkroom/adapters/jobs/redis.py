@@ -63,7 +63,7 @@ from darkroom.contract.errors import (
     JobTimeoutError,
 )
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
-from darkroom.contract.metrics import Readings
+from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from redis import Redis

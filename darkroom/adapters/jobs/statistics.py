@@ -7,8 +7,9 @@ from itertools import product
 
 from darkroom.contract import metrics
 from darkroom.contract.jobs import JobStatus, JobType
-from darkroom.contract.metrics import COST_CLASSES, STAGES, Kind, Metric, Readings, Source
+from darkroom.contract.metrics import COST_CLASSES, STAGES
 from darkroom.contract.parameters import Format
+from darkroom.telemetry.metric import Kind, Metric, Readings, Source
 from darkroom.telemetry.tally import Tally
 
 COUNTED = tuple(

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 from darkroom.adapters.jobs.statistics import COUNTED, job_tally
 from darkroom.contract.errors import blameless_codes
-from darkroom.contract.metrics import OBJECTIVE_WITHIN_S, Kind, Metric
+from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
+from darkroom.telemetry.metric import Kind, Metric
 from darkroom.telemetry.tally import Tally
 
 _PREFIX = "darkroom."

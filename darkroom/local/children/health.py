@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import DependencyUnavailableError
 
 NATS_PORT = 4222
 REDIS_PORT = 6379

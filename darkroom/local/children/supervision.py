@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children import ports
 from darkroom.local.children.backoff import Backoff
 from darkroom.local.children.logs import LineSink

@@ -94,7 +94,7 @@ def _call_in_vain() -> None:
     first call would start threads."""
     from darkroom.adapters.jobs.redis import RedisJobStore
     from darkroom.adapters.storage.s3 import S3Storage
-    from darkroom.contract.errors import DependencyUnavailableError
+    from darkroom.errors import DependencyUnavailableError
 
     nobody, nothing = "127.0.0.1:1", "none"
     storage = S3Storage(

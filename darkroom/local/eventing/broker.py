@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local import spans

@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.eventing.broker import BrokerAddress, Ingress, for_subscriber, reply_to

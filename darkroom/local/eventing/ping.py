@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from darkroom.contract.errors import DarkroomError
+from darkroom.errors import DarkroomError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.reporting import Report
 from darkroom.manifests import PingSource

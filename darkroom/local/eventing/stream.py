@@ -18,7 +18,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, from_json_object, lossless_json_object
 from darkroom.local.eventing.delivery import ConsumerSettings
 from darkroom.local.eventing.filters import only_type, texts_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.eventing.broker import Ingress

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from darkroom.contract.errors import DarkroomError, RouteNotFoundError
+from darkroom.errors import DarkroomError, RouteNotFoundError
 from darkroom.events import tracing
 from darkroom.local.children.ports import LOOPBACK, require_free
 from darkroom.local.errors import RouteTimeoutError

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from darkroom.contract.metrics import HTTP_SERVER_REQUEST_DURATION, Readings
-from darkroom.contract.route_templates import method_label, route_template
+from darkroom.contract.route_templates import route_template
+from darkroom.telemetry.metric import Readings
+from darkroom.telemetry.names import method_label
+from darkroom.telemetry.platform_metrics import HTTP_SERVER_REQUEST_DURATION
 from darkroom.telemetry.tally import Tally
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from multidict import CIMultiDict
 
-from darkroom.contract.errors import DarkroomError
+from darkroom.errors import DarkroomError
 from darkroom.local import spans
 from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
 from darkroom.local.revisions.admission import MAX_QUEUED, Admission

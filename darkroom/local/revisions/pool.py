@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from darkroom.contract.metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.local.children.backoff import Backoff
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceState, Surroundings
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests.revision import Revision
+from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
 
 LAST_LINES_REPORTED = 20

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from darkroom.contract.metrics import Readings
 from darkroom.local.watching.event_log import EventLog
+from darkroom.telemetry.metric import Readings
 
 
 def admin_application(

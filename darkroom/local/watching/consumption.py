@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from darkroom.contract.metrics import PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE, STORAGE_SIZE, Readings
+from darkroom.telemetry.metric import Readings
+from darkroom.telemetry.platform_metrics import PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE, STORAGE_SIZE
 
 STORAGE_MEASURED_EVERY_S = 60.0
 """A walk over every file."""

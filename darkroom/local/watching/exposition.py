@@ -11,7 +11,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from darkroom.contract.metrics import Distribution, Kind, Metric, Readings, Values
+from darkroom.telemetry.metric import Distribution, Kind, Metric, Readings, Values
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

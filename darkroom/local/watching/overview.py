@@ -10,8 +10,8 @@ from typing import Any
 import nats.errors
 
 from darkroom.adapters.jobs import JobStore
-from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobStatus
+from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.broker import BrokerAddress
 from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher

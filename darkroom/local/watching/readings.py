@@ -16,9 +16,7 @@ from nats.aio.client import Client
 from darkroom.adapters.deadletters.jetstream import STREAM as DEAD_LETTER_STREAM
 from darkroom.adapters.deadletters.streams import stream_readings
 from darkroom.adapters.jobs import JobStore
-from darkroom.contract import metrics
-from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.metrics import Distribution, Metric, Readings, Values
+from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.health import nats_storage_limit_bytes
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
@@ -30,6 +28,8 @@ from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.revisions.scaler import Scaler
 from darkroom.local.watching.consumption import ProcessTimes, StorageSize
+from darkroom.telemetry import platform_metrics as metrics
+from darkroom.telemetry.metric import Distribution, Metric, Readings, Values
 from darkroom.telemetry.tally import Labels
 
 ANSWER_WITHIN_S = 4.0
@@ -152,7 +152,7 @@ def merged(readings: Sequence[Readings]) -> Readings:
     for each in readings:
         for metric, values in each.items():
             found[metric].update(values)
-    return {metric: found[metric] for metric in metrics.CATALOG if metric in found}
+    return dict(found)
 
 
 def _deliveries(dispatcher: Dispatcher) -> Readings:

@@ -4,8 +4,11 @@ import re
 
 import pytest
 
-from darkroom.contract import metrics
-from darkroom.contract.metrics import CATALOG, Distribution, Kind, Metric
+from darkroom.contract import metrics as application
+from darkroom.telemetry import platform_metrics
+from darkroom.telemetry.metric import Distribution, Kind, Metric
+from tools import catalog as metrics
+from tools.catalog import CATALOG
 
 
 @pytest.mark.parametrize(
@@ -30,8 +33,13 @@ def test_labels_are_attributes_with_underscores() -> None:
     assert metrics.JOBS_ENDED.labels == ("type", "cost_class", "status", "error_type")
 
 
-def test_the_catalog_has_every_metric_of_the_module_once() -> None:
-    declared = [value for value in vars(metrics).values() if isinstance(value, Metric)]
+def test_the_catalog_has_every_declared_metric_once() -> None:
+    declared = [
+        value
+        for module in (application, platform_metrics)
+        for value in vars(module).values()
+        if isinstance(value, Metric)
+    ]
 
     assert sorted(metric.name for metric in declared) == sorted(metric.name for metric in CATALOG)
     assert len({metric.prometheus_name for metric in CATALOG}) == len(CATALOG)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darkroom.contract import traces
 from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
 
@@ -102,18 +103,18 @@ def test_whatever_is_sent_nothing_breaks(text: str) -> None:
 
 
 def test_a_redriven_job_has_a_trace_of_its_own_that_all_agree_on() -> None:
-    first, again, third = (tracing.of_job(GOOD, redrives) for redrives in range(3))
+    first, again, third = (traces.of_job(GOOD, redrives) for redrives in range(3))
     assert first == tracing.parse(GOOD)
     assert again is not None
     assert third is not None
     assert len({TRACE_ID, again.trace_id, third.trace_id}) == 3
-    assert again == tracing.of_job(GOOD, 1)
+    assert again == traces.of_job(GOOD, 1)
     assert tracing.parse(again.traceparent) == again
 
 
 def test_a_job_without_a_trace_has_none_after_a_redrive_either() -> None:
-    assert tracing.of_job("", 0) is None
-    assert tracing.of_job("", 1) is None
+    assert traces.of_job("", 0) is None
+    assert traces.of_job("", 1) is None
 
 
 def test_the_current_context_is_the_blocks_and_the_threads_own() -> None:

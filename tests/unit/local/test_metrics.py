@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from darkroom.contract.metrics import (
+from darkroom.local.watching.consumption import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
+from darkroom.local.watching.exposition import exposition
+from darkroom.telemetry.metric import Distribution, Readings
+from darkroom.telemetry.platform_metrics import (
     COLD_START_DURATION,
     COLD_STARTS,
     PROCESS_CPU_TIME,
     PROCESS_MEMORY_USAGE,
     SERVER_UP,
     STORAGE_SIZE,
-    Distribution,
-    Readings,
 )
-from darkroom.local.watching.consumption import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
-from darkroom.local.watching.exposition import exposition
 
 
 def samples(readings: Readings) -> dict[tuple[str, ...], float]:

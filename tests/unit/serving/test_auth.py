@@ -10,10 +10,11 @@ import pytest
 
 from darkroom.contract.api_keys import make_key
 from darkroom.contract.errors import AuthInvalidError, AuthMissingError, DependencyUnavailableError
+from darkroom.errors import SettingsError
 from darkroom.serving.auth import KeyFileAuthenticator, NoKeys, authenticator
 from darkroom.serving.client_address import client_address, parse_networks
 from darkroom.serving.key_file import KeyFileError, read_key_file, write_key_file
-from darkroom.serving.settings import Settings, SettingsError
+from darkroom.serving.settings import Settings
 
 
 class Clock:

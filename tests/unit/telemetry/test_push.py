@@ -13,16 +13,18 @@ import pytest
 
 from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.adapters.jobs.memory import MemoryJobStore
-from darkroom.contract import metrics as catalog
+from darkroom.errors import SettingsError
 from darkroom.serving.resources import Resources
-from darkroom.serving.settings import Settings, SettingsError
+from darkroom.serving.settings import Settings
 from darkroom.telemetry import push as metrics
+from darkroom.telemetry.metric import Kind, Readings, Source
 from darkroom.telemetry.switch import metrics_are_wanted
 from functions.recovery.figures import Figures
 from tests.collector import Collector, running_collector
 from tests.contract.job_stores import a_result, new_job
 from tests.interpreter import python
 from tests.stack import ROOT
+from tools import catalog
 
 SOMEWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
@@ -57,7 +59,7 @@ def test_what_we_do_not_have_is_refused_at_start_by_its_name() -> None:
 
 
 def test_off_nothing_is_read() -> None:
-    def read() -> catalog.Readings:
+    def read() -> Readings:
         raise AssertionError("it was read")
 
     assert not metrics.is_on()
@@ -149,7 +151,8 @@ def test_a_process_does_not_wait_for_a_collector_that_does_not_answer(answers: b
 
 
 FIGURES = """
-from darkroom.contract import metrics as catalog
+from tools import catalog as metrics
+from darkroom.contract import as catalog
 from darkroom.telemetry import push as metrics
 from tests.unit.telemetry.test_push import figures
 metrics.begin("recovery", tell=print)
@@ -183,9 +186,9 @@ def test_what_recovery_reads_is_pushed_as_the_catalog_has_it(collector: Collecto
     assert latest["darkroom.dead_letters",] == 0
     told = {point.metric: point for point in collector.metrics()}
     for metric in catalog.CATALOG:
-        if metric.source is catalog.Source.RECORD:
+        if metric.source is Source.RECORD:
             assert told[metric.name].unit == metric.unit
-            kinds = {catalog.Kind.COUNTER: "sum", catalog.Kind.GAUGE: "gauge", catalog.Kind.HISTOGRAM: "histogram"}
+            kinds = {Kind.COUNTER: "sum", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
             assert told[metric.name].kind == kinds[metric.kind]
     assert not [point for point in told.values() if "service.instance.id" in point.resource], (
         "one series, whoever tells"

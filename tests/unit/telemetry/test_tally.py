@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from darkroom.contract.metrics import COLD_START_DURATION, COLD_STARTS, Distribution
-from darkroom.contract.route_templates import method_label, route_template
+from darkroom.contract.route_templates import route_template
+from darkroom.telemetry.metric import Distribution
+from darkroom.telemetry.names import method_label
+from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
 
 

@@ -12,8 +12,8 @@ import pytest
 from darkroom import telemetry
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import SettingsError
 from darkroom.events import tracing
-from darkroom.serving.settings import SettingsError
 from darkroom.serving.traced_storage import TracedStorage
 from darkroom.telemetry import complaints, names
 from darkroom.telemetry.switch import traces_are_wanted

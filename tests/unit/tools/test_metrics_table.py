@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.contract.metrics import CATALOG
+from tools.catalog import CATALOG
 from tools.metrics_table import BEGIN, END, with_catalog
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations.md"

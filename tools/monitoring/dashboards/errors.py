@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.contract import metrics as m
+from tools import catalog as m
 from tools.monitoring.dashboards.panels import Dashboard, Panel, Row, Unit
 from tools.monitoring.dashboards.queries import now, rate, recorded
 from tools.monitoring.records import WINDOWS, objective_record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.contract import metrics as m
+from tools import catalog as m
 from tools.monitoring.dashboards.panels import Dashboard, Kind, Panel, Query, Row, Unit
 from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
 from tools.monitoring.records import objective_record

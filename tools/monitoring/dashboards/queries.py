@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from darkroom.contract.metrics import Metric
+from darkroom.telemetry.metric import Metric
 from tools.monitoring.dashboards.panels import Query
 from tools.monitoring.promql import RATE_INTERVAL
 
