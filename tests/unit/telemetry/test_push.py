@@ -151,8 +151,7 @@ def test_a_process_does_not_wait_for_a_collector_that_does_not_answer(answers: b
 
 
 FIGURES = """
-from tools import catalog as metrics
-from darkroom.contract import as catalog
+from tools import catalog
 from darkroom.telemetry import push as metrics
 from tests.unit.telemetry.test_push import figures
 metrics.begin("recovery", tell=print)
