@@ -2,8 +2,8 @@
 
 `event_function` wraps the work of one kind of job: claim, lease, fetching, storing, replying, errors and logs are ours,
 the pixels are the function's. `on_event` does so for events of any kind, `asgi.http_function` for functions that answer
-people. `testing` is the kit for tests of all of them. Nothing here knows which function it serves, nor whether it runs in
-a cluster or in the local runtime.
+people. `testing` is the kit for tests of all of them. Nothing here knows which function it serves, nor whether it runs
+in a cluster or in the local runtime.
 
 Nothing is wired at import: a function is built from resources (`build`), by `startup` or by a decorator where
 functions-framework is about to serve it, by a test from adapters in memory.

@@ -34,6 +34,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import update_wrapper
 from typing import Any, cast
 
 from cloudevents.abstract import CloudEvent as AnySdkEvent
@@ -62,11 +63,12 @@ class _ReplyRefusedError(Exception):
 class EventHandler:
     """A function that takes events, not wired to anything yet. Calling it calls the decorated function."""
 
+    __name__: str
+
     def __init__(self, event_types: tuple[str, ...], function: Function) -> None:
         self.event_types = event_types
-        self.__name__ = function.__name__
-        self.__doc__ = function.__doc__
         self._function = function
+        update_wrapper(self, function)
 
     def __call__(self, event: SdkEvent) -> AnySdkEvent | None:
         return self._function(event)

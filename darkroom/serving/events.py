@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import Generic, TypeVar, cast
 
 from darkroom.contract.parameters import CropParameters, ResizeParameters
@@ -24,11 +25,12 @@ _JOB_NEEDS = frozenset({"REDIS_URL", "BUCKET_NAME"})
 class EventFunction(Generic[P]):
     """A function that does jobs, not wired to anything yet. Calling it calls the decorated function."""
 
+    __name__: str
+
     def __init__(self, event_type: str, work: Work[P]) -> None:
         self.event_type = event_type
-        self.__name__ = work.__name__
-        self.__doc__ = work.__doc__
         self._work: Callable[[Job[P], Picture], Rendition] = work
+        update_wrapper(self, work)
 
     def __call__(self, job: Job[P], picture: Picture) -> Rendition:
         return self._work(job, picture)
