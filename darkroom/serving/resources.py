@@ -22,7 +22,7 @@ from darkroom.serving.traced_storage import TracedStorage
 
 
 class Resources:
-    """Made from settings in production; tests hand in a subclass or set the attributes to fakes."""
+    """Made from settings in production; `darkroom.serving.testing` sets the attributes to adapters in memory."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
