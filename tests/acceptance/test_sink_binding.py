@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.front import function_server
-from tests.servers import running
+from tests.servers import Server, running
 from tests.stack import running_stack
 
 NOBODY = "127.0.0.1:1"
@@ -26,19 +26,20 @@ def test_every_function_becomes_ready_without_a_crash_as_its_sink_binding_inject
         assert crashes == []
 
 
+def without_servers(name: str, folder: Path, **variables: str) -> Server:
+    """A function whose dependencies are all away."""
+    away = {"redis_url": f"redis://{NOBODY}", "s3_url": f"http://{NOBODY}", "NATS_URL": f"nats://{NOBODY}"}
+    return function_server(name, folder, **away, **variables)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("injected", [{"K_SINK": ""}, {"K_SINK": "", "K_CE_OVERRIDES": ""}], ids=["nothing", "empty"])
+@pytest.mark.parametrize(
+    "injected", [{"K_SINK": ""}, {"K_SINK": "", "K_CE_OVERRIDES": ""}], ids=["no overrides", "empty overrides"]
+)
 def test_a_function_starts_without_its_sink_and_says_what_it_waits_for(
     name: str, injected: dict[str, str], tmp_path: Path
 ) -> None:
-    server = function_server(
-        name,
-        tmp_path,
-        redis_url=f"redis://{NOBODY}",
-        s3_url=f"http://{NOBODY}",
-        NATS_URL=f"nats://{NOBODY}",
-        **injected,
-    )
+    server = without_servers(name, tmp_path, **injected)
     with running(server):
         if name in BOUND:
             answer = httpx.get(f"{server.url}/health/startup", timeout=10)
@@ -48,8 +49,6 @@ def test_a_function_starts_without_its_sink_and_says_what_it_waits_for(
 
 @pytest.mark.parametrize("name", BOUND)
 def test_a_function_with_its_sink_is_started_whatever_else_is_away(name: str, tmp_path: Path) -> None:
-    server = function_server(
-        name, tmp_path, redis_url=f"redis://{NOBODY}", s3_url=f"http://{NOBODY}", NATS_URL=f"nats://{NOBODY}"
-    )
+    server = without_servers(name, tmp_path)
     with running(server):
         assert httpx.get(f"{server.url}/health/startup", timeout=10).status_code == 200
