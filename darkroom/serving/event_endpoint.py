@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from darkroom.errors import EventInvalidError
+from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.answers import Answer, Done, Failed, TryAgain
@@ -26,10 +26,23 @@ _PLAIN_TEXT = "text/plain; charset=utf-8"
 class EventEndpoint:
     """A handler of events behind the CloudEvents codec. `name` is the function's."""
 
-    def __init__(self, name: str, handle: Handler, *, unreadable: Unreadable) -> None:
+    def __init__(
+        self, name: str, handle: Handler, *, unreadable: Unreadable, check_startup: Callable[[], None] | None = None
+    ) -> None:
+        """`check_startup` raises DependencyUnavailableError while something that the platform injects is missing."""
         self.name = name
         self.handle = handle
         self._unreadable = unreadable
+        self._check_startup = check_startup
+
+    def startup(self) -> HttpAnswer:
+        """The answer to a readinessProbe."""
+        try:
+            if self._check_startup is not None:
+                self._check_startup()
+        except DependencyUnavailableError as exc:
+            return HttpAnswer(status=503, headers={"content-type": _PLAIN_TEXT}, body=exc.detail.encode())
+        return HttpAnswer(status=200, headers={"content-type": _PLAIN_TEXT}, body=b"ok")
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         """The answer to a POST; header names are lower case. A handler's exception is logged and answered 500."""

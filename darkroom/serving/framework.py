@@ -13,7 +13,8 @@ import flask
 import functions_framework
 
 from darkroom.serving.event_endpoint import EventEndpoint
-from darkroom.serving.shortcut import EventShortcut
+from darkroom.serving.shortcut import EventShortcut, HttpAnswer
+from darkroom.serving.startup import STARTUP_PATH
 
 View = Callable[[flask.Request], flask.Response]
 
@@ -31,11 +32,12 @@ def serve_endpoint(endpoint: EventEndpoint) -> View:
     """Register the endpoint with functions-framework under its name, and lead events to it past Flask."""
 
     def view(request: flask.Request) -> flask.Response:
+        if request.method == "GET" and request.path == STARTUP_PATH:
+            return _response(endpoint.startup())
         if request.method != "POST":
             return flask.Response(status=405, headers={"allow": "POST"})
         headers = {name.lower(): value for name, value in request.headers.items()}
-        found = endpoint.answer(headers, request.get_data(cache=False))
-        return flask.Response(found.body, status=found.status, headers=dict(found.headers))
+        return _response(endpoint.answer(headers, request.get_data(cache=False)))
 
     view.__name__ = endpoint.name
     view.__qualname__ = endpoint.name
@@ -44,3 +46,7 @@ def serve_endpoint(endpoint: EventEndpoint) -> View:
         app = flask.current_app
         app.wsgi_app = EventShortcut(app.wsgi_app, endpoint.answer)  # type: ignore[method-assign]
     return view
+
+
+def _response(answer: HttpAnswer) -> flask.Response:
+    return flask.Response(answer.body, status=answer.status, headers=dict(answer.headers))

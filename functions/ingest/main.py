@@ -3,4 +3,4 @@
 from darkroom.serving.startup import serve_http
 from functions.ingest.app import build
 
-ingest = serve_http(build, needs=frozenset({"REDIS_URL", "BUCKET_NAME", "K_SINK"}))
+ingest = serve_http(build, needs=frozenset({"REDIS_URL", "BUCKET_NAME"}))

@@ -17,4 +17,5 @@ def build(resources: Resources) -> EventEndpoint:
         figures.push_when_woken(event)
         return answer
 
-    return EventEndpoint("recovery", handle, unreadable=rejecting_unreadable(resources.settings.service))
+    unreadable = rejecting_unreadable(resources.settings.service)
+    return EventEndpoint("recovery", handle, unreadable=unreadable, check_startup=resources.check_sink)

@@ -26,7 +26,12 @@ from darkroom.serving.settings import Settings
 from darkroom.serving.testing.deliveries import Delivery, deliver
 
 BEGINS_AT_S = 1_800_000_000.0
-_DEFAULTS = {"API_KEYS": "off", "RATE_LIMIT": "off", "RATE_LIMIT_READS": "off"}
+_DEFAULTS = {
+    "API_KEYS": "off",
+    "RATE_LIMIT": "off",
+    "RATE_LIMIT_READS": "off",
+    "K_SINK": "http://broker.example/namespace/name",
+}
 
 
 class MemoryPipeline:
