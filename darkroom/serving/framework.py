@@ -13,8 +13,8 @@ import flask
 import functions_framework
 
 from darkroom.serving.event_endpoint import EventEndpoint
+from darkroom.serving.probes import STARTUP_PATH
 from darkroom.serving.shortcut import EventShortcut, HttpAnswer
-from darkroom.serving.startup import STARTUP_PATH
 
 View = Callable[[flask.Request], flask.Response]
 

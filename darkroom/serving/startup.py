@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from darkroom.serving.event_endpoint import EventEndpoint
     from darkroom.serving.framework import View
 
-STARTUP_PATH = "/health/startup"
-"""Asked by a readinessProbe: whether the function has everything that the platform injects after a first start."""
-
 Endpoint = TypeVar("Endpoint", bound="Callable[[Request], Awaitable[Response]]")
 
 
