@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 
 from cloudevents.abstract import CloudEvent as AnySdkEvent
 from cloudevents.http import CloudEvent as SdkEvent
@@ -28,7 +29,7 @@ class Delivery:
 
     @cached_property
     def reply(self) -> SdkEvent:
-        """The event in the answer; raises EventInvalidError where there is none."""
+        """The event in the answer; raises ValueError that shows the answer where it holds none."""
         return to_sdk(self.replied)
 
     @property
@@ -38,6 +39,8 @@ class Delivery:
     @cached_property
     def replied(self) -> CloudEvent:
         """The same as the library's own type."""
+        if self.status != HTTPStatus.OK:
+            raise ValueError(f"the function gave no reply, it answered {self.status}: {self.body.decode()!r}")
         return cloudevents.parse_one(self.headers, self.body)
 
 

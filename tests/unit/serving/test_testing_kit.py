@@ -8,10 +8,11 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+from cloudevents.http import CloudEvent
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.serving import testing
-from darkroom.serving.testing import MemoryPipeline
+from darkroom.serving import on_event, testing
+from darkroom.serving.testing import MemoryPipeline, deliver
 from tests.interpreter import python
 
 
@@ -83,6 +84,18 @@ def test_a_job_that_is_not_there_or_has_no_result_is_told_of() -> None:
         pipeline.record("00000000-0000-0000-0000-000000000007")
     with pytest.raises(KeyError, match="has no result, it is queued"):
         pipeline.stored_result(pipeline.accept())
+
+
+@on_event("shop.order.placed")
+def silent(event: CloudEvent) -> None:
+    return None
+
+
+@pytest.mark.parametrize(("type", "said"), [("shop.order.placed", "answered 204: ''"), ("x", "500: 'this function")])
+def test_whoever_looks_at_a_reply_that_is_not_there_is_shown_the_answer(type: str, said: str) -> None:
+    delivery = deliver(silent, CloudEvent({"type": type, "source": "/shop"}))
+    with pytest.raises(ValueError, match=said):
+        _ = delivery.reply
 
 
 def test_functions_share_what_is_around_them() -> None:
