@@ -1,4 +1,4 @@
-"""What a readinessProbe asks, and functions of both kinds answer."""
+"""The path that readiness probes request, from HTTP functions and event functions alike."""
 
 STARTUP_PATH = "/health/startup"
 """Whether the function has everything that the platform injects after a first start."""

@@ -1,4 +1,4 @@
-"""Hands an event to a function as the Broker does, in this process, and shows the HTTP answer that it would get."""
+"""Delivers events to a function as the Broker does, in this process, and shows the HTTP answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from darkroom.serving.sdk_events import from_sdk, to_sdk
 
 @dataclass(frozen=True)
 class Delivery:
-    """What the Broker was answered."""
+    """The answer to one delivery, as the Broker would get it."""
 
     status: int
     """204: dealt with. 200: dealt with, and here is the reply. 500 or 503: deliver it again."""
@@ -45,13 +45,13 @@ class Delivery:
 
 
 def deliver(function: EventHandler | EventEndpoint, event: AnySdkEvent | CloudEvent) -> Delivery:
-    """What `function` answers to `event`. Raises EventInvalidError for an event that no Broker would deliver."""
+    """Deliver `event` to `function`. Raises EventInvalidError for an event that no Broker would deliver."""
     headers, body = cloudevents.encode_binary(event if isinstance(event, CloudEvent) else from_sdk(event))
     return post(function, headers, body)
 
 
 def post(function: EventHandler | EventEndpoint, headers: Mapping[str, str], body: bytes) -> Delivery:
-    """The same for a request that is no sound event."""
+    """Send any request, for instance one that is not a valid event."""
     endpoint = function.build() if isinstance(function, EventHandler) else function
     answer = endpoint.answer({name.lower(): value for name, value in headers.items()}, body)
     answered = {name.lower(): value for name, value in answer.headers.items()}
