@@ -66,7 +66,7 @@ ACCEPTED_PX = {
     "event-binary": (200, 150),
     "event-structured": (200, 200),
 }
-LOOKED_AT_BY_ITS_OWN_TEST = {
+HAS_ITS_OWN_TEST = {
     "demo",
     "up",
     "submit",
@@ -193,15 +193,14 @@ def test_every_command_in_the_readme_is_run_or_is_an_installation() -> None:
     assert {block.kind for block in BLOCKS} == {"example", "install"}, "a block without a marker is run by no test"
     names = [block.name for block in EXAMPLES]
     assert len(names) == len(set(names))
-    assert set(names) == LOOKED_AT_BY_ITS_OWN_TEST | set(ACCEPTED_PX)
+    assert set(names) == HAS_ITS_OWN_TEST | set(ACCEPTED_PX)
 
 
 def test_the_demo_leaves_its_pictures_behind(reader: Reader) -> None:
     reader.output("demo")
-    sizes = {file.name: _size_px(file) for file in (reader.clone / "demo-output").iterdir()}
-    assert sizes == {"original.jpg": (4000, 3000), "resize.jpg": (1200, 900), "crop.jpg": (1600, 1200)}
-    for name in sizes:
-        assert f"demo-output/{name}" in README
+    for name, size_px in {"original": (4000, 3000), "resize": (1200, 900), "crop": (1600, 1200)}.items():
+        assert f"`demo-output/{name}.jpg`" in README
+        assert _size_px(reader.clone / "demo-output" / f"{name}.jpg") == size_px
 
 
 def test_make_up_is_darkroom_up(reader: Reader) -> None:
@@ -211,7 +210,7 @@ def test_make_up_is_darkroom_up(reader: Reader) -> None:
 
 def test_submit_saves_a_picture_and_status_shows_what_ran(reader: Reader) -> None:
     shown = reader.output("submit")
-    assert _size_px(reader.clone / "small.jpg") == (400, 300)
+    assert _size_px(reader.clone / "demo-output/small.jpg") == (400, 300)
     for word in ("resize", "recovery", "nats", "jobs:"):
         assert word in shown
 
@@ -230,14 +229,14 @@ def test_waiting_for_a_job_shows_its_end(reader: Reader) -> None:
 
 def test_the_python_example_saves_a_picture(reader: Reader) -> None:
     reader.output("event-structured")
-    (reader.clone / "small.jpg").unlink()
+    (reader.clone / "demo-output/small.jpg").unlink()
     reader.output("python")
-    assert _size_px(reader.clone / "small.jpg") == (400, 300)
+    assert _size_px(reader.clone / "demo-output/small.jpg") == (400, 300)
 
 
 def test_a_job_survives_that_nats_is_killed(reader: Reader) -> None:
     reader.output("kill")
-    assert _size_px(reader.clone / "survived.jpg") == (1200, 900)
+    assert _size_px(reader.clone / "demo-output/survived.jpg") == (1200, 900)
     [nats] = [server for server in reader.stack.status()["servers"] if server["name"] == "nats"]
     assert nats["restarts"] == 1
 
@@ -264,7 +263,8 @@ def test_with_a_key_a_request_is_accepted_and_without_one_it_is_refused(reader: 
 
 
 def test_the_manifests_pass_the_check(reader: Reader) -> None:
-    assert reader.output("check").strip()
+    # Findings would be printed, and would fail the command.
+    assert reader.output("check") == ""
 
 
 def test_what_the_readme_installs_is_what_a_wheel_of_this_version_offers() -> None:

@@ -50,7 +50,9 @@ def test_every_entry_of_the_index_leads_to_a_file_or_a_folder() -> None:
 
 
 def test_the_rooms_stand_in_the_order_that_import_linter_enforces() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     [top_to_bottom] = [contract["layers"] for contract in contracts if contract.get("containers") == ["darkroom.local"]]
     rooms = _ROOM.findall(PAGE)
     assert rooms == [layer for layer in reversed(top_to_bottom) if layer in rooms]

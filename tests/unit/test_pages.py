@@ -37,7 +37,9 @@ def test_no_page_installs_the_package_of_our_name_that_is_somebody_elses(page: P
     assert _FROM_AN_INDEX.findall(page.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("line", ["pip install darkroom", "pip install 'darkroom[local]'", "pip install -U darkroom==1"])
+@pytest.mark.parametrize(
+    "line", ["pip install darkroom", "pip install 'darkroom[local]'", "pip install -U darkroom==1"]
+)
 def test_such_a_line_would_be_found(line: str) -> None:
     assert _FROM_AN_INDEX.search(line)
     assert not _FROM_AN_INDEX.search("pip install 'darkroom-0.1.0-py3-none-any.whl[local]'")
