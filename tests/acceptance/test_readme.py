@@ -1,7 +1,8 @@
 """The README's commands, run as printed and in order, in a folder that looks like a fresh clone.
 
 Two things differ from a reader's terminal: `darkroom up` listens on free ports, of which curl is told by its own
-configuration file and the Python example by replacing the address; and what would install packages is not run.
+configuration file and the Python example by replacing the address; and what installs packages is not run here
+(`test_wheel.py` installs the wheel).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pytest
 from darkroom.client import Client
 from darkroom.contract.limits import Limits
 from darkroom.imaging import probe
+from darkroom.manifests.project import read_project
 from tests.stack import ROOT, RunningStack, eventually
 
 README = (ROOT / "README.md").read_text()
@@ -265,6 +267,16 @@ def test_with_a_key_a_request_is_accepted_and_without_one_it_is_refused(reader: 
 def test_the_manifests_pass_the_check(reader: Reader) -> None:
     # Findings would be printed, and would fail the command.
     assert reader.output("check") == ""
+
+
+def test_the_project_file_is_one_that_darkroom_up_reads(tmp_path: Path) -> None:
+    [text] = re.findall(r"^```toml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (tmp_path / "darkroom.toml").write_text(text)
+    project = read_project(tmp_path)
+    assert project.manifests == (tmp_path / "deploy",)
+    assert project.resources.redis is not None
+    assert project.resources.redis.variables(url="redis://there") == {"ORDERS_URL": "redis://there"}
+    assert project.resources.s3 is None
 
 
 def test_what_the_readme_installs_is_what_a_wheel_of_this_version_offers() -> None:
