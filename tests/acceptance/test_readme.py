@@ -27,6 +27,9 @@ from darkroom.imaging import probe
 from darkroom.manifests.project import read_project
 from tests.stack import ROOT, RunningStack, eventually
 
+pytestmark = pytest.mark.timeout(600)
+"""One test alone has the whole page before it to follow."""
+
 README = (ROOT / "README.md").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ADDRESS = "http://127.0.0.1:8080"
