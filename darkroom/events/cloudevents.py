@@ -270,7 +270,8 @@ def _event(attributes: Mapping[str, Any], data: bytes | None) -> CloudEvent:
     dataschema = _optional_text(attributes, "dataschema")
     if dataschema is not None:
         _check_uri_reference("dataschema", dataschema)
-        if not _SCHEME.fullmatch(dataschema.partition(":")[0]):
+        scheme, colon, _ = dataschema.partition(":")
+        if not colon or not _SCHEME.fullmatch(scheme):
             raise EventInvalidError(f"dataschema must be an absolute URI (core 3.1), was {dataschema!r}")
     media_type = _optional_text(attributes, "datacontenttype")
     if media_type is not None and not _MEDIA_TYPE.fullmatch(media_type):

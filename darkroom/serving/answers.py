@@ -1,7 +1,4 @@
-"""What a function that takes events has to say of one: the answers that every Knative broker understands.
-
-How they look over HTTP is decided by `event_endpoint`.
-"""
+"""The answers of a function that takes events. `event_endpoint` turns them into HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class TryAgain:
-    """Another try may succeed, and when."""
+    """Another try may succeed, after `retry_after_s`."""
 
     reason: str
     retry_after_s: int
@@ -27,9 +24,9 @@ class TryAgain:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """Nothing came of it, and we cannot keep the event ourselves: the broker tries again, then dead-letters it.
+    """The event was not handled: the broker tries again, then sends it to the dead-letter sink.
 
-    `reason` is sent to the broker, which records it in the dead letter. It never holds an exception's text.
+    `reason` goes to the broker, which records it in the dead letter. It never holds an exception's text.
     """
 
     reason: str

@@ -1,6 +1,6 @@
-"""One event in over HTTP, one answer out: what every function that takes events serves.
+"""Answers events over HTTP: the part that all functions that take events share.
 
-Needs no settings and knows no jobs: `events` serves the pipeline's functions with it, `on_event` everybody's.
+Needs no settings and knows no jobs. `events` uses it for the pipeline's functions, `event_handler` for anybody's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = get_logger()
 
 Handler = Callable[[CloudEvent], Answer]
 Unreadable = Callable[[Mapping[str, str], bytes, EventInvalidError], Answer]
-"""Decides what a request is answered that is no event; takes its headers and body, and what is wrong with it."""
+"""Answers a request that is not an event; takes its headers, its body and what is wrong with it."""
 
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 

@@ -1,6 +1,6 @@
 """`on_event`: a plain function becomes a Knative Service that takes events of the types that its author names.
 
-For everybody who writes event functions, with no need of pictures, jobs or the pipeline's settings:
+For anybody who writes event functions. It needs no pictures, no jobs and none of the pipeline's settings:
 
     from cloudevents.http import CloudEvent
     from darkroom.serving import on_event
@@ -12,20 +12,21 @@ For everybody who writes event functions, with no need of pictures, jobs or the 
 What the Broker is answered:
 
 - 204 when the function returns None: the event is dealt with.
-- 200 with the event that the function returns, which the Broker publishes. Its id must be new, which the SDK sees to
-  where none is given: brokers on JetStream take a reply that reuses the incoming id for a duplicate, and drop it.
-- 500 for everything else, so that the Broker tries again and then sends the event to the dead-letter sink: an exception
-  of the function's, a reply that is refused, an event of another type, a request that is no event. An exception is
-  logged, and its text goes nowhere else.
+- 200 with the event that the function returns, which the Broker publishes. Its id must be new; the SDK makes one unless
+  the author does. Brokers on JetStream drop a reply that reuses the incoming id as a duplicate.
+- 500 for everything else, so that the Broker tries again and then sends the event to the dead-letter sink. Everything
+  else is an exception, a reply that is refused, an event of another type, and a request that is not an event. An
+  exception is logged; its text is not sent.
 
-The last two will fail at the next try too, and a 4xx would spare it. But JetStream channels drop an event that is
-answered 4xx, without a dead letter (measured with 400 and 404), and a 2xx would end it without a word. After a 500 the
-event and the reason are in the dead-letter sink, where there is one.
+Retrying the last two is useless, and a 4xx would prevent it. But JetStream channels drop an event that is answered 4xx,
+without a dead letter (measured with 400 and 404), and a 2xx would end it silently. A 500 costs a few deliveries and
+leaves the event and the reason in the dead-letter sink, where one is configured.
 
-functions-framework serves one function per process, the one that FUNCTION_TARGET names. A module may hold several: each
-is a Service's, and in that of another it is left alone. A function that is to take several types names them all.
+functions-framework serves one function per process, the one that FUNCTION_TARGET names. A module may hold several
+decorated functions: each Service serves its own, and the others stay unwired. A function for several types of events
+lists them all: `@on_event("shop.order.placed", "shop.order.changed")`.
 
-K_SERVICE (which Knative sets), LOG_LEVEL and OTEL_* are the only variables that are read.
+K_SERVICE (set by Knative), LOG_LEVEL and OTEL_* are the only variables that are read.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ Function = Callable[[SdkEvent], AnySdkEvent | None]
 
 
 class _ReplyRefusedError(Exception):
-    """What the function returned cannot be a reply; the text is for its author."""
+    """The function returned something that cannot be a reply; the text is for its author."""
 
 
 class EventHandler:
@@ -115,8 +116,8 @@ class EventHandler:
 def on_event(event_type: str, *more_types: str) -> Callable[[Function], EventHandler]:
     """Make the decorated function the one for events of these types.
 
-    Where functions-framework executes the module to serve the function, it is served: then LOG_LEVEL or OTEL_* that are
-    wrong raise SettingsError. Imported by anybody else it stays an `EventHandler`.
+    Where functions-framework executes the module to serve this function, it is wired and served, and a wrong LOG_LEVEL
+    or OTEL_* raises SettingsError. Imported by anything else, it stays an `EventHandler`.
     """
     event_types = _checked_types((event_type, *more_types))
 
@@ -136,7 +137,7 @@ def on_event(event_type: str, *more_types: str) -> Callable[[Function], EventHan
 
 
 def _checked_types(given: tuple[Any, ...]) -> tuple[str, ...]:
-    """Says what is wrong with `@on_event` without its parentheses, above all."""
+    """Raises TypeError, above all for `@on_event` without parentheses."""
     for one in given:
         if not isinstance(one, str) or not one:
             raise TypeError(f'on_event takes types of events, as in @on_event("shop.order.placed"), not {one!r}')

@@ -1,4 +1,4 @@
-"""The span of all that is done with an event, whoever does it."""
+"""The span that covers the processing of one event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darkroom.telemetry import names
 
 
 def contexts_of(event: CloudEvent) -> list[TraceContext]:
-    """The traces that a delivery came with: that of its request, which is the current one, then the event's own."""
+    """The traces that came with a delivery: the current one, which is the request's, then the event's own."""
     contexts = (tracing.current(), tracing.from_attributes(event.extensions))
     return [context for context in contexts if context is not None]
 

@@ -45,8 +45,8 @@ class EventFunction(Generic[P]):
 def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
     """Make the decorated function the one for jobs of this event type.
 
-    Where functions-framework executes the module to serve the function, it is wired and served: then what is missing or
-    wrong in the environment raises SettingsError. Imported by anybody else it stays an `EventFunction`.
+    Where functions-framework executes the module to serve this function, it is wired and served, and a setting that is
+    missing or wrong raises SettingsError. Imported by anything else, it stays an `EventFunction`.
     """
 
     def decorate(work: Work[P]) -> EventFunction[P]:
@@ -60,7 +60,7 @@ def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
 
 
 def _isolated(function: EventFunction[P]) -> Callable[[Resources], EventEndpoint]:
-    """Builds it for a process of its own, whose workers are bounded."""
+    """Builds the function and limits the worker processes that will be forked."""
 
     def build(resources: Resources) -> EventEndpoint:
         bound_memory_of_workers(resources.settings.worker_memory_bytes)

@@ -1,4 +1,4 @@
-"""What functions-framework has to be told to serve a function, and whether it is about to.
+"""Registers functions with functions-framework, and tells whether it is about to serve one.
 
 The `http` signature is used, not `cloud_event`: that one drops the return value and answers "200 OK" with a body, which
 Knative's channel-based broker takes for a failed delivery (platform: functions-framework 3.10).
@@ -13,17 +13,17 @@ import flask
 import functions_framework
 
 from darkroom.serving.event_endpoint import EventEndpoint
+from darkroom.serving.probes import STARTUP_PATH
 from darkroom.serving.shortcut import EventShortcut, HttpAnswer
-from darkroom.serving.startup import STARTUP_PATH
 
 View = Callable[[flask.Request], flask.Response]
 
 
 def is_serving(name: str) -> bool:
-    """Whether functions-framework executes the module right now to serve the function of this name.
+    """Whether functions-framework is executing a module in order to serve the function of this name.
 
-    It does so within a Flask application's context, in gunicorn's master, with the target in FUNCTION_TARGET. A test or
-    a tool that imports the module does not, nor does a module whose function is another Service's.
+    It does so within a Flask application context, in gunicorn's master, with the function's name in FUNCTION_TARGET. A
+    test or a tool that imports the module has no such context.
     """
     return flask.has_app_context() and os.environ.get("FUNCTION_TARGET") == name
 

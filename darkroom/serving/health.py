@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.serving.asgi import json_response
-from darkroom.serving.startup import STARTUP_PATH
+from darkroom.serving.probes import STARTUP_PATH
 
 CHECK_TIMEOUT_S = 2.0
 _THREADS_A_CHECK = 4

@@ -1,4 +1,4 @@
-"""What the pipeline answers to a request that is no event: a rejection, which recovery keeps."""
+"""Answers requests that are not events with a rejection, which recovery keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a function's process reports what it does: log, traces and metrics, set up once, at its start."""
+"""Sets up the log, the traces and the metrics of a function's process, once, at its start."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Our CloudEvent and the SDK's, `cloudevents.http.CloudEvent`: from one to the other and back.
+"""Converts between our CloudEvent and the SDK's, `cloudevents.http.CloudEvent`.
 
-The SDK's type is what authors know; it is used for nothing but handing them events. What crosses the wire is read and
-written by `darkroom.events.cloudevents`, which refuses what the SDK lets through.
+The SDK's type is what authors know, and serves only to hand them events. The wire format is read and written by
+`darkroom.events.cloudevents`, which refuses what the SDK lets through.
 
-In the SDK's event, `data` is a Python value where the payload is JSON, bytes where it is anything else, and None where
-there is none. Attributes are text, as the SDK has them (the time too), but for extensions that are integers or booleans
-in an event that came as JSON.
+In the SDK's event, `data` is a Python value if the payload is JSON, bytes if it is anything else, and None if there is
+none. Attributes are strings, as in the SDK (the time too), except extensions that were integers or booleans in an event
+in JSON format.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def to_sdk(event: CloudEvent) -> SdkEvent:
     attributes: dict[str, Any] = dict(event.attributes())
     converted = SdkEvent(attributes, _value(event))
     if "time" not in attributes:
-        # The SDK puts the present time where the sender put none.
+        # The SDK fills in the present time.
         del converted["time"]
     return converted
 
@@ -52,7 +52,7 @@ def from_sdk(event: AnySdkEvent) -> CloudEvent:
 
 
 def _value(event: CloudEvent) -> Any:
-    """The payload as an author wants it."""
+    """The payload as the function gets it."""
     # Many senders name a Content-Type on an empty body.
     if event.data is None or (not event.data and cloudevents.is_json(event.datacontenttype)):
         return None
@@ -62,7 +62,7 @@ def _value(event: CloudEvent) -> Any:
         return strict_json.load(event.data)
     except ValueError as exc:
         if event.datacontenttype is None:
-            # A sender in binary mode who does not say what it is: JSON is a guess.
+            # A sender in binary mode that does not declare a type: JSON is only a guess.
             return event.data
         raise EventInvalidError(f"data is declared to be {event.datacontenttype}, but is {exc}") from exc
 

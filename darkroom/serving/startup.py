@@ -1,7 +1,7 @@
-"""What a function's `main.py` does, in one call: read the environment, begin to report, build the function, serve it.
+"""Starts a function: reads the environment, begins logs and telemetry, builds the function, serves it.
 
-`main.py` is executed in gunicorn's master, before it forks, so nothing here connects. The function itself is built by
-its `app` module from the resources that it is given, there and in tests.
+A function's `main.py` is one such call. It is executed in gunicorn's master before the workers are forked, so nothing
+here connects. The function's `app` module builds it from the resources that it is given, here and in tests.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from darkroom.serving.event_endpoint import EventEndpoint
     from darkroom.serving.framework import View
-
-STARTUP_PATH = "/health/startup"
-"""Asked by a readinessProbe: whether the function has everything that the platform injects after a first start."""
 
 Endpoint = TypeVar("Endpoint", bound="Callable[[Request], Awaitable[Response]]")
 

@@ -1,7 +1,7 @@
-"""The kit for tests of functions: everything around one, in memory, with no environment, no server and no waiting.
+"""A kit for testing functions in memory: no environment variables, no servers, no waiting.
 
-For a function that does jobs, `MemoryPipeline` accepts a job with its picture, hands it to the function as the Broker
-would, and shows what came of it:
+For a function that does jobs, `MemoryPipeline` accepts a job with its picture, delivers it to the function as the
+Broker would, and shows the answer, the record, the result and the events:
 
     # functions/thumbnail/main.py
     from darkroom.contract.events import RESIZE_REQUESTED
@@ -38,7 +38,7 @@ would, and shows what came of it:
         assert pipeline.deliver(thumbnail, job_id).reply_type == "dev.darkroom.job.failed"
         assert pipeline.record(job_id).attempts == 1
 
-For a function that takes events of any kind, `deliver` is all there is to it:
+For a function that takes events of any kind, `deliver` is enough:
 
     # functions/confirm/main.py
     from cloudevents.http import CloudEvent
@@ -70,7 +70,7 @@ For a function that takes events of any kind, `deliver` is all there is to it:
 For functions that answer people, `HttpClient` sends requests to what their `build` makes. It needs httpx, which the
 extra `client` installs.
 
-The kit imports no test framework. What stands here is run by a test.
+The kit imports no test framework. A test runs the examples above.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ __all__ = ["Delivery", "HttpClient", "MemoryPipeline", "deliver", "post"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: who has no pictures needs neither pydantic nor httpx."""
+    """Imports on first use: a function without pictures needs neither pydantic nor httpx."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,10 +1,11 @@
-"""Hands an event to a function as the Broker does, in this process, and shows the HTTP answer that it would get."""
+"""Delivers events to a function as the Broker does, in this process, and shows the HTTP answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 
 from cloudevents.abstract import CloudEvent as AnySdkEvent
 from cloudevents.http import CloudEvent as SdkEvent
@@ -18,7 +19,7 @@ from darkroom.serving.sdk_events import from_sdk, to_sdk
 
 @dataclass(frozen=True)
 class Delivery:
-    """What the Broker was answered."""
+    """The answer to one delivery, as the Broker would get it."""
 
     status: int
     """204: dealt with. 200: dealt with, and here is the reply. 500 or 503: deliver it again."""
@@ -28,7 +29,7 @@ class Delivery:
 
     @cached_property
     def reply(self) -> SdkEvent:
-        """The event in the answer; raises EventInvalidError where there is none."""
+        """The event in the answer; raises ValueError that shows the answer where it holds none."""
         return to_sdk(self.replied)
 
     @property
@@ -38,17 +39,19 @@ class Delivery:
     @cached_property
     def replied(self) -> CloudEvent:
         """The same as the library's own type."""
+        if self.status != HTTPStatus.OK:
+            raise ValueError(f"the function gave no reply, it answered {self.status}: {self.body.decode()!r}")
         return cloudevents.parse_one(self.headers, self.body)
 
 
 def deliver(function: EventHandler | EventEndpoint, event: AnySdkEvent | CloudEvent) -> Delivery:
-    """What `function` answers to `event`. Raises EventInvalidError for an event that no Broker would deliver."""
+    """Deliver `event` to `function`. Raises EventInvalidError for an event that no Broker would deliver."""
     headers, body = cloudevents.encode_binary(event if isinstance(event, CloudEvent) else from_sdk(event))
     return post(function, headers, body)
 
 
 def post(function: EventHandler | EventEndpoint, headers: Mapping[str, str], body: bytes) -> Delivery:
-    """The same for a request that is no sound event."""
+    """Send any request, for instance one that is not a valid event."""
     endpoint = function.build() if isinstance(function, EventHandler) else function
     answer = endpoint.answer({name.lower(): value for name, value in headers.items()}, body)
     answered = {name.lower(): value for name, value in answer.headers.items()}

@@ -1,4 +1,4 @@
-"""Requests to a function that answers people, in this process, as functions-framework's ASGI server makes them."""
+"""Sends HTTP requests to a function in this process, as functions-framework's ASGI server does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from darkroom.serving.asgi import Endpoint
 
 _METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"]
-"""Those that functions-framework lets through."""
+"""The methods that functions-framework passes on."""
 TIMEOUT_S = 20.0
 
 

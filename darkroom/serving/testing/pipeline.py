@@ -1,7 +1,7 @@
-"""The pipeline around one function, in memory, on a clock that only the test turns.
+"""The pipeline around one function, in memory, on a clock that only the test advances.
 
-The adapters are held to the contract suites of the real ones. They fail when they are told to (`storage.is_down` and
-the like), and a test may put one of its own in the place of any: `resources` is what functions are built from.
+The adapters pass the contract suites of the real ones. They fail on demand (`storage.is_down` and the like), and a test
+may replace any of them in `resources`, from which functions are built.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DEFAULTS = {
 
 
 class MemoryPipeline:
-    """What is around the function of this name. `settings` are variables of its environment.
+    """Everything around the function of this name. `settings` are the variables of its environment.
 
     Keys and rate limits are off unless the settings say otherwise. The process' own environment is not read.
     """
@@ -55,7 +55,7 @@ class MemoryPipeline:
         self.storage = MemoryStorage(clock=self.now_s)
         self.emitter = MemoryEmitter()
         self.dead_letters = MemoryDeadLetters(clock=self.now_s)
-        # Small numbers, whose fractions of a second are exact.
+        # Its arithmetic needs fractions of a second more exact than the epoch's seconds leave room for.
         self.rates = MemoryRateLimiter(clock=lambda: self._elapsed_s)
         self.resources = self.resources_of(function, settings=settings)
 
@@ -79,7 +79,7 @@ class MemoryPipeline:
         return self._began_at_s + self._elapsed_s
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for jobs, leases, dead letters, signatures and rates."""
+        """Let time pass for jobs, leases, dead letters, signed URLs and rates."""
         self._elapsed_s += seconds
 
     # --- jobs --------------------------------------------------------------------------------------------------------
@@ -117,14 +117,14 @@ class MemoryPipeline:
         return record
 
     def claim(self, job_id: UUID, *, worker: str = "another") -> Lease:
-        """As another worker does; raises ValueError where the job is not to be had."""
+        """Claim the job as another worker; raises ValueError if it cannot be claimed."""
         claim = self.jobs.claim(job_id, worker=worker)
         if not isinstance(claim, Lease):
             raise ValueError(f"job {job_id} cannot be claimed: {claim}")
         return claim
 
     def stored_result(self, job_id: UUID | str) -> bytes:
-        """Raises KeyError for a job that has none, or not yet."""
+        """The result's bytes; raises KeyError for a job that has no result, or not yet."""
         record = self.record(job_id)
         if record.result is None:
             raise KeyError(f"job {job_id} has no result, it is {record.status}: {record.error}")
@@ -137,9 +137,9 @@ class MemoryPipeline:
         return events.requested(self.record(job_id), source="/darkroom/ingest")
 
     def emitted(self, event_type: str) -> list[CloudEvent]:
-        """What functions gave to the Broker of this type, other than as replies; oldest first."""
+        """The events of this type that functions sent to the Broker, without their replies; oldest first."""
         return [event for event in self.emitter.events if event.type == event_type]
 
     def deliver(self, function: EventFunction[Any], job_id: UUID) -> Delivery:
-        """Hand the job to the function, and look at what the Broker is answered."""
+        """Deliver the event that asks for the job."""
         return deliver(function.build(self.resources), self.requested(job_id))

@@ -108,6 +108,7 @@ def test_times_of_rfc_3339_are_read(text: str, expected: datetime) -> None:
         ("core 3.1: an empty version", {"ce_specversion": ""}, "specversion"),
         ("core 3.1: subject is not empty", {"ce_subject": ""}, "subject must not be empty"),
         ("core 3.1: dataschema is absolute", {"ce_dataschema": "/relative"}, "absolute URI"),
+        ("core 3.1: dataschema has a scheme", {"ce_dataschema": "order"}, "absolute URI"),
         ("core 3.1: time is RFC 3339", {"ce_time": "yesterday"}, "time must be"),
         ("RFC 3339: a time without a zone", {"ce_time": "2026-01-02T03:04:05"}, "time must be"),
         ("RFC 3339: a date alone", {"ce_time": "2026-01-02"}, "time must be"),

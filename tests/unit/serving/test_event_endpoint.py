@@ -12,7 +12,7 @@ import pytest
 
 from darkroom.contract import events
 from darkroom.events.cloudevents import CloudEvent, encode_binary
-from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.answers import Answer, Done, Failed, TryAgain
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import View, serve_endpoint
 from darkroom.serving.rejections import rejecting_unreadable
@@ -135,12 +135,24 @@ def test_what_is_no_event_is_answered_with_a_rejection_and_never_a_4xx(serve: Se
     assert json.loads(reply)["reason"]
 
 
-def test_a_handler_that_crashes_is_answered_500(serve: Serve) -> None:
+def test_a_handler_that_crashes_is_answered_500_and_nobody_is_told_why(serve: Serve) -> None:
     def crash(_event: CloudEvent) -> Answer:
-        raise ZeroDivisionError
+        raise ValueError("canary")
 
     headers, body = encode_binary(EVENT)
-    assert serve(crash)(environ_of(headers, body))[0] == 500
+    status, _answered, said = serve(crash)(environ_of(headers, body))
+    assert (status, said) == (500, b"")
+
+
+def test_a_failed_event_is_answered_500_with_the_reason_for_its_dead_letter(serve: Serve) -> None:
+    headers, body = encode_binary(EVENT)
+    status, _answered, said = serve(lambda _: Failed(reason="of another type"))(environ_of(headers, body))
+    assert (status, said) == (500, b"of another type")
+
+
+def test_a_get_is_told_that_only_events_are_taken() -> None:
+    status, answered, _said = through_flask(lambda _: Done())({**environ_of({}, b""), "REQUEST_METHOD": "GET"})
+    assert (status, answered["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/elsewhere")])
