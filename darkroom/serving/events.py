@@ -14,7 +14,8 @@ import functions_framework
 
 from darkroom.contract import events
 from darkroom.contract.errors import EventInvalidError
-from darkroom.contract.parameters import CropParameters, ResizeParameters
+from darkroom.contract.job_types import job_type_of_event
+from darkroom.contract.parameters.output import OutputParameters
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers
@@ -25,7 +26,7 @@ from darkroom.serving.work import Answer, Done, TryAgain, Work, Worker
 
 log = get_logger()
 
-P = TypeVar("P", ResizeParameters, CropParameters)
+P = TypeVar("P", bound=OutputParameters)
 View = Callable[[flask.Request], flask.Response]
 Handler = Callable[[CloudEvent], Answer]
 
@@ -33,7 +34,11 @@ _JOB_NEEDS = frozenset({"REDIS_URL", "BUCKET_NAME"})
 
 
 def event_function(event_type: str) -> Callable[[Work[P]], View]:
-    """Serve the decorated function for the jobs of this event type. Raises SettingsError at start."""
+    """Serve the decorated function for the jobs of this event type.
+
+    Raises UnknownJobTypeError for one that is in no row of the table, and SettingsError at start.
+    """
+    job_type_of_event(event_type)
 
     def decorate(work: Work[P]) -> View:
         resources = start(needs=_JOB_NEEDS)

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom import telemetry
-from darkroom.contract.jobs import JobRecord, JobType
+from darkroom.contract.job_types import JOB_TYPES, JobType
+from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import http_function, in_thread, json_response, owner, request_id
@@ -83,8 +84,7 @@ def _location(record: JobRecord) -> str:
 ingest = http_function(
     "ingest",
     [
-        Route("/api/v1/resize", accepts(JobType.RESIZE), methods=["POST"]),
-        Route("/api/v1/crop", accepts(JobType.CROP), methods=["POST"]),
+        *(Route(job_type.path, accepts(job_type), methods=["POST"]) for job_type in JOB_TYPES),
         Route("/api/v1/uploads", sign_upload, methods=["POST"]),
         Route("/api/v1/events", take_events, methods=["POST"]),
         Route("/", take_events, methods=["POST"]),

@@ -15,7 +15,7 @@ from darkroom.adapters.jobs import Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.serving.resources import Resources
 from functions.status.answers import JobAnswers
 from functions.status.event_stream import EventStreamResponse
@@ -51,7 +51,7 @@ class Waiting:
         self.store.accept(
             NewJob(
                 job_id=self.job_id,
-                type=JobType.RESIZE,
+                type="resize",
                 owner="",
                 parameters={"width": 1},
                 storage_key="uploads/x",

@@ -16,7 +16,7 @@ from darkroom.adapters.jobs import LEASE_S, Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
@@ -39,7 +39,7 @@ class World:
         job_id = uuid.uuid4()
         new = NewJob(
             job_id=job_id,
-            type=JobType.RESIZE,
+            type="resize",
             owner="",
             parameters={"width": 1},
             storage_key="k",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ import flask
 import pytest
 
 from darkroom.contract import events
+from darkroom.contract.errors import UnknownJobTypeError
 from darkroom.events.cloudevents import CloudEvent, encode_binary
-from darkroom.serving.events import View, serve_events
+from darkroom.serving.events import View, event_function, serve_events
 from darkroom.serving.work import Answer, Done, TryAgain
 
 EVENT = CloudEvent(
@@ -141,3 +143,12 @@ def test_a_handler_that_crashes_is_answered_500(serve: Serve) -> None:
 def test_whatever_is_no_events_post_is_left_to_flask(method: str, path: str) -> None:
     send = past_flask(lambda _: Done())
     assert send({**environ_of({}, b""), "REQUEST_METHOD": method, "PATH_INFO": path})[0] == 404
+
+
+def test_a_function_for_an_event_type_that_no_row_has_is_refused_when_it_is_decorated() -> None:
+    suggestion = (
+        "unknown event type 'dev.darkroom.resise.requested'; did you mean 'dev.darkroom.resize.requested'? there are "
+        "dev.darkroom.resize.requested, dev.darkroom.crop.requested"
+    )
+    with pytest.raises(UnknownJobTypeError, match=f"^{re.escape(suggestion)}$"):
+        event_function("dev.darkroom.resise.requested")
