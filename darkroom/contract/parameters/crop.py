@@ -34,6 +34,7 @@ def _lacks(*names: str) -> dict[str, Any]:
     return {"properties": dict.fromkeys(names, _NULL)}
 
 
+# The rules of `_area_is_defined` for schemas; in a form, what is absent stands for null.
 _AREAS: list[dict[str, Any]] = [
     {
         "required": ["width", "height"],
