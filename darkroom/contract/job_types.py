@@ -7,7 +7,6 @@ in `functions/`, and the YAML of its Service and Trigger.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,6 +88,9 @@ def job_type_of_event(event_type: str) -> JobType:
 
 
 def _unknown(what: str, given: str, known: tuple[str, ...]) -> UnknownJobTypeError:
+    # Only here, since imports are the cold start.
+    import difflib
+
     given = given[:_SHOWN_CHARACTERS]
     nearest = difflib.get_close_matches(given, known, n=1)
     suggestion = f"; did you mean {nearest[0]!r}?" if nearest else ";"
