@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,11 @@ import flask
 import pytest
 
 from darkroom.contract import events
-from darkroom.contract.errors import UnknownJobTypeError
 from darkroom.events.cloudevents import CloudEvent, encode_binary
-from darkroom.serving.events import View, event_function, serve_events
-from darkroom.serving.work import Answer, Done, TryAgain
+from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.event_endpoint import EventEndpoint
+from darkroom.serving.framework import View, serve_endpoint
+from darkroom.serving.rejections import rejecting_unreadable
 
 EVENT = CloudEvent(
     id="1", source="/a/source", type="a.type", subject="ünder", datacontenttype="application/json", data=b'{"a": 1}'
@@ -57,16 +57,20 @@ def calling(app: flask.Flask) -> Send:
     return send
 
 
+def endpoint(handle: Callable[[CloudEvent], Answer]) -> EventEndpoint:
+    return EventEndpoint("events", handle, unreadable=rejecting_unreadable("resize"))
+
+
 def past_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
     app = flask.Flask("events")
     with app.app_context():
-        serve_events("events", handle, "resize")
+        serve_endpoint(endpoint(handle))
     return calling(app)
 
 
 def through_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
     app = flask.Flask("events")
-    view: View = serve_events("events", handle, "resize")
+    view: View = serve_endpoint(endpoint(handle))
     app.add_url_rule("/", view_func=lambda: view(flask.request), methods=["GET", "POST"])
     return calling(app)
 
@@ -143,12 +147,3 @@ def test_a_handler_that_crashes_is_answered_500(serve: Serve) -> None:
 def test_whatever_is_no_events_post_is_left_to_flask(method: str, path: str) -> None:
     send = past_flask(lambda _: Done())
     assert send({**environ_of({}, b""), "REQUEST_METHOD": method, "PATH_INFO": path})[0] == 404
-
-
-def test_a_function_for_an_event_type_that_no_row_has_is_refused_when_it_is_decorated() -> None:
-    suggestion = (
-        "unknown event type 'dev.darkroom.resise.requested'; did you mean 'dev.darkroom.resize.requested'? there are "
-        "dev.darkroom.resize.requested, dev.darkroom.crop.requested"
-    )
-    with pytest.raises(UnknownJobTypeError, match=f"^{re.escape(suggestion)}$"):
-        event_function("dev.darkroom.resise.requested")
