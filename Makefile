@@ -78,7 +78,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 .PHONY: images
 images: ## Build an image for each function
 	@test -n "$(ENGINE)" || { echo "none of docker, podman and buildah is installed"; exit 1; }
-	@for function in ingest status resize crop recovery; do \
+	@for function in $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.py)))); do \
 	  echo "$(REGISTRY)/$$function:$(VERSION)"; \
 	  $(ENGINE) build --file images/Dockerfile --build-arg FUNCTION=$$function $(if $(BASE),--build-arg BASE=$(BASE)) \
 	    --tag $(REGISTRY)/$$function:$(VERSION) . || exit 1; \

@@ -35,7 +35,6 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
 from benchmarks.measure import machine
-from darkroom.contract.events import RESIZE_REQUESTED
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.local.eventing.broker import Ingress
@@ -220,7 +219,10 @@ def _events(count: int) -> list[CloudEvent]:
         "metadata": {"created_at": "2026-01-01T00:00:00Z", "retry_count": 0, "request_id": "benchmark"},
     }
     event = new_event(
-        RESIZE_REQUESTED, "/darkroom/ingest", data, extensions={"requestid": "benchmark", "costclass": "standard"}
+        "dev.darkroom.resize.requested",
+        "/darkroom/ingest",
+        data,
+        extensions={"requestid": "benchmark", "costclass": "standard"},
     )
     return [replace(event, id=f"{event.id}-{number}") for number in range(count)]
 

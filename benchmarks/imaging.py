@@ -102,7 +102,7 @@ def make_picture(case: Case, folder: Path) -> Path:
 
 
 def _picture(case: Case) -> bytes:
-    from darkroom.contract.parameters import Format
+    from darkroom.contract.parameters.values import Format
     from darkroom.imaging import vips
     from darkroom.imaging.photograph import photograph
 

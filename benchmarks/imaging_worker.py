@@ -17,7 +17,8 @@ Engine = Callable[[bytes], bytes]
 
 def darkroom(job: dict[str, Any], shrink: str = "fast") -> Engine:
     from darkroom.contract.limits import Limits
-    from darkroom.contract.parameters import parse_parameters
+    from darkroom.contract.parameters.parsing import parse_parameters
+    from darkroom.contract.parameters.resize import ResizeParameters
     from darkroom.imaging import Shrink, render
     from darkroom.imaging.vips import library
 
@@ -26,7 +27,7 @@ def darkroom(job: dict[str, Any], shrink: str = "fast") -> Engine:
     width, height = job["size"]
     animation = "all" if job["frames"] > 1 else "first"
     asked = {"width": width, "height": height, "fit": "fill", "format": job["target"], "animation": animation}
-    parameters = parse_parameters("resize", asked)
+    parameters = parse_parameters(ResizeParameters, asked)
     limits = Limits()
     return lambda body: render(body, parameters, limits, shrink=Shrink(shrink)).body
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from darkroom.adapters.jobs import Lease, NewJob
 from darkroom.adapters.jobs.redis import RedisJobStore
-from darkroom.contract.jobs import JobResult, JobType
+from darkroom.contract.jobs import JobResult
 from tests.front import function_server
 from tests.servers import redis_server, running
 
@@ -74,7 +74,7 @@ def _job_under_way(store: RedisJobStore) -> Lease:
     job_id = uuid.uuid4()
     key = f"uploads/{job_id}/original.jpg"
     store.accept(
-        NewJob(job_id=job_id, type=JobType.RESIZE, owner="", parameters={"width": 1}, storage_key=key, request_id="r")
+        NewJob(job_id=job_id, type="resize", owner="", parameters={"width": 1}, storage_key=key, request_id="r")
     )
     lease = store.claim(job_id, worker="benchmark")
     if not isinstance(lease, Lease):

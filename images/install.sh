@@ -1,6 +1,6 @@
 #!/bin/sh
-# What is in a function's image, put into an empty folder: its extra from pyproject.toml with the pinned versions, the
-# library's parts that functions may use, and the function. The Dockerfile runs it, and so does the test of what images
+# What is in a function's image, put into an empty folder: its extra from pyproject.toml (`job` where it has none of its
+# own) with the pinned versions, the library's parts that functions may use, and the function. The Dockerfile runs it, and so does the test of what images
 # hold; neither knows anything of it that the other does not.
 #
 #   images/install.sh FUNCTION FOLDER [PYTHON]
@@ -8,6 +8,14 @@ set -eu
 function=${1:?usage: install.sh FUNCTION FOLDER [PYTHON]} folder=${2:?a folder} python=${3:-python3}
 source=$(cd "$(dirname "$0")/.." && pwd)
 [ -f "$source/functions/$function/main.py" ] || { echo "there is no function $function" >&2; exit 1; }
+
+extra=$("$python" - "$source/pyproject.toml" "$function" <<'END'
+import sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    extras = tomllib.load(file)["project"]["optional-dependencies"]
+print(sys.argv[2] if sys.argv[2] in extras else "job")
+END
+)
 
 packages=$folder/packages
 mkdir -p "$packages" "$folder/functions"
@@ -17,7 +25,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 cp -R "$source/pyproject.toml" "$source/README.md" "$source/LICENSE" "$source/darkroom" "$copy/"
 "$python" -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: --no-binary darkroom,pyvips \
-  --constraint "$source/constraints.txt" --target "$packages" "$copy[$function]"
+  --constraint "$source/constraints.txt" --target "$packages" "$copy[$extra]"
 
 # Programs are run as modules; the S3 client needs the description of one service of four hundred.
 rm -rf "$packages/bin"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from darkroom.contract.jobs import JobType
-from darkroom.contract.parameters import Format
+from darkroom.contract.job_types import JobType, job_type_named
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import save
 
@@ -45,14 +45,16 @@ class Order:
 
     @property
     def name(self) -> str:
-        return f"{self.job_type} {self.picture}"
+        return f"{self.job_type.name} {self.picture}"
 
+
+RESIZE, CROP = job_type_named("resize"), job_type_named("crop")
 
 ORDERS: tuple[Order, ...] = (
-    Order(job_type=JobType.RESIZE, picture="2K", parameters={"width": 400}, share=5),
-    Order(job_type=JobType.RESIZE, picture="12 MP", parameters={"width": 1200}, share=2),
-    Order(job_type=JobType.CROP, picture="2K", parameters={"width": 600, "height": 600, "gravity": "centre"}, share=2),
-    Order(job_type=JobType.RESIZE, picture="small PNG", parameters={"width": 200, "format": "webp"}, share=1),
+    Order(job_type=RESIZE, picture="2K", parameters={"width": 400}, share=5),
+    Order(job_type=RESIZE, picture="12 MP", parameters={"width": 1200}, share=2),
+    Order(job_type=CROP, picture="2K", parameters={"width": 600, "height": 600, "gravity": "centre"}, share=2),
+    Order(job_type=RESIZE, picture="small PNG", parameters={"width": 200, "format": "webp"}, share=1),
 )
 
 

@@ -64,7 +64,7 @@ class BrokerRepeater(Visitor):
         for job_id in submission.job_ids:
             message = JobMessage(
                 job_id=job_id,
-                type=order.job_type,
+                type=order.job_type.name,
                 parameters=dict(order.parameters),
                 input=JobInput(storage_key=storage_key),
                 metadata=JobMetadata(created_at=event.time, request_id=submission.key),

@@ -13,8 +13,6 @@ import gevent
 from locust import FastHttpUser, task
 
 from darkroom.client import JobState
-from darkroom.contract.events import CROP_REQUESTED, RESIZE_REQUESTED
-from darkroom.contract.jobs import JobType
 from darkroom.events.cloudevents import CloudEvent, new_event
 from loadtests.ledger import Submission
 from loadtests.load import Load
@@ -28,7 +26,6 @@ _PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _FOR_NOW = {0, 429, 502, 503, 504}
 """Answers that ask for another try; 0 is none at all."""
-_EVENT_TYPES = {JobType.RESIZE: RESIZE_REQUESTED, JobType.CROP: CROP_REQUESTED}
 _SOURCE = "/darkroom/loadtests"
 
 
@@ -63,9 +60,9 @@ class Visitor(FastHttpUser):
 
     def post_picture(self, submission: Submission, order: Order) -> None:
         """The picture as the body, the parameters in the query; the same submission again is the same job."""
-        path = f"/api/v1/{order.job_type}?{urlencode(order.parameters)}"
+        path = f"{order.job_type.path}?{urlencode(order.parameters)}"
         headers = {"content-type": PICTURES[order.picture].content_type, "idempotency-key": submission.key}
-        self._insist(submission, f"POST {order.job_type}", path, headers, self.load.pictures[order.picture])
+        self._insist(submission, f"POST {order.job_type.name}", path, headers, self.load.pictures[order.picture])
 
     def post_events(self, submission: Submission, name: str, headers: Mapping[str, str], body: bytes) -> None:
         self._insist(submission, name, "/api/v1/events", headers, body)
@@ -104,7 +101,7 @@ class Visitor(FastHttpUser):
     def event(self, submission: Submission, number: int, order: Order, storage_key: str) -> CloudEvent:
         """Asks for the submission's picture of that number."""
         data = {"parameters": dict(order.parameters), "input": {"storage_key": storage_key}}
-        return new_event(_EVENT_TYPES[order.job_type], _SOURCE, data, id=f"{submission.key}.{number}")
+        return new_event(order.job_type.event_type, _SOURCE, data, id=f"{submission.key}.{number}")
 
     # --- following ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import Image, library, save
 

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.contract.errors import DarkroomError
+from darkroom.contract.job_types import job_type_named
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Compass, Fit, Format, Saliency, parse_parameters
+from darkroom.contract.parameters.gravity import Compass, Saliency
+from darkroom.contract.parameters.resize import Fit
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import Facts, Rendition, probe, render, vips
 from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import Image
@@ -291,7 +294,7 @@ def exhibits(section: Section, body: bytes, *, number: int) -> Iterator[Exhibit]
     for index, request in enumerate(section.requests):
         name = f"{number:02}-{index:02}"
         try:
-            rendition = render(body, parse_parameters(section.job, request), Limits())
+            rendition = render(body, job_type_named(section.job).parse(request), Limits())
         except DarkroomError as refused:
             yield Exhibit(
                 job=section.job,

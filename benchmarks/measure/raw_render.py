@@ -83,11 +83,12 @@ class RawRenderers:
 
 def main() -> None:
     from darkroom.contract.limits import Limits
-    from darkroom.contract.parameters import parse_parameters
+    from darkroom.contract.parameters.parsing import parse_parameters
+    from darkroom.contract.parameters.resize import ResizeParameters
     from darkroom.imaging import render
 
     body = Path(sys.argv[1]).read_bytes()
-    parameters, limits = parse_parameters("resize", json.loads(sys.argv[2])), Limits()
+    parameters, limits = parse_parameters(ResizeParameters, json.loads(sys.argv[2])), Limits()
     render(body, parameters, limits)
     print("{}", flush=True)
     for line in sys.stdin:

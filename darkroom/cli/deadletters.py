@@ -19,6 +19,7 @@ from rich.table import Table
 from darkroom.adapters.deadletters import KeptDeadLetter
 from darkroom.cli.backstage import Backstage, backstage, backstage_options
 from darkroom.cli.redriving import Redrive, Selection, selected
+from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import timestamp
 from darkroom.events.durations import parse_go
 
@@ -38,9 +39,7 @@ class _Age(click.ParamType[float]):
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option(
-            "--type", "kind", type=click.Choice(["resize", "crop", "event"]), help="Of what is no job: event."
-        ),
+        click.option("--type", "kind", type=click.Choice([*NAMES, "event"]), help="Of what is no job: event."),
         click.option("--error", "reason", metavar="CODE", help="The code of the last error, as image.crashed."),
         click.option("--job", "job_id", metavar="ID", help="Of this job."),
         click.option("--older-than", "older_than_s", type=_Age(), help="Kept at least so long ago, as 2h30m."),

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from darkroom.cli.backstage import backstage, backstage_options
 from darkroom.cli.deadletters import WIDTH
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType, timestamp
+from darkroom.contract.job_types import NAMES
+from darkroom.contract.jobs import JobRecord, JobStatus, timestamp
 
 
 @click.group("jobs")
@@ -24,7 +25,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]))
-@click.option("--type", "job_type", type=click.Choice([job_type.value for job_type in JobType]))
+@click.option("--type", "job_type", type=click.Choice(NAMES))
 @click.option("--owner", default="", help="The id of the API key that made them; by default none.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs, one job a line.")
@@ -43,7 +44,7 @@ def list_jobs(
     """Show an owner's jobs, newest first."""
     wanted: dict[str, Any] = {
         "status": None if status is None else JobStatus(status),
-        "job_type": None if job_type is None else JobType(job_type),
+        "job_type": job_type,
     }
     records: list[JobRecord] = []
     with backstage(redis_url, nats_url, broker_url, data) as behind:

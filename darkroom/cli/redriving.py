@@ -14,8 +14,8 @@ from darkroom.adapters.deadletters import DeadLetters, KeptDeadLetter
 from darkroom.adapters.jobs import JobStore, NextStep
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.contract.job_types import job_type_named
 from darkroom.contract.jobs import JobRecord, canonical_parameters
-from darkroom.contract.parameters import parse_parameters
 from darkroom.events.cloudevents import from_json_object
 
 _PAGE = 100
@@ -119,7 +119,7 @@ def _changed(record: JobRecord, changes: Mapping[str, str]) -> dict[str, Any]:
     for name, text in changes.items():
         if text == "":
             merged.pop(name, None)
-    return canonical_parameters(parse_parameters(record.type, merged))
+    return canonical_parameters(job_type_named(record.type).parse(merged))
 
 
 def _value(text: str) -> Any:

@@ -13,27 +13,24 @@ from rich.console import Console
 from darkroom.cli.api import Api
 from darkroom.cli.job import api_of, url_option
 from darkroom.cli.runtime_file import data_option
-from darkroom.contract.parameters import CropParameters, ResizeParameters
+from darkroom.contract.job_types import JOB_TYPES, NAMES
 
-_FIELDS = list(dict.fromkeys([*ResizeParameters.model_fields, *CropParameters.model_fields]))
+_FIELDS = list(dict.fromkeys(name for job_type in JOB_TYPES for name in job_type.parameters.model_fields))
+_KINDS = "\n".join(f"  {job_type.name:<10} {job_type.summary}" for job_type in JOB_TYPES)
 
 
 def _parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """One option for each parameter of the contract; the API judges the values."""
+    """One option for each parameter of any kind of job; the API judges the values."""
     for name in reversed(_FIELDS):
-        takers = [
-            job_type
-            for job_type, model in (("resize", ResizeParameters), ("crop", CropParameters))
-            if name in model.model_fields
-        ]
-        note = "" if len(takers) == 2 else f"{takers[0]} only"
+        takers = [job_type.name for job_type in JOB_TYPES if name in job_type.parameters.model_fields]
+        note = "" if len(takers) == len(JOB_TYPES) else f"{', '.join(takers)} only"
         command = click.option(f"--{name}", name, metavar="VALUE", help=note)(command)
     return command
 
 
-@click.command("submit")
+@click.command("submit", epilog=f"\b\nKinds of jobs:\n{_KINDS}")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("job_type", metavar="resize|crop", type=click.Choice(["resize", "crop"]))
+@click.argument("job_type", metavar="|".join(NAMES), type=click.Choice(NAMES))
 @_parameter_options
 @click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to save the result.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="Seconds.")
@@ -42,7 +39,7 @@ def _parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def command(
     file: Path, job_type: str, out: Path | None, timeout_s: float, url: str | None, data: Path, **fields: str | None
 ) -> None:
-    """Resize or crop the picture FILE.
+    """Have a job done on the picture FILE, and save the result.
 
     \b
       darkroom submit cat.jpg resize --width 400 -o small.jpg

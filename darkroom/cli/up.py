@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
+from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
 from darkroom.events.durations import parse_go
 from darkroom.local.addresses import Addresses
@@ -223,7 +224,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
 
 def _show_addresses(console: Console, addresses: Addresses) -> None:
     rows: tuple[tuple[str, str | None, str], ...] = (
-        ("API", f"{addresses.api}/api/v1", "POST resize, crop; GET jobs/ID"),
+        ("API", f"{addresses.api}/api/v1", f"POST {', '.join(NAMES)}; GET jobs/ID"),
         ("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents"),
         ("Admin", f"{addresses.admin}/status", "what `darkroom status` shows"),
         ("Metrics", f"{addresses.admin}/metrics", "for Prometheus"),

@@ -19,6 +19,7 @@ import httpx
 
 from darkroom.client.errors import ApiError, JobFailedError, NotAnsweringError, StillRunningError
 from darkroom.client.jobs import JobPage, JobState
+from darkroom.contract.job_types import job_type_named
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
 
@@ -89,12 +90,12 @@ def ask(send: Send, retries: Retries) -> Conversation[httpx.Response]:
 
 
 def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retries: Retries) -> Conversation[str]:
-    """The accepted job's id. Raises ApiError and NotAnsweringError."""
+    """The accepted job's id. Raises ApiError and NotAnsweringError; UnknownJobTypeError before anything is sent."""
     name, body = _read(picture)
     fields = {name: _text(value) for name, value in parameters.items() if value is not None}
     send = Send(
         method="POST",
-        url=f"/api/v1/{job_type}",
+        url=job_type_named(job_type).path,
         options={
             "files": {"image": (name, body)},
             "data": fields,

@@ -6,17 +6,19 @@ from typing import Any
 
 from darkroom import __version__
 from darkroom.contract import events
+from darkroom.contract.job_types import JOB_TYPES, NAMES
 from darkroom.contract.schemas import Schema, components, reference
 
 _USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFailure", "Job")
 
+_WORKERS = ", ".join(NAMES)
+
 # Type of event, who sends it, who takes it, what its data is.
 _EVENTS: tuple[tuple[str, str, str, Schema], ...] = (
-    (events.RESIZE_REQUESTED, "ingest, recovery", "resize", reference("JobMessage")),
-    (events.CROP_REQUESTED, "ingest, recovery", "crop", reference("JobMessage")),
-    (events.JOB_COMPLETED, "resize, crop", "whoever subscribes", reference("Job")),
-    (events.JOB_FAILED, "resize, crop, recovery", "whoever subscribes", reference("Job")),
-    (events.EVENT_REJECTED, "resize, crop", "recovery", reference("Rejection")),
+    *((kind.event_type, "ingest, recovery", kind.name, reference("JobMessage")) for kind in JOB_TYPES),
+    (events.JOB_COMPLETED, _WORKERS, "whoever subscribes", reference("Job")),
+    (events.JOB_FAILED, f"{_WORKERS}, recovery", "whoever subscribes", reference("Job")),
+    (events.EVENT_REJECTED, _WORKERS, "recovery", reference("Rejection")),
 )
 
 

@@ -27,6 +27,8 @@ DarkroomError                   code, HTTP status, detail
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
 └── InternalError               a fault of ours: internal   500
 
+UnknownJobTypeError             a name that is not in the table of job types; a ValueError, as validators raise them
+
 A handler asks one question of an error: is it permanent (`PictureError`, `RejectedError`), or worth another try
 (`DependencyUnavailableError`)?
 """
@@ -75,8 +77,13 @@ __all__ = [
     "RejectedError",
     "RequestTimeoutError",
     "RouteNotFoundError",
+    "UnknownJobTypeError",
     "blameless_codes",
 ]
+
+
+class UnknownJobTypeError(ValueError):
+    """Lists the table's names, and suggests the nearest."""
 
 
 class ParametersInvalidError(RejectedError):

@@ -1,4 +1,7 @@
-"""The events of the pipeline: their types, and how a job becomes one. Who takes which is the Triggers' business."""
+"""The events of the pipeline, and how a job becomes one. Who takes which is the Triggers' business.
+
+The types of the events that ask for a job are in the table of job types.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from darkroom.contract import traces
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.contract.job_types import job_type_named
+from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent, json_object, new_event
 
-RESIZE_REQUESTED = "dev.darkroom.resize.requested"
-CROP_REQUESTED = "dev.darkroom.crop.requested"
 JOB_COMPLETED = "dev.darkroom.job.completed"
 JOB_FAILED = "dev.darkroom.job.failed"
 EVENT_REJECTED = "dev.darkroom.event.rejected"
-
-REQUESTED_TYPES: dict[str, JobType] = {RESIZE_REQUESTED: JobType.RESIZE, CROP_REQUESTED: JobType.CROP}
 
 _TRACE_EXTENSIONS = (tracing.TRACEPARENT, tracing.TRACESTATE)
 
@@ -26,7 +26,7 @@ SCHEMA_BASE = "https://darkroom.dev/schemas/"
 def requested(record: JobRecord, *, source: str) -> CloudEvent:
     """The event that asks for the job; its id is that of the record's current emission."""
     return new_event(
-        f"dev.darkroom.{record.type}.requested",
+        job_type_named(record.type).event_type,
         source,
         record.message.model_dump(mode="json"),
         id=record.event_id(),

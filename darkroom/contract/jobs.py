@@ -9,12 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from darkroom.contract.parameters import Parameters, parse_parameters
-
-
-class JobType(StrEnum):
-    RESIZE = "resize"
-    CROP = "crop"
+from darkroom.contract.job_types import JobTypeName, job_type_named
+from darkroom.contract.parameters.output import OutputParameters
 
 
 class JobStatus(StrEnum):
@@ -52,14 +48,14 @@ class JobMessage(_Frozen):
     """The data of a `requested` event."""
 
     job_id: UUID
-    type: JobType
+    type: JobTypeName
     parameters: dict[str, Any]
     input: JobInput
     metadata: JobMetadata
 
-    def parsed_parameters(self) -> Parameters:
+    def parsed_parameters(self) -> OutputParameters:
         """Raises ParametersInvalidError."""
-        return parse_parameters(self.type, self.parameters)
+        return job_type_named(self.type).parse(self.parameters)
 
 
 class JobResult(_Frozen):
@@ -95,7 +91,7 @@ class JobRecord(_Frozen):
     """A job as the job store has it. Times are the store's clock, in UTC."""
 
     job_id: UUID
-    type: JobType
+    type: JobTypeName
     status: JobStatus
     owner: str
     """The id of the API key that made the job; empty where keys are off."""
@@ -123,9 +119,9 @@ class JobRecord(_Frozen):
     error: JobFailure | None = None
     timings_ms: dict[str, int] = Field(default_factory=dict)
 
-    def parsed_parameters(self) -> Parameters:
+    def parsed_parameters(self) -> OutputParameters:
         """Raises ParametersInvalidError."""
-        return parse_parameters(self.type, self.parameters)
+        return job_type_named(self.type).parse(self.parameters)
 
     @property
     def message(self) -> JobMessage:
@@ -145,7 +141,7 @@ class JobRecord(_Frozen):
 
     def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
         """The job as the API shows it; `url` is the signed one of its result."""
-        shown: dict[str, Any] = {"job_id": str(self.job_id), "type": self.type.value, "status": self.status.value}
+        shown: dict[str, Any] = {"job_id": str(self.job_id), "type": self.type, "status": self.status.value}
         if self.status is JobStatus.COMPLETED and self.result is not None:
             shown["result"] = _result_view(self.result, url, url_expires_at)
         if self.status is JobStatus.FAILED and self.error is not None:
@@ -188,6 +184,6 @@ def from_milliseconds(since_epoch: int | str | None) -> datetime | None:
     return datetime.fromtimestamp(int(since_epoch) / 1000, tz=UTC)
 
 
-def canonical_parameters(parameters: Parameters) -> dict[str, Any]:
+def canonical_parameters(parameters: OutputParameters) -> dict[str, Any]:
     """What the caller said, in JSON types, without the defaults: short in the record and stable across versions."""
     return dict(parameters.model_dump(mode="json", exclude_unset=True))

@@ -7,8 +7,8 @@ from typing import Any
 from darkroom import __version__
 from darkroom.contract import errors
 from darkroom.contract.errors import DarkroomError
+from darkroom.contract.job_types import EVENT_TYPES, JOB_TYPES, JobType
 from darkroom.contract.listing import DEFAULT_LIMIT, IDEMPOTENCY_KEY_PATTERN, MAX_LIMIT, MAX_STREAM_S, MAX_WAIT_S
-from darkroom.contract.parameters import CropParameters, ResizeParameters
 from darkroom.contract.schemas import Schema, components, reference, text_properties
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
@@ -50,7 +50,7 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "Darkroom",
             "version": __version__,
-            "summary": "Post a picture; functions that scale from zero resize or crop it.",
+            "summary": "Post a picture; functions that scale from zero do the job.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -73,8 +73,7 @@ def openapi() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
-        "/api/v1/resize": {"post": _picture_operation("resize", "Resize", ResizeParameters)},
-        "/api/v1/crop": {"post": _picture_operation("crop", "Crop", CropParameters)},
+        **{job_type.path: {"post": _picture_operation(job_type)} for job_type in JOB_TYPES},
         "/api/v1/uploads": {"post": _sign_upload()},
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
@@ -87,25 +86,25 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _picture_operation(job_type: str, name: str, model: type[ResizeParameters] | type[CropParameters]) -> Schema:
+def _picture_operation(job_type: JobType) -> Schema:
     raw = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in IMAGES}
     return {
-        "operationId": job_type,
+        "operationId": job_type.name,
         "tags": ["pictures"],
-        "summary": f"{name} a picture",
+        "summary": job_type.summary,
         "description": (
             "Hand the picture over as the part `image` of a form, as the body itself with the parameters in the query, "
             "or by its storage key in JSON. Parameters in the query go with a body that is the picture, and no other."
         ),
         "parameters": [
-            *(_in_query(field, schema) for field, schema in text_properties(model).items()),
+            *(_in_query(field, schema) for field, schema in text_properties(job_type.parameters).items()),
             _idempotency_key(),
         ],
         "requestBody": {
             "required": True,
             "content": {
-                "multipart/form-data": {"schema": reference(f"{name}Form")},
-                "application/json": {"schema": reference(f"{name}Submission")},
+                "multipart/form-data": {"schema": reference(f"{job_type.schema_name}Form")},
+                "application/json": {"schema": reference(f"{job_type.schema_name}Submission")},
                 **raw,
             },
         },
@@ -145,7 +144,7 @@ def _take_events(operation: str) -> Schema:
             _in_header(
                 "ce-type",
                 "Binary mode only.",
-                {"enum": ["dev.darkroom.resize.requested", "dev.darkroom.crop.requested"]},
+                {"enum": list(EVENT_TYPES)},
             ),
         ],
         "requestBody": {

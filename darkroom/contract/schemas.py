@@ -1,31 +1,29 @@
 """JSON Schemas of what is sent and answered, made from the types that judge it; for OpenAPI and AsyncAPI.
 
-The types say nearly everything; what a rule in code says (one side is required, say) is added here and held against the
-code by a test.
+The types say nearly everything; what a rule in code says (one side is required, say) each model adds itself, and a test
+holds it against the code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
 from darkroom.contract import errors
 from darkroom.contract.errors import DarkroomError
-from darkroom.contract.events import CROP_REQUESTED, RESIZE_REQUESTED
-from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus, JobType
-from darkroom.contract.parameters import CropParameters, ResizeParameters
+from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
+from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus
+from darkroom.contract.parameters.output import OutputParameters
 
 Schema: TypeAlias = dict[str, Any]
 """`False` in the place of one is the schema that nothing follows: a field that must not be there."""
 
 REFERENCES = "#/components/schemas/"
 
-_COLOUR = "^(transparent|#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$"
-_ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 # CloudEvents core 3.1.1, String: no control characters, no noncharacters.
 _EVENT_TEXT = "^[^\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]*$"
-_INTEGER: Schema = {"type": "integer"}
 _NULL: Schema = {"type": "null"}
 
 
@@ -36,18 +34,18 @@ def reference(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Every named schema."""
     found: dict[str, Schema] = {}
-    for model in (ResizeParameters, CropParameters, JobMessage, JobResult, JobFailure):
+    for model in (JobMessage, JobResult, JobFailure):
         found |= _named(model)
-    found["ResizeParameters"] |= {"anyOf": [_has("width"), _has("height")]}
-    found["CropParameters"] |= {"allOf": _crop_rules()}
+    found["JobMessage"]["properties"]["type"] = reference("JobType")
+    for job_type in JOB_TYPES:
+        found |= _named(job_type.parameters)
+        found[job_type.parameters.__name__] |= job_type.parameters.json_rules
     return {
         **{name: _tidy(schema) for name, schema in sorted(found.items())},
         "JobStatus": {"type": "string", "enum": [status.value for status in JobStatus]},
-        "JobType": {"type": "string", "enum": [job_type.value for job_type in JobType]},
-        "ResizeSubmission": _submission("ResizeParameters"),
-        "CropSubmission": _submission("CropParameters"),
-        "ResizeForm": _form(ResizeParameters),
-        "CropForm": _form(CropParameters),
+        "JobType": {"type": "string", "enum": list(NAMES)},
+        **_for_each("Submission", lambda job_type: _submission(job_type.parameters.__name__)),
+        **_for_each("Form", lambda job_type: _form(job_type.parameters)),
         "Accepted": _object({"job_id": _uuid(), "status": {"const": "queued"}}),
         "AcceptedBatch": _object({"jobs": {"type": "array", "items": reference("Accepted")}}),
         "SignedUpload": _signed_upload(),
@@ -61,14 +59,21 @@ def components() -> dict[str, Schema]:
             optional={"checks"},
         ),
         "Problem": problem(),
-        "ResizeEventData": _event_data("resize", "ResizeParameters"),
-        "CropEventData": _event_data("crop", "CropParameters"),
-        "EventData": {"anyOf": [reference("ResizeEventData"), reference("CropEventData")]},
-        "ResizeEvent": cloud_event(RESIZE_REQUESTED, reference("ResizeEventData")),
-        "CropEvent": cloud_event(CROP_REQUESTED, reference("CropEventData")),
-        "CloudEvent": {"anyOf": [reference("ResizeEvent"), reference("CropEvent")]},
+        **_for_each("EventData", _event_data),
+        "EventData": _any_of("EventData"),
+        **_for_each("Event", lambda kind: cloud_event(kind.event_type, reference(f"{kind.schema_name}EventData"))),
+        "CloudEvent": _any_of("Event"),
         "CloudEventBatch": {"type": "array", "items": reference("CloudEvent")},
     }
+
+
+def _for_each(ending: str, make: Callable[[JobType], Schema]) -> dict[str, Schema]:
+    return {f"{job_type.schema_name}{ending}": make(job_type) for job_type in JOB_TYPES}
+
+
+def _any_of(ending: str) -> Schema:
+    """Whichever kind of job it is for."""
+    return {"anyOf": [reference(f"{job_type.schema_name}{ending}") for job_type in JOB_TYPES]}
 
 
 def text_properties(model: type[BaseModel]) -> dict[str, Schema]:
@@ -180,31 +185,16 @@ def _named(model: type[BaseModel]) -> dict[str, Schema]:
 
 
 def _tidy(value: Any) -> Any:
-    """Without the titles that pydantic makes up, and with the rules that are code there."""
+    """Without the titles that pydantic makes up, and the docstrings, which are for those who read the code."""
     if isinstance(value, list):
         return [_tidy(member) for member in value]
     if not isinstance(value, dict):
         return value
-    tidied = {
+    return {
         name: _tidy(member)
         for name, member in value.items()
         if name != "description" and not (name == "title" and isinstance(member, str))
     }
-    for name, change in _FIELD_RULES.items():
-        if name in tidied and isinstance(tidied[name], dict):
-            tidied[name] = change(tidied[name])
-    return tidied
-
-
-def _with_pattern(pattern: str) -> Any:
-    return lambda schema: {**schema, "anyOf": [{"type": "string", "pattern": pattern}, _NULL]}
-
-
-def _or_off(schema: Schema) -> Schema:
-    return {**schema, "anyOf": [*schema["anyOf"], {"const": "off"}]} if "anyOf" in schema else schema
-
-
-_FIELD_RULES = {"background": _with_pattern(_COLOUR), "aspect": _with_pattern(_ASPECT), "sharpen": _or_off}
 
 
 def _as_text(schema: Schema) -> Schema:
@@ -223,59 +213,25 @@ def _as_text(schema: Schema) -> Schema:
     return {"anyOf": branches, **rest, **described}
 
 
-def _has(name: str) -> Schema:
-    return {"required": [name], "properties": {name: _INTEGER}}
-
-
-def _has_text(name: str) -> Schema:
-    return {"required": [name], "properties": {name: {"type": "string"}}}
-
-
-def _lacks(*names: str) -> Schema:
-    return {"properties": dict.fromkeys(names, _NULL)}
-
-
-def _crop_rules() -> list[Schema]:
-    both = {"required": ["width", "height"], "properties": {"width": _INTEGER, "height": _INTEGER}}
-    area = [
-        {**both, "allOf": [_lacks("aspect")]},
-        {**_has_text("aspect"), "anyOf": [_lacks("width"), _lacks("height")]},
-    ]
-    corner = {"required": ["x", "y"], "properties": {"x": _INTEGER, "y": _INTEGER, "gravity": False}}
-    return [{"anyOf": area}, {"anyOf": [corner, _lacks("x", "y")]}]
-
-
 def _submission(parameters: str) -> Schema:
     return _object({"parameters": reference(parameters), "input": reference("JobInput")})
 
 
-def _form(model: type[BaseModel]) -> Schema:
+def _form(model: type[OutputParameters]) -> Schema:
     image = {"type": "string", "format": "binary", "description": "The picture."}
     fields = text_properties(model)
-    form = _object({"image": image, **fields}, optional=set(fields))
-    if model is ResizeParameters:
-        return {**form, "anyOf": [_has("width"), _has("height")]}
-    corner = [{"required": ["x", "y"], "properties": {"gravity": False}}, {"properties": {"x": False, "y": False}}]
-    return {**form, "allOf": [{"anyOf": _form_areas()}, {"anyOf": corner}]}
+    return {**_object({"image": image, **fields}, optional=set(fields)), **model.text_rules}
 
 
-def _form_areas() -> list[Schema]:
-    return [
-        {"required": ["width", "height"], "properties": {"aspect": False}},
-        {"required": ["aspect"], "properties": {"width": False}},
-        {"required": ["aspect"], "properties": {"height": False}},
-    ]
-
-
-def _event_data(job_type: str, parameters: str) -> Schema:
+def _event_data(job_type: JobType) -> Schema:
     """The job message, of which a sender need say only what is asked for."""
     message = _named(JobMessage)["JobMessage"]["properties"]
     return _object(
         {
-            "parameters": reference(parameters),
+            "parameters": reference(job_type.parameters.__name__),
             "input": reference("JobInput"),
             "job_id": {"anyOf": [_tidy(message["job_id"]), _NULL]},
-            "type": {"enum": [job_type, None]},
+            "type": {"enum": [job_type.name, None]},
             "metadata": {"type": ["object", "null"]},
         },
         optional={"job_id", "type", "metadata"},

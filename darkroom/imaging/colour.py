@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from darkroom.contract.parameters import Colour
+from darkroom.contract.parameters.values import Colour
 from darkroom.imaging import vips
 from darkroom.imaging.geometry import Rect, Size
 from darkroom.imaging.vips import Image
@@ -22,7 +22,7 @@ _PROFILE_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
 def to_srgb(image: Image) -> Image:
     """8 bits a sample, RGB or grey, with alpha if there was any."""
     converted = _by_profile(image) if _has_fitting_profile(image) else None
-    return _by_kind(image) if converted is None else converted
+    return by_interpretation(image) if converted is None else converted
 
 
 def _by_profile(image: Image) -> Image | None:
@@ -34,8 +34,8 @@ def _by_profile(image: Image) -> Image | None:
         return None
 
 
-def _by_kind(image: Image) -> Image:
-    """What the numbers mean where no profile says so."""
+def by_interpretation(image: Image) -> Image:
+    """As `to_srgb`, by what the numbers are said to mean, whatever profile there is."""
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", input_profile="cmyk", **_CONVERSION)
     wanted = "b-w" if image.interpretation in ("b-w", "grey16") else "srgb"
@@ -55,6 +55,7 @@ def flatten(image: Image, background: Colour) -> Image:
     """Without alpha, on an opaque background; a translucent one lies on white itself."""
     if not image.hasalpha():
         return image
+    image = _able_to_show(image, background)
     return image.flatten(background=_samples(_over_white(background), image.bands - 1))
 
 
@@ -62,8 +63,7 @@ def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
     """Lays the picture on a canvas; it gains alpha if the background is not opaque."""
     if background.alpha < 255 and not image.hasalpha():
         image = image.addalpha()
-    if not _is_grey(background) and image.bands < 3:
-        image = image.colourspace("srgb")
+    image = _able_to_show(image, background)
     samples = _samples(background, image.bands - (1 if image.hasalpha() else 0))
     if image.hasalpha():
         samples.append(background.alpha)
@@ -71,6 +71,11 @@ def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
     return vips.without_palette(image).embed(
         place.left, place.top, output.width, output.height, extend="background", background=samples
     )
+
+
+def _able_to_show(image: Image, background: Colour) -> Image:
+    """In colours where the background is no grey."""
+    return image.colourspace("srgb") if image.bands < 3 and not _is_grey(background) else image
 
 
 def _samples(colour: Colour, bands: int) -> list[int]:

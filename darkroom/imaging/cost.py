@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from darkroom.contract.limits import MEBIBYTE, MEGAPIXEL
-from darkroom.contract.parameters import Format, Parameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging.encode import effort_of
-from darkroom.imaging.geometry import Plan, plan
+from darkroom.imaging.plan import Plan
+from darkroom.imaging.planning import plan
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.request import output_format, output_frames
 
@@ -68,7 +70,7 @@ def decode_cost(facts: Facts, *, frames: int = 1) -> Cost:
     )
 
 
-def estimate(facts: Facts, parameters: Parameters, *, drawn: Plan | None = None) -> Cost:
+def estimate(facts: Facts, parameters: OutputParameters, *, drawn: Plan | None = None) -> Cost:
     """Of the whole job. Raises CropOutOfBoundsError where the request is impossible. `drawn` is its plan, where the
     caller has drawn it already."""
     frames = output_frames(facts, parameters)
@@ -81,7 +83,7 @@ def estimate(facts: Facts, parameters: Parameters, *, drawn: Plan | None = None)
     )
 
 
-def cost_class(facts: Facts, parameters: Parameters, *, drawn: Plan | None = None) -> CostClass:
+def cost_class(facts: Facts, parameters: OutputParameters, *, drawn: Plan | None = None) -> CostClass:
     """Heavy is what costs much time or memory; every animation; and AVIF in or out, because its coder does not stop
     when it is asked to."""
     cost = estimate(facts, parameters, drawn=drawn)
@@ -94,7 +96,7 @@ def cost_class(facts: Facts, parameters: Parameters, *, drawn: Plan | None = Non
     return CostClass.HEAVY if heavy else CostClass.STANDARD
 
 
-def _output_ms_per_megapixel(format: Format, parameters: Parameters) -> int:
+def _output_ms_per_megapixel(format: Format, parameters: OutputParameters) -> int:
     efforts = _ENCODE_MS_PER_MEGAPIXEL[format]
     encoding = efforts[min(effort_of(format, parameters), len(efforts) - 1)]
     sharpening = 0 if parameters.sharpen is None else _SHARPEN_MS_PER_MEGAPIXEL

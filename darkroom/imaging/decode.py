@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.probe import Facts

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from darkroom.contract.parameters import Saliency
+from darkroom.contract.parameters.gravity import Saliency
 from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
+from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
 from darkroom.imaging.formats import TRAITS
-from darkroom.imaging.geometry import Plan, cut, from_proxy, on_proxy, stored_cut
+from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from darkroom.contract.parameters import Format, Metadata, OutputParameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.values import Format, Metadata
 from darkroom.imaging import vips
 from darkroom.imaging.vips import Image
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darkroom.contract.errors import InputUnsupportedError
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 
 
 @dataclass(frozen=True, kw_only=True)

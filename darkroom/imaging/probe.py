@@ -12,7 +12,7 @@ from darkroom.contract.errors import (
     InputUnsupportedError,
 )
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
 from darkroom.imaging.formats import TRAITS, lacks_its_end, sniff
 from darkroom.imaging.geometry import Size, is_turned

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from darkroom.contract.errors import ImageTooManyPixelsError
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Animation, Format, Parameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.values import Animation, Format
 from darkroom.imaging.formats import TRAITS
-from darkroom.imaging.geometry import Plan, Size, plan
+from darkroom.imaging.geometry import Size
+from darkroom.imaging.plan import Plan
+from darkroom.imaging.planning import plan
 from darkroom.imaging.probe import Facts
 
 
@@ -23,28 +26,29 @@ class OutputFormat:
     content_type: str
 
 
-def output_format(facts: Facts, parameters: Parameters) -> OutputFormat:
+def output_format(facts: Facts, parameters: OutputParameters) -> OutputFormat:
     format = facts.format if parameters.format is Format.KEEP else parameters.format
     traits = TRAITS[format]
     return OutputFormat(format=format, extension=traits.extension, content_type=traits.content_type)
 
 
-def output_frames(facts: Facts, parameters: Parameters) -> int:
+def output_frames(facts: Facts, parameters: OutputParameters) -> int:
     """All of them only where that is asked for and the output can hold them."""
     if parameters.animation is Animation.ALL and TRAITS[output_format(facts, parameters).format].holds_animation:
         return facts.frames
     return 1
 
 
-def checked_plan(facts: Facts, parameters: Parameters, limits: Limits) -> Plan:
+def checked_plan(facts: Facts, parameters: OutputParameters, limits: Limits) -> Plan:
     """The plan of a request that the header shows to be possible. Raises CropOutOfBoundsError or
     ImageTooManyPixelsError."""
     drawn = plan(facts.size, parameters)
-    _check_output(drawn.output, output_frames(facts, parameters), limits)
+    check_output(drawn.output, output_frames(facts, parameters), limits)
     return drawn
 
 
-def _check_output(output: Size, frames: int, limits: Limits) -> None:
+def check_output(output: Size, frames: int, limits: Limits) -> None:
+    """Raises ImageTooManyPixelsError."""
     if max(output.width, output.height) > limits.max_output_side_px:
         raise ImageTooManyPixelsError(
             f"the output would be {output} px, the limit is {limits.max_output_side_px} px a side"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from darkroom.imaging.animation import each_frame
-from darkroom.imaging.geometry import Cut, Rect, Size
+from darkroom.imaging.cut import Cut
+from darkroom.imaging.geometry import Rect, Size
 from darkroom.imaging.vips import Image
 
 _KERNEL = "lanczos3"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.contract.parameters import Saliency
+from darkroom.contract.parameters.gravity import Saliency
 from darkroom.imaging.geometry import Rect, Size
 from darkroom.imaging.vips import Image
 

@@ -19,7 +19,7 @@ from darkroom.contract.errors import (
     ImageTruncatedError,
     InternalError,
 )
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging.formats import lacks_its_end
 
 Image: TypeAlias = Any
@@ -48,6 +48,7 @@ _HARMLESS_WARNINGS = (
     "bad ICC marker",
     "too many scanlines",
 )
+_METADATA_FIELDS = ("exif-", "xmp-data", "iptc-data")
 _PALETTE_FIELD = "gif-palette"
 _SHOWN_FAULT_CHARACTERS = 200
 _starting = Lock()
@@ -130,6 +131,15 @@ def without_palette(image: Image) -> Image:
     forgetful = image.copy()
     forgetful.remove(_PALETTE_FIELD)
     return forgetful
+
+
+def with_metadata_of(image: Image, source: Image) -> Image:
+    """With the EXIF, XMP and IPTC of another picture, where it has none of its own."""
+    described = image.copy()
+    for name in source.get_fields():
+        if name.startswith(_METADATA_FIELDS) and not has_field(described, name):
+            described.set_type(source.get_typeof(name), name, source.get(name))
+    return described
 
 
 def set_text(image: Image, name: str, value: str) -> None:

@@ -66,7 +66,7 @@ def tell_of_the_wait(arrival: Arrival, span: telemetry.Span, record: JobRecord) 
         waiting_ns = ended_ns
     telemetry.past("queued", waiting_ns, claimed_ns, fence=record.fence, emission=record.emissions)
     span.set({names.FAAS_COLDSTART: _tell_of_the_cold_start(waiting_ns)}, attempt=record.attempts, fence=record.fence)
-    span.set(job_id=str(record.job_id), job_type=record.type.value, cost_class=record.cost_class)
+    span.set(job_id=str(record.job_id), job_type=record.type, cost_class=record.cost_class)
 
 
 def _earlier_attempts(arrival: Arrival, record: JobRecord) -> tuple[list[Attempt], list[Attempt]]:

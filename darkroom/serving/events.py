@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Generic, TypeVar, cast
 
-from darkroom.contract.parameters import CropParameters, ResizeParameters
+from darkroom.contract.job_types import job_type_of_event
+from darkroom.contract.parameters.output import OutputParameters
 from darkroom.imaging import Rendition
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import is_serving
@@ -17,7 +18,7 @@ from darkroom.serving.resources import Resources
 from darkroom.serving.startup import serve_events
 from darkroom.serving.work import Job, Work, Worker
 
-P = TypeVar("P", ResizeParameters, CropParameters)
+P = TypeVar("P", bound=OutputParameters)
 
 _JOB_NEEDS = frozenset({"REDIS_URL", "BUCKET_NAME"})
 
@@ -43,11 +44,13 @@ class EventFunction(Generic[P]):
 
 
 def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
-    """Make the decorated function the one for jobs of this event type.
+    """Make the decorated function the one for jobs of this event type. Raises UnknownJobTypeError where no row of the
+    table of job types has it.
 
     Where functions-framework executes the module to serve this function, it is wired and served, and a setting that is
     missing or wrong raises SettingsError. Imported by anything else, it stays an `EventFunction`.
     """
+    job_type_of_event(event_type)
 
     def decorate(work: Work[P]) -> EventFunction[P]:
         function = EventFunction(event_type, work)

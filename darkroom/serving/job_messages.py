@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.jobs import JobMessage
-from darkroom.contract.parameters import field_errors
+from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events.cloudevents import CloudEvent
 
 

@@ -1,12 +1,12 @@
-"""The picture that a function is handed: its bytes, what its header says, and how to render it."""
+"""The picture that a function is handed: its bytes, what its header says, and how to make another one of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Parameters
-from darkroom.imaging import Facts, Rendition, render
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.imaging import Facts, Operation, Rendition, render
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +15,17 @@ class Picture:
     facts: Facts
     limits: Limits
 
-    def render(self, parameters: Parameters) -> Rendition:
-        """Raises PictureError."""
+    def render(self, parameters: OutputParameters) -> Rendition:
+        """As large as the parameters say: what resize and crop do. Raises PictureError."""
         return render(self.body, parameters, self.limits, facts=self.facts)
+
+    def apply(self, operation: Operation, parameters: OutputParameters) -> Rendition:
+        """The picture with an operation of the function's own done on each frame.
+
+            picture.apply(lambda frame: frame.colourspace("b-w"), job.parameters)
+
+        Everything else is as in `render`: limits, errors, the size where the model is made from resize's or crop's
+        (else the picture keeps its own), sharpening, background, format and metadata. Raises PictureError, and what
+        the operation raises.
+        """
+        return render(self.body, parameters, self.limits, operation=operation, facts=self.facts)

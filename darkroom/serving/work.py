@@ -34,8 +34,9 @@ from darkroom.contract.errors import (
     PictureError,
     RejectedError,
 )
+from darkroom.contract.job_types import job_type_of_event
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
-from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters
+from darkroom.contract.parameters.output import OutputParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
@@ -50,7 +51,7 @@ from darkroom.telemetry.workers import is_gone, worker_name
 
 log = get_logger()
 
-P = TypeVar("P", ResizeParameters, CropParameters)
+P = TypeVar("P", bound=OutputParameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +78,14 @@ class _Made:
     timings_ms: dict[str, int]
     """By step, as the job shows them."""
     render_cpu_ms: float
-    """Processor time of this process while it rendered: where it is much less than `render`, others had the cores."""
+    """CPU time of this process while it rendered: where it is much less than `render`, others had the cores."""
 
 
 class Worker(Generic[P]):
     """Does the jobs of one event type with one function."""
 
     def __init__(self, event_type: str, work: Work[P], resources: Resources) -> None:
-        self._event_type = event_type
+        self._job_type = job_type_of_event(event_type)
         self._work: Callable[[Job[P], Picture], Rendition] = work
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
@@ -140,10 +141,10 @@ class Worker(Generic[P]):
         return jobs.claim(job_id, worker=worker_name())
 
     def _message(self, event: CloudEvent) -> JobMessage:
-        if event.type != self._event_type:
-            raise EventInvalidError(f"this function takes {self._event_type}, not {event.type}")
+        if event.type != self._job_type.event_type:
+            raise EventInvalidError(f"this function takes {self._job_type.event_type}, not {event.type}")
         message = parse_message(event)
-        if message.type is not events.REQUESTED_TYPES[event.type]:
+        if message.type != self._job_type.name:
             raise EventInvalidError(f"the event's type is {event.type}, but its job's type is {message.type}")
         message.parsed_parameters()
         return message
@@ -216,7 +217,7 @@ class Worker(Generic[P]):
 
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
-        parameters: Parameters = record.parsed_parameters()
+        parameters = record.parsed_parameters()
         picture = Picture(body=body, facts=probe(body, limits), limits=limits)
         # The event type has been held against the job's type, and that against the parameters' model.
         job: Job[P] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]

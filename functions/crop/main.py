@@ -1,11 +1,10 @@
 """crop: renders a part of a picture. Everything but the pixels is `darkroom.serving`'s."""
 
-from darkroom.contract.events import CROP_REQUESTED
-from darkroom.contract.parameters import CropParameters
+from darkroom.contract.parameters.crop import CropParameters
 from darkroom.imaging import Rendition
 from darkroom.serving import Job, Picture, event_function
 
 
-@event_function(CROP_REQUESTED)
+@event_function("dev.darkroom.crop.requested")
 def crop(job: Job[CropParameters], picture: Picture) -> Rendition:
     return picture.render(job.parameters)

@@ -79,7 +79,7 @@ class Acceptance:
         submission = judged.submission
         return NewJob(
             job_id=job_id,
-            type=submission.type,
+            type=submission.type.name,
             owner=caller.owner,
             parameters=submission.canonical_parameters,
             storage_key=storage_key,
@@ -92,7 +92,7 @@ class Acceptance:
 
     def _write(self, new: NewJob, *, stored: bool) -> JobRecord:
         try:
-            with telemetry.span("accept", job_id=str(new.job_id), job_type=new.type.value):
+            with telemetry.span("accept", job_id=str(new.job_id), job_type=new.type):
                 accepted = self._resources.jobs.accept(new)
         except IdempotencyMismatchError:
             self._discard(new, stored)

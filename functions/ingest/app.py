@@ -7,7 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom import telemetry
-from darkroom.contract.jobs import JobRecord, JobType
+from darkroom.contract.job_types import JOB_TYPES, JobType
+from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
@@ -28,8 +29,7 @@ def build(resources: Resources) -> Endpoint:
     return http_function(
         "ingest",
         [
-            Route("/api/v1/resize", routes.accepts(JobType.RESIZE), methods=["POST"]),
-            Route("/api/v1/crop", routes.accepts(JobType.CROP), methods=["POST"]),
+            *(Route(job_type.path, routes.accepts(job_type), methods=["POST"]) for job_type in JOB_TYPES),
             Route("/api/v1/uploads", routes.sign_upload, methods=["POST"]),
             Route("/api/v1/events", routes.take_events, methods=["POST"]),
             Route("/", routes.take_events, methods=["POST"]),

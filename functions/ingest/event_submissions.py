@@ -13,10 +13,11 @@ from darkroom.contract.errors import (
     EventInvalidError,
     PictureError,
     RejectedError,
+    UnknownJobTypeError,
 )
-from darkroom.contract.events import REQUESTED_TYPES
-from darkroom.contract.jobs import JobInput, JobType
-from darkroom.contract.parameters import field_errors, parse_parameters
+from darkroom.contract.job_types import JobTypeName, job_type_of_event
+from darkroom.contract.jobs import JobInput
+from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent
 from functions.ingest.judging import Judged
@@ -37,7 +38,7 @@ class _SubmittedJob(BaseModel):
     parameters: dict[str, Any]
     input: JobInput
     job_id: UUID | None = None
-    type: JobType | None = None
+    type: JobTypeName | None = None
     metadata: dict[str, Any] | None = None
 
 
@@ -84,20 +85,20 @@ def submission_of(event: CloudEvent) -> Submission:
 
     An event is known by its source and id (CloudEvents core 3.1), so the same event again is the same job.
     """
-    job_type = REQUESTED_TYPES.get(event.type)
-    if job_type is None:
-        known = " or ".join(REQUESTED_TYPES)
-        raise EventInvalidError(f"type must be {known}, was {event.type[:100]!r}")
+    try:
+        job_type = job_type_of_event(event.type)
+    except UnknownJobTypeError as exc:
+        raise EventInvalidError(str(exc)) from exc
     try:
         data = _SubmittedJob.model_validate(event.json())
     except ValidationError as exc:
         said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
         raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
-    if data.type not in {None, job_type}:
-        raise EventInvalidError(f"the event's type asks for {job_type}, its data's type for {data.type}")
+    if data.type not in {None, job_type.name}:
+        raise EventInvalidError(f"the event's type asks for {job_type.name}, its data's type for {data.type}")
     return Submission(
         type=job_type,
-        parameters=parse_parameters(job_type, data.parameters),
+        parameters=job_type.parse(data.parameters),
         storage_key=data.input.storage_key,
         job_id=data.job_id,
         idempotency_key=idempotency_digest("event", event.source, event.id),

@@ -20,9 +20,10 @@ from darkroom.contract.errors import (
     ParametersInvalidError,
     RequestTimeoutError,
 )
-from darkroom.contract.jobs import JobInput, JobType
+from darkroom.contract.job_types import JobType
+from darkroom.contract.jobs import JobInput
 from darkroom.contract.listing import IDEMPOTENCY_KEY_PATTERN
-from darkroom.contract.parameters import field_errors, parse_parameters
+from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events import strict_json
 from functions.ingest.multipart import MAX_FIELDS, MultipartForm
 from functions.ingest.submission import Submission, idempotency_digest
@@ -75,7 +76,7 @@ async def read_body(request: Request, *, max_bytes: int, what: str) -> bytes:
 
 async def _from_raw(request: Request, job_type: JobType, max_bytes: int) -> Submission:
     fields = _unique_fields(request.query_params.multi_items())
-    parameters = parse_parameters(job_type, fields, text=True)
+    parameters = job_type.parse(fields, text=True)
     body = await read_body(request, max_bytes=max_bytes, what="the picture")
     return Submission(type=job_type, parameters=parameters, body=body)
 
@@ -90,7 +91,7 @@ async def _from_json(request: Request, job_type: JobType) -> Submission:
         raise ParametersInvalidError([FieldError(field="body", message=str(exc))]) from exc
     return Submission(
         type=job_type,
-        parameters=parse_parameters(job_type, document.parameters),
+        parameters=job_type.parse(document.parameters),
         storage_key=document.input.storage_key,
     )
 
@@ -106,9 +107,7 @@ async def _from_multipart(request: Request, job_type: JobType, max_bytes: int) -
             raise InputTooLargeError(f"the form has more than {most_bytes} bytes, the limit ({read_bytes} were read)")
         form.feed(chunk)
     fields, image = form.finish()
-    return Submission(
-        type=job_type, parameters=parse_parameters(job_type, _unique_fields(fields), text=True), body=image
-    )
+    return Submission(type=job_type, parameters=job_type.parse(_unique_fields(fields), text=True), body=image)
 
 
 def _with_idempotency_key(submission: Submission, request: Request) -> Submission:

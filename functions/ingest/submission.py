@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from darkroom.contract.jobs import JobType, canonical_parameters
-from darkroom.contract.parameters import Parameters
+from darkroom.contract.job_types import JobType
+from darkroom.contract.jobs import canonical_parameters
+from darkroom.contract.parameters.output import OutputParameters
 
 
 def idempotency_digest(scope: str, *names: str) -> str:
@@ -21,7 +22,7 @@ def idempotency_digest(scope: str, *names: str) -> str:
 @dataclass(frozen=True, kw_only=True)
 class Submission:
     type: JobType
-    parameters: Parameters
+    parameters: OutputParameters
     body: bytes | None = None
     """The picture itself; None: it lies at `storage_key`."""
     storage_key: str | None = None
@@ -39,7 +40,7 @@ class Submission:
 
         The picture's own digest is left out where nobody could ever send the request again under the same name.
         """
-        parts = [self.type, self.canonical_parameters, self._source()]
+        parts = [self.type.name, self.canonical_parameters, self._source()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _source(self) -> str | None:

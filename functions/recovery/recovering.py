@@ -15,6 +15,7 @@ from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
 from darkroom.contract import events, traces
 from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
+from darkroom.contract.job_types import EVENT_TYPES
 from darkroom.contract.jobs import JobRecord
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent, json_object
@@ -50,7 +51,7 @@ class Recovering:
         try:
             if event.type == WAKE_UP:
                 self._sweep()
-            elif event.type in events.REQUESTED_TYPES:
+            elif event.type in EVENT_TYPES:
                 self._take_dead_letter(event)
             elif event.type == events.EVENT_REJECTED:
                 self._keep(_rejection(event), key=f"{event.source}:{event.id}")

@@ -1,11 +1,10 @@
 """resize: renders a picture in another size. Everything but the pixels is `darkroom.serving`'s."""
 
-from darkroom.contract.events import RESIZE_REQUESTED
-from darkroom.contract.parameters import ResizeParameters
+from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.imaging import Rendition
 from darkroom.serving import Job, Picture, event_function
 
 
-@event_function(RESIZE_REQUESTED)
+@event_function("dev.darkroom.resize.requested")
 def resize(job: Job[ResizeParameters], picture: Picture) -> Rendition:
     return picture.render(job.parameters)

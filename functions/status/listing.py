@@ -6,25 +6,22 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeVar
 from uuid import UUID
 
 from darkroom.adapters.jobs import JobCursor
 from darkroom.contract.errors import FieldError, ParametersInvalidError
-from darkroom.contract.jobs import JobStatus, JobType
+from darkroom.contract.job_types import NAMES
+from darkroom.contract.jobs import JobStatus
 from darkroom.contract.listing import DEFAULT_LIMIT, MAX_LIMIT
 
 _FIELDS = ("status", "type", "limit", "cursor")
 _SHOWN_CHARACTERS = 80
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuery:
     status: JobStatus | None
-    job_type: JobType | None
+    job_type: str | None
     limit: int
     after: JobCursor | None
 
@@ -39,9 +36,10 @@ def list_query_of(pairs: Sequence[tuple[str, str]]) -> ListQuery:
         elif name in fields:
             errors.append(_error(name, "given more than once", value))
         fields[name] = value
+    status = _choice([status.value for status in JobStatus], "status", fields, errors)
     query = ListQuery(
-        status=_choice(JobStatus, "status", fields, errors),
-        job_type=_choice(JobType, "type", fields, errors),
+        status=None if status is None else JobStatus(status),
+        job_type=_choice(NAMES, "type", fields, errors),
         limit=_limit(fields, errors),
         after=_cursor(fields, errors),
     )
@@ -54,14 +52,13 @@ def cursor_text(cursor: JobCursor) -> str:
     return base64.urlsafe_b64encode(f"{cursor.created_ms}.{cursor.job_id}".encode()).decode().rstrip("=")
 
 
-def _choice(choices: type[Choice], name: str, fields: dict[str, str], errors: list[FieldError]) -> Choice | None:
+def _choice(choices: Sequence[str], name: str, fields: dict[str, str], errors: list[FieldError]) -> str | None:
     if name not in fields:
         return None
-    try:
-        return choices(fields[name])
-    except ValueError:
+    if fields[name] not in choices:
         errors.append(_error(name, f"must be {', '.join(choices)}", fields[name]))
         return None
+    return fields[name]
 
 
 def _limit(fields: dict[str, str], errors: list[FieldError]) -> int:

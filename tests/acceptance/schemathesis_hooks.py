@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, HookContext
 
 from darkroom.contract.errors import ParametersInvalidError
-from darkroom.contract.parameters import parse_parameters
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.imaging.photograph import make_photograph
 
 PICTURE = make_photograph(64, 48)
@@ -54,7 +55,7 @@ def _job_type(body: Any) -> str:
     if body.get("type"):
         return str(body["type"])
     try:
-        parse_parameters("resize", body["parameters"])
+        parse_parameters(ResizeParameters, body["parameters"])
     except ParametersInvalidError:
         return "crop"
     return "resize"

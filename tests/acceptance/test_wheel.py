@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from tests.pictures import photo
 from tests.stack import ROOT, RunningStack
 

@@ -10,7 +10,7 @@ from redis import Redis
 from darkroom.adapters.jobs import JobStore, Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
-from darkroom.contract.jobs import JobResult, JobType
+from darkroom.contract.jobs import JobResult
 
 
 class JobStores(Protocol):
@@ -74,7 +74,7 @@ def new_job(**changes: Any) -> NewJob:
     job_id = uuid.uuid4()
     defaults: dict[str, Any] = {
         "job_id": job_id,
-        "type": JobType.RESIZE,
+        "type": "resize",
         "owner": "key-1",
         "parameters": {"width": 400, "height": 300},
         "storage_key": f"uploads/{job_id}/original.jpg",

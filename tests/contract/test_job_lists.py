@@ -13,7 +13,7 @@ from darkroom.adapters.jobs import JobPage, JobReader, JobStore, Lease
 from darkroom.adapters.jobs.memory import MemoryJobReader, MemoryJobStore
 from darkroom.adapters.jobs.reading import RedisJobReader
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.contract.jobs import JobRecord, JobStatus
 from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
 
 
@@ -97,13 +97,13 @@ def test_new_jobs_do_not_shift_the_pages_that_follow(stores: JobStores, store: J
 
 def test_a_list_can_be_of_one_status_and_one_type(store: JobStore) -> None:
     queued = accept_one(store)
-    crop = accept_one(store, type=JobType.CROP)
+    crop = accept_one(store, type="crop")
     done = accept_one(store)
     complete(store, done)
     assert set(all_pages(store, 1, status=JobStatus.QUEUED)) == {queued, crop}
     assert all_pages(store, 1, status=JobStatus.COMPLETED) == [done]
-    assert all_pages(store, 1, job_type=JobType.CROP) == [crop]
-    assert all_pages(store, 1, job_type=JobType.CROP, status=JobStatus.COMPLETED) == []
+    assert all_pages(store, 1, job_type="crop") == [crop]
+    assert all_pages(store, 1, job_type="crop", status=JobStatus.COMPLETED) == []
 
 
 def test_jobs_that_expired_are_passed_over(redis: Any) -> None:
@@ -118,14 +118,14 @@ def test_jobs_that_expired_are_passed_over(redis: Any) -> None:
 def test_a_long_list_without_what_is_looked_for_is_walked_in_bounded_steps(redis: Any) -> None:
     stores = RedisJobStores(redis.url)
     store = stores.make()
-    rare = accept_one(store, type=JobType.CROP)
+    rare = accept_one(store, type="crop")
     stores.advance(1)
     for _ in range(1200):
         accept_one(store)
-    page = store.list_jobs("key-1", job_type=JobType.CROP)
+    page = store.list_jobs("key-1", job_type="crop")
     assert page.records == []
     assert page.next is not None
-    assert ids(store.list_jobs("key-1", job_type=JobType.CROP, after=page.next)) == [rare]
+    assert ids(store.list_jobs("key-1", job_type="crop", after=page.next)) == [rare]
     stores.close()
 
 

@@ -17,7 +17,6 @@ from darkroom.contract.errors import (
     ImageCrashedError,
     InputNotFoundError,
 )
-from darkroom.contract.jobs import JobType
 from darkroom.imaging import CostClass
 from darkroom.telemetry.metric import Distribution, Kind, Metric, Source
 from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
@@ -102,7 +101,7 @@ def test_every_metric_of_the_record_is_read_before_anything_happened(store: JobS
 
 
 def test_an_accepted_job_is_counted_once_however_often_it_is_sent(store: JobStore) -> None:
-    job = new_job(type=JobType.CROP, cost_class="heavy", idempotency_key="k")
+    job = new_job(type="crop", cost_class="heavy", idempotency_key="k")
 
     assert counted_by(store, lambda: store.accept(job)) == {("jobs.accepted", "crop", "heavy"): 1}
     assert counted_by(store, lambda: store.accept(job)) == {}

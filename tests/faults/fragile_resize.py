@@ -10,8 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from darkroom.contract.events import RESIZE_REQUESTED
-from darkroom.contract.parameters import ResizeParameters
+from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.imaging import Rendition
 from darkroom.serving import Job, Picture, event_function
 from tests.faults.orders import HANGING_WIDTH, KILLING_WIDTH, SLOW_WIDTH
@@ -19,7 +18,7 @@ from tests.faults.orders import HANGING_WIDTH, KILLING_WIDTH, SLOW_WIDTH
 _FOLDER = Path(os.environ["FAULTS_FOLDER"])
 
 
-@event_function(RESIZE_REQUESTED)
+@event_function("dev.darkroom.resize.requested")
 def resize(job: Job[ResizeParameters], picture: Picture) -> Rendition:
     width = job.parameters.width
     if width == KILLING_WIDTH and (_FOLDER / "deadly").exists():

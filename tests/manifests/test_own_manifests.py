@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from darkroom.contract import events
+from darkroom.contract.job_types import EVENT_TYPES, JOB_TYPES, NAMES
 from darkroom.events.durations import parse_go
 from darkroom.local.eventing.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.eventing.filters import passes
@@ -22,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
 HEAVY = "-heavy"
 """A Service of the same code, for the hard pictures."""
-FUNCTIONS = {"ingest", "status", "resize", "crop", "recovery"}
-RENDERERS = ("resize", "crop")
+FUNCTIONS = {"ingest", "status", "recovery", *NAMES}
+RENDERERS = NAMES
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def subscribers(manifests: Manifests, event_type: str, **extensions: str) -> lis
 
 def test_every_function_of_the_repository_has_a_service_and_no_other(by_name: dict[str, Revision]) -> None:
     assert {name.removesuffix(HEAVY) for name in by_name} == FUNCTIONS
-    assert {name for name in by_name if name.endswith(HEAVY)} == {"resize-heavy", "crop-heavy"}
+    assert {name for name in by_name if name.endswith(HEAVY)} == {f"{name}{HEAVY}" for name in NAMES}
     for service, revision in by_name.items():
         name = service.removesuffix(HEAVY)
         assert revision.env["FUNCTION_TARGET"] == name
@@ -65,8 +66,7 @@ def test_every_function_of_the_repository_has_a_service_and_no_other(by_name: di
 @pytest.mark.parametrize(
     ("event_type", "expected"),
     [
-        (events.RESIZE_REQUESTED, ["resize"]),
-        (events.CROP_REQUESTED, ["crop"]),
+        *((job_type.event_type, [job_type.name]) for job_type in JOB_TYPES),
         (events.EVENT_REJECTED, ["recovery"]),
         (events.JOB_COMPLETED, []),
         ("dev.knative.sources.ping", []),
@@ -78,9 +78,10 @@ def test_each_event_goes_to_the_function_that_the_contract_names(
     assert subscribers(manifests, event_type) == expected
 
 
-@pytest.mark.parametrize("function", ["resize", "crop"])
-def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(manifests: Manifests, function: str) -> None:
-    event_type = f"dev.darkroom.{function}.requested"
+@pytest.mark.parametrize(("function", "event_type"), list(zip(NAMES, EVENT_TYPES, strict=True)))
+def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(
+    manifests: Manifests, function: str, event_type: str
+) -> None:
     assert subscribers(manifests, event_type, costclass="heavy") == [f"{function}{HEAVY}"]
     assert subscribers(manifests, event_type, costclass="standard") == [function]
 
@@ -88,8 +89,7 @@ def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(manifest
 @pytest.mark.parametrize(
     ("method", "path", "function"),
     [
-        ("POST", "/api/v1/resize", "ingest"),
-        ("POST", "/api/v1/crop", "ingest"),
+        *(("POST", job_type.path, "ingest") for job_type in JOB_TYPES),
         ("POST", "/api/v1/uploads", "ingest"),
         ("POST", "/api/v1/events", "ingest"),
         ("POST", "/", "ingest"),

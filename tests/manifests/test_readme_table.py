@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.contract import events
+from darkroom.contract.job_types import EVENT_TYPES
 from darkroom.local.eventing.filters import passes
 from darkroom.manifests import Manifests, load
 
@@ -40,5 +41,5 @@ def test_the_readme_names_each_trigger_with_its_event_and_where_it_leads(manifes
 
 def test_every_event_that_asks_for_work_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
-    for event_type in (*events.REQUESTED_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED, events.JOB_FAILED):
+    for event_type in (*EVENT_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED, events.JOB_FAILED):
         assert f"`{event_type}`" in text

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from darkroom.contract import events
+from darkroom.contract.job_types import EVENT_TYPES
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.filters import passes
 from darkroom.local.eventing.ping import ping_event
@@ -57,7 +58,7 @@ spec:
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENTS = [
     {"type": kind, "source": "/darkroom/ingest", **extensions}
-    for kind in (*events.REQUESTED_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED)
+    for kind in (*EVENT_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED)
     for extensions in ({}, {"costclass": "heavy"})
 ]
 REQUESTS = [

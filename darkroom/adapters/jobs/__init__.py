@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from darkroom.contract.errors import DarkroomError
-from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.telemetry.metric import Readings
 
 LEASE_S = 10.0
@@ -40,7 +40,8 @@ MAX_EMISSIONS = 12
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
     job_id: UUID
-    type: JobType
+    type: str
+    """The name of a row in the table of job types."""
     owner: str
     parameters: dict[str, Any]
     storage_key: str
@@ -201,7 +202,7 @@ class JobStore(Protocol):
         owner: str,
         *,
         status: JobStatus | None = None,
-        job_type: JobType | None = None,
+        job_type: str | None = None,
         limit: int = 20,
         after: JobCursor | None = None,
     ) -> JobPage:

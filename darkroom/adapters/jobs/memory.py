@@ -44,7 +44,7 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract import metrics
 from darkroom.contract.errors import DarkroomError, blameless_codes
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Readings
 
@@ -267,7 +267,7 @@ class MemoryJobStore:
         owner: str,
         *,
         status: JobStatus | None = None,
-        job_type: JobType | None = None,
+        job_type: str | None = None,
         limit: int = 20,
         after: JobCursor | None = None,
     ) -> JobPage:
@@ -463,7 +463,7 @@ class MemoryJobStore:
 
     def _count_end(self, job: _Job, ended_s: float, status: JobStatus) -> None:
         code = "" if status is JobStatus.COMPLETED or job.error is None else job.error.code
-        of_job = (job.new.type.value, job.new.cost_class)
+        of_job = (job.new.type, job.new.cost_class)
         self._tally.count(metrics.JOBS_ENDED, *of_job, status, code)
         if job.redrives:
             return

@@ -62,7 +62,7 @@ from darkroom.contract.errors import (
     InternalError,
     JobTimeoutError,
 )
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, JobType
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
 from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class RedisJobStore:
         owner: str,
         *,
         status: JobStatus | None = None,
-        job_type: JobType | None = None,
+        job_type: str | None = None,
         limit: int = 20,
         after: JobCursor | None = None,
     ) -> JobPage:
@@ -339,7 +339,7 @@ def _values(job: NewJob) -> list[str]:
     """As accept.lua expects them of each job."""
     return [
         str(job.job_id),
-        job.type.value,
+        job.type,
         job.owner,
         _compact(job.parameters),
         job.storage_key,
@@ -411,7 +411,7 @@ def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
     queued = {} if started_ms is None else {"queued": started_ms - created_ms}
     return JobRecord.model_construct(
         job_id=job_id,
-        type=JobType(f["type"]),
+        type=f["type"],
         status=JobStatus(f["status"]),
         owner=f["owner"],
         parameters=json.loads(f["parameters"]),

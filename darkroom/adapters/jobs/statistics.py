@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 from darkroom.contract import metrics
-from darkroom.contract.jobs import JobStatus, JobType
+from darkroom.contract.job_types import NAMES
+from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import COST_CLASSES, STAGES
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from darkroom.telemetry.metric import Kind, Metric, Readings, Source
 from darkroom.telemetry.tally import Tally
 
@@ -18,7 +19,7 @@ COUNTED = tuple(
 
 _COMPLETED = JobStatus.COMPLETED.value
 _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
-    "type": tuple(JobType),
+    "type": NAMES,
     "cost_class": COST_CLASSES,
     "status": (_COMPLETED, JobStatus.FAILED.value),
     "stage": STAGES,

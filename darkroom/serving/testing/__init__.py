@@ -4,12 +4,11 @@ For a function that does jobs, `MemoryPipeline` accepts a job with its picture, 
 Broker would, and shows the answer, the record, the result and the events:
 
     # functions/thumbnail/main.py
-    from darkroom.contract.events import RESIZE_REQUESTED
-    from darkroom.contract.parameters import ResizeParameters
+        from darkroom.contract.parameters.resize import ResizeParameters
     from darkroom.imaging import Rendition
     from darkroom.serving import Job, Picture, event_function
 
-    @event_function(RESIZE_REQUESTED)
+    @event_function("dev.darkroom.resize.requested")
     def thumbnail(job: Job[ResizeParameters], picture: Picture) -> Rendition:
         return picture.render(job.parameters)
 

@@ -18,7 +18,7 @@ from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, Mem
 from darkroom.adapters.rates.memory import MemoryRateLimiter
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
-from darkroom.contract.jobs import JobRecord, JobType, original_key
+from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.events import EventFunction
 from darkroom.serving.resources import Resources
@@ -97,7 +97,7 @@ class MemoryPipeline:
         """
         job_id: UUID = changes.pop("job_id", None) or uuid.uuid4()
         fields: dict[str, Any] = {
-            "type": JobType.RESIZE,
+            "type": "resize",
             "owner": "",
             "parameters": {"width": 32} if parameters is None else dict(parameters),
             "storage_key": original_key(job_id, "jpg"),

@@ -13,9 +13,10 @@ import pytest
 from darkroom.check import check, check_texts
 from darkroom.check.rule import RULES
 from darkroom.contract import events
+from darkroom.contract.job_types import EVENT_TYPES
 from tests.manifests.rendering import COMBINATIONS, INSTALLATIONS, OVERLAYS, ROOT, rendered_text
 
-TAKEN = (*events.REQUESTED_TYPES, events.EVENT_REJECTED)
+TAKEN = (*EVENT_TYPES, events.EVENT_REJECTED)
 WHOLE = [name for name in COMBINATIONS if name.startswith((*OVERLAYS, *INSTALLATIONS))]
 OWN = [ROOT / "knative" / "base", ROOT / "nats-eventing" / "broker.yaml"]
 

@@ -16,7 +16,7 @@ from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.cli.redriving import Redrive, Selection, selected
 from darkroom.cli.timeline import timeline
 from darkroom.contract.errors import ImageCrashedError, ParametersInvalidError
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType
+from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.events.cloudevents import json_object, new_event
 
 CRASHED = ImageCrashedError("killed")
@@ -33,9 +33,7 @@ class World:
     def failed_job(self) -> KeptDeadLetter:
         job_id = uuid.uuid4()
         parameters = {"width": 100, "format": "png"}
-        new = NewJob(
-            job_id=job_id, type=JobType.RESIZE, owner="", parameters=parameters, storage_key="k", request_id="r"
-        )
+        new = NewJob(job_id=job_id, type="resize", owner="", parameters=parameters, storage_key="k", request_id="r")
         self.jobs.accept(new)
         lease = self.jobs.claim(job_id, worker="a")
         assert isinstance(lease, Lease)

@@ -20,6 +20,7 @@ from darkroom.client import (
 )
 from darkroom.client import protocol as client_protocol
 from darkroom.client.protocol import Retries
+from darkroom.contract.errors import UnknownJobTypeError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 KEY = "drk_canarycanary_secretsecretsecret"
@@ -188,3 +189,10 @@ def test_a_job_saves_its_result(tmp_path: Any) -> None:
         saved = made.submit(b"p", "resize", width=1).wait().save(tmp_path / "r.jpg")
     assert saved.read_bytes() == b"result"
     assert json.dumps(str(saved))
+
+
+def test_an_unknown_type_of_job_is_refused_before_anything_is_sent(client: Blocking | Awaited) -> None:
+    script = Script(ACCEPTED)
+    with pytest.raises(UnknownJobTypeError, match="did you mean 'crop'"):
+        client.run(script, "submit", b"picture", "cropp", width=10)
+    assert script.asked == []

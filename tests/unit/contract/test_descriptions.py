@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from darkroom.contract.asyncapi import asyncapi
 from darkroom.contract.errors import FieldError, ParametersInvalidError, RateLimitedError
+from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
 from darkroom.contract.openapi import openapi
-from darkroom.contract.parameters import parse_parameters
 from darkroom.contract.schemas import error_types
 from darkroom.problems import problem
 from tools.reference import documents
@@ -59,9 +59,9 @@ def test_problem_documents_follow_their_schema() -> None:
         validator("Problem").validate(json.loads(problem(error, request_id="r").body))
 
 
-def is_taken(job_type: str, fields: dict[str, Any]) -> bool:
+def is_taken(job_type: JobType, fields: dict[str, Any]) -> bool:
     try:
-        parse_parameters(job_type, fields)
+        job_type.parse(fields)
     except ParametersInvalidError:
         return False
     return True
@@ -84,9 +84,9 @@ _fields: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("job_type", "name"), [("resize", "ResizeParameters"), ("crop", "CropParameters")])
-def test_the_schema_of_parameters_takes_what_the_code_takes(job_type: str, name: str) -> None:
-    schema = validator(name)
+@pytest.mark.parametrize("job_type", JOB_TYPES, ids=NAMES)
+def test_the_schema_of_parameters_takes_what_the_code_takes(job_type: JobType) -> None:
+    schema = validator(job_type.parameters.__name__)
     often = {field: _fields[field] for field in ("width", "height", "x", "y", "aspect", "gravity")}
 
     @given(st.fixed_dictionaries({}, optional=often) | st.fixed_dictionaries({}, optional=_fields))

@@ -5,26 +5,22 @@ from typing import Any
 import pytest
 
 from darkroom.contract.errors import ParametersInvalidError
-from darkroom.contract.parameters import (
-    Colour,
-    Compass,
-    CropParameters,
-    Fit,
-    FocalPoint,
-    ResizeParameters,
-    Saliency,
-    parse_parameters,
-)
+from darkroom.contract.job_types import job_type_named
+from darkroom.contract.parameters.crop import CropParameters
+from darkroom.contract.parameters.gravity import Compass, FocalPoint, Saliency
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.resize import Fit, ResizeParameters
+from darkroom.contract.parameters.values import Colour
 
 
 def errors_of(job_type: str, fields: dict[str, Any], *, text: bool = False) -> dict[str, str]:
     with pytest.raises(ParametersInvalidError) as refused:
-        parse_parameters(job_type, fields, text=text)
+        job_type_named(job_type).parse(fields, text=text)
     return {error.field: error.message for error in refused.value.errors}
 
 
 def test_defaults_are_those_of_the_contract() -> None:
-    parameters = parse_parameters("resize", {"width": 400})
+    parameters = parse_parameters(ResizeParameters, {"width": 400})
     assert isinstance(parameters, ResizeParameters)
     assert (parameters.fit, parameters.enlarge, parameters.dpr) == (Fit.INSIDE, False, 1.0)
     assert (parameters.format, parameters.quality, parameters.metadata) == ("keep", None, "strip")
@@ -33,7 +29,7 @@ def test_defaults_are_those_of_the_contract() -> None:
 
 def test_form_fields_are_text() -> None:
     fields = {"width": "400", "enlarge": "true", "dpr": "1.5", "gravity": '{"x":0.3,"y":0.7}', "fit": "cover"}
-    parameters = parse_parameters("resize", fields, text=True)
+    parameters = parse_parameters(ResizeParameters, fields, text=True)
     assert parameters == ResizeParameters(
         width=400, enlarge=True, dpr=1.5, gravity=FocalPoint(x=0.3, y=0.7), fit=Fit.COVER
     )
@@ -93,15 +89,15 @@ def test_values_out_of_range_are_refused_by_name(job_type: str, field: str, valu
 
 
 def test_sharpen_off_is_no_sharpening() -> None:
-    assert parse_parameters("resize", {"width": 1, "sharpen": "off"}).sharpen is None
+    assert parse_parameters(ResizeParameters, {"width": 1, "sharpen": "off"}).sharpen is None
 
 
 def test_gravity_may_look_at_the_pixels() -> None:
-    assert parse_parameters("crop", {"aspect": "1:1", "gravity": "attention"}).gravity is Saliency.ATTENTION
+    assert parse_parameters(CropParameters, {"aspect": "1:1", "gravity": "attention"}).gravity is Saliency.ATTENTION
 
 
 def test_an_aspect_is_a_ratio() -> None:
-    parameters = parse_parameters("crop", {"aspect": "16:9"})
+    parameters = parse_parameters(CropParameters, {"aspect": "16:9"})
     assert isinstance(parameters, CropParameters)
     assert parameters.ratio == (16, 9)
 
@@ -116,10 +112,10 @@ def test_an_aspect_is_a_ratio() -> None:
     ],
 )
 def test_colours_are_read(text: str, expected: Colour) -> None:
-    assert parse_parameters("resize", {"width": 1, "background": text}).background_colour == expected
+    assert parse_parameters(ResizeParameters, {"width": 1, "background": text}).background_colour == expected
 
 
 def test_long_values_are_cut_short_in_errors() -> None:
     with pytest.raises(ParametersInvalidError) as refused:
-        parse_parameters("resize", {"width": "9" * 100_000})
+        parse_parameters(ResizeParameters, {"width": "9" * 100_000})
     assert len(str(refused.value.extensions())) < 1000

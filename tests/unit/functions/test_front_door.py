@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from darkroom.contract import events
 from darkroom.contract.api_keys import make_key
 from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.key_file import write_key_file
@@ -120,7 +119,7 @@ def test_anothers_uploads_are_not_there(door: FrontDoor) -> None:
     key = door.call("POST", "/api/v1/uploads", key=door.ours).json()["storage_key"]
     door.pipeline.storage.put(key, PICTURE, content_type="image/jpeg")
     body = {"parameters": {"width": 32}, "input": {"storage_key": key}}
-    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": events.RESIZE_REQUESTED, "data": body}
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "dev.darkroom.resize.requested", "data": body}
     structured = {"content-type": "application/cloudevents+json"}
     for path, sent, headers in (("/api/v1/resize", body, {}), ("/", event, structured)):
         refused = door.call("POST", path, key=door.theirs, json=sent, headers=headers)

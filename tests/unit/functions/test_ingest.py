@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from darkroom.adapters.jobs import Accepted, NewJob
-from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
 from tests.unit.functions.ingesting import MAX_INPUT_BYTES, PICTURE, Ingest
 
@@ -34,7 +33,7 @@ def test_a_form_becomes_a_job_with_its_picture_stored_and_its_event_emitted(inge
     assert answer.headers["location"] == f"/api/v1/jobs/{job_id}"
     assert ingest.storage.get(f"uploads/{job_id}/original.jpg", max_bytes=MAX_INPUT_BYTES) == PICTURE
     [event] = ingest.emitter.events
-    assert (event.type, event.subject) == (events.RESIZE_REQUESTED, job_id)
+    assert (event.type, event.subject) == ("dev.darkroom.resize.requested", job_id)
     assert event.json()["parameters"] == {"width": 32}
 
 
@@ -71,7 +70,13 @@ def test_storage_keys_cannot_climb(ingest: Ingest, key: str) -> None:
 
 def _event(**changes: Any) -> dict[str, Any]:
     data = {"parameters": {"width": 32}, "input": {"storage_key": "uploads/mine/original"}}
-    return {"specversion": "1.0", "id": "1", "source": "/shop", "type": events.RESIZE_REQUESTED, "data": data} | changes
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/shop",
+        "type": "dev.darkroom.resize.requested",
+        "data": data,
+    } | changes
 
 
 def send_event(ingest: Ingest, event: Any, *, mode: str = "cloudevents") -> httpx.Response:

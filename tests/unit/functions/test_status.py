@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from darkroom.contract.errors import ImageCorruptError
-from darkroom.contract.jobs import JobType
 from darkroom.serving.testing import HttpClient, MemoryPipeline
 from functions.status.app import build
 from tests.contract.job_stores import a_result
@@ -123,7 +122,7 @@ def test_lists_are_paged_with_a_cursor(status: Status) -> None:
 
 
 def test_lists_can_be_of_one_status_and_type(status: Status) -> None:
-    done, crop = status.accept(), status.accept(type=JobType.CROP)
+    done, crop = status.accept(), status.accept(type="crop")
     status.complete(done)
     assert [job["job_id"] for job in status.get("/api/v1/jobs?status=completed").json()["jobs"]] == [str(done)]
     assert [job["job_id"] for job in status.get("/api/v1/jobs?type=crop").json()["jobs"]] == [str(crop)]

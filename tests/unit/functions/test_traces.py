@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from darkroom.contract.events import RESIZE_REQUESTED
 from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
 from tests.spans import recorded_spans, trace_id_of
@@ -51,7 +50,7 @@ def test_an_event_that_is_posted_brings_its_trace(ingest: Ingest) -> None:
         "ce-specversion": "1.0",
         "ce-id": "1",
         "ce-source": "/s",
-        "ce-type": RESIZE_REQUESTED,
+        "ce-type": "dev.darkroom.resize.requested",
         "ce-traceparent": CALLER.traceparent,
         "content-type": "application/json",
     }

@@ -14,7 +14,10 @@ from random import Random
 
 from darkroom.contract.errors import PictureError, RejectedError
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Format, parse_parameters
+from darkroom.contract.parameters.crop import CropParameters
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.resize import ResizeParameters
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import render
 from darkroom.imaging.photograph import photograph
 from tests import pictures
@@ -24,10 +27,12 @@ MAX_ADDRESS_SPACE_BYTES = 3 << 30
 HEADER_BYTES = 200
 
 REQUESTS = (
-    parse_parameters("resize", {"width": 40, "format": "jpeg"}),
-    parse_parameters("resize", {"width": 40, "height": 40, "fit": "cover", "gravity": "attention", "format": "png"}),
-    parse_parameters("crop", {"aspect": "1:1", "format": "jpeg", "animation": "all"}),
-    parse_parameters("resize", {"width": 40, "metadata": "all", "animation": "all", "format": "webp"}),
+    parse_parameters(ResizeParameters, {"width": 40, "format": "jpeg"}),
+    parse_parameters(
+        ResizeParameters, {"width": 40, "height": 40, "fit": "cover", "gravity": "attention", "format": "png"}
+    ),
+    parse_parameters(CropParameters, {"aspect": "1:1", "format": "jpeg", "animation": "all"}),
+    parse_parameters(ResizeParameters, {"width": 40, "metadata": "all", "animation": "all", "format": "webp"}),
 )
 
 

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.contract.parameters import Format, Parameters, parse_parameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.resize import ResizeParameters
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import CostClass, Facts, cost_class, estimate
 
 
@@ -26,8 +29,8 @@ def facts(format: Format = Format.JPEG, width: int = 2048, height: int = 1536, *
     return Facts(format=format, width=width, height=height, **{**fields, **others})
 
 
-def resize(**fields: Any) -> Parameters:
-    return parse_parameters("resize", fields)
+def resize(**fields: Any) -> OutputParameters:
+    return parse_parameters(ResizeParameters, fields)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,7 @@ def resize(**fields: Any) -> Parameters:
         (facts(), resize(width=1000, format="webp")),
     ],
 )
-def test_everyday_jobs_are_standard(picture: Facts, asked: Parameters) -> None:
+def test_everyday_jobs_are_standard(picture: Facts, asked: OutputParameters) -> None:
     assert cost_class(picture, asked) is CostClass.STANDARD
 
 
@@ -59,7 +62,7 @@ def test_everyday_jobs_are_standard(picture: Facts, asked: Parameters) -> None:
         (facts(), resize(width=2000, format="gif")),
     ],
 )
-def test_hard_jobs_are_heavy(picture: Facts, asked: Parameters) -> None:
+def test_hard_jobs_are_heavy(picture: Facts, asked: OutputParameters) -> None:
     assert cost_class(picture, asked) is CostClass.HEAVY
 
 

@@ -10,20 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkroom.contract.errors import CropOutOfBoundsError
-from darkroom.contract.parameters import Bounds, Compass, CropParameters, Fit, FocalPoint, ResizeParameters, Saliency
-from darkroom.imaging.geometry import (
-    Cut,
-    Plan,
-    Rect,
-    Size,
-    cut,
-    from_proxy,
-    is_turned,
-    on_proxy,
-    plan,
-    stored_cut,
-    to_stored,
-)
+from darkroom.contract.parameters.crop import Bounds, CropParameters
+from darkroom.contract.parameters.gravity import Compass, FocalPoint, Saliency
+from darkroom.contract.parameters.resize import Fit, ResizeParameters
+from darkroom.imaging.cut import Cut, cut, from_proxy, on_proxy, stored_cut
+from darkroom.imaging.geometry import Rect, Size, is_turned, to_stored
+from darkroom.imaging.plan import Plan
+from darkroom.imaging.planning import plan
 
 SOURCE_SIDES = st.one_of(st.sampled_from([1, 2, 3, 16_383]), st.integers(1, 300), st.integers(1, 16_383))
 OUTPUT_SIDES = st.one_of(st.sampled_from([1, 2, 8192]), st.integers(1, 300), st.integers(1, 8192))

@@ -17,7 +17,11 @@ from darkroom.contract.errors import (
     InputUnsupportedError,
 )
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Format, Parameters, parse_parameters
+from darkroom.contract.parameters.crop import CropParameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.resize import ResizeParameters
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import render
 from darkroom.imaging.vips import library
 from tests import pictures
@@ -25,8 +29,8 @@ from tests.unit.imaging.pixels import opened
 
 LIMITS = Limits()
 FORMATS = [Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF]
-SMALL = parse_parameters("resize", {"width": 50, "format": "jpeg"})
-TOP_LEFT = parse_parameters("crop", {"x": 0, "y": 0, "width": 16, "height": 16, "format": "jpeg"})
+SMALL = parse_parameters(ResizeParameters, {"width": 50, "format": "jpeg"})
+TOP_LEFT = parse_parameters(CropParameters, {"x": 0, "y": 0, "width": 16, "height": 16, "format": "jpeg"})
 REPOSITORY = Path(__file__).parents[3]
 VERDICTS = {
     "rendered",
@@ -72,7 +76,7 @@ def test_a_thousand_pictures_with_random_bytes_changed_get_a_verdict(format: For
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("parameters", [SMALL, TOP_LEFT], ids=["resize", "crop of what is there"])
 def test_a_jpeg_cut_at_a_tenth_of_its_length_is_never_half_a_picture(
-    tenth: int, progressive: bool, parameters: Parameters
+    tenth: int, progressive: bool, parameters: OutputParameters
 ) -> None:
     body = pictures.photo(Format.JPEG, 320, 240, interlace=progressive)
     with pytest.raises(InputUnsupportedError if tenth == 0 else ImageTruncatedError):
@@ -129,12 +133,12 @@ def test_bytes_between_the_pixels_and_the_end_of_a_jpeg_do_no_harm() -> None:
 def test_a_gif_with_zeros_behind_its_end_or_a_script_is_whole() -> None:
     body = pictures.encoded(pictures.quarters(64, 48), Format.GIF)
     for whole in (body, body + bytes(9), pictures.polyglot_gif()):
-        assert render(whole, parse_parameters("resize", {"width": 20}), LIMITS).width == 20
+        assert render(whole, parse_parameters(ResizeParameters, {"width": 20}), LIMITS).width == 20
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_polyglot_comes_out_as_a_picture_and_nothing_else(format: Format) -> None:
-    parameters = parse_parameters("resize", {"width": 16, "format": format.value})
+    parameters = parse_parameters(ResizeParameters, {"width": 16, "format": format.value})
     result = render(pictures.polyglot_gif(), parameters, LIMITS).body
     assert b"alert" not in result
     assert b"document" not in result

@@ -19,7 +19,7 @@ from darkroom.contract.errors import (
     InputUnsupportedError,
 )
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import probe
 from tests import pictures
 

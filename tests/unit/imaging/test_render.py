@@ -11,7 +11,11 @@ from PIL import Image
 
 from darkroom.contract.errors import CropOutOfBoundsError, ImageTooManyPixelsError
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import Format, Parameters, parse_parameters
+from darkroom.contract.parameters.crop import CropParameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.resize import ResizeParameters
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import Rendition, Shrink, checked_plan, output_format, probe, render
 from darkroom.imaging.photograph import photograph
 from darkroom.imaging.vips import load, save
@@ -25,19 +29,19 @@ PILLOW_NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF", "g
 WHITE = (255, 255, 255)
 
 
-def resize(**fields: Any) -> Parameters:
-    return parse_parameters("resize", fields)
+def resize(**fields: Any) -> OutputParameters:
+    return parse_parameters(ResizeParameters, fields)
 
 
-def crop(**fields: Any) -> Parameters:
-    return parse_parameters("crop", fields)
+def crop(**fields: Any) -> OutputParameters:
+    return parse_parameters(CropParameters, fields)
 
 
 def quarters_png(width: int = 120, height: int = 80) -> bytes:
     return pictures.encoded(pictures.quarters(width, height), Format.PNG)
 
 
-def rendered(body: bytes, parameters: Parameters, **options: Any) -> Rendition:
+def rendered(body: bytes, parameters: OutputParameters, **options: Any) -> Rendition:
     """Whatever is rendered has the very size and type that it says."""
     rendition = render(body, parameters, LIMITS, **options)
     picture = opened(rendition.body)
@@ -468,7 +472,7 @@ def test_one_frame_is_given_where_more_are_not_asked_for_or_cannot_be_held(asked
     ],
 )
 def test_what_the_header_shows_to_be_impossible_is_refused_before_decoding(
-    parameters: Parameters, error: type[Exception], measured: str
+    parameters: OutputParameters, error: type[Exception], measured: str
 ) -> None:
     body = quarters_png()
     with pytest.raises(error, match=measured):

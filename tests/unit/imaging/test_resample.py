@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from darkroom.contract.parameters import Format
+from darkroom.contract.parameters.values import Format
+from darkroom.imaging.cut import Cut
 from darkroom.imaging.formats import TRAITS
-from darkroom.imaging.geometry import Cut, Rect, Size
+from darkroom.imaging.geometry import Rect, Size
 from darkroom.imaging.photograph import photograph
 from darkroom.imaging.resample import resample
 from darkroom.imaging.vips import library, load

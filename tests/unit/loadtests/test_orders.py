@@ -4,7 +4,6 @@ from collections import Counter
 from itertools import islice
 
 from darkroom.contract.limits import Limits
-from darkroom.contract.parameters import parse_parameters
 from darkroom.imaging import probe
 from loadtests.orders import ORDERS, PICTURES, endless_orders
 
@@ -25,7 +24,7 @@ def test_orders_of_one_kind_do_not_come_all_at_once() -> None:
 
 def test_every_order_asks_for_what_the_contract_allows_of_a_picture_that_is_made() -> None:
     for order in ORDERS:
-        parse_parameters(order.job_type, dict(order.parameters))
+        order.job_type.parse(dict(order.parameters))
         assert order.picture in PICTURES
 
 

@@ -18,7 +18,7 @@ from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, InputNotFoundError
 from darkroom.contract.jobs import JobRecord, JobStatus
-from darkroom.contract.parameters import ResizeParameters
+from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.imaging.photograph import make_photograph
@@ -36,7 +36,7 @@ class World(MemoryPipeline):
     def __init__(self, body: bytes | None = None, *, accepted_at_s: float = BEGINS_AT_S, **job: Any) -> None:
         super().__init__("resize", begins_at_s=accepted_at_s)
         self.rendered = 0
-        self.worker = Worker(events.RESIZE_REQUESTED, self.resize, self.resources)
+        self.worker = Worker("dev.darkroom.resize.requested", self.resize, self.resources)
         self.job_id = self.accept(picture=body, **job)
 
     def resize(self, job: Job[ResizeParameters], picture: Picture) -> Rendition:
@@ -137,7 +137,7 @@ def test_a_worker_told_to_quit_gives_its_job_back_without_counting_the_attempt(p
         raise SystemExit(0)
 
     with pytest.raises(SystemExit):
-        Worker(events.RESIZE_REQUESTED, quit, world.resources).handle(world.event())
+        Worker("dev.darkroom.resize.requested", quit, world.resources).handle(world.event())
     assert (world.job().status, world.job().attempts) == (JobStatus.QUEUED, 0)
 
 
@@ -157,7 +157,7 @@ def test_a_worker_that_wakes_after_its_lease_stores_nothing_any_more(
         world.claim(world.job_id)
         return late
 
-    answer = Worker(events.RESIZE_REQUESTED, paused, world.resources).handle(world.event())
+    answer = Worker("dev.darkroom.resize.requested", paused, world.resources).handle(world.event())
 
     assert isinstance(answer, TryAgain)
     with pytest.raises(InputNotFoundError):
@@ -209,7 +209,7 @@ def test_a_fault_of_ours_is_tried_three_times_and_then_the_job_fails(photograph:
         world.rendered += 1
         raise ZeroDivisionError
 
-    worker = Worker(events.RESIZE_REQUESTED, crash, world.resources)
+    worker = Worker("dev.darkroom.resize.requested", crash, world.resources)
     for _ in range(3):
         assert isinstance(worker.handle(world.event()), TryAgain)
     answer = worker.handle(world.event())
@@ -229,7 +229,7 @@ def test_a_worker_that_lost_its_job_while_paused_is_refused(photograph: bytes) -
         world.worker.handle(world.event())
         return replace(picture.render(job.parameters), width=1)
 
-    answer = Worker(events.RESIZE_REQUESTED, paused, world.resources).handle(world.event())
+    answer = Worker("dev.darkroom.resize.requested", paused, world.resources).handle(world.event())
     assert answer == Done()
     result = world.job().result
     assert result is not None
@@ -251,7 +251,7 @@ def test_a_paused_worker_whose_request_timed_out_meanwhile_has_nothing_to_give_b
 
     monkeypatch.setattr(resources.storage, "get", time_out)
     with capture_logs() as lines:
-        answer = Worker(events.RESIZE_REQUESTED, world.resize, resources).handle(world.event())
+        answer = Worker("dev.darkroom.resize.requested", world.resize, resources).handle(world.event())
 
     assert answer == Done()
     assert (world.job().status, world.job().attempts) == (JobStatus.COMPLETED, 2)
@@ -266,7 +266,7 @@ def test_the_line_of_a_completed_job_tells_computing_from_waiting(photograph: by
         return picture.render(job.parameters)
 
     with capture_logs() as lines:
-        Worker(events.RESIZE_REQUESTED, waiting, world.resources).handle(world.event())
+        Worker("dev.darkroom.resize.requested", waiting, world.resources).handle(world.event())
 
     [completed] = [line for line in lines if line["event"] == "job.completed"]
     assert 0 < completed["render_cpu_ms"] < completed["render"]
@@ -280,7 +280,7 @@ def test_gunicorns_timeout_gives_the_job_back_and_counts_the_attempt(photograph:
         raise SystemExit(1)
 
     with pytest.raises(SystemExit):
-        Worker(events.RESIZE_REQUESTED, aborted, world.resources).handle(world.event())
+        Worker("dev.darkroom.resize.requested", aborted, world.resources).handle(world.event())
     record = world.job()
     assert (record.status, record.attempts) == (JobStatus.QUEUED, 1)
     assert record.error is not None
@@ -290,7 +290,7 @@ def test_gunicorns_timeout_gives_the_job_back_and_counts_the_attempt(photograph:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"type": events.CROP_REQUESTED}, "this function takes"),
+        ({"type": "dev.darkroom.crop.requested"}, "this function takes"),
         ({"data": b"{}"}, "job_id"),
         ({"data": None}, "no data"),
         ({"datacontenttype": "text/plain"}, "datacontenttype"),

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.contract.parameters import Compass, CropParameters, Fit, Format, ResizeParameters, Saliency
+from darkroom.contract.job_types import JOB_TYPES
+from darkroom.contract.parameters.gravity import Compass, Saliency
+from darkroom.contract.parameters.resize import Fit
+from darkroom.contract.parameters.values import Format
 from tools import gallery
 
 
@@ -25,14 +28,12 @@ def test_every_picture_on_the_page_lies_beside_it(page: Path) -> None:
 
 def test_every_parameter_of_the_contract_has_its_place() -> None:
     shown = [(section.job, request) for section in gallery.sections() for request in section.requests]
-    for job, model in (("resize", ResizeParameters), ("crop", CropParameters)):
-        used = {name for kind, request in shown for name in request if kind == job}
-        # What both have in common is shown with one of them.
-        common = set(ResizeParameters.model_fields) & set(CropParameters.model_fields)
-        assert set(model.model_fields) - common <= used
-    assert set(ResizeParameters.model_fields) | set(CropParameters.model_fields) <= {
-        name for _, request in shown for name in request
-    }
+    fields = {job_type.name: set(job_type.parameters.model_fields) for job_type in JOB_TYPES}
+    # What all have in common is shown with one of them.
+    common = set.intersection(*fields.values())
+    for job, names in fields.items():
+        assert names - common <= {name for kind, request in shown for name in request if kind == job}
+    assert common <= {name for _, request in shown for name in request}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""The parameters of crop: a part of the picture, in its own pixels or scaled down."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
+
+from darkroom.contract.parameters.gravity import Compass, GravityField
+from darkroom.contract.parameters.output import JsonRules, OutputParameters
+from darkroom.contract.parameters.values import OutputSide
+
+ASPECT_PATTERN = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
+_ASPECT = re.compile(ASPECT_PATTERN)
+
+Offset = Annotated[int, Field(ge=0, le=1_000_000)]
+"""In pixels; far beyond any picture that is taken, and no number that needs more than a few digits."""
+
+Aspect = Annotated[str, WithJsonSchema({"type": "string", "pattern": ASPECT_PATTERN})]
+
+
+class Bounds(StrEnum):
+    ERROR = "error"
+    CLAMP = "clamp"
+
+
+_INTEGER = {"type": "integer"}
+_NULL = {"type": "null"}
+
+
+def _lacks(*names: str) -> dict[str, Any]:
+    return {"properties": dict.fromkeys(names, _NULL)}
+
+
+# The rules of `_area_is_defined` for schemas; in a form, what is absent stands for null.
+_AREAS: list[dict[str, Any]] = [
+    {
+        "required": ["width", "height"],
+        "properties": {"width": _INTEGER, "height": _INTEGER},
+        "allOf": [_lacks("aspect")],
+    },
+    {
+        "required": ["aspect"],
+        "properties": {"aspect": {"type": "string"}},
+        "anyOf": [_lacks("width"), _lacks("height")],
+    },
+]
+_PLACES: list[dict[str, Any]] = [
+    {"required": ["x", "y"], "properties": {"x": _INTEGER, "y": _INTEGER, "gravity": False}},
+    _lacks("x", "y"),
+]
+_TEXT_AREAS: list[dict[str, Any]] = [
+    {"required": ["width", "height"], "properties": {"aspect": False}},
+    {"required": ["aspect"], "properties": {"width": False}},
+    {"required": ["aspect"], "properties": {"height": False}},
+]
+_TEXT_PLACES: list[dict[str, Any]] = [
+    {"required": ["x", "y"], "properties": {"gravity": False}},
+    {"properties": {"x": False, "y": False}},
+]
+
+
+class CropParameters(OutputParameters):
+    json_rules: ClassVar[JsonRules] = {"allOf": [{"anyOf": _AREAS}, {"anyOf": _PLACES}]}
+    text_rules: ClassVar[JsonRules] = {"allOf": [{"anyOf": _TEXT_AREAS}, {"anyOf": _TEXT_PLACES}]}
+
+    width: OutputSide | None = None
+    height: OutputSide | None = None
+    x: Offset | None = None
+    """Left edge in pixels of the oriented picture."""
+    y: Offset | None = None
+    """Top edge in pixels of the oriented picture."""
+    aspect: Aspect | None = None
+    """`"16:9"`: the largest such area. With one of width and height the area is scaled to it."""
+    gravity: GravityField = Compass.CENTRE
+    """Where the area lies unless x and y say so."""
+    bounds: Bounds = Bounds.ERROR
+
+    @field_validator("aspect")
+    @classmethod
+    def _aspect_is_a_ratio(cls, value: str | None) -> str | None:
+        if value is not None and not _ASPECT.fullmatch(value):
+            raise ValueError('must be two whole numbers from 1 to 99999 like "16:9"')
+        return value
+
+    @model_validator(mode="after")
+    def _area_is_defined(self) -> CropParameters:
+        if self.aspect is None and (self.width is None or self.height is None):
+            raise ValueError("width and height are both required unless aspect is given")
+        if self.aspect is not None and self.width is not None and self.height is not None:
+            raise ValueError("aspect goes with at most one of width and height")
+        if (self.x is None) != (self.y is None):
+            raise ValueError("x and y go together")
+        if self.x is not None and "gravity" in self.model_fields_set:
+            raise ValueError("use either x and y, or gravity")
+        return self
+
+    @property
+    def ratio(self) -> tuple[int, int] | None:
+        if self.aspect is None:
+            return None
+        across, down = self.aspect.split(":")
+        return int(across), int(down)

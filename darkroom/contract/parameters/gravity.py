@@ -1,0 +1,56 @@
+"""Where the part of a picture lies that is kept: by name, by a point, or by a look at the pixels."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from darkroom.contract.parameters.values import FrozenModel
+
+
+class Compass(StrEnum):
+    """The gravities that need no look at the pixels."""
+
+    CENTRE = "centre"
+    NORTH = "north"
+    NORTHEAST = "northeast"
+    EAST = "east"
+    SOUTHEAST = "southeast"
+    SOUTH = "south"
+    SOUTHWEST = "southwest"
+    WEST = "west"
+    NORTHWEST = "northwest"
+
+
+class Saliency(StrEnum):
+    """The gravities that look at the pixels."""
+
+    ATTENTION = "attention"
+    ENTROPY = "entropy"
+
+
+class FocalPoint(FrozenModel):
+    """A point of the oriented picture as fractions of its width and height; (0, 0) is its top left corner."""
+
+    x: Annotated[float, Field(ge=0, le=1)]
+    y: Annotated[float, Field(ge=0, le=1)]
+
+
+Gravity: TypeAlias = Compass | Saliency | FocalPoint
+
+
+def _focal_point_from_text(value: Any) -> Any:
+    """Form fields carry a focal point as its JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+GravityField = Annotated[Gravity, BeforeValidator(_focal_point_from_text)]
+"""For a model's field; takes a form's text too."""

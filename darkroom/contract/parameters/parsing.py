@@ -1,0 +1,89 @@
+"""Turns what callers send into a parameters model, in one pass that reports every mistake.
+
+Parameters arrive as JSON (typed) or as form and query fields (text); `parse_parameters` takes both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+
+from darkroom.contract.errors import FieldError, ParametersInvalidError
+from darkroom.contract.parameters.output import OutputParameters
+
+P = TypeVar("P", bound=OutputParameters)
+
+_NUMBER_OR_BOOLEAN = re.compile(r"true|false|-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?")
+_SHOWN_VALUE_CHARACTERS = 80
+_MAX_ERRORS = 50
+
+
+def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = False) -> P:
+    """Raises ParametersInvalidError that lists every mistake.
+
+    `text` is for form and query fields, where a number is its digits and a boolean is `true` or `false`; in JSON a
+    number in quotes is a mistake.
+    """
+    try:
+        typed = (
+            {name: _typed(model, name, value) for name, value in fields.items()}
+            if text
+            else {name: _whole(value) for name, value in fields.items()}
+        )
+        return model.model_validate_json(json.dumps(typed), strict=True)
+    except ValidationError as exc:
+        raise ParametersInvalidError(field_errors(exc)) from exc
+
+
+def _typed(model: type[OutputParameters], name: str, text: Any) -> Any:
+    """A number or a boolean of a form as JSON has it; what is none stays text, and is refused where one is wanted."""
+    if name not in _numbers_and_booleans(model) or not isinstance(text, str) or not _NUMBER_OR_BOOLEAN.fullmatch(text):
+        return text
+    return json.loads(text)
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 400.0 is 400."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@cache
+def _numbers_and_booleans(model: type[OutputParameters]) -> frozenset[str]:
+    return frozenset(name for name, field in model.model_fields.items() if _holds_number_or_boolean(field.annotation))
+
+
+def _holds_number_or_boolean(annotation: Any) -> bool:
+    arguments = get_args(annotation)
+    return annotation in {int, float, bool} or any(_holds_number_or_boolean(argument) for argument in arguments)
+
+
+def field_errors(exc: ValidationError) -> list[FieldError]:
+    """Pydantic's errors in our words, one for each field, the offending value cut short."""
+    return [
+        FieldError(
+            field=".".join(str(part) for part in error["loc"] if not _is_union_branch(part)) or "parameters",
+            message="unknown field"
+            if error["type"] == "extra_forbidden"
+            else error["msg"].removeprefix("Value error, "),
+            value=_shown(error["input"]),
+        )
+        for error in exc.errors(include_url=False, include_context=False)[:_MAX_ERRORS]
+    ]
+
+
+def _is_union_branch(part: int | str) -> bool:
+    """Pydantic puts the name of the union's member it tried into the location; users know no such field."""
+    return part in {"Compass", "Saliency", "FocalPoint"} or (isinstance(part, str) and part.endswith("]"))
+
+
+def _shown(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= _SHOWN_VALUE_CHARACTERS else value[:_SHOWN_VALUE_CHARACTERS] + "…"
+    return None

@@ -1,0 +1,63 @@
+"""Values that the parameters of every kind of job are made of."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from darkroom.contract.limits import MAX_OUTPUT_SIDE_PX
+
+COLOUR_PATTERN = "^(transparent|#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$"
+_COLOUR = re.compile(COLOUR_PATTERN)
+
+
+class FrozenModel(BaseModel):
+    """Refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Format(StrEnum):
+    KEEP = "keep"
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    AVIF = "avif"
+    GIF = "gif"
+
+
+class Metadata(StrEnum):
+    STRIP = "strip"
+    COPYRIGHT = "copyright"
+    ALL = "all"
+
+
+class Animation(StrEnum):
+    FIRST = "first"
+    ALL = "all"
+
+
+class Colour(FrozenModel):
+    """sRGB and alpha, 0 to 255 each."""
+
+    red: int
+    green: int
+    blue: int
+    alpha: int = 255
+
+    @classmethod
+    def parse(cls, text: str) -> Colour:
+        """`#rgb`, `#rrggbb`, `#rrggbbaa` or `transparent`; raises ValueError for anything else."""
+        if text == "transparent":
+            return cls(red=0, green=0, blue=0, alpha=0)
+        if not _COLOUR.fullmatch(text):
+            raise ValueError("must be #rgb, #rrggbb, #rrggbbaa or transparent")
+        digits = text[1:] if len(text) > 4 else "".join(digit * 2 for digit in text[1:])
+        return cls(**dict(zip(("red", "green", "blue", "alpha"), bytes.fromhex(digits), strict=False)))
+
+
+OutputSide = Annotated[int, Field(ge=1, le=MAX_OUTPUT_SIDE_PX)]
+"""In pixels."""

@@ -1,0 +1,43 @@
+"""An operation of a function's own on developed frames: what it may rely on, and what becomes of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from darkroom.imaging import vips
+from darkroom.imaging.animation import each_frame
+from darkroom.imaging.colour import by_interpretation
+from darkroom.imaging.geometry import Size
+from darkroom.imaging.vips import Image
+
+Operation: TypeAlias = Callable[[Image], Image]
+"""Takes one frame, a `pyvips.Image`: in memory, upright, 8 bits a sample in sRGB or grey, with alpha if there was any.
+
+Answers with a frame of any size, depth and colour space, of the same size for every frame. Called once per frame.
+"""
+
+
+def apply(operation: Operation, strip: Image, frames: int) -> Image:
+    """A strip of the frames that the operation makes. Raises what the operation raises, and TypeError or ValueError
+    where its answer is no picture."""
+    sizes: set[Size] = set()
+
+    def work(frame: Image) -> Image:
+        made = _as_ours(operation(frame), frame)
+        sizes.add(Size(width=made.width, height=made.height))
+        return made
+
+    done = each_frame(strip, frames, work)
+    if len(sizes) > 1:
+        found = ", ".join(sorted(map(str, sizes)))
+        raise ValueError(f"the operation must make every frame of one size, made {found}")
+    return done
+
+
+def _as_ours(made: Image, frame: Image) -> Image:
+    """As the encoder wants it: 8 bits in sRGB or grey, with the frame's metadata, without a palette of old colours."""
+    if not isinstance(made, vips.library().Image):
+        raise TypeError(f"the operation must return a pyvips.Image, returned {type(made).__name__}")
+    eight_bits = by_interpretation(made).cast("uchar")
+    return vips.without_palette(vips.with_metadata_of(eight_bits, frame))

@@ -1,0 +1,22 @@
+"""The plan of a job, by the model of its parameters."""
+
+from __future__ import annotations
+
+from darkroom.contract.parameters.crop import CropParameters
+from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.resize import ResizeParameters
+from darkroom.imaging.cropping import plan_crop
+from darkroom.imaging.geometry import Size
+from darkroom.imaging.plan import Plan, whole
+from darkroom.imaging.resizing import plan_resize
+
+
+def plan(source: Size, parameters: OutputParameters) -> Plan:
+    """A model that is made from resize's or crop's is planned as they are; any other keeps the picture as large as it
+    is. Raises CropOutOfBoundsError where the crop does not lie inside the picture.
+    """
+    if isinstance(parameters, CropParameters):
+        return plan_crop(source, parameters)
+    if isinstance(parameters, ResizeParameters):
+        return plan_resize(source, parameters)
+    return whole(source, source)
