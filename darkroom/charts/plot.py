@@ -25,7 +25,9 @@ class Plot:
     @cached_property
     def step(self) -> float:
         wanted = 4 if self.height >= 120 else 2
-        return round_step(max((self.most - self.least) / wanted, 1.0 if self.whole else 1e-9))
+        # Where all is zero, the axis goes up to something.
+        span = self.most - self.least or 1.0
+        return round_step(max(span / wanted, 1.0 if self.whole else 0.0))
 
     @cached_property
     def bottom_value(self) -> float:
@@ -46,7 +48,7 @@ class Plot:
 
     @property
     def right(self) -> float:
-        return self.width - 16
+        return self.width - 22
 
     def x(self, place: float) -> float:
         return self.left + (self.right - self.left) * (place - self.from_x) / (self.to_x - self.from_x)

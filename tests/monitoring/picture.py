@@ -129,8 +129,9 @@ def _value(number: float, unit: Unit) -> str:
             return "yes" if number else "no"
         case Unit.SECONDS:
             return f"{number:.3g} s"
-        case Unit.BYTES | Unit.BYTES_PER_S if number >= 1e6:
-            return f"{number / 1e6:.4g} MB" + ("/s" if unit is Unit.BYTES_PER_S else "")
+        case Unit.BYTES | Unit.BYTES_PER_S:
+            text = f"{number / 1e6:.4g} MB" if number >= 1e6 else f"{number / 1e3:.4g} kB"
+            return text + ("/s" if unit is Unit.BYTES_PER_S else "")
         case Unit.PER_S:
             return f"{number:.4g}/s"
         case _:

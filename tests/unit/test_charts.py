@@ -58,6 +58,7 @@ def test_values_below_zero_have_room_below_zero() -> None:
 def test_a_chart_with_nothing_to_show_is_one_with_axes(points: list[tuple[float, float]]) -> None:
     drawn = chart(Line(points=points, colour=Colour.BLUE, name="x"), Columns(points=points, colour=Colour.RED, span=1))
     assert elements(drawn.svg(), "grid")
+    assert drawn.plot.top_value == 0.5
 
 
 @pytest.mark.parametrize(("least", "step"), [(0.03, 0.05), (1, 1), (1.1, 2), (24, 50), (51, 100), (1e-6, 1e-6)])
