@@ -50,6 +50,8 @@ class _DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
 
 
 class _Connection(HTTPConnection):
+    """Overrides what urllib3's own SOCKS support overrides, too."""
+
     def _new_conn(self) -> socket.socket:
         began = time.monotonic()
         plain = super()._new_conn()

@@ -1,7 +1,10 @@
 """An instance's answer as it arrives: bytes in; its head, the pieces of its body and its end out. No I/O.
 
-HEAD ──▶ BODY ──▶ DONE        Sending the request is no state of it: a function may answer before it has all of it,
-  └────────┴────▶ BROKEN      and the answer to HEAD is done with its head.
+    HEAD ──▶ BODY ──▶ DONE
+      └───────┴─────▶ BROKEN
+
+Sending the request is no state of it, since a function may answer before it has received everything. The answer to a
+HEAD request is DONE with its head.
 """
 
 from __future__ import annotations
