@@ -25,12 +25,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import chart, machine, renders, thumbor_peer
+from benchmarks.measure import machine, renders, thumbor_peer
 from benchmarks.measure.clients import Endings, Http, Pipeline, rendering_by_thumbor, written
 from benchmarks.measure.closed_loop import ClosedLoop, Exchange, Measured
 from benchmarks.measure.processors import Family
 from benchmarks.measure.raw_render import RawRender, RawRenderers
 from darkroom.adapters.storage.s3 import S3Storage
+from darkroom.charts import Bar, BarGroup, Colour, bar_chart, standalone
 from darkroom.imaging.photograph import make_photograph
 from darkroom.local.run_folder import RunFolder
 from tests.stack import RunningStack, running_stack
@@ -338,14 +339,14 @@ def drawing(results: dict[Case, list[Round]]) -> str:
     groups = []
     for case, rounds in results.items():
         raw = median(one.raw.per_s for one in rounds)
-        bars = [chart.Bar(label=f"{RAW}, {CORES} processes", value=raw, kind="limit", shown=f"{raw:.1f}")]
+        bars = [Bar(label=f"{RAW}, {CORES} processes", value=raw, colour=Colour.GREY, text=f"{raw:.1f}")]
         for name in rounds[0].measured:
             value = median(one.measured[name].per_s for one in rounds)
-            kind = "ours" if name in OURS else "peer"
+            colour = Colour.BLUE if name in OURS else Colour.ORANGE
             ratio = median(one.of_raw(name) for one in rounds)
-            bars.append(chart.Bar(label=name, value=value, kind=kind, shown=f"{value:.1f}, {ratio:.2f} of raw"))
-        groups.append(chart.Group(title=f"{case.title}, jobs a second", bars=bars, goal=case.goal * raw))
-    return chart.svg(groups)
+            bars.append(Bar(label=name, value=value, colour=colour, text=f"{value:.1f}, {ratio:.2f} of raw"))
+        groups.append(BarGroup(title=f"{case.title}, jobs per second", bars=bars, goal=case.goal * raw))
+    return standalone(bar_chart(groups, title="Jobs per second of the whole pipeline"))
 
 
 def _size(size: tuple[int, int]) -> str:

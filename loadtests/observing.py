@@ -6,21 +6,20 @@ metrics for Prometheus. Both become the same observations; parsing is pure, and 
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from darkroom.telemetry import platform_metrics as metrics
 from loadtests.errors import ObservationError
 
 EVERY_S = 0.5
 _ANSWER_S = 5.0
-_SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(\{(?P<labels>.*)\})?\s+(?P<value>\S+)(\s+-?\d+)?", re.ASCII)
-_LABEL = re.compile(r'(?P<name>[a-zA-Z_]\w*)="(?P<value>(?:[^"\\]|\\.)*)"', re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,42 +139,35 @@ class Metrics:
 
 
 def observation_of_metrics(text: str, at: float) -> Observation:
-    """Of Prometheus' text format. Raises ObservationError for what is none, or has no metric of ours."""
+    """Read Prometheus' text format. Raises ObservationError for anything else, or without a metric of ours."""
     samples = _samples(text)
-    if not any(name.startswith("darkroom_") for name, _, _ in samples):
+    if not any(sample.name.startswith("darkroom_") for sample in samples):
         raise ObservationError(f"none of its {len(samples)} samples is a darkroom metric")
-    waiting = [value for name, _, value in samples if name == metrics.TRIGGER_BACKLOG.prometheus_name]
     instances = [
-        (labels["service"], labels["state"], int(value))
-        for name, labels, value in samples
-        if name == metrics.INSTANCES.prometheus_name
+        (sample.labels["service"], sample.labels["state"], int(sample.value))
+        for sample in samples
+        if sample.name == metrics.INSTANCES.prometheus_name
     ]
+    waiting = [sample.value for sample in samples if sample.name == metrics.TRIGGER_BACKLOG.prometheus_name]
     return Observation(
         at=at,
         backlog=int(max(waiting)) if waiting else None,
         wanted={service: count for service, state, count in instances if state == "wanted"},
         ready={service: count for service, state, count in instances if state == "ready"},
         cold_starts={
-            labels["service"]: int(value)
-            for name, labels, value in samples
-            if name == metrics.COLD_STARTS.prometheus_name
+            sample.labels["service"]: int(sample.value)
+            for sample in samples
+            if sample.name == metrics.COLD_STARTS.prometheus_name
         },
     )
 
 
-def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:
-    return [_sample(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def _sample(line: str) -> tuple[str, dict[str, str], float]:
-    match = _SAMPLE.fullmatch(line.strip())
-    if match is None:
-        raise ObservationError(f"not a sample in Prometheus' text format: {line[:100]!r}")
-    labels = {label["name"]: label["value"] for label in _LABEL.finditer(match["labels"] or "")}
+def _samples(text: str) -> list[Sample]:
     try:
-        return match["name"], labels, float(match["value"])
-    except ValueError as exc:
-        raise ObservationError(f"the value of {match['name']} is no number: {match['value']!r}") from exc
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    except (ValueError, IndexError) as exc:
+        # The parser raises an IndexError for a line that has no value.
+        raise ObservationError(f"not Prometheus' text format: {exc}; it begins with {text[:100]!r}") from exc
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------

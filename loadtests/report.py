@@ -15,15 +15,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from loadtests import charts
-from loadtests.charts import Axes
+from darkroom import charts
+from darkroom.charts import SERIES, Chart, Colour, Columns, Dots, Limit, Line, Mark, Moments, histogram
+from darkroom.contract.jobs import JobStatus
 from loadtests.outcome import ALL, Outcome
 from loadtests.percentiles import Spread
 from loadtests.series import Series
 from loadtests.shapes import Stage
 
 _STYLE = (Path(__file__).parent / "report.css").read_text()
-_KIND_COLOURS = ("one", "two", "three", "four", "five", "six")
+_MOST_COLUMNS = 60
+_WANTED = "wanted by the autoscaler"
 _CASES_SHOWN_FIRST = 8
 
 
@@ -42,9 +44,10 @@ def report(outcome: Outcome) -> str:
             _notices(outcome),
             _tiles(outcome, series),
             _rates(series),
-            _backlog(outcome, series),
+            _backlog(series),
             _instances(outcome, series),
             _durations(outcome, series),
+            _distribution(outcome),
             _job_table(outcome),
             _ledger_table(outcome),
             _request_table(outcome),
@@ -54,7 +57,8 @@ def report(outcome: Outcome) -> str:
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>{body}</main>'
+        f'<meta name="viewport" content="width=device-width"><style>{charts.STYLE}{_STYLE}</style></head>'
+        f"<body><main>{body}</main>"
         f'<script type="application/json" id="facts">{facts_json}</script></body></html>\n'
     )
 
@@ -165,37 +169,41 @@ def _tile(number: str, meaning: str, *, good: bool | None = None) -> str:
 # --- the charts ------------------------------------------------------------------------------------------------------
 
 
-def _axes(series: Series, most: float, **options: Any) -> Axes:
-    return Axes(from_s=0, to_s=series.ended_s * 1.02 + 0.5, most=most, **options)
+def _over_time(series: Series, title: str, *marks: Mark, **options: Any) -> Chart:
+    """All such charts have one axis of time."""
+    return Chart(title=title, marks=marks, from_x=0, to_x=_end_s(series), **options)
+
+
+def _end_s(series: Series) -> float:
+    return series.ended_s * 1.02 + 0.5
 
 
 def _rates(series: Series) -> str:
-    handed_in, done = series.handed_in(), series.done()
-    axes = _axes(series, max(value for _, value in (*handed_in, *done)))
-    drawn = axes.drawn(
-        charts.columns(axes, handed_in, "one", width_s=series.bin_s, place=0, of=2),
-        charts.columns(axes, done, "two", width_s=series.bin_s, place=1, of=2),
-        title="Pictures handed in and done over time",
-    )
     span = "second" if series.bin_s == 1 else f"{series.bin_s:g} seconds"
-    legend = _legend(("one", "handed in"), ("two", "done"))
-    return _chart(f"Pictures each {span}", legend, drawn)
-
-
-def _backlog(outcome: Outcome, series: Series) -> str:
-    not_done, waiting = series.not_done_yet(), series.broker_backlog()
-    axes = _axes(series, max(value for _, value in (*not_done, *waiting)))
-    drawn = axes.drawn(
-        charts.filled_steps(axes, not_done, "three"),
-        charts.line(axes, _within(axes, waiting), "five"),
-        title="Jobs that are not done yet over time",
+    chart = _over_time(
+        series,
+        "Pictures handed in and done over time",
+        Columns(points=series.handed_in(), span=series.bin_s, colour=Colour.BLUE, name="handed in", place=0, of=2),
+        Columns(points=series.done(), span=series.bin_s, colour=Colour.GREEN, name="done", place=1, of=2),
     )
-    legend = [("three", "accepted and not done (as the visitors see it)")]
-    if waiting:
-        legend.append(
-            ("five line", "events before the Trigger that is furthest behind (others' events and replies among them)")
-        )
-    return _chart("Not done yet", _legend(*legend), drawn)
+    return _section(f"Pictures per {span}", chart)
+
+
+def _backlog(series: Series) -> str:
+    waiting = Line(
+        points=_within(series, series.broker_backlog()),
+        colour=Colour.RED,
+        name="events before the Trigger that is furthest behind (others' events and replies among them)",
+    )
+    not_done = Line(
+        points=series.not_done_yet(),
+        colour=Colour.ORANGE,
+        name="accepted and not done (as the visitors see it)",
+        stepped=True,
+        filled=True,
+    )
+    marks = [not_done, waiting] if waiting.points else [not_done]
+    return _section("Not done yet", _over_time(series, "Jobs that are not done yet over time", *marks))
 
 
 def _instances(outcome: Outcome, series: Series) -> str:
@@ -206,32 +214,39 @@ def _instances(outcome: Outcome, series: Series) -> str:
             if outcome.observed is None
             else f"{outcome.observed.source} told of none"
         )
-        return _chart("Instances of each function", "", f'<p class="missing">Not shown: {escape(why)}.</p>')
+        return _titled("Instances of each function", f'<p class="missing">Not shown: {escape(why)}.</p>')
     cold_starts, capped = series.cold_starts(), series.capped()
-    rows = []
+    rows, legend = [], ""
     for number, (service, (wanted, ready)) in enumerate(functions.items()):
         last = number == len(functions) - 1
-        most = max(value for _, value in (*wanted, *ready))
-        axes = _axes(series, most, height=92 if last else 72, labelled=last, whole=True)
-        starts = [start for start in cold_starts.get(service, []) if axes.from_s <= start[0] <= axes.to_s]
+        starts = [start for start in cold_starts.get(service, []) if 0 <= start[0] <= _end_s(series)]
         said = _starts_text(starts) + (", more were wanted than this machine may run" if service in capped else "")
-        drawn = axes.drawn(
-            charts.filled_steps(axes, _within(axes, ready), "two"),
-            charts.steps(axes, _within(axes, wanted), "ink", dashed=True),
-            charts.ticks(axes, [(at_s, _start_text(took_s)) for at_s, took_s in starts]),
-            title=f"Instances of {service}, wanted and ready",
+        chart = _over_time(
+            series,
+            f"Instances of {service}, wanted and ready",
+            Line(points=_within(series, ready), colour=Colour.GREEN, name="ready", stepped=True, filled=True),
+            Line(points=_within(series, wanted), colour=Colour.INK, name=_WANTED, stepped=True, dashed=True),
+            Moments(
+                moments=[(at_s, _start_text(took_s)) for at_s, took_s in starts],
+                colour=Colour.RED,
+                name="cold start over",
+            ),
+            height=92 if last else 72,
+            labelled=last,
+            whole=True,
         )
-        rows.append(f'<div class="row"><h3>{escape(service)}</h3><small>{said}</small>{drawn}</div>')
-    legend = _legend(("two", "ready"), ("ink line dashed", "wanted by the autoscaler"), ("event", "cold start over"))
-    return _chart("Instances of each function", legend, "".join(rows))
+        legend = chart.legend()
+        rows.append(f'<div class="row"><h3>{escape(service)}</h3><small>{said}</small>{chart.svg()}</div>')
+    return _titled("Instances of each function", legend, *rows)
 
 
-def _within(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _within(series: Series, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """What was observed before the first visitor came or after the last job ended is cut off."""
-    before = [value for at_s, value in points if at_s < axes.from_s]
-    inside = [(at_s, value) for at_s, value in points if axes.from_s <= at_s <= axes.to_s]
-    held = [(axes.from_s, before[-1])] if before else []
-    return [*held, *inside, *([(axes.to_s, inside[-1][1])] if inside and points[-1][0] > axes.to_s else [])]
+    end_s = _end_s(series)
+    before = [value for at_s, value in points if at_s < 0]
+    inside = [(at_s, value) for at_s, value in points if 0 <= at_s <= end_s]
+    held = [(0.0, before[-1])] if before else []
+    return [*held, *inside, *([(end_s, inside[-1][1])] if inside and points[-1][0] > end_s else [])]
 
 
 def _start_text(took_s: float | None) -> str:
@@ -250,29 +265,51 @@ def _durations(outcome: Outcome, series: Series) -> str:
     kinds, windows = series.took(), series.windows()
     objective = outcome.judgement.objective
     slowest = max((took_s for points in kinds.values() for _, took_s in points), default=0.0)
-    # The objective belongs into the picture, unless all was so fast that there would be nothing else to see.
-    axes = _axes(series, max(slowest, objective.within_s if slowest > objective.within_s / 5 else 0.0), height=260)
-    colours = dict(zip(sorted(kinds), _KIND_COLOURS, strict=False))
-    drawn = axes.drawn(
-        *(charts.dots(axes, kinds[kind], colour) for kind, colour in colours.items()),
-        charts.line(axes, [(one.middle_s, one.took_s.p99) for one in windows], "ink", dashed=True),
-        charts.line(axes, [(one.middle_s, one.took_s.p50) for one in windows], "ink"),
-        charts.limit(axes, objective.within_s, f"objective: {objective}"),
-        title="Seconds from the POST to the end of each job, by the moment of the POST",
+    p50 = [(one.middle_s, one.took_s.p50) for one in windows]
+    p99 = [(one.middle_s, one.took_s.p99) for one in windows]
+    chart = _over_time(
+        series,
+        "Seconds from the POST to the end of each job, by the moment of the POST",
+        *(
+            Dots(points=kinds[kind], colour=colour, name=kind)
+            for kind, colour in zip(sorted(kinds), SERIES, strict=False)
+        ),
+        Line(points=p50, colour=Colour.INK, name="p50"),
+        Line(points=p99, colour=Colour.INK, name="p99", dashed=True),
+        Limit(label=f"objective: {objective}", value=objective.within_s),
+        # The objective belongs into the picture, unless all was so fast that there would be nothing else to see.
+        shown=[objective.within_s] if slowest > objective.within_s / 5 else [],
+        height=260,
     )
-    legend = _legend(
-        *((f"{colour} dot", kind) for kind, colour in colours.items()), ("ink line", "p50"), ("ink line dashed", "p99")
+    return _section("Seconds from the POST to done, by the moment of the POST", chart)
+
+
+def _distribution(outcome: Outcome) -> str:
+    times = outcome.job_times_s().get(ALL)
+    took_s = [job.took_s for job in outcome.jobs if job.status is JobStatus.COMPLETED and job.took_s is not None]
+    if times is None or not times.most:
+        return ""
+    span = charts.round_step(times.most / _MOST_COLUMNS)
+    chart = Chart(
+        title="Jobs by the seconds from the POST to done",
+        marks=[
+            Columns(points=histogram(took_s, span=span), span=span, colour=Colour.BLUE, name="jobs"),
+            Limit(label="p50", place=times.p50),
+            Limit(label="p99", place=times.p99),
+        ],
+        from_x=0,
+        to_x=times.most + span,
+        whole=True,
     )
-    return _chart("Seconds from the POST to done, by the moment of the POST", legend, drawn)
+    return _section(f"Jobs by the time they took, in steps of {_duration(span)}", chart)
 
 
-def _chart(title: str, legend: str, drawn: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{legend}{drawn}</section>"
+def _section(title: str, chart: Chart) -> str:
+    return _titled(title, chart.legend(), chart.svg())
 
 
-def _legend(*entries: tuple[str, str]) -> str:
-    shown = "".join(f'<li><i class="{classes}"></i>{escape(meaning)}</li>' for classes, meaning in entries)
-    return f'<ul class="legend">{shown}</ul>'
+def _titled(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------

@@ -5,16 +5,15 @@ documentation of both has them, for this suite needs nothing of the code that it
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 _LOCAL = 'darkroom_instances{{service="{function}",state=~"ready|starting"}}'
 _KNATIVE = 'kn_revision_pods_count{{kn_service_name="{function}"}}'
-_LINE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)\{(?P<labels>[^}]*)\} (?P<value>\S+)", re.M)
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 AT_ZERO_WITHIN_S = 240.0
 """The stable window, the grace period of 30 s, and what an autoscaler's metrics are late by."""
 
@@ -45,16 +44,14 @@ class Metrics:
     def _of_page(self, function: str) -> int:
         answer = httpx.get(self.url, timeout=30)
         assert answer.status_code == 200, answer.text
-        counts = [
-            float(line["value"])
-            for line in _LINE.finditer(answer.text)
-            if _counts(line["name"], dict(_LABEL.findall(line["labels"])), function)
-        ]
+        samples = (sample for family in text_string_to_metric_families(answer.text) for sample in family.samples)
+        counts = [sample.value for sample in samples if _counts(sample, function)]
         assert counts, f"neither the runtime nor Knative counts the instances of {function} at {self.url}"
         return int(sum(counts))
 
 
-def _counts(name: str, labels: dict[str, str], function: str) -> bool:
-    if name == "darkroom_instances":
+def _counts(sample: Sample, function: str) -> bool:
+    labels = sample.labels
+    if sample.name == "darkroom_instances":
         return labels.get("service") == function and labels.get("state") in {"ready", "starting"}
-    return name == "kn_revision_pods_count" and labels.get("kn_service_name") == function
+    return sample.name == "kn_revision_pods_count" and labels.get("kn_service_name") == function

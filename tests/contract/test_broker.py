@@ -141,7 +141,9 @@ def test_an_emission_ends_within_its_deadline_when_the_sink_hangs() -> None:
     never = threading.Event()
     with scripted_server(Reply(waits_for=never)) as server:
         emitter = HttpEmitter(server.url, deadline_s=0.5, attempt_timeout_s=0.1, circuit=Circuit(failures_to_open=99))
-        with pytest.raises(DependencyUnavailableError, match="TimeoutError"):
+        with pytest.raises(
+            DependencyUnavailableError, match=r"TimeoutError, no answer after \d+\.\d+ s, the limit is 0\.\d+ s"
+        ):
             emitter.emit(EVENT)
         never.set()
 

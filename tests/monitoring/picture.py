@@ -1,4 +1,4 @@
-"""`python -m tests.monitoring.picture --prometheus URL --to FOLDER`: each dashboard, drawn from a Prometheus' data.
+"""`python -m tests.monitoring.picture --prometheus URL --to FOLDER`: each dashboard as a page, with Prometheus' data.
 
 To look at the dashboards without a Grafana: the same panels on the same places, the same queries, legends, units and
 limits. Grafana's looks are not the point; whether the queries answer their panel's question is.
@@ -9,152 +9,153 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from html import escape
+from itertools import cycle
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from darkroom.charts import SERIES, STYLE, Chart, Limit, Line, Mark, Points
 from tests.monitoring.prometheus import Prometheus
-from tools.monitoring.dashboards import DASHBOARDS, Dashboard, grafana
-from tools.monitoring.dashboards.panels import COLUMNS
+from tools.monitoring.dashboards import DASHBOARDS, Dashboard
+from tools.monitoring.dashboards.panels import COLUMNS, Kind, Panel, Unit
 from tools.monitoring.promql import RATE_INTERVAL
 
-_INCHES_A_COLUMN = 0.8
-_INCHES_A_ROW = 0.42
+_STYLE = f"""\
+:root{{color-scheme:light dark}}
+body{{margin:0 auto;padding:16px 24px;max-width:1500px;font:14px/1.4 system-ui,sans-serif}}
+h2{{font-size:16px;margin:20px 0 6px}}h3{{font-size:13px;margin:0 0 4px}}
+.row{{display:grid;grid-template-columns:repeat({COLUMNS},1fr);gap:12px}}
+.panel{{border:1px solid #8884;padding:8px 10px;min-width:0;overflow:hidden}}
+.number{{font-size:24px}}.missing{{opacity:.6}}.chart-legend{{font-size:11px;margin:4px 0 0}}
+"""
+_PX_A_COLUMN = 52
+_PX_A_ROW = 24
 _LABEL = re.compile(r"\{\{(\w+)\}\}")
 _LONGEST_LEGEND = 12
-_HEADLINE_ROWS = 1
+_STEPS = 200
 
 
 def draw(dashboard: Dashboard, prometheus: Prometheus, file: Path, *, last_s: float, rate_over: str) -> None:
-    panels = grafana(dashboard)["panels"]
-    for panel in panels:
-        panel["gridPos"]["y"] += _HEADLINE_ROWS
-    height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
-    figure = Figure(figsize=(COLUMNS * _INCHES_A_COLUMN, height * _INCHES_A_ROW), layout=None)
-    figure.suptitle(dashboard.title, x=0.01, ha="left", y=1 - 0.1 / (height * _INCHES_A_ROW), fontsize=13)
-    for panel in panels:
-        _panel(figure, panel, prometheus, height, last_s, rate_over)
-    figure.savefig(file, dpi=80)
+    """Write the dashboard's page with the data of the last `last_s` seconds."""
+    drawing = _Drawing(prometheus, last_s=last_s, rate_over=rate_over)
+    rows = "".join(
+        f'<h2>{escape(row.title)}</h2><div class="row">{"".join(map(drawing.panel, row.panels))}</div>'
+        for row in dashboard.rows
+    )
+    title = escape(dashboard.title)
+    file.write_text(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}{_STYLE}</style></head><body><h1>{title}</h1>{rows}</body></html>\n"
+    )
 
 
-def _panel(
-    figure: Figure, panel: dict[str, Any], prometheus: Prometheus, rows: int, last_s: float, rate_over: str
-) -> None:
-    place = panel["gridPos"]
-    left, width = place["x"] / COLUMNS, place["w"] / COLUMNS
-    top, height = 1 - place["y"] / rows, place["h"] / rows
-    if panel["type"] == "row":
-        figure.text(left + 0.005, top - height / 2, panel["title"], weight="bold", va="center", fontsize=11)
-        return
-    # Room for the title above and the legend below.
-    axes = figure.add_axes((left + 0.035, top - height + 0.32 * height, width - 0.05, 0.5 * height))
-    axes.set_title(panel["title"], fontsize=9, loc="left")
-    match panel["type"]:
-        case "timeseries":
-            _graph(axes, panel, prometheus, last_s, rate_over)
-        case "stat":
-            _numbers(axes, panel, prometheus, rate_over)
-        case _:
-            _table(axes, panel, prometheus)
+class _Drawing:
+    def __init__(self, prometheus: Prometheus, *, last_s: float, rate_over: str) -> None:
+        self._prometheus = prometheus
+        self._last_s = last_s
+        self._rate_over = rate_over
+
+    def panel(self, panel: Panel) -> str:
+        inside = {Kind.GRAPH: self._graph, Kind.NUMBER: self._numbers, Kind.TABLE: self._table}[panel.kind](panel)
+        head = f'<h3 title="{escape(panel.description)}">{escape(panel.title)}</h3>'
+        return f'<div class="panel" style="grid-column:span {panel.width}">{head}{inside or _missing("no data")}</div>'
+
+    def _graph(self, panel: Panel) -> str:
+        lines = list(self._stacked(panel) if panel.stacked else self._lines(panel))
+        if not lines:
+            return ""
+        limits = [Limit(label="", value=value) for value in (panel.bad_above, panel.bad_below) if value is not None]
+        marks: list[Mark] = [*lines, *limits]
+        chart = Chart(
+            title=panel.title,
+            marks=marks,
+            from_x=-self._last_s / 60,
+            to_x=0,
+            shown=[] if panel.at_most is None else [panel.at_most],
+            width=panel.width * _PX_A_COLUMN,
+            height=panel.height * _PX_A_ROW,
+            place_text="{:g} min".format,
+            value_text=lambda value: _value(value, panel.unit),
+        )
+        return chart.svg() + chart.legend()
+
+    def _lines(self, panel: Panel) -> Iterator[Line]:
+        # Where colours begin anew, lines are dashed.
+        looks = cycle([(colour, dashed) for dashed in (False, True) for colour in SERIES])
+        for (number, (name, points)), (colour, dashed) in zip(enumerate(self._series(panel)), looks, strict=False):
+            yield Line(points=points, colour=colour, dashed=dashed, name=name if number < _LONGEST_LEGEND else "")
+
+    def _stacked(self, panel: Panel) -> Iterator[Line]:
+        floor: dict[float, float] = {}
+        for line in self._lines(panel):
+            below = [(x, floor.get(x, 0.0)) for x, _ in line.points]
+            top = [(x, floor.get(x, 0.0) + (value if isfinite(value) else 0.0)) for x, value in line.points]
+            floor |= dict(top)
+            yield Line(points=top, above=below, colour=line.colour, dashed=line.dashed, name=line.name, filled=True)
+
+    def _series(self, panel: Panel) -> Iterator[tuple[str, Points]]:
+        now = time.time()
+        for query in panel.queries:
+            expression = query.expression.replace(RATE_INTERVAL, self._rate_over)
+            step_s = max(self._last_s / _STEPS, 1)
+            for series in self._prometheus.range(expression, last_s=self._last_s, step_s=step_s):
+                points = [((float(at) - now) / 60, float(value)) for at, value in series["values"]]
+                yield _legend(query.legend, series["metric"]), points
+
+    def _numbers(self, panel: Panel) -> str:
+        found = [
+            f"{_legend(query.legend, series['metric'])} {_value(float(series['value'][1]), panel.unit)}".strip()
+            for query in panel.queries
+            for series in self._prometheus.value(query.expression.replace(RATE_INTERVAL, self._rate_over))
+        ]
+        return "".join(f'<div class="number">{escape(text)}</div>' for text in found)
+
+    def _table(self, panel: Panel) -> str:
+        rows = [series["metric"] for query in panel.queries for series in self._prometheus.value(query.expression)]
+        texts = [f"{row.get('alertname')} ({row.get('severity')})" for row in rows]
+        return "".join(f"<div>{escape(text)}</div>" for text in texts) or _missing("none")
 
 
-def _graph(axes: Axes, panel: dict[str, Any], prometheus: Prometheus, last_s: float, rate_over: str) -> None:
-    defaults = panel["fieldConfig"]["defaults"]
-    stacked = defaults["custom"]["stacking"]["mode"] == "normal"
-    floor: dict[float, float] = {}
-    for target in panel["targets"]:
-        expression = target["expr"].replace(RATE_INTERVAL, rate_over)
-        for series in prometheus.range(expression, last_s=last_s, step_s=max(last_s / 200, 1)):
-            at = [float(when) for when, _ in series["values"]]
-            values = [float(value) for _, value in series["values"]]
-            if stacked:
-                below = [floor.get(when, 0.0) for when in at]
-                values = [value + under for value, under in zip(values, below, strict=True)]
-                axes.fill_between(_ago(at), below, values, alpha=0.3)
-                floor.update(zip(at, values, strict=True))
-            axes.plot(_ago(at), values, linewidth=1, label=_legend(target["legendFormat"], series["metric"]))
-    for step in defaults["thresholds"]["steps"][1:]:
-        if defaults["custom"]["thresholdsStyle"]["mode"] == "line":
-            axes.axhline(step["value"], color="red", linewidth=0.8, linestyle="--")
-    axes.set_xlim(-last_s, 0)
-    axes.set_ylim(bottom=defaults.get("min"), top=defaults.get("max"))
-    axes.tick_params(labelsize=7)
-    axes.set_ylabel(defaults["unit"], fontsize=7)
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        shown = slice(0, _LONGEST_LEGEND)
-        axes.legend(handles[shown], labels[shown], fontsize=6, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.15))
-    else:
-        _say(axes, "no data")
+def _missing(text: str) -> str:
+    return f'<div class="missing">{text}</div>'
 
 
-def _ago(times: Sequence[float]) -> list[float]:
-    now = time.time()
-    return [at - now for at in times]
-
-
-def _numbers(axes: Axes, panel: dict[str, Any], prometheus: Prometheus, rate_over: str) -> None:
-    axes.axis("off")
-    found = [
-        (_legend(target["legendFormat"], series["metric"]), float(series["value"][1]))
-        for target in panel["targets"]
-        for series in prometheus.value(target["expr"].replace(RATE_INTERVAL, rate_over))
-    ]
-    unit = panel["fieldConfig"]["defaults"]["unit"]
-    said = [f"{name} {_value(number, unit)}".strip() for name, number in found]
-    _say(axes, "   ".join(said) or "no data", size=14 if said else 9)
-
-
-def _value(number: float, unit: str) -> str:
+def _value(number: float, unit: Unit) -> str:
     match unit:
-        case "percentunit":
-            return f"{number:.2%}"
-        case "bool_yes_no":
+        case Unit.SHARE:
+            return f"{number * 100:.4g} %"
+        case Unit.YES_OR_NO:
             return "yes" if number else "no"
-        case "s":
+        case Unit.SECONDS:
             return f"{number:.3g} s"
+        case Unit.BYTES | Unit.BYTES_PER_S:
+            text = f"{number / 1e6:.4g} MB" if number >= 1e6 else f"{number / 1e3:.4g} kB"
+            return text + ("/s" if unit is Unit.BYTES_PER_S else "")
+        case Unit.PER_S:
+            return f"{number:.4g}/s"
         case _:
-            return f"{number:g}"
-
-
-def _table(axes: Axes, panel: dict[str, Any], prometheus: Prometheus) -> None:
-    axes.axis("off")
-    rows = [series["metric"] for target in panel["targets"] for series in prometheus.value(target["expr"])]
-    said = [f"{row.get('alertname')}  ({row.get('severity')})" for row in rows]
-    _say(axes, "\n".join(said) or "none", size=9)
+            return f"{number:.6g}"
 
 
 def _legend(template: str, labels: Mapping[str, str]) -> str:
-    if template == "__auto":
+    if not template:
         return ", ".join(value for name, value in labels.items() if name != "__name__")
     return _LABEL.sub(lambda found: labels.get(found[1], ""), template)
-
-
-def _say(axes: Axes, text: str, *, size: float = 9) -> None:
-    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=size)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--prometheus", required=True, help="its address, http://HOST:PORT")
-    parser.add_argument("--to", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--to", type=Path, required=True, help="folder for the pages")
     parser.add_argument("--last", type=float, default=900, help="seconds to look back (%(default)g)")
     parser.add_argument("--rate-over", default="1m", help="what $__rate_interval is (%(default)s)")
     arguments = parser.parse_args()
-    draw_all(Prometheus(url=arguments.prometheus), arguments.to, last_s=arguments.last, rate_over=arguments.rate_over)
-
-
-def draw_all(prometheus: Prometheus, folder: Path, *, last_s: float, rate_over: str) -> list[Path]:
-    mpl.use("agg")
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{dashboard.uid}.png" for dashboard in DASHBOARDS]
-    for dashboard, file in zip(DASHBOARDS, files, strict=True):
-        draw(dashboard, prometheus, file, last_s=last_s, rate_over=rate_over)
-    return files
+    prometheus = Prometheus(url=arguments.prometheus)
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    for dashboard in DASHBOARDS:
+        file = arguments.to / f"{dashboard.uid}.html"
+        draw(dashboard, prometheus, file, last_s=arguments.last, rate_over=arguments.rate_over)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class HttpEmitter:
             status = self._sink.post(headers, body, timeout_s=timeout_s)
         except (OSError, UnreadableAnswerError) as exc:
             self._circuit.failed()
-            return f"the event could not be handed over: {type(exc).__name__}"
+            return f"the event could not be handed over: {_trouble(exc)}"
         if 200 <= status < 300:
             self._circuit.succeeded()
             return None
@@ -86,6 +86,12 @@ class HttpEmitter:
         # The sink is well; it will not have this event, now or in a moment.
         self._circuit.succeeded()
         raise DependencyUnavailableError("broker", problem)
+
+
+def _trouble(exc: Exception) -> str:
+    """The error's kind, and of a timeout its figures; other texts may hold addresses."""
+    kind = type(exc).__name__
+    return f"{kind}, {exc}" if isinstance(exc, TimeoutError) else kind
 
 
 def _trace_headers() -> dict[str, str]:

@@ -1,171 +1,130 @@
-"""POSTs to one sink over kept HTTP/1.1 connections, for callers that wait: what an emission needs, and nothing besides.
+"""POSTs to one sink over kept connections, for callers that wait: what an emission needs of urllib3, and nothing else.
 
-Every accepted job waits for its emission, of which only the answer's status counts: no redirects, no cookies, no
-proxies, no decoding. A general client takes four times as long for it. httptools reads the answers, as it reads
-uvicorn's requests.
+Only the answer's status counts. No redirects, no cookies, no proxies (a pool of urllib3 knows none, whatever the
+environment says), no decoding. This is the one place that knows urllib3's errors.
 """
 
 from __future__ import annotations
 
-import select
-import socket
+import os
+import threading
 import time
-import weakref
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+    from urllib3.exceptions import HTTPError
 
-_KEPT_IDLE = 16
-_READ_BYTES = 64 * 1024
+_KEPT_IDLE = 64
+"""More than the threads that emit at once; a pool that is full logs a warning for each connection it drops."""
 _MAX_BODY_BYTES = 64 * 1024
-"""Of an answer that is read to its end, so that its connection can be kept; it says nothing that anybody needs."""
+"""The longest body that is read so that its connection can be kept; it holds nothing that anybody needs."""
 
 
 class UnreadableAnswerError(Exception):
-    """What came back is no HTTP/1.1."""
+    """The sink's answer is not HTTP/1.1, or is not an answer."""
 
 
 class Sink:
-    """Safe to share between threads. Nothing is imported or connected before the first POST."""
+    """Safe to share between threads, and between processes that fork: each process has connections of its own.
+
+    Nothing is imported or connected before the first POST.
+    """
 
     def __init__(self, url: str) -> None:
-        """`http` or `https`; the authorities that are trusted are OpenSSL's own, which SSL_CERT_FILE replaces."""
+        """`http` or `https`; the trusted authorities are OpenSSL's own, which SSL_CERT_FILE replaces."""
         parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._is_secure = parts.scheme == "https"
         self._host = parts.hostname or ""
-        self._port = parts.port or (443 if self._is_secure else 80)
-        self._head = f"POST {target} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
-        self._idle: deque[socket.socket] = deque()
-        self._tls: SSLContext | None = None
-        weakref.finalize(self, _close_all, self._idle)
+        self._port = parts.port
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._lock = threading.Lock()
+        self._pool: HTTPConnectionPool | None = None
+        self._pool_pid = 0
 
     def post(self, headers: Mapping[str, str], body: bytes, *, timeout_s: float) -> int:
-        """The status of the final answer. Raises OSError, a TimeoutError when the time is up, or UnreadableAnswerError.
+        """Return the status of the final answer, which has `timeout_s` from now on, however slowly it arrives.
 
-        What was raised does not tell whether the sink has the event.
+        Raises OSError, a TimeoutError when the time is up, or UnreadableAnswerError. None of them says whether the
+        sink has the event.
         """
-        request = self._request(headers, body)
-        ends_at = time.monotonic() + timeout_s
-        connection = self._kept() or self._connect(timeout_s)
+        _check_lines(headers)
+        from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
+
+        pool, began = self._connections(), time.monotonic()
         try:
-            connection.settimeout(_left_s(ends_at))
-            connection.sendall(request)
-            answer = _Answer()
-            while not answer.is_complete:
-                connection.settimeout(_left_s(ends_at))
-                answer.take(connection.recv(_READ_BYTES))
-        except BaseException:
-            connection.close()
-            raise
-        if answer.may_be_followed and len(self._idle) < _KEPT_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        return answer.status
+            answer = pool.urlopen(
+                "POST",
+                self._target,
+                body=body,
+                headers={"user-agent": "darkroom", **headers},
+                timeout=Timeout(total=timeout_s),
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except HTTPError as exc:
+            raise _translated(exc, took_s=time.monotonic() - began, timeout_s=timeout_s) from exc
+        try:
+            return _final_status(answer)
+        finally:
+            # Closes the connection, unless the answer was read to its end and the pool has it again.
+            answer.close()
 
     def close(self) -> None:
-        _close_all(self._idle)
+        with self._lock:
+            if self._pool is not None and self._pool_pid == os.getpid():
+                self._pool.close()
+            self._pool = None
 
-    def _request(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        fields = [f"{name}: {value}" for name, value in headers.items()]
-        for field in fields:
-            if "\r" in field or "\n" in field:
-                raise ValueError(f"a header field must be one line, was {field[:200]!r}")
-        fields.append(f"content-length: {len(body)}\r\n\r\n")
-        return (self._head + "\r\n".join(fields)).encode("latin-1") + body
+    def _connections(self) -> HTTPConnectionPool:
+        with self._lock:
+            if self._pool is None or self._pool_pid != os.getpid():
+                from darkroom.adapters.broker.deadlines import connection_pool
 
-    def _kept(self) -> socket.socket | None:
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if not _has_something_to_read(connection):
-                return connection
-            connection.close()
+                self._pool = connection_pool(self._host, self._port, is_secure=self._is_secure, kept_idle=_KEPT_IDLE)
+                self._pool_pid = os.getpid()
+            return self._pool
 
-    def _connect(self, timeout_s: float) -> socket.socket:
-        connection = socket.create_connection((self._host, self._port), timeout=timeout_s)
+
+def _check_lines(headers: Mapping[str, str]) -> None:
+    """Raises ValueError; urllib3 would let a folded line pass, which some servers read as another header."""
+    for name, value in headers.items():
+        field = f"{name}: {value}"
+        if "\r" in field or "\n" in field:
+            raise ValueError(f"a header field must be one line, was {field[:200]!r}")
+
+
+def _final_status(answer: BaseHTTPResponse) -> int:
+    """The status, after reading a short body, so that the connection can be kept."""
+    from urllib3.exceptions import HTTPError
+
+    if answer.status < 200:
+        # Of all that announces another answer (RFC 9110, section 15.2), http.client skips 100 Continue only.
+        raise UnreadableAnswerError(
+            f"the sink announced an answer with {answer.status} and http.client reads no further"
+        )
+    body_bytes = answer.length_remaining
+    if getattr(answer, "chunked", False) or (body_bytes is not None and body_bytes <= _MAX_BODY_BYTES):
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._is_secure:
-                return self._context().wrap_socket(connection, server_hostname=self._host)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _context(self) -> SSLContext:
-        if self._tls is None:
-            import ssl
-
-            self._tls = ssl.create_default_context()
-        return self._tls
+            answer.read(_MAX_BODY_BYTES)
+        except (HTTPError, OSError):
+            # The sink has said all that counts. The connection that failed is closed already.
+            return answer.status
+    return answer.status
 
 
-class _Answer:
-    """As far as it has come. The methods `on_...` are httptools' callbacks."""
+def _translated(exc: HTTPError, *, took_s: float, timeout_s: float) -> Exception:
+    """The trouble itself, without urllib3's wrapping, whose text holds the sink's address."""
+    from urllib3.exceptions import NewConnectionError
+    from urllib3.exceptions import TimeoutError as TimedOut
 
-    def __init__(self) -> None:
-        from httptools import HttpParserError, HttpResponseParser
-
-        self._parser = HttpResponseParser(self)
-        self._fault = HttpParserError
-        self._read_bytes = 0
-        self.status = 0
-        self.is_complete = False
-        self.may_be_followed = False
-        """The connection can be kept for another request."""
-
-    def take(self, data: bytes) -> None:
-        """What was received; nothing is the connection's end. Raises ConnectionError and UnreadableAnswerError."""
-        if not data:
-            if not self._has_final_status:
-                raise ConnectionResetError("the sink closed the connection before it answered")
-            self.is_complete = True
-            return
-        try:
-            self._parser.feed_data(data)
-        except self._fault as exc:
-            raise UnreadableAnswerError(str(exc)) from exc
-        self._read_bytes += len(data)
-        if self._has_final_status and self._read_bytes > _MAX_BODY_BYTES:
-            self.is_complete = True
-
-    @property
-    def _has_final_status(self) -> bool:
-        """1xx announces another answer (RFC 9110, section 15.2)."""
-        return self.status >= 200
-
-    def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
-
-    def on_message_complete(self) -> None:
-        if self._has_final_status:
-            self.is_complete = True
-            self.may_be_followed = self._parser.should_keep_alive()
-
-
-def _close_all(connections: deque[socket.socket]) -> None:
-    while connections:
-        connections.pop().close()
-
-
-def _has_something_to_read(connection: socket.socket) -> bool:
-    """On an idle connection that is its end, as a rule; whatever it is, no answer to what will be sent next."""
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _left_s(ends_at: float) -> float:
-    """Raises TimeoutError; zero would be no timeout but a socket that does not wait."""
-    left_s = ends_at - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError("the time for the answer is up")
-    return left_s
+    if isinstance(exc, TimedOut) and not isinstance(exc, NewConnectionError):
+        return TimeoutError(f"no answer after {took_s:.2f} s, the limit is {timeout_s:g} s")
+    cause = exc.__cause__ or exc.args[-1]
+    return cause if isinstance(cause, OSError) else UnreadableAnswerError(str(cause))

@@ -54,4 +54,4 @@ class Storage(Protocol):
         """Returns if the bucket answers."""
 
     def prepare(self) -> None:
-        """Make the bucket if it is not there; idempotent."""
+        """Make the bucket and its rules if they are not there; idempotent."""

@@ -1,8 +1,8 @@
 """Pictures in any S3 server, with plain calls only.
 
-Pictures go through obstore, whose requests are signed, sent and read by Rust's object_store: a third of botocore's
-processor time for a picture, a tenth for a small result, and none of its imports at a cold start. What is done once a
-bucket is boto3's (`s3_bucket`), and signed URLs need its signer only (`signing`).
+Pictures go through obstore, whose requests are signed, sent and read by Rust's object_store: a third of botocore's CPU
+time for a picture, a tenth for a small result, and none of its imports at a cold start. boto3 makes the bucket and its
+lifecycle rule (`s3_bucket`), and botocore's signer signs URLs (`signing`).
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class S3Storage:
         )
 
     def warm(self) -> None:
-        """Import the library and make the client ahead of the first call; connects to nothing, and starts nothing."""
+        """Import obstore and make the client ahead of the first call; connects to nothing, and starts nothing."""
         self._client()
 
     def close(self) -> None:

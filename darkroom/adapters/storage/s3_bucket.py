@@ -1,5 +1,8 @@
-"""Making a bucket and its rules: what is asked for once, by `darkroom setup` and `darkroom up`. boto3's botocore knows
-every call that S3 has."""
+"""The bucket and its lifecycle rule, made once with boto3, by `darkroom setup` and `darkroom up`.
+
+Pictures do not pass here (`s3`, on obstore), nor do signed URLs (`signing`, on botocore's signer). Users and their
+policies are the server's own affair (knative/components).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,16 @@ if TYPE_CHECKING:
 UPLOADS_PREFIX = "uploads/"
 UPLOADS_KEPT_DAYS = 8
 """A day longer than a job's record is kept after its end: until then it may be redriven. An upload that no job ever
-followed goes the same way."""
-_REGION_WITHOUT_A_NAME = "us-east-1"
-"""S3 refuses to be told of this one."""
+followed expires in the same way."""
+_DEFAULT_REGION = "us-east-1"
+"""S3 refuses a LocationConstraint that names it."""
 
 
 def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: str, region: str) -> None:
-    """Make the bucket if it is not there, and its rules; idempotent. Raises DependencyUnavailableError, which tells of
-    errors by their kind alone: the library's texts hold addresses."""
+    """Make the bucket if it is not there, and its lifecycle rule; idempotent.
+
+    Raises DependencyUnavailableError, which names errors by their kind alone: the library's texts hold addresses.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     s3 = _client(endpoint, access_key, secret_key, region)
@@ -29,8 +34,8 @@ def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: s
             _create(s3, bucket, region)
         _expire_uploads(s3, bucket)
     except ClientError as exc:
-        told = f"{exc.operation_name} was answered {_status(exc.response)} {_code(exc.response)}"
-        raise DependencyUnavailableError("storage", told) from exc
+        refusal = f"{exc.operation_name} was answered {_status(exc.response)} {_code(exc.response)}"
+        raise DependencyUnavailableError("storage", refusal) from exc
     except BotoCoreError as exc:
         raise DependencyUnavailableError("storage", f"preparing failed with {type(exc).__name__}") from exc
     finally:
@@ -38,10 +43,11 @@ def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: s
 
 
 def _client(endpoint: str | None, access_key: str, secret_key: str, region: str) -> S3Client:
+    import boto3
     from botocore.config import Config
-    from botocore.session import Session
 
-    client: Any = Session().create_client(
+    # A session of its own: boto3's default one is shared by the process and not safe between threads.
+    s3: S3Client = boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=access_key,
@@ -56,7 +62,6 @@ def _client(endpoint: str | None, access_key: str, secret_key: str, region: str)
             response_checksum_validation="when_required",
         ),
     )
-    s3: S3Client = client
     return s3
 
 
@@ -75,9 +80,7 @@ def _is_there(s3: S3Client, bucket: str) -> bool:
 def _create(s3: S3Client, bucket: str, region: str) -> None:
     from botocore.exceptions import ClientError
 
-    elsewhere: Any = (
-        {} if region == _REGION_WITHOUT_A_NAME else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    )
+    elsewhere: Any = {} if region == _DEFAULT_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         s3.create_bucket(Bucket=bucket, **elsewhere)
     except ClientError as exc:

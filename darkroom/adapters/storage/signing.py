@@ -1,6 +1,7 @@
 """URLs that anyone may use until they expire: AWS Signature Version 4 in the query string, for one key and one method.
 
-Botocore signs; only its signer is used, not its client, which would cost the first URL a cold start's worth of loading.
+botocore's signer signs. boto3's client would give out the same URLs, and would load for as long as a cold start takes
+before the first one.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from darkroom.local.errors import RouteTimeoutError
 from darkroom.local.front.request_times import RequestTimes
 from darkroom.local.front.routes import Backend
 from darkroom.local.revisions.activator import Activator, ForwardAnswer, ForwardRequest
-from darkroom.local.revisions.exchange import READ_BYTES
+from darkroom.local.revisions.connection import READ_BYTES
 from darkroom.local.revisions.forwarding import end_to_end, with_forwarded
 from darkroom.problems import problem, unexpected
 

@@ -17,8 +17,10 @@ from darkroom.errors import DarkroomError
 from darkroom.local import spans
 from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
 from darkroom.local.revisions.admission import MAX_QUEUED, Admission
-from darkroom.local.revisions.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
-from darkroom.local.revisions.forwarding import end_to_end
+from darkroom.local.revisions.answer import BrokenOffError
+from darkroom.local.revisions.connection import NotReachedError
+from darkroom.local.revisions.exchange import Connections, Exchange
+from darkroom.local.revisions.forwarding import ForwardRequest, end_to_end
 from darkroom.local.revisions.instances import Instance
 from darkroom.local.revisions.meter import ConcurrencyMeter
 from darkroom.local.revisions.pool import Pool

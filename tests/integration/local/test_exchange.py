@@ -12,7 +12,10 @@ from multidict import CIMultiDict
 
 from darkroom.local.children.ports import LOOPBACK, free_port
 from darkroom.local.revisions import exchange
-from darkroom.local.revisions.exchange import BrokenOffError, Connections, Exchange, ForwardRequest, NotReachedError
+from darkroom.local.revisions.answer import BrokenOffError
+from darkroom.local.revisions.connection import READ_BYTES, NotReachedError
+from darkroom.local.revisions.exchange import Connections, Exchange
+from darkroom.local.revisions.forwarding import ForwardRequest
 from tests.integration.local.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -136,7 +139,7 @@ async def test_a_connection_that_is_not_fit_for_another_request_has_none(answer:
 
 async def test_a_connection_whose_answer_was_not_read_is_not_used_again() -> None:
     """A client went away. What it left unread has stopped the reading, for the next one too."""
-    size = exchange.READ_BYTES + 1  # the piece that stops the reading is the last one
+    size = READ_BYTES + 1  # the piece that stops the reading is the last one
     peer = Peer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
     server = await asyncio.start_server(peer.serve, LOOPBACK, 0)
     address = f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"

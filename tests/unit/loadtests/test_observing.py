@@ -60,8 +60,10 @@ def test_metrics_tell_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("<html>hello</html>", "not a sample"),
-        ('darkroom_instances{service="resize"} many', "is no number: 'many'"),
+        ("<html>hello</html>", "not Prometheus' text format: .*; it begins with '<html>"),
+        ("darkroom_instances", "not Prometheus' text format"),
+        ('darkroom_instances{service="resize} 1', "not Prometheus' text format"),
+        ('darkroom_instances{service="resize"} many', "not Prometheus' text format: .*'many'"),
         ("up 1\n", "none of its 1 samples is a darkroom metric"),
         ("", "none of its 0 samples"),
     ],

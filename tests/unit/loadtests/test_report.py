@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from darkroom.contract.jobs import JobStatus
-from loadtests.charts import Axes, round_step
 from loadtests.ledger import FollowedJob
 from loadtests.load import Request
 from loadtests.objective import Objective
@@ -148,7 +147,7 @@ def test_the_page_needs_nothing_from_elsewhere(jobs: list[FollowedJob]) -> None:
     for tag, attributes in page.tags:
         assert tag not in {"link", "img", "iframe"}
         assert not {"src", "href"} & attributes.keys()
-    assert [tag for tag, _ in page.tags].count("svg") == 3
+    assert [tag for tag, _ in page.tags].count("desc") == 4
 
 
 def test_what_strangers_name_is_text_and_no_markup(jobs: list[FollowedJob], tmp_path: Path) -> None:
@@ -228,14 +227,11 @@ def test_pictures_are_counted_in_the_second_they_were_handed_in_and_done(jobs: l
     assert max(count for _, count in series.not_done_yet()) == 10
 
 
-def test_a_point_is_drawn_at_its_second_and_its_value() -> None:
-    axes = Axes(from_s=0, to_s=10, most=95, height=190)
-    assert axes.top_value == 100
-    assert axes.x(5) == pytest.approx((axes.x(0) + axes.x(10)) / 2)
-    assert axes.y(0) == axes.floor_y
-    assert axes.y(50) == pytest.approx((axes.y(0) + axes.y(100)) / 2)
-
-
-@pytest.mark.parametrize(("least", "step"), [(0.03, 0.05), (1, 1), (1.1, 2), (24, 50), (51, 100), (1e-6, 1e-6)])
-def test_steps_are_round_numbers(least: float, step: float) -> None:
-    assert round_step(least) == pytest.approx(step)
+def test_the_charts_say_in_words_what_they_show(jobs: list[FollowedJob]) -> None:
+    html = report(outcome(jobs, observed=observed()))
+    [rates, backlog, instances, took, distribution] = re.findall("<desc>(.*?)</desc>", html)
+    assert "handed in: at most 10, last" in rates
+    assert "accepted and not done (as the visitors see it): at most 10, last 0." in backlog
+    assert "ready: at most 2, last 2." in instances
+    assert "p99: at most" in took
+    assert "jobs: at most" in distribution

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from darkroom.contract.events import JOB_COMPLETED
-from darkroom.contract.jobs import JobType
 from darkroom.imaging import probe
 from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.testing import MemoryPipeline
@@ -113,7 +112,7 @@ def test_a_functions_modules_can_be_imported_without_an_environment() -> None:
 def test_a_decorated_function_that_is_imported_is_built_when_somebody_asks_for_it() -> None:
     pipeline, picture = MemoryPipeline("pixels"), make_photograph(64, 48)
     resized = pipeline.accept({"width": 32}, picture=picture)
-    cropped = pipeline.accept({"x": 1, "y": 2, "width": 10, "height": 8}, picture=picture, type=JobType.CROP)
+    cropped = pipeline.accept({"x": 1, "y": 2, "width": 10, "height": 8}, picture=picture, type="crop")
 
     assert pipeline.deliver(resize, resized).reply_type == pipeline.deliver(crop, cropped).reply_type == JOB_COMPLETED
 

@@ -1,0 +1,89 @@
+"""Connections for urllib3 whose timeout is a deadline, and for which half an answer's head is no answer.
+
+urllib3 grants its timeout to each read, so that a sink which sends a byte now and then could hold its caller for ever.
+http.client takes the connection's end for the head's end, so that a head cut short after its status would count.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
+
+
+def connection_pool(host: str, port: int | None, *, is_secure: bool, kept_idle: int) -> HTTPConnectionPool:
+    """Keeps `kept_idle` connections, and makes more while they are needed."""
+    if is_secure:
+        return _SecurePool(host, port, maxsize=kept_idle, ssl_context=_tls())
+    return _Pool(host, port, maxsize=kept_idle)
+
+
+class DeadlineSocket(socket.socket):
+    """Grants a timeout to everything that is read until the next is set, not to each read."""
+
+    _ends_at: float | None = None
+    has_ended = False
+    """The other side has closed, and all that it sent was read."""
+
+    def settimeout(self, value: float | None) -> None:
+        self._ends_at = None if value is None else time.monotonic() + value
+        super().settimeout(value)
+
+    def recv_into(self, *arguments: Any) -> int:
+        if self._ends_at is not None:
+            left_s = self._ends_at - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("the time for the answer is up")
+            super().settimeout(left_s)
+        count = super().recv_into(*arguments)
+        self.has_ended = count == 0
+        return count
+
+
+class _DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
+    """The same over TLS."""
+
+
+class _Connection(HTTPConnection):
+    """Overrides what urllib3's own SOCKS support overrides, too."""
+
+    def _new_conn(self) -> socket.socket:
+        began = time.monotonic()
+        plain = super()._new_conn()
+        connection = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        granted_s = self.timeout
+        if isinstance(granted_s, int | float):
+            # What follows, a TLS handshake perhaps, has what is left. Zero would be a socket that does not wait.
+            connection.settimeout(max(0.001, granted_s - (time.monotonic() - began)))
+        return connection
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3's answer is none of http.client's
+        connection = self.sock
+        answer = super().getresponse()
+        if isinstance(connection, DeadlineSocket) and connection.has_ended:
+            answer.close()
+            raise ConnectionResetError("the sink closed the connection within the head of its answer")
+        return answer
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.sslsocket_class = _DeadlineTlsSocket
+    return context
