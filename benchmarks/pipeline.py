@@ -33,7 +33,6 @@ from benchmarks.measure.raw_render import RawRender, RawRenderers
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.imaging.photograph import make_photograph
 from darkroom.local.run_folder import RunFolder
-from darkroom.local.stack import BUCKET
 from tests.stack import RunningStack, running_stack
 
 RESULTS = Path(__file__).parent / "results"
@@ -213,6 +212,10 @@ def _storage(s3: thumbor_peer.S3) -> S3Storage:
     return S3Storage(
         endpoint=s3.endpoint, public_endpoint=None, access_key=s3.access_key, secret_key=s3.secret_key, bucket=s3.bucket
     )
+
+
+BUCKET = "processed-images"
+"""As darkroom.toml names it."""
 
 
 def _source_key(case: Case) -> str:

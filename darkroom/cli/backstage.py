@@ -17,7 +17,7 @@ import click
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs.redis import RedisJobStore
-from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses
+from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses, runtime_redis
 from darkroom.contract.errors import DarkroomError
 
 BROKER_PATH = "darkroom/darkroom"
@@ -56,7 +56,7 @@ def backstage(redis_url: str | None, nats_url: str | None, broker_url: str | Non
     """Errors of the servers become messages. With both servers given, nothing need run here."""
     if redis_url is None or nats_url is None:
         here = runtime_addresses(data)
-        redis_url, nats_url = redis_url or here.redis, nats_url or here.nats
+        redis_url, nats_url = redis_url or runtime_redis(data), nats_url or here.nats
         broker_url = broker_url or f"{here.broker}/{BROKER_PATH}"
     behind = Backstage(
         jobs=RedisJobStore(redis_url),

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from darkroom.cli.api import Api
-from darkroom.cli.runtime_file import data_option, runtime_addresses
+from darkroom.cli.runtime_file import data_option, runtime_addresses, runtime_redis
 from darkroom.cli.timeline import timeline
 from darkroom.contract.errors import DependencyUnavailableError
 
@@ -39,7 +39,7 @@ def command(job_id: str, wait_s: float, redis_url: str | None, url: str | None, 
     api = api_of(url, data)
     shown = api.follow(job_id, timeout_s=wait_s) if wait_s else api.job(job_id)
     if redis_url is not None or url is None:
-        shown |= _told_by_the_record(redis_url or runtime_addresses(data).redis, UUID(shown["job_id"]))
+        shown |= _told_by_the_record(redis_url or runtime_redis(data), UUID(shown["job_id"]))
     Console().print_json(json.dumps(shown))
 
 

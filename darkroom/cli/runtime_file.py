@@ -30,3 +30,11 @@ def runtime_addresses(data: Path) -> Addresses:
         raise click.ClickException(
             f"nothing runs in {data}: start it with `darkroom up`, or name its folder with --data"
         ) from exc
+
+
+def runtime_redis(data: Path) -> str:
+    """Raises click.ClickException when nothing runs there, or without a Redis."""
+    url = runtime_addresses(data).redis
+    if url is None:
+        raise click.ClickException(f"the project that runs in {data} has no Redis, so it has no job records")
+    return url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from darkroom.contract.rates import Rate
 from darkroom.events.durations import parse_go
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError
+from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.manifests import ManifestError
-
-DEFAULT_MANIFESTS = (Path("knative/base"), Path("nats-eventing"))
+from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
 
 _QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
 """What happens with every picture is in the logs; the console shows what an operator acts on, unless --verbose."""
@@ -31,6 +32,19 @@ _STYLES = {
     "dead_lettered": "red",
     "ready": "green",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontDoor:
+    """Whom the API lets in, and how often. Everything listens on loopback: by default everybody, without a limit."""
+
+    api_keys: Path | None
+    rate_limit: str
+
+    def settings(self) -> dict[str, str]:
+        keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
+        limits = {"RATE_LIMIT": self.rate_limit, "RATE_LIMIT_READS": self.rate_limit}
+        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits}
 
 
 class _Duration(click.ParamType[float]):
@@ -69,9 +83,8 @@ class _RateLimit(click.ParamType[str]):
     "--manifests",
     type=click.Path(exists=True, path_type=Path),
     multiple=True,
-    default=DEFAULT_MANIFESTS,
-    show_default=True,
-    help="Knative YAML: a folder or a file; may be given more than once.",
+    help="Knative YAML in the place of the project's: a folder or a file; may be given more than once.  "
+    "[default: what darkroom.toml names, else knative/, config/, k8s/ and *.yaml]",
 )
 @click.option(
     "--data",
@@ -151,29 +164,40 @@ def command(
       darkroom up
       curl -F image=@cat.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
-    options = StackOptions(
-        manifests=manifests,
-        data=data,
-        port=None if free_ports else port,
-        nats_url=nats_url,
-        redis_url=redis_url,
-        s3_url=s3_url,
-        max_instances=max_instances,
-        window_s=window_s,
-        watch=watch,
-        fork_server=fork_server,
-        api_keys=api_keys,
-        rate_limit=rate_limit,
-    )
+    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
     try:
-        asyncio.run(_run(options, Console(), verbose=verbose))
+        options = StackOptions(
+            project=_project(Path(), manifests),
+            data=data,
+            port=None if free_ports else port,
+            external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
+            settings=front_door.settings(),
+            max_instances=max_instances,
+            window_s=window_s,
+            watch=watch,
+            fork_server=fork_server,
+        )
+        asyncio.run(_run(options, front_door, Console(), verbose=verbose))
     except PortTakenError as exc:
         raise click.ClickException(f"{exc}; choose others with --port, or take free ones with --free-ports") from exc
     except (LocalRuntimeError, ManifestError) as exc:
         raise click.ClickException(str(exc)) from exc
 
 
-async def _run(options: StackOptions, console: Console, *, verbose: bool) -> None:
+def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
+    project = read_project(root)
+    if manifests:
+        return replace(project, manifests=manifests)
+    if not project.manifests:
+        places = ", ".join(f"{name}/" for name in DEFAULT_FOLDERS)
+        raise click.ClickException(
+            f"there is nothing to run in {root.resolve()}: no {PROJECT_FILE}, no {places} and no *.yaml; "
+            "change into a project's folder, or name its Knative YAML with --manifests"
+        )
+    return project
+
+
+async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *, verbose: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -190,7 +214,7 @@ async def _run(options: StackOptions, console: Console, *, verbose: bool) -> Non
             return
         addresses = starting.result()
         _show_addresses(console, addresses)
-        _show_front_door(console, options)
+        _show_front_door(console, front_door)
         await waiting
         console.print("stopping; jobs under way go on with the next `darkroom up`")
     finally:
@@ -198,7 +222,7 @@ async def _run(options: StackOptions, console: Console, *, verbose: bool) -> Non
 
 
 def _show_addresses(console: Console, addresses: Addresses) -> None:
-    rows = (
+    rows: tuple[tuple[str, str | None, str], ...] = (
         ("API", f"{addresses.api}/api/v1", "POST resize, crop; GET jobs/ID"),
         ("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents"),
         ("Admin", f"{addresses.admin}/status", "what `darkroom status` shows"),
@@ -209,16 +233,17 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
     )
     console.print("[bold green]Darkroom is up[/]")
     for name, url, holds in rows:
-        # Lines, not a table: an address that is cut short by a narrow terminal is none.
-        console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
+        if url is not None:
+            # Lines, not a table: an address that is cut short by a narrow terminal is none.
+            console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
     console.print(f"try: curl -F image=@cat.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
 
 
-def _show_front_door(console: Console, options: StackOptions) -> None:
+def _show_front_door(console: Console, front_door: FrontDoor) -> None:
     keys = "API keys are off: whoever reaches this machine's loopback is let in (--api-keys turns them on)"
-    if options.api_keys is not None:
-        keys = f"API keys are asked for: {options.api_keys}"
-    limit = "no rate limit" if options.rate_limit == "off" else f"rate limit {options.rate_limit}"
+    if front_door.api_keys is not None:
+        keys = f"API keys are required: {front_door.api_keys}"
+    limit = "no rate limit" if front_door.rate_limit == "off" else f"rate limit {front_door.rate_limit}"
     console.print(f"{keys}; {limit}", soft_wrap=True, highlight=False)
 
 

@@ -14,8 +14,10 @@ class Addresses:
     """The ingress: POST events to `{broker}/{namespace}/{name}`."""
     admin: str
     nats: str
-    redis: str
-    s3: str
+    redis: str | None = None
+    """None: the project asks for no Redis."""
+    s3: str | None = None
+    """None: the project asks for no S3."""
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, str | None]:
         return asdict(self)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
 from darkroom.adapters.deadletters.letters import decode, encode
 from darkroom.adapters.deadletters.loop_thread import LoopThread
-from darkroom.adapters.deadletters.streams import stream_readings
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
+from darkroom.contract.metrics import DEAD_LETTERS
+from darkroom.telemetry.jetstream import stream_readings
 from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ class JetStreamDeadLetters:
 
     def readings(self) -> Readings:
         async def read(js: JetStreamContext) -> Readings:
-            return stream_readings([await js.stream_info(self._stream)], dead_letters=self._stream)
+            stream = await js.stream_info(self._stream)
+            return {DEAD_LETTERS: {(): stream.state.messages}, **stream_readings([stream])}
 
         return self._ask(read)
 

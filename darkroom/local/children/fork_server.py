@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,19 @@ class CannotForkError(Exception):
 class ForkServer:
     """One zygote at a time takes orders. One whose modules were edited since goes on until its last child has ended."""
 
-    def __init__(self, *, env: Mapping[str, str], cwd: Path, on_line: LineSink, report: Report) -> None:
+    def __init__(
+        self,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        on_line: LineSink,
+        report: Report,
+        preload: Sequence[str] = (),
+    ) -> None:
+        """`preload` has references, `package.module:function`, to what imports the libraries of the functions."""
         self._env = dict(env)
         self._cwd = cwd
+        self._preload = tuple(preload)
         self._on_line = on_line
         self._report = report
         self._zygote: _Zygote | None = None
@@ -100,7 +110,10 @@ class ForkServer:
         self.start()
 
     async def _start(self) -> None:
-        zygote = await _Zygote.start(env=self._env, cwd=self._cwd, on_line=self._on_line, on_end=self._ended)
+        program = PythonModule(
+            module="darkroom.local.children.zygote", arguments=self._preload, env=self._env, cwd=self._cwd
+        )
+        zygote = await _Zygote.start(program, on_line=self._on_line, on_end=self._ended)
         try:
             await zygote.ready.wait()
         except asyncio.CancelledError:
@@ -138,14 +151,13 @@ class _Zygote:
         asyncio.get_running_loop().add_reader(channel, self._receive)
 
     @classmethod
-    async def start(
-        cls, *, env: Mapping[str, str], cwd: Path, on_line: LineSink, on_end: Callable[[_Zygote], None]
-    ) -> _Zygote:
+    async def start(cls, program: PythonModule, *, on_line: LineSink, on_end: Callable[[_Zygote], None]) -> _Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = python_command(PythonModule(module="darkroom.local.children.zygote", env=env, cwd=cwd))
             try:
-                process = await ManagedProcess.start("fork-server", command, on_line=on_line, stdin=theirs.fileno())
+                process = await ManagedProcess.start(
+                    "fork-server", python_command(program), on_line=on_line, stdin=theirs.fileno()
+                )
             except BaseException:
                 ours.close()
                 raise

@@ -1,6 +1,7 @@
 """The process that function instances are forked from, with the libraries that every function imports already loaded.
 
-Run by `fork_server` as a module, with a socket to the runtime as its standard input. An order comes with the end of a
+Run by `fork_server` as a module, with references to what preloads the project's libraries as its arguments, and a
+socket to the runtime as its standard input. An order comes with the end of a
 pipe for the output; the answer is a pid, and later its exit status. The instance is a child of this process, which is a
 child of the runtime: whichever is killed, what it forked dies with it (`guard`).
 
@@ -21,15 +22,16 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 from darkroom.local.children.guard import run_module
 
 MAX_MESSAGE_BYTES = 128 * 1024
 
-PRELOADED = (
-    # What functions-framework imports once it runs.
+FRAMEWORK = (
     "functions_framework._cli",
     "functions_framework._http.gunicorn",
     "functions_framework.aio",
@@ -40,17 +42,6 @@ PRELOADED = (
     "uvicorn.lifespan.on",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.httptools_impl",
-    # What our functions are written with, and what that imports on first use.
-    "darkroom.serving",
-    "darkroom.serving.asgi",
-    "darkroom.serving.gate",
-    "darkroom.serving.health",
-    "darkroom.serving.resources",
-    "darkroom.adapters.broker.http",
-    "darkroom.adapters.jobs.notices",
-    "darkroom.adapters.jobs.reading",
-    "darkroom.adapters.jobs.redis",
-    "darkroom.adapters.storage.s3",
 )
 _NOT_IN_AN_IMAGE = ("rich",)
 """The command line's; structlog would import it for its colours."""
@@ -61,18 +52,21 @@ _PR_SET_NAME = 15  # prctl(2)
 
 def main() -> None:
     channel = socket.socket(fileno=os.dup(0))
-    preload()
-    files = _mtimes()
+    references = sys.argv[1:]
+    preload(references)
+    packages = {"darkroom", *(reference.partition(".")[0] for reference in references)}
+    files = _mtimes(packages)
     channel.send(_message(ready=True))
-    order = serve(channel, files)
+    order = serve(channel, lambda: files == _mtimes(packages))
     if order is not None:
         become(order)
 
 
-def preload() -> None:
+def preload(references: Sequence[str]) -> None:
+    """Import what functions-framework needs, and whatever the references' functions import."""
     for name in _NOT_IN_AN_IMAGE:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    for name in PRELOADED:
+    for name in FRAMEWORK:
         # What is not installed is imported by no function either.
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
@@ -80,7 +74,8 @@ def preload() -> None:
 
     if traces_are_wanted(os.environ):
         importlib.import_module("darkroom.telemetry.recording")
-    _call_in_vain()
+    for reference in references:
+        _called(reference)
     # Of a library's own too, which Python does not know of: none of them would live on in a fork.
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError(f"what is preloaded has started threads; Python's own are {threading.enumerate()}")
@@ -89,27 +84,13 @@ def preload() -> None:
     gc.freeze()
 
 
-def _call_in_vain() -> None:
-    """The clients' first calls import and read much more than their modules do. Nobody listens on port 1. Storage's
-    first call would start threads."""
-    from darkroom.adapters.jobs.redis import RedisJobStore
-    from darkroom.adapters.storage.s3 import S3Storage
-    from darkroom.errors import DependencyUnavailableError
-
-    nobody, nothing = "127.0.0.1:1", "none"
-    storage = S3Storage(
-        endpoint=f"http://{nobody}", public_endpoint=None, access_key=nothing, secret_key=nothing, bucket=nothing
-    )
-    jobs = RedisJobStore(f"redis://{nobody}")
-    with suppress(DependencyUnavailableError):
-        jobs.check()
-    storage.warm()
-    storage.sign_upload(nothing, content_type=nothing, lifetime_s=1)
-    storage.close()
-    jobs.close()
+def _called(reference: str) -> None:
+    """Call what `package.module:object.method` names."""
+    module, _, path = reference.partition(":")
+    attrgetter(path)(importlib.import_module(module))()
 
 
-def serve(channel: socket.socket, files: dict[str, float]) -> dict[str, Any] | None:
+def serve(channel: socket.socket, is_current: Callable[[], bool]) -> dict[str, Any] | None:
     """The order, in the process that was forked for it; None here, once the runtime has closed its end."""
     awake, wake = os.pipe()
     for end in (awake, wake):
@@ -129,16 +110,16 @@ def serve(channel: socket.socket, files: dict[str, float]) -> dict[str, Any] | N
                 if not data:
                     return None
                 order: dict[str, Any] = json.loads(data)
-                if _is_the_forked(channel, order, fds[0], files):
+                if _is_the_forked(channel, order, fds[0], is_current):
                     for end in (awake, wake, channel.detach()):
                         os.close(end)
                     return order
 
 
-def _is_the_forked(channel: socket.socket, order: dict[str, Any], output: int, files: dict[str, float]) -> bool:
+def _is_the_forked(channel: socket.socket, order: dict[str, Any], output: int, is_current: Callable[[], bool]) -> bool:
     """True in the new process, which writes to `output`; here the runtime is told of it, or that there is none."""
     try:
-        pid = None if files != _mtimes() else os.fork()
+        pid = os.fork() if is_current() else None
     except OSError:
         # No process is to be had now. The runtime's own attempt will tell why.
         pid = None
@@ -184,12 +165,12 @@ def _tell_of_the_ended(channel: socket.socket) -> None:
             channel.send(_message(ended=pid, status=os.waitstatus_to_exitcode(status)))
 
 
-def _mtimes() -> dict[str, float]:
-    """Of our own modules, which somebody may be working on: whoever edits one wants to see it run."""
+def _mtimes(packages: Collection[str]) -> dict[str, float]:
+    """Modification times of our own modules and the project's: whoever edits one wants to see it run."""
     found = {}
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if name.startswith("darkroom.") and path is not None:
+        if name.partition(".")[0] in packages and path is not None:
             try:
                 found[path] = os.stat(path).st_mtime
             except FileNotFoundError:

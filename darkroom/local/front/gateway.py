@@ -38,8 +38,16 @@ Resolve = Callable[[str, str, str, Mapping[str, str]], Backend | None]
 
 
 class Gateway:
-    def __init__(self, activator: Activator, resolve: Resolve, *, port: int, host: str = LOOPBACK) -> None:
-        self.request_times = RequestTimes()
+    def __init__(
+        self,
+        activator: Activator,
+        resolve: Resolve,
+        *,
+        route_template: Callable[[str], str],
+        port: int,
+        host: str = LOOPBACK,
+    ) -> None:
+        self.request_times = RequestTimes(route_template)
         self._activator = activator
         self._resolve = resolve
         self._host = host

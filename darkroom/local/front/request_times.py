@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from darkroom.contract.route_templates import route_template
+from collections.abc import Callable
+
 from darkroom.telemetry.metric import Readings
 from darkroom.telemetry.names import method_label
 from darkroom.telemetry.platform_metrics import HTTP_SERVER_REQUEST_DURATION
@@ -10,12 +11,13 @@ from darkroom.telemetry.tally import Tally
 
 
 class RequestTimes:
-    def __init__(self) -> None:
+    def __init__(self, route_template: Callable[[str], str]) -> None:
+        self._route_template = route_template
         self._tally = Tally(HTTP_SERVER_REQUEST_DURATION)
 
     def observe(self, *, method: str, path: str, status: int | None, lasted_s: float) -> None:
         """`path` without the query. No status: the client went away before it had an answer."""
-        labels = (method_label(method), route_template(path), "" if status is None else str(status))
+        labels = (method_label(method), self._route_template(path), "" if status is None else str(status))
         self._tally.observe(HTTP_SERVER_REQUEST_DURATION, *labels, value=lasted_s)
 
     def readings(self) -> Readings:

@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import nats.errors
 
-from darkroom.adapters.jobs import JobStore
-from darkroom.contract.jobs import JobStatus
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.supervision import Server, SupervisedServer
-from darkroom.local.eventing.broker import BrokerAddress
+from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
-from darkroom.local.eventing.stream import BrokerStream, consumer_name
-from darkroom.local.revisions.activator import Activator
+from darkroom.local.eventing.stream import consumer_name
+from darkroom.local.extension import Application
+from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
-from darkroom.local.revisions.pool import Pool
-from darkroom.local.revisions.scaler import Scaler
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
     servers: Mapping[str, Server]
-    pools: Mapping[str, Pool]
-    scalers: Mapping[str, Scaler]
-    activator: Activator
-    dispatchers: Sequence[Dispatcher]
-    streams: Mapping[BrokerAddress, BrokerStream]
-    jobs: JobStore
+    fleet: Fleet
+    brokers: Brokers
+    application: Application
 
     async def status(self) -> dict[str, Any]:
         backlog = await self._backlog()
         return {
-            "functions": [self._function(service) for service in self.pools],
-            "triggers": [_trigger(dispatcher, backlog) for dispatcher in self.dispatchers],
-            "jobs": await asyncio.to_thread(self._jobs),
+            "functions": [self._function(service) for service in self.fleet.pools],
+            "triggers": [_trigger(dispatcher, backlog) for dispatcher in self.brokers.dispatchers],
             "servers": await asyncio.gather(*(_server(server) for server in self.servers.values())),
+            **await asyncio.to_thread(self._sections),
         }
 
     def _function(self, service: str) -> dict[str, Any]:
-        pool, decision = self.pools[service], self.scalers[service].decision
+        pool, decision = self.fleet.pools[service], self.fleet.scalers[service].decision
         states = [instance.state for instance in pool.instances]
         return {
             "service": service,
@@ -54,7 +48,7 @@ class Overview:
             "panicking": decision.panicking,
             "capped": pool.processes < pool.desired and states.count(InstanceState.STARTING) == 0,
             "in_flight": sum(instance.in_flight for instance in pool.instances),
-            "waiting": self.activator.queued(service),
+            "waiting": self.fleet.activator.queued(service),
             "min_scale": pool.revision.scaling.min_scale,
             "max_scale": pool.revision.scaling.max_scale,
             "pids": [instance.process.pid for instance in pool.instances if instance.process is not None],
@@ -62,7 +56,7 @@ class Overview:
 
     async def _backlog(self) -> dict[str, int | None]:
         found: dict[str, int | None] = {}
-        for stream in self.streams.values():
+        for stream in self.brokers.streams.values():
             try:
                 found |= await stream.backlog()
             except (nats.errors.Error, DependencyUnavailableError):
@@ -70,16 +64,16 @@ class Overview:
                 continue
         return found
 
-    def _jobs(self) -> dict[str, Any]:
-        try:
-            backlog = self.jobs.backlog()
-        except DependencyUnavailableError as exc:
-            return {"error": exc.detail}
-        return {
-            "queued": backlog.by_status.get(JobStatus.QUEUED, 0),
-            "processing": backlog.by_status.get(JobStatus.PROCESSING, 0),
-            "oldest_age_s": backlog.oldest_age_s,
-        }
+    def _sections(self) -> dict[str, Any]:
+        """The application's own."""
+        return {name: _section(read) for name, read in self.application.status.items()}
+
+
+def _section(read: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    try:
+        return read()
+    except DependencyUnavailableError as exc:
+        return {"error": exc.detail}
 
 
 def _trigger(dispatcher: Dispatcher, backlog: Mapping[str, int | None]) -> dict[str, Any]:

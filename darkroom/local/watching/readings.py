@@ -11,24 +11,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nats.errors
-from nats.aio.client import Client
 
-from darkroom.adapters.deadletters.jetstream import STREAM as DEAD_LETTER_STREAM
-from darkroom.adapters.deadletters.streams import stream_readings
-from darkroom.adapters.jobs import JobStore
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.health import nats_storage_limit_bytes
 from darkroom.local.children.supervision import Server, SupervisedServer
+from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
-from darkroom.local.eventing.stream import BrokerStream, consumer_name
+from darkroom.local.eventing.stream import consumer_name
+from darkroom.local.extension import Application
 from darkroom.local.front.request_times import RequestTimes
 from darkroom.local.reporting import Report
-from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
-from darkroom.local.revisions.scaler import Scaler
 from darkroom.local.watching.consumption import ProcessTimes, StorageSize
 from darkroom.telemetry import platform_metrics as metrics
+from darkroom.telemetry.jetstream import stream_readings
 from darkroom.telemetry.metric import Distribution, Metric, Readings, Values
 from darkroom.telemetry.tally import Labels
 
@@ -41,13 +39,9 @@ _SHOWN_STATES = (InstanceState.READY, InstanceState.STARTING, InstanceState.DRAI
 @dataclass(frozen=True, kw_only=True)
 class Measurements:
     servers: Mapping[str, Server]
-    pools: Mapping[str, Pool]
-    scalers: Mapping[str, Scaler]
-    activator: Activator
-    dispatchers: Sequence[Dispatcher]
-    streams: Sequence[BrokerStream]
-    connection: Client
-    jobs: JobStore
+    fleet: Fleet
+    brokers: Brokers
+    application: Application
     requests: RequestTimes
     own_pids: Callable[[], list[int]]
     """Of the runtime's own processes."""
@@ -59,7 +53,7 @@ class Measurements:
     async def read(self) -> Readings:
         parts: list[Awaitable[Readings]] = [
             self._servers(),
-            self._if_it_answers("jobs", asyncio.to_thread(self.jobs.statistics)),
+            *(self._if_it_answers(name, asyncio.to_thread(read)) for name, read in self.application.readings.items()),
             self._if_it_answers("streams", self._streams()),
             self._if_it_answers("triggers", self._triggers()),
             asyncio.to_thread(self.processes.read, self._pids(), alone={"runtime"}),
@@ -87,14 +81,14 @@ class Measurements:
 
     def _refuse_without_nats(self) -> None:
         """Its client would wait for it, and Prometheus for us, longer than some scrape."""
-        if not self.connection.is_connected:
+        if not self.brokers.connection.is_connected:
             raise DependencyUnavailableError("nats", "the connection is lost")
 
     async def _streams(self) -> Readings:
         self._refuse_without_nats()
-        streams = await self.connection.jetstream(timeout=ANSWER_WITHIN_S).streams_info()
+        streams = await self.brokers.connection.jetstream(timeout=ANSWER_WITHIN_S).streams_info()
         limit_bytes = await self._nats_storage_limit_bytes()
-        return stream_readings(streams, dead_letters=DEAD_LETTER_STREAM, server_limit_bytes=limit_bytes)
+        return stream_readings(streams, server_limit_bytes=limit_bytes)
 
     async def _nats_storage_limit_bytes(self) -> int:
         """0: NATS is somebody else's."""
@@ -103,10 +97,10 @@ class Measurements:
 
     async def _triggers(self) -> Readings:
         self._refuse_without_nats()
-        names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.dispatchers}
+        names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.brokers.dispatchers}
         backlog: dict[Labels, float] = {}
         in_flight: dict[Labels, float] = {}
-        for stream in self.streams:
+        for stream in self.brokers.streams.values():
             for consumer, state in (await stream.consumers()).items():
                 if consumer in names:
                     backlog[names[consumer],] = state.waiting
@@ -119,26 +113,26 @@ class Measurements:
         for server in self.servers.values():
             if isinstance(server, SupervisedServer):
                 pids[server.name] = [server.pid] if server.pid is not None else []
-        for service, pool in self.pools.items():
+        for service, pool in self.fleet.pools.items():
             pids[service] = [instance.process.pid for instance in pool.instances if instance.process is not None]
         return pids
 
     # --- our own -----------------------------------------------------------------------------------------------------
 
     def _own(self) -> list[Readings]:
-        of_services = [self._service(service, pool) for service, pool in self.pools.items()]
-        cold_starts = [pool.tally.readings() for pool in self.pools.values()]
-        deliveries = [_deliveries(dispatcher) for dispatcher in self.dispatchers]
+        of_services = [self._service(service, pool) for service, pool in self.fleet.pools.items()]
+        cold_starts = [pool.tally.readings() for pool in self.fleet.pools.values()]
+        deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.dispatchers]
         return [*of_services, *cold_starts, *deliveries, self.requests.readings()]
 
     def _service(self, service: str, pool: Pool) -> Readings:
         states = [instance.state for instance in pool.instances]
         counts: dict[Labels, float] = {(service, state.value): states.count(state) for state in _SHOWN_STATES}
-        decision, concurrency = self.scalers[service].decision, pool.revision.container_concurrency
+        decision, concurrency = self.fleet.scalers[service].decision, pool.revision.container_concurrency
         readings: dict[Metric, Values] = {
             metrics.INSTANCES: {(service, "wanted"): decision.desired, **counts},
             metrics.REQUESTS_IN_FLIGHT: {(service,): sum(instance.in_flight for instance in pool.instances)},
-            metrics.ACTIVATOR_WAITING: {(service,): self.activator.queued(service)},
+            metrics.ACTIVATOR_WAITING: {(service,): self.fleet.activator.queued(service)},
             metrics.AUTOSCALER_PANICKING: {(service,): float(decision.panicking)},
         }
         if concurrency:

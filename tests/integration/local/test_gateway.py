@@ -44,7 +44,7 @@ async def gateway_to(*pools: Pool) -> AsyncIterator[tuple[Gateway, aiohttp.Clien
     activator = Activator(poke=lambda revision: by_service[revision.service].scale_to(1))
     for pool in pools:
         activator.serve(pool)
-    gateway = Gateway(activator, to_asked, port=ports.free_port())
+    gateway = Gateway(activator, to_asked, route_template=lambda path: path, port=ports.free_port())
     await gateway.start()
     try:
         async with aiohttp.ClientSession(gateway.url, auto_decompress=False) as client:
@@ -368,6 +368,7 @@ async def test_answers_without_a_body_have_none(tmp_path: Path, status: int) -> 
 
 async def test_a_taken_port_is_refused_with_its_holders_name(tmp_path: Path) -> None:
     async with gateway_to(stand_in_pool(tmp_path)) as (gateway, _):
-        second = Gateway(Activator(poke=lambda _: None), to_asked, port=int(gateway.url.rpartition(":")[2]))
+        port = int(gateway.url.rpartition(":")[2])
+        second = Gateway(Activator(poke=lambda _: None), to_asked, route_template=lambda path: path, port=port)
         with pytest.raises(PortTakenError, match="is taken by"):
             await second.start()

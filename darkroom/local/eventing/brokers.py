@@ -1,0 +1,123 @@
+"""All Brokers of the manifests: their connection to NATS, a stream for each, and a dispatcher for each Trigger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+
+from darkroom.errors import DependencyUnavailableError
+from darkroom.local.eventing.broker import BrokerAddress, Ingress
+from darkroom.local.eventing.delivery import consumer_settings, delivery_of
+from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.stream import BrokerStream
+from darkroom.local.eventing.subscribers import Subscribers, name_of
+from darkroom.local.reporting import Report
+from darkroom.manifests import Broker, Manifests, Trigger, resolved
+
+ENSURE_AGAIN_AFTER_S = 1.0
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+"""Runs a part in the background under a name; it is cancelled at the end of the run, and reported if it crashes."""
+
+
+class Brokers:
+    def __init__(self, manifests: Manifests, report: Report, spawn: Spawn) -> None:
+        self._manifests = manifests
+        self._report = report
+        self._spawn = spawn
+        self._connection: Client | None = None
+        self._ensuring: asyncio.Task[None] | None = None
+        self.streams: dict[BrokerAddress, BrokerStream] = {}
+        self.dispatchers: list[Dispatcher] = []
+
+    @property
+    def connection(self) -> Client:
+        if self._connection is None:
+            raise RuntimeError("not connected yet")
+        return self._connection
+
+    async def open(self, nats_url: str, prepare: Callable[[], Awaitable[None]]) -> Ingress:
+        """Connect and make the streams. `prepare` makes again what else lies in NATS, which may have lost its data."""
+        self._connection = connection = await self._connect(nats_url, prepare)
+        for broker in self._manifests.brokers:
+            stream = BrokerStream(connection, broker, self._manifests.channel(broker), self._report)
+            await stream.ensure()
+            await stream.drop_other_consumers(self._manifests.triggers_of(broker))
+            self.streams[_address(broker)] = stream
+        return Ingress(self.streams, self._report)
+
+    async def dispatch(self, subscribers: Subscribers, ingress: Ingress) -> None:
+        """Deliver to the Triggers' subscribers from now on."""
+        for broker in self._manifests.brokers:
+            for trigger in self._manifests.triggers_of(broker):
+                dispatcher = Dispatcher(self._route(broker, trigger, subscribers), ingress, self._report)
+                self.dispatchers.append(dispatcher)
+                await dispatcher.start(self.connection)
+
+    async def stop_dispatching(self) -> None:
+        await asyncio.gather(*(dispatcher.stop() for dispatcher in self.dispatchers))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers) -> Route:
+        delivery = delivery_of(trigger, broker)
+        subscriber = resolved(trigger.spec.subscriber, trigger.namespace)
+        sink = delivery.dead_letter_sink
+        return Route(
+            trigger=trigger,
+            broker=_address(broker),
+            stream=self.streams[_address(broker)],
+            delivery=delivery,
+            consumer=consumer_settings(delivery, self._manifests.channel(broker)),
+            subscriber_name=name_of(subscriber),
+            subscriber=subscribers.resolve(subscriber),
+            dead_letter_sink=None if sink is None else subscribers.resolve(sink),
+        )
+
+    async def _connect(self, url: str, prepare: Callable[[], Awaitable[None]]) -> Client:
+        report = self._report
+
+        async def disconnected() -> None:
+            report("nats.disconnected")
+
+        async def reconnected() -> None:
+            report("nats.reconnected")
+            if self._ensuring is None or self._ensuring.done():
+                self._ensuring = self._spawn(self._ensure(prepare), "streams after a reconnection")
+
+        async def failed(exc: Exception) -> None:
+            report("nats.error", error=repr(exc))
+
+        return await nats.connect(
+            url,
+            name="darkroom-local",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,
+            disconnected_cb=disconnected,
+            reconnected_cb=reconnected,
+            error_cb=failed,
+        )
+
+    async def _ensure(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        """A nats-server that comes back may have lost its data. What is there stays; tried until it is done."""
+        while True:
+            try:
+                for stream in self.streams.values():
+                    await stream.ensure()
+                for dispatcher in self.dispatchers:
+                    await dispatcher.ensure_consumer()
+                await prepare()
+                return
+            except (nats.errors.Error, DependencyUnavailableError) as exc:
+                self._report("nats.streams_not_ensured", error=repr(exc))
+            await asyncio.sleep(ENSURE_AGAIN_AFTER_S)
+
+
+def _address(broker: Broker) -> BrokerAddress:
+    return (broker.namespace, broker.name)

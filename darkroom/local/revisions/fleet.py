@@ -1,0 +1,62 @@
+"""All revisions of the manifests: a pool of instances and a scaler for each, ready together and drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.reporting import Report
+from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.instances import Surroundings
+from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.pool import Pool
+from darkroom.local.revisions.scaler import Scaler
+from darkroom.manifests.revision import Revision
+
+READY_WITHIN_S = 60.0
+DRAIN_S = 10.0
+"""How long requests under way may take once we are told to stop; what is cut off, the next start does again."""
+
+
+class Fleet:
+    def __init__(self, limit: InstanceLimit, report: Report) -> None:
+        self._limit = limit
+        self._report = report
+        self.pools: dict[str, Pool] = {}
+        self.scalers: dict[str, Scaler] = {}
+        self.activator = Activator(poke=self._poke)
+
+    def add(self, revision: Revision, surroundings: Surroundings) -> None:
+        pool = Pool(revision, surroundings, self._limit, self._report)
+        self.activator.serve(pool)
+        self.pools[revision.service] = pool
+        self.scalers[revision.service] = Scaler(pool, self.activator.meter(revision.service), self._report)
+
+    async def until_ready(self, logs: Path) -> None:
+        """Until those with a min-scale, which people call first, have an instance. Raises LocalRuntimeError."""
+        ends_at = time.monotonic() + READY_WITHIN_S
+        awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
+        while missing := [pool.revision.service for pool in awaited if not pool.ready]:
+            if time.monotonic() > ends_at:
+                raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {', '.join(missing)}; see {logs}")
+            await asyncio.sleep(0.01)
+
+    async def close_pools(self) -> None:
+        """Draining is bounded: a job that is cut off here is found by its lease and done again."""
+        pools = list(self.pools.values())
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await _close(pools, drain=True)
+        except TimeoutError:
+            self._report("stack.drain_cut_short", after_s=DRAIN_S)
+            await _close(pools, drain=False)
+
+    def _poke(self, revision: Revision) -> None:
+        self.scalers[revision.service].poke()
+
+
+async def _close(pools: Iterable[Pool], *, drain: bool) -> None:
+    await asyncio.gather(*(pool.close(drain=drain) for pool in pools))

@@ -1,0 +1,181 @@
+"""The project file: which manifests a project runs, which servers it needs, and what extends the runtime for it.
+
+`darkroom.toml` in the project's root, or `[tool.darkroom]` in its pyproject.toml. Every key has a default, so that a
+project with plain Knative YAML needs no such file.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from darkroom.manifests import parsing
+from darkroom.manifests.errors import Finding, ManifestError
+from darkroom.manifests.model import NonEmpty, Problem, Strict, raise_any
+from darkroom.manifests.source import Document, FieldPath
+
+PROJECT_FILE = "darkroom.toml"
+PYPROJECT_FILE = "pyproject.toml"
+DEFAULT_FOLDERS = ("knative", "config", "k8s")
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_TABLE_LINE = re.compile(r"\s*\[([^\[\]]+)\]")
+_KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
+
+
+def _check_reference(text: str) -> str:
+    if not _REFERENCE.fullmatch(text):
+        raise ValueError(f'must name an object as "package.module:object", was {text!r}')
+    return text
+
+
+class Resource(Strict):
+    """A server that runs beside the functions, and the variables by which functions find it."""
+
+    placeholders: ClassVar[frozenset[str]] = frozenset({"url"})
+
+    env: dict[NonEmpty, str] = Field(default_factory=dict)
+    """Values may hold placeholders: `{url}`, and for S3 `{access_key}`, `{secret_key}` and `{bucket}`."""
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> Resource:
+        raise_any(list(self._unknown_placeholders()))
+        return self
+
+    def _unknown_placeholders(self) -> Iterator[Problem]:
+        known = ", ".join(f"{{{name}}}" for name in sorted(self.placeholders))
+        for variable, text in self.env.items():
+            try:
+                names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+            except ValueError as exc:
+                yield ("env", variable), f"is no template: {exc}"
+                continue
+            for name in sorted(names - self.placeholders):
+                yield ("env", variable), f"has an unknown placeholder {{{name}}}; there is {known}"
+
+    def variables(self, **values: str) -> dict[str, str]:
+        """The variables with the placeholders filled in."""
+        return {variable: text.format_map(values) for variable, text in self.env.items()}
+
+
+class Bucket(Resource):
+    placeholders: ClassVar[frozenset[str]] = frozenset({"url", "access_key", "secret_key", "bucket"})
+
+    bucket: NonEmpty = "files"
+
+
+class Resources(Strict):
+    """Each is started only when it is named here, but for NATS, which every Broker needs."""
+
+    nats: Resource = Field(default_factory=Resource)
+    redis: Resource | None = None
+    s3: Bucket | None = None
+
+
+class _ProjectTable(Strict):
+    extension: Annotated[str, AfterValidator(_check_reference)] | None = None
+
+
+class _ProjectFile(Strict):
+    manifests: list[NonEmpty] | None = None
+    resources: Resources = Field(default_factory=Resources)
+    project: _ProjectTable = Field(default_factory=_ProjectTable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    root: Path
+    manifests: tuple[Path, ...]
+    """Files and folders below `root`."""
+    resources: Resources = field(default_factory=Resources)
+    extension: str | None = None
+    """`package.module:object` of what extends the runtime for this project."""
+
+
+def read_project(root: Path) -> Project:
+    """The project in a folder. Raises ManifestError for a project file that is wrong."""
+    file = _parsed(root)
+    given = file.manifests if file.manifests is not None else _default_manifests(root)
+    return Project(
+        root=root,
+        manifests=tuple(root / path for path in given),
+        resources=file.resources,
+        extension=file.project.extension,
+    )
+
+
+def _default_manifests(root: Path) -> Sequence[str]:
+    folders = [name for name in DEFAULT_FOLDERS if (root / name).is_dir()]
+    return [*folders, *sorted(path.name for path in (*root.glob("*.yaml"), *root.glob("*.yml")))]
+
+
+def _parsed(root: Path) -> _ProjectFile:
+    document = _document(root)
+    if document is None:
+        return _ProjectFile()
+    file, findings = parsing.parse(_ProjectFile, document)
+    if file is None:
+        raise ManifestError(findings)
+    return file
+
+
+def _document(root: Path) -> Document | None:
+    file = root / PROJECT_FILE
+    if file.is_file():
+        text = _text(file)
+        return Document(file=file, data=_loaded(text, file), lines=_lines(text, ()))
+    file = root / PYPROJECT_FILE
+    if file.is_file():
+        text = _text(file)
+        tools = _loaded(text, file).get("tool")
+        if isinstance(tools, dict) and "darkroom" in tools:
+            return Document(file=file, data=tools["darkroom"], lines=_lines(text, ("tool", "darkroom")))
+    return None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ManifestError([Finding(file=file, line=1, path="", message=f"cannot be read: {exc}")]) from exc
+
+
+def _loaded(text: str, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        place = re.search(r"at line (\d+)", str(exc))
+        line = int(place[1]) if place else 1
+        raise ManifestError([Finding(file=file, line=line, path="", message=f"not TOML: {exc}")]) from exc
+
+
+def _lines(text: str, above: FieldPath) -> Mapping[FieldPath, int]:
+    """The line of every table and key below `above`. tomllib reports none; a value of several lines is not entered."""
+    lines: dict[FieldPath, int] = {(): 1}
+    table: FieldPath = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := _TABLE_LINE.match(line):
+            table = _path(found[1])
+        elif found := _KEY_LINE.match(line):
+            _enter(lines, (*table, *_path(found[1])), number, above)
+            continue
+        _enter(lines, table, number, above)
+    return lines
+
+
+def _enter(lines: dict[FieldPath, int], path: FieldPath, number: int, above: FieldPath) -> None:
+    if path[: len(above)] != above:
+        return
+    below = path[len(above) :]
+    for length in range(1, len(below) + 1):
+        lines.setdefault(below[:length], number)
+
+
+def _path(dotted: str) -> FieldPath:
+    return tuple(part.strip().strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted))

@@ -1,0 +1,146 @@
+"""The image pipeline as an extension of the local runtime: the one place where the application meets the platform.
+
+`darkroom.toml` names it. Its clients are imported when they are used: the fork server loads this module too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.jobs import JobStatus
+from darkroom.contract.metrics import DEAD_LETTERS
+from darkroom.contract.route_templates import route_template
+
+if TYPE_CHECKING:
+    from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+    from darkroom.adapters.jobs import JobStore
+    from darkroom.adapters.storage.s3 import S3Storage
+    from darkroom.local.extension import Application, Extension, Run
+    from darkroom.telemetry.metric import Readings
+
+DEAD_LETTER_STREAM = Path("nats-eventing/deadletter-stream.json")
+LIBRARY = Path(__file__).parent
+_FUNCTIONS_IMPORT = ("contract", "events", "imaging", "adapters", "serving", "telemetry")
+"""The packages of the library that functions are written with."""
+_PRELOADED = (
+    "darkroom.serving",
+    "darkroom.serving.asgi",
+    "darkroom.serving.gate",
+    "darkroom.serving.health",
+    "darkroom.serving.resources",
+    "darkroom.adapters.broker.http",
+    "darkroom.adapters.jobs.notices",
+    "darkroom.adapters.jobs.reading",
+    "darkroom.adapters.jobs.redis",
+    "darkroom.adapters.storage.s3",
+)
+_NOBODY = "127.0.0.1:1"
+
+
+class Pipeline:
+    """The pipeline's part in one run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def code(self) -> Sequence[Path]:
+        return [LIBRARY / name for name in _FUNCTIONS_IMPORT]
+
+    @property
+    def status(self) -> Mapping[str, Callable[[], Mapping[str, Any]]]:
+        return {"jobs": self._backlog}
+
+    @property
+    def readings(self) -> Mapping[str, Callable[[], Readings]]:
+        return {"jobs": self._jobs.statistics, "dead letters": self._dead_letter_count}
+
+    def prepare(self, servers: Collection[str]) -> None:
+        if "s3" in servers:
+            with closing(self._storage()) as storage:
+                storage.prepare()
+        if "nats" in servers:
+            self._dead_letters.prepare()
+
+    def route_template(self, path: str) -> str:
+        return route_template(path)
+
+    def close(self) -> None:
+        for name in ("_jobs", "_dead_letters"):
+            if name in vars(self):
+                getattr(self, name).close()
+
+    @cached_property
+    def _jobs(self) -> JobStore:
+        from darkroom.adapters.jobs.redis import RedisJobStore
+
+        return RedisJobStore(self._run.variables["REDIS_URL"])
+
+    def _storage(self) -> S3Storage:
+        from darkroom.adapters.storage.s3 import S3Storage
+
+        variables = self._run.variables
+        return S3Storage(
+            endpoint=variables["STORAGE_ENDPOINT"],
+            public_endpoint=None,
+            access_key=variables["STORAGE_ACCESS_KEY"],
+            secret_key=variables["STORAGE_SECRET_KEY"],
+            bucket=variables["BUCKET_NAME"],
+        )
+
+    @cached_property
+    def _dead_letters(self) -> JetStreamDeadLetters:
+        from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+
+        definition = json.loads((self._run.project_root / DEAD_LETTER_STREAM).read_text())
+        return JetStreamDeadLetters(self._run.variables["NATS_URL"], definition=definition)
+
+    def _backlog(self) -> Mapping[str, Any]:
+        backlog = self._jobs.backlog()
+        return {
+            "queued": backlog.by_status.get(JobStatus.QUEUED, 0),
+            "processing": backlog.by_status.get(JobStatus.PROCESSING, 0),
+            "oldest_age_s": backlog.oldest_age_s,
+        }
+
+    def _dead_letter_count(self) -> Readings:
+        return {DEAD_LETTERS: self._dead_letters.readings()[DEAD_LETTERS]}
+
+
+class PipelineExtension:
+    def attach(self, run: Run) -> Application:
+        return Pipeline(run)
+
+    def preload(self) -> None:
+        for module in _PRELOADED:
+            # What is not installed is imported by no function either.
+            with suppress(ModuleNotFoundError):
+                importlib.import_module(module)
+        _make_first_calls()
+
+
+extension: Extension = PipelineExtension()
+
+
+def _make_first_calls() -> None:
+    """The clients' first calls import and read much more than their modules do. Nobody listens on port 1. Storage's
+    first call would start threads, so it is only warmed up."""
+    from darkroom.adapters.jobs.redis import RedisJobStore
+    from darkroom.adapters.storage.s3 import S3Storage
+
+    nothing = "none"
+    storage = S3Storage(
+        endpoint=f"http://{_NOBODY}", public_endpoint=None, access_key=nothing, secret_key=nothing, bucket=nothing
+    )
+    with closing(RedisJobStore(f"redis://{_NOBODY}")) as jobs, suppress(DependencyUnavailableError):
+        jobs.check()
+    storage.warm()
+    storage.sign_upload(nothing, content_type=nothing, lifetime_s=1)
+    storage.close()
