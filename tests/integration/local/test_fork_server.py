@@ -15,12 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from darkroom.local.children import zygote
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.processes import ManagedProcess, PythonModule
 from tests.integration.local.waiting import is_running, until
 
-PROJECT = Path(zygote.__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 PROGRAM = """
 import os, sys, threading
 print("env", sorted(os.environ))
