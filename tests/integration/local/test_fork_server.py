@@ -15,11 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
+from darkroom.local.children import zygote
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.processes import ManagedProcess, PythonModule
 from tests.integration.local.waiting import is_running, until
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(zygote.__file__).parents[3]
+PRELOAD = "darkroom.pipeline:extension.preload"
 PROGRAM = """
 import os, sys, threading
 print("env", sorted(os.environ))
@@ -105,7 +107,7 @@ async def forks(folder: Path) -> AsyncIterator[Forks]:
     def report(action: str, /, **_: Any) -> None:
         reports.append(action)
 
-    server = ForkServer(env=interpreter_env(folder), cwd=folder, on_line=log.append, report=report)
+    server = ForkServer(env=interpreter_env(folder), cwd=folder, preload=[PRELOAD], on_line=log.append, report=report)
     server.start()
     running = Forks(folder, server, log, reports)
     try:
