@@ -8,7 +8,7 @@ LOAD_INSTALLED := $(VENV)/.load-installed
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Show this
+help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -22,7 +22,7 @@ $(LOAD_INSTALLED): $(INSTALLED)
 	@touch $@
 
 .PHONY: setup
-setup: $(INSTALLED) ## Make .venv with the command, the servers and the tools
+setup: $(INSTALLED) ## Create .venv with the command, the servers and the tools
 
 .PHONY: demo
 demo: setup ## Run the main job: a 12 megapixel picture resized and cropped by functions that start from zero
@@ -33,51 +33,51 @@ up: setup ## Run the whole pipeline here until Ctrl-C
 	$(BIN)/darkroom up
 
 .PHONY: test
-test: setup ## Everything that must hold, but for the slow suites
+test: setup ## Run the tests, without the slow suites
 	$(BIN)/pytest -m 'not slow'
 
 .PHONY: test-slow
-test-slow: $(LOAD_INSTALLED) ## The slow suites: long property runs, faults, bursts
+test-slow: $(LOAD_INSTALLED) ## Run the slow suites: long property runs, faults, bursts
 	$(BIN)/pytest -m slow
 
 .PHONY: faults
-faults: setup ## One test for each failure that must be survived, and the promise in numbers; half an hour
+faults: setup ## Run one test per failure that must be survived, and measure the guarantees; half an hour
 	DEMONSTRATION_SHARE=$(or $(SHARE),1) $(BIN)/pytest -s tests/faults
 
 .PHONY: soak
-soak: setup ## A steady load under faults: SECONDS=300 SEED=1
+soak: setup ## Run a steady load under faults: SECONDS=300 SEED=1
 	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: load
 load: export DARKROOM_API_KEY := $(or $(API_KEY),$(DARKROOM_API_KEY))
-load: $(LOAD_INSTALLED) ## Load this machine, and write load-report/: SHAPE=burst; or elsewhere: HOST=http://...
+load: $(LOAD_INSTALLED) ## Load-test a pipeline here (SHAPE=burst) or elsewhere (HOST=http://...); writes load-report/
 	$(BIN)/python -m loadtests --shape $(or $(SHAPE),steady) $(if $(SCALE),--scale $(SCALE)) \
 	  $(if $(STRETCH),--stretch $(STRETCH)) $(if $(HOST),--host $(HOST))
 
 .PHONY: lint
-lint: setup ## Style, types and layers
+lint: setup ## Check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 .PHONY: check
-check: setup ## What a cluster would make of our manifests, and of the Dockerfile
+check: setup ## Lint our manifests and the Dockerfile
 	$(BIN)/darkroom check knative/base nats-eventing
 	$(BIN)/hadolint images/Dockerfile
 
 .PHONY: blackbox
-blackbox: setup ## What clients may rely on, of DARKROOM_URL with DARKROOM_API_KEY, or of a `darkroom up`
+blackbox: setup ## Test what clients rely on, at DARKROOM_URL with DARKROOM_API_KEY or in a pipeline of its own
 	$(BIN)/pytest tests/blackbox
 
-# docker, podman or buildah, whichever is there. BASE=...@sha256:... pins the base image by its digest.
+# docker, podman or buildah, whichever is installed. BASE=...@sha256:... pins the base image by its digest.
 ENGINE ?= $(firstword $(notdir $(shell command -v docker podman buildah)))
 REGISTRY ?= dev.local/darkroom
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: images
 images: ## Build an image for each function
-	@test -n "$(ENGINE)" || { echo "there is no docker, podman or buildah"; exit 1; }
+	@test -n "$(ENGINE)" || { echo "none of docker, podman and buildah is installed"; exit 1; }
 	@for function in ingest status resize crop recovery; do \
 	  echo "$(REGISTRY)/$$function:$(VERSION)"; \
 	  $(ENGINE) build --file images/Dockerfile --build-arg FUNCTION=$$function $(if $(BASE),--build-arg BASE=$(BASE)) \
@@ -85,7 +85,7 @@ images: ## Build an image for each function
 	done
 
 .PHONY: format
-format: setup ## Put the code into shape
+format: setup ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -94,18 +94,18 @@ gallery: setup ## Render every parameter into gallery/index.html
 	$(BIN)/python -m tools.gallery gallery
 
 .PHONY: reference
-reference: setup ## Write docs/ anew: OpenAPI, AsyncAPI, the page made from them, the catalog of metrics
+reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the table of metrics
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m tools.metrics_table docs/operations.md
 
 .PHONY: monitoring
-monitoring: setup ## Write knative/components/monitoring anew: rules, dashboards, the collector's configuration
+monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration
 	$(BIN)/python -m tools.monitoring knative/components/monitoring
 
 .PHONY: cold-start
-cold-start: setup ## Time from the POST to the completed job with the function at zero, median of ten, with its split
+cold-start: setup ## Measure a cold start, from the POST to the completed job: the median of ten, step by step
 	$(BIN)/python -m benchmarks.cold_start
 
 .PHONY: clean
-clean: ## Remove what the runtime and the tools left here; .venv stays
-	rm -rf .darkroom demo-output gallery load-report build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove what the runtime and the tools created here, except .venv
+	rm -rf .darkroom demo-output gallery load-report build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -50,6 +50,7 @@ class RunningStack:
     """Its log shows every picture's events, which costs processor time."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Besides the tests' own."""
+    program: tuple[str, ...] = (sys.executable, "-m", "darkroom.cli")
     process: subprocess.Popen[bytes] | None = None
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -59,7 +60,7 @@ class RunningStack:
         self.data.mkdir(parents=True, exist_ok=True)
         # That of a stack that was killed would be taken for this one's.
         (self.data / "runtime.json").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--no-watch"]
+        command = [*self.program, "up", "--free-ports", "--no-watch"]
         if self.verbose:
             command.append("--verbose")
         with self.log.open("ab") as log:

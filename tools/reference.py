@@ -35,7 +35,7 @@ def _page(api: dict[str, Any], events: dict[str, Any]) -> Iterator[str]:
         for method, operation in operations.items():
             yield from _operation(api, f"{method.upper()} {path}", operation)
     yield from _errors()
-    yield from _schemas(api)
+    yield from _schemas(api, {**api["components"]["schemas"], **events["components"]["schemas"]})
     yield from _events(events)
 
 
@@ -85,10 +85,10 @@ def _errors() -> Iterator[str]:
         yield f"| `{kind.code}` | {kind.status} | {kind.title} |"
 
 
-def _schemas(api: dict[str, Any]) -> Iterator[str]:
+def _schemas(api: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "## Schemas"
-    for name, schema in api["components"]["schemas"].items():
+    for name, schema in schemas.items():
         yield ""
         yield f"### {name}"
         yield ""
@@ -162,7 +162,12 @@ def _described(schema: dict[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return "".join(_shown(character) for character in text).replace("|", "\\|")
+
+
+def _shown(character: str) -> str:
+    """Patterns hold control characters and non-characters, which would make the page a binary file."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def main() -> None:

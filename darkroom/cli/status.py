@@ -30,12 +30,8 @@ def command(as_json: bool, data: Path) -> None:
         return
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(_functions(status), _triggers(status), _servers(status))
-    jobs = status["jobs"]
-    console.print(
-        f"jobs: {jobs['queued']} queued, {jobs['processing']} processing, oldest {jobs['oldest_age_s']:.0f} s"
-        if "queued" in jobs
-        else f"jobs: {jobs['error']}"
-    )
+    if "jobs" in status:
+        console.print(_jobs(status["jobs"]))
 
 
 def fetch_status(admin: str) -> dict[str, Any]:
@@ -65,6 +61,12 @@ def _triggers(status: dict[str, Any]) -> Table:
         cells = ("trigger", "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
         table.add_row(*(str(row[name]) for name in cells))
     return table
+
+
+def _jobs(jobs: dict[str, Any]) -> str:
+    if "error" in jobs:
+        return f"jobs: {jobs['error']}"
+    return f"jobs: {jobs['queued']} queued, {jobs['processing']} processing, oldest {jobs['oldest_age_s']:.0f} s"
 
 
 def _servers(status: dict[str, Any]) -> Table:

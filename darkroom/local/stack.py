@@ -34,7 +34,8 @@ from darkroom.local.extension import Application, NoApplication, Run, attached
 from darkroom.local.front.gateway import Gateway, Resolve
 from darkroom.local.front.routes import Backend, RouteTable
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
-from darkroom.local.revisions.environment import revisions, sinks
+from darkroom.local.revisions.binding import bindings
+from darkroom.local.revisions.environment import revisions
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import Surroundings, interpreter_env
 from darkroom.local.revisions.limit import InstanceLimit
@@ -121,7 +122,7 @@ class Stack:
         await self._prepare_at_start()
         self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
-        self._fill_fleet(manifests, settings, addresses, logs)
+        self._fill_fleet(manifests, settings, logs)
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(self._fleet.activator, ingress, self._http)
         await brokers.dispatch(subscribers, ingress)
@@ -134,8 +135,11 @@ class Stack:
         await self._listen(chosen.broker, ingress.application())
         await self._listen(chosen.admin, self._admin(brokers, gateway))
         await gateway.start()
-        self._run_in_background(manifests, subscribers)
+        self._run_scalers()
+        await self._fleet.bind(bindings(manifests), partial(_sink_url, addresses=addresses))
         await self._fleet.until_ready(self._folder.logs)
+        self._run_sources(manifests, subscribers)
+        self._watch_code()
         self._folder.write_runtime(addresses)
         self._report("stack.ready", api=addresses.api)
         return addresses
@@ -201,23 +205,16 @@ class Stack:
         forks.start()
         return forks
 
-    def _fill_fleet(
-        self, manifests: Manifests, settings: Mapping[str, str], addresses: Addresses, logs: LogDirectory
-    ) -> None:
-        leads_to = sinks(manifests)
-        for revision in revisions(manifests, settings=settings):
-            sink = leads_to.get((revision.namespace, revision.service))
-            self._fleet.add(self._with_window(revision), self._surroundings(sink, addresses, logs))
-
-    def _surroundings(self, sink: Destination | None, addresses: Addresses, logs: LogDirectory) -> Surroundings:
-        return Surroundings(
+    def _fill_fleet(self, manifests: Manifests, settings: Mapping[str, str], logs: LogDirectory) -> None:
+        surroundings = Surroundings(
             project_root=self._root,
             data_dir=self._folder.path,
             logs=logs,
-            sink_url="" if sink is None else _sink_url(sink, addresses),
             env=spans.handed_on(os.environ),
             forks=self._forks,
         )
+        for revision in revisions(manifests, settings=settings):
+            self._fleet.add(self._with_window(revision), surroundings)
 
     def _with_window(self, revision: Revision) -> Revision:
         if self._options.window_s is None:
@@ -248,12 +245,16 @@ class Stack:
         self._runners.append(runner)
         await web.TCPSite(runner, LOOPBACK, port, backlog=1024).start()
 
-    def _run_in_background(self, manifests: Manifests, subscribers: Subscribers) -> None:
+    def _run_scalers(self) -> None:
         for service, scaler in self._fleet.scalers.items():
             self._spawn(scaler.run(), f"scaler {service}")
+
+    def _run_sources(self, manifests: Manifests, subscribers: Subscribers) -> None:
         for source in manifests.ping_sources:
             sink = resolved(source.spec.sink, source.namespace)
             self._spawn(self._ping(source, sink, subscribers), f"ping source {source.name}")
+
+    def _watch_code(self) -> None:
         if self._options.watch:
             pools = self._fleet.pools
             folders = {name: [self._folder_of(pool.revision), *self._shared_code()] for name, pool in pools.items()}

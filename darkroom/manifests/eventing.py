@@ -165,9 +165,13 @@ class Trigger(Resource):
 # --- sources ---------------------------------------------------------------------------------------------------------
 
 
-class PingSourceSpec(Strict):
-    refused: ClassVar[dict[str, str]] = {"ceOverrides": "the local runtime does not apply it"}
+class CloudEventOverrides(Strict):
+    """Extension attributes that a source sets on every event that it sends."""
 
+    extensions: dict[AttributeName, str] = Field(default_factory=dict)
+
+
+class PingSourceSpec(Strict):
     schedule: NonEmpty
     """Five fields, or six of which the first is seconds."""
     timezone: str | None = None
@@ -175,6 +179,7 @@ class PingSourceSpec(Strict):
     data: str | None = None
     data_base64: str | None = None
     sink: Destination
+    ce_overrides: CloudEventOverrides | None = None
 
     @field_validator("schedule")
     @classmethod
@@ -216,10 +221,9 @@ class Subject(Reference):
 
 
 class SinkBindingSpec(Strict):
-    refused: ClassVar[dict[str, str]] = {"ceOverrides": "the local runtime does not apply it"}
-
     subject: Subject
     sink: Destination
+    ce_overrides: CloudEventOverrides | None = None
 
 
 class SinkBinding(Resource):

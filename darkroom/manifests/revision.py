@@ -33,6 +33,25 @@ class ScalingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HttpCheck:
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadinessCheck:
+    """A readinessProbe, with Knative's defaults. Durations in seconds."""
+
+    http: HttpCheck | None = None
+    """None: the port takes connections."""
+    initial_delay_s: float = 0.0
+    period_s: float = 0.0
+    """0: as often as queue-proxy likes."""
+    timeout_s: float = 1.0
+    success_threshold: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Revision:
     namespace: str
     service: str
@@ -43,6 +62,7 @@ class Revision:
     """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the answer."""
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     cluster_local: bool = False
+    readiness: ReadinessCheck = field(default_factory=ReadinessCheck)
 
     @property
     def name(self) -> str:

@@ -67,8 +67,6 @@ _SET_BY_KNATIVE = {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
 def _check_variable(name: str) -> str:
     if name in _SET_BY_KNATIVE:
         raise ValueError(f"{name} is reserved: Serving sets it")
-    if name.startswith("K_"):
-        raise ValueError(f"{name} is reserved: Knative sets it (for K_SINK and K_CE_OVERRIDES write a SinkBinding)")
     if not re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name):
         raise ValueError(f"must be a variable's name, was {name!r}")
     return name
@@ -233,7 +231,8 @@ class Grpc(Strict):
 
 
 class Probe(Strict):
-    """The local runtime takes TCP for readiness whatever stands here; what a webhook would refuse is refused."""
+    """What a webhook would refuse is refused. The local runtime asks by httpGet and tcpSocket; exec and grpc are taken
+    for TCP."""
 
     http_get: HttpGet | None = None
     tcp_socket: TcpSocket | None = None

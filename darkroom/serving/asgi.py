@@ -1,4 +1,4 @@
-"""`http_function`: routes become one function on functions-framework's ASGI server.
+"""`http_function`: routes become one function, which `startup.serve_http` serves on functions-framework's ASGI server.
 
 A gate stands in front of them. Errors become problem documents, every answer bears its request id, every request is one
 log line. What a route's handler does with blocking adapters, it does in a thread (`in_thread`).
@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 import anyio.to_thread
-import functions_framework.aio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -59,7 +58,7 @@ def owner(request: Request) -> str:
 
 
 def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[Route], gate: Gate) -> Endpoint:
-    """Register a function of this name with functions-framework that serves these routes.
+    """The function of this name that serves these routes.
 
     `routes` lie behind the gate; `open_routes` are for everybody: health, and the description of the API.
     """
@@ -85,7 +84,6 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
 
     serve.__name__ = name
     serve.__qualname__ = name
-    functions_framework.aio.http(serve)
     return serve
 
 

@@ -17,6 +17,7 @@ from darkroom.contract.jobs import Attempt, JobRecord
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.events.tracing import TraceContext
+from darkroom.serving.event_spans import contexts_of, processing
 from darkroom.telemetry import names
 
 _SILENT_ENDS = {ImageCrashedError.code, JobTimeoutError.code}
@@ -30,22 +31,12 @@ class Arrival:
         """In the trace of the request that brought it, which is the current one."""
         self.event = event
         self.at_ns = time.time_ns()
-        contexts = (tracing.current(), tracing.from_attributes(event.extensions))
-        self._came_with = [context for context in contexts if context is not None]
+        self._came_with = contexts_of(event)
 
     def processing(self, record: JobRecord | None) -> AbstractContextManager[telemetry.Span]:
         """The span of all that is done with the event; without a record, in whichever trace it came."""
         parent, links = self._place(record)
-        attributes = {
-            **names.of_event(self.event),
-            names.MESSAGING_SYSTEM: "knative",
-            names.MESSAGING_OPERATION: "process",
-            names.MESSAGING_OPERATION_TYPE: "process",
-            names.MESSAGING_MESSAGE_ID: self.event.id,
-            names.FAAS_TRIGGER: "pubsub",
-        }
-        name = f"process {self.event.type}"
-        return telemetry.entry(name, parent, attributes, kind="consumer", links=links, start_ns=self.at_ns)
+        return processing(self.event, parent, links=links, start_ns=self.at_ns)
 
     def _place(self, record: JobRecord | None) -> tuple[TraceContext | None, list[TraceContext]]:
         of_job = None if record is None else traces.of_job(record.trace, record.redrives)

@@ -1,95 +1,70 @@
-"""`event_function`: a plain function becomes a Knative event consumer on functions-framework.
-
-The `http` signature is used, not `cloud_event`: that one drops the return value and answers "200 OK" with a body, which
-Knative's channel-based broker takes for a failed delivery (platform: functions-framework 3.10).
-"""
+"""`event_function`: a plain function becomes a Knative Service that does the jobs of one event type."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import update_wrapper
+from typing import Generic, TypeVar, cast
 
-import flask
-import functions_framework
-
-from darkroom.contract import events
-from darkroom.contract.errors import EventInvalidError
 from darkroom.contract.parameters import CropParameters, ResizeParameters
-from darkroom.events import cloudevents, tracing
-from darkroom.events.cloudevents import CloudEvent
+from darkroom.imaging import Rendition
+from darkroom.serving.event_endpoint import EventEndpoint
+from darkroom.serving.framework import is_serving
 from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers
-from darkroom.serving.log import get_logger
-from darkroom.serving.shortcut import EventShortcut, HttpAnswer
-from darkroom.serving.startup import start
-from darkroom.serving.work import Answer, Done, TryAgain, Work, Worker
-
-log = get_logger()
+from darkroom.serving.picture import Picture
+from darkroom.serving.rejections import rejecting_unreadable
+from darkroom.serving.resources import Resources
+from darkroom.serving.startup import serve_events
+from darkroom.serving.work import Job, Work, Worker
 
 P = TypeVar("P", ResizeParameters, CropParameters)
-View = Callable[[flask.Request], flask.Response]
-Handler = Callable[[CloudEvent], Answer]
 
 _JOB_NEEDS = frozenset({"REDIS_URL", "BUCKET_NAME"})
 
 
-def event_function(event_type: str) -> Callable[[Work[P]], View]:
-    """Serve the decorated function for the jobs of this event type. Raises SettingsError at start."""
+class EventFunction(Generic[P]):
+    """A function that does jobs, not wired to anything yet. Calling it calls the decorated function."""
 
-    def decorate(work: Work[P]) -> View:
-        resources = start(needs=_JOB_NEEDS)
-        bound_memory_of_workers(resources.settings.worker_memory_bytes)
-        be_batch_work()
-        return serve_events(work.__name__, Worker(event_type, work, resources).handle, resources.settings.service)
+    __name__: str
+
+    def __init__(self, event_type: str, work: Work[P]) -> None:
+        self.event_type = event_type
+        self._work: Callable[[Job[P], Picture], Rendition] = work
+        update_wrapper(self, work)
+
+    def __call__(self, job: Job[P], picture: Picture) -> Rendition:
+        return self._work(job, picture)
+
+    def build(self, resources: Resources) -> EventEndpoint:
+        """What is served: claims the job, fetches its picture, has the function render it, stores, replies."""
+        worker = Worker(self.event_type, self._work, resources)
+        unreadable = rejecting_unreadable(resources.settings.service)
+        return EventEndpoint(self.__name__, worker.handle, unreadable=unreadable)
+
+
+def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
+    """Make the decorated function the one for jobs of this event type.
+
+    Where functions-framework executes the module to serve the function, it is wired and served: then what is missing or
+    wrong in the environment raises SettingsError. Imported by anybody else it stays an `EventFunction`.
+    """
+
+    def decorate(work: Work[P]) -> EventFunction[P]:
+        function = EventFunction(event_type, work)
+        if not is_serving(work.__name__):
+            return function
+        # functions-framework takes nothing but a plain function, and is the only one to see it.
+        return cast("EventFunction[P]", serve_events(_isolated(function), needs=_JOB_NEEDS))
 
     return decorate
 
 
-def serve_events(name: str, handle: Handler, service: str) -> View:
-    """Register a handler of events with functions-framework under this name."""
+def _isolated(function: EventFunction[P]) -> Callable[[Resources], EventEndpoint]:
+    """Builds it for a process of its own, whose workers are bounded."""
 
-    def answer(headers: dict[str, str], body: bytes) -> HttpAnswer:
-        with tracing.use(tracing.from_headers(headers)):
-            try:
-                event = cloudevents.parse_one(headers, body)
-            except EventInvalidError as exc:
-                log.warning("event.unreadable", error=exc.detail)
-                return _http_answer(Done(reply=_unreadable(headers, body, exc, service)))
-            return _http_answer(handle(event))
+    def build(resources: Resources) -> EventEndpoint:
+        bound_memory_of_workers(resources.settings.worker_memory_bytes)
+        be_batch_work()
+        return function.build(resources)
 
-    def view(request: flask.Request) -> flask.Response:
-        found = answer({key.lower(): value for key, value in request.headers.items()}, request.get_data(cache=False))
-        return flask.Response(found.body, status=found.status, headers=found.headers)
-
-    view.__name__ = name
-    view.__qualname__ = name
-    functions_framework.http(view)
-    if flask.has_app_context():
-        app = flask.current_app
-        app.wsgi_app = EventShortcut(app.wsgi_app, answer)  # type: ignore[method-assign]
-    return view
-
-
-def _http_answer(answer: Answer) -> HttpAnswer:
-    """The three answers that every Knative broker understands; never a 4xx, never a 2xx with another body."""
-    match answer:
-        case Done(reply=None):
-            return HttpAnswer(status=204)
-        case Done(reply=reply) if reply is not None:
-            headers, body = cloudevents.encode_binary(reply)
-            return HttpAnswer(status=200, headers=headers, body=body)
-        case TryAgain():
-            headers = {"retry-after": str(answer.retry_after_s), "content-type": "text/plain; charset=utf-8"}
-            return HttpAnswer(status=503, headers=headers, body=answer.reason.encode())
-    raise TypeError(f"not an answer: {answer!r}")
-
-
-def _unreadable(headers: dict[str, str], body: bytes, exc: EventInvalidError, service: str) -> CloudEvent:
-    """What is not even an event, wrapped in one, so that recovery can keep it."""
-    wrapped = cloudevents.CloudEvent(
-        id=headers.get("ce-id") or "unknown",
-        source=f"/darkroom/{service}",
-        type="dev.darkroom.unreadable",
-        datacontenttype="application/octet-stream",
-        data=body[:65536],
-    )
-    return events.rejected(wrapped, exc.detail, source=f"/darkroom/{service}")
+    return build

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from darkroom import telemetry
 from darkroom.adapters.broker import Emitter
+from darkroom.adapters.broker.unbound import UnboundEmitter, refuse_unbound
 from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
@@ -22,7 +23,7 @@ from darkroom.serving.traced_storage import TracedStorage
 
 
 class Resources:
-    """Made from settings in production; tests hand in a subclass or set the attributes to fakes."""
+    """Made from settings in production; `darkroom.serving.testing` sets the attributes to adapters in memory."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -76,9 +77,17 @@ class Resources:
 
     @cached_property
     def emitter(self) -> Emitter:
+        settings = self.settings
+        if settings.sink_url is None:
+            return UnboundEmitter()
         from darkroom.adapters.broker.http import HttpEmitter
 
-        return HttpEmitter(self.settings.sink_url or "", ce_overrides=self.settings.ce_overrides.get("extensions", {}))
+        return HttpEmitter(settings.sink_url, ce_overrides=settings.ce_overrides)
+
+    def check_sink(self) -> None:
+        """Raises DependencyUnavailableError while no SinkBinding has injected K_SINK."""
+        if self.settings.sink_url is None:
+            refuse_unbound()
 
     @cached_property
     def dead_letters(self) -> DeadLetters:

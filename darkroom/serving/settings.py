@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
 from darkroom.errors import SettingsError
+from darkroom.events import strict_json
 from darkroom.events.durations import parse_go
 from darkroom.serving.client_address import parse_networks
 
@@ -45,12 +45,39 @@ def _bytes(value: Any) -> Any:
     return parse_bytes(value) if isinstance(value, str) else value
 
 
-def _json_object(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value else value
+def _overriding_extensions(value: Any) -> Any:
+    """The extensions of K_CE_OVERRIDES, which a SinkBinding without ceOverrides sets to the empty string
+    (knative/eventing, pkg/apis/sources/v1/sinkbinding_lifecycle.go)."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return {}
+    overrides = _json(value)
+    if not isinstance(overrides, dict):
+        raise ValueError(f"must be a JSON object, was {_kind_of(overrides)}")
+    extensions = overrides.get("extensions")
+    return {} if extensions is None else extensions
+
+
+def _json(text: str) -> Any:
+    try:
+        return strict_json.load(text.encode())
+    except ValueError as exc:
+        raise ValueError(f"must be JSON: {exc}") from exc
+
+
+def _kind_of(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
 
 
 def _rate(value: Any) -> Any:
     return Rate.parse(value) if isinstance(value, str) else value
+
+
+def _http_url(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+        raise ValueError(f"must be an http or https URL, was {value[:200]!r}")
+    return value
 
 
 def _networks(value: str | None) -> str | None:
@@ -70,13 +97,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    service: str = Field("darkroom", alias="K_SERVICE")
+    service: Annotated[str, BeforeValidator(lambda value: value or "darkroom")] = Field("darkroom", alias="K_SERVICE")
     """Which function this is; Knative sets it."""
-    sink_url: Text = Field(None, alias="K_SINK")
-    """Where events go; a SinkBinding sets it."""
-    ce_overrides: Annotated[dict[str, Any], BeforeValidator(_json_object)] = Field(
-        default_factory=dict, alias="K_CE_OVERRIDES"
-    )
+    sink_url: Annotated[Text, AfterValidator(_http_url)] = Field(None, alias="K_SINK")
+    """Where events go. A SinkBinding sets it, after a function's first revision has started: unset, the function is not
+    ready and says so."""
+    ce_overrides: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], str], BeforeValidator(_overriding_extensions)
+    ] = Field(default_factory=dict, alias="K_CE_OVERRIDES")
+    """Extension attributes that are set on every event that is emitted; a SinkBinding sets them."""
     redis_url: Secret = Field(None, alias="REDIS_URL")
     """The job store. The URL may hold a password."""
     nats_url: Secret = Field(None, alias="NATS_URL")

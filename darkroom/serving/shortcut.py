@@ -25,7 +25,7 @@ class HttpAnswer:
     body: bytes = b""
 
 
-Handle = Callable[[dict[str, str], bytes], HttpAnswer]
+Handle = Callable[[Mapping[str, str], bytes], HttpAnswer]
 """Takes headers with names in lower case, and the body."""
 
 

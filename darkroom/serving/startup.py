@@ -1,22 +1,49 @@
-"""What every function does first, when its `main.py` is imported: read the environment, set up log and traces."""
+"""What a function's `main.py` does, in one call: read the environment, begin to report, build the function, serve it.
+
+`main.py` is executed in gunicorn's master, before it forks, so nothing here connects. The function itself is built by
+its `app` module from the resources that it is given, there and in tests.
+"""
 
 from __future__ import annotations
 
-from darkroom import telemetry
-from darkroom.serving.log import configure_logging, get_logger
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from darkroom.serving.reporting import begin_reporting
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
-from darkroom.telemetry import push as metrics
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from darkroom.serving.event_endpoint import EventEndpoint
+    from darkroom.serving.framework import View
+
+STARTUP_PATH = "/health/startup"
+"""Asked by a readinessProbe: whether the function has everything that the platform injects after a first start."""
+
+Endpoint = TypeVar("Endpoint", bound="Callable[[Request], Awaitable[Response]]")
 
 
 def start(*, needs: frozenset[str]) -> Resources:
     """The settings and lazy resources of this process. Raises SettingsError that names what is missing or wrong."""
     settings = Settings.load(needs=needs)
-    configure_logging(level=settings.log_level, service=settings.service)
-    telemetry.begin(settings.service, tell=_tell_of_complaint)
-    metrics.begin(settings.service, tell=_tell_of_complaint)
+    begin_reporting(settings.service, log_level=settings.log_level)
     return Resources(settings)
 
 
-def _tell_of_complaint(error: str) -> None:
-    get_logger().warning("telemetry.failed", error=error)
+def serve_http(build: Callable[[Resources], Endpoint], *, needs: frozenset[str]) -> Endpoint:
+    """Serve what `build` makes, under its own name, on functions-framework's ASGI server. Raises SettingsError."""
+    import functions_framework.aio
+
+    endpoint = build(start(needs=needs))
+    functions_framework.aio.http(endpoint)
+    return endpoint
+
+
+def serve_events(build: Callable[[Resources], EventEndpoint], *, needs: frozenset[str]) -> View:
+    """Serve what `build` makes, under its own name, to Triggers. Raises SettingsError."""
+    from darkroom.serving.framework import serve_endpoint
+
+    return serve_endpoint(build(start(needs=needs)))

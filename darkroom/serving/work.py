@@ -14,8 +14,6 @@ from functools import cached_property
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from darkroom import telemetry
 from darkroom.adapters.jobs import (
     LEASE_S,
@@ -37,12 +35,14 @@ from darkroom.contract.errors import (
     RejectedError,
 )
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
-from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters, field_errors
+from darkroom.contract.parameters import CropParameters, Parameters, ResizeParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
+from darkroom.serving.answers import Answer, Done, TryAgain
 from darkroom.serving.delivery_spans import Arrival, tell_of_the_wait
 from darkroom.serving.heartbeat import Heartbeat
+from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
@@ -63,22 +63,6 @@ class Job(Generic[P]):
 
 
 Work = Callable[[Job[P], Picture], Rendition]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """Dealt with. `reply` goes back to the broker."""
-
-    reply: CloudEvent | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TryAgain:
-    reason: str
-    retry_after_s: int
-
-
-Answer = Done | TryAgain
 
 
 class _LeaseLostError(Exception):
@@ -264,16 +248,6 @@ class Worker(Generic[P]):
             self._give_back(lease, timed_out(self._resources.settings.job_timeout_s), counts=True)
         else:
             self._give_back(lease, DependencyUnavailableError("worker", "it was told to quit"), counts=False)
-
-
-def parse_message(event: CloudEvent) -> JobMessage:
-    """The job message in an event's data; raises EventInvalidError that names every field that is wrong."""
-    data = event.json()
-    try:
-        return JobMessage.model_validate(data)
-    except ValidationError as exc:
-        said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
-        raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, 
 from darkroom.contract.jobs import JobRecord
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent, json_object
+from darkroom.serving.answers import Answer, Done, TryAgain
 from darkroom.serving.delivery_spans import Arrival
+from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.resources import Resources
-from darkroom.serving.work import Answer, Done, TryAgain, parse_message
 
 log = get_logger()
 

@@ -225,6 +225,7 @@ def test_changing_the_resize_functions_code_under_load_fails_no_job(tmp_path: Pa
     code = tmp_path / "code"
     for name in ("darkroom", "functions", "knative", "nats-eventing", "tests"):
         shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "darkroom.toml", code)
     with faulty_stack(tmp_path / "run", "--watch", fragile=False, cwd=code) as faulty:
         ledger = Ledger(faulty)
         main = code / "functions/resize/main.py"

@@ -13,7 +13,8 @@ from darkroom.events.durations import parse_go
 from darkroom.local.eventing.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.eventing.filters import passes
 from darkroom.local.front.routes import RouteTable
-from darkroom.local.revisions.environment import revisions, sinks
+from darkroom.local.revisions.binding import bindings
+from darkroom.local.revisions.environment import revisions
 from darkroom.manifests import Manifests, Trigger, load
 from darkroom.manifests.revision import Revision
 
@@ -114,9 +115,9 @@ def test_only_the_front_door_is_visible_outside(by_name: dict[str, Revision]) ->
 
 
 def test_only_what_emits_of_its_own_accord_has_a_sink(manifests: Manifests) -> None:
-    bound = sinks(manifests)
+    bound = bindings(manifests)
     assert {service for _, service in bound} == {"ingest", "recovery"}
-    assert {(d.ref.kind, d.ref.name) for d in bound.values() if d.ref} == {("Broker", "darkroom")}
+    assert {(b.sink.ref.kind, b.sink.ref.name) for b in bound.values() if b.sink.ref} == {("Broker", "darkroom")}
 
 
 def test_the_sweep_reaches_recovery_without_the_broker(manifests: Manifests) -> None:

@@ -21,7 +21,8 @@ from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.filters import passes
 from darkroom.local.eventing.ping import ping_event
 from darkroom.local.front.routes import RouteTable
-from darkroom.local.revisions.environment import revisions, sinks
+from darkroom.local.revisions.binding import bindings
+from darkroom.local.revisions.environment import revisions
 from darkroom.manifests import ManifestError, Manifests, load, resolved
 from darkroom.manifests.revision import Revision
 from tests.manifests.rendering import ROOT
@@ -88,7 +89,7 @@ def model(files: list[Path]) -> list[Any]:
     manifests = load(files)
     return [
         revisions(manifests, settings=SECRETS),
-        sinks(manifests),
+        bindings(manifests),
         list(_brokers(manifests)),
         list(_triggers(manifests)),
         list(_routes(manifests)),

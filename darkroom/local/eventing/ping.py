@@ -28,6 +28,7 @@ def ping_event(source: PingSource, *, at: datetime) -> CloudEvent:
         time=at,
         datacontenttype=source.spec.content_type,
         data=_data(source),
+        extensions=dict(source.spec.ce_overrides.extensions) if source.spec.ce_overrides else {},
     )
 
 

@@ -1,6 +1,6 @@
 """From the manifests of Services to revisions that can be started: environment and scaling resolved.
 
-Nothing is started here, and K_SINK is not set here: where it leads is known once the broker listens (`sinks`).
+Nothing is started here, and K_SINK is not set here: a SinkBinding does that (`binding`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.load import Manifests
-from darkroom.manifests.model import Destination, resolved
-from darkroom.manifests.revision import Revision
-from darkroom.manifests.serving import KeySelector, Service, Variable
+from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision
+from darkroom.manifests.serving import HttpGet, KeySelector, ReadinessProbe, Service, Variable
 from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
@@ -37,18 +36,6 @@ def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int 
     return made
 
 
-def sinks(manifests: Manifests) -> dict[tuple[str, str], Destination]:
-    """Where K_SINK of each Service that a SinkBinding names shall lead, by the Service's namespace and name.
-
-    A reference in it bears its namespace.
-    """
-    found = {}
-    for binding in manifests.sink_bindings:
-        subject = binding.spec.subject
-        found[subject.namespace or binding.namespace, subject.name] = resolved(binding.spec.sink, binding.namespace)
-    return found
-
-
 def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision:
     template = service.spec.template
     return Revision(
@@ -59,7 +46,26 @@ def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision
         timeout_s=float(template.spec.timeout_seconds),
         scaling=template.scaling,
         cluster_local=service.cluster_local,
+        readiness=_readiness(template.spec.container.readiness_probe),
     )
+
+
+def _readiness(probe: ReadinessProbe | None) -> ReadinessCheck:
+    if probe is None:
+        return ReadinessCheck()
+    http = probe.http_get
+    return ReadinessCheck(
+        http=None if http is None else _http_check(http),
+        initial_delay_s=float(probe.initial_delay_seconds or 0),
+        period_s=float(probe.period_seconds or 0),
+        timeout_s=float(probe.timeout_seconds or 1),
+        success_threshold=probe.success_threshold,
+    )
+
+
+def _http_check(http: HttpGet) -> HttpCheck:
+    path = http.path if http.path.startswith("/") else f"/{http.path}"
+    return HttpCheck(path=path, headers={header.name: header.value for header in http.http_headers})
 
 
 class _Environment:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.binding import Binding, bound
 from darkroom.local.revisions.instances import Surroundings
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.revisions.scaler import Scaler
+from darkroom.manifests import Destination
 from darkroom.manifests.revision import Revision
 
 READY_WITHIN_S = 60.0
@@ -35,11 +37,21 @@ class Fleet:
         self.pools[revision.service] = pool
         self.scalers[revision.service] = Scaler(pool, self.activator.meter(revision.service), self._report)
 
+    async def bind(self, bindings: Mapping[tuple[str, str], Binding], url_of: Callable[[Destination], str]) -> None:
+        """Replace each bound Service's revision by one that has its K_SINK."""
+        await asyncio.gather(
+            *(
+                pool.replace(bound(pool.revision, binding, url_of(binding.sink)))
+                for pool in self.pools.values()
+                if (binding := bindings.get((pool.revision.namespace, pool.revision.service))) is not None
+            )
+        )
+
     async def until_ready(self, logs: Path) -> None:
         """Until those with a min-scale, which people call first, have an instance. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
         awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
-        while missing := [pool.revision.service for pool in awaited if not pool.ready]:
+        while missing := [pool.revision.service for pool in awaited if not _is_up_to_date(pool)]:
             if time.monotonic() > ends_at:
                 raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {', '.join(missing)}; see {logs}")
             await asyncio.sleep(0.01)
@@ -56,6 +68,10 @@ class Fleet:
 
     def _poke(self, revision: Revision) -> None:
         self.scalers[revision.service].poke()
+
+
+def _is_up_to_date(pool: Pool) -> bool:
+    return any(instance.revision is pool.revision for instance in pool.ready)
 
 
 async def _close(pools: Iterable[Pool], *, drain: bool) -> None:

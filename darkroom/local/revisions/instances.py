@@ -1,4 +1,4 @@
-"""One function process: started from a revision, ready when its port answers, drained before it is stopped.
+"""One function process: started from a revision, ready when its probe says so, drained before it is stopped.
 
 How many of them there are is `pool`'s affair, which of them gets a request the `activator`'s.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.children.processes import ManagedProcess, PythonModule, python_command
 from darkroom.local.errors import StartFailedError
+from darkroom.local.revisions.readiness import Readiness
 from darkroom.manifests.revision import Revision
 
-READY_POLL_S = 0.005
 START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 10.0
 """For gunicorn to end its workers once nothing is in flight any more."""
@@ -47,8 +46,6 @@ class Surroundings:
     """Where FUNCTION_SOURCE starts from; also PYTHONPATH."""
     data_dir: Path
     logs: LogDirectory
-    sink_url: str
-    """K_SINK: where the function sends its events."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Addresses and secrets of the servers beside us; the revision's own variables do not override them."""
     start_timeout_s: float = START_TIMEOUT_S
@@ -140,13 +137,15 @@ class Instance:
     async def _until_ready(self, process: ManagedProcess) -> None:
         timeout_s = self._surroundings.start_timeout_s
         deadline = process.started_at + timeout_s
-        while not await _accepts(self.port):
+        readiness = Readiness(self.revision.readiness, self.port)
+        await asyncio.sleep(self.revision.readiness.initial_delay_s)
+        while not await readiness.ask():
             if process.returncode is not None:
                 returncode = await process.wait()
                 raise self._start_failed(f"ended with {returncode} before it was ready")
             if time.monotonic() > deadline:
-                raise self._start_failed(f"did not listen on its port within {timeout_s:g} s")
-            await asyncio.sleep(READY_POLL_S)
+                raise self._start_failed(f"was not ready within {timeout_s:g} s: {readiness.last_answer}")
+            await asyncio.sleep(readiness.pause_s)
         if self.state is not InstanceState.STARTING:
             raise self._start_failed("was stopped before it was ready")
 
@@ -173,20 +172,8 @@ def _program(revision: Revision, port: int, home: Path, surroundings: Surroundin
         "K_SERVICE": revision.service,
         "K_REVISION": revision.name,
         "K_CONFIGURATION": revision.service,
-        "K_SINK": surroundings.sink_url,
         # gunicorn keeps a control socket there; each instance has its own, or they would remove each other's.
         "HOME": str(home),
         **{name: value for name, value in of_interpreter.items() if name.startswith("PYTHON")},
     }
     return PythonModule(module="functions_framework", env=env, cwd=root.resolve())
-
-
-async def _accepts(port: int) -> bool:
-    """Whether somebody listens; the connection is closed at once."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            await asyncio.get_running_loop().sock_connect(probe, (LOOPBACK, port))
-        except ConnectionError:
-            return False
-    return True

@@ -14,7 +14,7 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.revisions.instances import Surroundings
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
-from darkroom.manifests.revision import Revision, ScalingConfig
+from darkroom.manifests.revision import ReadinessCheck, Revision, ScalingConfig
 from tests.integration.local.waiting import Reports, until
 
 GREETING = """
@@ -31,6 +31,18 @@ import functions_framework
 @functions_framework.http
 def handle(request):
     return dict(os.environ)
+"""
+READY_ONCE_ASKED_OFTEN = """
+import functions_framework
+
+asked = {"probes": 0}
+
+@functions_framework.http
+def handle(request):
+    if request.path == "/health":
+        asked["probes"] += 1
+        return ("up", 200) if asked["probes"] > 3 else ("no sink yet", 503)
+    return str(asked["probes"])
 """
 WAITING = """
 import time
@@ -61,7 +73,13 @@ class Workshop:
         return folder
 
     def revision(
-        self, service: str, *, timeout_s: float = 30, env: dict[str, str] | None = None, **scaling: Any
+        self,
+        service: str,
+        *,
+        timeout_s: float = 30,
+        env: dict[str, str] | None = None,
+        readiness: ReadinessCheck | None = None,
+        **scaling: Any,
     ) -> Revision:
         defaults = {
             "FUNCTION_TARGET": "handle",
@@ -75,15 +93,15 @@ class Workshop:
             env={**defaults, **(env or {})},
             timeout_s=timeout_s,
             scaling=ScalingConfig(**scaling),
+            readiness=readiness or ReadinessCheck(),
         )
 
-    def pool(self, revision: Revision) -> Pool:
+    def pool(self, revision: Revision, *, start_timeout_s: float = 30) -> Pool:
         surroundings = Surroundings(
             project_root=self.root,
             data_dir=self.root / ".darkroom",
             logs=self.logs,
-            sink_url="http://127.0.0.1:1/default/default",
-            start_timeout_s=30,
+            start_timeout_s=start_timeout_s,
         )
         return Pool(revision, surroundings, self.limit, self.reports)
 

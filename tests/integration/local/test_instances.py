@@ -12,7 +12,15 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.revisions import watch
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
-from tests.integration.local.functions import ENVIRONMENT, GREETING, WAITING, Workshop, get
+from darkroom.manifests.revision import HttpCheck, ReadinessCheck
+from tests.integration.local.functions import (
+    ENVIRONMENT,
+    GREETING,
+    READY_ONCE_ASKED_OFTEN,
+    WAITING,
+    Workshop,
+    get,
+)
 from tests.integration.local.waiting import Reports, is_running, until
 
 BROKEN_IMPORT = "import a_module_that_is_not_there\n"
@@ -44,10 +52,28 @@ async def test_a_function_sees_what_knative_sets_and_nothing_of_our_own_environm
     assert env["PORT"] == str(port)
     assert env["K_SERVICE"] == env["K_CONFIGURATION"] == "environment"
     assert env["K_REVISION"] == "environment-00001"
-    assert env["K_SINK"] == "http://127.0.0.1:1/default/default"
+    assert not {"K_SINK", "K_CE_OVERRIDES"} & env.keys(), "no SinkBinding names it"
     assert env["PYTHONPATH"] == str(workshop.root)
     assert os.access(Path(env["HOME"]).parent, os.W_OK)
     assert not {"SECRET_OF_OURS", "PYTHONDONTWRITEBYTECODE"} & env.keys()
+
+
+async def test_an_instance_is_ready_when_its_probe_says_so(workshop: Workshop) -> None:
+    probe = ReadinessCheck(http=HttpCheck(path="/health"))
+    async with workshop.running("slow", READY_ONCE_ASKED_OFTEN, readiness=probe) as pool:
+        assert int(await get(pool)) == 4
+
+
+async def test_an_instance_whose_probe_never_succeeds_is_ended_with_its_last_answer(workshop: Workshop) -> None:
+    workshop.write("never", READY_ONCE_ASKED_OFTEN.replace("> 3", "> 1_000_000"))
+    probe = ReadinessCheck(http=HttpCheck(path="/health"))
+    pool = workshop.pool(workshop.revision("never", readiness=probe), start_timeout_s=2)
+    try:
+        pool.scale_to(1)
+        report = await workshop.reports.wait_for("instance.start_failed")
+    finally:
+        await pool.close(drain=False)
+    assert "was not ready within 2 s: GET /health answered 503: no sink yet" in report["detail"]
 
 
 async def test_a_draining_instance_gets_no_requests_and_ends_after_those_it_has(

@@ -46,9 +46,7 @@ def stand_in_pool(
         scaling=ScalingConfig(**scaling),
         cluster_local=cluster_local,
     )
-    surroundings = Surroundings(
-        project_root=tmp_path, data_dir=tmp_path, logs=LogDirectory(tmp_path / "logs"), sink_url="http://unused"
-    )
+    surroundings = Surroundings(project_root=tmp_path, data_dir=tmp_path, logs=LogDirectory(tmp_path / "logs"))
     return StandInPool(revision, surroundings, InstanceLimit(4), report_nothing)
 
 

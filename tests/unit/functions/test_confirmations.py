@@ -9,8 +9,7 @@ from uuid import UUID
 
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.serving.resources import Resources
-from darkroom.serving.settings import Settings
+from darkroom.serving.testing import MemoryPipeline
 from functions.ingest.confirmations import Confirmations
 
 Emissions = Sequence[tuple[UUID, int]]
@@ -33,9 +32,7 @@ class Store(MemoryJobStore):
 
 
 def confirmations_in(store: Store) -> Confirmations:
-    resources = Resources(Settings.load(needs=frozenset(), environment={"K_SERVICE": "ingest"}))
-    resources.jobs = store
-    return Confirmations(resources, gathered_for_s=0.1)
+    return Confirmations(MemoryPipeline("ingest", jobs=store).resources, gathered_for_s=0.1)
 
 
 def test_what_comes_within_a_moment_is_noted_in_one_call() -> None:

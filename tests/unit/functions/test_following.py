@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Coroutine
-from types import SimpleNamespace
-from typing import Any, cast
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from darkroom.adapters.jobs import Lease, NewJob
-from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
-from darkroom.adapters.storage.memory import MemoryStorage
+from darkroom.adapters.jobs.memory import MemoryJobReader, MemoryJobStore
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType
-from darkroom.serving.resources import Resources
+from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.serving.testing import MemoryPipeline
 from functions.status.answers import JobAnswers
 from functions.status.event_stream import EventStreamResponse
 from functions.status.following import JobFollower
@@ -37,32 +34,12 @@ class CountingReader(MemoryJobReader):
 
 class Waiting:
     def __init__(self) -> None:
-        self.store = MemoryJobStore()
-        self.reader = CountingReader(self.store)
-        parts = SimpleNamespace(
-            notices=MemoryJobNotices(self.store),
-            job_reader=self.reader,
-            storage=MemoryStorage(),
-            settings=SimpleNamespace(url_lifetime_s=60.0),
-        )
-        self.resources = cast("Resources", parts)
+        pipeline = MemoryPipeline("status")
+        self.store, self.resources = pipeline.jobs, pipeline.resources
+        self.reader = self.resources.job_reader = CountingReader(self.store)
         self.follower = JobFollower(self.resources)
-        self.job_id = uuid.uuid4()
-        self.store.accept(
-            NewJob(
-                job_id=self.job_id,
-                type=JobType.RESIZE,
-                owner="",
-                parameters={"width": 1},
-                storage_key="uploads/x",
-                request_id="r",
-            )
-        )
-
-    def claim(self) -> Lease:
-        lease = self.store.claim(self.job_id, worker="w")
-        assert isinstance(lease, Lease)
-        return lease
+        self.job_id = pipeline.accept()
+        self.claim = partial(pipeline.claim, self.job_id)
 
     async def next(self, *, timeout_s: float = 10.0) -> JobRecord | None:
         async with self.follower.follow(self.job_id) as following:

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from uuid import UUID, uuid4
 
-import anyio
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Route
 
-from darkroom.adapters.broker.memory import MemoryEmitter
-from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
-from darkroom.adapters.rates.memory import MemoryRateLimiter
-from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
 from darkroom.contract.api_keys import make_key
 from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.key_file import write_key_file
+from darkroom.serving.testing import HttpClient, MemoryPipeline
+from functions.ingest import app as ingest
+from functions.status import app as status
 
 PICTURE = make_photograph(64, 48)
-METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 
 class FrontDoor:
-    """Both functions over the same fakes, and two keys."""
+    """Both functions over the same adapters, and two keys."""
 
-    def __init__(self, key_file: Path, load: Callable[[str], ModuleType]) -> None:
-        self.jobs, self.storage, self.emitter = MemoryJobStore(), MemoryStorage(), MemoryEmitter()
-        self.now_s = 0.0
-        self.rates = MemoryRateLimiter(clock=lambda: self.now_s)
+    def __init__(self, key_file: Path) -> None:
         (self.ours, self.our_key), (self.theirs, self.their_key) = make_key("ours"), make_key("theirs")
         self.key_file = key_file
         write_key_file(key_file, [self.our_key, self.their_key])
-        self._apps = {name: self._app(load(f"functions.{name}.main"), name) for name in ("ingest", "status")}
-
-    def _app(self, module: ModuleType, name: str) -> Starlette:
-        resources = module.resources
-        resources.jobs, resources.storage, resources.emitter = self.jobs, self.storage, self.emitter
-        resources.notices, resources.job_reader = MemoryJobNotices(self.jobs), MemoryJobReader(self.jobs)
-        resources.rates = self.rates
-        endpoint = getattr(module, name)
-        return Starlette(routes=[Route("/{path:path}", endpoint, methods=METHODS)])
+        settings = {
+            "API_KEYS": "on",
+            "API_KEYS_FILE": str(key_file),
+            "RATE_LIMIT": "5/minute",
+            "RATE_LIMIT_READS": "5/minute",
+        }
+        self.pipeline = MemoryPipeline("ingest", settings=settings)
+        self._clients = {
+            "ingest": HttpClient(ingest.build(self.pipeline.resources)),
+            "status": HttpClient(status.build(self.pipeline.resources_of("status", settings=settings))),
+        }
 
     def call(
         self, method: str, path: str, *, key: str | None = None, to: str = "ingest", **request: Any
@@ -56,13 +47,7 @@ class FrontDoor:
         headers = dict(request.pop("headers", {}))
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
-
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._apps[to])
-            async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
-                return await client.request(method, path, headers=headers, **request)
-
-        return anyio.run(send)
+        return self._clients[to].call(method, path, headers=headers, **request)
 
     def submit(self, key: str | None, **more: Any) -> httpx.Response:
         form = {"image": ("a.jpg", PICTURE)}
@@ -73,26 +58,8 @@ class FrontDoor:
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FrontDoor:
-    key_file = tmp_path / "keys.json"
-    write_key_file(key_file, [])
-    for name, value in {
-        "K_SERVICE": "front",
-        "K_SINK": "http://127.0.0.1:1/broker",
-        "REDIS_URL": "redis://127.0.0.1:1",
-        "STORAGE_ENDPOINT": "http://127.0.0.1:1",
-        "STORAGE_ACCESS_KEY": "key",
-        "STORAGE_SECRET_KEY": "secret",
-        "API_KEYS_FILE": str(key_file),
-        "RATE_LIMIT": "5/minute",
-        "RATE_LIMIT_READS": "5/minute",
-    }.items():
-        monkeypatch.setenv(name, value)
-
-    def load(name: str) -> ModuleType:
-        return importlib.reload(importlib.import_module(name))
-
-    return FrontDoor(key_file, load)
+def door(tmp_path: Path) -> FrontDoor:
+    return FrontDoor(tmp_path / "keys.json")
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
@@ -107,8 +74,8 @@ def code(answer: httpx.Response) -> tuple[int, str]:
         ("POST", "/api/v1/uploads", "ingest"),
         ("POST", "/api/v1/events", "ingest"),
         ("POST", "/", "ingest"),
-        ("GET", f"/api/v1/jobs/{UUID(int=1)}", "status"),
-        ("GET", f"/api/v1/jobs/{UUID(int=1)}/events", "status"),
+        ("GET", f"/api/v1/jobs/{UUID(int=7)}", "status"),
+        ("GET", f"/api/v1/jobs/{UUID(int=7)}/events", "status"),
         ("GET", "/api/v1/jobs", "status"),
     ],
 )
@@ -118,7 +85,7 @@ def test_every_path_asks_for_a_key(door: FrontDoor, method: str, path: str, to: 
     assert missing.headers["www-authenticate"] == "Bearer"
     stranger, _ = make_key("stranger")
     assert code(door.call(method, path, to=to, key=stranger)) == (401, "auth.invalid")
-    assert not door.storage.keys
+    assert not door.pipeline.storage.keys
 
 
 def test_health_and_the_description_of_the_api_are_for_everybody(door: FrontDoor) -> None:
@@ -130,9 +97,7 @@ def test_health_and_the_description_of_the_api_are_for_everybody(door: FrontDoor
 
 def test_a_job_belongs_to_the_key_that_made_it(door: FrontDoor) -> None:
     job_id = door.submit(door.ours).json()["job_id"]
-    record = door.jobs.get(UUID(job_id))
-    assert record is not None
-    assert record.owner == door.our_key.id
+    assert door.pipeline.record(job_id).owner == door.our_key.id
     assert door.job(job_id, door.ours).status_code == 200
 
 
@@ -153,7 +118,7 @@ def test_anothers_job_is_byte_for_byte_the_same_as_no_job(door: FrontDoor, suffi
 
 def test_anothers_uploads_are_not_there(door: FrontDoor) -> None:
     key = door.call("POST", "/api/v1/uploads", key=door.ours).json()["storage_key"]
-    door.storage.put(key, PICTURE, content_type="image/jpeg")
+    door.pipeline.storage.put(key, PICTURE, content_type="image/jpeg")
     body = {"parameters": {"width": 32}, "input": {"storage_key": key}}
     event = {"specversion": "1.0", "id": "1", "source": "/s", "type": events.RESIZE_REQUESTED, "data": body}
     structured = {"content-type": "application/cloudevents+json"}
@@ -166,7 +131,7 @@ def test_anothers_uploads_are_not_there(door: FrontDoor) -> None:
 
 @pytest.mark.parametrize("key", ["processed/x.jpg", "uploads/x/original", "other/x"])
 def test_only_uploads_can_be_named_as_input(door: FrontDoor, key: str) -> None:
-    door.storage.put(key, PICTURE, content_type="image/jpeg")
+    door.pipeline.storage.put(key, PICTURE, content_type="image/jpeg")
     body = {"parameters": {"width": 32}, "input": {"storage_key": key}}
     assert code(door.call("POST", "/api/v1/resize", key=door.ours, json=body)) == (404, "input.not_found")
 
@@ -197,9 +162,9 @@ def test_a_key_may_ask_as_often_as_its_rate_says_and_is_told_how_much_is_left(do
     assert answers[5].json()["code"] == "rate.limited"
     assert answers[5].headers["retry-after"] == "12"
     assert door.submit(door.theirs).status_code == 202, "another key has a rate of its own"
-    door.now_s += 11.9
+    door.pipeline.advance(11.9)
     assert door.submit(door.ours).status_code == 429
-    door.now_s += 0.1
+    door.pipeline.advance(0.1)
     assert door.submit(door.ours).status_code == 202
 
 

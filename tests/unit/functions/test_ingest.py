@@ -2,77 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from types import ModuleType
 from typing import Any
 from uuid import UUID
 
-import anyio
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Route
 
-from darkroom.adapters.broker.memory import MemoryEmitter
 from darkroom.adapters.jobs import Accepted, NewJob
-from darkroom.adapters.jobs.memory import MemoryJobStore
-from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.imaging.photograph import make_photograph
-
-PICTURE = make_photograph(64, 48)
-MAX_INPUT_BYTES = 100_000
-METHODS = ["GET", "POST", "PUT", "DELETE"]
-
-
-class Ingest:
-    """The function behind an HTTP client, on fakes."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self.jobs = MemoryJobStore()
-        self.storage = MemoryStorage()
-        self.emitter = MemoryEmitter()
-        module.resources.jobs = self.jobs
-        module.resources.storage = self.storage
-        module.resources.emitter = self.emitter
-        routes = [Route("/{path:path}", module.ingest, methods=METHODS)]
-        transport = httpx.ASGITransport(app=Starlette(routes=routes))
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
-
-    def call(self, method: str, path: str, **request: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            return await self._client.request(method, path, **request)
-
-        return anyio.run(send)
-
-    def resize(self, *, picture: bytes = PICTURE, fields: dict[str, str] | None = None, **more: Any) -> httpx.Response:
-        form = {"width": "32"} if fields is None else fields
-        return self.call("POST", "/api/v1/resize", files={"image": ("a.jpg", picture)}, data=form, **more)
-
-    def is_untouched(self) -> bool:
-        return not self.storage.keys and not any(self.jobs.backlog().by_status.values())
-
-
-@pytest.fixture
-def ingest(monkeypatch: pytest.MonkeyPatch) -> Ingest:
-    for name, value in {
-        "K_SERVICE": "ingest",
-        "K_SINK": "http://127.0.0.1:1/broker",
-        "REDIS_URL": "redis://127.0.0.1:1",
-        "STORAGE_ENDPOINT": "http://127.0.0.1:1",
-        "STORAGE_ACCESS_KEY": "key",
-        "STORAGE_SECRET_KEY": "secret",
-        "MAX_INPUT_BYTES": str(MAX_INPUT_BYTES),
-        "API_KEYS": "off",
-        "RATE_LIMIT": "off",
-    }.items():
-        monkeypatch.setenv(name, value)
-    import functions.ingest.main as module
-
-    return Ingest(importlib.reload(module))
+from tests.unit.functions.ingesting import MAX_INPUT_BYTES, PICTURE, Ingest
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -2,85 +2,37 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import threading
-import uuid
 from typing import Any
 from uuid import UUID
 
-import anyio
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Route
 
-from darkroom.adapters.jobs import Lease, NewJob
-from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
-from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract.errors import ImageCorruptError
-from darkroom.contract.jobs import JobResult, JobType
+from darkroom.contract.jobs import JobType
+from darkroom.serving.testing import HttpClient, MemoryPipeline
+from functions.status.app import build
+from tests.contract.job_stores import a_result
 
 
-class Status:
-    """The function behind an HTTP client, on fakes, and a worker that does its jobs."""
+class Status(HttpClient):
+    """The function behind an HTTP client, and a worker that does its jobs."""
 
-    def __init__(self, module: Any) -> None:
-        self.jobs = MemoryJobStore()
-        module.resources.jobs = self.jobs
-        module.resources.storage = MemoryStorage()
-        module.resources.notices = MemoryJobNotices(self.jobs)
-        module.resources.job_reader = MemoryJobReader(self.jobs)
-        self._app = Starlette(routes=[Route("/{path:path}", module.status, methods=["GET", "POST"])])
-
-    def get(self, path: str, **request: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://status", timeout=20) as client:
-                return await client.get(path, **request)
-
-        return anyio.run(send)
-
-    def accept(self, **changes: Any) -> UUID:
-        job_id = uuid.uuid4()
-        fields: dict[str, Any] = {
-            "job_id": job_id,
-            "type": JobType.RESIZE,
-            "owner": "",
-            "parameters": {"width": 1},
-            "storage_key": f"uploads/{job_id}/original.jpg",
-            "request_id": "r",
-        }
-        self.jobs.accept(NewJob(**{**fields, **changes}))
-        return job_id
-
-    def claim(self, job_id: UUID) -> Lease:
-        lease = self.jobs.claim(job_id, worker="w")
-        assert isinstance(lease, Lease)
-        return lease
+    def __init__(self) -> None:
+        self.pipeline = MemoryPipeline("status")
+        self.accept = self.pipeline.accept
+        super().__init__(build(self.pipeline.resources))
 
     def complete(self, job_id: UUID) -> None:
-        result = JobResult(
-            storage_key=f"processed/{job_id}.jpg", content_type="image/jpeg", width=1, height=1, bytes=10
-        )
-        self.jobs.complete(self.claim(job_id), result, {"render": 1})
+        lease = self.pipeline.claim(job_id)
+        self.pipeline.jobs.complete(lease, a_result(lease), {"render": 1})
 
 
 @pytest.fixture
-def status(monkeypatch: pytest.MonkeyPatch) -> Status:
-    for name, value in {
-        "K_SERVICE": "status",
-        "REDIS_URL": "redis://127.0.0.1:1",
-        "STORAGE_ENDPOINT": "http://127.0.0.1:1",
-        "STORAGE_ACCESS_KEY": "key",
-        "STORAGE_SECRET_KEY": "secret",
-        "API_KEYS": "off",
-        "RATE_LIMIT_READS": "off",
-    }.items():
-        monkeypatch.setenv(name, value)
-    import functions.status.main as module
-
-    return Status(importlib.reload(module))
+def status() -> Status:
+    return Status()
 
 
 def sent_events(answer: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
@@ -126,8 +78,8 @@ def test_each_change_is_sent_as_an_event_and_the_stream_ends_with_the_job(status
     job_id = status.accept()
 
     def work() -> None:
-        lease = status.claim(job_id)
-        threading.Timer(0.3, lambda: status.jobs.fail(lease, ImageCorruptError("broken"))).start()
+        lease = status.pipeline.claim(job_id)
+        threading.Timer(0.3, lambda: status.pipeline.jobs.fail(lease, ImageCorruptError("broken"))).start()
 
     threading.Timer(0.3, work).start()
     answer = status.get(f"/api/v1/jobs/{job_id}/events")

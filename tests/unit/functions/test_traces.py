@@ -10,10 +10,9 @@ from darkroom.contract.events import RESIZE_REQUESTED
 from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
 from tests.spans import recorded_spans, trace_id_of
-from tests.unit.functions.test_ingest import Ingest, ingest
+from tests.unit.functions.ingesting import Ingest
 from tests.unit.functions.test_recovery import World
 
-__all__ = ["ingest"]
 CALLER = tracing.new_root(sampled=True)
 
 
@@ -86,12 +85,12 @@ def test_what_the_caller_did_wrong_is_no_error_of_the_span_and_health_is_none(in
 def test_what_recovery_emits_again_is_in_the_jobs_trace_and_linked_to_the_sweep() -> None:
     world = World()
     job_id = world.accept(trace=CALLER.traceparent)
-    world.now_s += 3600
+    world.advance(3600)
     with recorded_spans("recovery") as recorded:
         world.sweep()
     again, sweep = recorded.one("emit again"), recorded.one("process dev.knative.sources.ping")
     assert trace_id_of(again) == CALLER.trace_id != trace_id_of(sweep)
     assert [f"{link.context.trace_id:032x}" for link in again.links] == [trace_id_of(sweep)]
-    [event] = world.broker.events
+    [event] = world.emitter.events
     assert event.subject == str(job_id)
     assert tracing.from_attributes(event.extensions) == CALLER

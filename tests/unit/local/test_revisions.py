@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.revisions.environment import revisions, sinks
+from darkroom.local.revisions.binding import bindings
+from darkroom.local.revisions.environment import revisions
 from darkroom.manifests import ManifestError, Manifests, load
 from darkroom.manifests.revision import ScalingConfig
 
@@ -167,7 +168,7 @@ spec:
   subject: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}
   sink: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}, uri: /events}
 """
-    destination = sinks(service(tmp_path, more=binding))["n", "resize"]
+    destination = bindings(service(tmp_path, more=binding))["n", "resize"].sink
     assert destination.ref is not None
     assert (destination.ref.kind, destination.ref.namespace, destination.ref.name) == ("Service", "n", "resize")
     assert destination.uri == "/events"

@@ -268,7 +268,6 @@ FAULTS = {
     ),
     # what Serving's webhook refuses
     "PORT": ("name: FUNCTION_TARGET", "name: PORT", f"{CONTAINER}.env[0].name", "PORT is reserved"),
-    "K_SINK": ("name: FUNCTION_TARGET", "name: K_SINK", f"{CONTAINER}.env[0].name", "write a SinkBinding"),
     "min above max": (
         'min-scale: "0"',
         'min-scale: "11"',

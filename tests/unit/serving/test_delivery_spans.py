@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.adapters.jobs import LEASE_S, Lease, NextStep
+from darkroom.adapters.jobs import LEASE_S, NextStep
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
 from darkroom.events import tracing
 from darkroom.imaging.photograph import make_photograph
-from darkroom.serving.work import Done, TryAgain
+from darkroom.serving.answers import Done, TryAgain
 from darkroom.telemetry import births
 from darkroom.telemetry.births import Birth
 from tests.spans import Recorded, milliseconds_of, recorded_spans, trace_id_of
@@ -42,11 +42,7 @@ def photograph() -> bytes:
 
 def world_of(photograph: bytes, *, trace: str = ACCEPTED_UNDER.traceparent, accepted_s_ago: float = 2.0) -> World:
     """A World on today's clock, whose job was accepted under `trace`."""
-    world = World(photograph)
-    world.now_s = datetime.now(UTC).timestamp() - accepted_s_ago
-    world.job_id = type(world.job_id)(int=world.job_id.int ^ 1)
-    world.accept(trace=trace, storage_key=next(iter(world.storage.keys)))
-    return world
+    return World(photograph, accepted_at_s=datetime.now(UTC).timestamp() - accepted_s_ago, trace=trace)
 
 
 def test_a_delivery_has_a_span_for_each_stage_below_the_one_that_accepted_the_job(
@@ -101,11 +97,10 @@ def test_a_job_from_before_there_were_traces_goes_with_its_delivery(recorded: Re
 
 def test_the_wait_of_a_second_attempt_begins_where_the_first_one_ended(recorded: Recorded, photograph: bytes) -> None:
     world = world_of(photograph, accepted_s_ago=60)
-    lease = world.jobs.claim(world.job_id, worker="first")
-    assert isinstance(lease, Lease)
-    world.now_s += 10
+    lease = world.claim(world.job_id, worker="first")
+    world.advance(10)
     world.jobs.release(lease, DependencyUnavailableError("storage", "away"), counts=False)
-    world.now_s += 50
+    world.advance(50)
     world.worker.handle(world.event())
     assert 45_000 < milliseconds_of(recorded.one("queued")) < 60_000
     assert not recorded.named("attempt lost"), "the first worker has told of its attempt itself"
@@ -114,9 +109,9 @@ def test_the_wait_of_a_second_attempt_begins_where_the_first_one_ended(recorded:
 def test_an_attempt_whose_worker_died_is_told_by_the_next_one(recorded: Recorded, photograph: bytes) -> None:
     """Its own spans died with it: what is known of it stands in the record."""
     world = world_of(photograph, accepted_s_ago=60)
-    world.now_s += 5
-    assert isinstance(world.jobs.claim(world.job_id, worker="dies"), Lease)
-    world.now_s += LEASE_S + 45
+    world.advance(5)
+    world.claim(world.job_id, worker="dies")
+    world.advance(LEASE_S + 45)
 
     world.worker.handle(world.event())
 
@@ -133,10 +128,9 @@ def test_a_redriven_job_begins_a_trace_of_its_own_that_links_to_the_first(
     recorded: Recorded, photograph: bytes
 ) -> None:
     world = world_of(photograph, accepted_s_ago=60)
-    lease = world.jobs.claim(world.job_id, worker="first")
-    assert isinstance(lease, Lease)
+    lease = world.claim(world.job_id, worker="first")
     world.jobs.fail(lease, ImageCorruptError("not a picture"))
-    world.now_s += 60
+    world.advance(60)
     assert world.jobs.redrive(world.job_id).step is NextStep.EMIT
 
     event = world.event()
@@ -173,7 +167,7 @@ def test_a_cold_start_is_told_of_where_the_process_began_after_the_emission(
 
 def test_a_delivery_that_comes_back_says_why(recorded: Recorded, photograph: bytes) -> None:
     world = world_of(photograph)
-    world.jobs.claim(world.job_id, worker="another")
+    world.claim(world.job_id)
     assert isinstance(world.worker.handle(world.event()), TryAgain)
     process = recorded.one("process dev.darkroom.resize.requested")
     assert not process.status.is_ok
@@ -182,13 +176,12 @@ def test_a_delivery_that_comes_back_says_why(recorded: Recorded, photograph: byt
 
 ONE_DELIVERY = """
 import sys
+from uuid import UUID
 from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.log import configure_logging
 from tests.unit.serving.test_work import World
 configure_logging(level="info", service="resize")
-world = World(make_photograph(64, 48))
-world.job_id = type(world.job_id)(sys.argv[1])
-world.accept(trace=sys.argv[2], storage_key=next(iter(world.storage.keys)))
+world = World(make_photograph(64, 48), job_id=UUID(sys.argv[1]), trace=sys.argv[2])
 world.worker.handle(world.event())
 """
 

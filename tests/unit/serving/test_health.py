@@ -13,21 +13,31 @@ from starlette.responses import Response
 
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.serving import health
-from darkroom.serving.health import health_routes
+from darkroom.serving.health import Checks, health_routes
 
 
 def refuse() -> None:
     raise DependencyUnavailableError("storage", "it is gone")
 
 
-def ask(**checks: Callable[[], None]) -> Response:
-    [_live, ready] = health_routes(checks)
+def ask(path: str = "/health/ready", *, awaited: Checks | None = None, **checks: Callable[[], None]) -> Response:
+    [route] = [route for route in health_routes(checks, awaited=awaited) if route.path == path]
 
     async def call() -> Response:
-        response: Response = await ready.endpoint(Request({"type": "http", "headers": []}))
+        response: Response = await route.endpoint(Request({"type": "http", "headers": []}))
         return response
 
     return asyncio.run(call())
+
+
+def test_a_startup_waits_for_what_the_platform_injects_and_for_no_dependency() -> None:
+    answer = ask("/health/startup", awaited={"sink": lambda: None}, jobs=refuse)
+    assert json.loads(bytes(answer.body)) == {"status": "ok", "checks": {"sink": "ok"}}
+
+    for path in ("/health/startup", "/health/ready"):
+        with pytest.raises(DependencyUnavailableError) as missing:
+            ask(path, awaited={"sink": refuse}, jobs=lambda: None)
+        assert missing.value.dependency == "sink"
 
 
 def test_all_that_is_there_is_listed() -> None:

@@ -12,62 +12,42 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from darkroom.adapters.jobs import Lease, NewJob, Outcome
+from darkroom.adapters.jobs import Outcome
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, InputNotFoundError
-from darkroom.contract.jobs import JobRecord, JobStatus, JobType, original_key
+from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.parameters import ResizeParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.imaging.photograph import make_photograph
+from darkroom.serving.answers import Done, TryAgain
 from darkroom.serving.picture import Picture
-from darkroom.serving.resources import Resources
-from darkroom.serving.settings import Settings
-from darkroom.serving.work import Done, Job, TryAgain, Worker
+from darkroom.serving.testing import MemoryPipeline
+from darkroom.serving.testing.pipeline import BEGINS_AT_S
+from darkroom.serving.work import Job, Worker
 from darkroom.telemetry.workers import worker_name
 
 
-class World:
-    """A worker of the resize event among fakes, and a job that is accepted and emitted."""
+class World(MemoryPipeline):
+    """A worker of the resize event, and a job that is accepted and emitted."""
 
-    def __init__(self, body: bytes | None = None) -> None:
-        self.now_s = 1_800_000_000.0
-        self.resources = Resources(Settings.load(needs=frozenset(), environment={"K_SERVICE": "resize"}))
-        self.jobs = MemoryJobStore(clock=lambda: self.now_s)
-        self.storage = MemoryStorage()
-        self.resources.jobs = self.jobs
-        self.resources.storage = self.storage
+    def __init__(self, body: bytes | None = None, *, accepted_at_s: float = BEGINS_AT_S, **job: Any) -> None:
+        super().__init__("resize", begins_at_s=accepted_at_s)
         self.rendered = 0
         self.worker = Worker(events.RESIZE_REQUESTED, self.resize, self.resources)
-        self.job_id = uuid.uuid4()
-        if body is not None:
-            self.storage.put(original_key(self.job_id, "jpg"), body, content_type="image/jpeg")
-        self.accept()
-
-    def accept(self, **changes: Any) -> None:
-        new = NewJob(
-            job_id=self.job_id,
-            type=JobType.RESIZE,
-            owner="",
-            parameters={"width": 32},
-            storage_key=original_key(self.job_id, "jpg"),
-            request_id="request",
-        )
-        self.jobs.accept(replace(new, **changes))
+        self.job_id = self.accept(picture=body, **job)
 
     def resize(self, job: Job[ResizeParameters], picture: Picture) -> Rendition:
         self.rendered += 1
         return picture.render(job.parameters)
 
-    def record(self) -> JobRecord:
-        record = self.jobs.get(self.job_id)
-        assert record is not None
-        return record
+    def job(self) -> JobRecord:
+        return self.record(self.job_id)
 
     def event(self) -> CloudEvent:
-        return events.requested(self.record(), source="/darkroom/ingest")
+        return self.requested(self.job_id)
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +60,10 @@ def test_a_delivery_completes_its_job_and_replies_with_the_fact(photograph: byte
 
     answer = world.worker.handle(world.event())
 
-    record = world.record()
+    record = world.job()
     assert record.status is JobStatus.COMPLETED
     assert record.result is not None
-    stored = world.storage.get(record.result.storage_key, max_bytes=10**6)
-    facts = probe(stored, world.resources.settings.limits)
+    facts = probe(world.stored_result(world.job_id), world.resources.settings.limits)
     assert (facts.width, facts.height) == (32, 24) == (record.result.width, record.result.height)
     assert isinstance(answer, Done)
     assert answer.reply is not None
@@ -104,7 +83,7 @@ def test_a_duplicate_delivery_never_produces_a_second_result(photograph: bytes) 
 
 def test_a_delivery_that_finds_the_job_held_comes_back_later(photograph: bytes) -> None:
     world = World(photograph)
-    world.jobs.claim(world.job_id, worker="another")
+    world.claim(world.job_id)
     answer = world.worker.handle(world.event())
     assert isinstance(answer, TryAgain)
     assert world.rendered == 0
@@ -123,16 +102,15 @@ def test_the_job_of_a_dead_neighbour_is_claimed_at_once_and_its_attempt_counts(
     photograph: bytes, attempt_s: int, code: str
 ) -> None:
     world = World(photograph)
-    lease = world.jobs.claim(world.job_id, worker=dead_neighbour())
-    assert isinstance(lease, Lease)
+    lease = world.claim(world.job_id, worker=dead_neighbour())
     for _ in range(attempt_s // 2):
-        world.now_s += 2
+        world.advance(2)
         world.jobs.renew(lease)
 
     answer = world.worker.handle(world.event())
 
     assert isinstance(answer, Done)
-    record = world.record()
+    record = world.job()
     assert (record.status, record.attempts) == (JobStatus.COMPLETED, 2)
     assert [attempt.code for attempt in record.history] == [code, None]
 
@@ -140,10 +118,9 @@ def test_the_job_of_a_dead_neighbour_is_claimed_at_once_and_its_attempt_counts(
 def test_a_dead_neighbour_on_the_last_attempt_fails_the_job(photograph: bytes) -> None:
     world = World(photograph)
     for _ in range(2):
-        lease = world.jobs.claim(world.job_id, worker="another")
-        assert isinstance(lease, Lease)
+        lease = world.claim(world.job_id)
         world.jobs.release(lease, ImageCrashedError("killed"), counts=True)
-    world.jobs.claim(world.job_id, worker=dead_neighbour())
+    world.claim(world.job_id, worker=dead_neighbour())
 
     answer = world.worker.handle(world.event())
 
@@ -161,7 +138,7 @@ def test_a_worker_told_to_quit_gives_its_job_back_without_counting_the_attempt(p
 
     with pytest.raises(SystemExit):
         Worker(events.RESIZE_REQUESTED, quit, world.resources).handle(world.event())
-    assert (world.record().status, world.record().attempts) == (JobStatus.QUEUED, 0)
+    assert (world.job().status, world.job().attempts) == (JobStatus.QUEUED, 0)
 
 
 def test_a_worker_that_wakes_after_its_lease_stores_nothing_any_more(
@@ -175,10 +152,9 @@ def test_a_worker_that_wakes_after_its_lease_stores_nothing_any_more(
     def paused(job: Job[ResizeParameters], picture: Picture) -> Rendition:
         nonlocal now_s
         now_s += 60
-        world.now_s += 60
+        world.advance(60)
         late = picture.render(job.parameters)
-        taken = world.jobs.claim(world.job_id, worker="another")
-        assert isinstance(taken, Lease)
+        world.claim(world.job_id)
         return late
 
     answer = Worker(events.RESIZE_REQUESTED, paused, world.resources).handle(world.event())
@@ -194,7 +170,7 @@ def test_a_corrupt_picture_fails_the_job_and_the_delivery_succeeds() -> None:
     assert isinstance(answer, Done)
     assert answer.reply is not None
     assert answer.reply.type == events.JOB_FAILED
-    record = world.record()
+    record = world.job()
     assert record.status is JobStatus.FAILED
     assert record.error is not None
     assert record.error.code in {"image.corrupt", "image.truncated"}
@@ -204,7 +180,7 @@ def test_a_corrupt_picture_fails_the_job_and_the_delivery_succeeds() -> None:
 def test_a_picture_that_is_not_there_fails_the_job_for_good() -> None:
     world = World()
     world.worker.handle(world.event())
-    error = world.record().error
+    error = world.job().error
     assert error is not None
     assert error.code == "input.not_found"
 
@@ -219,11 +195,11 @@ def test_storage_that_is_down_costs_no_attempt(photograph: bytes) -> None:
     world.storage.get = refuse  # type: ignore[method-assign]
     for _ in range(5):
         assert isinstance(world.worker.handle(world.event()), TryAgain)
-    assert (world.record().status, world.record().attempts) == (JobStatus.QUEUED, 0)
+    assert (world.job().status, world.job().attempts) == (JobStatus.QUEUED, 0)
 
     world.storage.get = healthy  # type: ignore[method-assign]
     world.worker.handle(world.event())
-    assert world.record().status is JobStatus.COMPLETED
+    assert world.job().status is JobStatus.COMPLETED
 
 
 def test_a_fault_of_ours_is_tried_three_times_and_then_the_job_fails(photograph: bytes) -> None:
@@ -241,7 +217,7 @@ def test_a_fault_of_ours_is_tried_three_times_and_then_the_job_fails(photograph:
     assert answer.reply is not None
     assert answer.reply.type == events.JOB_FAILED
     assert world.rendered == 3
-    assert world.record().attempts == 3
+    assert world.job().attempts == 3
 
 
 def test_a_worker_that_lost_its_job_while_paused_is_refused(photograph: bytes) -> None:
@@ -249,13 +225,13 @@ def test_a_worker_that_lost_its_job_while_paused_is_refused(photograph: bytes) -
 
     def paused(job: Job[ResizeParameters], picture: Picture) -> Rendition:
         # It sleeps through its lease, and another worker does the job.
-        world.now_s += 60
+        world.advance(60)
         world.worker.handle(world.event())
         return replace(picture.render(job.parameters), width=1)
 
     answer = Worker(events.RESIZE_REQUESTED, paused, world.resources).handle(world.event())
     assert answer == Done()
-    result = world.record().result
+    result = world.job().result
     assert result is not None
     assert result.width == 32
 
@@ -265,11 +241,11 @@ def test_a_paused_worker_whose_request_timed_out_meanwhile_has_nothing_to_give_b
 ) -> None:
     """A client's timeout runs on while its process is stopped: then that is what the worker wakes to."""
     world = World(photograph)
-    resources = Resources(world.resources.settings)
-    resources.jobs, resources.storage = world.jobs, MemoryStorage()
+    resources = world.resources_of("resize")
+    resources.storage = MemoryStorage()
 
     def time_out(key: str, *, max_bytes: int) -> bytes:
-        world.now_s += 60
+        world.advance(60)
         assert isinstance(world.worker.handle(world.event()), Done)
         raise DependencyUnavailableError("storage", "GetObject got no answer in time")
 
@@ -278,7 +254,7 @@ def test_a_paused_worker_whose_request_timed_out_meanwhile_has_nothing_to_give_b
         answer = Worker(events.RESIZE_REQUESTED, world.resize, resources).handle(world.event())
 
     assert answer == Done()
-    assert (world.record().status, world.record().attempts) == (JobStatus.COMPLETED, 2)
+    assert (world.job().status, world.job().attempts) == (JobStatus.COMPLETED, 2)
     assert [line["event"] for line in lines][-1] == "job.stale_write_refused"
 
 
@@ -305,7 +281,7 @@ def test_gunicorns_timeout_gives_the_job_back_and_counts_the_attempt(photograph:
 
     with pytest.raises(SystemExit):
         Worker(events.RESIZE_REQUESTED, aborted, world.resources).handle(world.event())
-    record = world.record()
+    record = world.job()
     assert (record.status, record.attempts) == (JobStatus.QUEUED, 1)
     assert record.error is not None
     assert record.error.code == "job.timeout"
@@ -327,7 +303,7 @@ def test_an_event_that_can_never_be_handled_is_rejected_with_its_reason(changes:
     assert answer.reply is not None
     assert answer.reply.type == events.EVENT_REJECTED
     assert said in answer.reply.json()["reason"]
-    assert world.record().status is JobStatus.QUEUED
+    assert world.job().status is JobStatus.QUEUED
 
 
 def test_an_event_of_no_known_job_is_rejected() -> None:

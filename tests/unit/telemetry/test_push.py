@@ -11,17 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from darkroom.adapters.deadletters.memory import MemoryDeadLetters
-from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.errors import SettingsError
-from darkroom.serving.resources import Resources
-from darkroom.serving.settings import Settings
+from darkroom.serving.testing import MemoryPipeline
 from darkroom.telemetry import push as metrics
 from darkroom.telemetry.metric import Kind, Readings, Source
 from darkroom.telemetry.switch import metrics_are_wanted
 from functions.recovery.figures import Figures
 from tests.collector import Collector, running_collector
-from tests.contract.job_stores import a_result, new_job
+from tests.contract.job_stores import a_result
 from tests.interpreter import python
 from tests.stack import ROOT
 from tools import catalog
@@ -167,14 +164,11 @@ for _ in range(3):
 
 def figures(*, letters_are_down: bool = False) -> Figures:
     """Of one completed job."""
-    resources = Resources(Settings.load(needs=frozenset(), environment={"K_SERVICE": "recovery"}))
-    jobs = resources.jobs = MemoryJobStore()
-    letters = resources.dead_letters = MemoryDeadLetters()
-    letters.is_down = letters_are_down
-    job_id = jobs.accept(new_job()).record.job_id
-    lease = jobs.claim(job_id, worker="w")
-    jobs.complete(lease, a_result(lease), {"render": 61})  # type: ignore[arg-type]
-    return Figures(resources)
+    pipeline = MemoryPipeline("recovery")
+    pipeline.dead_letters.is_down = letters_are_down
+    lease = pipeline.claim(pipeline.accept())
+    pipeline.jobs.complete(lease, a_result(lease), {"render": 61})
+    return Figures(pipeline.resources)
 
 
 def test_what_recovery_reads_is_pushed_as_the_catalog_has_it(collector: Collector) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from darkroom.contract import events
 from darkroom.events.cloudevents import CloudEvent, encode_binary
-from darkroom.serving.events import View, serve_events
-from darkroom.serving.work import Answer, Done, TryAgain
+from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.event_endpoint import EventEndpoint
+from darkroom.serving.framework import View, serve_endpoint
+from darkroom.serving.rejections import rejecting_unreadable
 
 EVENT = CloudEvent(
     id="1", source="/a/source", type="a.type", subject="ünder", datacontenttype="application/json", data=b'{"a": 1}'
@@ -55,16 +57,20 @@ def calling(app: flask.Flask) -> Send:
     return send
 
 
+def endpoint(handle: Callable[[CloudEvent], Answer]) -> EventEndpoint:
+    return EventEndpoint("events", handle, unreadable=rejecting_unreadable("resize"))
+
+
 def past_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
     app = flask.Flask("events")
     with app.app_context():
-        serve_events("events", handle, "resize")
+        serve_endpoint(endpoint(handle))
     return calling(app)
 
 
 def through_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
     app = flask.Flask("events")
-    view: View = serve_events("events", handle, "resize")
+    view: View = serve_endpoint(endpoint(handle))
     app.add_url_rule("/", view_func=lambda: view(flask.request), methods=["GET", "POST"])
     return calling(app)
 

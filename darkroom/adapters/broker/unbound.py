@@ -1,0 +1,26 @@
+"""The emitter of a function that has no K_SINK yet."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.events.cloudevents import CloudEvent
+
+
+class UnboundEmitter:
+    """Refuses every event: the outbox keeps it.
+
+    A SinkBinding that injects K_SINK makes a new revision, whose processes have the address.
+    """
+
+    def emit(self, event: CloudEvent) -> None:
+        refuse_unbound()
+
+    def close(self) -> None:
+        return None
+
+
+def refuse_unbound() -> NoReturn:
+    """Raises DependencyUnavailableError that says what the function waits for."""
+    raise DependencyUnavailableError("broker", "K_SINK is not set: the function waits for a SinkBinding to inject it")

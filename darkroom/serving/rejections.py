@@ -1,0 +1,30 @@
+"""What the pipeline answers to a request that is no event: a rejection, which recovery keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from darkroom.contract import events
+from darkroom.errors import EventInvalidError
+from darkroom.events.cloudevents import CloudEvent
+from darkroom.serving.answers import Answer, Done
+from darkroom.serving.event_endpoint import Unreadable
+
+_KEPT_BYTES = 65_536
+
+
+def rejecting_unreadable(service: str) -> Unreadable:
+    """For an `EventEndpoint` of this service."""
+
+    def reject(headers: Mapping[str, str], body: bytes, error: EventInvalidError) -> Answer:
+        source = f"/darkroom/{service}"
+        wrapped = CloudEvent(
+            id=headers.get("ce-id") or "unknown",
+            source=source,
+            type="dev.darkroom.unreadable",
+            datacontenttype="application/octet-stream",
+            data=body[:_KEPT_BYTES],
+        )
+        return Done(reply=events.rejected(wrapped, error.detail, source=source))
+
+    return reject

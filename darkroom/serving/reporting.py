@@ -1,0 +1,18 @@
+"""How a function's process reports what it does: log, traces and metrics, set up once, at its start."""
+
+from __future__ import annotations
+
+from darkroom import telemetry
+from darkroom.serving.log import configure_logging, get_logger
+from darkroom.telemetry import push as metrics
+
+
+def begin_reporting(service: str, *, log_level: str) -> None:
+    """Raises SettingsError for what OTEL_* ask for and we do not have. Nothing connects before the first report."""
+    configure_logging(level=log_level, service=service)
+    telemetry.begin(service, tell=_tell_of_complaint)
+    metrics.begin(service, tell=_tell_of_complaint)
+
+
+def _tell_of_complaint(error: str) -> None:
+    get_logger().warning("telemetry.failed", error=error)

@@ -1,0 +1,39 @@
+"""Requests to a function that answers people, in this process, as functions-framework's ASGI server makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from darkroom.serving.asgi import Endpoint
+
+_METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"]
+"""Those that functions-framework lets through."""
+TIMEOUT_S = 20.0
+
+
+class HttpClient:
+    """`function` is what a function's `build` makes."""
+
+    def __init__(self, function: Endpoint) -> None:
+        self._app = Starlette(routes=[Route("/{path:path}", function, methods=_METHODS)])
+
+    def call(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """`request`: what httpx takes (`json`, `data`, `files`, `content`, `params`, `headers`)."""
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://function", timeout=TIMEOUT_S) as client:
+                return await client.request(method, path, **request)
+
+        return anyio.run(send)
+
+    def get(self, path: str, **request: Any) -> httpx.Response:
+        return self.call("GET", path, **request)
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        return self.call("POST", path, **request)

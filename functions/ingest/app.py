@@ -1,0 +1,104 @@
+"""ingest: takes pictures and CloudEvents in, and answers as soon as the job is safe."""
+
+from functools import cache, partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from darkroom import telemetry
+from darkroom.contract.jobs import JobRecord, JobType
+from darkroom.contract.openapi import openapi
+from darkroom.events import cloudevents, strict_json
+from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
+from darkroom.serving.gate import make_gate
+from darkroom.serving.health import health_routes
+from darkroom.serving.resources import Resources
+from functions.ingest.acceptance import Acceptance
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, judged_batch, submission_of
+from functions.ingest.judging import Judged
+from functions.ingest.reading import read_body, read_submission
+from functions.ingest.submission import Submission
+from functions.ingest.uploads import check_upload, signed_upload
+
+
+def build(resources: Resources) -> Endpoint:
+    """Raises SettingsError when the API keys cannot be read."""
+    routes = _Routes(resources)
+    return http_function(
+        "ingest",
+        [
+            Route("/api/v1/resize", routes.accepts(JobType.RESIZE), methods=["POST"]),
+            Route("/api/v1/crop", routes.accepts(JobType.CROP), methods=["POST"]),
+            Route("/api/v1/uploads", routes.sign_upload, methods=["POST"]),
+            Route("/api/v1/events", routes.take_events, methods=["POST"]),
+            Route("/", routes.take_events, methods=["POST"]),
+        ],
+        open_routes=[
+            Route("/openapi.json", describe, methods=["GET"]),
+            *health_routes(
+                {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()},
+                awaited={"sink": resources.check_sink},
+            ),
+        ],
+        gate=make_gate(resources, rate=resources.settings.rate_limit, scope="ingest"),
+    )
+
+
+class _Routes:
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._acceptance = Acceptance(resources)
+
+    def accepts(self, job_type: JobType) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            max_bytes = self._resources.settings.max_input_bytes
+            with telemetry.span("receive"):
+                submission = await read_submission(request, job_type, max_bytes=max_bytes)
+            record = await self._accept(request, submission)
+            return json_response(_accepted(record), status=202, headers={"location": _location(record)})
+
+        return endpoint
+
+    async def take_events(self, request: Request) -> Response:
+        with telemetry.span("receive"):
+            body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
+        if cloudevents.is_batch(request.headers):
+            judged = await judged_batch(body, partial(self._check, request))
+            records = await in_thread(
+                self._acceptance.accept_batch, judged, owner=owner(request), request_id=request_id(request)
+            )
+            return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
+        record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
+        return json_response(_accepted(record), status=202, headers={"location": _location(record)})
+
+    async def sign_upload(self, request: Request) -> Response:
+        return json_response(await in_thread(signed_upload, self._resources, owner(request)), status=201)
+
+    async def _check(self, request: Request, submission: Submission) -> Judged:
+        check_upload(submission, owner(request))
+        return await in_thread(self._acceptance.check, submission)
+
+    async def _accept(self, request: Request, submission: Submission) -> JobRecord:
+        check_upload(submission, owner(request))
+        return await in_thread(
+            self._acceptance.accept, submission, owner=owner(request), request_id=request_id(request)
+        )
+
+
+async def describe(_request: Request) -> Response:
+    return Response(_description(), media_type="application/json")
+
+
+@cache
+def _description() -> bytes:
+    """Made once: it is for everybody, and costs as much as a small picture."""
+    return strict_json.dump(openapi())
+
+
+def _accepted(record: JobRecord) -> dict[str, str]:
+    return {"job_id": str(record.job_id), "status": "queued"}
+
+
+def _location(record: JobRecord) -> str:
+    return f"/api/v1/jobs/{record.job_id}"

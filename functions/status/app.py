@@ -1,0 +1,50 @@
+"""status: tells what became of jobs, at once or as soon as something changes, with signed URLs for results."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from darkroom.serving.asgi import Endpoint, http_function, json_response, owner
+from darkroom.serving.gate import make_gate
+from darkroom.serving.health import health_routes
+from darkroom.serving.resources import Resources
+from functions.status.answers import JobAnswers, job_id_of, wait_s_of
+from functions.status.event_stream import EventStreamResponse
+from functions.status.listing import list_query_of
+
+
+def build(resources: Resources) -> Endpoint:
+    """Raises SettingsError when the API keys cannot be read."""
+    routes = _Routes(resources)
+    return http_function(
+        "status",
+        [
+            Route("/api/v1/jobs", routes.list_jobs, methods=["GET"]),
+            Route("/api/v1/jobs/{job_id}", routes.show_job, methods=["GET"]),
+            Route("/api/v1/jobs/{job_id}/events", routes.tell_changes, methods=["GET"]),
+        ],
+        open_routes=health_routes(
+            {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}
+        ),
+        gate=make_gate(resources, rate=resources.settings.rate_limit_reads, scope="status"),
+    )
+
+
+class _Routes:
+    def __init__(self, resources: Resources) -> None:
+        self._answers = JobAnswers(resources)
+
+    async def show_job(self, request: Request) -> Response:
+        job_id = job_id_of(request.path_params["job_id"])
+        wait_s = wait_s_of(request.query_params.multi_items())
+        record = await self._answers.record(job_id, owner=owner(request), wait_s=wait_s)
+        view = await self._answers.view(record)
+        return Response(view, media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def tell_changes(self, request: Request) -> Response:
+        record = await self._answers.record(job_id_of(request.path_params["job_id"]), owner=owner(request))
+        return EventStreamResponse(self._answers, record)
+
+    async def list_jobs(self, request: Request) -> Response:
+        query = list_query_of(request.query_params.multi_items())
+        return json_response(await self._answers.page(query, owner=owner(request)))
