@@ -14,9 +14,10 @@ def first_cells() -> list[str]:
 
 
 def test_every_helper_module_is_listed_once_and_no_other() -> None:
-    helpers = [file for file in TESTS.rglob("*.py") if not file.name.startswith("test_")]
+    helpers = {str(file.relative_to(TESTS)) for file in TESTS.rglob("*.py") if not file.name.startswith("test_")}
     listed = [cell for cell in first_cells() if cell.endswith(".py")]
-    assert sorted(listed) == sorted(str(file.relative_to(TESTS)) for file in helpers)
+    assert (helpers - set(listed), set(listed) - helpers) == (set(), set()), "not listed, not there"
+    assert len(listed) == len(helpers)
 
 
 def test_every_folder_of_tests_is_listed_once_and_no_other() -> None:
