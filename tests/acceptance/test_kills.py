@@ -32,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 def test_a_worker_killed_in_mid_render_costs_an_attempt_and_its_job_completes_once(
     stack: RunningStack, large_photograph: bytes
 ) -> None:
-    job_id = stack.submit("resize", large_photograph, width=2900, format="avif", effort=5)
+    job_id = stack.submit("resize", large_photograph, width=1500, format="avif", effort=5)
     stack.claimed(job_id)
 
     for worker in _workers_of(stack, "resize-heavy"):
@@ -117,7 +117,7 @@ def test_killing_the_supervisor_leaves_no_process_and_the_next_start_finishes_it
 ) -> None:
     with running_stack(tmp_path / "data") as stack:
         # One that takes seconds, so that it is under way for certain, among others that are anywhere.
-        slow = stack.submit("resize", large_photograph, width=2900, format="avif", effort=5)
+        slow = stack.submit("resize", large_photograph, width=1500, format="avif", effort=5)
         job_ids = [slow, *stack.submit_many(8, "resize", large_photograph, width=1500, format="webp", effort=5)]
         stack.claimed(slow)
         children = stack.descendants()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from io import BytesIO
 
 import httpx
@@ -15,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from darkroom.telemetry.metric import Kind, Metric, Source
+from tests.pausing import paused
 from tests.stack import RunningStack, eventually
 from tools import catalog as metrics
 from tools.catalog import CATALOG
@@ -120,15 +118,6 @@ def test_routes_are_templates_and_what_strangers_make_up_is_no_label(stack: Runn
     routes = {(sample.labels["http_request_method"], sample.labels["http_route"]) for sample in samples}
     assert {("POST", "/api/v1/resize"), ("GET", "/api/v1/jobs/{job_id}"), ("_OTHER", "")} <= routes
     assert not [route for _, route in routes if "nonsense" in route or ledger.failed["job_id"] in route]
-
-
-@contextmanager
-def paused(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(("server", "source"), [("redis", Source.RECORD), ("nats", Source.BROKER)])

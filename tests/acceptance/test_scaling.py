@@ -61,7 +61,7 @@ def test_two_hundred_jobs_at_once_scale_out_as_the_arithmetic_says_and_back_to_z
 
 def test_the_machines_cap_is_told_of_when_it_and_not_the_autoscaler_decided(tmp_path: Path, photograph: bytes) -> None:
     with running_stack(tmp_path / "data", "--window", "6s", "--max-instances", "2") as stack:
-        job_ids = stack.submit_many(JOBS, "resize", photograph, **SLOW)
+        job_ids = stack.submit_many(2 * IN_FLIGHT, "resize", photograph, **SLOW)
         eventually(lambda: stack.events(action="scale.capped"), within_s=30, what="the cap is told of")
         for job_id in job_ids:
             stack.completed(job_id, within_s=120)

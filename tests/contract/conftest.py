@@ -11,7 +11,8 @@ from tests.servers import Server, nats_server, redis_server, running, s3_server
 
 @pytest.fixture(scope="session")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(redis_server(tmp_path_factory.mktemp("redis"))) as server:
+    """It is never killed, so nothing waits for its disk. What must outlive a server is tested with one that writes."""
+    with running(redis_server(tmp_path_factory.mktemp("redis"), "--appendonly", "no")) as server:
         yield server
 
 

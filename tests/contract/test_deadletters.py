@@ -19,6 +19,7 @@ from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.telemetry.platform_metrics import STREAM_LIMIT, STREAM_MESSAGES, STREAM_SIZE
+from tests.listener import listening, threads_of_this_process
 from tests.servers import Server, nats_server, running
 
 DEFINITION: dict[str, Any] = json.loads(
@@ -247,4 +248,17 @@ def _eventually_kept(letters: JetStreamDeadLetters) -> int:
 
 
 def test_nothing_is_connected_or_started_before_the_first_call() -> None:
+    with listening() as server:
+        before = threads_of_this_process()
+        letters = JetStreamDeadLetters(f"nats://{server.address}", answer_timeout_s=0.2)
+        assert threads_of_this_process() <= before
+        assert not server.was_connected_to()
+
+        with pytest.raises(DependencyUnavailableError):
+            letters.check()
+        assert server.was_connected_to()
+        letters.close()
+
+
+def test_what_was_never_used_can_be_closed() -> None:
     JetStreamDeadLetters("nats://127.0.0.1:9").close()

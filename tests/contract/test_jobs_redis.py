@@ -19,6 +19,7 @@ from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedErr
 from darkroom.contract.jobs import JobStatus
 from darkroom.telemetry.metric import Distribution
 from tests.contract.job_stores import RedisJobStores, a_result, new_job
+from tests.listener import listening, threads_of_this_process
 from tests.servers import Server, redis_server, running
 from tools import catalog as metrics
 
@@ -164,6 +165,18 @@ def used_memory(client: Redis) -> int:
 
 
 def test_nothing_is_connected_before_the_first_call() -> None:
+    with listening() as server:
+        before = threads_of_this_process()
+        store = RedisJobStore(f"redis://{server.address}/0", answer_timeout_s=0.2)
+        assert threads_of_this_process() <= before
+        assert not server.was_connected_to()
+
+        with pytest.raises(DependencyUnavailableError, match="jobs: TimeoutError"):
+            store.check()
+        assert server.was_connected_to()
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
     store = RedisJobStore("redis://127.0.0.1:9/0")
     with pytest.raises(DependencyUnavailableError, match="jobs: ConnectionError"):
         store.check()

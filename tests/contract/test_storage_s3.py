@@ -16,6 +16,7 @@ from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError, InputNotFoundError
 from tests.contract.s3_storages import s3_storage
 from tests.interpreter import python
+from tests.listener import listening, threads_of_this_process
 from tests.scripted_http import Reply, scripted_server
 from tests.servers import S3_SECRET_KEY, Server, running, s3_server
 
@@ -245,7 +246,16 @@ def _eventually_get(storage: S3Storage) -> bytes:
             time.sleep(0.1)
 
 
-def test_nothing_is_connected_before_the_first_call() -> None:
-    storage = s3_storage("http://127.0.0.1:9")
-    storage.warm()
-    storage.sign_download(KEY, content_type="image/jpeg", filename="a.jpg", lifetime_s=60)
+def test_nothing_is_connected_or_started_before_the_first_call() -> None:
+    with listening() as server:
+        before = threads_of_this_process()
+        storage = s3_storage(f"http://{server.address}", read_timeout_s=0.2, retry_within_s=0)
+        storage.warm()
+        storage.sign_download(KEY, content_type="image/jpeg", filename="a.jpg", lifetime_s=60)
+        # Without a thread more, nobody is left to connect later.
+        assert threads_of_this_process() <= before
+        assert not server.was_connected_to()
+
+        with pytest.raises(DependencyUnavailableError):
+            storage.check()
+        assert server.was_connected_to()

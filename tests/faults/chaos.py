@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import psutil
 
-from tests.faults.faulty_stack import FaultyStack, paused
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.streams import full_stream
+from tests.pausing import paused
 from tests.stack import eventually
 
 BACK_WITHIN_S = 90.0

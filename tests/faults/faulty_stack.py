@@ -6,10 +6,8 @@ It differs from a user's only in a copy of the manifests.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -252,14 +250,3 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text, f"{file} has no {old!r}"
     file.write_text(text.replace(old, new, 1))
-
-
-@contextmanager
-def paused(pid: int) -> Iterator[None]:
-    """Stopped by SIGSTOP: the kernel takes its connections, and nobody answers."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        if psutil.pid_exists(pid):
-            os.kill(pid, signal.SIGCONT)

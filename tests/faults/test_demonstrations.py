@@ -18,12 +18,13 @@ import psutil
 import pytest
 
 from tests.faults.deliveries import deliver_again
-from tests.faults.faulty_stack import FaultyStack, faulty_stack, paused
+from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.ledger import Answer, Ledger, Told
 from tests.faults.load import Load
 from tests.faults.orders import KILLING_WIDTH, SLOW_WIDTH
 from tests.faults.proxy import Manner
 from tests.faults.test_failures import darkroom, lease_is_over, letter_of, nats_pid, settled
+from tests.pausing import paused
 from tests.stack import ROOT, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -20,11 +20,12 @@ import pytest
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.contract.errors import DependencyUnavailableError
 from tests.faults.deliveries import at_once, broker_url, deliver_again, event_of
-from tests.faults.faulty_stack import BUCKET, FaultyStack, paused
+from tests.faults.faulty_stack import BUCKET, FaultyStack
 from tests.faults.ledger import Ledger, Told
 from tests.faults.orders import HANGING_WIDTH, KILLING_WIDTH, SLOW_WIDTH
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.streams import delete_streams, full_stream
+from tests.pausing import paused
 from tests.stack import ROOT, eventually
 
 SETTLED_WITHIN_S = 90

@@ -27,6 +27,8 @@ FROM_ELSEWHERE: set[Wanted] = {
     ("Gateway", "darkroom", "darkroom"),
     ("Service", "kourier-system", "kourier-internal"),
 }
+KINDS_REFERRED_TO = {"Broker", "ConfigMap", "Knative Service", "Secret", "ServiceAccount"}
+"""In each whole: were references no longer found, none would be missing."""
 WHOLE = [name for name in COMBINATIONS if name.startswith((*OVERLAYS, *INSTALLATIONS))]
 _SECRET_ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| `(?P<namespace>[\w-]+)` \| (?P<keys>[^|]+) \|", re.M)
 
@@ -134,15 +136,16 @@ def test_every_reference_resolves(combination: str) -> None:
     for resource in resources:
         missing = set(references(resource)) - known
         assert not missing, named(resource)
+    assert {kind for each in resources for kind, _, _ in references(each)} >= KINDS_REFERRED_TO
 
 
 @pytest.mark.parametrize("combination", WHOLE)
 def test_every_selector_finds_pods(combination: str) -> None:
     resources = rendered(combination)
-    for resource in resources:
-        selector = own_selector(resource)
-        if selector is not None:
-            assert selected(selector, resource["metadata"]["namespace"], resources), named(resource)
+    selectors = [(each, selector) for each in resources if (selector := own_selector(each)) is not None]
+    assert {each["kind"] for each, _ in selectors} >= {"NetworkPolicy", "PodDisruptionBudget"}
+    for resource, selector in selectors:
+        assert selected(selector, resource["metadata"]["namespace"], resources), named(resource)
 
 
 @pytest.mark.parametrize("combination", INSTALLATIONS)

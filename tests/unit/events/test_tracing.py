@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darkroom.contract import traces
@@ -96,8 +96,20 @@ def test_every_new_root_can_be_read(sampled: bool) -> None:
     assert root.sampled is sampled
 
 
-@given(st.text(max_size=80))
-def test_whatever_is_sent_nothing_breaks(text: str) -> None:
+_NEARLY_TRACEPARENTS = st.builds(
+    "-".join,
+    st.tuples(
+        *(
+            st.text("0123456789abcdefAF", min_size=size - 1, max_size=size) | st.just("0" * (size - 1) + "1")
+            for size in (2, 32, 16, 2)
+        )
+    ),
+)
+
+
+@given(st.text(max_size=80) | _NEARLY_TRACEPARENTS)
+@example(GOOD)
+def test_whatever_is_sent_nothing_breaks_and_what_is_read_can_be_written(text: str) -> None:
     context = tracing.parse(text, text)
     assert context is None or tracing.parse(context.traceparent) is not None
 

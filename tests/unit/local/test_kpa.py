@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from darkroom.local.revisions.autoscaler import Decision, Metrics, ScalerState, decide
+from darkroom.local.revisions.autoscaler import TICK_S, Decision, Metrics, ScalerState, decide
 from darkroom.manifests.revision import ScalingConfig
 
 # Rates of 10, as in the cases; the target is the whole of it.
@@ -200,13 +201,44 @@ def test_a_decision_is_always_within_its_bounds(config: ScalingConfig, loads: li
 
 
 @given(config=_configs, loads=_loads)
-def test_what_is_wanted_never_falls_while_panicking(config: ScalingConfig, loads: list[tuple[float, float]]) -> None:
-    clock, ready, before = Clock(config), 0, None
+def test_without_a_delay_what_is_wanted_never_falls_while_panicking(
+    config: ScalingConfig, loads: list[tuple[float, float]]
+) -> None:
+    """A delay may hold more than the panic wants, from before it, and let go of it during the panic."""
+    clock, ready, before = Clock(replace(config, scale_down_delay_s=0.0)), 0, None
     for tick, (stable, panic) in enumerate(loads):
         decision = clock.at(2.0 * tick, ready=ready, stable=stable, panic=panic)
         if before is not None and before.panicking and decision.panicking:
             assert decision.unbounded >= before.unbounded
         before, ready = decision, decision.desired
+
+
+@given(
+    config=_configs,
+    delay_s=st.sampled_from([0.5, 2.0, 3.0, 10.0, 60.0]),
+    loads=_loads,
+    pauses_s=st.lists(st.sampled_from([0.5, 2.0, 2.0, 2.0, 7.0]), min_size=30, max_size=30),
+)
+# Ten are wanted before the panic and six in it, though no more than three may run.
+@example(config=replace(BASE, target=1, max_scale=3), delay_s=4.0, loads=[(10, 0), (6, 6), (6, 6)], pauses_s=[2.0] * 30)
+def test_with_a_delay_the_largest_of_the_latest_decisions_holds_within_the_bounds(
+    config: ScalingConfig, delay_s: float, loads: list[tuple[float, float]], pauses_s: list[float]
+) -> None:
+    """The same arithmetic without a delay, fed with the same instances, makes the decisions that the delay goes by."""
+    delayed, undelayed = (Clock(replace(config, scale_down_delay_s=each_s)) for each_s in (delay_s, 0.0))
+    ready, now_s = 0, 0.0
+    made: list[tuple[int, int]] = []
+    for (stable, panic), pause_s in zip(loads, pauses_s, strict=False):
+        held = delayed.at(now_s, ready=ready, stable=stable, panic=panic)
+        at_once = undelayed.at(now_s, ready=ready, stable=stable, panic=panic)
+        tick = int(now_s // TICK_S)
+        made.append((tick, at_once.unbounded))
+        largest = max(wanted for at, wanted in made if at > tick - math.ceil(delay_s / TICK_S))
+        assert (held.unbounded, held.panicking) == (largest, at_once.panicking)
+        bounded = min(max(largest, config.min_scale), config.max_scale or math.inf)
+        # Nobody wanted is the way to zero, which has rules of its own.
+        assert held.desired == bounded or bounded == 0
+        ready, now_s = held.desired, now_s + pause_s
 
 
 @given(config=_configs, ready=st.integers(0, 20), load=st.floats(0, 300), more=st.floats(0, 300))

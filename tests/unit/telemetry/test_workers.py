@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from darkroom.telemetry.workers import is_gone, worker_name
+from tests.pausing import paused
 from tests.stack import ROOT
 
 PROGRAM = """
@@ -45,8 +45,8 @@ def test_a_worker_is_named_by_its_host_its_process_and_when_that_began() -> None
 def test_a_neighbour_that_lives_is_not_gone_even_when_paused(neighbour: tuple[subprocess.Popen[str], str]) -> None:
     process, name = neighbour
     assert not is_gone(name)
-    process.send_signal(signal.SIGSTOP)
-    assert not is_gone(name)
+    with paused(process.pid):
+        assert not is_gone(name)
 
 
 def test_a_neighbour_that_was_killed_is_gone_before_it_is_reaped_and_after(
