@@ -369,8 +369,7 @@ def test_a_job_that_others_know_of_is_not_taken_back(
         refused.accept(job)
     happens(other, job.job_id)
 
-    # The retractor's thread has settled the matter when it has ended.
-    assert poll(lambda: refused._retractor._thread is None)
+    assert poll(lambda: refused._settler.is_idle)
     assert other.get(job.job_id) is not None
     refused.close()
 
@@ -384,7 +383,7 @@ def test_a_batch_that_was_written_though_the_caller_was_refused_is_taken_back_wh
     with pytest.raises(DependencyUnavailableError):
         store.accept_many([new_job(idempotency_key=str(number)) for number in range(3)])
 
-    assert poll(lambda: store._retractor._thread is None)
+    assert poll(lambda: store._settler.is_idle)
     assert {key for key in jobs_in(redis) if key.startswith("darkroom:job:")} == {f"darkroom:job:{there}"}
     assert store.statistics()[metrics.JOBS_RETRACTED]["resize", "standard"] == 2
     store.close()
@@ -417,7 +416,7 @@ def test_a_server_that_is_killed_in_the_middle_of_batches_has_each_whole_or_not_
         sender.join(timeout=20)
         server.start()
 
-        assert poll(lambda: store._retractor._thread is None)
+        assert poll(lambda: store._settler.is_idle)
         kept = [sum(store.get(job.job_id) is not None for job in batch) for batch in batches]
         assert set(kept) <= {0, 100}, kept
         assert all(store.get(job.job_id) is not None for job in acknowledged)
