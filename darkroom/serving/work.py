@@ -188,11 +188,13 @@ class Worker(Generic[P]):
             made = self._make(lease)
         except (RejectedError, PictureError) as exc:
             with telemetry.span("fail", code=exc.code):
-                return *jobs.fail(lease, exc), {}
+                outcome, record = jobs.fail(lease, exc)
+            return outcome, record, {}
         except _LeaseLostError:
             return Outcome.STALE, jobs.get(lease.job_id), {}
         with telemetry.span("complete"):
-            return *jobs.complete(lease, made.result, made.timings_ms), {"render_cpu_ms": made.render_cpu_ms}
+            outcome, record = jobs.complete(lease, made.result, made.timings_ms)
+        return outcome, record, {"render_cpu_ms": made.render_cpu_ms}
 
     def _make(self, lease: Lease) -> _Made:
         """The job's result, stored. Raises _LeaseLostError."""

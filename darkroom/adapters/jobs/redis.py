@@ -138,7 +138,7 @@ class RedisJobStore:
         except DependencyUnavailableError as exc:
             if _may_have_been_done(exc):
                 job_ids = [str(job.job_id) for job in jobs]
-                self._settler.settle(lambda: self._retract(caller, deadline_ms, job_ids))
+                self._settler.settle(lambda: self._is_retracted(caller, deadline_ms, job_ids))
             raise
         if code == "late":
             return None
@@ -158,7 +158,7 @@ class RedisJobStore:
             code, *rest = self._script("claim", str(job_id), worker, token, self._crashed)
         except DependencyUnavailableError as exc:
             if _may_have_been_done(exc):
-                self._settler.settle(lambda: self._withdraw(job_id, token))
+                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
             raise
         match code:
             case "lease":
@@ -175,7 +175,7 @@ class RedisJobStore:
             case "unknown":
                 return Unknown()
             case "late":
-                self._settler.settle(lambda: self._withdraw(job_id, token))
+                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
                 raise claim_too_late()
         raise InternalError(f"the claim script answered {code!r}")
 
@@ -195,9 +195,9 @@ class RedisJobStore:
         def send() -> Outcome:
             return Outcome(self._script("release", str(lease.job_id), lease.fence, text, "1" if counts else "0")[0])
 
-        def send_again() -> float:
+        def is_heard() -> bool:
             send()
-            return 0
+            return True
 
         text = _error_text(error)
         try:
@@ -205,7 +205,7 @@ class RedisJobStore:
         except DependencyUnavailableError as exc:
             # Were it not carried out, the lease would run out, and its end would pass for a crash.
             if _may_have_been_done(exc):
-                self._settler.settle(send_again)
+                self._settler.settle(is_heard)
             raise
 
     def get(self, job_id: UUID) -> JobRecord | None:
@@ -274,13 +274,12 @@ class RedisJobStore:
         outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments, patient=True)
         return Outcome(outcome), record_of(flat, lease.job_id) if flat else None
 
-    def _retract(self, caller: str, deadline_ms: int, job_ids: list[str]) -> float:
-        code, number = self._script("retract", caller, deadline_ms, *job_ids)
-        return int(number) / 1000 if code == "early" else 0
+    def _is_retracted(self, caller: str, deadline_ms: int, job_ids: list[str]) -> bool:
+        return bool(self._script("retract", caller, deadline_ms, *job_ids)[0] == "done")
 
-    def _withdraw(self, job_id: UUID, token: str) -> float:
+    def _is_withdrawn(self, job_id: UUID, token: str) -> bool:
         self.withdraw(job_id, token)
-        return 0
+        return True
 
     def _time_ms(self) -> int:
         seconds, microseconds = self._ask(lambda: self._connected().time())

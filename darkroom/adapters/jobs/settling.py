@@ -15,7 +15,6 @@ no job and tries no picture too often.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -25,12 +24,13 @@ _RETRY_EVERY_S = 0.2
 _MOST_WAITING = 10_000
 """Each is a few hundred bytes; a store that is away for longer than this takes to fill loses the oldest."""
 
-Request = Callable[[], float]
-"""Asks the store; returns the seconds after which to ask again, 0 when the matter is settled."""
+Request = Callable[[], bool]
+"""Asks the store; whether the matter is settled. If it is not, or nobody answered, it is asked again."""
 
 
 class Settler:
-    """Settles one request after the other, in the order in which they came."""
+    """Asks one request after the other. One that is not settled goes to the end of the line: when every answer is lost,
+    each request is still carried out."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +55,11 @@ class Settler:
 
     def _run(self) -> None:
         while (request := self._next()) is not None:
-            self._repeat(request)
+            if not self._ask(request):
+                with self._lock:
+                    self._waiting.append(request)
+                # Also when others wait: a store that is away is asked so often, however much is open.
+                self._closed.wait(_RETRY_EVERY_S)
 
     def _next(self) -> Request | None:
         """None: there is nothing left, and the thread ends."""
@@ -65,12 +69,8 @@ class Settler:
             self._thread = None
             return None
 
-    def _repeat(self, request: Request) -> None:
-        while not self._closed.is_set():
-            try:
-                wait_s = request()
-            except DependencyUnavailableError:
-                wait_s = _RETRY_EVERY_S
-            if wait_s == 0:
-                return
-            time.sleep(wait_s)
+    def _ask(self, request: Request) -> bool:
+        try:
+            return request()
+        except DependencyUnavailableError:
+            return False
