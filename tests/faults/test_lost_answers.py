@@ -381,8 +381,9 @@ def test_a_lease_whose_renewals_were_not_heard_is_kept(
 def test_a_job_whose_acceptance_was_not_heard_is_done_once_for_the_client_that_repeats_it(
     workers: Workers, picture: bytes, then: AfterLoss, times: int
 ) -> None:
-    all_events, refused = [], set()
-    for number in range(FEW):
+    refused = set()
+
+    def post_until_it_is_accepted(number: int) -> CloudEvent:
         first = workers.new_job(picture, idempotency_key=str(number))
         again = workers.new_job(picture, idempotency_key=str(number))
         order = workers.proxy.lose_answers(sha1_of("accept"), str(first.job_id).encode(), times=times, then=then)
@@ -392,12 +393,14 @@ def test_a_job_whose_acceptance_was_not_heard_is_done_once_for_the_client_that_r
         except DependencyUnavailableError:
             refused.add(first.job_id)
             # Its client comes back once the job is taken back, which takes as long as it may still arrive.
-            eventually(lambda store=store: store._settler.is_idle, within_s=10, what="it is taken back")  # type: ignore[misc]
+            eventually(lambda: store._settler.is_idle, within_s=10, what="it is taken back")
             record = store.accept(again).record
         assert order.lost == times
         workers.redis.emitted(record.job_id, 1)
-        all_events.append(events.requested(record, source="/darkroom/ingest"))
+        return events.requested(record, source="/darkroom/ingest")
 
+    with ThreadPoolExecutor(FEW) as clients:
+        all_events = list(clients.map(post_until_it_is_accepted, range(FEW)))
     workers.deliver_all(all_events)
 
     workers.assert_all_completed(all_events)
