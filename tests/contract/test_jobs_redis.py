@@ -331,7 +331,7 @@ class LosesAcceptance(RedisJobStore):
 def test_a_job_that_was_written_though_the_caller_was_refused_is_taken_back(
     redis: Server, stores: RedisJobStores
 ) -> None:
-    store = LosesAcceptance(redis.url, answer_timeout_s=0.1)
+    store = LosesAcceptance(redis.url, answer_timeout_s=1.0)
 
     with pytest.raises(DependencyUnavailableError):
         store.accept(new_job(idempotency_key="k"))
@@ -363,7 +363,7 @@ def claimed_by_a_worker(store: RedisJobStore, job_id: UUID) -> None:
 def test_a_job_that_others_know_of_is_not_taken_back(
     redis: Server, stores: RedisJobStores, happens: Callable[[RedisJobStore, UUID], None]
 ) -> None:
-    refused, other = LosesAcceptance(redis.url, answer_timeout_s=0.3), stores.make()
+    refused, other = LosesAcceptance(redis.url, answer_timeout_s=1.0), stores.make()
     job = new_job(idempotency_key="k")
     with pytest.raises(DependencyUnavailableError):
         refused.accept(job)
@@ -378,7 +378,7 @@ def test_a_batch_that_was_written_though_the_caller_was_refused_is_taken_back_wh
     redis: Server, stores: RedisJobStores
 ) -> None:
     there = stores.make().accept(new_job(idempotency_key="0")).record.job_id
-    store = LosesAcceptance(redis.url, answer_timeout_s=0.1)
+    store = LosesAcceptance(redis.url, answer_timeout_s=1.0)
 
     with pytest.raises(DependencyUnavailableError):
         store.accept_many([new_job(idempotency_key=str(number)) for number in range(3)])

@@ -33,11 +33,12 @@ from darkroom.contract.parameters import ResizeParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition
 from darkroom.imaging.photograph import make_photograph
+from darkroom.serving.answers import Done
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
-from darkroom.serving.work import Done, Job, Worker
+from darkroom.serving.work import Job, Worker
 from tests.contract.job_stores import new_job
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.ledger import Ledger
