@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,7 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
+from darkroom.adapters.jobs.silence import claim_too_late, claim_unanswered, crashed, ended_without_a_word
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
@@ -73,6 +74,12 @@ class _Job:
     timings_ms: dict[str, int] = field(default_factory=dict)
     claimed_s: float = 0.0
     """When the latest attempt began."""
+    token: str | None = None
+    """That of the latest claim."""
+    withdrawn: list[str] = field(default_factory=list)
+    """The tokens of the latest claims that were withdrawn."""
+    unheard: dict[str, int] = field(default_factory=dict)
+    """The latest claims whose lease ran out: token and fence."""
     timeout_s: float = 0.0
     """JOB_TIMEOUT of whoever claimed it."""
     history: list[Attempt] = field(default_factory=list)
@@ -99,6 +106,16 @@ class _Job:
             self.history.pop()
             return True
         return False
+
+    def forgive(self, fence: int, error: DarkroomError) -> None:
+        """The attempt was never made: its holder did not know that it held the job."""
+        self.attempts -= 1
+        self.history = [
+            attempt.model_copy(update={"code": error.code}) if attempt.fence == fence else attempt
+            for attempt in self.history
+        ]
+        if self.fence == fence:
+            self.error = error
 
     def _attempt(self) -> Attempt:
         return Attempt(fence=self.fence, worker=self.worker or "", started_at=_moment(self.claimed_s))
@@ -184,13 +201,18 @@ class MemoryJobStore:
         for job_id, emission in emissions:
             self.emitted(job_id, emission)
 
-    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
+    def claim(self, job_id: UUID, *, worker: str, token: str | None = None) -> ClaimAnswer:
+        token = token or uuid.uuid4().hex
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
             if job is None:
                 return Unknown()
             if job.status.is_final:
                 return AlreadyFinal(record=job.record())
+            if job.is_held(now_s) and job.token == token:
+                return Lease(job_id=job_id, fence=job.fence, record=job.record())
+            if job.token == token or token in job.withdrawn:
+                raise claim_too_late()
             if job.is_held(now_s) and job.lease_s is not None:
                 lease = Lease(job_id=job_id, fence=job.fence, record=job.record())
                 return Held(lease=lease, lease_left_s=job.lease_s - now_s, attempt_s=now_s - job.claimed_s)
@@ -202,6 +224,7 @@ class MemoryJobStore:
             job.attempts += 1
             job.fence += 1
             job.worker = worker
+            job.token = token
             job.claimed_s = now_s
             job.timeout_s = self._job_timeout_s
             job.confirmed = job.emissions
@@ -210,6 +233,18 @@ class MemoryJobStore:
                 self._tally.observe(metrics.JOB_STAGE_DURATION, job.new.type, "queued", value=now_s - job.created_s)
             self._lease(job)
             return Lease(job_id=job_id, fence=job.fence, record=job.record())
+
+    def withdraw(self, job_id: UUID, token: str) -> None:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None or job.status.is_final or token in job.withdrawn:
+                return
+            job.withdrawn = [*job.withdrawn, token][-HISTORY_KEPT:]
+            fence = job.unheard.pop(token, None)
+            if fence is not None:
+                job.forgive(fence, claim_unanswered())
+            elif job.status is JobStatus.PROCESSING and job.token == token:
+                self._give_back(job, claim_unanswered(), counts=False)
 
     def renew(self, lease: Lease) -> Outcome:
         with self._lock:
@@ -249,12 +284,7 @@ class MemoryJobStore:
                 return Outcome.DONE
             if not job.is_holder(lease.fence):
                 return Outcome.STALE
-            self._note_end(job, self._clock(), error.code)
-            job.error, job.released = error, lease.fence
-            job.lease_s = job.worker = None
-            job.attempts -= 0 if counts else 1
-            self._set_status(job, JobStatus.QUEUED)
-            self._set_due_as_emitted(job)
+            self._give_back(job, error, counts=counts)
             return Outcome.DONE
 
     def get(self, job_id: UUID) -> JobRecord | None:
@@ -446,6 +476,18 @@ class MemoryJobStore:
         lasted_s = alive_until_s + RENEW_EVERY_S - job.claimed_s
         job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=job.timeout_s)
         self._note_end(job, alive_until_s, job.error.code)
+        if job.token is not None:
+            job.unheard[job.token] = job.fence
+            for oldest in list(job.unheard)[:-HISTORY_KEPT]:
+                del job.unheard[oldest]
+
+    def _give_back(self, job: _Job, error: DarkroomError, *, counts: bool) -> None:
+        self._note_end(job, self._clock(), error.code)
+        job.error, job.released = error, job.fence
+        job.lease_s = job.worker = None
+        job.attempts -= 0 if counts else 1
+        self._set_status(job, JobStatus.QUEUED)
+        self._set_due_as_emitted(job)
 
     def _note_end(self, job: _Job, ended_s: float, code: str | None) -> None:
         job.note_end(ended_s, code)
@@ -456,7 +498,8 @@ class MemoryJobStore:
         self._set_status(job, JobStatus.PROCESSING)
 
     def _finish(self, job: _Job, status: JobStatus) -> None:
-        job.lease_s = None
+        job.lease_s = job.token = None
+        job.withdrawn, job.unheard = [], {}
         job.finished_s = self._clock()
         self._count_end(job, job.finished_s, status)
         self._set_status(job, status)

@@ -51,8 +51,8 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.retraction import Doubtful, Retractor
-from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
+from darkroom.adapters.jobs.settling import Settler
+from darkroom.adapters.jobs.silence import TIMED_OUT, claim_too_late, claim_unanswered, crashed
 from darkroom.adapters.jobs.statistics import job_readings
 from darkroom.adapters.jobs.statistics_fields import lua_catalog, tally_of
 from darkroom.adapters.jobs.times import JobTimes
@@ -73,6 +73,8 @@ CHANGES_CHANNEL = "darkroom:changes"
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
 _SHARED_PARTS = {
+    "release": ("giving_back",),
+    "withdraw": ("giving_back",),
     "recover": ("recovery",),
     "recover_overdue": ("recovery",),
     "backlog": ("unfinished",),
@@ -101,8 +103,9 @@ class RedisJobStore:
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
         self._crashed = _error_text(crashed())
+        self._unanswered = _error_text(claim_unanswered())
         self._rules = _rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
-        self._retractor = Retractor(self._retract)
+        self._settler = Settler()
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
@@ -134,8 +137,8 @@ class RedisJobStore:
             code, *rest = self._ask(send)
         except DependencyUnavailableError as exc:
             if _may_have_been_done(exc):
-                job_ids = tuple(job.job_id for job in jobs)
-                self._retractor.take_back(Doubtful(job_ids=job_ids, caller=caller, deadline_ms=deadline_ms))
+                job_ids = [str(job.job_id) for job in jobs]
+                self._settler.settle(lambda: self._is_retracted(caller, deadline_ms, job_ids))
             raise
         if code == "late":
             return None
@@ -149,8 +152,14 @@ class RedisJobStore:
     def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
         self._script("emitted", *(value for job_id, emission in emissions for value in (str(job_id), emission)))
 
-    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
-        code, *rest = self._script("claim", str(job_id), worker, uuid.uuid4().hex[:16], self._crashed)
+    def claim(self, job_id: UUID, *, worker: str, token: str | None = None) -> ClaimAnswer:
+        token = token or uuid.uuid4().hex[:16]
+        try:
+            code, *rest = self._script("claim", str(job_id), worker, token, self._crashed)
+        except DependencyUnavailableError as exc:
+            if _may_have_been_done(exc):
+                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
+            raise
         match code:
             case "lease":
                 record = record_of(rest[0], job_id)
@@ -165,10 +174,16 @@ class RedisJobStore:
                 return AttemptsSpent(record=record_of(rest[0], job_id))
             case "unknown":
                 return Unknown()
+            case "late":
+                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
+                raise claim_too_late()
         raise InternalError(f"the claim script answered {code!r}")
 
+    def withdraw(self, job_id: UUID, token: str) -> None:
+        self._script("withdraw", str(job_id), token, self._unanswered)
+
     def renew(self, lease: Lease) -> Outcome:
-        return Outcome(self._script("renew", str(lease.job_id), lease.fence)[0])
+        return Outcome(self._script("renew", str(lease.job_id), lease.fence, patient=True)[0])
 
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         return self._end("complete", lease, result.model_dump_json(), _compact(timings_ms))
@@ -177,8 +192,21 @@ class RedisJobStore:
         return self._end("fail", lease, _error_text(error))
 
     def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
-        answer = self._script("release", str(lease.job_id), lease.fence, _error_text(error), "1" if counts else "0")
-        return Outcome(answer[0])
+        def send() -> Outcome:
+            return Outcome(self._script("release", str(lease.job_id), lease.fence, text, "1" if counts else "0")[0])
+
+        def is_heard() -> bool:
+            send()
+            return True
+
+        text = _error_text(error)
+        try:
+            return send()
+        except DependencyUnavailableError as exc:
+            # Were it not carried out, the lease would run out, and its end would pass for a crash.
+            if _may_have_been_done(exc):
+                self._settler.settle(is_heard)
+            raise
 
     def get(self, job_id: UUID) -> JobRecord | None:
         fields: Any = self._ask(lambda: self._connected().hgetall(f"{JOB_KEY_PREFIX}{job_id}"))
@@ -236,20 +264,22 @@ class RedisJobStore:
             raise DependencyUnavailableError("jobs", f"maxmemory-policy must be noeviction, was {policy}")
 
     def close(self) -> None:
-        self._retractor.close()
+        self._settler.close()
         with self._lock:
             if self._client is not None:
                 self._client.close()
             self._client = None
 
     def _end(self, script: str, lease: Lease, *arguments: str) -> tuple[Outcome, JobRecord | None]:
-        outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments)
+        outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments, patient=True)
         return Outcome(outcome), record_of(flat, lease.job_id) if flat else None
 
-    def _retract(self, doubtful: Doubtful) -> float:
-        job_ids = [str(job_id) for job_id in doubtful.job_ids]
-        code, number = self._script("retract", doubtful.caller, doubtful.deadline_ms, *job_ids)
-        return int(number) / 1000 if code == "early" else 0
+    def _is_retracted(self, caller: str, deadline_ms: int, job_ids: list[str]) -> bool:
+        return bool(self._script("retract", caller, deadline_ms, *job_ids)[0] == "done")
+
+    def _is_withdrawn(self, job_id: UUID, token: str) -> bool:
+        self.withdraw(job_id, token)
+        return True
 
     def _time_ms(self) -> int:
         seconds, microseconds = self._ask(lambda: self._connected().time())
@@ -260,8 +290,8 @@ class RedisJobStore:
         memory: Any = self._connected().info("memory")
         return str(memory.get("maxmemory_policy"))
 
-    def _script(self, name: str, *arguments: str | int) -> Any:
-        return self._ask(lambda: self._run_script(name, *arguments))
+    def _script(self, name: str, *arguments: str | int, patient: bool = False) -> Any:
+        return self._ask(lambda: self._run_script(name, *arguments), patient=patient)
 
     def _run_script(self, name: str, *arguments: str | int) -> Any:
         """What redis-py's Script does, which takes a fifth of the whole call for itself."""
@@ -275,11 +305,12 @@ class RedisJobStore:
             client.script_load(script.text)
             return run("EVALSHA", script.sha1, 0, self._rules, *arguments)
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
-        """Once more at once when the connection broke: a server that restarted closes those that were open. Every call
+    def _ask(self, call: Callable[[], Answer], *, patient: bool = False) -> Answer:
+        """Once more at once when the connection broke: a server that restarted closes those that were open. `patient`
+        asks once more also when no answer came in time: a job that is rendered already is worth the wait. Every call
         may be sent twice; the scripts say why."""
         redis_library.load()
-        from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError
+        from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError, TimeoutError
 
         try:
             try:
@@ -287,6 +318,10 @@ class RedisJobStore:
             except (AuthenticationError, BusyLoadingError):
                 raise
             except ConnectionError:
+                return call()
+            except TimeoutError:
+                if not patient:
+                    raise
                 return call()
         except RedisError as exc:
             raise DependencyUnavailableError("jobs", f"{type(exc).__name__}: {exc}") from exc
