@@ -29,7 +29,7 @@ from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord, JobStatus, original_key
-from darkroom.contract.parameters import ResizeParameters
+from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition
 from darkroom.imaging.photograph import make_photograph
@@ -79,7 +79,7 @@ class Workers:
     def _worker(self, store: RedisJobStore) -> Worker[ResizeParameters]:
         resources = Resources(Settings.load(needs=frozenset(), environment={"K_SERVICE": "resize"}))
         resources.jobs, resources.storage = store, self.storage
-        return Worker(events.RESIZE_REQUESTED, self._render, resources)
+        return Worker("dev.darkroom.resize.requested", self._render, resources)
 
     def _render(self, job: Job[ResizeParameters], picture: Picture) -> Rendition:
         with self._lock:
