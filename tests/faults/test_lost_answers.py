@@ -24,7 +24,8 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from darkroom.adapters.jobs import LEASE_S, MAX_ATTEMPTS, NewJob
-from darkroom.adapters.jobs.redis import RedisJobStore, script_text
+from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.adapters.jobs.redis_scripts import script_text
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
