@@ -4,7 +4,7 @@ For a function that does jobs, `MemoryPipeline` accepts a job with its picture, 
 Broker would, and shows the answer, the record, the result and the events:
 
     # functions/thumbnail/main.py
-        from darkroom.contract.parameters.resize import ResizeParameters
+    from darkroom.contract.parameters.resize import ResizeParameters
     from darkroom.imaging import Rendition
     from darkroom.serving import Job, Picture, event_function
 
