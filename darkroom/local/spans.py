@@ -26,7 +26,7 @@ _SHORTEST_WAIT_NS = 1_000_000
 
 def begin(report: Report) -> None:
     """Raises SettingsError."""
-    telemetry.begin(SERVICE, tell=lambda error: report("telemetry.failed", error=error))
+    telemetry.begin(SERVICE, report=lambda error: report("telemetry.failed", error=error))
 
 
 def handed_on(environment: Mapping[str, str]) -> dict[str, str]:
@@ -52,14 +52,14 @@ def delivering(event: CloudEvent, trigger: str, broker: str) -> AbstractContextM
 
 
 def _span(
-    name: str, parent: TraceContext | None, event: CloudEvent, broker: str, *, kind: telemetry.Kind, operation: str
+    name: str, parent: TraceContext | None, event: CloudEvent, broker: str, *, kind: telemetry.SpanKind, operation: str
 ) -> AbstractContextManager[telemetry.Span]:
     if parent is None:
-        return telemetry.SILENT
+        return telemetry.NO_SPAN
     if not telemetry.is_on():
         return telemetry.unrecorded(parent)
     attributes = {
-        **names.of_event(event),
+        **names.event_attributes(event),
         names.MESSAGING_SYSTEM: "nats",
         names.MESSAGING_OPERATION: operation,
         names.MESSAGING_DESTINATION: broker,

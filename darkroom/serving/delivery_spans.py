@@ -37,7 +37,7 @@ class Arrival:
         """The span of all that is done with the event; without a record, in whichever trace it came."""
         parent, links = self._place(record)
         attributes = {
-            **names.of_event(self.event),
+            **names.event_attributes(self.event),
             names.MESSAGING_SYSTEM: "knative",
             names.MESSAGING_OPERATION: "process",
             names.MESSAGING_OPERATION_TYPE: "process",
@@ -105,9 +105,9 @@ def _tell_of_the_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -
 
 def _tell_of_the_cold_start(waiting_ns: int) -> bool:
     """Whether this is the first job of a process that was started while the job lay there."""
-    from darkroom.telemetry import births
+    from darkroom.telemetry import instance_start
 
-    birth = births.first_use()
+    birth = instance_start.take()
     if birth is None or birth.started_ns < waiting_ns:
         return False
     telemetry.past("cold start", birth.started_ns, birth.ready_ns, {names.FAAS_COLDSTART: True})

@@ -13,8 +13,8 @@ def start(*, needs: frozenset[str]) -> Resources:
     """The settings and lazy resources of this process. Raises SettingsError that names what is missing or wrong."""
     settings = Settings.load(needs=needs)
     configure_logging(level=settings.log_level, service=settings.service)
-    telemetry.begin(settings.service, tell=_tell_of_complaint)
-    metrics.begin(settings.service, tell=_tell_of_complaint)
+    telemetry.begin(settings.service, report=_tell_of_complaint)
+    metrics.begin(settings.service, report=_tell_of_complaint)
     return Resources(settings)
 
 

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from darkroom.telemetry.metric import Distribution, Kind, Metric, Readings, Values
+from darkroom.telemetry.metric import Distribution, Metric, MetricKind, Readings, Values
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -45,11 +45,11 @@ def _family(metric: Metric, values: Values) -> Family:
 def _empty(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
     name, told, labels = metric.prometheus_name, metric.description, metric.labels
     match metric.kind:
-        case Kind.COUNTER:
+        case MetricKind.COUNTER:
             return CounterMetricFamily(name, told, labels=labels)
-        case Kind.GAUGE:
+        case MetricKind.GAUGE:
             return GaugeMetricFamily(name, told, labels=labels)
-        case Kind.HISTOGRAM:
+        case MetricKind.HISTOGRAM:
             return HistogramMetricFamily(name, told, labels=labels)
 
 
