@@ -141,7 +141,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:
     if essence == BATCHED:
         return _parse_batch(body)
     if essence == STRUCTURED:
-        return [_from_json_object(_load_json(body, "the event"))]
+        return [from_json_object(_load_json(body, "the event"))]
     if essence.startswith("application/cloudevents"):
         raise EventInvalidError(f"only the JSON event format is taken ({STRUCTURED} or {BATCHED}), not {essence}")
     if f"{_PREFIX}specversion" in headers:
@@ -161,7 +161,7 @@ def parse_each(body: bytes) -> list[CloudEvent | EventInvalidError]:
 
 def _event_or_error(element: Any) -> CloudEvent | EventInvalidError:
     try:
-        return _from_json_object(element)
+        return from_json_object(element)
     except EventInvalidError as exc:
         return exc
 
@@ -221,13 +221,14 @@ def _parse_batch(body: bytes) -> list[CloudEvent]:
     events = []
     for index, element in enumerate(_elements(body)):
         try:
-            events.append(_from_json_object(element))
+            events.append(from_json_object(element))
         except EventInvalidError as exc:
             raise EventInvalidError(f"event {index} of the batch: {exc.detail}") from exc
     return events
 
 
-def _from_json_object(value: Any) -> CloudEvent:
+def from_json_object(value: Any) -> CloudEvent:
+    """Parse a JSON object in the JSON event format; raises EventInvalidError."""
     if not isinstance(value, dict):
         raise EventInvalidError(f"an event must be a JSON object (json 3), was {_json_type(value)}")
     # json 2.1: a null attribute is an absent attribute.
@@ -445,11 +446,6 @@ def lossless_json_object(event: CloudEvent) -> dict[str, Any]:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def from_json_object(value: Any) -> CloudEvent:
-    """Parse a JSON object in the JSON event format; raises EventInvalidError."""
-    return _from_json_object(value)
 
 
 def _encode_header(value: str) -> str:

@@ -13,7 +13,7 @@ from darkroom.local.children.supervision import Server, start_all, stop_all
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.reporting import Report
 from darkroom.local.run_folder import RunFolder
-from darkroom.manifests.project import Bucket, Project, Resource
+from darkroom.manifests.project import Project, ProjectServer, S3ProjectServer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class ResourceServers:
         if self._wanted.redis is not None or self._external.redis is not None:
             self.servers["redis"] = self._redis(home, ports.redis)
         if self._wanted.s3 is not None or self._external.s3 is not None:
-            self.servers["s3"] = self._s3(home, ports.s3, self._wanted.s3 or Bucket())
+            self.servers["s3"] = self._s3(home, ports.s3, self._wanted.s3 or S3ProjectServer())
         await start_all(list(self.servers.values()))
 
     async def stop(self) -> None:
@@ -66,13 +66,13 @@ class ResourceServers:
         """What functions find in the place of their manifests' addresses and Secrets."""
         found: dict[str, str] = {}
         for name, server in self.servers.items():
-            resource: Resource | None = getattr(self._wanted, name)
+            resource: ProjectServer | None = getattr(self._wanted, name)
             if resource is not None:
                 found |= resource.variables(url=server.url, **self._s3_values(resource))
         return found
 
-    def _s3_values(self, resource: Resource) -> dict[str, str]:
-        if not isinstance(resource, Bucket) or self._credentials is None:
+    def _s3_values(self, resource: ProjectServer) -> dict[str, str]:
+        if not isinstance(resource, S3ProjectServer) or self._credentials is None:
             return {}
         credentials = self._credentials
         return {
@@ -91,7 +91,7 @@ class ResourceServers:
             return servers.external_redis(self._external.redis, home.report)
         return servers.redis_server(home, port=port)
 
-    def _s3(self, home: ServerHome, port: int, wanted: Bucket) -> Server:
+    def _s3(self, home: ServerHome, port: int, wanted: S3ProjectServer) -> Server:
         if self._external.s3 is not None:
             self._credentials = _credentials_of_environment()
             return servers.external_s3(self._external.s3, home.report)

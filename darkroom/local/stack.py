@@ -46,7 +46,7 @@ from darkroom.local.watching.consumption import StorageSize
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
-from darkroom.manifests import Destination, Manifests, PingSource, load, resolved
+from darkroom.manifests import Destination, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.project import Project
 from darkroom.manifests.revision import Revision
 
@@ -251,7 +251,7 @@ class Stack:
 
     def _run_sources(self, manifests: Manifests, subscribers: Subscribers) -> None:
         for source in manifests.ping_sources:
-            sink = resolved(source.spec.sink, source.namespace)
+            sink = with_namespace(source.spec.sink, source.namespace)
             self._spawn(self._ping(source, sink, subscribers), f"ping source {source.name}")
 
     def _watch_code(self) -> None:

@@ -16,7 +16,7 @@ from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.stream import BrokerStream
 from darkroom.local.eventing.subscribers import Subscribers, name_of
 from darkroom.local.reporting import Report
-from darkroom.manifests import Broker, Manifests, Trigger, resolved
+from darkroom.manifests import Broker, Manifests, Trigger, with_namespace
 
 ENSURE_AGAIN_AFTER_S = 1.0
 
@@ -67,7 +67,7 @@ class Brokers:
 
     def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers) -> Route:
         delivery = delivery_of(trigger, broker)
-        subscriber = resolved(trigger.spec.subscriber, trigger.namespace)
+        subscriber = with_namespace(trigger.spec.subscriber, trigger.namespace)
         sink = delivery.dead_letter_sink
         return Route(
             trigger=trigger,

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from darkroom.events.durations import parse_iso
 from darkroom.manifests.channel import ChannelTemplate
 from darkroom.manifests.eventing import Broker, Delivery, Trigger
-from darkroom.manifests.model import Destination, resolved
+from darkroom.manifests.model import Destination, with_namespace
 
 MAX_ERROR_DATA_BYTES = 1024
 """Of knativeerrordata, in Base64."""
@@ -62,7 +62,7 @@ def delivery_of(trigger: Trigger, broker: Broker) -> DeliverySpec:
 def _sink(block: Delivery | None, namespace: str) -> Destination | None:
     if block is None or block.dead_letter_sink is None:
         return None
-    return resolved(block.dead_letter_sink, namespace)
+    return with_namespace(block.dead_letter_sink, namespace)
 
 
 @dataclass(frozen=True, kw_only=True)

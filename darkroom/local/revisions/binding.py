@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from darkroom.manifests import Destination, Manifests, resolved
+from darkroom.manifests import Destination, Manifests, with_namespace
 from darkroom.manifests.revision import Revision
 
 
@@ -34,7 +34,7 @@ def bindings(manifests: Manifests) -> dict[tuple[str, str], Binding]:
     for binding in manifests.sink_bindings:
         spec = binding.spec
         found[spec.subject.namespace or binding.namespace, spec.subject.name] = Binding(
-            sink=resolved(spec.sink, binding.namespace),
+            sink=with_namespace(spec.sink, binding.namespace),
             extensions=None if spec.ce_overrides is None else spec.ce_overrides.extensions,
         )
     return found

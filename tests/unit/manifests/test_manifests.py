@@ -545,7 +545,7 @@ def test_a_reference_into_another_namespace_says_where_the_thing_is(tmp_path: Pa
 # --- YAML ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_there_twice_is_a_fault(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_a_fault(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, "apiVersion: v1\nkind: Namespace\nkind: ConfigMap\nmetadata: {name: n}\n")
     assert (finding.line, finding.path) == (3, "kind")
 
@@ -617,7 +617,7 @@ def test_a_kustomization_that_changes_its_resources_must_be_rendered_first(tmp_p
     assert caught.value.findings[0].line == 2
 
 
-def test_a_slip_in_a_kustomization_is_told_from_what_needs_rendering(tmp_path: Path) -> None:
+def test_a_typo_in_a_kustomization_is_distinguished_from_what_needs_rendering(tmp_path: Path) -> None:
     write_kustomization(tmp_path, "resource: []\n")
     with pytest.raises(ManifestError, match='unknown field; did you mean "resources"'):
         load([tmp_path])
