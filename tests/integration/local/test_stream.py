@@ -17,7 +17,7 @@ from nats.aio.subscription import Subscription
 from darkroom.contract.errors import EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, json_object
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
-from darkroom.local.eventing.stream import MAX_KEPT_BYTES, BrokerStream, consumer_name
+from darkroom.local.eventing.stream import MAX_CACHED_BYTES, BrokerStream, consumer_name
 from darkroom.manifests import Trigger, load
 from darkroom.manifests.eventing import FilterExpression
 from tests.integration.local.waiting import Reports
@@ -89,7 +89,7 @@ EVENTS = {
     "bytes": CloudEvent(id="7", source="/t", type="t", datacontenttype="image/png", data=b"\x89PNG\x00"),
     "no data": CloudEvent(id="8", source="/t", type="t"),
     "more than is held": CloudEvent(
-        id="14", source="/t", type="t", datacontenttype="text/plain", data=b"x" * MAX_KEPT_BYTES
+        id="14", source="/t", type="t", datacontenttype="text/plain", data=b"x" * MAX_CACHED_BYTES
     ),
     "every attribute": CloudEvent(
         id="9 ä",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from darkroom.local.watching.consumption import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
 from darkroom.local.watching.exposition import exposition
+from darkroom.local.watching.resource_usage import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
 from darkroom.telemetry.metric import Distribution, Readings
 from darkroom.telemetry.platform_metrics import (
     COLD_START_DURATION,

@@ -16,15 +16,15 @@ def event(**extensions: str) -> CloudEvent:
 
 def test_functions_are_told_where_telemetry_goes_but_keep_their_own_names() -> None:
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SERVICE_NAME": "mine", "HOME": "/root"}
-    assert spans.handed_on(environment) == {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
+    assert spans.variables_for_functions(environment) == {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
 
 
 def test_the_ingress_goes_on_from_the_request_and_a_delivery_from_the_event() -> None:
     sender = JOB.child()
     with recorded_spans() as recorded:
-        with spans.taking(event(**JOB.attributes()), sender.attributes(), "darkroom"):
+        with spans.publish_span(event(**JOB.attributes()), sender.attributes(), "darkroom"):
             pass
-        with spans.delivering(event(**JOB.attributes()), "resize", "darkroom"):
+        with spans.delivery_span(event(**JOB.attributes()), "resize", "darkroom"):
             sent = tracing.current()
     taking, delivering = recorded.one("publish darkroom"), recorded.one("deliver resize")
     assert taking.parent is not None
@@ -39,13 +39,13 @@ def test_the_ingress_goes_on_from_the_request_and_a_delivery_from_the_event() ->
 
 def test_an_event_of_no_trace_begins_none() -> None:
     with recorded_spans() as recorded:
-        with spans.taking(event(), {}, "darkroom"), spans.delivering(event(), "recovery", "darkroom"):
+        with spans.publish_span(event(), {}, "darkroom"), spans.delivery_span(event(), "recovery", "darkroom"):
             assert tracing.current() is None
-        with spans.waiting_for_an_instance("recovery"):
+        with spans.instance_wait_span("recovery"):
             pass
     assert recorded.spans == []
 
 
 def test_off_a_delivery_hands_the_events_trace_on() -> None:
-    with spans.delivering(event(**JOB.attributes()), "resize", "darkroom"):
+    with spans.delivery_span(event(**JOB.attributes()), "resize", "darkroom"):
         assert tracing.current() == JOB
