@@ -1,4 +1,4 @@
-"""Small functions that the tests of the local runtime write down and run on the real functions-framework."""
+"""Small functions that the tests of the local runtime write to files and run on the real functions-framework."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Workshop:
 
 
 async def get(pool: Pool, path: str = "/") -> str:
-    """The answer of the first ready instance, asked directly."""
+    """Request the first ready instance directly, and return its response."""
     url = f"http://{pool.ready[0].address}{path}"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return await answer.text()

@@ -31,7 +31,7 @@ def workshop(tmp_path: Path, logs: LogDirectory, reports: Reports) -> Workshop:
     return Workshop(root=tmp_path / "project", logs=logs, reports=reports, limit=InstanceLimit(4))
 
 
-async def test_an_instance_serves_its_function_and_tells_how_long_it_took_to_start(workshop: Workshop) -> None:
+async def test_an_instance_serves_its_function_and_reports_how_long_it_took_to_start(workshop: Workshop) -> None:
     async with workshop.running("greet", GREETING.format(greeting="hello")) as pool:
         assert await get(pool) == "hello"
         report = await workshop.reports.wait_for("instance.ready")
@@ -183,7 +183,7 @@ async def test_a_second_and_impatient_close_ends_what_the_first_still_waits_for(
         await asyncio.wait([patient])
 
 
-async def test_the_machines_limit_caps_what_the_autoscaler_wants_and_says_so(workshop: Workshop) -> None:
+async def test_the_machines_limit_caps_what_the_autoscaler_wants_and_reports_it(workshop: Workshop) -> None:
     for service in ("greedy", "modest"):
         workshop.write(service, GREETING.format(greeting=service))
     workshop.limit.most = 2

@@ -63,7 +63,7 @@ def s3_client(url: str) -> Any:
 
 
 async def content_of(client: Any, key: str) -> bytes:
-    """SeaweedFS is ready a moment before its volumes have told its master of themselves: until then it answers 5xx."""
+    """SeaweedFS is ready a moment before its volumes have registered with its master: until then it answers 5xx."""
     body = b""
 
     def is_there() -> bool:

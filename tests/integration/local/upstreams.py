@@ -1,4 +1,4 @@
-"""Servers that stand for instances where a test needs to see, or to break, the other end of the activator's hop."""
+"""Servers in place of instances, for tests that must see or break the other end of the activator's hop."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def upstream(handler: Handler) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def raw_upstream(handler: RawHandler) -> AsyncIterator[int]:
-    """A TCP server's port; the handler says byte for byte what is answered, and the connection is closed after it."""
+    """A TCP server's port; the handler writes the response byte for byte, then the connection is closed."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await handler(reader, writer)

@@ -1,4 +1,4 @@
-"""Selecting dead letters and having them done again, with fakes for the outside systems."""
+"""Selecting and redriving dead letters, with fakes for the external systems."""
 
 from __future__ import annotations
 

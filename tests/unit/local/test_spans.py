@@ -1,4 +1,4 @@
-"""The runtime's own part of a trace."""
+"""The runtime's own spans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def event(**extensions: str) -> CloudEvent:
     return new_event("t", "/s", {}, extensions=extensions)
 
 
-def test_functions_are_told_where_telemetry_goes_but_keep_their_own_names() -> None:
+def test_functions_inherit_the_telemetry_settings_but_keep_their_own_names() -> None:
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SERVICE_NAME": "mine", "HOME": "/root"}
     assert spans.variables_for_functions(environment) == {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
 
@@ -33,7 +33,7 @@ def test_the_ingress_goes_on_from_the_request_and_a_delivery_from_the_event() ->
     assert f"{delivering.parent.span_id:016x}" == JOB.span_id
     assert delivering.context is not None
     assert sent is not None
-    assert sent.span_id == f"{delivering.context.span_id:016x}", "the function's request is told of it"
+    assert sent.span_id == f"{delivering.context.span_id:016x}", "the function's request continues this span"
     assert {trace_id_of(span) for span in recorded.spans} == {JOB.trace_id}
 
 

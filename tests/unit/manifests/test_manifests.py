@@ -1,4 +1,4 @@
-"""Strict loading: what is taken, what is refused, and where an error points."""
+"""Strict loading: what is accepted, what is refused, and where an error points."""
 
 from __future__ import annotations
 
@@ -176,13 +176,13 @@ def test_a_complete_pipeline_is_loaded_with_everything_in_it(tmp_path: Path) -> 
     assert manifests.files == (tmp_path / "all.yaml",)
 
 
-# --- one fault, one finding: the field, its line and what is said ----------------------------------------------------
+# --- one fault, one finding: the field, its line and the message -----------------------------------------------------
 
 CONTAINER = "spec.template.spec.containers[0]"
 ANNOTATIONS = 'spec.template.metadata.annotations["autoscaling.knative.dev'
 
 FAULTS = {
-    # names that nobody knows
+    # unknown names
     "a kind": ("kind: Trigger\n", "kind: Triger\n", "kind", 'did you mean "Trigger"?'),
     "an apiVersion": (
         "apiVersion: gateway.networking.k8s.io/v1\n",
@@ -384,7 +384,7 @@ FAULTS = {
         'metadata.labels["networking.knative.dev/visibility"]',
         'must be "cluster-local" or not be there',
     ),
-    # what Eventing refuses, or dies of
+    # what Eventing refuses or crashes on
     "no broker": ("  broker: broker\n", "", "spec.broker", "is missing"),
     "two dialects": (
         "    - exact:\n        type: dev.example.requested\n",

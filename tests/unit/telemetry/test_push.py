@@ -1,4 +1,4 @@
-"""Metrics by OTLP, on and off: what a real receiver gets, and that a missing collector is nobody's burden."""
+"""Metrics by OTLP, on and off: what a real receiver gets, and that a missing collector delays nobody."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ for _ in range(3):
 
 
 def figures(*, letters_are_down: bool = False) -> Figures:
-    """Of one completed job."""
+    """The values after one completed job."""
     resources = Resources(Settings.load(needs=frozenset(), environment={"K_SERVICE": "recovery"}))
     jobs = resources.jobs = MemoryJobStore()
     letters = resources.dead_letters = MemoryDeadLetters()

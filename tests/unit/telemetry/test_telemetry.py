@@ -1,4 +1,4 @@
-"""Spans, on and off: what is recorded, what is sent, what never is, and that a missing collector is nobody's burden."""
+"""Spans, on and off: what is recorded, what is sent, what never is, and that a missing collector delays nobody."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_finished_spans_are_recorded_with_their_own_times(recorded: Recorded) ->
 
 
 def test_nothing_is_sent_of_work_that_has_not_ended(recorded: Recorded) -> None:
-    """A worker that is killed in the middle leaves no span without its parent."""
+    """A worker that is killed midway leaves no span without its parent."""
     with telemetry.entry("process", REMOTE):
         with telemetry.span("fetch"):
             pass
