@@ -96,9 +96,9 @@ def _tell_of_the_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -
 
 def _tell_of_the_cold_start(waiting_ns: int) -> bool:
     """Whether this is the first job of a process that was started while the job lay there."""
-    from darkroom.telemetry import births
+    from darkroom.telemetry import instance_start
 
-    birth = births.first_use()
+    birth = instance_start.take()
     if birth is None or birth.started_ns < waiting_ns:
         return False
     telemetry.past("cold start", birth.started_ns, birth.ready_ns, {names.FAAS_COLDSTART: True})

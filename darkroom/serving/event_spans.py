@@ -27,7 +27,7 @@ def processing(
 ) -> AbstractContextManager[telemetry.Span]:
     """By OpenTelemetry's conventions for messaging and FaaS. `start_ns`: since the epoch, None for now."""
     attributes = {
-        **names.of_event(event),
+        **names.event_attributes(event),
         names.MESSAGING_SYSTEM: "knative",
         names.MESSAGING_OPERATION: "process",
         names.MESSAGING_OPERATION_TYPE: "process",

@@ -10,9 +10,9 @@ from darkroom.telemetry import push as metrics
 def begin_reporting(service: str, *, log_level: str) -> None:
     """Raises SettingsError for what OTEL_* ask for and we do not have. Nothing connects before the first report."""
     configure_logging(level=log_level, service=service)
-    telemetry.begin(service, tell=_tell_of_complaint)
-    metrics.begin(service, tell=_tell_of_complaint)
+    telemetry.begin(service, report=_report_failure)
+    metrics.begin(service, report=_report_failure)
 
 
-def _tell_of_complaint(error: str) -> None:
+def _report_failure(error: str) -> None:
     get_logger().warning("telemetry.failed", error=error)

@@ -450,8 +450,8 @@ def test_one_mismatch_refuses_all_and_is_named(store: JobStore, make: Callable[[
     with pytest.raises(IdempotencyMismatchError) as refused:
         store.accept_many(jobs)
 
-    assert [verdict is None for verdict in refused.value.verdicts] == [True, False, True]
-    assert refused.value.verdicts[1] is refused.value
+    assert [verdict is None for verdict in refused.value.batch_errors] == [True, False, True]
+    assert refused.value.batch_errors[1] is refused.value
     assert store.backlog().by_status == before.by_status
     assert [store.get(job.job_id) for job in jobs] == [None, None, None]
 
