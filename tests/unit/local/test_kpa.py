@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darkroom.local.revisions.autoscaler import Decision, Metrics, ScalerState, decide
@@ -200,13 +200,23 @@ def test_a_decision_is_always_within_its_bounds(config: ScalingConfig, loads: li
 
 
 @given(config=_configs, loads=_loads)
-def test_what_is_wanted_never_falls_while_panicking(config: ScalingConfig, loads: list[tuple[float, float]]) -> None:
-    clock, ready, before = Clock(config), 0, None
+@example(
+    config=ScalingConfig(target=1.0, target_utilization=0.25, window_s=6.0, scale_down_delay_s=10.0, max_scale=3),
+    loads=[(3, 0), (0, 0), (0, 0), (0, 0), (0, 2), (0, 0)],
+)
+def test_the_number_never_falls_below_what_the_panic_wanted(
+    config: ScalingConfig, loads: list[tuple[float, float]]
+) -> None:
+    """The number itself may fall: the delay window may hold, for a while, a larger one from before the panic."""
+    clock, ready, wanted_by_panic = Clock(config), 0, 0
     for tick, (stable, panic) in enumerate(loads):
         decision = clock.at(2.0 * tick, ready=ready, stable=stable, panic=panic)
-        if before is not None and before.panicking and decision.panicking:
-            assert decision.unbounded >= before.unbounded
-        before, ready = decision, decision.desired
+        if decision.panicking:
+            assert clock.state.max_panic >= wanted_by_panic
+            assert decision.unbounded >= clock.state.max_panic
+        if decision.panicking and config.scale_down_delay_s == 0:
+            assert decision.unbounded == clock.state.max_panic
+        wanted_by_panic, ready = clock.state.max_panic, decision.desired
 
 
 @given(config=_configs, ready=st.integers(0, 20), load=st.floats(0, 300), more=st.floats(0, 300))
