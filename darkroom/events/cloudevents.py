@@ -152,10 +152,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:
 
 
 def parse_each(body: bytes) -> list[CloudEvent | EventInvalidError]:
-    """Parse each element of a batch (json 4) to an event or to its error.
-
-    Raises EventInvalidError if the body is not a batch.
-    """
+    """Parse each element of a batch (json 4) to an event or its error. Raises EventInvalidError if it is no batch."""
     return [_event_or_error(element) for element in _elements(body)]
 
 
