@@ -64,10 +64,8 @@ class Manifest:
 
     def items(self, *path: str | int) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
         """The mappings in a list, each with its path."""
-        found = self.get(*path)
-        for index, item in enumerate(found if isinstance(found, list) else ()):
-            if isinstance(item, dict):
-                yield (*path, index), item
+        for index, item in mappings(self.get(*path)):
+            yield (*path, index), item
 
     def mapping(self, *path: str | int) -> dict[str, Any]:
         """The mapping at a path; empty where there is none."""
@@ -207,6 +205,13 @@ def templates_in(config_map: Manifest) -> list[Manifest]:
                 return []
             return [Manifest(document=each) for each in documents if isinstance(each.data, dict)]
     return []
+
+
+def mappings(value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The mappings in what should be a list, each with its index."""
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, dict):
+            yield index, item
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
