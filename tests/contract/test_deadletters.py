@@ -95,9 +95,12 @@ def test_a_full_stream_refuses_the_next_letter_and_drops_none(nats: Server) -> N
     stream.prepare()
     first = stream.keep(a_letter(), key="first")
 
-    with pytest.raises(DependencyUnavailableError):
+    def fill() -> None:
         for number in range(20):
             stream.keep(a_letter(), key=str(number))
+
+    with pytest.raises(DependencyUnavailableError):
+        fill()
 
     assert stream.get(first) is not None
     stream.close()
