@@ -1,6 +1,6 @@
 """Has the bucket encrypt every object, whether the client asks for it or not.
 
-A Job runs it in recovery's image, which has an S3 client. It ends with an error, and is tried again, until the setup Job
+A Job runs it in recovery's image, which has an S3 client. It fails, and is tried again, until the setup Job
 has made the bucket. Needs STORAGE_ENDPOINT, BUCKET_NAME and the setup user's keys; AWS_CA_BUNDLE where storage has a
 certificate of an authority of your own.
 """
