@@ -4,7 +4,7 @@
 
 Each package with its version, licence and, from the REPORT of the `pip install` that brought it, the hash of the file
 it came from; below it its native libraries, each with its hash, and its version where its name has one: no package
-manager knows that libvips or libjpeg is in there. Nothing but the standard library, since it runs where the image is built.
+manager knows that libvips or libjpeg is in there. Nothing but the standard library: it runs where the image is built.
 """
 
 from __future__ import annotations

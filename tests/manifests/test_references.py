@@ -34,7 +34,7 @@ _SECRET_ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| `(?P<namespace>[\w-]+)` \| 
 def documented_secrets() -> dict[Wanted, set[str]]:
     """The table in docs/operations.md, with each Secret's keys."""
     text = (ROOT / "docs" / "operations.md").read_text()
-    text = text[text.index("### Secrets") :].partition("\n## ")[0]
+    text = text[text.index("### 5. Secrets") :].partition("\n### ")[0]
     return {
         ("Secret", row["namespace"], row["name"]): set(re.findall(r"`([^`]+)`", row["keys"]))
         for row in _SECRET_ROW.finditer(text)
