@@ -107,8 +107,7 @@ def metadata(bundle: Bundle) -> Iterator[Problem]:
     for manifest, _ in known(bundle):
         if id(manifest) not in templates:
             yield from _name_problems(manifest)
-            yield from _mark_problems(manifest, ("metadata",))
-        yield from _mark_problems(manifest, ("spec", "template", "metadata"))
+            yield from _mark_problems(manifest)
 
 
 def _name_problems(manifest: Manifest) -> Iterator[Problem]:
@@ -133,18 +132,16 @@ def _name_problems(manifest: Manifest) -> Iterator[Problem]:
         )
 
 
-def _mark_problems(manifest: Manifest, path: FieldPath) -> Iterator[Problem]:
+def _mark_problems(manifest: Manifest) -> Iterator[Problem]:
     for kind in ("labels", "annotations"):
-        marks: Any = manifest.get(*path, kind)
+        marks: Any = manifest.get("metadata", kind)
         if marks is not None and not isinstance(marks, dict):
-            yield manifest, (*path, kind), f"{kind} must be a mapping"
+            yield manifest, ("metadata", kind), f"{kind} must be a mapping"
         for key, value in marks.items() if isinstance(marks, dict) else ():
-            where = (*path, kind, str(key))
-            if not isinstance(value, str):
-                # Within a template the shape says so.
-                if path == ("metadata",) and value is not None:
-                    yield manifest, where, f"{key} must be a string, was {value!r}; put it in quotes"
-            elif kind == "labels" and not names.is_label_value(value):
+            where = ("metadata", kind, str(key))
+            if value is not None and not isinstance(value, str):
+                yield manifest, where, f"{key} must be a string, was {value!r}; put it in quotes"
+            elif value is not None and kind == "labels" and not names.is_label_value(value):
                 message = f"the label {key} may have letters, digits and -_. between them, at most 63, was {value!r}"
                 yield manifest, where, message
             if not names.is_qualified_name(str(key).lower() if kind == "annotations" else str(key)):

@@ -17,6 +17,4 @@ client = Session().create_client(
     aws_secret_access_key=os.environ["STORAGE_SECRET_KEY"],
 )
 rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-client.put_bucket_encryption(
-    Bucket=os.environ["BUCKET_NAME"], ServerSideEncryptionConfiguration={"Rules": [rule]}
-)
+client.put_bucket_encryption(Bucket=os.environ["BUCKET_NAME"], ServerSideEncryptionConfiguration={"Rules": [rule]})
