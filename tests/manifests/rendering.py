@@ -27,12 +27,14 @@ COMPONENTS = (
     "nats-eventing/components/native-broker",
 )
 """nats-tls is part of the production overlay already, and is tried with the development overlay only."""
+SEAWEEDFS = "knative/installations/production-seaweedfs"
 TLS_EVERYWHERE = "knative/overlays/production with TLS everywhere"
 BASES = ("knative/base", "nats-eventing", "nats-eventing/cluster", "nats-eventing/development")
 INSTALLATIONS = ("knative/installations/development", "knative/installations/production")
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in (*BASES, *OVERLAYS, *INSTALLATIONS)},
     **{f"{overlay} + {component}": (overlay, component) for overlay in OVERLAYS for component in COMPONENTS},
+    SEAWEEDFS: (SEAWEEDFS,),
     # Certificates for everything that can have one, issued by cert-manager.
     TLS_EVERYWHERE: (
         OVERLAYS[1],

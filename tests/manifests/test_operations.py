@@ -115,7 +115,7 @@ def cluster() -> Iterator[ApiServer]:
         for name in ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery"):
             server.put("serving.knative.dev/v1", "services", "darkroom", name)
             server.put("eventing.knative.dev/v1", "triggers", "darkroom", name)
-        for name in ("setup", "minio-users"):
+        for name in ("setup", "minio-users", "seaweedfs-encryption"):
             server.put("batch/v1", "jobs", "darkroom", name)
         for namespace, name in (
             ("knative-serving", "autoscaler"),

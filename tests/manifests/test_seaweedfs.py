@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.exceptions import ClientError
 
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.contract.errors import DependencyUnavailableError
 from tests.certificates import Authority, needs_openssl
 from tests.contract.s3_storages import s3_storage
-from tests.manifests.rendering import OVERLAYS, ROOT, TLS_EVERYWHERE, Resource, rendered
+from tests.manifests.rendering import OVERLAYS, ROOT, TLS_EVERYWHERE, Resource, _kustomize, rendered
 from tests.manifests.test_storage_policies import ACTIONS, BUCKET, MAY, Keys, User, client, is_denied
 from tests.servers import LOOPBACK, Server, free_port, running, script
 from tests.stack import eventually
@@ -226,6 +227,29 @@ def trusting(authority: Path) -> Iterator[None]:
         environment.setenv("SSL_CERT_FILE", str(authority))
         environment.setenv("AWS_CA_BUNDLE", str(authority))
         yield
+
+
+def test_the_job_for_the_encryption_runs_the_image_that_the_overlay_names(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    kustomization = {
+        "resources": [os.path.relpath(ROOT / OVERLAYS[1], (tmp_path / "inner").resolve())],
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "images": [{"name": "dev.local/darkroom/recovery", "newName": "example.com/recovery", "newTag": "2.0.0"}],
+    }
+    outer = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["inner"],
+        "components": [os.path.relpath(COMPONENT, tmp_path.resolve())],
+    }
+    (tmp_path / "inner" / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(outer))
+
+    jobs = [each for each in yaml.safe_load_all(_kustomize(tmp_path)) if each["kind"] == "Job"]
+
+    images = {each["metadata"]["name"]: each["spec"]["template"]["spec"]["containers"][0]["image"] for each in jobs}
+    assert images == dict.fromkeys(("setup", "seaweedfs-encryption"), "example.com/recovery:2.0.0")
 
 
 @pytest.mark.parametrize("name", ["ingest", "status", "renderer"])
