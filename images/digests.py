@@ -13,6 +13,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery")
@@ -28,18 +29,27 @@ class PushError(Exception):
 
 def push(engine: str, image: str) -> str:
     """The digest that the registry gave the image."""
-    _run(engine, "push", image)
-    if engine == "buildah":
-        # It keeps none; the one of the manifest that it sent is asked of the image.
-        answer = _run(engine, "inspect", "--type", "image", "--format", "{{.FromImageDigest}}", image)
-    else:
-        digests = json.loads(_run(engine, "inspect", "--format", "{{json .RepoDigests}}", image))
-        repository = image.rpartition(":")[0]
-        answer = next((each for each in digests if each.startswith(f"{repository}@")), "")
+    answer = _pushed_by_docker(image) if engine == "docker" else _pushed_with_digest_file(engine, image)
     found = _DIGEST.search(answer)
     if found is None:
         raise PushError(f"{engine} does not say which digest the registry gave {image}: {answer.strip()!r}")
     return found[0]
+
+
+def _pushed_by_docker(image: str) -> str:
+    _run("docker", "push", image)
+    digests = json.loads(_run("docker", "inspect", "--format", "{{json .RepoDigests}}", image))
+    # An image may have been pushed elsewhere before.
+    repository = image.rpartition(":")[0]
+    return next((each for each in digests if each.startswith(f"{repository}@")), "")
+
+
+def _pushed_with_digest_file(engine: str, image: str) -> str:
+    """As podman and buildah do it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "digest"
+        _run(engine, "push", "--digestfile", str(file), image)
+        return file.read_text("utf-8") if file.exists() else ""
 
 
 def _run(*command: str) -> str:

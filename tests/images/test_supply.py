@@ -85,21 +85,25 @@ def module(name: str) -> ModuleType:
 ENGINE = """#!/bin/sh
 # Says of each image the digest that a registry would: the hash of its name.
 echo "$@" >> "$ENGINE_LOG"
+for image; do :; done
 case "$1" in
-  push) [ "$FAIL" != "$2" ] ;;
+  push)
+    [ "$FAIL" != "$image" ] || exit 1
+    [ "$2" != --digestfile ] || printf 'sha256:%s' "$(printf %s "$image" | sha256sum | cut -d ' ' -f 1)" > "$3" ;;
   inspect)
-    for image; do :; done
     digest=$(printf %s "$image" | sha256sum | cut -d ' ' -f 1)
     echo "[\\"other.example.com/x@sha256:$digest\\",\\"${image%:*}@sha256:$digest\\"]" ;;
 esac
 """
 
 
-def run_digests(tmp_path: Path, kustomization: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    engine = tmp_path / "docker"
-    engine.write_text(ENGINE)
-    engine.chmod(0o755)
-    command: list[str | Path] = [sys.executable, ROOT / "images" / "digests.py", "--engine", "docker"]
+def run_digests(
+    tmp_path: Path, kustomization: Path, *, engine: str = "docker", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    program = tmp_path / engine
+    program.write_text(ENGINE)
+    program.chmod(0o755)
+    command: list[str | Path] = [sys.executable, ROOT / "images" / "digests.py", "--engine", engine]
     command += ["--registry", "registry.example.com:5000/darkroom", "--version", "0.1.0", kustomization]
     where = {"PATH": f"{tmp_path}:{os.defpath}", "ENGINE_LOG": str(tmp_path / "log"), "FAIL": "", **environment}
     return subprocess.run(command, env=where, capture_output=True, text=True, timeout=30)
@@ -119,10 +123,13 @@ def overlay(tmp_path: Path) -> Path:
     return tmp_path / "tree" / "knative" / "overlays" / "production"
 
 
-def test_pushed_images_run_by_their_digests_and_a_second_push_replaces_them(tmp_path: Path, overlay: Path) -> None:
+@pytest.mark.parametrize("engine", ["docker", "podman", "buildah"])
+def test_pushed_images_run_by_their_digests_and_a_second_push_replaces_them(
+    tmp_path: Path, overlay: Path, engine: str
+) -> None:
     before = (overlay / "kustomization.yaml").read_text()
     for _ in range(2):
-        done = run_digests(tmp_path, overlay / "kustomization.yaml")
+        done = run_digests(tmp_path, overlay / "kustomization.yaml", engine=engine)
         assert done.returncode == 0, done.stderr
     after = (overlay / "kustomization.yaml").read_text()
 
