@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from darkroom.check.bundle import Bundle, Manifest, whole
+from darkroom.check.bundle import Bundle, whole
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
+from darkroom.events.durations import parse_go
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import FieldPath
 
 GOOD = """\
@@ -30,6 +33,14 @@ data:
         ackWait: 120s
         maxAckPending: 40
 """
+_CHANNEL = """\
+apiVersion: messaging.knative.dev/v1alpha1
+kind: NatsJetStreamChannel
+metadata: {name: events}
+spec:
+  stream: {config: {retention: Interest, maxAge: 168h, discard: New}}
+  consumerConfigTemplate: {deliverPolicy: New}
+"""
 _CONFIG: FieldPath = ("spec", "stream", "config")
 _CONSUMER: FieldPath = ("spec", "consumerConfigTemplate")
 _LIMITS = ("maxAge", "maxBytes", "maxMsgs")
@@ -37,10 +48,6 @@ STREAM_SETTINGS = {
     "additionalSubjects", "retention", "maxConsumers", "maxMsgs", "maxBytes", "discard", "maxAge", "maxMsgSize",
     "storage", "replicas", "noAck", "duplicateWindow", "placement", "mirror", "sources",
 }  # fmt: skip
-
-
-def _lower(manifest: Manifest, *path: str | int) -> str:
-    return str(manifest.get(*path) or "").lower()
 
 
 @rule(
@@ -89,7 +96,8 @@ def ignored(bundle: Bundle) -> Iterator[Problem]:
 )
 def pull(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONSUMER, "consumerType") == "pull":
+        # Only this spelling: any other word means Push, as the rule channel-word says.
+        if channel.get(*_CONSUMER, "consumerType") == "Pull":
             yield channel, (*_CONSUMER, "consumerType"), "pull consumers serve one Trigger only"
 
 
@@ -105,7 +113,7 @@ def pull(bundle: Bundle) -> Iterator[Problem]:
 )
 def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONSUMER, "deliverPolicy") in {"", "all"}:
+        if channel.get(*_CONSUMER, "deliverPolicy") in {None, "", "All"}:
             yield channel, _CONSUMER, "deliverPolicy is All, which is the default"
 
 
@@ -121,23 +129,23 @@ def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
 )
 def retention(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONFIG, "retention") in {"", "limits"}:
+        if channel.get(*_CONFIG, "retention") in {None, "", "Limits"}:
             yield channel, _CONFIG, "retention is Limits, which is the default"
 
 
 @rule(
     "work-queue-retention",
     Severity.ERROR,
-    "a Broker's stream has retention Workqueue",
+    "a Broker's stream has retention Work",
     on_the_cluster="A work queue takes one consumer for a subject, and a channel has one subject: the second Trigger's "
     "consumer is refused.",
     mend="`retention: Interest`.",
-    bad=GOOD.replace("Interest", "Workqueue"),
+    bad=GOOD.replace("Interest", "Work"),
     good=GOOD,
 )
 def work_queue(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONFIG, "retention") == "workqueue":
+        if channel.get(*_CONFIG, "retention") == "Work":
             yield channel, (*_CONFIG, "retention"), "only one Trigger can be served"
 
 
@@ -154,7 +162,7 @@ def work_queue(bundle: Bundle) -> Iterator[Problem]:
 def discard(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
         limited = [name for name in ("maxBytes", "maxMsgs") if (whole(channel.get(*_CONFIG, name)) or 0) > 0]
-        if limited and _lower(channel, *_CONFIG, "discard") in {"", "old"}:
+        if limited and channel.get(*_CONFIG, "discard") != "New":
             yield channel, (*_CONFIG, limited[0]), f"{' and '.join(limited)} with discard Old drops unacked events"
 
 
@@ -170,7 +178,7 @@ def discard(bundle: Bundle) -> Iterator[Problem]:
 )
 def memory(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONFIG, "storage") == "memory":
+        if channel.get(*_CONFIG, "storage") == "Memory":
             yield channel, (*_CONFIG, "storage"), "the stream does not survive a restart"
 
 
@@ -189,3 +197,83 @@ def replicas(bundle: Bundle) -> Iterator[Problem]:
         count = whole(channel.get(*_CONFIG, "replicas"))
         if count is not None and count % 2 == 0:
             yield channel, (*_CONFIG, "replicas"), f"{count} replicas survive no more than {count - 1}"
+
+
+_WORDS: dict[FieldPath, tuple[str, ...]] = {
+    (*_CONFIG, "retention"): ("Limits", "Interest", "Work"),
+    (*_CONFIG, "discard"): ("Old", "New"),
+    (*_CONFIG, "storage"): ("File", "Memory"),
+    (*_CONSUMER, "deliverPolicy"): ("All", "Last", "New", "ByStartSequence", "ByStartTime"),
+    (*_CONSUMER, "replayPolicy"): ("Instant", "Original"),
+    (*_CONSUMER, "consumerType"): ("Push", "Pull"),
+}
+"""The first is what the controller takes for a word that it does not know."""
+
+
+@rule(
+    "channel-word",
+    Severity.WARNING,
+    "a word that the JetStream channel does not know",
+    on_the_cluster="It is accepted, and the default is used in silence: `retention: interest` is Limits, which keeps "
+    "every event.",
+    mend="Write it as the message does, with a capital letter.",
+    bad=GOOD.replace("Interest", "interest"),
+    good=GOOD,
+)
+def words(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        for path, known in _WORDS.items():
+            value = channel.get(*path)
+            default = "Push" if path[-1] == "consumerType" else known[0]
+            if isinstance(value, str) and value and value not in known:
+                message = f"{path[-1]} {value!r} is taken for {default}{suggestion(value, known)}"
+                yield channel, path, message
+
+
+@rule(
+    "channel-duration",
+    Severity.ERROR,
+    "a duration or a time of a channel that cannot be read",
+    on_the_cluster="The webhook refuses the channel; a Broker whose template has it never gets Ready.",
+    mend="Write durations as Go does (30s, 2m, 168h; there are no days), times as 2026-01-31T12:00:00Z.",
+    bad=GOOD.replace("168h", "7d"),
+    good=GOOD,
+)
+def durations(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        for path in _DURATIONS:
+            text = channel.get(*path)
+            try:
+                parse_go(text if isinstance(text, str) else "0")
+            except ValueError as exc:
+                yield channel, path, f"{path[-1]} {exc}"
+        for path in ((*_CONSUMER, "optStartTime"), (*_CONFIG, "mirror", "optStartTime")):
+            text = channel.get(*path)
+            if isinstance(text, str) and not _RFC3339.fullmatch(text):
+                yield channel, path, f"{path[-1]} must look like 2026-01-31T12:00:00Z, was {text!r}"
+
+
+_DURATIONS: tuple[FieldPath, ...] = (
+    (*_CONFIG, "maxAge"),
+    (*_CONFIG, "duplicateWindow"),
+    (*_CONSUMER, "ackWait"),
+    (*_CONSUMER, "fetchMaxWait"),
+)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+@rule(
+    "channel-scope",
+    Severity.ERROR,
+    "a channel's scope is neither cluster nor namespace",
+    on_the_cluster="The webhook refuses the channel.",
+    mend="eventing.knative.dev/scope: cluster (the default) or namespace.",
+    bad=_CHANNEL.replace("{name: events}", "{name: events, annotations: {eventing.knative.dev/scope: pod}}"),
+    good=_CHANNEL,
+)
+def scope(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        value = channel.mapping("metadata", "annotations").get("eventing.knative.dev/scope")
+        if value not in {None, "cluster", "namespace"}:
+            path = ("metadata", "annotations", "eventing.knative.dev/scope")
+            yield channel, path, f"scope must be cluster or namespace, was {value!r}"

@@ -42,7 +42,9 @@ def missing(bundle: Bundle) -> Iterator[Problem]:
 
 def _wanted(manifest: Manifest) -> Iterator[Wanted]:
     if manifest.is_a(EVENTING, "Trigger"):
-        yield ("spec", "broker"), EVENTING, "Broker", manifest.namespace, str(manifest.get("spec", "broker"))
+        # One that is missing altogether is the rule trigger-broker's.
+        if manifest.get("spec", "broker"):
+            yield ("spec", "broker"), EVENTING, "Broker", manifest.namespace, str(manifest.get("spec", "broker"))
         yield from _destination(manifest, ("spec", "subscriber"))
         yield from _destination(manifest, ("spec", "delivery", "deadLetterSink"))
     elif manifest.is_a(EVENTING, "Broker"):

@@ -14,7 +14,7 @@ from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
 from darkroom.check.rules.channel import GOOD as GOOD_CHANNEL
 from darkroom.check.rules.delivery import GOOD as GOOD_TRIGGER
-from darkroom.manifests.serving import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S
+from darkroom.manifests.serving import DEFAULT_TIMEOUT_S
 
 DEFAULT_ACK_WAIT_S = 30.0
 DEFAULT_MAX_ACK_PENDING = 1000
@@ -232,19 +232,3 @@ def no_max_scale(bundle: Bundle) -> Iterator[Problem]:
         if not whole(annotations.get("autoscaling.knative.dev/max-scale")) and key not in seen:
             seen.add(key)
             yield path.function, ("spec", "template"), f"{path.function.name} has no max-scale"
-
-
-@rule(
-    "timeout-too-long",
-    Severity.ERROR,
-    "timeoutSeconds is above what Serving takes",
-    on_the_cluster=f"The webhook refuses more than max-revision-timeout-seconds, {MAX_TIMEOUT_S} unless it was raised.",
-    mend=f"At most {MAX_TIMEOUT_S}; longer work belongs into a JobSink.",
-    bad=_FUNCTION.replace("timeoutSeconds: 50", "timeoutSeconds: 900"),
-    good=GOOD,
-)
-def too_long(bundle: Bundle) -> Iterator[Problem]:
-    for function in bundle.functions:
-        if revision_timeout_s(function) > MAX_TIMEOUT_S:
-            path = ("spec", "template", "spec", "timeoutSeconds")
-            yield function, path, f"timeoutSeconds of {function.name} is {revision_timeout_s(function):g}"

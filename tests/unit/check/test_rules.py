@@ -56,6 +56,14 @@ def test_a_finding_in_a_channel_template_bears_the_line_of_the_file_around_it() 
     assert "Pull" in text.splitlines()[finding.line - 1]
 
 
+def test_the_items_of_a_list_are_read_with_their_own_lines() -> None:
+    item = RULES["delivery-duration"].bad
+    indented = "".join(f"    {line}" for line in item.splitlines(keepends=True))
+    text = "apiVersion: v1\nkind: List\nitems:\n  -\n" + indented
+    (finding,) = (each for each in found(text) if each.rule == "delivery-duration")
+    assert "1s" in text.splitlines()[finding.line - 1]
+
+
 def test_an_annotation_takes_a_manifest_out_of_a_rule() -> None:
     text = RULES["delivery-backoff"].bad
     annotated = text.replace(
