@@ -63,8 +63,8 @@ class KeyFileAuthenticator:
         with self._lock:
             stored = self._stored(key_id_of(key))
         # An unknown id is compared with something, too: both take the same time.
-        fits = (stored or _NO_KEY).fits(key)
-        if stored is None or not fits or stored.revoked_at is not None:
+        is_right = (stored or _NO_KEY).matches(key)
+        if stored is None or not is_right or stored.revoked_at is not None:
             raise AuthInvalidError("the API key is unknown or was revoked")
         return stored.id
 

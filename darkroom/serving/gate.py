@@ -47,13 +47,13 @@ class Gate:
         return owner
 
     async def _count(self, request: Request, rate: Rate, policy: str, name: str) -> None:
-        verdict = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", rate)
-        request.state.answer_headers = rates.fields(policy, rate, verdict)
-        if not verdict.admitted:
+        decision = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", rate)
+        request.state.answer_headers = rates.fields(policy, rate, decision)
+        if not decision.admitted:
             raise RateLimitedError(
                 f"this {policy} may send {rate.limit} requests in {rate.period_s} s; "
-                f"the next is admitted in {verdict.retry_after_s:.3f} s",
-                retry_after_s=rates.retry_after_s(verdict),
+                f"the next is admitted in {decision.retry_after_s:.3f} s",
+                retry_after_s=rates.retry_after_s(decision),
             )
 
     def _address(self, request: Request) -> str:

@@ -43,7 +43,7 @@ from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_fo
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract import metrics
-from darkroom.contract.errors import DarkroomError, blameless_codes
+from darkroom.contract.errors import DarkroomError, client_fault_codes
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Readings
@@ -470,7 +470,7 @@ class MemoryJobStore:
         lasted_s = ended_s - job.created_s
         self._tally.observe(metrics.JOB_DURATION, *of_job, status, value=lasted_s)
         if job.new.cost_class == "standard":
-            good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in blameless_codes())
+            good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in client_fault_codes())
             self._tally.count(metrics.OBJECTIVE_JOBS, "true" if good else "false")
 
     def _count_result(self, job: _Job, result: JobResult) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters import redis_library
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.rates import Rate, Verdict
+from darkroom.contract.rates import Rate, RateDecision
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -31,7 +31,7 @@ class RedisRateLimiter:
         self._client: Redis | None = None
         self._script: AsyncScript | None = None
 
-    async def ask(self, bucket: str, rate: Rate) -> Verdict:
+    async def ask(self, bucket: str, rate: Rate) -> RateDecision:
         redis_library.load()
         from redis.exceptions import RedisError
 
@@ -41,7 +41,7 @@ class RedisRateLimiter:
             )
         except RedisError as exc:
             raise DependencyUnavailableError("rates", f"{type(exc).__name__}: {exc}") from exc
-        return Verdict(
+        return RateDecision(
             admitted=bool(admitted),
             remaining=int(remaining),
             reset_s=int(reset_us) / _MICROSECONDS,
