@@ -21,6 +21,6 @@ class Judged:
 def judge(submission: Submission, body: bytes, limits: Limits) -> Judged:
     """Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
     facts = probe(body, limits)
-    drawn = checked_plan(facts, submission.parameters, limits)
-    cost = cost_class(facts, submission.parameters, drawn=drawn)
+    plan = checked_plan(facts, submission.parameters, limits)
+    cost = cost_class(facts, submission.parameters, plan=plan)
     return Judged(submission=submission, facts=facts, cost_class=cost)
