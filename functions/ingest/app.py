@@ -38,7 +38,7 @@ def build(resources: Resources) -> Endpoint:
             Route("/openapi.json", describe, methods=["GET"]),
             *health_routes(
                 {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()},
-                awaited={"sink": resources.check_sink},
+                injected={"sink": resources.check_sink},
             ),
         ],
         gate=make_gate(resources, rate=resources.settings.rate_limit, scope="ingest"),

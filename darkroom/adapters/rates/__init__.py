@@ -1,4 +1,4 @@
-"""Counts how often somebody asks, exactly, over all instances of a function."""
+"""Counts how often callers send requests, exactly, across all instances of a function."""
 
 from __future__ import annotations
 

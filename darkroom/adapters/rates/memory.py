@@ -1,4 +1,4 @@
-"""Rates in memory, for tests: what the Lua script does, in Python, on a clock that the test may turn."""
+"""Rates in memory, for tests: the Lua script's algorithm in Python, on a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.contract.rates import Rate, RateDecision
 
 class MemoryRateLimiter:
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        """`clock` tells seconds."""
+        """Start empty. `clock` returns seconds."""
         self._clock = clock
         self._paid_until_s: dict[str, float] = {}
 

@@ -1,6 +1,6 @@
-"""Rates in Redis, one Lua script: exact over all instances, since Redis runs one script at a time on one clock.
+"""Rates in Redis, one Lua script: exact across all instances, since Redis runs one script at a time on one clock.
 
-Ours rather than a library's: `limits` has no GCRA, its moving window keeps one entry a request, and its fixed and
+This is our own code because `limits` has no GCRA, its moving window keeps one entry per request, and its fixed and
 sliding counters are approximate at the edges.
 """
 
@@ -23,7 +23,7 @@ _CONNECTIONS = 8
 
 
 class RedisRateLimiter:
-    """For one event loop. Nothing is connected before the first question."""
+    """For one event loop. Nothing is connected before the first call."""
 
     def __init__(self, url: str, *, answer_timeout_s: float = 2.0) -> None:
         self._url = url
@@ -72,7 +72,7 @@ class RedisRateLimiter:
             timeout=self._answer_timeout_s,
             socket_connect_timeout=self._answer_timeout_s,
             socket_timeout=self._answer_timeout_s,
-            # Once more at once: a server that restarted closes the connections that were open.
+            # Retry once immediately: a server that restarted closes the connections that were open.
             retry=Retry(NoBackoff(), 1),
             retry_on_error=[ConnectionError],
         )
