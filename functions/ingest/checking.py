@@ -1,4 +1,6 @@
-"""What a picture's header says of a submission, before a pixel is decoded: whether it may be, what it will cost."""
+"""Checks a submission by its picture's header, before a pixel is decoded: whether it is allowed, and what it will
+cost.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from functions.ingest.submission import Submission
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class CheckedSubmission:
     """A submission that may become a job."""
 
     submission: Submission
@@ -18,9 +20,9 @@ class Judged:
     cost_class: CostClass
 
 
-def judge(submission: Submission, body: bytes, limits: Limits) -> Judged:
-    """Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
+def check_submission(submission: Submission, body: bytes, limits: Limits) -> CheckedSubmission:
+    """Check a submission. Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
     facts = probe(body, limits)
     plan = checked_plan(facts, submission.parameters, limits)
     cost = cost_class(facts, submission.parameters, plan=plan)
-    return Judged(submission=submission, facts=facts, cost_class=cost)
+    return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)
