@@ -1,4 +1,4 @@
-"""`python -m tools.reference docs`: writes the API's descriptions, and a page for people made from them."""
+"""`python -m tools.reference docs`: writes the API's descriptions, and a page for readers generated from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPENAPI, ASYNCAPI, REFERENCE = "openapi.json", "asyncapi.json", "reference.md"
 
 
 def documents() -> dict[str, str]:
-    """The text of each file of the folder, by name."""
+    """Return the text of each file of the folder, by name."""
     api, events = openapi(), asyncapi()
     return {OPENAPI: _json(api), ASYNCAPI: _json(events), REFERENCE: "\n".join(_page(api, events)) + "\n"}
 
@@ -120,7 +120,7 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 def _value(api: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What may stand there, in a few words."""
+    """Return the allowed values in a few words."""
     if "$ref" in schema:
         named = api["components"]["schemas"][_name(schema)]
         return _value(api, named) if "enum" in named else _type(schema)
@@ -166,7 +166,9 @@ def _cell(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    """Patterns hold control characters and non-characters, which would make the page a binary file."""
+    """Escape a character. Patterns contain control characters and non-characters, which would make the page a binary
+    file.
+    """
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 

@@ -1,8 +1,8 @@
-"""The alerts: when somebody should look, and how soon. What to do then is in docs/operations.md, a heading for each.
+"""The alerts: when a person should look, and how soon. What to do then is in docs/operations.md, one heading per alert.
 
 The objective's three are the multi-window burn rates of the SRE Workbook (chapter 5, "Alerting on SLOs"): 14.4 times
 the allowed rate spends 2 % of a month's budget in an hour, 6 times spends 5 % in six hours, once spends 10 % in three
-days; the short window beside each lets the alert end soon after the cause has.
+days. The short window beside each lets the alert end soon after the cause has.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ JOB_ALERTS = Group(
         ),
         Alert(
             name="DarkroomJobsFail",
-            # Ten of them at least: one picture in three is not a trend.
+            # At least ten jobs: one picture in three is not a trend.
             expression=(
                 "darkroom:jobs_failed:ratio_rate15m > 0.1"
                 ' and sum by (error_type) (increase($JOBS_ENDED{status="failed"}[15m])) > 10'
@@ -134,7 +134,7 @@ PLATFORM_ALERTS = Group(
         ),
         Alert(
             name="DarkroomNatsUnhealthy",
-            # Or: the job record is reported on, what JetStream says of its streams is not. Recovery cannot reach it.
+            # Or: the job record's metrics arrive, and those of JetStream's streams do not. Recovery cannot reach it.
             expression=(
                 'darkroom:server:up{server="nats"} < 1 or (absent($DEAD_LETTERS) and on () (count($JOBS_OUTBOX) > 0))'
             ),

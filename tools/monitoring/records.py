@@ -41,7 +41,7 @@ def objective_record(window: str) -> str:
 
 
 def _objective(window: str) -> Record:
-    # Without one bad job there is no such series; without any job there is no ratio.
+    # Without a bad job this series does not exist; without any job there is no ratio.
     return Record(
         name=objective_record(window),
         expression=(
@@ -52,7 +52,7 @@ def _objective(window: str) -> Record:
 
 
 def _knative(metric: str, *, aggregate: str = "sum") -> str:
-    """By service, of our namespace, under the label that the local runtime uses."""
+    """Select by service, in our namespace, under the label that the local runtime uses."""
     ours = f'{metric}{{k8s_namespace_name="{NAMESPACE}"}}'
     return f'{aggregate} by (service) (label_replace({ours}, "service", "$$1", "kn_service_name", "(.+)"))'
 
@@ -65,7 +65,7 @@ def _instances(state: str, *knative: str) -> Record:
 ONE_NAME = Group(
     name="darkroom-one-name-for-both",
     rules=(
-        # After max-scale and min-scale: what the autoscaler asks for.
+        # After max-scale and min-scale: what the autoscaler requests.
         _instances("wanted", "kn_revision_pods_requested"),
         _instances("ready", "kn_revision_pods_count"),
         _instances("starting", "kn_revision_pods_not_ready_count", "kn_revision_pods_pending_count"),
@@ -81,7 +81,7 @@ ONE_NAME = Group(
             ),
         ),
         # 1 where more would be used and no more will come. Locally: every place is taken, others wait, and no instance
-        # is on its way. The autoscaler of a cluster says what it wants before and after its bounds.
+        # is on its way. The autoscaler of a cluster reports what it wants before and after its bounds.
         Record(
             name="darkroom:service:at_limit",
             expression=(
@@ -98,7 +98,7 @@ ONE_NAME = Group(
                 + ")"
             ),
         ),
-        # On a cluster the collector asks NATS for its health.
+        # On a cluster, the collector asks NATS for its health.
         Record(
             name="darkroom:server:up",
             expression=(
@@ -122,14 +122,14 @@ RATIOS = Group(
                 " / on () group_left () (sum(rate($JOBS_ENDED[15m])) > 0)"
             ),
         ),
-        # Local only: of every hundred deliveries, those that have to be made again.
+        # Local only: the share of deliveries that had to be repeated.
         Record(
             name="darkroom:deliveries_retried:ratio_rate15m",
             expression=(
                 '(sum(rate($DELIVERIES{outcome="retried"}[15m])) or vector(0)) / (sum(rate($DELIVERIES[15m])) > 0)'
             ),
         ),
-        # The same seen from the job record, which a cluster has too: 1 is a job that took one attempt.
+        # The same from the job record, which a cluster has too: 1 is a job that took one attempt.
         Record(
             name="darkroom:attempts_per_job:ratio_rate15m",
             expression=("sum(rate($JOB_ATTEMPTS[15m])) / (sum(rate($JOBS_ENDED[15m])) > 0)"),

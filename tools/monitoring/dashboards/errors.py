@@ -1,4 +1,6 @@
-"""What goes wrong: whose fault it is, how often it is tried again, what was given up, its price."""
+"""The errors dashboard: what goes wrong, whose fault it is, how often it is retried, what was given up, and the
+cost.
+"""
 
 from __future__ import annotations
 

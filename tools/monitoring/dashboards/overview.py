@@ -1,4 +1,4 @@
-"""The system at a glance: is the objective held, what waits, does every part run. One screen, for whoever is woken."""
+"""The overview dashboard: is the objective met, what waits, does every part run. One screen, for the person on call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast, with what: stages, renders, the autoscaler and its cold starts, processor time and memory."""
+"""The performance dashboard: stages, renders, the autoscaler and its cold starts, CPU time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A job's way: accepted, emitted, kept in the stream, delivered, attempted, ended. Where does it wait?"""
+"""The pipeline dashboard: a job's path and where it waits: accepted, emitted, kept in the stream, delivered, attempted,
+ended.
+"""
 
 from __future__ import annotations
 
