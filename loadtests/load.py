@@ -67,7 +67,7 @@ class Load:
 
     @property
     def is_over(self) -> bool:
-        """Whether everybody has left and has been waited for long enough, or the run was interrupted."""
+        """Whether everybody has left, the wait for them is over, or the run was interrupted."""
         schedule = self.begin()
         ends_at = schedule.began_at + self.shape.seconds + self.settle_s
         return self.interrupted or schedule.everybody_has_left or self.clock() > ends_at

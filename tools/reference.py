@@ -28,7 +28,7 @@ def _json(document: dict[str, Any]) -> str:
 def _page(api: dict[str, Any], events: dict[str, Any]) -> Iterator[str]:
     yield "# Reference"
     yield ""
-    yield f"Made from [{OPENAPI}]({OPENAPI}) and [{ASYNCAPI}]({ASYNCAPI}) by `make reference`; do not edit."
+    yield f"Generated from [{OPENAPI}]({OPENAPI}) and [{ASYNCAPI}]({ASYNCAPI}) by `make reference`; do not edit."
     yield ""
     yield "## HTTP"
     for path, operations in api["paths"].items():
@@ -56,7 +56,7 @@ def _operation(api: dict[str, Any], name: str, operation: dict[str, Any]) -> Ite
         )
         yield f"Bodies: {', '.join(bodies)}."
     yield ""
-    yield "| status | answer |"
+    yield "| status | response |"
     yield "|---|---|"
     for status, answer in operation["responses"].items():
         yield f"| {status} | {_cell(answer['description'])} |"
@@ -77,7 +77,7 @@ def _errors() -> Iterator[str]:
     yield ""
     yield "## Errors"
     yield ""
-    yield "Problem documents (RFC 9457), `application/problem+json`, told apart by `code`, which failed jobs have too."
+    yield "Problem documents (RFC 9457), `application/problem+json`, identified by `code`, as are failed jobs."
     yield ""
     yield "| code | status | meaning |"
     yield "|---|---|---|"

@@ -1,8 +1,8 @@
-"""The OpenTelemetry collector's configuration: functions push to it, Prometheus scrapes it, traces go on from it.
+"""The OpenTelemetry collector's configuration: functions push to it, Prometheus scrapes it, it forwards traces.
 
-Functions that scale to zero cannot be scraped, so they push; and they never wait for whoever takes it. What the
-Deployment, its Service and its network policies look like is in knative/components/monitoring, by hand. Written for
-the contrib distribution: the redaction, transform and httpcheck parts are in no smaller one.
+Functions that scale to zero cannot be scraped, so they push; and they never wait for the receiver. The Deployment, its
+Service and its network policies are in knative/components/monitoring, written by hand. The configuration is for the
+contrib distribution, since no smaller one has the redaction, transform and httpcheck parts.
 """
 
 from __future__ import annotations

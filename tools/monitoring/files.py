@@ -44,7 +44,7 @@ def expressions() -> Iterator[str]:
 
 def _prometheus_rule() -> dict[str, Any]:
     """Return the same rules as an operator's resource."""
-    return _of_operator("PrometheusRule", "darkroom-rules", rule_file(GROUPS))
+    return _operator_resource("PrometheusRule", "darkroom-rules", rule_file(GROUPS))
 
 
 def _pod_monitor() -> dict[str, Any]:
@@ -53,10 +53,12 @@ def _pod_monitor() -> dict[str, Any]:
     """
     endpoint = {"port": "prometheus", "interval": "15s", "honorLabels": True}
     selector = {"matchLabels": {"app.kubernetes.io/name": "collector", "app.kubernetes.io/part-of": "darkroom"}}
-    return _of_operator("PodMonitor", "darkroom-collector", {"selector": selector, "podMetricsEndpoints": [endpoint]})
+    return _operator_resource(
+        "PodMonitor", "darkroom-collector", {"selector": selector, "podMetricsEndpoints": [endpoint]}
+    )
 
 
-def _of_operator(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _operator_resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     labels = {
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/component": "monitoring",

@@ -1,17 +1,17 @@
-"""Recording rules: what is asked often or by several, under one name.
+"""Recording rules: expressions that are used often or in several places, under one name.
 
-Two kinds. `darkroom:instances:*` and the like give one name to what the local runtime and Knative call differently, so
-that dashboards and alerts are the same for both. The others are ratios and means over a window.
+There are two kinds. `darkroom:instances:*` and the like give one name to metrics that the local runtime and Knative
+name differently, so that dashboards and alerts are the same for both. The others are ratios and means over a window.
 
 Knative's names (Serving 1.19 and newer, OpenTelemetry's): kn.revision.pods.desired, .requested, .count,
 .not_ready.count, .pending.count, .terminating.count and kn.revision.panic.mode, with kn.service.name and
 k8s.namespace.name on each, were read in its source (pkg/autoscaler/scaling/metrics.go,
 pkg/reconciler/autoscaling/kpa/metrics.go) and in its documentation; the activator's kn.revision.request.concurrency in
 its documentation only. None was scraped from a cluster. Knative counts no cold starts, and how its other "concurrency"
-gauges are computed is not what their description says: these have no cluster variant here.
+gauges are computed differs from their description: these have no cluster variant here.
 
-What comes from the job record is pushed by whichever recovery instance the sweep woke, and without that one's name,
-so that there is one series and a sum counts nothing twice.
+Metrics of the job record are pushed by whichever recovery instance the sweep woke, without the instance's name, so that
+there is one series and a sum counts nothing twice.
 """
 
 from __future__ import annotations

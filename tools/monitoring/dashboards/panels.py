@@ -17,7 +17,7 @@ _SCHEMA = 39
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
-class Kind(StrEnum):
+class PanelKind(StrEnum):
     GRAPH = "timeseries"
     NUMBER = "stat"
     TABLE = "table"
@@ -49,7 +49,7 @@ class Panel:
     """What it shows, and from which value on it is bad."""
     queries: Sequence[Query]
     unit: Unit = Unit.NUMBER
-    kind: Kind = Kind.GRAPH
+    kind: PanelKind = PanelKind.GRAPH
     width: int = 8
     height: int = 8
     bad_above: float | None = None
@@ -156,7 +156,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 
 def _target(panel: Panel, query: Query, number: int) -> dict[str, Any]:
-    now_only = panel.kind is not Kind.GRAPH
+    now_only = panel.kind is not PanelKind.GRAPH
     return {
         "refId": chr(ord("A") + number),
         "datasource": _DATASOURCE,
@@ -164,7 +164,7 @@ def _target(panel: Panel, query: Query, number: int) -> dict[str, Any]:
         "legendFormat": query.legend or "__auto",
         "instant": now_only,
         "range": not now_only,
-        **({"format": "table"} if panel.kind is Kind.TABLE else {}),
+        **({"format": "table"} if panel.kind is PanelKind.TABLE else {}),
     }
 
 
@@ -174,7 +174,7 @@ def _field(panel: Panel) -> dict[str, Any]:
         field["min"] = 0
     if panel.at_most is not None:
         field["max"] = panel.at_most
-    if panel.kind is Kind.GRAPH:
+    if panel.kind is PanelKind.GRAPH:
         limited = panel.bad_above is not None or panel.bad_below is not None
         field["custom"] = {
             "drawStyle": "line",
@@ -202,17 +202,17 @@ def _thresholds(panel: Panel) -> dict[str, Any]:
 
 def _options(panel: Panel) -> dict[str, Any]:
     match panel.kind:
-        case Kind.GRAPH:
+        case PanelKind.GRAPH:
             return {
                 "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
                 "tooltip": {"mode": "multi", "sort": "desc"},
             }
-        case Kind.NUMBER:
+        case PanelKind.NUMBER:
             return {
                 "reduceOptions": {"calcs": ["lastNotNull"], "values": False},
                 "colorMode": "value",
                 "graphMode": "none",
                 "textMode": "auto",
             }
-        case Kind.TABLE:
+        case PanelKind.TABLE:
             return {"showHeader": True}
