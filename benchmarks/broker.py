@@ -1,16 +1,16 @@
-"""Events a second in and out through the local broker, beside bare nats-py on the same nats-server.
+"""Events per second in and out through the local broker, compared with bare nats-py on the same nats-server.
 
     python -m benchmarks.broker [--events 2000] [--rounds 3]
 
-In: published, each stored before it is answered, 32 at once. Through the broker that is POST to its ingress, which
-parses the CloudEvent and publishes it to JetStream; bare it is `publish` alone. Out: taken from the stream until every
-one is acked. Through the broker that is the dispatchers of the Triggers, which filter each event, with a subscriber
-that answers 204 at once; bare it is `fetch` and `ack` of one consumer. The stream, its settings and the events are the
+In: published, each stored before it is answered, 32 at once. With the broker, that is a POST to its ingress, which
+parses the CloudEvent and publishes it to JetStream; without it, `publish` alone. Out: read from the stream until every
+event is acked. With the broker, that is the dispatchers of the Triggers, which filter each event, with a subscriber
+that answers 204 at once; without it, `fetch` and `ack` of one consumer. The stream, its settings and the events are the
 same, and the contestants take turns.
 
-The second line of the broker is one Trigger alone: what a Trigger more costs, which takes nothing of these events, is
-the difference. Everything runs in one process of ours on one event loop, as in `darkroom up`; the client that posts has
-a process of its own.
+The broker's second line is one Trigger alone. The difference is the cost of an additional Trigger that matches none of
+these events. Everything runs in one process on one event loop, as in `darkroom up`; the client that posts has a process
+of its own.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ BARE, ONE_TRIGGER, ALL_TRIGGERS = "bare nats-py", "broker, one Trigger", "broker
 class Run:
     in_per_s: float
     out_per_s: float
-    processor_ms: float
-    """An event, in and out: of this process, the posting one left out, and of nats-server."""
+    cpu_ms: float
+    """CPU time per event, in and out, of this process (without the posting one) and of nats-server."""
 
 
-class Counted:
-    """A subscriber that takes everything, and knows when it has."""
+class CountingSubscriber:
+    """A subscriber that accepts everything, and knows when it has everything."""
 
     def __init__(self, expected: int) -> None:
         self.done = asyncio.Event()
@@ -84,16 +84,16 @@ async def through_broker(server: Server, manifests: Manifests, triggers: Sequenc
     await stream.ensure()
     await stream.drop_other_consumers(triggers)
     ingress = Ingress({(broker.namespace, broker.name): stream}, _silent)
-    counted = Counted(count)
+    counted = CountingSubscriber(count)
     dispatchers = [
         Dispatcher(_route(trigger, broker, stream, counted, manifests), ingress, _silent) for trigger in triggers
     ]
     try:
         async with _listening(ingress, broker) as url:
-            # With Interest retention an event stays only for consumers that are there already.
+            # With Interest retention, an event is kept only for consumers that already exist.
             for dispatcher in dispatchers:
                 await dispatcher.ensure_consumer()
-            before = _processor_s(server)
+            before = _cpu_s(server)
             in_s = await asyncio.to_thread(_post_from_a_process, url, count)
             started = time.monotonic()
             for dispatcher in dispatchers:
@@ -101,14 +101,16 @@ async def through_broker(server: Server, manifests: Manifests, triggers: Sequenc
             await _until(counted.done.is_set)
             await _until_acked(stream)
             out_s = time.monotonic() - started
-            spent_s = _processor_s(server) - before
+            spent_s = _cpu_s(server) - before
     finally:
         await asyncio.gather(*(dispatcher.stop() for dispatcher in dispatchers))
         await _delete(connection, stream)
-    return Run(in_per_s=count / in_s, out_per_s=count / out_s, processor_ms=spent_s * 1000 / count)
+    return Run(in_per_s=count / in_s, out_per_s=count / out_s, cpu_ms=spent_s * 1000 / count)
 
 
-def _route(trigger: Trigger, broker: Broker, stream: BrokerStream, counted: Counted, manifests: Manifests) -> Route:
+def _route(
+    trigger: Trigger, broker: Broker, stream: BrokerStream, counted: CountingSubscriber, manifests: Manifests
+) -> Route:
     delivery = delivery_of(trigger, broker)
     return Route(
         trigger=trigger,
@@ -185,7 +187,7 @@ async def bare(server: Server, manifests: Manifests, count: int) -> Run:
             async with gate:
                 await jetstream.publish(stream.subject, payload, headers={"Nats-Msg-Id": event_id})
 
-        before, started = _processor_s(server), time.monotonic()
+        before, started = _cpu_s(server), time.monotonic()
         await asyncio.gather(*(publish(*one) for one in payloads))
         in_s, started = time.monotonic() - started, time.monotonic()
         taken = 0
@@ -195,10 +197,10 @@ async def bare(server: Server, manifests: Manifests, count: int) -> Run:
                 await message.ack()
             taken += len(messages)
         await _until_acked(stream)
-        out_s, spent_s = time.monotonic() - started, _processor_s(server) - before
+        out_s, spent_s = time.monotonic() - started, _cpu_s(server) - before
     finally:
         await _delete(connection, stream)
-    return Run(in_per_s=count / in_s, out_per_s=count / out_s, processor_ms=spent_s * 1000 / count)
+    return Run(in_per_s=count / in_s, out_per_s=count / out_s, cpu_ms=spent_s * 1000 / count)
 
 
 async def _delete(connection: Client, stream: BrokerStream) -> None:
@@ -210,7 +212,7 @@ async def _delete(connection: Client, stream: BrokerStream) -> None:
 
 
 def _events(count: int) -> list[CloudEvent]:
-    """As ingest emits them, in size and in what filters look at."""
+    """Make events like those that ingest emits, in size and in the attributes that filters read."""
     data: dict[str, Any] = {
         "job_id": "0d5f0d8c-6f0b-4c7e-9c60-3d1c0d9f3f10",
         "type": "resize",
@@ -235,7 +237,7 @@ async def _until(is_so: Any) -> None:
         await asyncio.sleep(0.005)
 
 
-def _processor_s(server: Server) -> float:
+def _cpu_s(server: Server) -> float:
     processes = (psutil.Process(), psutil.Process(server.pid))
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
@@ -270,7 +272,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder, running(nats_server(Path(folder))) as server:
                 found.append(measure(name, server, manifests, options.events))
     print(f"\n{options.events} events, {AT_ONCE} at once, median of {options.rounds} rounds")
-    print(f"{'':<24}{'in/s':>8}{'of bare':>9}{'out/s':>9}{'of bare':>9}{'processor':>14}")
+    print(f"{'':<24}{'in/s':>8}{'of bare':>9}{'out/s':>9}{'of bare':>9}{'CPU time':>14}")
     for name, found in runs.items():
         ratios = [
             (one.in_per_s / bare_one.in_per_s, one.out_per_s / bare_one.out_per_s)
@@ -279,7 +281,7 @@ def main() -> None:
         print(
             f"{name:<24}{median(run.in_per_s for run in found):>8.0f}{median(each[0] for each in ratios):>9.2f}"
             f"{median(run.out_per_s for run in found):>9.0f}{median(each[1] for each in ratios):>9.2f}"
-            f"{median(run.processor_ms for run in found):>11.2f} ms"
+            f"{median(run.cpu_ms for run in found):>11.2f} ms"
         )
 
 

@@ -1,6 +1,6 @@
-"""From the POST to the completed job with the function at zero: the median of some runs, and where the time goes.
+"""Measures a job from the POST to its completion with the function at zero: the median of several runs, by step.
 
-python -m benchmarks.cold_start [--runs 10] [--no-fork-server]
+    python -m benchmarks.cold_start [--runs 10] [--no-fork-server]
 
 Functions are forked from a process that has loaded their libraries; with --no-fork-server each is a new interpreter, as
 on a cluster.
@@ -32,7 +32,7 @@ STEPS = {
     "imports": "the fork, or functions-framework's and our modules; gunicorn, its port",
     "first byte": "the request into a forked worker, to the claim",
     "job": "fetch, render and store, with the libraries' first use",
-    "told": "completion to the waiting client",
+    "notified": "completion to the waiting client",
 }
 
 
@@ -70,7 +70,7 @@ def _run(stack: RunningStack, picture: bytes, number: int, runs: int, spawn_s: f
 
 
 def _bare_spawn_s() -> float:
-    """Median time of an interpreter that is started as functions are, and has nothing to import."""
+    """Return the median time of an interpreter that is started as functions are, and imports nothing."""
     command = [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", "__future__"]
     took_s = []
     for _ in range(BARE_SPAWNS):
@@ -81,7 +81,7 @@ def _bare_spawn_s() -> float:
 
 
 def _split(job: dict[str, Any], ready: dict[str, Any], posted: float, done: float, spawn_s: float) -> dict[str, float]:
-    """Milliseconds of each step; the clocks are one machine's."""
+    """Return the milliseconds of each step; all clocks are the same machine's."""
     created, started, finished = (
         datetime.fromisoformat(job[f"{name}_at"]).timestamp() for name in ("created", "started", "finished")
     )
@@ -93,7 +93,7 @@ def _split(job: dict[str, Any], ready: dict[str, Any], posted: float, done: floa
         "imports": ready["ready_s"] - spawn_s,
         "first byte": started - ready["at"],
         "job": finished - started,
-        "told": done - finished,
+        "notified": done - finished,
         "total": done - posted,
     }
     return {step: value * 1000 for step, value in seconds.items()}

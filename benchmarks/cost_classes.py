@@ -70,7 +70,7 @@ def measure(folder: Path, mode: str, picture: bytes, *, heavy: int, standard: in
 
 
 def _manifests(folder: Path, mode: str) -> list[str]:
-    """The manifests as they are, but for COST_CLASSES."""
+    """Write the manifests unchanged but for COST_CLASSES."""
     for name in ("knative", "nats-eventing"):
         shutil.copytree(ROOT / name, folder / name)
     settings = folder / "knative/base/settings.yaml"

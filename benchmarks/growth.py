@@ -1,11 +1,10 @@
-"""What becomes of the pipeline as jobs pile up: throughput, memory of every process, and what a job costs Redis.
+"""The pipeline as jobs pile up: throughput, memory of every process, and Redis' memory per job.
 
     python -m benchmarks.growth [--jobs 1000,10000] [--stretch 1000] [--in-flight 32] [--save]
 
-One stack takes jobs until it has had so many, and is looked at at each of these counts; records are kept for seven
-days, so all of them stay. Throughput is that of the last `stretch` jobs before a count. The pictures are real and as
-small as can be, since it is not the rendering that could grow. 100,000 jobs take the better part of an hour on two
-cores.
+One stack processes jobs, and is measured at each of these counts; records are kept for seven days, so all of them stay.
+Throughput is that of the last `stretch` jobs before a count. The pictures are real and as small as possible, since the
+rendering cannot grow. 100,000 jobs take most of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -34,19 +33,19 @@ RESIDENT = "memory is resident memory added up over processes: pages that forked
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Snapshot:
     jobs: int
     stretch: Measured
     resident_bytes: dict[str, int]
-    redis_bytes_a_job: float
+    redis_bytes_per_job: float
     stored_bytes: dict[str, int]
     """On disk, by server."""
 
 
-async def grow(stack: RunningStack, counts: Sequence[int], options: argparse.Namespace) -> list[Look]:
+async def grow(stack: RunningStack, counts: Sequence[int], options: argparse.Namespace) -> list[Snapshot]:
     families, redis = [family_of(stack)], Redis.from_url(stack.addresses["redis"])
     parameters = {"width": TARGET_PX, "height": TARGET_PX}
-    looks: list[Look] = []
+    snapshots: list[Snapshot] = []
     async with Http(connections=options.in_flight + 8) as http, Endings(stack.addresses["redis"]) as endings:
         pipeline = Pipeline(stack.addresses["api"], http, endings, parameters)
         loop = ClosedLoop(pipeline.uploading(_picture(), "image/png"), in_flight=options.in_flight)
@@ -56,18 +55,18 @@ async def grow(stack: RunningStack, counts: Sequence[int], options: argparse.Nam
             if (before_stretch := count - options.stretch - loop.done) > 0:
                 await loop.run(before_stretch, families)
             stretch = await loop.run(count - loop.done, families)
-            looks.append(
-                Look(
+            snapshots.append(
+                Snapshot(
                     jobs=loop.done,
                     stretch=stretch,
                     resident_bytes=families[0].resident_bytes(),
-                    redis_bytes_a_job=(_used_bytes(redis) - empty_bytes) / loop.done,
+                    redis_bytes_per_job=(_used_bytes(redis) - empty_bytes) / loop.done,
                     stored_bytes={name: _size(stack.data / name) for name in ("nats", "redis", "s3")},
                 )
             )
-            print(_line(looks[-1]), flush=True)
+            print(_line(snapshots[-1]), flush=True)
     redis.close()
-    return looks
+    return snapshots
 
 
 def _picture() -> bytes:
@@ -85,32 +84,38 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-# --- telling ---------------------------------------------------------------------------------------------------------
+# --- reporting -------------------------------------------------------------------------------------------------------
 
 
-def _line(look: Look) -> str:
-    stretch = look.stretch
+def _line(snapshot: Snapshot) -> str:
+    stretch = snapshot.stretch
     others = stretch.others_s / stretch.seconds
-    return f"{look.jobs} jobs: {stretch.per_s:.1f}/s, others took {others:.2f} cores"
+    return f"{snapshot.jobs} jobs: {stretch.per_s:.1f}/s, others took {others:.2f} cores"
 
 
-def report(looks: Sequence[Look]) -> str:
-    first = looks[0].stretch
-    lines = ["| | " + " | ".join(f"{look.jobs:,} jobs" for look in looks) + " |", "|---|" + "---|" * len(looks)]
+def report(snapshots: Sequence[Snapshot]) -> str:
+    first = snapshots[0].stretch
+    lines = [
+        "| | " + " | ".join(f"{snapshot.jobs:,} jobs" for snapshot in snapshots) + " |",
+        "|---|" + "---|" * len(snapshots),
+    ]
 
     def row(title: str, cells: Sequence[str]) -> None:
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
 
-    row("jobs a second", [f"{look.stretch.per_s:.1f}" for look in looks])
-    row("of the first", [f"{look.stretch.per_s / first.per_s:.2f}" for look in looks])
-    row("ms of processor a job, all processes", [f"{look.stretch.total_ms_each:.1f}" for look in looks])
-    row("of the first", [f"{look.stretch.total_ms_each / first.total_ms_each:.2f}" for look in looks])
-    row("cores that others took meanwhile", [f"{look.stretch.others_s / look.stretch.seconds:.2f}" for look in looks])
-    row("Redis bytes a job", [f"{look.redis_bytes_a_job:,.0f}" for look in looks])
-    for name in sorted({name for look in looks for name in look.resident_bytes}):
-        row(f"{name}, MB resident", [f"{look.resident_bytes.get(name, 0) / 1e6:.0f}" for look in looks])
-    for name in looks[0].stored_bytes:
-        row(f"{name}, MB on disk", [f"{look.stored_bytes[name] / 1e6:.0f}" for look in looks])
+    row("jobs a second", [f"{snapshot.stretch.per_s:.1f}" for snapshot in snapshots])
+    row("of the first", [f"{snapshot.stretch.per_s / first.per_s:.2f}" for snapshot in snapshots])
+    row("CPU ms per job, all processes", [f"{snapshot.stretch.total_ms_each:.1f}" for snapshot in snapshots])
+    row("of the first", [f"{snapshot.stretch.total_ms_each / first.total_ms_each:.2f}" for snapshot in snapshots])
+    row(
+        "cores that others took meanwhile",
+        [f"{snapshot.stretch.others_s / snapshot.stretch.seconds:.2f}" for snapshot in snapshots],
+    )
+    row("Redis bytes per job", [f"{snapshot.redis_bytes_per_job:,.0f}" for snapshot in snapshots])
+    for name in sorted({name for snapshot in snapshots for name in snapshot.resident_bytes}):
+        row(f"{name}, MB resident", [f"{snapshot.resident_bytes.get(name, 0) / 1e6:.0f}" for snapshot in snapshots])
+    for name in snapshots[0].stored_bytes:
+        row(f"{name}, MB on disk", [f"{snapshot.stored_bytes[name] / 1e6:.0f}" for snapshot in snapshots])
     return "\n".join(lines) + "\n"
 
 
@@ -123,12 +128,12 @@ def main() -> None:
     options = parser.parse_args()
     counts, head = sorted(int(count) for count in options.jobs.split(",")), machine.description()
     with tempfile.TemporaryDirectory() as name, running_stack(Path(name) / "stack", verbose=False) as stack:
-        looks = asyncio.run(grow(stack, counts, options))
+        snapshots = asyncio.run(grow(stack, counts, options))
     command = " ".join(["python -m benchmarks.growth", *sys.argv[1:]])
     text = (
         "# As jobs pile up\n\n"
         + "\n".join(f"- {line}" for line in [*head, f"`{command}`", RESIDENT])
-        + f"\n\n{report(looks)}"
+        + f"\n\n{report(snapshots)}"
     )
     print(text)
     if options.save:

@@ -1,9 +1,9 @@
-"""What the stack takes while nobody asks it for anything: processor time and memory, by process.
+"""The cost of an idle stack: CPU time and memory, by process.
 
     python -m benchmarks.idle [--seconds 60] [--settle 30] [--warm]
 
-Everything that `darkroom up` runs: servers, runtime, and the functions that its manifests keep at one. With `--warm` a
-picture has been through it, so that libraries are loaded and the functions at zero have been there and gone.
+Everything that `darkroom up` runs: servers, runtime, and the functions that its manifests keep at one. With `--warm`,
+one picture has been processed, so that libraries are loaded and the functions at zero have started and stopped again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import machine
-from benchmarks.measure.processors import Family, Spent
+from benchmarks.measure.cpu_time import Family, Spent
 from benchmarks.pipeline import family_of
 from darkroom.imaging.photograph import make_photograph
 from tests.stack import RunningStack, eventually, running_stack
@@ -46,7 +46,7 @@ class Idle:
 def measure(family: Family, seconds: float) -> Idle:
     before, started = family.spent(), time.monotonic()
     while time.monotonic() - started < seconds:
-        # A process that ends is told apart from its parent only up to the last reading.
+        # The time of a process that ends is attributed to it only up to the last reading, and to its parent after that.
         time.sleep(READ_EVERY_S)
         spent = family.spent()
     lasted_s = time.monotonic() - started

@@ -1,13 +1,13 @@
-"""How much processor time and memory a picture costs, and how good it looks, next to what others would use.
+"""CPU time and memory per picture, and its quality, compared with other libraries.
 
     python benchmarks/imaging.py [--quick] [--cases NAME,...] [--peers NAME,...] [--rounds N]
                                  [--thumbor-python PATH] [--node-modules PATH]
 
 The peers: libvips' plain `thumbnail_buffer` as most people call it, Pillow's `thumbnail`, thumbor's own Pillow engine
-(from PyPI; it pins another Pillow, so it may live in an interpreter of its own) and sharp (from npm). The same
-pictures, sizes, formats, qualities and efforts for all, but for PNG, where ours has its own default. Every figure comes
-from a process of its own, the peers take turns, and the best of the rounds counts: what is left is a ratio within one
-run. Peak memory is that of the first picture over the idle process. Likeness is measured against a full decode and
+(from PyPI; it pins another Pillow, so it may need an interpreter of its own) and sharp (from npm). All get the same
+pictures, sizes, formats, qualities and efforts, except for PNG, where ours has its own default. Every figure comes from
+a process of its own, the peers take turns, and the best of the rounds counts, so the result is a ratio within one run.
+Peak memory is that of the first picture on top of the idle process. Likeness is measured against a full decode and
 Lanczos by Pillow, before any encoder. A peer that drops frames of an animation has no ratio.
 """
 
@@ -111,7 +111,7 @@ def _picture(case: Case) -> bytes:
         down = vips.library().Image.xyz(*case.source_size)[1] * (255 / case.source_size[1])
         image = image.bandjoin(down.cast("uchar"))
     if case.frames > 1:
-        # The camera pans: every frame differs from the last.
+        # The camera pans, so every frame differs from the last.
         wide = photograph(case.source_size[0] + 8 * case.frames, case.source_size[1], seed=7)
         frames = [wide.extract_area(8 * index, 0, *case.source_size) for index in range(case.frames)]
         image = vips.library().Image.arrayjoin(frames, across=1).copy()
@@ -174,7 +174,7 @@ def frames_in(path: Path) -> int:
 
 
 def likeness(picture: Path, out: Path, case: Case) -> tuple[float, float]:
-    """PSNR in decibels and SSIM; of pictures with alpha, as they look on grey."""
+    """Return PSNR in decibels and SSIM; pictures with alpha are compared on a grey background."""
     from skimage import metrics
 
     wanted = _samples(picture, case.size)
@@ -188,7 +188,7 @@ def likeness(picture: Path, out: Path, case: Case) -> tuple[float, float]:
 
 
 def _samples(path: Path, size: tuple[int, int] | None) -> Any:
-    """Resized with premultiplied alpha, as Pillow does not by itself, and laid on grey."""
+    """Resize with premultiplied alpha, which Pillow does not do by itself, and composite on grey."""
     import numpy as np
     from PIL import Image
 

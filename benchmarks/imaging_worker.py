@@ -22,7 +22,7 @@ def darkroom(job: dict[str, Any], shrink: str = "fast") -> Engine:
     from darkroom.imaging import Shrink, render
     from darkroom.imaging.vips import library
 
-    # The peers' libraries are loaded by now, too: the idle process is measured with them.
+    # The peers' libraries are loaded by now, too, so the idle process includes them.
     library()
     width, height = job["size"]
     animation = "all" if job["frames"] > 1 else "first"
@@ -127,7 +127,7 @@ def status_mb(field: str) -> float:
 
 
 def cpu_ms_of_one(engine: Engine, body: bytes, seconds: float) -> float:
-    """The cheapest of many: what others do to the caches is not the engine's."""
+    """Return the lowest of many: cache disturbance by others is not the engine's."""
     cheapest = float("inf")
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:

@@ -1,9 +1,10 @@
-"""ingest's throughput for pictures of 450 KB, beside a bare function on the same ASGI server that reads and drops them.
+"""Compares ingest's throughput for pictures of 450 KB with a bare function on the same ASGI server that reads and drops
+them.
 
     python benchmarks/ingest.py [seconds each]
 
-The same clients, bodies and machine, in turns; what counts is the ratio. ingest stores each picture in a real S3,
-writes the job to a real Redis and tries to emit it; the bare function does nothing of that.
+The same clients, bodies and machine, taking turns; only the ratio matters. ingest stores each picture in a real S3,
+writes the job to a real Redis and tries to emit it; the bare function does none of that.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ async def bare(request):
 class Run:
     per_s: float
     memory_mb: float
-    processor_ms: float
-    """Of the server process, for each picture."""
+    cpu_ms: float
+    """CPU time of the server process per picture."""
 
 
 def measure(server: Server, seconds: float, picture: bytes) -> Run:
     process = psutil.Process(server.pid)
     everything = [process, *process.children(recursive=True)]
     counts = [0] * CLIENTS
-    started, before_s = time.monotonic(), _processor_s(everything)
+    started, before_s = time.monotonic(), _cpu_s(everything)
     ends_at = started + seconds
     threads = [
         threading.Thread(target=_post_until, args=(server.url, picture, ends_at, counts, number))
@@ -69,8 +70,8 @@ def measure(server: Server, seconds: float, picture: bytes) -> Run:
     while any(thread.is_alive() for thread in threads):
         peak = max(peak, sum(each.memory_info().rss for each in everything))
         time.sleep(0.05)
-    took_s, spent_s = time.monotonic() - started, _processor_s(everything) - before_s
-    return Run(per_s=sum(counts) / took_s, memory_mb=peak / 1e6, processor_ms=spent_s * 1000 / max(1, sum(counts)))
+    took_s, spent_s = time.monotonic() - started, _cpu_s(everything) - before_s
+    return Run(per_s=sum(counts) / took_s, memory_mb=peak / 1e6, cpu_ms=spent_s * 1000 / max(1, sum(counts)))
 
 
 def _post_until(url: str, picture: bytes, ends_at: float, counts: list[int], number: int) -> None:
@@ -83,7 +84,7 @@ def _post_until(url: str, picture: bytes, ends_at: float, counts: list[int], num
             counts[number] += 1
 
 
-def _processor_s(processes: list[psutil.Process]) -> float:
+def _cpu_s(processes: list[psutil.Process]) -> float:
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
@@ -122,14 +123,14 @@ def main() -> None:
     print(f"{len(picture):,} bytes a picture, {CLIENTS} clients, median of {ROUNDS} rounds of {seconds:g} s")
     for name, found in runs.items():
         per_s, memory = median(run.per_s for run in found), max(run.memory_mb for run in found)
-        processor_ms = median(run.processor_ms for run in found)
-        print(f"{name:<8}{per_s:8.1f} pictures/s {processor_ms:8.2f} ms of processor each {memory:8.0f} MB at most")
+        cpu_ms = median(run.cpu_ms for run in found)
+        print(f"{name:<8}{per_s:8.1f} pictures/s {cpu_ms:8.2f} ms of CPU time each {memory:8.0f} MB at most")
     ratios = [one.per_s / other.per_s for one, other in zip(runs["ingest"], runs["bare"], strict=True)]
     print(f"ratio   {median(ratios):8.2f} of the bare server's throughput")
 
 
 def _picture() -> bytes:
-    """About 450 KB: the size grows with the area."""
+    """Make a picture of about 450 KB: the size grows with the area."""
     side_px = 400
     while len(picture := make_photograph(side_px * 4 // 3, side_px)) < PICTURE_BYTES:
         side_px += 100

@@ -1,13 +1,13 @@
-"""Jobs per second and processor time a job through the whole stack, beside the raw render and beside thumbor.
+"""Jobs per second and CPU time per job through the whole stack, compared with the raw render and with thumbor.
 
     python -m benchmarks.pipeline [--seconds 10] [--rounds 3] [--cases 2k,12mp] [--in-flight 32]
                                   [--thumbor-python PATH] [--save]
 
-All servers, all functions, the runtime, the clients and the peers share the machine's cores. The contestants take
-turns, round by round, so that a neighbour's noise hits all alike; what counts are the ratios within a round, and of
-these the median. The raw render is the same call as the functions make, on as many processes as there are cores, with
-the picture in memory. thumbor has as many processes, and reads and writes through thumbor-aws in the same S3 server as
-the stack does; it reads its source there, so it is held against jobs whose picture lies in storage already.
+All servers, all functions, the runtime, the clients and the peers share the machine's cores. The contestants take turns
+in rounds, so that noise from other processes affects all alike. The results are the ratios within a round, and their
+median. The raw render is the same call as the functions make, on as many processes as there are cores, with the picture
+in memory. thumbor has as many processes, and reads and writes through thumbor-aws in the same S3 server as the stack.
+It reads its source there, so it is compared with jobs whose picture is in storage already.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.measure import machine, renders, thumbor_peer
 from benchmarks.measure.clients import Endings, Http, Pipeline, rendering_by_thumbor, written
 from benchmarks.measure.closed_loop import ClosedLoop, Exchange, Measured
-from benchmarks.measure.processors import Family
+from benchmarks.measure.cpu_time import Family
 from benchmarks.measure.raw_render import RawRender, RawRenderers
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.charts import Bar, BarGroup, Colour, bar_chart, standalone
@@ -41,14 +41,14 @@ CORES = os.cpu_count() or 1
 WARM_UP_S = 5.0
 PEER_WARM_UP_S = 2.0
 DISTURBED = 0.05
-"""A round in which others took more than this part of the machine is marked."""
+"""A round in which other processes took more than this share of the machine is marked."""
 RAW = "raw render"
 UPLOADED, STORED, WAITED = "uploaded", "from storage", "uploaded and waited for"
 THUMBOR_S3, THUMBOR_FILE = "thumbor, S3 to S3", "thumbor, from a file"
 OURS = (UPLOADED, STORED, WAITED)
 GOAL_OUTSIDE_MS = 12.0
 BOUGHT = ("nats", "redis", "s3")
-"""Servers that are not ours to make faster."""
+"""Third-party servers, which we cannot make faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Case:
     source: tuple[int, int]
     target: tuple[int, int]
     goal: float
-    """Of the raw render's throughput."""
+    """The share of the raw render's throughput to reach."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -92,22 +92,24 @@ class Round:
     def of_raw(self, name: str) -> float:
         return self.measured[name].per_s / self.raw.per_s
 
-    def of_raw_by_processor(self, name: str) -> float:
-        """The ratio of throughputs on a machine where nobody else runs and no core is ever idle."""
+    def of_raw_by_cpu(self, name: str) -> float:
+        """Return the ratio of throughputs on a machine where nothing else runs and no core is ever idle."""
         measured = self.measured[name]
         client_ms = measured.client_s * 1000 / measured.count
-        return self.raw.processor_ms_each / (measured.total_ms_each + client_ms)
+        return self.raw.cpu_ms_each / (measured.total_ms_each + client_ms)
 
     def outside_ms(self, name: str) -> float:
-        """Processor time of all that is measured for this contestant, less that of the render."""
-        return self.measured[name].total_ms_each - self.raw.processor_ms_each
+        """Return the CPU time of everything measured for this contestant, minus that of the render."""
+        return self.measured[name].total_ms_each - self.raw.cpu_ms_each
 
     def ours_outside_ms(self, name: str) -> float:
-        """Of our own processes, less the raw render: what the render loses by shared caches counts as outside."""
+        """Return the CPU time of our own processes minus the raw render: the render's loss by shared caches counts as
+        outside.
+        """
         return self.outside_ms(name) - self.bought_ms(name)
 
     def ours_outside_own_render_ms(self, name: str) -> float:
-        """Of our own processes, less the render as it ran in them."""
+        """Return the CPU time of our own processes minus the render as it ran in them."""
         return self.measured[name].total_ms_each - self.bought_ms(name) - self.rendering_ms[name]
 
     def bought_ms(self, name: str) -> float:
@@ -137,7 +139,7 @@ async def measure(case: Case, stack: RunningStack, folder: Path, options: argpar
         rounds = []
         for number in range(1, options.rounds + 1):
             rounds.append(await _round(contestants, raw, stack.data / "logs", options))
-            _say(f"{case.name}, round {number} of {options.rounds}", rounds[-1])
+            _print_round(f"{case.name}, round {number} of {options.rounds}", rounds[-1])
         print(f"{len(picture):,} bytes a picture")
         if THUMBOR_S3 in rounds[0].measured:
             _require_stored(case, _s3_of(stack), options.in_flight)
@@ -199,7 +201,7 @@ def _thumbors(
 
 
 def _require_stored(case: Case, s3: thumbor_peer.S3, requests: int) -> None:
-    """That thumbor did the whole work: the first requests' results lie in storage, each under its own key."""
+    """Check that thumbor did the whole work: the first requests' results are in storage, each under its own key."""
     storage = _storage(s3)
     width, height = case.target
     for number in range(requests):
@@ -216,7 +218,7 @@ def _storage(s3: thumbor_peer.S3) -> S3Storage:
 
 
 BUCKET = "processed-images"
-"""As darkroom.toml names it."""
+"""As defined in darkroom.toml."""
 
 
 def _source_key(case: Case) -> str:
@@ -241,15 +243,15 @@ async def _round(
     for one in contestants:
         loop = ClosedLoop(one.exchange, in_flight=options.in_flight)
         measured[one.name] = await loop.measure(one.families, warm_up_s=one.warm_up_s, seconds=options.seconds)
-    rendering_ms = {name: renders.processor_ms_each(logs, measured[name].window) for name in OURS}
+    rendering_ms = {name: renders.cpu_ms_each(logs, measured[name].window) for name in OURS}
     return Round(raw=rendered, measured=measured, rendering_ms=rendering_ms)
 
 
-# --- telling ---------------------------------------------------------------------------------------------------------
+# --- reporting -------------------------------------------------------------------------------------------------------
 
 
-def _say(title: str, one: Round) -> None:
-    print(f"\n{title}: raw render {one.raw.per_s:.1f}/s, {one.raw.processor_ms_each:.1f} ms")
+def _print_round(title: str, one: Round) -> None:
+    print(f"\n{title}: raw render {one.raw.per_s:.1f}/s, {one.raw.cpu_ms_each:.1f} ms")
     for name, measured in one.measured.items():
         others = measured.others_s / measured.seconds / CORES
         print(
@@ -262,38 +264,36 @@ def _say(title: str, one: Round) -> None:
 def report(results: dict[Case, list[Round]]) -> str:
     lines = []
     for case, rounds in results.items():
-        lines += ["", f"## {case.title}", "", *_table(rounds), "", *_split(rounds), "", *_verdicts(case, rounds)]
+        lines += ["", f"## {case.title}", "", *_table(rounds), "", *_split(rounds), "", *_goal_results(case, rounds)]
     return "\n".join(lines) + "\n"
 
 
 def _table(rounds: list[Round]) -> list[str]:
     lines = [
-        "| | jobs a second | of the raw render | by processor time | ms a job | outside the render | client's ms |",
+        "| | jobs per second | of the raw render | by CPU time | ms per job | outside the render | client's ms |",
         "|---|---|---|---|---|---|---|",
         f"| {RAW}, {CORES} processes | {median(one.raw.per_s for one in rounds):.1f} | 1 | 1 "
-        f"| {median(one.raw.processor_ms_each for one in rounds):.1f} | | |",
+        f"| {median(one.raw.cpu_ms_each for one in rounds):.1f} | | |",
     ]
     for name in rounds[0].measured:
         per_s, ratio = median(one.measured[name].per_s for one in rounds), median(one.of_raw(name) for one in rounds)
         total = median(one.measured[name].total_ms_each for one in rounds)
-        by_processor = median(one.of_raw_by_processor(name) for one in rounds)
+        by_cpu = median(one.of_raw_by_cpu(name) for one in rounds)
         client = median(one.measured[name].client_s * 1000 / one.measured[name].count for one in rounds)
         outside = f"{median(one.outside_ms(name) for one in rounds):.1f}" if name in OURS else ""
-        lines.append(
-            f"| {name} | {per_s:.1f} | {ratio:.2f} | {by_processor:.2f} | {total:.1f} | {outside} | {client:.1f} |"
-        )
+        lines.append(f"| {name} | {per_s:.1f} | {ratio:.2f} | {by_cpu:.2f} | {total:.1f} | {outside} | {client:.1f} |")
     return lines
 
 
 def _split(rounds: list[Round]) -> list[str]:
-    """Where the processor time of a job goes."""
+    """Return the table of where a job's CPU time goes."""
     spent: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in OURS}
     for one in rounds:
         for name in OURS:
             for process in one.measured[name].spent.by_name:
                 spent[name][process].append(one.measured[name].milliseconds_each(process))
     processes = sorted({process for found in spent.values() for process in found}, key=lambda name: _cost(spent, name))
-    lines = ["| ms of processor a job | " + " | ".join(OURS) + " |", "|---|" + "---|" * len(OURS)]
+    lines = ["| CPU ms per job | " + " | ".join(OURS) + " |", "|---|" + "---|" * len(OURS)]
     for process in processes:
         cells = [f"{median(spent[name][process] or [0.0]):.2f}" for name in OURS]
         lines.append(f"| {process} | " + " | ".join(cells) + " |")
@@ -305,7 +305,7 @@ def _cost(spent: dict[str, dict[str, list[float]]], process: str) -> float:
     return -max(median(found[process]) if process in found else 0.0 for found in spent.values())
 
 
-def _verdicts(case: Case, rounds: list[Round]) -> list[str]:
+def _goal_results(case: Case, rounds: list[Round]) -> list[str]:
     ratio = median(one.of_raw(UPLOADED) for one in rounds)
     outside = median(one.ours_outside_ms(UPLOADED) for one in rounds)
     outside_own = median(one.ours_outside_own_render_ms(UPLOADED) for one in rounds)
@@ -313,8 +313,8 @@ def _verdicts(case: Case, rounds: list[Round]) -> list[str]:
     bought = median(one.bought_ms(UPLOADED) for one in rounds)
     verdicts = [
         f"- {_reached(ratio >= case.goal)}: {ratio:.2f} of the raw render's throughput, the goal is {case.goal}",
-        f"- by processor time, which is what it would be with the machine to itself: "
-        f"{median(one.of_raw_by_processor(UPLOADED) for one in rounds):.2f}",
+        f"- by CPU time, which is what it would be with the machine to itself: "
+        f"{median(one.of_raw_by_cpu(UPLOADED) for one in rounds):.2f}",
         f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms outside the render in our own processes, the goal "
         f"is {GOAL_OUTSIDE_MS:g} ms; and {bought:.1f} ms in {', '.join(BOUGHT)}",
         f"- that is less the raw render's time; in the functions, beside everything else, a render took "

@@ -1,10 +1,10 @@
-"""512 slow connections on one ingest for a minute: what the others notice, and what they cost.
+"""512 slow connections on one ingest for a minute: their effect on other clients, and their cost.
 
     python benchmarks/slow_connections.py [seconds]
 
-A third of them are half-open (they connect and say nothing), a third send a header byte by byte, a third a body byte by
-byte. Beside them one client posts pictures at a steady pace; its p99 is compared with that of the same client alone, in
-turns: alone, beside them, alone.
+A third of them are half-open (they connect and send nothing), a third send a header byte by byte, a third a body byte
+by byte. Beside them one client posts pictures at a steady rate. Its p99 is compared with that of the same client alone,
+in turns: alone, beside them, alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEAD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noticed:
+class Latencies:
     latencies_ms: list[float]
     memory_mb: float
 
@@ -46,7 +46,7 @@ class Noticed:
 
 
 class SlowCrowd:
-    """Connections that trickle, one byte a second each, until the block ends. Those that are closed come again."""
+    """Connections that send one byte per second each, until the block ends. Closed ones are opened again."""
 
     def __init__(self, url: str, count: int) -> None:
         self._port = urlsplit(url).port or 0
@@ -87,7 +87,7 @@ class SlowCrowd:
                         self._connections[index] = (number, self._connect(number))
 
 
-def post_steadily(server: Server, picture: bytes, seconds: float) -> Noticed:
+def post_steadily(server: Server, picture: bytes, seconds: float) -> Latencies:
     process = psutil.Process(server.pid)
     everything = [process, *process.children(recursive=True)]
     latencies_ms, peak = [], 0
@@ -100,18 +100,18 @@ def post_steadily(server: Server, picture: bytes, seconds: float) -> Noticed:
             latencies_ms.append((time.monotonic() - started) * 1000)
             peak = max(peak, sum(each.memory_info().rss for each in everything))
             time.sleep(max(0.0, PACE_S - (time.monotonic() - started)))
-    return Noticed(latencies_ms=latencies_ms, memory_mb=peak / 1e6)
+    return Latencies(latencies_ms=latencies_ms, memory_mb=peak / 1e6)
 
 
-def measure(server: Server, seconds: float, slow: int = SLOW) -> tuple[Noticed, Noticed]:
-    """Alone (half before, half after) and beside the slow ones."""
+def measure(server: Server, seconds: float, slow: int = SLOW) -> tuple[Latencies, Latencies]:
+    """Measure alone (half before, half after) and beside the slow connections."""
     picture = make_photograph(200, 150)
     post_steadily(server, picture, 2.0)
     before = post_steadily(server, picture, seconds / 2)
     with SlowCrowd(server.url, slow):
         beside = post_steadily(server, picture, seconds)
     after = post_steadily(server, picture, seconds / 2)
-    alone = Noticed(
+    alone = Latencies(
         latencies_ms=before.latencies_ms + after.latencies_ms, memory_mb=max(before.memory_mb, after.memory_mb)
     )
     return alone, beside

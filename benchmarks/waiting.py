@@ -1,9 +1,9 @@
-"""A thousand clients on `?wait=` and a thousand on events, one status process: when all are told, and its memory.
+"""A thousand clients on `?wait=` and a thousand on events, one status process: when all are notified, and its memory.
 
     python benchmarks/waiting.py [clients of each kind]
 
-The job is completed by hand in a real Redis. The clients are bare sockets on one selector, so that their own processor
-time counts little; the two processes share the machine all the same.
+The job is completed by hand in a real Redis. The clients are bare sockets on one selector, so that their own CPU time
+is small; the two processes still share the machine.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from darkroom.contract.jobs import JobResult
 from tests.front import function_server
 from tests.servers import redis_server, running
 
-TOLD_WITHIN_S = 30.0
+NOTIFIED_WITHIN_S = 30.0
 SETTLED_AFTER_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class NotificationTimes:
     wait_ms: list[float]
     events_ms: list[float]
     idle_mb: float
@@ -46,7 +46,7 @@ class Told:
         return median([*self.wait_ms, *self.events_ms])
 
 
-def measure(clients: int, folder: Path) -> Told:
+def measure(clients: int, folder: Path) -> NotificationTimes:
     with (
         running(redis_server(folder / "redis")) as redis,
         running(
@@ -64,10 +64,10 @@ def measure(clients: int, folder: Path) -> Told:
         time.sleep(SETTLED_AFTER_S)
         waiting_mb = _memory_mb(process)
         completed_at = _complete(store, lease)
-        told_ms = _told_ms(waiting, completed_at)
+        times_ms = _notification_ms(waiting, completed_at)
         store.close()
-    by_path = list(told_ms.values())
-    return Told(wait_ms=by_path[0], events_ms=by_path[1], idle_mb=idle_mb, waiting_mb=waiting_mb)
+    by_path = list(times_ms.values())
+    return NotificationTimes(wait_ms=by_path[0], events_ms=by_path[1], idle_mb=idle_mb, waiting_mb=waiting_mb)
 
 
 def _job_under_way(store: RedisJobStore) -> Lease:
@@ -98,22 +98,24 @@ def _ask(url: str, path: str) -> socket.socket:
     return connection
 
 
-def _told_ms(waiting: selectors.BaseSelector, completed_at: float) -> dict[str, list[float]]:
-    """Milliseconds from the call that completed the job, by path. Connections stay open, as clients keep them."""
-    told_ms: dict[str, list[float]] = {}
+def _notification_ms(waiting: selectors.BaseSelector, completed_at: float) -> dict[str, list[float]]:
+    """Return the milliseconds from the call that completed the job, by path. Connections stay open, as clients keep
+    them.
+    """
+    times_ms: dict[str, list[float]] = {}
     open_connections = []
     while waiting.get_map():
-        if time.monotonic() - completed_at > TOLD_WITHIN_S:
-            raise RuntimeError(f"{len(waiting.get_map())} clients were not told within {TOLD_WITHIN_S:g} s")
+        if time.monotonic() - completed_at > NOTIFIED_WITHIN_S:
+            raise RuntimeError(f"{len(waiting.get_map())} clients were not notified within {NOTIFIED_WITHIN_S:g} s")
         for key, _ in waiting.select(timeout=1.0):
             connection = key.fileobj
             if isinstance(connection, socket.socket) and b"completed" in connection.recv(65536):
-                told_ms.setdefault(key.data, []).append((time.monotonic() - completed_at) * 1000)
+                times_ms.setdefault(key.data, []).append((time.monotonic() - completed_at) * 1000)
                 waiting.unregister(connection)
                 open_connections.append(connection)
     for connection in open_connections:
         connection.close()
-    return told_ms
+    return times_ms
 
 
 def _memory_mb(process: psutil.Process) -> float:
@@ -129,12 +131,12 @@ def main() -> None:
     clients = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     raise_open_files()
     with tempfile.TemporaryDirectory() as folder:
-        told = measure(clients, Path(folder))
-    for name, values in (("wait", told.wait_ms), ("events", told.events_ms)):
+        found = measure(clients, Path(folder))
+    for name, values in (("wait", found.wait_ms), ("events", found.events_ms)):
         ranked = sorted(values)
-        print(f"{name:<8}{len(ranked)} told, median {median(ranked):.0f} ms, last {ranked[-1]:.0f} ms")
-    print(f"{'both':<8}median {told.median_ms:.0f} ms")
-    print(f"{'memory':<8}{told.idle_mb:.0f} MB idle, {told.waiting_mb:.0f} MB with {2 * clients} waiting")
+        print(f"{name:<8}{len(ranked)} notified, median {median(ranked):.0f} ms, last {ranked[-1]:.0f} ms")
+    print(f"{'both':<8}median {found.median_ms:.0f} ms")
+    print(f"{'memory':<8}{found.idle_mb:.0f} MB idle, {found.waiting_mb:.0f} MB with {2 * clients} waiting")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
-"""Darkroom: an image pipeline of serverless functions on Knative.
+"""Darkroom: an image pipeline of serverless functions on Knative, and a local runtime for its Knative YAML.
 
-The packages, from the ground up: `contract` (what the outside world sees), `imaging` (pixels), `adapters` (one narrow
-seam for each outside system), `serving` (what makes a plain function a Knative Service), `local` (Knative on one
-machine), `cli` (the command). Each imports only those named before it.
+The packages form two halves over a shared base; import-linter checks the borders.
+
+- Base, nearly pure: `errors`, `problems`, `redaction`, `charts`, `events` (CloudEvents, durations, tracing, strict
+  JSON), `telemetry` (spans, metrics, OTLP).
+- Application: `contract` (events, jobs, parameters, limits, errors), `imaging` (pixels), `adapters` (one seam per
+  outside system), `serving` (turns plain functions into Knative Services), and `client` (the Python client).
+- Platform: `manifests` (parses Knative YAML), `local` (runs it on one machine), `check` (reports what a cluster would
+  refuse). It imports nothing of the application.
+
+`pipeline` attaches the application to the platform. `cli`, the command, stands above both.
 """
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
-"""The image pipeline as an extension of the local runtime: the one place where the application meets the platform.
+"""Attaches the image pipeline to the local runtime: the one place where the application meets the platform.
 
-`darkroom.toml` names it. Its clients are imported when they are used: the fork server loads this module too.
+`darkroom.toml` names this module. The clients are imported on first use, because the fork server loads the module too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEAD_LETTER_STREAM = Path("nats-eventing/deadletter-stream.json")
 LIBRARY = Path(__file__).parent
 _FUNCTIONS_IMPORT = ("contract", "events", "imaging", "adapters", "serving", "telemetry")
-"""The packages of the library that functions are written with."""
+"""The packages of the library that functions import."""
 _PRELOADED = (
     "darkroom.serving",
     "darkroom.serving.asgi",
@@ -41,11 +41,11 @@ _PRELOADED = (
     "darkroom.adapters.jobs.redis",
     "darkroom.adapters.storage.s3",
 )
-_NOBODY = "127.0.0.1:1"
+_NO_SERVER = "127.0.0.1:1"
 
 
 class Pipeline:
-    """The pipeline's part in one run."""
+    """The pipeline's part in one run of the local runtime."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -120,7 +120,7 @@ class PipelineExtension:
 
     def preload(self) -> None:
         for module in _PRELOADED:
-            # What is not installed is imported by no function either.
+            # A module that is not installed is imported by no function either.
             with suppress(ModuleNotFoundError):
                 importlib.import_module(module)
         _make_first_calls()
@@ -130,16 +130,18 @@ extension: Extension = PipelineExtension()
 
 
 def _make_first_calls() -> None:
-    """The clients' first calls import and read much more than their modules do. Nobody listens on port 1. Storage's
-    first call would start threads, so it is only warmed up."""
+    """Exercise the clients once, since their first calls import and read much more than their modules do.
+
+    Nothing listens on port 1. Storage's first call would start threads, so that client is only warmed up.
+    """
     from darkroom.adapters.jobs.redis import RedisJobStore
     from darkroom.adapters.storage.s3 import S3Storage
 
     nothing = "none"
     storage = S3Storage(
-        endpoint=f"http://{_NOBODY}", public_endpoint=None, access_key=nothing, secret_key=nothing, bucket=nothing
+        endpoint=f"http://{_NO_SERVER}", public_endpoint=None, access_key=nothing, secret_key=nothing, bucket=nothing
     )
-    with closing(RedisJobStore(f"redis://{_NOBODY}")) as jobs, suppress(DependencyUnavailableError):
+    with closing(RedisJobStore(f"redis://{_NO_SERVER}")) as jobs, suppress(DependencyUnavailableError):
         jobs.check()
     storage.warm()
     storage.sign_upload(nothing, content_type=nothing, lifetime_s=1)

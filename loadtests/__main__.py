@@ -1,7 +1,8 @@
-"""`python -m loadtests`: a Darkroom of its own on this machine, or that of --host; locust with the shape; the report.
+"""`python -m loadtests`: starts a Darkroom on this machine, or uses that of --host; runs locust with the shape; writes
+the report.
 
-Exits with 0 when the ledger is clean and the objective held, with 1 when not, and says which of them; with 2 when the
-run could not be judged.
+Exits with 0 when the ledger is clean and the objective was met, with 1 when not, and reports which; with 2 when the run
+could not be evaluated.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from darkroom.cli.backends import BROKER_PATH
 from darkroom.cli.temporary_stack import guarded_command, temporary_stack
 from loadtests.errors import LoadTestError
 from loadtests.objective import Objective
-from loadtests.outcome import NOT_JUDGED
 from loadtests.shapes import SHAPES
+from loadtests.summary import NOT_EVALUATED
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 _SHAPES_HELP = "\n".join(f"  {shape.name:<8} {shape.meaning} ({shape.seconds:g} s)" for shape in SHAPES.values())
@@ -33,7 +34,7 @@ _SHAPES_HELP = "\n".join(f"  {shape.name:<8} {shape.meaning} ({shape.seconds:g} 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is loaded."""
+    """The Darkroom under load."""
 
     host: str
     broker_url: str | None = None
@@ -42,7 +43,7 @@ class Target:
 
 
 @click.command(
-    help=f"""Load a Darkroom, and tell whether it lost anything and was fast enough.
+    help=f"""Load a Darkroom, and report whether it lost anything and was fast enough.
 
 Without --host, a `darkroom up` is started for the run, from zero, and stopped after it. Ctrl-C ends the load early;
 what was accepted until then is still followed to its end (Ctrl-C again: it is not).
@@ -101,7 +102,9 @@ def main(
     max_instances: int | None,
 ) -> None:
     if find_spec("locust") is None:
-        raise click.ClickException("locust is not installed: pip install 'darkroom[load]', or run `make load`")
+        raise click.ClickException(
+            "locust is not installed: run `make load`, or in a checkout `pip install -e '.[load]'`"
+        )
     try:
         wanted = str(Objective.parse(objective))
     except LoadTestError as exc:
@@ -128,7 +131,7 @@ def _local_runtime(folder: Path, max_instances: int | None) -> Iterator[Target]:
 
 
 def _run_locust(target: Target, options: list[str]) -> int:
-    """Its exit code. It dies with this process, however this one ends."""
+    """Run locust and return its exit code. Locust dies with this process, however this one ends."""
     known = {"--broker-host": target.broker_url, "--admin-url": target.admin_url, "--metrics-url": target.metrics_url}
     where = [word for option, url in known.items() if url is not None for word in (option, url)]
     arguments = [
@@ -166,17 +169,17 @@ def _exit_code_of(process: subprocess.Popen[bytes]) -> int:
     try:
         return _code(process.wait())
     except KeyboardInterrupt:
-        return NOT_JUDGED
+        return NOT_EVALUATED
 
 
 def _code(returned: int) -> int:
-    """That of a locust that was killed is the negative number of a signal."""
-    return returned if returned >= 0 else NOT_JUDGED
+    """Return the exit code. That of a killed locust is the negative number of a signal."""
+    return returned if returned >= 0 else NOT_EVALUATED
 
 
 @contextmanager
 def _interrupted_by_termination() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does."""
+    """Make SIGTERM end the run as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,6 +1,7 @@
-"""After the load: every accepted job followed to its end, every result fetched, every job of ours counted.
+"""The audit after the load: every accepted job is followed to its end, every result fetched, every job of the run
+counted.
 
-Through the API alone, by the Python client, so that a cluster can be audited as well as a laptop.
+It uses only the API, by the Python client, so that a cluster can be audited as well as a laptop.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from loadtests.verdict import Verdict
 
 _AT_ONCE = 16
 _CLOCKS_DIFFER_S = 60.0
-"""By so much the job store's clock may be behind ours."""
+"""The job store's clock may be behind ours by this much."""
 _DOWNLOAD_S = 30.0
 
 
 class Audit:
     def __init__(self, client: Client, ledger: Ledger, *, results: httpx.Client | None = None) -> None:
-        """`results` fetches signed URLs; it bears no key of ours."""
+        """Audit with these clients. `results` fetches signed URLs; it has no API key."""
         self._client = client
         self._ledger = ledger
         self._results = results or httpx.Client(timeout=_DOWNLOAD_S)
 
     def run(self, *, began_at: float, settle_s: float) -> Verdict:
-        """`began_at` is before the first POST, in seconds since the epoch."""
+        """Run the audit. `began_at` is before the first POST, in seconds since the epoch."""
         verdict = Verdict()
         self._find_unnamed(began_at)
         self._settle(settle_s)
@@ -44,7 +45,7 @@ class Audit:
         return verdict
 
     def _find_unnamed(self, began_at: float) -> None:
-        """Jobs that no answer named: their 202 got lost on its way, or a duplicate made a second job."""
+        """Add the jobs that no answer named: their 202 got lost, or a duplicate made a second job."""
         submissions = self._ledger.by_request()
         for job in self._client.jobs(limit=MAX_LIMIT):
             if _created_at(job.document) < began_at - _CLOCKS_DIFFER_S:
@@ -69,7 +70,7 @@ class Audit:
             self._ledger.ended(job.job_id, state.status, _error_code(state))
 
     def _problem(self, job: FollowedJob) -> str | None:
-        """Why a job counts as lost. Asked of every job anew, also of one whose end a visitor saw."""
+        """Return why a job counts as lost. Every job is checked again, also one whose end a visitor saw."""
         try:
             state = self._client.job(job.job_id)
         except ApiError as exc:

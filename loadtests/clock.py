@@ -1,4 +1,4 @@
-"""One clock for a run: seconds since the epoch that never step back, so that all its charts share one axis."""
+"""The clock of a run: seconds since the epoch that never step back, so that all its charts share one axis."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What visitors asked for and what they were told, written down while the load runs. No I/O, no judgement.
+"""Records what visitors submitted and which answers they got, while the load runs. No I/O, no evaluation.
 
-A submission is what a visitor wants done: so many pictures, however often he sends it. Tries after a refusal, and
-duplicates on purpose, belong to the same submission, so a submission of n pictures must end as n jobs and no more.
+A submission is what a visitor wants done: a number of pictures, however often he sends it. Retries after a refusal, and
+deliberate duplicates, belong to the same submission, so a submission of n pictures must end as exactly n jobs.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from darkroom.contract.jobs import JobStatus
 @dataclass(kw_only=True, eq=False)
 class Submission:
     key: str
-    """The Idempotency-Key, or the beginning of its events' ids."""
+    """The Idempotency-Key, or the prefix of its events' ids."""
     orders: tuple[str, ...]
     """The name of each picture's order."""
     posted_at: float | None = None
-    """Of its first POST, seconds since the epoch."""
+    """The time of its first POST, in seconds since the epoch."""
     request_ids: set[str] = field(default_factory=set)
     job_ids: list[str] = field(default_factory=list)
-    """In the order of its pictures; more than that many are doubled."""
+    """In the order of its pictures; any more than that are doubled."""
     refusals: list[str] = field(default_factory=list)
-    """Each answer that was no 202, and `no answer` for none."""
+    """Each answer other than 202, and `no answer` for none."""
     is_given_up: bool = False
-    """Refused for good, or as often as a visitor tries."""
+    """Refused permanently, or as often as a visitor tries."""
 
 
 @dataclass(kw_only=True)
@@ -43,13 +43,13 @@ class FollowedJob:
 
     @property
     def took_s(self) -> float | None:
-        """From the first POST to the seen end."""
+        """Seconds from the first POST until its end was seen."""
         return None if self.ended_at is None else self.ended_at - self.posted_at
 
 
 class Ledger:
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds since the epoch."""
+        """Start empty. `clock` returns seconds since the epoch."""
         self._clock = clock
         self.submissions: list[Submission] = []
         self.jobs: dict[str, FollowedJob] = {}
@@ -60,7 +60,7 @@ class Ledger:
         return submission
 
     def sent(self, submission: Submission) -> str:
-        """The request id that this try bears, by which its jobs can be found should its answer get lost."""
+        """Return the request id of this attempt, by which its jobs can be found should its answer get lost."""
         if submission.posted_at is None:
             submission.posted_at = self._clock()
         request_id = str(uuid.uuid4())
@@ -74,7 +74,9 @@ class Ledger:
         submission.is_given_up = True
 
     def accepted(self, submission: Submission, job_ids: Iterable[str]) -> None:
-        """Says the same again for a duplicate; a job that is new then is one too many, and followed all the same."""
+        """Record the answer's jobs, again for a duplicate. A job that is new then is one too many, and followed all the
+        same.
+        """
         for job_id in job_ids:
             if job_id in submission.job_ids:
                 continue
@@ -89,14 +91,14 @@ class Ledger:
             )
 
     def ended(self, job_id: str, status: JobStatus, error: str | None = None) -> FollowedJob | None:
-        """The job, when this is news."""
+        """Record a job's end. Returns the job if the end was not known yet."""
         job = self.jobs[job_id]
         if job.status is not None:
             return None
         job.ended_at, job.status, job.error = self._clock(), status, error
         return job
 
-    # --- what it adds up to ------------------------------------------------------------------------------------------
+    # --- totals ------------------------------------------------------------------------------------------------------
 
     @property
     def posted(self) -> list[Submission]:
@@ -104,7 +106,9 @@ class Ledger:
 
     @property
     def cut_off(self) -> list[Submission]:
-        """Posted and not accepted, by visitors who would have asked again, or were about to hear the answer."""
+        """The submissions that were posted and not accepted, by visitors who would have retried or were still waiting
+        for the answer.
+        """
         return [one for one in self.posted if not one.job_ids and not one.is_given_up]
 
     @property
@@ -113,7 +117,7 @@ class Ledger:
 
     @property
     def completed_s(self) -> list[float]:
-        """How long each completed job took."""
+        """How long each completed job took, in seconds."""
         completed = (job.took_s for job in self.jobs.values() if job.status is JobStatus.COMPLETED)
         return [took_s for took_s in completed if took_s is not None]
 
@@ -126,5 +130,5 @@ def pictures(submissions: Iterable[Submission]) -> int:
 
 
 def first_posts(submissions: Iterable[Submission]) -> list[float]:
-    """The moment of each picture's first POST."""
+    """Return the moment of each picture's first POST."""
     return [one.posted_at for one in submissions if one.posted_at is not None for _ in one.orders]

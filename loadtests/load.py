@@ -1,4 +1,4 @@
-"""One run: what its visitors share, and what is left of it when they have gone."""
+"""The state of one run: what its visitors share, and what remains of it when they have left."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Load:
     shape: Shape
     scale: float
     settle_s: float
-    """After the last arrival; what has not ended by then is stuck."""
+    """Seconds after the last arrival; a job that has not ended by then is stuck."""
     broker_url: str | None
     headers: Mapping[str, str]
-    """With every request to the API: the key."""
-    tell: Callable[[FollowedJob], None]
+    """Sent with every request to the API: the key."""
+    on_end: Callable[[FollowedJob], None]
     """Called with each job whose end was seen."""
     clock: RunClock = field(default_factory=RunClock)
     requests: list[Request] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=make_pictures)
     schedule: Schedule | None = None
     busy_before: float = 0.0
-    """This machine's load average over the minute before the beginning."""
+    """This machine's load average over the minute before the run."""
     interrupted: bool = False
-    """Somebody wants it to end now."""
+    """The run was told to end early."""
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.clock)
@@ -54,7 +54,7 @@ class Load:
         self._cpu_before_s = time.process_time()
 
     def begin(self) -> Schedule:
-        """The schedule, which starts with the first call."""
+        """Return the schedule, which starts with the first call."""
         if self.schedule is None:
             self._cpu_before_s = time.process_time()
             self.busy_before = os.getloadavg()[0]
@@ -62,12 +62,12 @@ class Load:
         return self.schedule
 
     def cpu_s(self) -> float:
-        """What this process has computed since the beginning."""
+        """Return the CPU time of this process since the beginning."""
         return time.process_time() - self._cpu_before_s
 
     @property
     def is_over(self) -> bool:
-        """Everybody has left, they have been waited for long enough, or nobody wants to."""
+        """Whether everybody has left, the wait for them is over, or the run was interrupted."""
         schedule = self.begin()
         ends_at = schedule.began_at + self.shape.seconds + self.settle_s
         return self.interrupted or schedule.everybody_has_left or self.clock() > ends_at
@@ -80,11 +80,11 @@ class Load:
         return self.ledger.open([order.name for order in orders])
 
     def seen(self, state: JobState) -> bool:
-        """Whether the job has ended; if so it is written down."""
+        """Record the job if it has ended, and return whether it has."""
         if not state.is_final:
             return False
         error = str(state.error["code"]) if state.status is JobStatus.FAILED else None
         job = self.ledger.ended(state.job_id, state.status, error)
         if job is not None:
-            self.tell(job)
+            self.on_end(job)
         return True

@@ -1,4 +1,4 @@
-"""What locust is given: the stories, the shape, our options, and what is done when a run begins and ends.
+"""The file for locust: the stories, the shape, our options, and the handlers for the start and end of a run.
 
 `python -m loadtests` starts a Darkroom and locust with this file. By hand: locust -f loadtests/locustfile.py --help
 """
@@ -17,7 +17,7 @@ import gevent
 from locust import LoadTestShape, events
 from locust.runners import LocalRunner
 
-# After locust, whose import makes sockets and threads cooperate: none of the others may have taken hold of them before.
+# After locust, whose import makes sockets and threads cooperative: no other module may have imported them before.
 from darkroom.client import Client, ClientError
 from loadtests.audit import Audit
 from loadtests.errors import LoadTestError, UnknownShapeError
@@ -25,7 +25,6 @@ from loadtests.ledger import FollowedJob
 from loadtests.load import Load, Request
 from loadtests.objective import Objective
 from loadtests.observing import LocalRuntime, Metrics, Observer, Source
-from loadtests.outcome import NOT_JUDGED, Outcome
 from loadtests.report import write_report
 from loadtests.shapes import SHAPES, Shape, shape_named
 from loadtests.stories import (
@@ -38,9 +37,10 @@ from loadtests.stories import (
     UploadAndPoll,
     UploadAndWait,
 )
+from loadtests.summary import NOT_EVALUATED, RunSummary
 from loadtests.visitor import Visitor
 
-# locust takes the users that it finds in this file's names.
+# Locust finds the users among this file's names.
 __all__ = [
     "BatchImporter",
     "BrokerRepeater",
@@ -53,11 +53,13 @@ __all__ = [
 ]
 
 API_KEY = "DARKROOM_API_KEY"
-"""The variable with the key, where keys are asked for: never an option, which others on the machine could read."""
+"""The variable with the API key, where keys are required. It is never an option, which others on the machine could
+read.
+"""
 JOB = "JOB"
 """The request type under which locust shows the time from the POST to the job's end."""
 _BROUGHT_PER_S = 100
-"""Beyond this, locust warns that it may not manage."""
+"""Above this rate, locust warns that it may not keep up."""
 
 
 def _objective(text: str) -> Objective:
@@ -82,20 +84,20 @@ def add_options(parser: Any) -> None:
 
 
 class VisitorsByTheTable(LoadTestShape):
-    """As many visitors as the shape's table says have come by now."""
+    """Calls as many visitors as the shape's table has by now."""
 
     def tick(self) -> tuple[int, float, list[type[Visitor]]] | None:
         load = Visitor.load
         if load.is_over:
             return None
         due = load.begin().due_soon()
-        # All that are new at once, since each waits for his own moment.
+        # All new ones at once, since each waits for his own moment.
         new = due - self.get_current_user_count()
         return due, max(_BROUGHT_PER_S, new), [STORIES[name] for name in load.shape.mix]
 
 
 class Run:
-    """A run from its beginning to its report."""
+    """A run from its start to its report."""
 
     def __init__(self, environment: Any) -> None:
         self._environment = environment
@@ -110,13 +112,13 @@ class Run:
             settle_s=self._options.settle,
             broker_url=self._options.broker_host,
             headers={"authorization": f"Bearer {self._api_key}"} if self._api_key else {},
-            tell=self._tell,
+            on_end=self._report_end,
         )
         self._observer = None if (source := self._source()) is None else Observer(source, self._load.clock)
-        self._outcome: Outcome | None = None
+        self._summary: RunSummary | None = None
 
     def _shape(self) -> Shape:
-        """Without those of its stories that need what was not given."""
+        """Return the shape without those of its stories that need an address that was not given."""
         shape = shape_named(self._options.shape).stretched(self._options.stretch)
         unknown = shape.mix.keys() - STORIES.keys()
         if unknown:
@@ -128,7 +130,7 @@ class Run:
             return Metrics(self._options.metrics_url)
         return LocalRuntime(self._options.admin_url) if self._options.admin_url else None
 
-    def _tell(self, job: FollowedJob) -> None:
+    def _report_end(self, job: FollowedJob) -> None:
         failure = None if job.error is None else RuntimeError(job.error)
         self._environment.events.request.fire(
             request_type=JOB,
@@ -140,7 +142,7 @@ class Run:
         )
 
     def note(self, request_type: str, name: str, response_time: float, exception: Any, **_others: Any) -> None:
-        """A request of a visitor has been answered, or has failed."""
+        """Record a visitor's request that has been answered, or has failed."""
         if request_type == JOB:
             return
         now, took_s = self._load.clock(), response_time / 1000
@@ -151,19 +153,21 @@ class Run:
         if self._observer is not None:
             self._observer.start()
 
-    def judge(self) -> int:
-        """The exit code. Follows what is unfinished, holds the ledger against the API, and writes the report."""
+    def evaluate(self) -> int:
+        """Finish the run and return its exit code: follow what is unfinished, compare the ledger with the API, write
+        the report.
+        """
         load, options = self._load, self._options
         schedule, generator_cpu_s = load.begin(), load.cpu_s()
         unfinished = len(load.ledger.unfinished)
         print(f"the load is over; {unfinished} jobs to be followed to their end, {len(load.ledger.jobs)} to be checked")
-        # Whatever time the visitors have left of it.
+        # The time that the visitors have left of it.
         settle_s = max(5.0, schedule.began_at + load.shape.seconds + load.settle_s - load.clock())
         with Client(self._environment.host, api_key=self._api_key) as client:
             verdict = Audit(client, load.ledger).run(began_at=schedule.began_at, settle_s=settle_s)
         if self._observer is not None:
             self._observer.stop()
-        self._outcome = Outcome.of(
+        self._summary = RunSummary.of(
             load,
             verdict=verdict,
             objective=options.objective,
@@ -172,19 +176,19 @@ class Run:
             observed=None if self._observer is None else self._observer.observed,
         )
         self._report_path = options.report or Path("load-report", f"{load.shape.name}.html")
-        write_report(self._outcome, self._report_path)
-        return 0 if self._outcome.passed else 1
+        write_report(self._summary, self._report_path)
+        return 0 if self._summary.passed else 1
 
     def show(self) -> None:
-        """Last of all, below locust's tables."""
-        if self._outcome is not None:
-            print("\n".join(self._outcome.lines()))
+        """Print the summary last, below locust's tables."""
+        if self._summary is not None:
+            print("\n".join(self._summary.lines()))
             print(f"report      {self._report_path}")
 
 
 _RUN: list[Run] = []
 
-# Else it writes a line for each request, with the signed URLs.
+# Otherwise it writes a line for each request, with the signed URLs.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
@@ -192,8 +196,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 def set_up(environment: Any, **_others: Any) -> None:
     if not isinstance(environment.runner, LocalRunner) or not environment.host:
         sys.exit("loadtests run in one process, since there is one ledger, with --headless and --host")
-    # Until it has been judged.
-    environment.process_exit_code = NOT_JUDGED
+    # The exit code until the run has been evaluated.
+    environment.process_exit_code = NOT_EVALUATED
     environment.host = environment.host.rstrip("/")
     gevent.signal_handler(signal.SIGINT, interrupt)
     try:
@@ -205,9 +209,9 @@ def set_up(environment: Any, **_others: Any) -> None:
 
 
 def interrupt() -> None:
-    """Ctrl-C: nobody comes any more, and what was accepted is still followed. Again: nothing is."""
+    """Handle Ctrl-C: no more visitors come, and what was accepted is still followed. Pressed again, it is not."""
     if Visitor.load.interrupted:
-        sys.exit(NOT_JUDGED)
+        sys.exit(NOT_EVALUATED)
     Visitor.load.interrupted = True
 
 
@@ -217,9 +221,9 @@ def begin(**_others: Any) -> None:
 
 
 @events.quitting.add_listener
-def judge(environment: Any, **_others: Any) -> None:
+def evaluate(environment: Any, **_others: Any) -> None:
     try:
-        environment.process_exit_code = _RUN[-1].judge()
+        environment.process_exit_code = _RUN[-1].evaluate()
     except (LoadTestError, ClientError) as exc:
         print(f"the run could not be judged: {exc}", file=sys.stderr)
 

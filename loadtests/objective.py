@@ -1,4 +1,4 @@
-"""The promise that a run is held to: which share of the pictures is done within which time."""
+"""The objective of a run: which share of the pictures must be done within which time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str) -> Objective:
-        """`99.5% within 10s`. Raises ObjectiveError."""
+        """Parse `99.5% within 10s`. Raises ObjectiveError."""
         match = _TEXT.fullmatch(text.strip())
         if match is None or float(match["percent"]) > 100:
             raise ObjectiveError(f'an objective reads like "{Objective()}", not {text!r}')
@@ -28,16 +28,16 @@ class Objective:
     def __str__(self) -> str:
         return f"{self.ratio * 100:.6g}% within {self.within_s:g}s"
 
-    def judge(self, times_s: Sequence[float], *, asked: int) -> Judgement:
-        """`times_s` are those of the completed jobs; a picture without one counts as not done."""
-        return Judgement(objective=self, asked=asked, good=sum(time_s <= self.within_s for time_s in times_s))
+    def evaluate(self, times_s: Sequence[float], *, asked: int) -> ObjectiveResult:
+        """Evaluate the times of the completed jobs, in seconds; a picture without one counts as not done."""
+        return ObjectiveResult(objective=self, asked=asked, good=sum(time_s <= self.within_s for time_s in times_s))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class ObjectiveResult:
     objective: Objective
     asked: int
-    """Pictures that visitors handed in, accepted or not."""
+    """Pictures that visitors submitted, accepted or not."""
     good: int
 
     @property
@@ -45,5 +45,5 @@ class Judgement:
         return self.good / self.asked if self.asked else 0.0
 
     @property
-    def held(self) -> bool:
+    def is_met(self) -> bool:
         return self.ratio >= self.objective.ratio

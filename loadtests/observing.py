@@ -1,7 +1,7 @@
-"""What the system says of itself while the load runs: backlog, instances, cold starts, each half second.
+"""Observes the system while the load runs: backlog, instances and cold starts, every half second.
 
-Either from the local runtime's admin side (`/status` and `/events`), or from any address that serves the catalog's
-metrics for Prometheus. Both become the same observations; parsing is pure, and `Observer` is the thread that asks.
+The source is either the local runtime's admin side (`/status` and `/events`), or any address that serves the metrics of
+the catalog for Prometheus. Both become the same observations; parsing is pure, and `Observer` is the thread that polls.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ class Observation:
     at: float
     """Seconds since the epoch."""
     backlog: int | None
-    """Events before the Trigger that is furthest behind; None: not known. Each Trigger sees every event of the Broker,
-    those that its filter drops and the replies among them."""
+    """Events waiting for the Trigger that is furthest behind; None: not known. Each Trigger sees every event of the
+    Broker, including replies and events that its filter drops.
+    """
     wanted: Mapping[str, int]
     """Instances by Service."""
     ready: Mapping[str, int]
     cold_starts: Mapping[str, int]
-    """By Service, since the runtime's start; empty where each is known by itself."""
+    """By Service, since the runtime's start; empty where each is known individually."""
     capped: frozenset[str] = frozenset()
     """Services that are refused instances by the local runtime's own limit, --max-instances."""
 
@@ -44,25 +45,25 @@ class ColdStart:
     """When the instance was ready."""
     service: str
     took_s: float | None
-    """From the spawn until it took connections; None: only the number of them is known."""
+    """Seconds from the spawn until it accepted connections; None: only the count is known."""
 
 
 @dataclass(kw_only=True)
 class Observed:
-    """All that was seen in a run."""
+    """Everything that was observed in a run."""
 
     source: str
     observations: list[Observation] = field(default_factory=list)
     cold_starts: list[ColdStart] = field(default_factory=list)
     trouble: str | None = None
-    """The last thing that kept us from seeing."""
+    """The last error that prevented an observation."""
 
 
 class Source(Protocol):
     name: str
 
     def look(self, at: float) -> tuple[Observation, Sequence[ColdStart]]:
-        """Raises ObservationError and httpx.HTTPError."""
+        """Observe once. Raises ObservationError and httpx.HTTPError."""
 
     def close(self) -> None: ...
 
@@ -82,7 +83,7 @@ class LocalRuntime:
         first = self._seen is None
         events: list[dict[str, Any]] = self._http.get("/events", params={"since": self._seen or 0}).json()
         self._seen = max((event["number"] for event in events), default=self._seen or 0)
-        # Those of before the run are none of its cold starts.
+        # Cold starts from before the run do not belong to it.
         return observation, [] if first else cold_starts_of_events(events)
 
     def close(self) -> None:
@@ -90,7 +91,7 @@ class LocalRuntime:
 
 
 def observation_of_status(status: Mapping[str, Any], at: float) -> Observation:
-    """Raises ObservationError for a document that is no status."""
+    """Parse the status. Raises ObservationError for a document that is not a status."""
     try:
         functions = status["functions"]
         waiting = [row["backlog"] for row in status["triggers"]]
@@ -139,7 +140,7 @@ class Metrics:
 
 
 def observation_of_metrics(text: str, at: float) -> Observation:
-    """Read Prometheus' text format. Raises ObservationError for anything else, or without a metric of ours."""
+    """Parse Prometheus' text format. Raises ObservationError for anything else, or without a metric of ours."""
     samples = _samples(text)
     if not any(sample.name.startswith("darkroom_") for sample in samples):
         raise ObservationError(f"none of its {len(samples)} samples is a darkroom metric")
@@ -170,11 +171,13 @@ def _samples(text: str) -> list[Sample]:
         raise ObservationError(f"not Prometheus' text format: {exc}; it begins with {text[:100]!r}") from exc
 
 
-# --- asking ----------------------------------------------------------------------------------------------------------
+# --- polling ---------------------------------------------------------------------------------------------------------
 
 
 class Observer:
-    """Looks in the background between `start` and `stop`. What goes wrong is kept for the report, and ends nothing."""
+    """Observes in the background between `start` and `stop`. An error is kept for the report, and does not end the
+    run.
+    """
 
     def __init__(self, source: Source, clock: Callable[[], float]) -> None:
         self.observed = Observed(source=source.name)

@@ -1,4 +1,4 @@
-"""What visitors bring and ask for, as data: pictures of several sizes, made by our own code once a run."""
+"""The pictures that visitors bring and what they request: pictures of several sizes, generated once per run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Order:
     picture: str
     parameters: Mapping[str, Any]
     share: int
-    """Of so many among all shares."""
+    """Its weight among all shares."""
 
     @property
     def name(self) -> str:
@@ -59,16 +59,16 @@ ORDERS: tuple[Order, ...] = (
 
 
 def make_pictures() -> dict[str, bytes]:
-    """One of each kind; takes some seconds of one core."""
+    """Make one picture of each kind; takes some seconds of one core."""
     return {name: kind.make() for name, kind in PICTURES.items()}
 
 
 def endless_orders() -> Iterator[Order]:
-    """In turn, spread as evenly as their shares allow, and the same in every run."""
+    """Yield orders in turn, spread as evenly as their shares allow, and the same in every run."""
     return cycle(_spread(ORDERS))
 
 
 def _spread(orders: tuple[Order, ...]) -> list[Order]:
-    """Each comes at the moments that divide the cycle into as many parts as its share."""
+    """Spread the orders: each comes at the moments that divide the cycle into as many parts as its share."""
     moments = [((turn + 0.5) / order.share, order) for order in orders for turn in range(order.share)]
     return [order for _, order in sorted(moments, key=lambda one: one[0])]

@@ -1,4 +1,4 @@
-"""Who comes when, and who has gone: the visitors of a run, handed their moments one after the other."""
+"""The schedule of a run: which visitor comes when, and who has left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 LEAD_S = 2.0
-"""Visitors are called so long before their moment: locust brings them once a second, all at once."""
+"""Visitors are called this long before their moment: locust starts them once a second, all at once."""
 
 
 class Schedule:
@@ -17,9 +17,9 @@ class Schedule:
         self._came = 0
         self._gone = 0
         self.began_at = clock() + LEAD_S
-        """The moment of the first stage's beginning, seconds since the epoch."""
+        """When the first stage begins, in seconds since the epoch."""
         self.latest_s = 0.0
-        """By how much the visitor who was latest was late: large numbers mean that the load itself was too slow."""
+        """The largest delay of any visitor. A large number means that the load generator itself was too slow."""
 
     @property
     def visitors(self) -> int:
@@ -34,16 +34,16 @@ class Schedule:
         return self._gone >= self.visitors
 
     def due_soon(self) -> int:
-        """How many should be here by now, so that each can wait for his moment."""
+        """Return how many should be here by now, so that each can wait for his moment."""
         return bisect_right(self._arrivals_s, self._clock() - self.began_at + LEAD_S)
 
     def next_moment(self) -> float:
-        """That of the visitor who asks, seconds since the epoch; no two have the same place in the row."""
+        """Return the next visitor's moment, in seconds since the epoch; no two get the same place."""
         place, self._called = self._called, self._called + 1
         return self.began_at + self._arrivals_s[place]
 
     def arrived(self, moment: float) -> None:
-        """Now; his moment was this."""
+        """Record that the visitor of this moment has arrived, now."""
         self._came += 1
         self.latest_s = max(self.latest_s, self._clock() - moment)
 

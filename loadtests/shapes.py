@@ -1,7 +1,8 @@
-"""When visitors come, as data: a shape is some stages of so many visitors a second, and the stories they live through.
+"""Shapes, as data: stages with a rate of visitors each, and the mix of stories that they live through.
 
-Arrivals are open: a visitor comes at his moment, however slow the answers to those before him are. A crowd that waited
-for its answers would grow thinner just when the system slows down, and its percentiles would look better than they are.
+Arrivals are open: a visitor comes at his moment, however slow the answers to those before him are. Visitors that waited
+for each other's answers would become fewer just when the system slows down, and would make its percentiles look better
+than they are.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from loadtests.errors import UnknownShapeError
 class Stage:
     seconds: float
     per_s: float
-    """Visitors a second at its beginning."""
+    """Visitors per second at its beginning."""
     to_per_s: float | None = None
-    """And at its end, if that is another rate; it changes evenly."""
+    """The rate at its end, if different; it changes linearly."""
 
     @property
     def visitors(self) -> float:
@@ -30,7 +31,9 @@ class Stage:
         return self.per_s if self.to_per_s is None else self.to_per_s
 
     def moment_of(self, visitor: float) -> float:
-        """Seconds into the stage until so many have come: the integral of the rate, solved for the time."""
+        """Return the seconds into the stage until this many have come: the integral of the rate, solved for the
+        time.
+        """
         growth = (self.end_per_s - self.per_s) / self.seconds
         if growth == 0:
             return visitor / self.per_s
@@ -43,21 +46,21 @@ class Shape:
     meaning: str
     stages: tuple[Stage, ...]
     mix: Mapping[str, int]
-    """How many of each story (the classes of loadtests.stories) there are among them."""
+    """The weight of each story (the classes of loadtests.stories)."""
 
     @property
     def seconds(self) -> float:
         return sum(stage.seconds for stage in self.stages)
 
     def stretched(self, stretch: float) -> Shape:
-        """The same rates for so many times as long."""
+        """Return the same rates with each stage this many times as long."""
         return replace(self, stages=tuple(replace(stage, seconds=stage.seconds * stretch) for stage in self.stages))
 
     def without(self, story: str) -> Shape:
         return replace(self, mix={name: weight for name, weight in self.mix.items() if name != story})
 
     def arrivals_s(self, *, scale: float = 1.0) -> tuple[float, ...]:
-        """When each visitor comes, in seconds after the beginning; `scale` multiplies every rate."""
+        """Return when each visitor comes, in seconds after the beginning; `scale` multiplies every rate."""
         arrivals: list[float] = []
         stage_began_s = came_before = 0.0
         for stage in self.stages:
@@ -70,7 +73,7 @@ class Shape:
 
 
 _PICTURES = {"UploadAndWait": 7, "UploadAndPoll": 3}
-"""One picture a visitor."""
+"""One picture per visitor."""
 _EVERYBODY = {
     "UploadAndWait": 8,
     "UploadAndPoll": 4,
@@ -119,7 +122,7 @@ SHAPES: dict[str, Shape] = {
 
 
 def shape_named(name: str) -> Shape:
-    """Raises UnknownShapeError."""
+    """Return the shape with this name. Raises UnknownShapeError."""
     try:
         return SHAPES[name]
     except KeyError as exc:

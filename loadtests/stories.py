@@ -1,4 +1,4 @@
-"""What visitors come for. Each class is one kind of client, and its `visit` is its story."""
+"""The stories of visitors. Each class is one kind of client, and its `visit` is its story."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BATCH_SIZE = 10
 
 
 class UploadAndWait(Visitor):
-    """Posts a picture, and waits for its end on one long request."""
+    """Posts a picture, and waits for its end with one long request."""
 
     def visit(self) -> None:
         order = self.load.next_order()
@@ -22,7 +22,7 @@ class UploadAndWait(Visitor):
 
 
 class UploadAndPoll(Visitor):
-    """Posts a picture, and asks for it each second, as many clients do."""
+    """Posts a picture, and polls it every second, as many clients do."""
 
     def visit(self) -> None:
         order = self.load.next_order()
@@ -32,7 +32,7 @@ class UploadAndPoll(Visitor):
 
 
 class EventSender(Visitor):
-    """Puts a picture into storage by a signed URL, and asks for it by a CloudEvent."""
+    """Uploads a picture to storage by a signed URL, and requests the job by a CloudEvent."""
 
     def visit(self) -> None:
         order = self.load.next_order()
@@ -46,10 +46,10 @@ class EventSender(Visitor):
 
 
 class BrokerRepeater(Visitor):
-    """Sends the event of an accepted job straight at the Broker once more, as one does that delivers at least once.
+    """Sends the event of an accepted job straight to the Broker once more, as an at-least-once sender does.
 
     A job begins with ingest, which writes its record: an event for a job that nobody accepted is a dead letter. A
-    second event for one that was accepted must change nothing.
+    second event for an accepted job must change nothing.
     """
 
     def visit(self) -> None:
@@ -76,7 +76,7 @@ class BrokerRepeater(Visitor):
 
 
 class DuplicateSender(Visitor):
-    """Posts the same picture twice at once with one Idempotency-Key: an impatient client. It must be one job."""
+    """Posts the same picture twice at once with one Idempotency-Key: an impatient client. It must become one job."""
 
     def visit(self) -> None:
         order = self.load.next_order()
@@ -86,7 +86,7 @@ class DuplicateSender(Visitor):
 
 
 class DuplicateEventSender(Visitor):
-    """Sends the same CloudEvent, by source and id, twice at once. It must be one job."""
+    """Sends the same CloudEvent, by source and id, twice at once. It must become one job."""
 
     def visit(self) -> None:
         order = self.load.next_order()
@@ -101,7 +101,7 @@ class DuplicateEventSender(Visitor):
 
 
 class BatchImporter(Visitor):
-    """Brings ten pictures into storage and asks for all of them with one batch of CloudEvents."""
+    """Uploads ten pictures to storage and requests all of them with one batch of CloudEvents."""
 
     def visit(self) -> None:
         brought = []

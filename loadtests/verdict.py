@@ -1,4 +1,4 @@
-"""The end of a ledger: of what was accepted, what came of it, and every case in which the promise was broken."""
+"""The result of an audit: what was accepted, how it ended, and every case in which the promise was broken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Verdict:
     completed: int = 0
     failed: int = 0
     lost: list[str] = field(default_factory=list)
-    """Accepted, and there is no such job; or completed, and its result is not what was promised."""
+    """Accepted, but no such job exists; or completed, and its result is not what was promised."""
     doubled: list[str] = field(default_factory=list)
     """One picture, more than one job."""
     stuck: list[str] = field(default_factory=list)
@@ -32,6 +32,6 @@ class Verdict:
         }
 
     def cases(self) -> list[str]:
-        """Each one that should not be, in words."""
+        """Return each case in words."""
         broken = (("lost", self.lost), ("doubled", self.doubled), ("stuck", self.stuck))
         return [f"{what}: {case}" for what, cases in broken for case in cases]

@@ -1,6 +1,6 @@
-"""What every visitor can do: come at his moment, hand in, follow his jobs, go. What he does with it is his story.
+"""What every visitor can do: arrive at his moment, submit, follow his jobs, leave. What he does with it is his story.
 
-A visitor lives through his story once. locust keeps its users until the end, so he stays after it, asleep.
+A visitor lives through his story once. Locust keeps its users until the end, so he sleeps after it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from loadtests.orders import PICTURES, Order
 WAIT_S = 20
 POLL_EVERY_S = 1.0
 TRIES = 8
-"""Of one POST that is refused for now, as a good client makes them."""
+"""How often one POST that is refused temporarily is sent, as a good client would."""
 _PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _FOR_NOW = {0, 429, 502, 503, 504}
-"""Answers that ask for another try; 0 is none at all."""
+"""Answers that call for a retry; 0 is none at all."""
 _SOURCE = "/darkroom/loadtests"
 
 
@@ -56,10 +56,10 @@ class Visitor(FastHttpUser):
         finally:
             schedule.left()
 
-    # --- handing in --------------------------------------------------------------------------------------------------
+    # --- submitting --------------------------------------------------------------------------------------------------
 
     def post_picture(self, submission: Submission, order: Order) -> None:
-        """The picture as the body, the parameters in the query; the same submission again is the same job."""
+        """Post the picture as the body, with the parameters in the query; the same submission again is the same job."""
         path = f"{order.job_type.path}?{urlencode(order.parameters)}"
         headers = {"content-type": PICTURES[order.picture].content_type, "idempotency-key": submission.key}
         self._insist(submission, f"POST {order.job_type.name}", path, headers, self.load.pictures[order.picture])
@@ -68,7 +68,9 @@ class Visitor(FastHttpUser):
         self._insist(submission, name, "/api/v1/events", headers, body)
 
     def _insist(self, submission: Submission, name: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """As a good client: the same POST until it is accepted, or refused for good, or was tried often enough."""
+        """Send the same POST, as a good client would, until it is accepted, refused permanently, or was tried often
+        enough.
+        """
         for tried in range(TRIES):
             request_id = self.load.ledger.sent(submission)
             all_headers = {**self.load.headers, **headers, "x-request-id": request_id}
@@ -83,7 +85,7 @@ class Visitor(FastHttpUser):
         self.load.ledger.given_up(submission)
 
     def upload(self, order: Order) -> str | None:
-        """Straight to storage by a signed URL; the storage key, if that worked."""
+        """Upload straight to storage by a signed URL. Returns the storage key, if that worked."""
         signed = self.client.post("/api/v1/uploads", headers=dict(self.load.headers), name="POST uploads")
         if signed.status_code != 201:
             return None
@@ -99,14 +101,14 @@ class Visitor(FastHttpUser):
         return str(place["storage_key"]) if stored.status_code in {200, 201, 204} else None
 
     def event(self, submission: Submission, number: int, order: Order, storage_key: str) -> CloudEvent:
-        """Asks for the submission's picture of that number."""
+        """Make the event that requests the submission's picture of that number."""
         data = {"parameters": dict(order.parameters), "input": {"storage_key": storage_key}}
         return new_event(order.job_type.event_type, _SOURCE, data, id=f"{submission.key}.{number}")
 
     # --- following ---------------------------------------------------------------------------------------------------
 
     def wait_for(self, job_ids: Iterable[str]) -> None:
-        """On one long request after the other."""
+        """Wait with one long request after the other."""
         for job_id in job_ids:
             self._follow(job_id, query=f"?wait={WAIT_S}", pause_s=0)
 
@@ -119,7 +121,9 @@ class Visitor(FastHttpUser):
             gevent.sleep(pause_s)
 
     def _look(self, job_id: str, query: str) -> bool:
-        """Whether there is no more to see: the job has ended, or cannot be looked at, which the audit will find out."""
+        """Return whether there is nothing more to see: the job has ended, or cannot be read, which the audit will find
+        out.
+        """
         name = "GET job, waiting" if query else "GET job"
         answer = self.client.get(f"/api/v1/jobs/{job_id}{query}", headers=dict(self.load.headers), name=name)
         if answer.status_code in _FOR_NOW:

@@ -1,4 +1,4 @@
-"""Writes what is in the repository and made from the code: reference, gallery, metrics table, rules and dashboards.
+"""Writes the generated files of the repository: reference, gallery, metrics table, rules and dashboards.
 
-Not in the wheel: nothing here runs in a product.
+Not in the wheel: nothing here runs in production.
 """

@@ -1,4 +1,4 @@
-"""Every metric of the project: the application's and the platform's, for what describes or checks all of them."""
+"""Every metric of the project, the application's and the platform's, for what describes or checks all of them."""
 
 from darkroom.contract.metrics import CATALOG as APPLICATION
 from darkroom.contract.metrics import (

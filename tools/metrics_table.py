@@ -1,4 +1,4 @@
-"""`python -m tools.metrics_table docs/operations.md`: writes the catalog of metrics into a page for people."""
+"""`python -m tools.metrics_table docs/operations.md`: writes the metric catalog into a page of the documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END = "<!-- end of the catalog -->"
 
 
 def with_catalog(page: str) -> str:
-    """The page with the table between the two marks made anew. Raises ValueError when they are not there."""
+    """Return the page with the table between the two marks regenerated. Raises ValueError when they are missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

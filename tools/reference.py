@@ -1,4 +1,4 @@
-"""`python -m tools.reference docs`: writes the API's descriptions, and a page for people made from them."""
+"""`python -m tools.reference docs`: writes the API's descriptions, and a page for readers generated from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPENAPI, ASYNCAPI, REFERENCE = "openapi.json", "asyncapi.json", "reference.md"
 
 
 def documents() -> dict[str, str]:
-    """The text of each file of the folder, by name."""
+    """Return the text of each file of the folder, by name."""
     api, events = openapi(), asyncapi()
     return {OPENAPI: _json(api), ASYNCAPI: _json(events), REFERENCE: "\n".join(_page(api, events)) + "\n"}
 
@@ -28,7 +28,7 @@ def _json(document: dict[str, Any]) -> str:
 def _page(api: dict[str, Any], events: dict[str, Any]) -> Iterator[str]:
     yield "# Reference"
     yield ""
-    yield f"Made from [{OPENAPI}]({OPENAPI}) and [{ASYNCAPI}]({ASYNCAPI}) by `make reference`; do not edit."
+    yield f"Generated from [{OPENAPI}]({OPENAPI}) and [{ASYNCAPI}]({ASYNCAPI}) by `make reference`; do not edit."
     yield ""
     yield "## HTTP"
     for path, operations in api["paths"].items():
@@ -56,7 +56,7 @@ def _operation(api: dict[str, Any], name: str, operation: dict[str, Any]) -> Ite
         )
         yield f"Bodies: {', '.join(bodies)}."
     yield ""
-    yield "| status | answer |"
+    yield "| status | response |"
     yield "|---|---|"
     for status, answer in operation["responses"].items():
         yield f"| {status} | {_cell(answer['description'])} |"
@@ -77,7 +77,7 @@ def _errors() -> Iterator[str]:
     yield ""
     yield "## Errors"
     yield ""
-    yield "Problem documents (RFC 9457), `application/problem+json`, told apart by `code`, which failed jobs have too."
+    yield "Problem documents (RFC 9457), `application/problem+json`, identified by `code`, as are failed jobs."
     yield ""
     yield "| code | status | meaning |"
     yield "|---|---|---|"
@@ -120,7 +120,7 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 def _value(api: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What may stand there, in a few words."""
+    """Return the allowed values in a few words."""
     if "$ref" in schema:
         named = api["components"]["schemas"][_name(schema)]
         return _value(api, named) if "enum" in named else _type(schema)
@@ -166,7 +166,9 @@ def _cell(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    """Patterns hold control characters and non-characters, which would make the page a binary file."""
+    """Escape a character. Patterns contain control characters and non-characters, which would make the page a binary
+    file.
+    """
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 

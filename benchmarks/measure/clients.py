@@ -1,7 +1,8 @@
-"""Clients as cheap as they can be, since they share the cores with what they ask: kept connections, bare answers.
+"""Clients that cost as little as possible, since they share the cores with the servers: kept connections, bare
+responses.
 
-How a job's end is told without costing the pipeline anything is `Endings`: it listens to the channel on which the job
-store tells its own waiters. What real waiting costs is another exchange, which asks with `?wait=`.
+`Endings` detects a job's end without costing the pipeline anything: it listens to the channel on which the job store
+notifies its own waiters. The cost of real waiting is measured by another exchange, which requests `?wait=`.
 """
 
 from __future__ import annotations
@@ -58,14 +59,14 @@ class Http:
 
 
 class Endings:
-    """Which jobs have ended, as the job store's channel says."""
+    """Which jobs have ended, according to the job store's channel."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis: Redis = Redis.from_url(redis_url, decode_responses=True)
         self._channel: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._early: dict[str, str] = {}
-        """Those that ended before their client had read the answer to its POST."""
+        """Jobs that ended before their client had read the response to its POST."""
         self._listener: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Endings:
@@ -82,7 +83,9 @@ class Endings:
         await self._redis.aclose()
 
     async def completed(self, job_id: str) -> None:
-        """Raises WrongAnswerError when it failed, TimeoutError when nothing is heard of it."""
+        """Wait for the job's completion. Raises WrongAnswerError when it failed, TimeoutError when no notice
+        arrives.
+        """
         status = self._early.pop(job_id, None)
         if status is None:
             future = self._waiting[job_id] = asyncio.get_running_loop().create_future()
@@ -113,7 +116,7 @@ class Pipeline:
         self._parameters = dict(parameters)
 
     def uploading(self, picture: bytes, content_type: str = "image/jpeg") -> Exchange:
-        """POST the picture; the job's end is overheard."""
+        """POST the picture; the job's end is read from the store's channel."""
 
         async def exchange() -> None:
             await self._endings.completed(await self._upload(picture, content_type))
@@ -133,7 +136,7 @@ class Pipeline:
         return exchange
 
     async def from_storage(self, picture: bytes) -> Exchange:
-        """Jobs for a picture that lies in storage already: from S3 to S3."""
+        """Submit a picture that is in storage already: from S3 to S3."""
         signed = json.loads(await self._http.ask("POST", f"{self._api}/api/v1/uploads", expect=201))
         upload = signed["upload"]
         await self._http.ask(upload["method"], upload["url"], body=picture, headers=upload["headers"], expect=200)
@@ -159,7 +162,7 @@ class Pipeline:
 
 
 def rendering_by_thumbor(http: Http, url: str, size: tuple[int, int], source: str) -> Exchange:
-    """`source` gets a number that no other exchange has, where it says `{number}`."""
+    """Request a rendering. `source` may contain `{number}`, which is replaced by a number unique to the exchange."""
     width, height = size
     numbers = count()
 

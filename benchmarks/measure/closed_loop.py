@@ -1,4 +1,6 @@
-"""A closed loop: so many exchanges are under way at any time, each followed by the next; measured while it is warm."""
+"""A closed loop: a fixed number of exchanges is under way at any time, each followed by the next; measured after
+warm-up.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.measure.processors import Family, Spent, machine_busy_s, spent_by_all
+from benchmarks.measure.cpu_time import Family, Spent, machine_busy_s, spent_by_all
 
 
 class NothingDoneError(Exception):
@@ -16,10 +18,10 @@ class NothingDoneError(Exception):
 
 
 READ_EVERY_S = 1.0
-"""A process that ends is told apart from its parent only up to the last reading."""
+"""The time of a process that ends is attributed to it only up to the last reading."""
 
 Exchange = Callable[[], Awaitable[None]]
-"""One piece of work from its start to its end. Raises when it went wrong."""
+"""One piece of work from start to end. Raises when it went wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +30,13 @@ class Measured:
     count: int
     seconds: float
     spent: Spent
-    """By the measured processes."""
+    """CPU time of the measured processes."""
     client_s: float
-    """Processor time of the client, which is us."""
+    """CPU time of the client, which is this process."""
     others_s: float
-    """Processor time of everybody else on the machine: above some percent of `seconds`, the run was disturbed."""
+    """CPU time of all other processes on the machine: above a few percent of `seconds`, the run was disturbed."""
     window: tuple[float, float]
-    """When it began and ended, seconds since the epoch: for what others have written down meanwhile."""
+    """When it began and ended, seconds since the epoch, to match what other processes have logged."""
 
     def milliseconds_each(self, name: str) -> float:
         return self.spent.by_name.get(name, 0.0) * 1000 / self.count
@@ -51,7 +53,7 @@ class ClosedLoop:
         self.done = 0
 
     async def measure(self, families: Sequence[Family], *, warm_up_s: float, seconds: float) -> Measured:
-        """Starts the loop, lets it run warm, measures, and returns when what was under way has ended."""
+        """Start the loop, let it warm up, measure, and return when the exchanges under way have ended."""
         stop = asyncio.Event()
         workers = [asyncio.create_task(self._work(stop)) for _ in range(self._in_flight)]
         try:
@@ -67,7 +69,7 @@ class ClosedLoop:
             await asyncio.gather(*workers)
 
     async def run(self, count: int, families: Sequence[Family]) -> Measured:
-        """So many exchanges, from the start of the first to the end of the last."""
+        """Run this many exchanges, measured from the start of the first to the end of the last."""
         before, first = _Reading.take(families, self.done), self.done
         started = 0
 

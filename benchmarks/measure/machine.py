@@ -1,4 +1,4 @@
-"""On what a run was made: without it, its figures say nothing."""
+"""Describes the machine of a run, without which its figures mean nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 
 
 def description() -> list[str]:
-    """Lines of prose for the head of a result."""
+    """Return lines of prose for the head of a result."""
     from darkroom.imaging import vips
 
     version = ".".join(str(vips.library().version(part)) for part in range(3))

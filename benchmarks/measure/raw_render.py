@@ -1,7 +1,7 @@
-"""The raw render: so many processes, each with one picture in memory, that render it over and over. No I/O.
+"""The raw render: a number of processes, each with one picture in memory, that render it over and over. No I/O.
 
-What no pipeline can beat on this machine, with the same call that the functions make. As a program it is one of those
-processes: it says `ready`, and for each line with a number of seconds it answers with what it did.
+No pipeline can be faster on this machine with the same call that the functions make. Run as a program, this is one of
+those processes: it prints `ready`, and for each line with a number of seconds it prints its figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ENVIRONMENT = {
 @dataclass(frozen=True, kw_only=True)
 class RawRender:
     per_s: float
-    processor_ms_each: float
+    cpu_ms_each: float
 
 
 class RawRenderers:
@@ -58,7 +58,7 @@ class RawRenderers:
             process.wait()
 
     def run(self, seconds: float) -> RawRender:
-        """All of them at once."""
+        """Run all of them at once."""
         for process in self._processes:
             if process.stdin is None:
                 raise RuntimeError("started without a pipe")
@@ -68,7 +68,7 @@ class RawRenderers:
         count = sum(int(answer["count"]) for answer in answers)
         return RawRender(
             per_s=sum(answer["count"] / answer["took_s"] for answer in answers),
-            processor_ms_each=sum(answer["processor_s"] for answer in answers) * 1000 / count,
+            cpu_ms_each=sum(answer["cpu_s"] for answer in answers) * 1000 / count,
         )
 
     def _read(self, process: subprocess.Popen[str]) -> dict[str, float]:
@@ -92,12 +92,12 @@ def main() -> None:
     render(body, parameters, limits)
     print("{}", flush=True)
     for line in sys.stdin:
-        count, started, processor = 0, time.monotonic(), time.process_time()
+        count, started, cpu_before_s = 0, time.monotonic(), time.process_time()
         while time.monotonic() - started < float(line):
             render(body, parameters, limits)
             count += 1
-        took_s, processor_s = time.monotonic() - started, time.process_time() - processor
-        print(json.dumps({"count": count, "took_s": took_s, "processor_s": processor_s}), flush=True)
+        took_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_before_s
+        print(json.dumps({"count": count, "took_s": took_s, "cpu_s": cpu_s}), flush=True)
 
 
 if __name__ == "__main__":

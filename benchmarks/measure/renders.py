@@ -1,7 +1,7 @@
-"""What the renders of a running stack have cost by their own processes' clocks, read from the functions' log lines.
+"""Reads the cost of a running stack's renders, by their own processes' clocks, from the functions' log lines.
 
-On caches and cores that are shared with twenty processes the same render takes longer than in a plain loop; what that
-is, nobody could save outside the render.
+On caches and cores shared with twenty processes, the same render takes longer than in a plain loop. Nothing outside the
+render could save that difference.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import fmean
 
 
-def processor_ms_each(logs: Path, window: tuple[float, float]) -> float:
-    """The mean of the jobs that were completed between these moments, seconds since the epoch.
+def cpu_ms_each(logs: Path, window: tuple[float, float]) -> float:
+    """Return the mean for the jobs that completed between these moments, in seconds since the epoch.
 
     Raises ValueError when there was none.
     """
@@ -26,7 +26,7 @@ def processor_ms_each(logs: Path, window: tuple[float, float]) -> float:
 
 
 def _renders(logs: Path) -> Iterator[tuple[float, float]]:
-    """Of each completed job its moment, and its render's processor time in milliseconds."""
+    """Yield the moment of each completed job, and its render's CPU time in milliseconds."""
     for path in logs.glob("resize*.log*"):
         for line in path.read_text(errors="replace").splitlines():
             if '"render_cpu_ms"' in line:

@@ -1,7 +1,7 @@
-"""thumbor as a server with several processes: from S3 to S3 with thumbor-aws, or from a local file to nowhere.
+"""Runs thumbor as a server with several processes: from S3 to S3 with thumbor-aws, or from a local file to nowhere.
 
-Nothing of what it renders is answered from a store: each request names the same picture under another path, and its
-sources are not kept. Result storage from S3 to S3 really stores; the benchmark counts the objects.
+No rendering is answered from a store: each request names the same picture under another path, and its sources are not
+kept. From S3 to S3, the result storage really stores; the benchmark counts the objects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure.processors import Family
+from benchmarks.measure.cpu_time import Family
 from darkroom.local.children import guard
 from tests.servers import LOOPBACK, Server, accepts, free_port, running
 
@@ -101,7 +101,7 @@ def _running(python: str, settings: str, folder: Path, processes: int, name: str
     folder.mkdir(parents=True)
     (folder / "thumbor.conf").write_text(settings)
     port = free_port()
-    # Through the guard, so that what thumbor forks ends with it, and it with us.
+    # Through the guard, so that thumbor's forks end with it, and thumbor with us.
     guarded = [python, "-P", guard.__file__, str(os.getpid()), "python", "thumbor.server"]
     command = [*guarded, f"--port={port}", f"--ip={LOOPBACK}", f"--processes={processes}"]
     server = Server(

@@ -1,7 +1,7 @@
-"""redis-py, imported without OpenTelemetry.
+"""Imports redis-py without OpenTelemetry.
 
-Where OpenTelemetry is installed redis-py imports it, SDK and all, for metrics of its own that are off unless asked
-for: two fifths of what importing it costs, in every function's cold start. Our spans of Redis calls do not need them
+Where OpenTelemetry is installed, redis-py imports it, SDK included, for metrics of its own that are off by default: two
+fifths of its import time, in every function's cold start. Our spans of Redis calls do not need them
 (`darkroom.telemetry`).
 """
 
@@ -17,16 +17,16 @@ _importing = Lock()
 
 
 def load() -> None:
-    """Before the first `import redis` of a process; without effect where either is imported already."""
+    """Call before the first `import redis` of a process. Without effect where either library is imported already."""
     if "redis" in sys.modules:
         return
     with _importing, _without(*_BARRED):
-        import redis  # noqa: F401 - for what comes after
+        import redis  # noqa: F401 - for later imports
 
 
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
-    """To whoever imports one of these meanwhile, it is not installed."""
+    """Make these modules look uninstalled while the block runs."""
     barred = [name for name in names if name not in sys.modules]
     for name in barred:
         sys.modules[name] = None  # type: ignore[assignment]

@@ -3,11 +3,12 @@
     from darkroom.client import Client
 
     with Client("http://127.0.0.1:8080", api_key="drk_...") as darkroom:
-        job = darkroom.submit("cat.jpg", "resize", width=400).wait()
+        job = darkroom.submit("demo-output/original.jpg", "resize", width=400).wait()
         job.save("small.jpg")
 
-`AsyncClient` has the same methods to be awaited. What the API may answer is in `protocol`, once for both; the clients
-only send and sleep. Nothing here knows what runs behind the API: of Darkroom it imports only `darkroom.contract`.
+`AsyncClient` has the same methods, as coroutines. `protocol` defines the requests and responses, once for both; the
+clients only send and sleep. Nothing here knows what runs behind the API: of Darkroom it imports only
+`darkroom.contract`.
 """
 
 from darkroom.client.asynchronous import AsyncClient, AsyncJob

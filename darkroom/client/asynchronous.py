@@ -1,4 +1,4 @@
-"""The client for programs on an event loop: asyncio, or trio."""
+"""The client for programs on an event loop: asyncio or trio."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from darkroom.client import protocol
 from darkroom.client.jobs import JobPage, JobState
 from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
 
-Outcome = TypeVar("Outcome")
+ResultT = TypeVar("ResultT")
 
 
 class AsyncJob:
-    """A job that was accepted: it will end as completed or failed, whether or not anybody waits."""
+    """An accepted job. It will end as completed or failed, whether or not anybody waits."""
 
     def __init__(self, client: AsyncClient, job_id: str, state: JobState | None = None) -> None:
         self._client = client
         self.job_id = job_id
         self.state = state
-        """As it was last seen."""
+        """The state when the job was last read."""
 
     async def wait(self, *, timeout_s: float = 120.0, progress: Progress | None = None) -> AsyncJob:
-        """Returns when the job has completed. Raises JobFailedError, StillRunningError, ApiError, NotAnsweringError."""
+        """Wait until the job has completed. Raises JobFailedError, StillRunningError, ApiError, NotAnsweringError."""
         self.state = await self._client.wait(self.job_id, timeout_s=timeout_s, progress=progress)
         return self
 
     async def download(self) -> bytes:
-        """The result's bytes; asks for a URL that is signed anew."""
+        """Return the result's bytes, by a newly signed URL."""
         self.state = await self._client.job(self.job_id)
         return await self._client.download(self.state.result["url"])
 
@@ -59,7 +59,7 @@ class AsyncClient:
         )
 
     async def submit(self, picture: Picture, job_type: str, **parameters: Any) -> AsyncJob:
-        """Hand in a picture: a path, or its bytes. Raises ApiError and NotAnsweringError."""
+        """Submit a picture, given as a path or as bytes. Raises ApiError and NotAnsweringError."""
         body = picture if isinstance(picture, bytes) else await anyio.Path(picture).read_bytes()
         return AsyncJob(self, await self._run(protocol.submit(body, job_type, parameters, self._retries)))
 
@@ -70,13 +70,13 @@ class AsyncClient:
         return await self._run(protocol.wait(job_id, self._retries, timeout_s=timeout_s, progress=progress))
 
     async def end_of(self, job_id: str, *, timeout_s: float = 120.0, progress: Progress | None = None) -> JobState:
-        """Like `wait`, but a failed job is an end like another."""
+        """Wait like `wait`, but also return a failed job."""
         return await self._run(protocol.end_of(job_id, self._retries, timeout_s=timeout_s, progress=progress))
 
     async def jobs(
         self, *, status: str | None = None, type: str | None = None, limit: int = 100
     ) -> AsyncIterator[JobState]:
-        """All of the caller's jobs, newest first, a page of `limit` at a time."""
+        """Yield all of the caller's jobs, newest first, reading `limit` per page."""
         cursor: str | None = None
         while True:
             page = await self.page(status=status, type=type, limit=limit, cursor=cursor)
@@ -103,14 +103,14 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _run(self, conversation: Conversation[Outcome]) -> Outcome:
+    async def _run(self, conversation: Conversation[ResultT]) -> ResultT:
         reply: Reply = None
         while True:
             try:
                 step = conversation.send(reply)
             except StopIteration as done:
-                outcome: Outcome = done.value
-                return outcome
+                result: ResultT = done.value
+                return result
             reply = await self._do(step)
 
     async def _do(self, step: Send | Sleep) -> Reply:

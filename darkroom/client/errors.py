@@ -1,10 +1,10 @@
-"""What a client's caller has to reckon with.
+"""The errors of the client.
 
 ClientError
 ├── ApiError            the API refused: a problem document
-├── NotAnsweringError   nobody answered, or not as Darkroom does, after all retries
+├── NotAnsweringError   no response, or not one of Darkroom's, after all retries
 ├── JobFailedError      the job ended as failed
-└── StillRunningError   the job did not end in the time given; it goes on
+└── StillRunningError   the job did not end in the given time; it continues
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ClientError(Exception):
 
 
 class ApiError(ClientError):
-    """`problem` is the whole document (RFC 9457)."""
+    """The API refused the request. `problem` is the whole document (RFC 9457)."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status

@@ -1,4 +1,4 @@
-"""A job as the API last showed it, and pages of them."""
+"""A job as the API last reported it, and pages of jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.contract.jobs import JobStatus
 
 @dataclass(frozen=True, kw_only=True)
 class JobState:
-    """One answer of the API. `document` is all of it."""
+    """One job as returned by the API. `document` is all of it."""
 
     document: dict[str, Any]
 
@@ -28,13 +28,13 @@ class JobState:
 
     @property
     def result(self) -> dict[str, Any]:
-        """Only of a completed job: `url`, `storage_key`, `content_type`, `width`, `height`, `bytes`."""
+        """The result of a completed job: `url`, `storage_key`, `content_type`, `width`, `height`, `bytes`."""
         result: dict[str, Any] = self.document["result"]
         return result
 
     @property
     def error(self) -> dict[str, Any]:
-        """Only of a failed job: `code`, `message`, `attempts`."""
+        """The error of a failed job: `code`, `message`, `attempts`."""
         error: dict[str, Any] = self.document["error"]
         return error
 

@@ -1,7 +1,7 @@
-"""What is asked of the API and what may come back, without any I/O: once for both clients.
+"""The requests to the API and its possible responses, without any I/O, shared by both clients.
 
-Each conversation is a generator. It yields what it wants done, a `Send` or a `Sleep`, is sent the answer (or None, when
-nobody answered), and returns its outcome. The clients do what they are told, one on a thread and one on an event loop.
+Each conversation is a generator. It yields a `Send` or a `Sleep`, is sent the response (`Lost` if there was none, None
+after a `Sleep`), and returns its result. The clients execute the steps, one on a thread and one on an event loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from darkroom.contract.jobs import JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
 
 WAIT_S = 20.0
-"""Of one `?wait=`: below the time limits of whatever lies between."""
+"""The length of one `?wait=`: below the time limits of proxies on the way."""
 ANSWER_S = 30.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
@@ -50,29 +50,29 @@ class Sleep:
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """Nobody answered; why."""
+    """The request got no response; `reason` says why."""
 
     reason: str
 
 
 Step: TypeAlias = Send | Sleep
 Reply: TypeAlias = httpx.Response | Lost | None
-Outcome = TypeVar("Outcome")
-Conversation: TypeAlias = Generator[Step, Reply, Outcome]
+ResultT = TypeVar("ResultT")
+Conversation: TypeAlias = Generator[Step, Reply, ResultT]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retries:
-    """How often a request is sent again that was not answered, or answered 429 or 503; and how long in all."""
+    """How often, and for how long in total, a request is repeated that got no response, or a 429, 502, 503 or 504."""
 
     times: int = 5
     within_s: float = 60.0
 
 
 def ask(send: Send, retries: Retries) -> Conversation[httpx.Response]:
-    """The answer, whatever its status, but for those that ask for another try.
+    """Send a request until its response does not call for a retry, and return the response, whatever its status.
 
-    Every request of ours may be sent twice: those that make a job bear an Idempotency-Key. Raises NotAnsweringError.
+    Every request may be sent twice: those that create a job have an Idempotency-Key. Raises NotAnsweringError.
     """
     ends_at = time.monotonic() + retries.within_s
     for attempt in range(retries.times + 1):
@@ -90,7 +90,9 @@ def ask(send: Send, retries: Retries) -> Conversation[httpx.Response]:
 
 
 def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retries: Retries) -> Conversation[str]:
-    """The accepted job's id. Raises ApiError and NotAnsweringError; UnknownJobTypeError before anything is sent."""
+    """Submit a picture and return the job's id. Raises ApiError and NotAnsweringError; UnknownJobTypeError before
+    anything is sent.
+    """
     name, body = _read(picture)
     fields = {name: _text(value) for name, value in parameters.items() if value is not None}
     send = Send(
@@ -107,7 +109,7 @@ def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retri
 
 
 def job(job_id: str, retries: Retries, *, wait_s: float = 0.0) -> Conversation[JobState]:
-    """The job, as soon as it is final or `wait_s` are up. Raises ApiError and NotAnsweringError."""
+    """Return the job, as soon as it is final or `wait_s` have passed. Raises ApiError and NotAnsweringError."""
     options: dict[str, Any] = {}
     if wait_s > 0:
         options = {"params": {"wait": f"{min(wait_s, MAX_WAIT_S):.3f}"}, "timeout": wait_s + ANSWER_S}
@@ -118,7 +120,7 @@ def job(job_id: str, retries: Retries, *, wait_s: float = 0.0) -> Conversation[J
 def wait(
     job_id: str, retries: Retries, *, timeout_s: float, progress: Progress | None = None
 ) -> Conversation[JobState]:
-    """The job once it has completed; `progress` is called with each change of its status.
+    """Return the job once it has completed; `progress` is called with each change of its status.
 
     Raises JobFailedError, StillRunningError, ApiError and NotAnsweringError.
     """
@@ -131,12 +133,12 @@ def wait(
 def end_of(
     job_id: str, retries: Retries, *, timeout_s: float, progress: Progress | None = None
 ) -> Conversation[JobState]:
-    """The job once it has ended, either way."""
+    """Return the job once it has ended, either way."""
     ends_at = time.monotonic() + timeout_s
     seen: JobStatus | None = None
     while True:
         left_s = ends_at - time.monotonic()
-        # The first look is at once, so that progress begins with the job as it is.
+        # The first request does not wait, so that progress begins with the job as it is.
         wait_s = 0.0 if seen is None and progress is not None else max(0.0, min(left_s, WAIT_S))
         state = yield from job(job_id, retries, wait_s=wait_s)
         if progress is not None and state.status is not seen:
@@ -156,7 +158,7 @@ def jobs(retries: Retries, *, query: Mapping[str, Any]) -> Conversation[JobPage]
 
 
 def download(url: str, retries: Retries) -> Conversation[bytes]:
-    """What a signed URL leads to. Without our key, which is none of the storage's business."""
+    """Fetch a signed URL, without our API key, which the storage must not see."""
     answer = yield from ask(Send(method="GET", url=url, options={"auth": None}), retries)
     if answer.status_code != 200:
         raise NotAnsweringError(f"the signed URL answered {answer.status_code}")
@@ -164,7 +166,7 @@ def download(url: str, retries: Retries) -> Conversation[bytes]:
 
 
 class KeyAuth(httpx.Auth):
-    """Puts the API key on requests to the API, and is in no `repr`."""
+    """Adds the API key to requests to the API. The key is in no `repr`."""
 
     def __init__(self, api_key: str) -> None:
         self._value = f"Bearer {api_key}"
@@ -191,7 +193,9 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _pause_s(answer: Reply, attempt: int) -> float:
-    """What the answer asks for; else doubled each time, with jitter, so that many clients do not come back at once."""
+    """Return the pause that the response asks for; else one that doubles each time, with jitter, so that clients spread
+    out.
+    """
     given = answer.headers.get("retry-after", "") if isinstance(answer, httpx.Response) else ""
     if given.isascii() and given.isdigit():
         return min(float(given), _LONGEST_RETRY_AFTER_S)

@@ -14,25 +14,25 @@ from darkroom.client import protocol
 from darkroom.client.jobs import JobPage, JobState
 from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
 
-Outcome = TypeVar("Outcome")
+ResultT = TypeVar("ResultT")
 
 
 class Job:
-    """A job that was accepted: it will end as completed or failed, whether or not anybody waits."""
+    """An accepted job. It will end as completed or failed, whether or not anybody waits."""
 
     def __init__(self, client: Client, job_id: str, state: JobState | None = None) -> None:
         self._client = client
         self.job_id = job_id
         self.state = state
-        """As it was last seen."""
+        """The state when the job was last read."""
 
     def wait(self, *, timeout_s: float = 120.0, progress: Progress | None = None) -> Job:
-        """Returns when the job has completed. Raises JobFailedError, StillRunningError, ApiError, NotAnsweringError."""
+        """Wait until the job has completed. Raises JobFailedError, StillRunningError, ApiError, NotAnsweringError."""
         self.state = self._client.wait(self.job_id, timeout_s=timeout_s, progress=progress)
         return self
 
     def download(self) -> bytes:
-        """The result's bytes; asks for a URL that is signed anew."""
+        """Return the result's bytes, by a newly signed URL."""
         self.state = self._client.job(self.job_id)
         return self._client.download(self.state.result["url"])
 
@@ -58,7 +58,7 @@ class Client:
         )
 
     def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:
-        """Hand in a picture: a path, or its bytes. Raises ApiError and NotAnsweringError."""
+        """Submit a picture, given as a path or as bytes. Raises ApiError and NotAnsweringError."""
         return Job(self, self._run(protocol.submit(picture, job_type, parameters, self._retries)))
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobState:
@@ -68,11 +68,11 @@ class Client:
         return self._run(protocol.wait(job_id, self._retries, timeout_s=timeout_s, progress=progress))
 
     def end_of(self, job_id: str, *, timeout_s: float = 120.0, progress: Progress | None = None) -> JobState:
-        """Like `wait`, but a failed job is an end like another."""
+        """Wait like `wait`, but also return a failed job."""
         return self._run(protocol.end_of(job_id, self._retries, timeout_s=timeout_s, progress=progress))
 
     def jobs(self, *, status: str | None = None, type: str | None = None, limit: int = 100) -> Iterator[JobState]:
-        """All of the caller's jobs, newest first, a page of `limit` at a time."""
+        """Yield all of the caller's jobs, newest first, reading `limit` per page."""
         cursor: str | None = None
         while True:
             page = self.page(status=status, type=type, limit=limit, cursor=cursor)
@@ -96,14 +96,14 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _run(self, conversation: Conversation[Outcome]) -> Outcome:
+    def _run(self, conversation: Conversation[ResultT]) -> ResultT:
         reply: Reply = None
         while True:
             try:
                 step = conversation.send(reply)
             except StopIteration as done:
-                outcome: Outcome = done.value
-                return outcome
+                result: ResultT = done.value
+                return result
             reply = self._do(step)
 
     def _do(self, step: Send | Sleep) -> Reply:

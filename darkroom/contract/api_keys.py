@@ -1,8 +1,8 @@
-"""API keys as text: how one looks, is made, is told from a mistyped one, and what of it may be kept.
+"""API keys as text: their format, how they are made and checked, and what is stored of them.
 
 A key is `drk_<id>_<secret><checksum>`. The id is public: it names the key in lists, and is the owner of its jobs. The
-secret has 190 random bits. The checksum lets scanners of leaked secrets and people with a typo be told apart without a
-look at any list. Where keys lie and who reads them is not said here.
+secret has 190 random bits. The checksum lets a mistyped key, or a false positive of a secret scanner, be recognised
+without a lookup. Where keys are stored and who reads them is not defined here.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _KEY = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class StoredKey:
-    """What is kept of a key: enough to know it again, not enough to use it."""
+    """What is stored of a key: enough to recognise it, not enough to use it."""
 
     id: str
     sha256: str
-    """Of the whole key, in hexadecimal. The secret is random, so no salt and no slow hash are needed."""
+    """SHA-256 of the whole key, in hexadecimal. The secret is random, so no salt and no slow hash are needed."""
     name: str
     created_at: datetime
     revoked_at: datetime | None = None
 
-    def fits(self, key: str) -> bool:
-        """Whether this is the key, in a time that does not tell how nearly it was."""
+    def matches(self, key: str) -> bool:
+        """Return whether this is the key, in constant time."""
         return hmac.compare_digest(digest_of(key), self.sha256)
 
 
 def make_key(name: str) -> tuple[str, StoredKey]:
-    """A new key, and what to keep of it. The key itself is not kept by anybody but its user."""
+    """Make a new key. Returns the key, which only its user keeps, and what to store of it."""
     key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
     secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
     key = f"{PREFIX}_{key_id}_{secret}{_checksum(f'{PREFIX}_{key_id}_{secret}')}"
@@ -54,7 +54,7 @@ def make_key(name: str) -> tuple[str, StoredKey]:
 
 
 def key_id_of(key: str) -> str | None:
-    """The id of what looks like a key and bears the right checksum, else None."""
+    """Return the id of a well-formed key with a correct checksum, else None."""
     match = _KEY.fullmatch(key)
     if match is None or _checksum(key[:-_CHECKSUM_CHARACTERS]) != match["checksum"]:
         return None
@@ -66,7 +66,7 @@ def digest_of(key: str) -> str:
 
 
 def _checksum(text: str) -> str:
-    """CRC-32 in six digits of base 62."""
+    """Return the CRC-32 of the text as six base-62 digits."""
     number, digits = zlib.crc32(text.encode()), ""
     for _ in range(_CHECKSUM_CHARACTERS):
         number, digit = divmod(number, len(_ALPHABET))

@@ -1,4 +1,4 @@
-"""The events of the pipeline as AsyncAPI 3, made from the same types as the HTTP API."""
+"""The events of the pipeline as AsyncAPI 3, generated from the same types as the HTTP API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFa
 
 _WORKERS = ", ".join(NAMES)
 
-# Type of event, who sends it, who takes it, what its data is.
+# Event type, sender, receiver, schema of the data.
 _EVENTS: tuple[tuple[str, str, str, Schema], ...] = (
-    *((kind.event_type, "ingest, recovery", kind.name, reference("JobMessage")) for kind in JOB_TYPES),
+    *((job.event_type, "ingest, recovery", job.name, reference("JobMessage")) for job in JOB_TYPES),
     (events.JOB_COMPLETED, _WORKERS, "whoever subscribes", reference("Job")),
     (events.JOB_FAILED, f"{_WORKERS}, recovery", "whoever subscribes", reference("Job")),
     (events.EVENT_REJECTED, _WORKERS, "recovery", reference("Rejection")),
@@ -36,8 +36,8 @@ def asyncapi() -> dict[str, Any]:
             "title": "Darkroom's events",
             "version": __version__,
             "description": (
-                "CloudEvents 1.0 through the Knative Broker `darkroom`. A sender emits at least once; whoever takes an "
-                "event must bear its repetition. A repetition has the same id, a new emission of a job a new one."
+                "CloudEvents 1.0 through the Knative Broker `darkroom`. Senders emit at least once, so receivers must "
+                "tolerate repetition. A repetition has the same id; a new emission of a job has a new one."
             ),
             "license": {"name": "Apache-2.0"},
         },
@@ -45,34 +45,37 @@ def asyncapi() -> dict[str, Any]:
         "channels": {"broker": {"address": "darkroom/darkroom", "messages": _messages()}},
         "operations": _operations(),
         "components": {
-            "messages": {_key(kind): _message(kind, sender, taker, data) for kind, sender, taker, data in _EVENTS},
+            "messages": {
+                _key(event_type): _message(event_type, sender, receiver, data)
+                for event_type, sender, receiver, data in _EVENTS
+            },
             "schemas": {**{name: named[name] for name in _USED}, "Rejection": rejection},
         },
     }
 
 
 def _messages() -> Schema:
-    return {_key(kind): {"$ref": f"#/components/messages/{_key(kind)}"} for kind, *_ in _EVENTS}
+    return {_key(event_type): {"$ref": f"#/components/messages/{_key(event_type)}"} for event_type, *_ in _EVENTS}
 
 
 def _operations() -> Schema:
     return {
-        f"send{_key(kind)}": {
+        f"send{_key(event_type)}": {
             "action": "send",
             "channel": {"$ref": "#/channels/broker"},
-            "messages": [{"$ref": f"#/channels/broker/messages/{_key(kind)}"}],
-            "summary": f"{sender} to {taker}",
+            "messages": [{"$ref": f"#/channels/broker/messages/{_key(event_type)}"}],
+            "summary": f"{sender} to {receiver}",
         }
-        for kind, sender, taker, _ in _EVENTS
+        for event_type, sender, receiver, _ in _EVENTS
     }
 
 
-def _message(kind: str, sender: str, taker: str, data: Schema) -> Schema:
+def _message(event_type: str, sender: str, receiver: str, data: Schema) -> Schema:
     text = {"type": "string"}
     return {
-        "name": kind,
-        "title": kind,
-        "summary": f"From {sender} to {taker}.",
+        "name": event_type,
+        "title": event_type,
+        "summary": f"From {sender} to {receiver}.",
         "contentType": "application/json",
         "headers": {
             "type": "object",
@@ -81,11 +84,11 @@ def _message(kind: str, sender: str, taker: str, data: Schema) -> Schema:
                 "ce-specversion": {"const": "1.0"},
                 "ce-id": {**text, "description": "New for each emission."},
                 "ce-source": {**text, "description": "/darkroom/<function>"},
-                "ce-type": {"const": kind},
+                "ce-type": {"const": event_type},
                 "ce-subject": {**text, "description": "The job's id."},
                 "ce-time": {**text, "format": "date-time"},
                 "ce-dataschema": {**text, "format": "uri"},
-                "ce-requestid": {**text, "description": "Of the request that made the job."},
+                "ce-requestid": {**text, "description": "The id of the request that made the job."},
                 "ce-traceparent": text,
                 "ce-tracestate": text,
             },
@@ -94,6 +97,6 @@ def _message(kind: str, sender: str, taker: str, data: Schema) -> Schema:
     }
 
 
-def _key(kind: str) -> str:
-    """`dev.darkroom.resize.requested` as `ResizeRequested`."""
-    return "".join(part.capitalize() for part in kind.removeprefix("dev.darkroom.").split("."))
+def _key(event_type: str) -> str:
+    """Convert `dev.darkroom.resize.requested` to `ResizeRequested`."""
+    return "".join(part.capitalize() for part in event_type.removeprefix("dev.darkroom.").split("."))

@@ -78,12 +78,12 @@ __all__ = [
     "RequestTimeoutError",
     "RouteNotFoundError",
     "UnknownJobTypeError",
-    "blameless_codes",
+    "client_fault_codes",
 ]
 
 
 class UnknownJobTypeError(ValueError):
-    """Lists the table's names, and suggests the nearest."""
+    """An unknown name. The message lists the table's names and suggests the nearest."""
 
 
 class ParametersInvalidError(RejectedError):
@@ -167,7 +167,7 @@ class RateLimitedError(RejectedError):
 
 
 class PictureError(DarkroomError):
-    """The picture cannot be worked on as asked, now or ever."""
+    """The picture cannot be processed as requested, now or ever."""
 
     status = 422
 
@@ -198,7 +198,7 @@ class CropOutOfBoundsError(PictureError):
 
 
 class AttemptError(DarkroomError):
-    """An attempt ended without a result and without a word from the function."""
+    """The attempt ended without a result and without a report from the function."""
 
 
 class JobTimeoutError(AttemptError):
@@ -211,10 +211,10 @@ class ImageCrashedError(AttemptError):
     title = "The worker died on this picture"
 
 
-def blameless_codes() -> frozenset[str]:
-    """The codes of jobs that failed for their picture's or their request's own fault.
+def client_fault_codes() -> frozenset[str]:
+    """Return the error codes of jobs that failed because of their picture or their request.
 
-    Not `input.not_found`: ingest had the picture in its hands, so whoever lost it since, it was not the request.
+    `input.not_found` is not among them: ingest had the picture, so its loss since then is not the client's fault.
     """
     kinds: list[type[DarkroomError]] = [*RejectedError.__subclasses__(), *PictureError.__subclasses__()]
     return frozenset(kind.code for kind in kinds) - {InputNotFoundError.code}

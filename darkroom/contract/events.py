@@ -1,6 +1,6 @@
-"""The events of the pipeline, and how a job becomes one. Who takes which is the Triggers' business.
+"""The events of the pipeline, and how a job record becomes one. The Triggers define who receives which.
 
-The types of the events that ask for a job are in the table of job types.
+The types of the events that request a job are in the table of job types.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCHEMA_BASE = "https://darkroom.dev/schemas/"
 
 
 def requested(record: JobRecord, *, source: str) -> CloudEvent:
-    """The event that asks for the job; its id is that of the record's current emission."""
+    """Build the event that requests the job; its id is that of the record's current emission."""
     return new_event(
         job_type_named(record.type).event_type,
         source,
@@ -37,7 +37,7 @@ def requested(record: JobRecord, *, source: str) -> CloudEvent:
 
 
 def ended(record: JobRecord, *, source: str) -> CloudEvent:
-    """The event that tells of the job's end; never with a signed URL, since events outlive it."""
+    """Build the event that reports the job's end. It never has a signed URL, since events outlive it."""
     return new_event(
         JOB_COMPLETED if record.status is JobStatus.COMPLETED else JOB_FAILED,
         source,
@@ -49,7 +49,7 @@ def ended(record: JobRecord, *, source: str) -> CloudEvent:
 
 
 def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
-    """The event that carries one that can never be handled, and why, to recovery."""
+    """Build the event that sends one that can never be handled, with the reason, to recovery."""
     data: dict[str, Any] = {"event": json_object(event), "reason": reason}
     return new_event(
         EVENT_REJECTED,
@@ -62,7 +62,7 @@ def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
 
 
 def _trace(record: JobRecord) -> dict[str, str]:
-    """The job's own trace, whoever emits: brokers may have dropped it on the way here."""
+    """Return the job's own trace, whoever emits the event: brokers may have dropped it on the way here."""
     of_job = traces.of_job(record.trace, record.redrives)
     if of_job is None:
         return {}

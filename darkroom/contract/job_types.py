@@ -1,8 +1,8 @@
-"""The one table of job types. What the house knows of a kind of job, it knows from its row.
+"""The table of job types. Everything the application knows about a job type comes from its row.
 
-Ingest's routes, the events, the schemas, OpenAPI, AsyncAPI, the command line, the client and the workers' checks follow
-from the table; a new kind of job is a row here, a model beside the others in `darkroom.contract.parameters`, a folder
-in `functions/`, and the YAML of its Service and Trigger.
+Ingest's routes, the events, the schemas, OpenAPI, AsyncAPI, the command line, the client and the workers' checks are
+derived from the table. A new job type is a row here, a model beside the others in `darkroom.contract.parameters`, a
+folder in `functions/`, and the YAML of its Service and Trigger.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SHOWN_CHARACTERS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class JobType:
-    """One row."""
+    """One row of the table."""
 
     name: str
-    """Lower-case letters and digits: it is part of a path, of an event's type, and of names in Kubernetes."""
+    """Lower-case letters and digits, since it is part of a path, of an event type, and of names in Kubernetes."""
     parameters: type[OutputParameters]
     summary: str
-    """What such a job does, in a few words that begin with a verb."""
+    """What the job does, in a few words that begin with a verb."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -40,23 +40,23 @@ class JobType:
 
     @property
     def event_type(self) -> str:
-        """Of the event that asks for such a job."""
+        """The type of the event that requests such a job."""
         return f"dev.darkroom.{self.name}.requested"
 
     @property
     def path(self) -> str:
-        """Where such a job is asked for by HTTP."""
+        """The path of the HTTP route that accepts such a job."""
         return f"/api/v1/{self.name}"
 
     @property
     def schema_name(self) -> str:
-        """What the names of its schemas begin with."""
+        """The prefix of the names of its schemas."""
         return self.name.capitalize()
 
     def parse(self, fields: Mapping[str, Any], *, text: bool = False) -> OutputParameters:
-        """The parameters of such a job, from JSON or from form and query fields (`text`).
+        """Parse the parameters of such a job from JSON, or from form and query fields (`text`).
 
-        Raises ParametersInvalidError that lists every mistake.
+        Raises ParametersInvalidError, which lists every mistake.
         """
         return parse_parameters(self.parameters, fields, text=text)
 
@@ -74,21 +74,21 @@ _BY_EVENT_TYPE = dict(zip(EVENT_TYPES, JOB_TYPES, strict=True))
 
 
 def job_type_named(name: str) -> JobType:
-    """Raises UnknownJobTypeError."""
+    """Return the row with this name. Raises UnknownJobTypeError."""
     if name not in _BY_NAME:
         raise _unknown("job type", name, NAMES)
     return _BY_NAME[name]
 
 
 def job_type_of_event(event_type: str) -> JobType:
-    """The kind of job that events of this type ask for. Raises UnknownJobTypeError."""
+    """Return the job type that events of this type request. Raises UnknownJobTypeError."""
     if event_type not in _BY_EVENT_TYPE:
         raise _unknown("event type", event_type, EVENT_TYPES)
     return _BY_EVENT_TYPE[event_type]
 
 
 def _unknown(what: str, given: str, known: tuple[str, ...]) -> UnknownJobTypeError:
-    # Only here, since imports are the cold start.
+    # Imported here, because imports lengthen the cold start.
     import difflib
 
     given = given[:_SHOWN_CHARACTERS]
@@ -104,4 +104,4 @@ def _in_table(name: str) -> str:
 JobTypeName = Annotated[
     str, AfterValidator(_in_table), WithJsonSchema({"type": "string", "enum": list(NAMES)}, mode="validation")
 ]
-"""For a model's field: text that names a row."""
+"""Text that names a row, as the type of a model's field."""

@@ -1,4 +1,4 @@
-"""Jobs: the message that asks for one, the record that guarantees its end, and how the API shows it."""
+"""Jobs: the message that requests one, the record that guarantees its end, and its view in the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class _Frozen(BaseModel):
 
 
 STORAGE_KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
-"""Plain path segments: no empty or dotted ones, so a key cannot climb or surprise a server that normalises paths."""
+"""Plain path segments: no empty or dotted ones, so a key can neither leave the bucket nor surprise a server that
+normalises paths.
+"""
 
 StorageKey = Annotated[str, Field(max_length=512, pattern=STORAGE_KEY_PATTERN)]
 
@@ -54,7 +56,7 @@ class JobMessage(_Frozen):
     metadata: JobMetadata
 
     def parsed_parameters(self) -> OutputParameters:
-        """Raises ParametersInvalidError."""
+        """Parse the parameters with the model of the job's type. Raises ParametersInvalidError."""
         return job_type_named(self.type).parse(self.parameters)
 
 
@@ -75,20 +77,20 @@ class JobFailure(_Frozen):
 
 
 class Attempt(_Frozen):
-    """One claim of a job, and what came of it."""
+    """One claim of a job, and how it ended."""
 
     fence: int
-    """Which claim it was; numbers are left out where a job was failed or redriven."""
+    """The number of the claim. Numbers are skipped where a job was failed or redriven."""
     worker: str
     started_at: datetime
     ended_at: datetime | None = None
-    """Of one that ended without a word: its last sign of life. None: it is under way."""
+    """When the attempt ended; for a worker that died, its last sign of life. None: still running."""
     code: str | None = None
-    """Of the error it ended with; None: it is under way, or has completed the job."""
+    """The code of the error that ended the attempt. None: still running, or it completed the job."""
 
 
 class JobRecord(_Frozen):
-    """A job as the job store has it. Times are the store's clock, in UTC."""
+    """A job as the job store has it. Times are in UTC, on the store's clock."""
 
     job_id: UUID
     type: JobTypeName
@@ -101,14 +103,14 @@ class JobRecord(_Frozen):
     cost_class: str = "standard"
     """`standard` or `heavy`: which of a function's Services does the job."""
     trace: str = ""
-    """The W3C `traceparent` that the job was accepted under, or empty; brokers drop it. The API does not show it."""
+    """The W3C `traceparent` under which the job was accepted, or empty. Brokers drop it; the API does not show it."""
     attempts: int = 0
     emissions: int = 1
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
     fence: int = 0
     worker: str | None = None
     redrives: int = 0
-    """How often a person had the failed job done again."""
+    """How often a person redrove the failed job."""
     history: tuple[Attempt, ...] = ()
     """The latest attempts, oldest first."""
     created_at: datetime
@@ -120,7 +122,7 @@ class JobRecord(_Frozen):
     timings_ms: dict[str, int] = Field(default_factory=dict)
 
     def parsed_parameters(self) -> OutputParameters:
-        """Raises ParametersInvalidError."""
+        """Parse the parameters with the model of the job's type. Raises ParametersInvalidError."""
         return job_type_named(self.type).parse(self.parameters)
 
     @property
@@ -136,11 +138,13 @@ class JobRecord(_Frozen):
         )
 
     def event_id(self) -> str:
-        """New for each emission, the same when one emission is sent twice, so that the broker can tell them apart."""
+        """Return an id that is new for each emission, and the same when one emission is sent twice, so that the broker
+        can deduplicate.
+        """
         return f"{self.job_id}.{self.emissions}"
 
     def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
-        """The job as the API shows it; `url` is the signed one of its result."""
+        """Return the job as the API shows it; `url` is the signed URL of its result."""
         shown: dict[str, Any] = {"job_id": str(self.job_id), "type": self.type, "status": self.status.value}
         if self.status is JobStatus.COMPLETED and self.result is not None:
             shown["result"] = _result_view(self.result, url, url_expires_at)
@@ -169,12 +173,12 @@ def original_key(job_id: UUID, extension: str) -> str:
 
 
 def result_key(job_id: UUID, extension: str) -> str:
-    """Follows from the job alone, so that storing a result twice stores it in one place."""
+    """Return a key that depends on the job alone, so that storing a result twice replaces it."""
     return f"processed/{job_id}.{extension}"
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds."""
+    """Format as RFC 3339 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -185,5 +189,7 @@ def from_milliseconds(since_epoch: int | str | None) -> datetime | None:
 
 
 def canonical_parameters(parameters: OutputParameters) -> dict[str, Any]:
-    """What the caller said, in JSON types, without the defaults: short in the record and stable across versions."""
+    """Return the parameters that the caller set, in JSON types, without defaults: short in the record and stable across
+    versions.
+    """
     return dict(parameters.model_dump(mode="json", exclude_unset=True))

@@ -1,4 +1,4 @@
-"""The limits that are judged before any pixel is decoded, and those of the output."""
+"""The limits that are checked before any pixel is decoded, and those of the output."""
 
 from __future__ import annotations
 

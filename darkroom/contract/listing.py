@@ -1,4 +1,4 @@
-"""How lists are paged, how waiting is bounded, how a request is named: what callers may ask beside parameters."""
+"""The bounds and formats of what callers may send besides parameters: page size, waiting time, request ids."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ MAX_LIMIT = 100
 IDEMPOTENCY_KEY_PATTERN = "^[!-~]([ -~]{0,253}[!-~])?$"
 
 MAX_WAIT_S = 60.0
-"""Of `?wait=`."""
+"""The longest `?wait=`, in seconds."""
 
 MAX_STREAM_S = 90.0
-"""Of one stream of server-sent events: below the function's own time limit. Clients come again by themselves."""
+"""The longest stream of server-sent events, in seconds: below the function's own time limit. Clients reconnect by
+themselves.
+"""
 KEEP_ALIVE_S = 15.0
 RECONNECT_MS = 1000

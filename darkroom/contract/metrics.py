@@ -1,7 +1,7 @@
-"""The application's metrics: what is counted of jobs, under which name, in which unit. Nothing here measures.
+"""The application's metrics: name, unit, attributes and buckets of everything counted about jobs. Nothing here
+measures.
 
-The job store's scripts, the OTLP push, the rules, the dashboards and the documentation take names, attributes and
-buckets from here.
+The job store's scripts, the OTLP push, the rules, the dashboards and the documentation read them from here.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from darkroom.telemetry.metric import Metric, MetricKind, Source
 
 OBJECTIVE_WITHIN_S = 10.0
-"""A standard job is good when it has ended within this time of its acceptance, and not for a fault of ours."""
+"""A standard job is good when it ends within this time of its acceptance, and not because of a fault of ours."""
 OBJECTIVE_RATIO = 0.995
-"""Of standard jobs that are to be good."""
+"""The share of standard jobs that must be good."""
 
 COST_CLASSES = ("standard", "heavy")
 STAGES = ("queued", "fetch", "render", "store")
@@ -24,7 +24,7 @@ JOBS_ACCEPTED = Metric(
     kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type", "cost_class"),
-    description="Jobs that were written to the job store.",
+    description="Jobs written to the job store.",
     source=Source.RECORD,
 )
 JOBS_RETRACTED = Metric(
@@ -32,8 +32,8 @@ JOBS_RETRACTED = Metric(
     kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type", "cost_class"),
-    description="Accepted jobs that were taken back, because the answer got lost and their caller was told that "
-    "nothing was accepted. accepted + redriven = ended + unfinished + retracted.",
+    description="Accepted jobs that were withdrawn: the answer got lost, and the caller was told that nothing was "
+    "accepted. accepted + redriven = ended + unfinished + retracted.",
     source=Source.RECORD,
 )
 JOBS_ENDED = Metric(
@@ -49,8 +49,8 @@ JOB_ATTEMPTS = Metric(
     kind=MetricKind.COUNTER,
     unit="{attempt}",
     attributes=("type", "error.type"),
-    description="Attempts that ended; the error is empty for the one that completed the job. One that was taken for "
-    "dead and came back has ended twice.",
+    description="Attempts that ended; the error is empty for the one that completed the job. An attempt that was "
+    "presumed dead and came back has ended twice.",
     source=Source.RECORD,
 )
 JOBS_EMITTED_AGAIN = Metric(
@@ -58,7 +58,7 @@ JOBS_EMITTED_AGAIN = Metric(
     kind=MetricKind.COUNTER,
     unit="{emission}",
     attributes=("type",),
-    description="Jobs that recovery took up to emit them once more.",
+    description="Jobs that recovery emitted again.",
     source=Source.RECORD,
 )
 JOBS_REDRIVEN = Metric(
@@ -66,7 +66,7 @@ JOBS_REDRIVEN = Metric(
     kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type",),
-    description="Failed jobs that a person had done again.",
+    description="Failed jobs that a person redrove.",
     source=Source.RECORD,
 )
 JOB_DURATION = Metric(
@@ -74,8 +74,8 @@ JOB_DURATION = Metric(
     kind=MetricKind.HISTOGRAM,
     unit="s",
     attributes=("type", "cost_class", "status"),
-    description="From a job's acceptance to its end. Its first end: what a redriven job waited for a "
-    "person is left out.",
+    description="Time from a job's acceptance to its first end, so that a redriven job's wait for a person does "
+    "not count.",
     buckets=_JOB_BUCKETS_S,
     source=Source.RECORD,
 )
@@ -103,7 +103,7 @@ RESULT_SIZE = Metric(
     kind=MetricKind.COUNTER,
     unit="By",
     attributes=("format",),
-    description="Bytes of the results of completed jobs, all together.",
+    description="Total bytes of the results of completed jobs.",
     source=Source.RECORD,
 )
 OBJECTIVE_JOBS = Metric(
@@ -111,8 +111,8 @@ OBJECTIVE_JOBS = Metric(
     kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("good",),
-    description=f"Standard jobs at their first end. Good: within {OBJECTIVE_WITHIN_S:g} s of the acceptance, as "
-    "completed or failed for the picture's or the request's own fault.",
+    description=f"Standard jobs at their first end. Good: within {OBJECTIVE_WITHIN_S:g} s of the acceptance, "
+    "completed or failed because of the picture or the request.",
     source=Source.RECORD,
 )
 JOBS_UNFINISHED = Metric(
@@ -120,7 +120,7 @@ JOBS_UNFINISHED = Metric(
     kind=MetricKind.GAUGE,
     unit="{job}",
     attributes=("status",),
-    description="Jobs that are queued or in work.",
+    description="Jobs that are queued or processing.",
     source=Source.RECORD,
 )
 JOBS_OLDEST_UNFINISHED_AGE = Metric(

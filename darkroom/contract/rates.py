@@ -1,4 +1,4 @@
-"""How often somebody may ask: the rate as it is written in settings, and what is told to whoever asked.
+"""Rate limits: the rate as settings write it, and the header fields that report it to callers.
 
 The fields are those of the IETF draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10).
 """
@@ -15,14 +15,14 @@ _RATE = re.compile(rf"([1-9]\d{{0,8}})/({'|'.join(_PERIODS_S)})")
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """`limit` requests in `period_s`, evenly refilled; all of them at once after a rest of the whole period."""
+    """`limit` requests per `period_s`, refilled evenly; all of them are available at once after an idle period."""
 
     limit: int
     period_s: int
 
     @classmethod
     def parse(cls, text: str) -> Rate | None:
-        """`60/minute`; None for `off`. Raises ValueError."""
+        """Parse `60/minute`; None for `off`. Raises ValueError."""
         if text == "off":
             return None
         match = _RATE.fullmatch(text)
@@ -32,31 +32,31 @@ class Rate:
 
     @property
     def interval_s(self) -> float:
-        """The time between two requests that never rest."""
+        """The time between two requests at the full rate."""
         return self.period_s / self.limit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What became of one request under a rate."""
+class RateDecision:
+    """Whether one request is admitted under a rate, and what is left of it."""
 
     admitted: bool
     remaining: int
-    """How many more would be admitted at once."""
+    """How many more requests would be admitted at once."""
     reset_s: float
-    """Until all of the rate is there again, if nobody asks meanwhile."""
+    """Seconds until the full rate is available again, if no request arrives meanwhile."""
     retry_after_s: float = 0.0
-    """When refused: until the next one is admitted."""
+    """For a refused request: seconds until the next one is admitted."""
 
 
-def fields(policy: str, rate: Rate, verdict: Verdict) -> dict[str, str]:
-    """The header fields that tell of the rate and of what is left of it."""
+def fields(policy: str, rate: Rate, decision: RateDecision) -> dict[str, str]:
+    """Return the header fields that report the rate and what is left of it."""
     return {
         "ratelimit-policy": f'"{policy}";q={rate.limit};w={rate.period_s}',
-        "ratelimit": f'"{policy}";r={verdict.remaining};t={math.ceil(verdict.reset_s)}',
+        "ratelimit": f'"{policy}";r={decision.remaining};t={math.ceil(decision.reset_s)}',
     }
 
 
-def retry_after_s(verdict: Verdict) -> int:
-    """Whole seconds, rounded up: whoever waits so long is admitted."""
-    return max(1, math.ceil(verdict.retry_after_s))
+def retry_after_s(decision: RateDecision) -> int:
+    """Return whole seconds, rounded up, so that a caller who waits that long is admitted."""
+    return max(1, math.ceil(decision.retry_after_s))

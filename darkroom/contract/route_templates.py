@@ -1,4 +1,4 @@
-"""Which path of the API a request is for, as a metric names it: the template, so that ids never become label values."""
+"""Maps the path of an API request to its template, for metrics: ids must never become label values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PLACEHOLDER = re.compile(r"\\{[^}]+\\}")
 
 
 def route_template(path: str) -> str:
-    """Of a path without its query; empty for one that the API does not have."""
+    """Return the template of a path without its query; empty for a path that the API does not have."""
     return next((template for template, pattern in _patterns() if pattern.fullmatch(path)), "")
 
 

@@ -1,7 +1,7 @@
-"""JSON Schemas of what is sent and answered, made from the types that judge it; for OpenAPI and AsyncAPI.
+"""JSON Schemas of requests and responses, generated from the types that validate them; for OpenAPI and AsyncAPI.
 
-The types say nearly everything; what a rule in code says (one side is required, say) each model adds itself, and a test
-holds it against the code.
+The types describe nearly everything. Rules that are written in code (one side is required, say) are added by each model
+itself, and a test compares them with the code.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, 
 from darkroom.contract.parameters.output import OutputParameters
 
 Schema: TypeAlias = dict[str, Any]
-"""`False` in the place of one is the schema that nothing follows: a field that must not be there."""
+"""A JSON Schema. `False` in its place matches nothing: a field that must be absent."""
 
 REFERENCES = "#/components/schemas/"
 
-# CloudEvents core 3.1.1, String: no control characters, no noncharacters.
+# The String type of CloudEvents core 3.1.1: no control characters, no noncharacters.
 _EVENT_TEXT = "^[^\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]*$"
 _NULL: Schema = {"type": "null"}
 
@@ -32,7 +32,7 @@ def reference(name: str) -> Schema:
 
 
 def components() -> dict[str, Schema]:
-    """Every named schema."""
+    """Return every named schema."""
     found: dict[str, Schema] = {}
     for model in (JobMessage, JobResult, JobFailure):
         found |= _named(model)
@@ -72,18 +72,18 @@ def _for_each(ending: str, make: Callable[[JobType], Schema]) -> dict[str, Schem
 
 
 def _any_of(ending: str) -> Schema:
-    """Whichever kind of job it is for."""
+    """Return the schema that accepts any job type's variant."""
     return {"anyOf": [reference(f"{job_type.schema_name}{ending}") for job_type in JOB_TYPES]}
 
 
 def text_properties(model: type[BaseModel]) -> dict[str, Schema]:
-    """A model's fields as form and query fields have them: text, so without null; a focal point is its JSON."""
+    """Return a model's fields as form and query fields: text, so without null; a focal point is its JSON."""
     properties: dict[str, Schema] = _named(model)[model.__name__]["properties"]
     return {name: _as_text(schema) for name, schema in _tidy(properties).items()}
 
 
 def job() -> Schema:
-    """As the API shows it. What is absent was not reached."""
+    """Return the schema of a job in the API. Absent fields belong to states not reached yet."""
     result = _named(JobResult)["JobResult"]["properties"]
     moment = {"type": "string", "format": "date-time"}
     signed = {"url": {"type": "string", "format": "uri"}, "expires_at": moment}
@@ -106,7 +106,7 @@ def job() -> Schema:
 
 
 def problem() -> Schema:
-    """RFC 9457, with `code` and what some errors add."""
+    """Return the schema of a problem document (RFC 9457), with `code` and the fields that some errors add."""
     field_error = _object({"field": {"type": "string"}, "message": {"type": "string"}, "value": {}}, optional={"value"})
     schema = _object(
         {
@@ -126,7 +126,7 @@ def problem() -> Schema:
 
 
 def _verdict() -> Schema:
-    """Of one event of a batch that was refused."""
+    """Return the schema of the verdict on one event of a refused batch."""
     text: Schema = {"type": "string"}
     index: Schema = {"type": "integer"}
     verdict: dict[str, Schema] = {
@@ -139,7 +139,7 @@ def _verdict() -> Schema:
 
 
 def cloud_event(event_type: str, data: Schema) -> Schema:
-    """CloudEvents 1.0 in the JSON event format; an attribute that is null is one that is not there."""
+    """Return the schema of CloudEvents 1.0 in the JSON event format, where a null attribute counts as absent."""
     text = {"type": "string", "minLength": 1, "pattern": _EVENT_TEXT}
     extension = {
         "anyOf": [
@@ -169,7 +169,7 @@ def cloud_event(event_type: str, data: Schema) -> Schema:
 
 
 def error_types() -> list[type[DarkroomError]]:
-    """Every error with a code of its own, by status and code."""
+    """Return every error type with a code of its own, sorted by status and code."""
     found = [
         kind
         for kind in vars(errors).values()
@@ -185,7 +185,7 @@ def _named(model: type[BaseModel]) -> dict[str, Schema]:
 
 
 def _tidy(value: Any) -> Any:
-    """Without the titles that pydantic makes up, and the docstrings, which are for those who read the code."""
+    """Remove the titles that pydantic generates, and the docstrings, which are written for readers of the code."""
     if isinstance(value, list):
         return [_tidy(member) for member in value]
     if not isinstance(value, dict):
@@ -224,7 +224,7 @@ def _form(model: type[OutputParameters]) -> Schema:
 
 
 def _event_data(job_type: JobType) -> Schema:
-    """The job message, of which a sender need say only what is asked for."""
+    """Return the schema of a job message in which a sender may omit what ingest fills in."""
     message = _named(JobMessage)["JobMessage"]["properties"]
     return _object(
         {

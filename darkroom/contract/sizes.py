@@ -9,7 +9,7 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|k|M|G|)", re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes of a Kubernetes quantity; raises ValueError."""
+    """Parse a Kubernetes quantity into bytes. Raises ValueError."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise ValueError(f'must be a size like "512Mi" or "2Gi", was {text!r}')

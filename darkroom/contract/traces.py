@@ -8,10 +8,10 @@ from darkroom.events.tracing import TraceContext, parse
 
 
 def of_job(trace: str, redrives: int) -> TraceContext | None:
-    """The parent of everything that is done for a job: the span that accepted it, which its record remembers.
+    """Return the parent of all spans of a job: the span that accepted it, which its record stores.
 
-    A redrive begins a trace of its own, which is the same for all who ask: its ids follow from the first one's, so that
-    whoever emits the job, and whichever worker takes it, need not tell each other.
+    A redrive begins a trace of its own. Its ids are derived from the first trace's, so that the emitter and the workers
+    arrive at the same ones without communicating.
     """
     first = parse(trace)
     if first is None or redrives == 0:

@@ -1,10 +1,19 @@
 """Pictures: bytes and parameters in, bytes and facts out.
 
-Pure: no I/O, no settings from the environment, no logging. Importing it does not start libvips; the first picture
-does. The modules follow the way of a picture: formats and probe (what is it, is it allowed), request (what is asked),
-planning (where and how large; plan, resizing, cropping, geometry), cost; then cut, decode, resample, colour, saliency
-and animation, which develop joins to frames in memory; operation (what a function does to them by itself); encode; and
-render, which calls them in their order. vips is the edge to libvips.
+Pure: no I/O, no settings from the environment, no logging. Importing the package does not start libvips; the first
+picture does. The modules in the order in which a picture passes them:
+
+- `formats` and `probe`: what the picture is, and whether it is within the limits.
+- `request`: what the request asks for.
+- `planning` (with `plan`, `resizing`, `cropping`, `geometry`): which part, how large, where.
+- `cost`: how expensive the job will be.
+- `cut`, `decode`, `resample`, `colour`, `saliency`, `animation`: the steps that `develop` combines into frames in
+  memory.
+- `operation`: a function's own work on the frames.
+- `encode`: the result's bytes.
+- `render`: calls all of them in order.
+
+`vips` is the interface to libvips.
 """
 
 from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, estimate

@@ -1,7 +1,7 @@
-"""Frames of an animation: apart, one by one, and together again with their timing.
+"""Frames of an animation: splitting, working on each, and joining them with their timing.
 
 libvips holds an animation as one tall strip. Scaling the strip would blend the frames' edges, and cropping it would
-crop the strip: each frame is treated by itself.
+crop the strip, so each frame is processed by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from darkroom.imaging.vips import Image
 class Timing:
     delays_ms: tuple[int, ...]
     loops: int
-    """How often the animation is played; 0 is for ever."""
+    """How often the animation is played; 0 means forever."""
 
 
 def timing_of(strip: Image) -> Timing:
@@ -27,8 +27,10 @@ def timing_of(strip: Image) -> Timing:
 
 
 def each_frame(strip: Image, frames: int, work: Callable[[Image], Image]) -> Image:
-    """A strip of the same frames, `work` done on each. Nothing is computed yet: the strip is decoded only once, from
-    the top to the bottom, when the whole is asked for."""
+    """Return a strip of the same frames with `work` applied to each.
+
+    Nothing is computed yet: the strip is decoded only once, from top to bottom, when the result is read.
+    """
     if frames == 1:
         return work(strip)
     height = strip.height // frames
@@ -36,10 +38,10 @@ def each_frame(strip: Image, frames: int, work: Callable[[Image], Image]) -> Ima
     return vips.library().Image.arrayjoin(done, across=1)
 
 
-def timed(strip: Image, frames: int, timing: Timing) -> Image:
-    """The strip as the savers want to be told of it."""
-    told = strip.copy()
-    vips.set_number(told, "page-height", strip.height // frames)
-    vips.set_number(told, "loop", timing.loops)
-    vips.set_numbers(told, "delay", timing.delays_ms)
-    return told
+def with_timing(strip: Image, frames: int, timing: Timing) -> Image:
+    """Return the strip with the fields from which the savers read its frames and timing."""
+    result = strip.copy()
+    vips.set_number(result, "page-height", strip.height // frames)
+    vips.set_number(result, "loop", timing.loops)
+    vips.set_numbers(result, "delay", timing.delays_ms)
+    return result

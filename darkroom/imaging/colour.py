@@ -1,4 +1,4 @@
-"""Brings any picture to sRGB of 8 bits (or its grey), by the profile it carries, and lays alpha on a background."""
+"""Converts any picture to 8-bit sRGB (or grey) by its embedded profile, and composites alpha on a background."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from darkroom.imaging.vips import Image
 WHITE = Colour(red=255, green=255, blue=255)
 TRANSPARENT = Colour(red=0, green=0, blue=0, alpha=0)
 
-# What picture editors do by default: colours that both sides have stay as they are, black stays black.
+# The default of picture editors: colours that both spaces have stay as they are, black stays black.
 _CONVERSION: dict[str, Any] = {"depth": 8, "intent": "relative", "black_point_compensation": True}
 _ICC_FIELD = "icc-profile-data"
-# ICC.1:2022, 7.2.8: the header names the colour space of the device side; bands without alpha.
+# ICC.1:2022, 7.2.8: the header names the colour space of the device side. The numbers are bands without alpha.
 _PROFILE_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
 
 
 def to_srgb(image: Image) -> Image:
-    """8 bits a sample, RGB or grey, with alpha if there was any."""
+    """Convert to 8 bits per sample, RGB or grey, with alpha if there was any."""
     converted = _by_profile(image) if _has_fitting_profile(image) else None
     return by_interpretation(image) if converted is None else converted
 
 
 def _by_profile(image: Image) -> Image | None:
-    """None where the profile is of the right kind but broken: the picture is shown without it, as browsers do."""
+    """Convert by the embedded profile. None where the profile fits but is broken: the picture is then shown without it,
+    as browsers do.
+    """
     pyvips = vips.library()
     try:
         return image.icc_transform("srgb", embedded=True, **_CONVERSION)
@@ -35,7 +37,7 @@ def _by_profile(image: Image) -> Image | None:
 
 
 def by_interpretation(image: Image) -> Image:
-    """As `to_srgb`, by what the numbers are said to mean, whatever profile there is."""
+    """Convert like `to_srgb`, but by the declared meaning of the numbers, whatever profile there is."""
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", input_profile="cmyk", **_CONVERSION)
     wanted = "b-w" if image.interpretation in ("b-w", "grey16") else "srgb"
@@ -43,7 +45,7 @@ def by_interpretation(image: Image) -> Image:
 
 
 def _has_fitting_profile(image: Image) -> bool:
-    """Whether there is a profile for this kind of picture; one for another kind is ignored."""
+    """Return whether there is a profile for this kind of picture; a profile for another kind is ignored."""
     if not vips.has_field(image, _ICC_FIELD):
         return False
     profile: bytes = image.get(_ICC_FIELD)
@@ -52,29 +54,29 @@ def _has_fitting_profile(image: Image) -> bool:
 
 
 def flatten(image: Image, background: Colour) -> Image:
-    """Without alpha, on an opaque background; a translucent one lies on white itself."""
+    """Remove alpha by compositing on an opaque background; a translucent background is itself composited on white."""
     if not image.hasalpha():
         return image
-    image = _able_to_show(image, background)
+    image = _with_colour_for(image, background)
     return image.flatten(background=_samples(_over_white(background), image.bands - 1))
 
 
 def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
-    """Lays the picture on a canvas; it gains alpha if the background is not opaque."""
+    """Place the picture on a canvas. It gains alpha if the background is not opaque."""
     if background.alpha < 255 and not image.hasalpha():
         image = image.addalpha()
-    image = _able_to_show(image, background)
+    image = _with_colour_for(image, background)
     samples = _samples(background, image.bands - (1 if image.hasalpha() else 0))
     if image.hasalpha():
         samples.append(background.alpha)
-    # The background must not be approximated from colours that the picture came with.
+    # The background must not be approximated from the picture's original palette.
     return vips.without_palette(image).embed(
         place.left, place.top, output.width, output.height, extend="background", background=samples
     )
 
 
-def _able_to_show(image: Image, background: Colour) -> Image:
-    """In colours where the background is no grey."""
+def _with_colour_for(image: Image, background: Colour) -> Image:
+    """Convert a grey picture to RGB where the background is not grey."""
     return image.colourspace("srgb") if image.bands < 3 and not _is_grey(background) else image
 
 

@@ -1,8 +1,7 @@
-"""What a job will cost, estimated from the header and the parameters, so that a hard picture never delays the easy
-ones.
+"""Estimates what a job will cost from the header and the parameters, so that a hard picture never delays the easy ones.
 
-Good to about a factor of two. The figures were measured on one core of a server of 2025 with libvips 8.18; what counts
-is how they compare with each other.
+The estimates are within about a factor of two. The constants were measured on one core of a 2025 server with libvips
+8.18; only their ratios matter.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging.encode import effort_of
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.planning import plan
+from darkroom.imaging.planning import plan_job
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.request import output_format, output_frames
 
@@ -29,24 +28,24 @@ class CostClass(StrEnum):
 class Cost:
     cpu_ms: int
     memory_bytes: int
-    """Over the idle process."""
+    """On top of the idle process."""
 
 
 STANDARD_CPU_MS = 400
 STANDARD_MEMORY_BYTES = 96 * MEBIBYTE
 
 _START_MS = 2
-# A JPEG or WebP is mostly shrunk as it is decoded; what is not shrunk is paid for in the output.
+# A JPEG or WebP is mostly shrunk during decoding; what is not shrunk there is paid for in the output.
 _DECODE_MS_PER_MEGAPIXEL = {Format.JPEG: 3, Format.PNG: 11, Format.WEBP: 12, Format.GIF: 11, Format.AVIF: 72}
 _PROGRESSIVE_MS_PER_MEGAPIXEL = {Format.JPEG: 9, Format.PNG: 25}
-# What the decoder holds at once. A baseline JPEG and a plain PNG pass through row by row.
+# What the decoder holds at once. A baseline JPEG and a plain PNG are decoded row by row.
 _DECODE_BYTES_PER_PIXEL = {Format.JPEG: 0, Format.PNG: 0, Format.WEBP: 4, Format.GIF: 5, Format.AVIF: 16}
 # The coefficients of a progressive JPEG, without chroma subsampling, and all pixels of an interlaced PNG.
 _PROGRESSIVE_BYTES_PER_PIXEL = {Format.JPEG: 6, Format.PNG: 4}
 
 _SCALE_MS_PER_MEGAPIXEL = 10
 _SHARPEN_MS_PER_MEGAPIXEL = 70
-# From effort 0 to the most.
+# From effort 0 to the maximum.
 _ENCODE_MS_PER_MEGAPIXEL = {
     Format.JPEG: (10,),
     Format.PNG: (5, 12, 22, 30, 40, 50, 100, 190, 290, 430),
@@ -58,23 +57,25 @@ _ENCODE_BYTES_PER_PIXEL = {Format.JPEG: 10, Format.PNG: 7, Format.WEBP: 10, Form
 
 
 def decode_cost(facts: Facts, *, frames: int = 1) -> Cost:
-    """Of reading that many frames, whatever is made of them."""
+    """Estimate reading that many frames, whatever is made of them."""
     ms, held = _DECODE_MS_PER_MEGAPIXEL[facts.format], _DECODE_BYTES_PER_PIXEL[facts.format]
     if facts.progressive:
         ms = _PROGRESSIVE_MS_PER_MEGAPIXEL.get(facts.format, ms)
         held = _PROGRESSIVE_BYTES_PER_PIXEL.get(facts.format, held)
     return Cost(
         cpu_ms=_START_MS + round(facts.pixels * frames / MEGAPIXEL * ms),
-        # Frame after frame goes through the same memory.
+        # The frames are processed one after the other in the same memory.
         memory_bytes=facts.pixels * held,
     )
 
 
-def estimate(facts: Facts, parameters: OutputParameters, *, drawn: Plan | None = None) -> Cost:
-    """Of the whole job. Raises CropOutOfBoundsError where the request is impossible. `drawn` is its plan, where the
-    caller has drawn it already."""
+def estimate(facts: Facts, parameters: OutputParameters, *, plan: Plan | None = None) -> Cost:
+    """Estimate the whole job. Raises CropOutOfBoundsError where the request is impossible.
+
+    `plan` is the job's plan, where the caller has it already.
+    """
     frames = output_frames(facts, parameters)
-    written = (drawn or plan(facts.size, parameters)).output.pixels * frames
+    written = (plan or plan_job(facts.size, parameters)).output.pixels * frames
     format = output_format(facts, parameters).format
     decoding = decode_cost(facts, frames=frames)
     return Cost(
@@ -83,10 +84,13 @@ def estimate(facts: Facts, parameters: OutputParameters, *, drawn: Plan | None =
     )
 
 
-def cost_class(facts: Facts, parameters: OutputParameters, *, drawn: Plan | None = None) -> CostClass:
-    """Heavy is what costs much time or memory; every animation; and AVIF in or out, because its coder does not stop
-    when it is asked to."""
-    cost = estimate(facts, parameters, drawn=drawn)
+def cost_class(facts: Facts, parameters: OutputParameters, *, plan: Plan | None = None) -> CostClass:
+    """Classify the job as standard or heavy.
+
+    A job is heavy if it costs much time or memory, if it is an animation, or if AVIF is involved, because its codec
+    cannot be interrupted.
+    """
+    cost = estimate(facts, parameters, plan=plan)
     heavy = (
         cost.cpu_ms > STANDARD_CPU_MS
         or cost.memory_bytes > STANDARD_MEMORY_BYTES

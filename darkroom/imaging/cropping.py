@@ -1,4 +1,4 @@
-"""The plan of a crop."""
+"""Plans a crop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def plan_crop(source: Size, parameters: CropParameters) -> Plan:
 
 
 def _crop_area(source: Size, parameters: CropParameters) -> Rect:
-    """The part of the picture that is kept."""
+    """Return the part of the picture that is kept."""
     if parameters.x is None or parameters.y is None:
         return placed(_area_size(source, source, parameters), source, parameters.gravity)
     if parameters.x >= source.width or parameters.y >= source.height:
@@ -57,7 +57,7 @@ def _largest_of_ratio(room: Size, ratio: Fraction) -> Size:
 
 
 def _crop_output(area: Rect, parameters: CropParameters) -> Size:
-    """The area itself, or with `aspect` and one side the area scaled down to that side. A crop never enlarges."""
+    """Return the area, or with `aspect` and one side the area scaled down to that side. A crop never enlarges."""
     if parameters.ratio is None or (parameters.width is None and parameters.height is None):
         return area.size
     if parameters.width is not None:

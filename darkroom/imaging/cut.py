@@ -1,4 +1,4 @@
-"""From the plan to the pixels: the same with less work, on the picture as it is stored, or on a small copy of it."""
+"""Turns a plan into an equivalent cut with less work, on the picture as stored or on a small copy of it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from darkroom.imaging.geometry import (
 )
 from darkroom.imaging.plan import Plan, windowed
 
-# Lanczos3 looks three pixels to each side; one more for rounding.
+# Lanczos3 reads three pixels on each side; one more for rounding.
 _KERNEL_MARGIN_PX = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A plan's scaling and window with less work: cut `source` out first, scale it to `scaled`, keep `window`."""
+    """A plan's scaling and window with less work: cut out `source` first, scale it to `scaled`, keep `window`."""
 
     source: Rect | None
-    """None is the whole picture."""
+    """None means the whole picture."""
     scaled: Size
     window: Rect
 
 
-def cut(drawn: Plan) -> Cut:
-    """Where a picture is enlarged, only what the window shows is scaled: the whole might be larger than libvips can
-    count. Elsewhere the whole picture is scaled, of which libvips computes only what the window needs."""
-    window = drawn.window
-    if not drawn.enlarges:
-        return Cut(source=None, scaled=drawn.scaled, window=window)
-    across = _cut_axis(drawn.source.width, drawn.scaled.width, window.left, window.width)
-    down = _cut_axis(drawn.source.height, drawn.scaled.height, window.top, window.height)
+def cut(plan: Plan) -> Cut:
+    """Compute the cut of a plan.
+
+    Where a picture is enlarged, only what the window shows is scaled, since the whole might exceed libvips' size
+    limits. Otherwise the whole picture is scaled, of which libvips computes only what the window needs.
+    """
+    window = plan.window
+    if not plan.enlarges:
+        return Cut(source=None, scaled=plan.scaled, window=window)
+    across = _cut_axis(plan.source.width, plan.scaled.width, window.left, window.width)
+    down = _cut_axis(plan.source.height, plan.scaled.height, window.top, window.height)
     return Cut(
         source=Rect(left=across.start, top=down.start, width=across.length, height=down.length),
         scaled=Size(width=across.scaled_length, height=down.scaled_length),
@@ -71,7 +74,7 @@ def _cut_axis(source: int, scaled: int, window: int, window_length: int) -> _Axi
 
 
 def stored_cut(work: Cut, whole: Size, orientation: int) -> Cut:
-    """The same cut of the picture as it is stored."""
+    """Return the same cut in the coordinates of the picture as stored."""
     return Cut(
         source=None if work.source is None else to_stored(work.source, whole, orientation),
         scaled=work.scaled.turned if is_turned(orientation) else work.scaled,
@@ -79,26 +82,26 @@ def stored_cut(work: Cut, whole: Size, orientation: int) -> Cut:
     )
 
 
-def on_proxy(drawn: Plan, side_px: int) -> Plan:
-    """The same window on a small copy of the picture, no side longer than `side_px`."""
-    scale = min(Fraction(1), Fraction(side_px, max(drawn.source.width, drawn.source.height)))
-    small = scaled_by(drawn.source, scale)
+def on_proxy(plan: Plan, side_px: int) -> Plan:
+    """Return the same window on a small copy of the picture, no side longer than `side_px`."""
+    scale = min(Fraction(1), Fraction(side_px, max(plan.source.width, plan.source.height)))
+    small = scaled_by(plan.source, scale)
     window = Size(
-        width=clamped_side(rounded(Fraction(drawn.window.width * small.width, drawn.scaled.width)), small.width),
-        height=clamped_side(rounded(Fraction(drawn.window.height * small.height, drawn.scaled.height)), small.height),
+        width=clamped_side(rounded(Fraction(plan.window.width * small.width, plan.scaled.width)), small.width),
+        height=clamped_side(rounded(Fraction(plan.window.height * small.height, plan.scaled.height)), small.height),
     )
-    return windowed(drawn.source, small, placed(window, small, Compass.CENTRE), drawn.saliency or Compass.CENTRE)
+    return windowed(plan.source, small, placed(window, small, Compass.CENTRE), plan.saliency or Compass.CENTRE)
 
 
-def from_proxy(drawn: Plan, proxy: Plan, found: Rect) -> Plan:
-    """Settles the window where it was found on the proxy."""
-    left = rounded(Fraction(found.left * drawn.scaled.width, proxy.scaled.width))
-    top = rounded(Fraction(found.top * drawn.scaled.height, proxy.scaled.height))
-    return drawn.settled(
+def from_proxy(plan: Plan, proxy: Plan, found: Rect) -> Plan:
+    """Return the plan with its window placed where it was found on the proxy."""
+    left = rounded(Fraction(found.left * plan.scaled.width, proxy.scaled.width))
+    top = rounded(Fraction(found.top * plan.scaled.height, proxy.scaled.height))
+    return plan.settled(
         Rect(
-            left=clamped(left, drawn.scaled.width - drawn.window.width),
-            top=clamped(top, drawn.scaled.height - drawn.window.height),
-            width=drawn.window.width,
-            height=drawn.window.height,
+            left=clamped(left, plan.scaled.width - plan.window.width),
+            top=clamped(top, plan.scaled.height - plan.window.height),
+            width=plan.window.width,
+            height=plan.window.height,
         )
     )

@@ -1,7 +1,7 @@
 """Opens pictures for rendering: as small as the decoder can make them cheaply, never smaller than needed.
 
-JPEG and WebP can be scaled while they are decoded. Shrinking in the decoder is quick and a little less sharp than
-Lanczos, so how much of the way it goes is a choice.
+JPEG and WebP can be scaled while they are decoded. Shrinking in the decoder is fast and slightly less sharp than
+Lanczos, so how far it goes is configurable.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Decoded = TypeVar("Decoded")
 
 class Shrink(StrEnum):
     FAST = "fast"
-    """All the way: down to the last step that is still at least the target."""
+    """Down to the last step that is still at least the target."""
     QUALITY = "quality"
-    """libvips' rule for its own thumbnails: a factor of two is left to Lanczos."""
+    """libvips' rule for its own thumbnails: the last factor of two is left to Lanczos."""
     OFF = "off"
-    """Every pixel is decoded; for reference."""
+    """Decode every pixel; for reference."""
 
 
 _LEFT_TO_LANCZOS = {Shrink.FAST: 1, Shrink.QUALITY: 2}
@@ -34,10 +34,10 @@ _JPEG_STEPS = (8, 4, 2)
 
 
 def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int, strict: bool) -> Image:
-    """The picture as stored: not upright, several frames one above the other.
+    """Open the picture as stored: not upright, several frames one above the other.
 
-    `scaled` is the size to which the whole of the upright picture will be scaled. A JPEG or WebP comes out no smaller
-    than that, and at most as large as it is.
+    `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
+    that, and no larger than it is.
     """
     options: dict[str, object] = _shrink_on_load(facts, scaled, shrink)
     if frames > 1:
@@ -46,7 +46,7 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
 
 
 def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
-    """Decodes strictly; where libjpeg only complained of something that does no damage, again without listening."""
+    """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings."""
     pyvips = vips.library()
     try:
         return decode(True)

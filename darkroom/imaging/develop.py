@@ -1,5 +1,7 @@
-"""From a body to frames in memory: decoded, cropped, resized, in sRGB, upright. What is wrong with a picture comes out
-here; what follows only works on pixels that are there."""
+"""Turns a body into frames in memory: decoded, cropped, resized, in sRGB, upright.
+
+Defects of a picture surface here; later steps only work on pixels that exist.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,12 @@ from darkroom.imaging.vips import Image
 _PROXY_SIDE_PX = 512
 
 
-def develop(body: bytes, facts: Facts, drawn: Plan, *, shrink: Shrink, frames: int) -> Image:
-    """A strip of that many frames. Raises ImageCorruptError or ImageTruncatedError."""
-    with vips.faults_of_the_picture(facts.format, body):
+def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int) -> Image:
+    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError."""
+    with vips.picture_errors(facts.format, body):
         return strictly_then_tolerantly(
             lambda strict: _Development(
-                body=body, facts=facts, drawn=drawn, shrink=shrink, frames=frames, strict=strict
+                body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, strict=strict
             ).run()
         )
 
@@ -35,25 +37,28 @@ def develop(body: bytes, facts: Facts, drawn: Plan, *, shrink: Shrink, frames: i
 class _Development:
     body: bytes
     facts: Facts
-    drawn: Plan
+    plan: Plan
     shrink: Shrink
     frames: int
     strict: bool
 
     def run(self) -> Image:
-        if self.drawn.saliency is None:
-            return self._developed(self.drawn)
-        if self.drawn.shrinks and self.frames == 1:
-            return self._cut_where_salient(self.drawn.saliency)
-        return self._developed(self._settled_on_proxy(self.drawn.saliency))
+        if self.plan.saliency is None:
+            return self._developed(self.plan)
+        if self.plan.shrinks and self.frames == 1:
+            return self._cut_where_salient(self.plan.saliency)
+        return self._developed(self._settled_on_proxy(self.plan.saliency))
 
-    def _developed(self, drawn: Plan) -> Image:
-        """Cropped and resized as it is stored and turned upright only then: a picture that is decoded from the top to
-        the bottom can be turned only in memory, and so the result is, not the picture."""
+    def _developed(self, plan: Plan) -> Image:
+        """Crop and resize the picture as stored, then turn the result upright.
+
+        A picture that is decoded from top to bottom can be turned only in memory, so the small result is turned, not
+        the picture.
+        """
         strip = open_picture(
-            self.body, self.facts, scaled=drawn.scaled, shrink=self.shrink, frames=self.frames, strict=self.strict
+            self.body, self.facts, scaled=plan.scaled, shrink=self.shrink, frames=self.frames, strict=self.strict
         )
-        work = stored_cut(cut(drawn), drawn.source, self.facts.orientation)
+        work = stored_cut(cut(plan), plan.source, self.facts.orientation)
         resampled = resample(
             strip, self.frames, work, comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied
         )
@@ -65,13 +70,16 @@ class _Development:
         return each_frame(strip, self.frames, lambda frame: vips.upright(frame, self.facts.orientation))
 
     def _cut_where_salient(self, saliency: Saliency) -> Image:
-        """The picture is decoded once, scaled as a whole, and cut when all of it has been seen."""
-        whole = self._developed(self.drawn.showing_all())
-        return extract(whole, most_salient(whole, self.drawn.window.size, saliency))
+        """Decode the picture once, scale it as a whole, and crop it when all of it has been seen."""
+        whole = self._developed(self.plan.showing_all())
+        return extract(whole, most_salient(whole, self.plan.window.size, saliency))
 
     def _settled_on_proxy(self, saliency: Saliency) -> Plan:
-        """The salient part is looked for on a small copy: a picture that is not scaled down would have to be held in
-        memory whole. An animation's is that of its first frame, for a window that moves would shake."""
-        proxy = on_proxy(self.drawn, _PROXY_SIDE_PX)
+        """Find the salient part on a small copy.
+
+        A picture that is not scaled down would otherwise have to be held in memory whole. An animation uses that of its
+        first frame, since a moving window would shake.
+        """
+        proxy = on_proxy(self.plan, _PROXY_SIDE_PX)
         small = replace(self, frames=1, shrink=Shrink.FAST)._developed(proxy.showing_all())
-        return from_proxy(self.drawn, proxy, most_salient(small, proxy.window.size, saliency))
+        return from_proxy(self.plan, proxy, most_salient(small, proxy.window.size, saliency))

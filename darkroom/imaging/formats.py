@@ -1,4 +1,4 @@
-"""What a picture's bytes say it is, and what each format can hold. The file's name is never asked.
+"""Detects a picture's format from its bytes, and knows what each format can hold. The file name is never used.
 
 Pure bytes: nothing here decodes, and libvips sees a body only after it has passed `sniff`.
 """
@@ -20,7 +20,7 @@ class FormatTraits:
     holds_animation: bool
     max_side_px: int
     comes_premultiplied: bool = False
-    """Whether every transparent pixel is decoded to zeros and none is translucent."""
+    """Whether every transparent pixel is decoded to zeros and no pixel is translucent."""
 
 
 TRAITS: dict[Format, FormatTraits] = {
@@ -51,13 +51,13 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 # Items of these types hold no coded picture, or derive one from others (ISO/IEC 23008-12, clauses 6.5 and 6.6).
 _AVIF_ITEM_TYPES = {b"av01", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime", b"uri "}
 _GIF_TRAILER = b";"
-# So many zero bytes at most are looked past at the end of a GIF.
+# The most zero bytes that are skipped at the end of a GIF.
 _PADDING_BYTES = 16
 _SNIFFED_BYTES = 16
 
 
 def sniff(body: bytes) -> Format:
-    """The format of these bytes; raises InputUnsupportedError for anything that is not on the allow-list."""
+    """Return the format of these bytes. Raises InputUnsupportedError for anything that is not on the allow-list."""
     if body.startswith(b"\xff\xd8\xff"):
         return Format.JPEG
     if body.startswith(_PNG_SIGNATURE):
@@ -79,14 +79,13 @@ def _description(body: bytes) -> str:
     return f"the body begins with {start!r}, which is none of jpeg, png, webp, gif and avif"
 
 
-def lacks_its_end(format: Format, body: bytes) -> bool:
-    """Whether the container says that bytes are missing: an end marker that is not there, a length beyond the body.
+def is_truncated(format: Format, body: bytes) -> bool:
+    """Return whether the container says that bytes are missing: an absent end marker, a length beyond the body.
 
-    False does not promise a whole picture; the decoder has the last word.
+    False does not promise a whole picture; the decoder decides.
     """
     if format is Format.JPEG:
         # Entropy-coded data never contains the marker (ITU T.81, B.1.1.5), but a thumbnail in the EXIF block may.
-        # Sought from the end, where it is.
         return body.rfind(b"\xff\xd9", _jpeg_scan_offset(body)) < 0
     if format is Format.PNG:
         return body.rfind(b"IEND") < 0
@@ -100,7 +99,9 @@ def lacks_its_end(format: Format, body: bytes) -> bool:
 
 
 def _gif_lacks_trailer(body: bytes) -> bool:
-    """An animation that was cut between two frames decodes without a fault; only the trailer tells (GIF89a, 27)."""
+    """Return whether the trailer is missing. An animation that was cut between two frames decodes without an error;
+    only the trailer shows it (GIF89a, 27).
+    """
     if body[-_PADDING_BYTES:].rstrip(b"\x00").endswith(_GIF_TRAILER):
         return False
     try:
@@ -110,7 +111,7 @@ def _gif_lacks_trailer(body: bytes) -> bool:
 
 
 def _gif_blocks_end_in_trailer(body: bytes) -> bool:
-    """Walks the blocks; raises IndexError where the body ends first."""
+    """Walk the blocks. Raises IndexError where the body ends first."""
     offset = 13 + _gif_colours_size(body[10])
     while True:
         introducer = body[offset]
@@ -119,7 +120,7 @@ def _gif_blocks_end_in_trailer(body: bytes) -> bool:
         elif introducer == 0x2C:  # a frame
             offset += 11 + _gif_colours_size(body[offset + 9])
         else:
-            # The trailer, or something that the decoder must judge.
+            # The trailer, or something that is left to the decoder.
             return True
         while body[offset]:
             offset += 1 + body[offset]
@@ -127,12 +128,12 @@ def _gif_blocks_end_in_trailer(body: bytes) -> bool:
 
 
 def _gif_colours_size(flags: int) -> int:
-    """Bytes of the colour table that these flags announce."""
+    """Return the size in bytes of the colour table that these flags announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _jpeg_scan_offset(body: bytes) -> int:
-    """Where the first scan begins, found by walking the marker segments; the end of the body if there is none."""
+    """Find where the first scan begins by walking the marker segments; the end of the body if there is none."""
     offset = 2
     while offset + 4 <= len(body) and body[offset] == 0xFF:
         marker = body[offset + 1]
@@ -146,14 +147,17 @@ def _jpeg_scan_offset(body: bytes) -> int:
 
 
 def _refuse_other_codecs(body: bytes) -> None:
-    """The HEIF decoder picks the codec by item, not by brand: a file that calls itself AVIF may hold HEVC."""
+    """Raise InputUnsupportedError for a codec other than AV1.
+
+    The HEIF decoder picks the codec by item, not by brand: a file that calls itself AVIF may hold HEVC.
+    """
     for item_type in _heif_item_types(body):
         if item_type not in _AVIF_ITEM_TYPES:
             raise InputUnsupportedError(f"the AVIF file has an item of type {item_type!r}; only av01 is allowed")
 
 
 def _heif_item_types(body: bytes) -> Iterator[bytes]:
-    """The types in the item information box (ISO/IEC 14496-12, 8.11.6): meta > iinf > infe."""
+    """Yield the types in the item information box (ISO/IEC 14496-12, 8.11.6): meta > iinf > infe."""
     for meta_offset, meta_size, kind in _boxes(body, 0, len(body)):
         if kind != b"meta":
             continue
@@ -169,7 +173,7 @@ def _heif_item_types(body: bytes) -> Iterator[bytes]:
 
 
 def _boxes(body: bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
-    """Offset, size and type of each box from `start`; a size may reach beyond the body (ISO/IEC 14496-12, 4.2)."""
+    """Yield offset, size and type of each box from `start` (ISO/IEC 14496-12, 4.2). A size may exceed the body."""
     offset = start
     while offset + 8 <= min(end, len(body)):
         size = int.from_bytes(body[offset : offset + 4], "big")

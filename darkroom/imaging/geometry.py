@@ -1,7 +1,7 @@
-"""Sizes and places, and the arithmetic that they share: whole numbers and fractions, no pixels.
+"""Sizes and positions, and their arithmetic: whole numbers and fractions, no pixels.
 
-All are in pixels of the oriented picture, or of it after scaling; `to_stored` turns them round for a picture that is
-stored otherwise.
+All are in pixels of the oriented picture, before or after scaling; `to_stored` converts them for a picture that is
+stored in another orientation.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Rect:
 
 
 def to_stored(rect: Rect, oriented: Size, orientation: int) -> Rect:
-    """Where a rectangle of the oriented picture lies in the stored one (EXIF 2.32, 4.6.4, tag 0x0112)."""
+    """Convert a rectangle of the oriented picture to the stored one (EXIF 2.32, 4.6.4, tag 0x0112)."""
     right = oriented.width - rect.left - rect.width
     bottom = oriented.height - rect.top - rect.height
     left, top = {
@@ -62,7 +62,7 @@ def to_stored(rect: Rect, oriented: Size, orientation: int) -> Rect:
 
 
 def is_turned(orientation: int) -> bool:
-    """Whether orienting swaps width and height."""
+    """Return whether the orientation swaps width and height."""
     return orientation >= 5
 
 
@@ -91,7 +91,7 @@ _COMPASS_HALVES: dict[str, tuple[int, int]] = {
 
 
 def scaled_by(size: Size, scale: Fraction) -> Size:
-    """Off by at most half a pixel a side, and never less than one pixel."""
+    """Scale both sides, rounding by at most half a pixel each, and to at least one pixel."""
     return Size(width=max(1, rounded(size.width * scale)), height=max(1, rounded(size.height * scale)))
 
 
@@ -104,7 +104,7 @@ def at_origin(size: Size) -> Rect:
 
 
 def rounded(value: Fraction | int) -> int:
-    """Halves go up; Python's own round goes to the even number."""
+    """Round halves up; Python's own `round` goes to the even number."""
     return floor(value + Fraction(1, 2))
 
 

@@ -1,4 +1,4 @@
-"""An operation of a function's own on developed frames: what it may rely on, and what becomes of its answer."""
+"""Applies a function's own operation to developed frames, and prepares its result for encoding."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from darkroom.imaging.geometry import Size
 from darkroom.imaging.vips import Image
 
 Operation: TypeAlias = Callable[[Image], Image]
-"""Takes one frame, a `pyvips.Image`: in memory, upright, 8 bits a sample in sRGB or grey, with alpha if there was any.
+"""Takes one frame, a `pyvips.Image`: in memory, upright, 8 bits per sample in sRGB or grey, with alpha if there was
+any.
 
-Answers with a frame of any size, depth and colour space, of the same size for every frame. Called once per frame.
+Returns a frame of any size, depth and colour space; every frame must get the same size. Called once per frame.
 """
 
 
 def apply(operation: Operation, strip: Image, frames: int) -> Image:
-    """A strip of the frames that the operation makes. Raises what the operation raises, and TypeError or ValueError
-    where its answer is no picture."""
+    """Return a strip of the frames that the operation makes.
+
+    Raises what the operation raises, and TypeError or ValueError where its result is not a picture.
+    """
     sizes: set[Size] = set()
 
     def work(frame: Image) -> Image:
-        made = _as_ours(operation(frame), frame)
+        made = _encodable(operation(frame), frame)
         sizes.add(Size(width=made.width, height=made.height))
         return made
 
@@ -35,8 +38,8 @@ def apply(operation: Operation, strip: Image, frames: int) -> Image:
     return done
 
 
-def _as_ours(made: Image, frame: Image) -> Image:
-    """As the encoder wants it: 8 bits in sRGB or grey, with the frame's metadata, without a palette of old colours."""
+def _encodable(made: Image, frame: Image) -> Image:
+    """Convert to what the encoder requires: 8 bits in sRGB or grey, the frame's metadata, and no old palette."""
     if not isinstance(made, vips.library().Image):
         raise TypeError(f"the operation must return a pyvips.Image, returned {type(made).__name__}")
     eight_bits = by_interpretation(made).cast("uchar")

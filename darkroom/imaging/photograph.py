@@ -1,7 +1,7 @@
-"""Makes a picture that behaves like a photograph, so that the demonstration, the gallery, the benchmarks and the tests
-need none from elsewhere: a landscape with a sky, ridges in the haze, a meadow with flowers, and a sensor's grain.
+"""Generates a picture that behaves like a photograph, so that the demonstration, the gallery, the benchmarks and the
+tests need no downloaded one: a landscape with a sky, hazy ridges, a meadow with flowers, and sensor noise.
 
-What counts is its statistics: large smooth parts, edges, fine texture, all colours, noise. Equal arguments give equal
+What matters is its statistics: large smooth areas, edges, fine texture, all colours, noise. Equal arguments give equal
 bytes.
 """
 
@@ -19,7 +19,7 @@ _ZENITH: _Rgb = (58, 104, 178)
 _HORIZON: _Rgb = (250, 214, 170)
 _CLOUD: _Rgb = (252, 246, 240)
 _SUN: _Rgb = (255, 236, 190)
-# From the farthest, which the haze has made blue, to the meadow at the viewer's feet.
+# From the farthest ridge, blue with haze, to the meadow in the foreground.
 _RIDGES: tuple[tuple[float, float, _Rgb], ...] = (
     (0.46, 0.10, (138, 158, 190)),
     (0.55, 0.12, (96, 118, 140)),
@@ -32,17 +32,17 @@ _GRAIN_SIGMA = 3.5
 _GRAIN_TILE_PX = 512
 _NOISE_TILE_PX = (64, 640)
 _QUALITY = 90
-# The scene is painted no larger than this and enlarged: as soft as a lens, and a fraction of the work.
+# The scene is painted no larger than this and enlarged: as soft as through a lens, and a fraction of the work.
 _PAINTED_PIXELS = 1_500_000
 
 
 def make_photograph(width_px: int, height_px: int, *, seed: int = 1) -> bytes:
-    """A JPEG of exactly that size; twelve megapixels take one to two seconds of one core."""
+    """Generate a JPEG of exactly that size. Twelve megapixels take one to two seconds of one core."""
     return bytes(photograph(width_px, height_px, seed=seed).jpegsave_buffer(Q=_QUALITY))
 
 
 def photograph(width_px: int, height_px: int, *, seed: int = 1) -> Image:
-    """The same picture before it is encoded: sRGB, 8 bits, in memory."""
+    """Generate the same picture unencoded: sRGB, 8 bits, in memory."""
     random = Random(seed)  # noqa: S311 a picture, not a secret
     reduction = max(1, ceil(sqrt(width_px * height_px / _PAINTED_PIXELS)))
     canvas = _Canvas(random, max(2, -(-width_px // reduction)), max(2, -(-height_px // reduction)))
@@ -64,7 +64,7 @@ class _Canvas:
         self._random = random
         self._width = width
         self._height = height
-        # Where a pixel lies, as parts of the width and the height.
+        # The position of each pixel as a fraction of width and height.
         position = library().Image.xyz(width, height)
         self._across = position[0] / width
         self._down = position[1] / height
@@ -91,7 +91,7 @@ class _Canvas:
         return _mixed(scene, (texture + list(colour)) * light, _unit(depth_below * self._height * 0.7))
 
     def _with_flowers(self, scene: Image) -> Image:
-        """Soft discs, the larger the nearer."""
+        """Add soft discs, larger the nearer they are."""
         petals = library().Image.black(self._width, self._height, bands=4).copy_memory()
         unit = self._height / 900
         for _ in range(_FLOWERS):
@@ -103,7 +103,7 @@ class _Canvas:
         return scene * (1 - petals[3] / 255) + petals[0:3]
 
     def _line(self, *, octaves: int) -> Image:
-        """Fractal noise along the width, the same in every row."""
+        """Generate fractal noise along the width, the same in every row."""
         line = library().Image.black(self._width, 1).cast("float")
         for octave in range(octaves):
             points = library().Image.gaussnoise(
@@ -113,7 +113,9 @@ class _Canvas:
         return line.copy_memory().replicate(1, self._height)
 
     def _noise(self, *, stretch: int) -> Image:
-        """Fractal noise around 0, another at each call: two parts of the tile together, to hide its symmetry."""
+        """Generate fractal noise around 0, different at each call: two parts of the tile are combined to hide its
+        symmetry.
+        """
         shifts = [self._random.randrange(2 * self._tile_px) for _ in range(4)]
         tile = self._tile.wrap(x=shifts[0], y=shifts[1]) + self._tile.rot90().wrap(x=shifts[2], y=shifts[3])
         tile = (tile * 0.7).copy_memory()
@@ -122,7 +124,9 @@ class _Canvas:
         return _covering(tile, self._width, self._height)
 
     def _fractal_tile(self, *, octaves: int) -> Image:
-        """Each octave twice as fine and about half as strong; mirrored, so that it can be laid edge to edge."""
+        """Generate noise whose octaves are each twice as fine and about half as strong; mirrored, so that it tiles
+        seamlessly.
+        """
         tile = library().Image.black(self._tile_px, self._tile_px).cast("float")
         for octave in range(octaves):
             points = library().Image.gaussnoise(
@@ -135,7 +139,7 @@ class _Canvas:
 
 
 def _mixed(under: Image | _Rgb, over: Image | _Rgb, share: Image) -> Image:
-    """`over` where the share is 1, `under` where it is 0."""
+    """Mix: `over` where the share is 1, `under` where it is 0."""
     upper = share * list(over) if isinstance(over, tuple) else over * share
     rest = 1 - share
     lower = rest * list(under) if isinstance(under, tuple) else under * rest
@@ -143,7 +147,7 @@ def _mixed(under: Image | _Rgb, over: Image | _Rgb, share: Image) -> Image:
 
 
 def _unit(image: Image) -> Image:
-    """Cut to 0 to 1."""
+    """Clamp to 0 to 1."""
     return (image > 1).ifthenelse(1, (image < 0).ifthenelse(0, image))
 
 
@@ -152,5 +156,5 @@ def _scaled(image: Image, width: int, height: int) -> Image:
 
 
 def _covering(tile: Image, width: int, height: int) -> Image:
-    """The tile, as often as it takes."""
+    """Repeat the tile until it covers this size."""
     return tile.replicate(-(-width // tile.width), -(-height // tile.height)).extract_area(0, 0, width, height)

@@ -1,4 +1,4 @@
-"""What is done with a picture, known from its header alone: which part of it, how large, where on the canvas."""
+"""The plan of a rendering, known from the header alone: which part of the picture, how large, where on the canvas."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from darkroom.imaging.geometry import Rect, Size, at_origin, placed
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Scale the whole picture to `scaled`, keep `window` of it, lay that on a canvas of `output`."""
+    """Scale the whole picture to `scaled`, keep `window` of it, and place that on a canvas of `output`."""
 
     source: Size
     scaled: Size
     window: Rect
-    """In the scaled picture. Only its size counts while `saliency` is set."""
+    """In the scaled picture. Only its size matters while `saliency` is set."""
     saliency: Saliency | None = None
-    """How the window's place is to be found; None where it is known."""
+    """How to find the window's position; None where it is known."""
     canvas: Rect
     """Where on the output the window lies."""
     output: Size
@@ -41,8 +41,10 @@ class Plan:
         return replace(self, window=window, saliency=None)
 
     def with_output_of(self, size: Size) -> Plan:
-        """The plan once an operation has made its window as large as this. Raises ValueError where the window has its
-        place on a canvas."""
+        """Return the plan after an operation has changed the window to this size.
+
+        Raises ValueError where the window has a position on a canvas.
+        """
         if size == self.window.size:
             return self
         if self.is_padded:
@@ -65,5 +67,5 @@ def windowed(source: Size, scaled: Size, window: Rect, gravity: Gravity) -> Plan
     )
 
 
-def laid_on(drawn: Plan, output: Size) -> Plan:
-    return replace(drawn, canvas=placed(drawn.scaled, output, Compass.CENTRE), output=output)
+def laid_on(plan: Plan, output: Size) -> Plan:
+    return replace(plan, canvas=placed(plan.scaled, output, Compass.CENTRE), output=output)

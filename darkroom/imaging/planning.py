@@ -1,4 +1,4 @@
-"""The plan of a job, by the model of its parameters."""
+"""Chooses how to plan a job by the model of its parameters."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from darkroom.imaging.plan import Plan, whole
 from darkroom.imaging.resizing import plan_resize
 
 
-def plan(source: Size, parameters: OutputParameters) -> Plan:
-    """A model that is made from resize's or crop's is planned as they are; any other keeps the picture as large as it
-    is. Raises CropOutOfBoundsError where the crop does not lie inside the picture.
+def plan_job(source: Size, parameters: OutputParameters) -> Plan:
+    """Plan the rendering.
+
+    A model that inherits from resize's or crop's is planned like it; any other keeps the picture's size. Raises
+    CropOutOfBoundsError where the crop does not lie inside the picture.
     """
     if isinstance(parameters, CropParameters):
         return plan_crop(source, parameters)

@@ -1,4 +1,4 @@
-"""What a picture is, read from its header alone, and the limits on what comes in: judged before a pixel is decoded."""
+"""Reads the facts of a picture from its header alone, and checks the limits on input before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
-from darkroom.imaging.formats import TRAITS, lacks_its_end, sniff
+from darkroom.imaging.formats import TRAITS, is_truncated, sniff
 from darkroom.imaging.geometry import Size, is_turned
 
 
@@ -22,18 +22,18 @@ from darkroom.imaging.geometry import Size, is_turned
 class Facts:
     format: Format
     width: int
-    """Of one frame, oriented by EXIF, like `height`."""
+    """Of one frame, after EXIF orientation, like `height`."""
     height: int
     bands: int
     has_alpha: bool
     frames: int
     progressive: bool
-    """A progressive JPEG, an interlaced PNG or GIF: they are held in memory whole before the first row comes out."""
+    """A progressive JPEG, an interlaced PNG or GIF: held in memory whole before the first row comes out."""
     has_icc: bool
     orientation: int
     """EXIF orientation, 1 to 8; 1 is upright."""
     bits: int
-    """Of one sample: 8 or more."""
+    """Bits per sample: 8 or more."""
     input_bytes: int
 
     @property
@@ -46,12 +46,12 @@ class Facts:
 
     @property
     def total_pixels(self) -> int:
-        """Over all frames."""
+        """Pixels of all frames."""
         return self.pixels * self.frames
 
     @property
     def extension(self) -> str:
-        """Without the dot."""
+        """File name extension without the dot."""
         return TRAITS[self.format].extension
 
     @property
@@ -60,14 +60,14 @@ class Facts:
 
 
 def probe(body: bytes, limits: Limits) -> Facts:
-    """The facts of a picture that is within the limits; less than a millisecond for ordinary pictures.
+    """Return the facts of a picture that is within the limits. Takes less than a millisecond for ordinary pictures.
 
     Raises InputTooLargeError, InputUnsupportedError, ImageTooManyPixelsError, ImageTooManyFramesError,
     ImageCorruptError, ImageTruncatedError.
     """
     _check_bytes(body, limits)
     format = sniff(body)
-    if lacks_its_end(format, body):
+    if is_truncated(format, body):
         raise ImageTruncatedError(f"the {format} picture ends early: its end is not in its {len(body)} bytes")
     facts = _read_header(format, body)
     check_input(facts, limits)
@@ -80,7 +80,7 @@ def _check_bytes(body: bytes, limits: Limits) -> None:
 
 
 def _read_header(format: Format, body: bytes) -> Facts:
-    with vips.faults_of_the_picture(format, body):
+    with vips.picture_errors(format, body):
         header = vips.load(format, body)
         if format is Format.AVIF and not vips.is_av1(header):
             raise InputUnsupportedError("the picture calls itself AVIF, but its decoder finds another codec than AV1")
@@ -104,7 +104,7 @@ def _read_header(format: Format, body: bytes) -> Facts:
 
 
 def check_input(facts: Facts, limits: Limits) -> None:
-    """Raises ImageTooManyPixelsError or ImageTooManyFramesError."""
+    """Check the limits. Raises ImageTooManyPixelsError or ImageTooManyFramesError."""
     if max(facts.width, facts.height) > limits.max_side_px:
         raise ImageTooManyPixelsError(f"the picture is {facts.size} px, the limit is {limits.max_side_px} px a side")
     if facts.pixels > limits.max_pixels:

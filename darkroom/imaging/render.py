@@ -1,7 +1,6 @@
-"""From a body to a body: the pipeline, which reads from the top to the bottom.
+"""Renders one body into another: the imaging pipeline, which reads from top to bottom.
 
-The contract's order of work is kept in what it means: the colours are brought to sRGB before the background is laid
-under them, because the background is given in sRGB.
+The colours are converted to sRGB before the background is applied, because the contract gives the background in sRGB.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
-from darkroom.imaging.animation import each_frame, timed, timing_of
+from darkroom.imaging.animation import each_frame, timing_of, with_timing
 from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, pad
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
@@ -47,48 +46,49 @@ def render(
     shrink: Shrink = Shrink.FAST,
     facts: Facts | None = None,
 ) -> Rendition:
-    """Equal input and parameters give equal bytes. Raises what `probe` and `checked_plan` raise, and what only the
-    pixels show: ImageCorruptError, ImageTruncatedError.
+    """Render a picture. Equal input and parameters give equal bytes.
 
-    `operation` is done on what the parameters' geometry makes of the picture. Its answer is held to the limits of the
-    output; what it raises itself passes, and a fault of libvips in it is an InternalError.
-    `facts` are those that `probe` gave of this body under these limits, where the caller has asked already.
+    `operation` is applied to what the parameters' geometry makes of the picture. Its result must respect the limits of
+    the output; its own exceptions propagate, and a libvips error in it is an InternalError. `facts` are what `probe`
+    returned for this body under these limits, where the caller has them already.
+
+    Raises what `probe` and `checked_plan` raise, and what only the pixels show: ImageCorruptError, ImageTruncatedError.
     """
     facts = probe(body, limits) if facts is None else facts
-    drawn = checked_plan(facts, parameters, limits)
+    plan = checked_plan(facts, parameters, limits)
     output = output_format(facts, parameters)
     frames = output_frames(facts, parameters)
 
-    developed = develop(body, facts, drawn, shrink=shrink, frames=frames)
-    with vips.faults_of_ours():
+    developed = develop(body, facts, plan, shrink=shrink, frames=frames)
+    with vips.internal_errors():
         timing = timing_of(developed)
         if operation is not None:
             developed = apply(operation, developed, frames)
-            drawn = drawn.with_output_of(Size(width=developed.width, height=developed.height // frames))
-            check_output(drawn.output, frames, limits)
-        finished = _finished(developed, frames, drawn, parameters, output.format)
-        encoded = encode(timed(finished, frames, timing) if frames > 1 else finished, output.format, parameters)
+            plan = plan.with_output_of(Size(width=developed.width, height=developed.height // frames))
+            check_output(plan.output, frames, limits)
+        finished = _finished(developed, frames, plan, parameters, output.format)
+        encoded = encode(with_timing(finished, frames, timing) if frames > 1 else finished, output.format, parameters)
 
     return Rendition(
         body=encoded,
         format=output.format,
         content_type=output.content_type,
         extension=output.extension,
-        width=drawn.output.width,
-        height=drawn.output.height,
+        width=plan.output.width,
+        height=plan.output.height,
         frames=frames,
     )
 
 
-def _finished(strip: Image, frames: int, drawn: Plan, parameters: OutputParameters, format: Format) -> Image:
-    """Sharpened, and flattened or padded."""
+def _finished(strip: Image, frames: int, plan: Plan, parameters: OutputParameters, format: Format) -> Image:
+    """Sharpen, and flatten or pad."""
     holds_alpha = TRAITS[format].holds_alpha
     background = parameters.background_colour or (TRANSPARENT if holds_alpha else WHITE)
     sharpen = parameters.sharpen
     if sharpen is not None:
         strip = each_frame(strip, frames, lambda frame: frame.sharpen(sigma=sharpen))
-    if drawn.is_padded:
-        strip = each_frame(strip, frames, lambda frame: pad(frame, drawn.canvas, drawn.output, background))
+    if plan.is_padded:
+        strip = each_frame(strip, frames, lambda frame: pad(frame, plan.canvas, plan.output, background))
     if not holds_alpha:
         strip = flatten(strip, background)
     return strip

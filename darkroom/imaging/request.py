@@ -1,5 +1,6 @@
-"""What a request comes to, from the header and the parameters alone: the output's format, frames and size, and
-whether it may be."""
+"""Resolves a request from the header and the parameters alone: the output's format, frames and size, and whether it is
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ from darkroom.contract.parameters.values import Animation, Format
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.planning import plan
+from darkroom.imaging.planning import plan_job
 from darkroom.imaging.probe import Facts
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFormat:
-    """What a result will be called, known before it exists."""
+    """The format of a result, known before it exists."""
 
     format: Format
     extension: str
-    """Without the dot."""
+    """File name extension without the dot."""
     content_type: str
 
 
@@ -33,22 +34,21 @@ def output_format(facts: Facts, parameters: OutputParameters) -> OutputFormat:
 
 
 def output_frames(facts: Facts, parameters: OutputParameters) -> int:
-    """All of them only where that is asked for and the output can hold them."""
+    """Return how many frames the output has: all of them only if requested and if the output format can hold them."""
     if parameters.animation is Animation.ALL and TRAITS[output_format(facts, parameters).format].holds_animation:
         return facts.frames
     return 1
 
 
 def checked_plan(facts: Facts, parameters: OutputParameters, limits: Limits) -> Plan:
-    """The plan of a request that the header shows to be possible. Raises CropOutOfBoundsError or
-    ImageTooManyPixelsError."""
-    drawn = plan(facts.size, parameters)
-    check_output(drawn.output, output_frames(facts, parameters), limits)
-    return drawn
+    """Plan a request and check that it is possible. Raises CropOutOfBoundsError or ImageTooManyPixelsError."""
+    plan = plan_job(facts.size, parameters)
+    check_output(plan.output, output_frames(facts, parameters), limits)
+    return plan
 
 
 def check_output(output: Size, frames: int, limits: Limits) -> None:
-    """Raises ImageTooManyPixelsError."""
+    """Check the output against the limits. Raises ImageTooManyPixelsError."""
     if max(output.width, output.height) > limits.max_output_side_px:
         raise ImageTooManyPixelsError(
             f"the output would be {output} px, the limit is {limits.max_output_side_px} px a side"

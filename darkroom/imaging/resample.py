@@ -1,4 +1,4 @@
-"""Scales every frame to the very size that the plan says: Lanczos, in the picture's own colours."""
+"""Scales every frame to exactly the planned size: Lanczos, in the picture's own colour space."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from darkroom.imaging.geometry import Rect, Size
 from darkroom.imaging.vips import Image
 
 _KERNEL = "lanczos3"
-# `resize`'s own: what is more than this times the target is averaged down to it first.
+# The value that `resize` uses: anything larger than this times the target is averaged down to it first.
 _GAP = 2.0
 
 
 def resample(strip: Image, frames: int, work: Cut, *, comes_premultiplied: bool) -> Image:
-    """Does `work` on each frame as it is stored, which may have been shrunk in the decoder already."""
+    """Apply `work` to each frame as stored, which the decoder may have shrunk already."""
     scales = work.scaled != Size(width=strip.width, height=strip.height // frames)
     if not (scales and strip.hasalpha()):
         return _cut_and_scaled(strip, frames, work)
-    # Premultiplied, or the colour of invisible pixels would bleed into their neighbours. In whole numbers, for that is
-    # three times as quick as in floating point and as good to the eye.
+    # Premultiplied, because otherwise the colour of invisible pixels would bleed into their neighbours. In integers,
+    # which are three times as fast as floating point and look the same.
     premultiplied = strip if comes_premultiplied else strip.premultiply().cast(strip.format)
     return _cut_and_scaled(premultiplied, frames, work).unpremultiply().cast(strip.format)
 
@@ -42,8 +42,9 @@ def _only_shrinks(source: Size, scaled: Size) -> bool:
 
 
 def _shrunk_by_axes(strip: Image, frames: int, source: Rect, work: Cut) -> Image:
-    """What `_cut_and_scaled_frame` does, to the bit. Only rows may not mix with those of the next frame; the columns
-    of all frames are shrunk in one go, which halves the operations to build and run."""
+    """Do what `_cut_and_scaled_frame` does, bit for bit. Only rows must not mix with those of the next frame; the
+    columns of all frames are shrunk in one step, which halves the number of operations.
+    """
     columns = _columns(strip, source.left, source.width)
     joined = each_frame(columns, frames, lambda frame: _shrunk_rows(frame, source, work))
     narrow = joined.reduceh(_shrink_factor(source.width, work.scaled.width), kernel=_KERNEL, gap=_GAP)
@@ -57,7 +58,7 @@ def _shrunk_rows(frame: Image, source: Rect, work: Cut) -> Image:
 
 
 def _shrink_factor(length: int, scaled: int) -> float:
-    """As `resize` comes to it from a scale."""
+    """Return the factor that `resize` derives from a scale."""
     return 1 / (scaled / length)
 
 

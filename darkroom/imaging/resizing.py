@@ -1,4 +1,4 @@
-"""The plan of a resize."""
+"""Plans a resize."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def plan_resize(source: Size, parameters: ResizeParameters) -> Plan:
 
 
 def _box(source: Size, parameters: ResizeParameters, width: int, height: int) -> Size:
-    """The asked size in device pixels. Without `enlarge`, `dpr` ends where the picture's own pixels do, but not below
-    1."""
+    """Return the requested size in device pixels. Without `enlarge`, `dpr` is limited to what the picture's own pixels
+    provide, but not below 1.
+    """
     dpr = Fraction(parameters.dpr)
     if not parameters.enlarge:
         scale = _fit_scale(source, Size(width=width, height=height), parameters.fit)
@@ -37,7 +38,7 @@ def _box(source: Size, parameters: ResizeParameters, width: int, height: int) ->
 
 
 def _fit_scale(source: Size, box: Size, fit: Fit) -> Fraction:
-    """The larger of both axes' scales where the box must be covered, else the smaller."""
+    """Return the larger of both axes' scales where the box must be covered, else the smaller."""
     across, down = Fraction(box.width, source.width), Fraction(box.height, source.height)
     return min(across, down) if fit in (Fit.INSIDE, Fit.CONTAIN) else max(across, down)
 
@@ -48,7 +49,7 @@ def _uniform_scale(source: Size, box: Size, parameters: ResizeParameters) -> Fra
 
 
 def _scaled_to_one_side(source: Size, parameters: ResizeParameters) -> Size:
-    """With one side given every fit is the same: the other side follows from the picture's shape."""
+    """Return the size for one given side, where every fit is the same: the other side follows from the aspect ratio."""
     if parameters.width is not None:
         asked, own = parameters.width, source.width
     else:
@@ -61,7 +62,7 @@ def _scaled_to_one_side(source: Size, parameters: ResizeParameters) -> Size:
 
 
 def _without_enlarging(source: Size, box: Size, parameters: ResizeParameters) -> Size:
-    """The box, or the largest of its shape that needs no pixel invented."""
+    """Return the box, or the largest box of its shape that requires no enlarging."""
     if parameters.enlarge:
         return box
     shrink = min(Fraction(1), Fraction(source.width, box.width), Fraction(source.height, box.height))

@@ -1,4 +1,4 @@
-"""The gravities that look at the pixels: where the most interesting part of a picture lies."""
+"""Finds the most interesting part of a picture, for the gravities that analyse the pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from darkroom.imaging.vips import Image
 
 
 def most_salient(image: Image, size: Size, saliency: Saliency) -> Rect:
-    """The part of that size; the picture must be upright and in memory, for it is read more than once."""
+    """Return the most salient part of that size. The picture must be upright and in memory, since it is read more than
+    once.
+    """
     cropped = image.smartcrop(size.width, size.height, interesting=saliency.value)
-    # libvips tells where a cropped picture came from by its negative offset.
+    # libvips reports where a cropped picture came from by its negative offset.
     return Rect(left=-cropped.xoffset, top=-cropped.yoffset, width=size.width, height=size.height)

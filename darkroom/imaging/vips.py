@@ -1,4 +1,4 @@
-"""The one place where libvips is started and set up, and the edge where its untyped world begins.
+"""Starts and configures libvips, and wraps its untyped API. The only module that does.
 
 Nothing here runs at import: functions are imported in gunicorn's master before it forks, and libvips must start in the
 worker. `library()` starts it on first use. No picture logic belongs here.
@@ -20,7 +20,7 @@ from darkroom.contract.errors import (
     InternalError,
 )
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging.formats import lacks_its_end
+from darkroom.imaging.formats import is_truncated
 
 Image: TypeAlias = Any
 """A `pyvips.Image`. pyvips ships no types."""
@@ -40,7 +40,7 @@ _SAVERS = {
     Format.AVIF: "VipsForeignSaveHeifBuffer",
 }
 _NICKNAMES = {Format.JPEG: "jpeg", Format.PNG: "png", Format.WEBP: "webp", Format.GIF: "gif", Format.AVIF: "heif"}
-# libjpeg's, from its jerror.h. Its other warnings are of damage.
+# libjpeg's messages, from its jerror.h. Its other warnings report damage.
 _HARMLESS_WARNINGS = (
     "extraneous bytes before marker",
     "unknown JFIF revision",
@@ -55,7 +55,7 @@ _starting = Lock()
 
 
 def library() -> Any:
-    """The pyvips module, started and locked down.
+    """Return the pyvips module, started and locked down.
 
     `cache` alone lets two threads in at once, and the second would block the loaders that the first has just allowed:
     its pictures would be refused as corrupt.
@@ -68,11 +68,11 @@ def library() -> Any:
 def _started_library() -> Any:
     import pyvips
 
-    # One thread a picture: the workers are processes, and equal input must give equal bytes.
+    # One thread per picture: the workers are processes, and equal input must give equal bytes.
     pyvips.concurrency_set(1)
-    # No operation is asked for twice; the cache would only hold strangers' pixels in memory.
+    # No operation runs twice, so the cache would only keep users' pixels in memory.
     pyvips.cache_set_max(0)
-    # Block all, then allow the ten that are meant. VIPS_BLOCK_UNTRUSTED leaves GIF, TIFF and HEIF on.
+    # Block all loaders, then allow ten. VIPS_BLOCK_UNTRUSTED leaves GIF, TIFF and HEIF on.
     pyvips.operation_block_set("VipsForeignLoad", True)
     pyvips.operation_block_set("VipsForeignSave", True)
     for name in (*_LOADERS.values(), *_SAVERS.values()):
@@ -81,18 +81,18 @@ def _started_library() -> Any:
 
 
 def load(format: Format, body: bytes, *, strict: bool = False, **options: Any) -> Image:
-    """Opens a body; the pixels are decoded later, on demand and once, from the top to the bottom.
+    """Open a body. The pixels are decoded later, on demand and once, from top to bottom.
 
-    libvips' `fail_on`: without `error` half a JPEG is a success, the rest grey. `strict` makes it `warning` for JPEG,
-    because libjpeg only warns of damaged pixels, fills up with grey and goes on.
+    libvips' `fail_on`: without `error`, half a JPEG succeeds and the rest is grey. `strict` makes it `warning` for
+    JPEG, because libjpeg only warns of damaged pixels, fills them with grey and continues.
     """
     fail_on = "warning" if strict and format is Format.JPEG else "error"
     pyvips = library()
-    # From a source libvips reads the body where it is; from a buffer it would read a copy.
+    # From a source libvips reads the body in place; from a buffer it would read a copy.
     source = pyvips.Source.new_from_memory(body)
     loader: Callable[..., Image] = getattr(pyvips.Image, f"{_NICKNAMES[format]}load_source")
     image = loader(source, access="sequential", fail_on=fail_on, **options)
-    # As pyvips' own `new_from_source` does: the body must live as long as any image that is made from it.
+    # As pyvips' own `new_from_source` does: the body must live as long as any image made from it.
     image._references.append(source)
     return image
 
@@ -103,7 +103,7 @@ def save(format: Format, image: Image, **options: Any) -> bytes:
 
 
 def is_harmless(fault: Exception) -> bool:
-    """Whether a strict decoder stopped at a warning that says nothing against the pixels."""
+    """Return whether a strict decoder stopped at a warning that does not affect the pixels."""
     return any(words in str(fault) for words in _HARMLESS_WARNINGS)
 
 
@@ -112,18 +112,18 @@ def has_field(image: Image, name: str) -> bool:
 
 
 def orientation(image: Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where there is none or a wrong one."""
+    """Return the EXIF orientation, 1 to 8; 1 where it is absent or invalid."""
     value = image.get("orientation") if has_field(image, "orientation") else 1
     return int(value) if 1 <= value <= 8 else 1
 
 
 def is_av1(image: Image) -> bool:
-    """Whether the HEIF decoder takes an image for AVIF."""
+    """Return whether the HEIF decoder identifies an image as AVIF."""
     return bool(image.get("heif-compression") == "av1")
 
 
 def palette_size(image: Image) -> int:
-    """Colours of the palette that the picture was stored with; 0 where there was none."""
+    """Return the number of colours in the palette with which the picture was stored; 0 where there was none."""
     return len(image.get(_PALETTE_FIELD)) if has_field(image, _PALETTE_FIELD) else 0
 
 
@@ -134,7 +134,7 @@ def without_palette(image: Image) -> Image:
 
 
 def with_metadata_of(image: Image, source: Image) -> Image:
-    """With the EXIF, XMP and IPTC of another picture, where it has none of its own."""
+    """Copy the EXIF, XMP and IPTC of another picture where this one has none."""
     described = image.copy()
     for name in source.get_fields():
         if name.startswith(_METADATA_FIELDS) and not has_field(described, name):
@@ -155,7 +155,7 @@ def set_numbers(image: Image, name: str, values: Sequence[int]) -> None:
 
 
 def upright(image: Image, orientation: int) -> Image:
-    """Turns and mirrors as EXIF orientation says, and forgets it. The picture must be in memory."""
+    """Rotate and mirror as the EXIF orientation says, and remove the field. The picture must be in memory."""
     if orientation == 1:
         return image
     turned = image.copy()
@@ -164,9 +164,8 @@ def upright(image: Image, orientation: int) -> Image:
 
 
 @contextmanager
-def faults_of_the_picture(format: Format, body: bytes) -> Iterator[None]:
-    """What libvips says while it reads a picture is the picture's fault: truncated if bytes are missing, else
-    corrupt."""
+def picture_errors(format: Format, body: bytes) -> Iterator[None]:
+    """Translate libvips errors while a picture is read: truncated if bytes are missing, else corrupt."""
     pyvips = library()
     try:
         yield
@@ -175,8 +174,8 @@ def faults_of_the_picture(format: Format, body: bytes) -> Iterator[None]:
 
 
 @contextmanager
-def faults_of_ours() -> Iterator[None]:
-    """Once the pixels are in memory, nothing that libvips says is the picture's fault."""
+def internal_errors() -> Iterator[None]:
+    """Translate libvips errors once the pixels are in memory, when the picture can no longer be the cause."""
     pyvips = library()
     try:
         yield
@@ -187,12 +186,12 @@ def faults_of_ours() -> Iterator[None]:
 def _picture_error(format: Format, body: bytes, fault: str) -> DarkroomError:
     if "out of memory" in fault:
         return ImageCrashedError(f"the worker's memory did not suffice for the {format} picture: {_shortened(fault)}")
-    if lacks_its_end(format, body) or "premature end" in fault.lower():
+    if is_truncated(format, body) or "premature end" in fault.lower():
         return ImageTruncatedError(f"the {format} picture ends early, after {len(body)} bytes: {_shortened(fault)}")
     return ImageCorruptError(f"the {format} picture of {len(body)} bytes cannot be decoded: {_shortened(fault)}")
 
 
 def _shortened(fault: str) -> str:
-    """libvips' words on one line, without pyvips' own first line, and never long."""
+    """Return libvips' message on one line, without pyvips' own first line, truncated."""
     lines = [line.strip() for line in fault.splitlines() if line.strip()]
     return " / ".join(lines[1:] or lines)[:_SHOWN_FAULT_CHARACTERS]

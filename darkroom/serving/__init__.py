@@ -1,15 +1,15 @@
-"""What turns a plain function into a good Knative citizen.
+"""Turns a plain function into a well-behaved Knative Service.
 
-`event_function` wraps the work of one kind of job: claim, lease, fetching, storing, replying, errors and logs are ours,
-the pixels are the function's. `on_event` does so for events of any kind, `asgi.http_function` for functions that answer
-people. `testing` is the kit for tests of all of them. Nothing here knows which function it serves, nor whether it runs
-in a cluster or in the local runtime.
+`event_function` wraps the work of one job type: it claims, leases, fetches, stores, replies, handles errors and logs;
+the function only makes the pixels. `on_event` does the same for events of any type, `asgi.http_function` for functions
+that serve HTTP clients. `testing` is the test kit for all of them. Nothing here knows which function it serves, nor
+whether it runs in a cluster or in the local runtime.
 
-Nothing is wired at import: a function is built from resources (`build`), by `startup` or by a decorator where
-functions-framework is about to serve it, by a test from adapters in memory.
+Nothing is wired at import. A function is built from resources (`build`): by `startup` or by a decorator when
+functions-framework is about to serve it, or by a test from in-memory adapters.
 
-The names below are imported when they are asked for: imports are the cold start, and a function that answers people
-needs neither Flask nor the picture work.
+The names below are imported on first use, because imports lengthen the cold start, and an HTTP function needs neither
+Flask nor the imaging code.
 """
 
 from __future__ import annotations

@@ -9,14 +9,14 @@ from darkroom.events.cloudevents import CloudEvent
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Dealt with. `reply` goes back to the broker."""
+    """The event was handled. `reply` goes back to the broker."""
 
     reply: CloudEvent | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TryAgain:
-    """Another try may succeed, after `retry_after_s`."""
+    """Another attempt may succeed, after `retry_after_s`."""
 
     reason: str
     retry_after_s: int
@@ -26,7 +26,7 @@ class TryAgain:
 class Failed:
     """The event was not handled: the broker tries again, then sends it to the dead-letter sink.
 
-    `reason` goes to the broker, which records it in the dead letter. It never holds an exception's text.
+    `reason` goes to the broker, which records it in the dead letter. It never contains an exception's text.
     """
 
     reason: str

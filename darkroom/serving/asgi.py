@@ -1,7 +1,8 @@
-"""`http_function`: routes become one function, which `startup.serve_http` serves on functions-framework's ASGI server.
+"""`http_function` combines routes into one function, which `startup.serve_http` serves on functions-framework's ASGI
+server.
 
-A gate stands in front of them. Errors become problem documents, every answer bears its request id, every request is one
-log line. What a route's handler does with blocking adapters, it does in a thread (`in_thread`).
+A gate protects the routes. Errors become problem documents, every response has its request id, every request is one log
+line. Route handlers call blocking adapters in a thread (`in_thread`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from darkroom.problems import problem, unexpected
 from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
 from darkroom.serving.log import get_logger, log_fields
-from darkroom.serving.request_spans import count_answer, request_span, tell_of_the_answer
+from darkroom.serving.request_spans import count_response, record_response, request_span
 
 log = get_logger()
 
@@ -31,7 +32,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-# Ids from strangers go into logs and headers: visible ASCII of a bounded length, nothing else.
+# Ids from clients go into logs and headers: visible ASCII of a bounded length, nothing else.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499
 _SHOWN_PATH_CHARACTERS = 200
@@ -42,7 +43,7 @@ async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 def request_id(request: Request) -> str:
-    """The caller's X-Request-Id if it is a sound one, else a new one; the same for the whole request."""
+    """Return the caller's X-Request-Id if it is valid, else a new one; the same for the whole request."""
     if not hasattr(request.state, "request_id"):
         given = request.headers.get("x-request-id", "")
         is_sound = _REQUEST_ID.fullmatch(given) and redacted(given) == given
@@ -52,15 +53,15 @@ def request_id(request: Request) -> str:
 
 
 def owner(request: Request) -> str:
-    """Whose request it is, as the gate found."""
+    """Return the owner of the request, as the gate determined it."""
     known: str = request.state.owner
     return known
 
 
 def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[Route], gate: Gate) -> Endpoint:
-    """The function of this name that serves these routes.
+    """Make the function of this name that serves these routes.
 
-    `routes` lie behind the gate; `open_routes` are for everybody: health, and the description of the API.
+    `routes` are behind the gate; `open_routes` are public: health, and the description of the API.
     """
 
     async def serve(request: Request) -> Response:
@@ -69,9 +70,9 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
             response = await _answer(request, routes, open_routes, gate)
             response.headers.update(getattr(request.state, "answer_headers", {}))
             response.headers["x-request-id"] = request_id(request)
-            tell_of_the_answer(span, request, response)
+            record_response(span, request, response)
             lasted_s = time.monotonic() - started
-            count_answer(request, response.status_code, lasted_s=lasted_s)
+            count_response(request, response.status_code, lasted_s=lasted_s)
             log.info(
                 "request.answered",
                 method=request.method,
@@ -107,7 +108,7 @@ async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequen
 
 
 def _route(request: Request, routes: Sequence[Route]) -> Route:
-    """The first route that matches. Raises RouteNotFoundError and MethodNotAllowedError."""
+    """Return the first route that matches. Raises RouteNotFoundError and MethodNotAllowedError."""
     allowed: set[str] = set()
     for route in routes:
         match, child_scope = route.matches(request.scope)
@@ -126,7 +127,7 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
 
 
 def _shown_path(request: Request) -> str:
-    """For logs and errors, which are not to grow with what strangers send."""
+    """Return the path, truncated: logs and errors must not grow with what clients send."""
     path = str(request.scope["path"])
     return path if len(path) <= _SHOWN_PATH_CHARACTERS else f"{path[:_SHOWN_PATH_CHARACTERS]}..."
 

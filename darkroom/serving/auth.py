@@ -1,8 +1,8 @@
-"""Who is calling: the API key of a request, held against the file of hashes.
+"""Authenticates requests by their API key, against the file of key hashes.
 
-Off only where the settings say so. The file is looked at again at least every half second, so a key that was revoked in
-it is refused within a second, without a restart; a new key is let in at once, because an unknown one is reason enough
-to look. A file that cannot be read any more lets nobody in.
+Off only where the settings say so. The file is checked for changes at least every half second, so a revoked key is
+refused within a second, without a restart. A new key works at once, because an unknown key triggers a check. A file
+that can no longer be read admits nobody.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ NOBODY = ""
 """The owner of all jobs where keys are off."""
 LOOK_EVERY_S = 0.5
 LOOK_FOR_UNKNOWN_EVERY_S = 0.02
-"""So that strangers who make up keys do not have the file looked at for each."""
+"""The shortest time between checks caused by unknown keys, so that guessed keys do not cause a file access each."""
 
 log = get_logger()
 
 
 class Authenticator(Protocol):
     def owner_of(self, headers: Mapping[str, str]) -> str:
-        """The key's id. Raises AuthMissingError, AuthInvalidError, and DependencyUnavailableError without a list."""
+        """Return the key's id. Raises AuthMissingError, AuthInvalidError, and DependencyUnavailableError without a list
+        of keys.
+        """
 
 
 class NoKeys:
-    """For loopback: everybody is the same nobody."""
+    """Admits everybody as the same owner; for loopback."""
 
     def owner_of(self, headers: Mapping[str, str]) -> str:
         return NOBODY
@@ -53,7 +55,7 @@ class KeyFileAuthenticator:
         self._problem: KeyFileError | None = None
 
     def load(self) -> None:
-        """For the start. Raises KeyFileError."""
+        """Load the file at start. Raises KeyFileError."""
         self._look()
         if self._problem is not None:
             raise self._problem
@@ -62,9 +64,9 @@ class KeyFileAuthenticator:
         key = _bearer(headers)
         with self._lock:
             stored = self._stored(key_id_of(key))
-        # An unknown id is compared with something, too: both take the same time.
-        fits = (stored or _NO_KEY).fits(key)
-        if stored is None or not fits or stored.revoked_at is not None:
+        # An unknown id is compared with a dummy key, so that both cases take the same time.
+        is_right = (stored or _NO_KEY).matches(key)
+        if stored is None or not is_right or stored.revoked_at is not None:
             raise AuthInvalidError("the API key is unknown or was revoked")
         return stored.id
 
@@ -96,7 +98,9 @@ class KeyFileAuthenticator:
 
 
 def authenticator(settings: Settings) -> Authenticator:
-    """Raises SettingsError when keys are on and their file cannot be read."""
+    """Return the authenticator for these settings. Raises SettingsError when keys are on and their file cannot be
+    read.
+    """
     if settings.api_keys == "off":
         return NoKeys()
     if settings.api_keys_file is None:
@@ -110,7 +114,9 @@ def authenticator(settings: Settings) -> Authenticator:
 
 
 def _bearer(headers: Mapping[str, str]) -> str:
-    """RFC 6750, section 2.1. The only place where a key is looked for, so that none ends in a query string's log."""
+    """Return the bearer token (RFC 6750, section 2.1). Keys are accepted nowhere else, so that none ends up in the log
+    of a query string.
+    """
     scheme, _, key = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise AuthMissingError("send the API key as Authorization: Bearer drk_...")

@@ -1,4 +1,4 @@
-"""The address of whoever is behind a request. What a stranger says of it is believed only from trusted proxies."""
+"""Determines the client's address. A forwarded address is believed only from trusted proxies."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """`10.0.0.0/8, 127.0.0.1`; raises ValueError."""
+    """Parse `10.0.0.0/8, 127.0.0.1`. Raises ValueError."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
-    """The last address of the chain that is no trusted proxy's: each proxy adds to X-Forwarded-For whom it heard from.
+    """Return the last address of the chain that is not a trusted proxy's: each proxy appends its peer to
+    X-Forwarded-For.
 
-    `peer` is who holds the connection.
+    `peer` is the address at the other end of the connection.
     """
     chain = [*(part.strip() for part in forwarded_for.split(",") if part.strip()), peer]
     while len(chain) > 1 and _is_trusted(chain[-1], trusted) and _is_address(chain[-2]):

@@ -1,6 +1,6 @@
-"""Answers events over HTTP: the part that all functions that take events share.
+"""Answers events over HTTP: the part shared by all functions that take events.
 
-Needs no settings and knows no jobs. `events` uses it for the pipeline's functions, `event_handler` for anybody's.
+Needs no settings and knows no jobs. `events` uses it for the pipeline's functions, `event_handler` for all others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = get_logger()
 
 Handler = Callable[[CloudEvent], Answer]
 Unreadable = Callable[[Mapping[str, str], bytes, EventInvalidError], Answer]
-"""Answers a request that is not an event; takes its headers, its body and what is wrong with it."""
+"""Answers a request that is not an event; takes its headers, its body and the error."""
 
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 
@@ -29,14 +29,16 @@ class EventEndpoint:
     def __init__(
         self, name: str, handle: Handler, *, unreadable: Unreadable, check_startup: Callable[[], None] | None = None
     ) -> None:
-        """`check_startup` raises DependencyUnavailableError while something that the platform injects is missing."""
+        """Wrap the handler. `check_startup` raises DependencyUnavailableError while something that the platform injects
+        is missing.
+        """
         self.name = name
         self.handle = handle
         self._unreadable = unreadable
         self._check_startup = check_startup
 
     def startup(self) -> HttpAnswer:
-        """The answer to a readinessProbe."""
+        """Answer a readinessProbe."""
         try:
             if self._check_startup is not None:
                 self._check_startup()
@@ -45,7 +47,7 @@ class EventEndpoint:
         return HttpAnswer(status=200, headers={"content-type": _PLAIN_TEXT}, body=b"ok")
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """The answer to a POST; header names are lower case. A handler's exception is logged and answered 500."""
+        """Answer a POST; header names are lower case. A handler's exception is logged and answered with 500."""
         with tracing.use(tracing.from_headers(headers)):
             try:
                 return _http_answer(self._answer(headers, body))
@@ -63,7 +65,7 @@ class EventEndpoint:
 
 
 def _http_answer(answer: Answer) -> HttpAnswer:
-    """The answers that every Knative broker understands; never a 4xx, never a 2xx with another body."""
+    """Convert to a response that every Knative broker understands: never a 4xx, never a 2xx with another body."""
     match answer:
         case Done(reply=None):
             return HttpAnswer(status=204)

@@ -1,6 +1,6 @@
 """`on_event`: a plain function becomes a Knative Service that takes events of the types that its author names.
 
-For anybody who writes event functions. It needs no pictures, no jobs and none of the pipeline's settings:
+For any event function. It needs no pictures, no jobs and none of the pipeline's settings:
 
     from cloudevents.http import CloudEvent
     from darkroom.serving import on_event
@@ -9,14 +9,14 @@ For anybody who writes event functions. It needs no pictures, no jobs and none o
     def confirm(event: CloudEvent) -> CloudEvent | None:
         return CloudEvent({"type": "shop.order.confirmed", "source": "/shop/confirm"}, {"order": event.data["order"]})
 
-What the Broker is answered:
+The response to the Broker:
 
-- 204 when the function returns None: the event is dealt with.
+- 204 when the function returns None: the event is handled.
 - 200 with the event that the function returns, which the Broker publishes. Its id must be new; the SDK makes one unless
   the author does. Brokers on JetStream drop a reply that reuses the incoming id as a duplicate.
 - 500 for everything else, so that the Broker tries again and then sends the event to the dead-letter sink. Everything
-  else is an exception, a reply that is refused, an event of another type, and a request that is not an event. An
-  exception is logged; its text is not sent.
+  else means an exception, a refused reply, an event of another type, or a request that is not an event. An exception
+  is logged; its text is not sent.
 
 Retrying the last two is useless, and a 4xx would prevent it. But JetStream channels drop an event that is answered 4xx,
 without a dead letter (measured with 400 and 404), and a 2xx would end it silently. A 500 costs a few deliveries and
@@ -26,7 +26,7 @@ functions-framework serves one function per process, the one that FUNCTION_TARGE
 decorated functions: each Service serves its own, and the others stay unwired. A function for several types of events
 lists them all: `@on_event("shop.order.placed", "shop.order.changed")`.
 
-K_SERVICE (set by Knative), LOG_LEVEL and OTEL_* are the only variables that are read.
+The only variables read are K_SERVICE (set by Knative), LOG_LEVEL and OTEL_*.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class EventHandler:
         return self._function(event)
 
     def build(self) -> EventEndpoint:
-        """What is served."""
+        """Build the endpoint that is served."""
         return EventEndpoint(self.__name__, self._handle, unreadable=_unreadable)
 
     def _handle(self, event: CloudEvent) -> Answer:
@@ -114,9 +114,9 @@ class EventHandler:
 
 
 def on_event(event_type: str, *more_types: str) -> Callable[[Function], EventHandler]:
-    """Make the decorated function the one for events of these types.
+    """Make the decorated function the handler of these event types.
 
-    Where functions-framework executes the module to serve this function, it is wired and served, and a wrong LOG_LEVEL
+    When functions-framework executes the module to serve this function, it is wired and served, and a wrong LOG_LEVEL
     or OTEL_* raises SettingsError. Imported by anything else, it stays an `EventHandler`.
     """
     event_types = _checked_types((event_type, *more_types))
@@ -130,14 +130,14 @@ def on_event(event_type: str, *more_types: str) -> Callable[[Function], EventHan
         if not is_serving(handler.__name__):
             return handler
         begin_reporting(os.environ.get("K_SERVICE") or handler.__name__, log_level=_log_level(os.environ))
-        # functions-framework takes nothing but a plain function, and is the only one to see it.
+        # functions-framework accepts only a plain function, and nobody else sees the result.
         return cast("EventHandler", serve_endpoint(handler.build()))
 
     return decorate
 
 
 def _checked_types(given: tuple[Any, ...]) -> tuple[str, ...]:
-    """Raises TypeError, above all for `@on_event` without parentheses."""
+    """Check the event types. Raises TypeError, above all for `@on_event` without parentheses."""
     for one in given:
         if not isinstance(one, str) or not one:
             raise TypeError(f'on_event takes types of events, as in @on_event("shop.order.placed"), not {one!r}')
@@ -145,7 +145,7 @@ def _checked_types(given: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 def _reply(event: CloudEvent, returned: Any) -> CloudEvent | None:
-    """Raises _ReplyRefusedError."""
+    """Convert what the function returned to a reply. Raises _ReplyRefusedError."""
     if returned is None:
         return None
     if not isinstance(returned, AnySdkEvent):
@@ -163,7 +163,7 @@ def _reply(event: CloudEvent, returned: Any) -> CloudEvent | None:
 
 
 def _in_trace(reply: CloudEvent) -> CloudEvent:
-    """The reply goes on in the trace of the event, unless its author has put it into another."""
+    """Put the reply into the trace of the event, unless its author has put it into another."""
     current = tracing.current()
     if current is None or tracing.TRACEPARENT in reply.extensions:
         return reply
@@ -175,7 +175,7 @@ def _unreadable(_headers: Mapping[str, str], _body: bytes, error: EventInvalidEr
 
 
 def _log_level(environment: Mapping[str, str]) -> str:
-    """Other projects write it in capitals."""
+    """Return the level in lower case. Other projects write it in capitals."""
     level = (environment.get("LOG_LEVEL") or "info").lower()
     if level not in LEVELS:
         raise SettingsError(f"LOG_LEVEL: must be {', '.join(LEVELS)}, was {level!r}")

@@ -13,7 +13,7 @@ from darkroom.telemetry import names
 
 
 def contexts_of(event: CloudEvent) -> list[TraceContext]:
-    """The traces that came with a delivery: the current one, which is the request's, then the event's own."""
+    """Return the traces that came with a delivery: the request's, which is the current one, then the event's own."""
     contexts = (tracing.current(), tracing.from_attributes(event.extensions))
     return [context for context in contexts if context is not None]
 
@@ -25,7 +25,9 @@ def processing(
     links: Sequence[TraceContext] = (),
     start_ns: int | None = None,
 ) -> AbstractContextManager[telemetry.Span]:
-    """By OpenTelemetry's conventions for messaging and FaaS. `start_ns`: since the epoch, None for now."""
+    """Open the span, named by OpenTelemetry's conventions for messaging and FaaS. `start_ns` is since the epoch, None
+    for now.
+    """
     attributes = {
         **names.event_attributes(event),
         names.MESSAGING_SYSTEM: "knative",

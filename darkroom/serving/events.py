@@ -37,18 +37,20 @@ class EventFunction(Generic[P]):
         return self._work(job, picture)
 
     def build(self, resources: Resources) -> EventEndpoint:
-        """What is served: claims the job, fetches its picture, has the function render it, stores, replies."""
+        """Build the endpoint that is served: it claims the job, fetches its picture, has the function render it,
+        stores, replies.
+        """
         worker = Worker(self.event_type, self._work, resources)
         unreadable = rejecting_unreadable(resources.settings.service)
         return EventEndpoint(self.__name__, worker.handle, unreadable=unreadable)
 
 
 def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
-    """Make the decorated function the one for jobs of this event type. Raises UnknownJobTypeError where no row of the
-    table of job types has it.
+    """Make the decorated function the one for jobs of this event type.
 
-    Where functions-framework executes the module to serve this function, it is wired and served, and a setting that is
-    missing or wrong raises SettingsError. Imported by anything else, it stays an `EventFunction`.
+    Raises UnknownJobTypeError where no row of the table of job types has it. When functions-framework executes the
+    module to serve this function, it is wired and served, and a missing or wrong setting raises SettingsError. Imported
+    by anything else, it stays an `EventFunction`.
     """
     job_type_of_event(event_type)
 
@@ -56,14 +58,14 @@ def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
         function = EventFunction(event_type, work)
         if not is_serving(work.__name__):
             return function
-        # functions-framework takes nothing but a plain function, and is the only one to see it.
+        # functions-framework accepts only a plain function, and nobody else sees the result.
         return cast("EventFunction[P]", serve_events(_isolated(function), needs=_JOB_NEEDS))
 
     return decorate
 
 
 def _isolated(function: EventFunction[P]) -> Callable[[Resources], EventEndpoint]:
-    """Builds the function and limits the worker processes that will be forked."""
+    """Build the function and limit the worker processes that will be forked."""
 
     def build(resources: Resources) -> EventEndpoint:
         bound_memory_of_workers(resources.settings.worker_memory_bytes)

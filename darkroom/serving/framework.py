@@ -1,7 +1,7 @@
-"""Registers functions with functions-framework, and tells whether it is about to serve one.
+"""Registers functions with functions-framework, and detects whether it is about to serve one.
 
 The `http` signature is used, not `cloud_event`: that one drops the return value and answers "200 OK" with a body, which
-Knative's channel-based broker takes for a failed delivery (platform: functions-framework 3.10).
+Knative's channel-based broker takes for a failed delivery.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ View = Callable[[flask.Request], flask.Response]
 
 
 def is_serving(name: str) -> bool:
-    """Whether functions-framework is executing a module in order to serve the function of this name.
+    """Return whether functions-framework is executing a module in order to serve the function of this name.
 
     It does so within a Flask application context, in gunicorn's master, with the function's name in FUNCTION_TARGET. A
     test or a tool that imports the module has no such context.
@@ -29,7 +29,7 @@ def is_serving(name: str) -> bool:
 
 
 def serve_endpoint(endpoint: EventEndpoint) -> View:
-    """Register the endpoint with functions-framework under its name, and lead events to it past Flask."""
+    """Register the endpoint with functions-framework under its name, and route events to it past Flask."""
 
     def view(request: flask.Request) -> flask.Response:
         if request.method == "GET" and request.path == STARTUP_PATH:

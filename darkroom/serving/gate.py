@@ -1,7 +1,7 @@
-"""The gate in front of a function's routes: who asks, and whether not too often.
+"""The gate in front of a function's routes: authentication and rate limits.
 
-A request with a valid key counts against its key; any other against its address, also when it is refused for its key,
-so that keys cannot be guessed faster than the rate. Each function counts for itself.
+A request with a valid key counts against its key; any other against its address, also when its key is refused, so that
+keys cannot be guessed faster than the rate. Each function counts separately.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ class Gate:
     authenticator: Authenticator
     resources: Resources
     rate: Rate | None
-    """None where there is no limit."""
+    """None means no limit."""
     scope: str
     """What is counted together: the function's name."""
     trusted_proxies: tuple[Network, ...] = ()
 
     async def admit(self, request: Request) -> str:
-        """The owner's id. Leaves the rate's header fields for the answer, whatever it will be.
+        """Admit the request and return its owner's id. Stores the rate's header fields for the response, whatever it
+        will be.
 
         Raises AuthMissingError, AuthInvalidError, RateLimitedError and DependencyUnavailableError.
         """
@@ -47,13 +48,13 @@ class Gate:
         return owner
 
     async def _count(self, request: Request, rate: Rate, policy: str, name: str) -> None:
-        verdict = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", rate)
-        request.state.answer_headers = rates.fields(policy, rate, verdict)
-        if not verdict.admitted:
+        decision = await self.resources.rates.ask(f"{self.scope}:{policy}:{name}", rate)
+        request.state.answer_headers = rates.fields(policy, rate, decision)
+        if not decision.admitted:
             raise RateLimitedError(
                 f"this {policy} may send {rate.limit} requests in {rate.period_s} s; "
-                f"the next is admitted in {verdict.retry_after_s:.3f} s",
-                retry_after_s=rates.retry_after_s(verdict),
+                f"the next is admitted in {decision.retry_after_s:.3f} s",
+                retry_after_s=rates.retry_after_s(decision),
             )
 
     def _address(self, request: Request) -> str:
@@ -62,7 +63,7 @@ class Gate:
 
 
 def make_gate(resources: Resources, *, rate: Rate | None, scope: str) -> Gate:
-    """Raises SettingsError."""
+    """Build the gate from the settings. Raises SettingsError."""
     settings = resources.settings
     return Gate(
         authenticator=authenticator(settings),

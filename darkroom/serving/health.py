@@ -1,4 +1,4 @@
-"""Liveness is the process; readiness names the dependency that is missing, within a bounded time.
+"""Health routes. Liveness is the process; readiness names the missing dependency, within a bounded time.
 
 Neither ever waits for a thread that requests use: a storage that hangs must not make its own report hang.
 """
@@ -18,38 +18,39 @@ from darkroom.serving.asgi import json_response
 from darkroom.serving.probes import STARTUP_PATH
 
 CHECK_TIMEOUT_S = 2.0
-_THREADS_A_CHECK = 4
+_THREADS_PER_CHECK = 4
 
 Checks = Mapping[str, Callable[[], None]]
 
 
-def health_routes(checks: Checks, *, awaited: Checks | None = None) -> list[Route]:
-    """`checks` by the dependency's name: each returns if it is there and raises DependencyUnavailableError if not.
+def health_routes(checks: Checks, *, injected: Checks | None = None) -> list[Route]:
+    """Make the health routes.
 
-    `awaited` are those that the platform injects after a first start. They alone decide about `/health/startup`, which
-    a readinessProbe asks: a dependency that is down must not take a function's instances out of service, since they
-    answer what is missing.
+    `checks`, by the dependency's name, each return if the dependency answers and raise DependencyUnavailableError if
+    not. `injected` are the checks for what the platform injects after a first start. They alone decide about
+    `/health/startup`, which a readinessProbe requests: a dependency that is down must not take a function's instances
+    out of service, since they report what is missing.
     """
-    awaited = awaited or {}
-    checks = {**checks, **awaited}
-    # Each has threads of its own: one that hangs holds up neither the others nor the answer.
-    threads = {name: ThreadPoolExecutor(_THREADS_A_CHECK, thread_name_prefix=f"health-{name}") for name in checks}
+    injected = injected or {}
+    checks = {**checks, **injected}
+    # Each has threads of its own, so that one that hangs delays neither the others nor the response.
+    threads = {name: ThreadPoolExecutor(_THREADS_PER_CHECK, thread_name_prefix=f"health-{name}") for name in checks}
 
     async def live(_request: Request) -> Response:
         return json_response({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        return await _verdict(checks)
+        return await _run(checks)
 
     async def startup(_request: Request) -> Response:
-        return await _verdict(awaited)
+        return await _run(injected)
 
-    async def _verdict(asked: Checks) -> Response:
-        found = await asyncio.gather(*(_problem(threads[name], check) for name, check in asked.items()))
-        missing = {name: problem for name, problem in zip(asked, found, strict=True) if problem}
+    async def _run(chosen: Checks) -> Response:
+        found = await asyncio.gather(*(_problem(threads[name], check) for name, check in chosen.items()))
+        missing = {name: problem for name, problem in zip(chosen, found, strict=True) if problem}
         if missing:
             raise DependencyUnavailableError(", ".join(missing), "; ".join(missing.values()))
-        return json_response({"status": "ok", "checks": dict.fromkeys(asked, "ok")})
+        return json_response({"status": "ok", "checks": dict.fromkeys(chosen, "ok")})
 
     return [
         Route("/health/live", live),
@@ -59,7 +60,7 @@ def health_routes(checks: Checks, *, awaited: Checks | None = None) -> list[Rout
 
 
 async def _problem(threads: ThreadPoolExecutor, check: Callable[[], None]) -> str:
-    """What is wrong with it; empty when it is there."""
+    """Return the problem with the dependency; empty when it answers."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await asyncio.get_running_loop().run_in_executor(threads, check)

@@ -1,9 +1,9 @@
-"""One picture cannot take its process over its memory, nor its neighbours with it. Time is gunicorn's part.
+"""Stops one picture from exhausting memory for others. Limiting time is gunicorn's part.
 
-gunicorn's timeout kills a worker that overruns JOB_TIMEOUT (an AVIF encode does not stop when asked). Here a worker's
-address space is bounded: what asks for more is refused memory and dies alone, at the cost of one attempt. How many
-arenas glibc keeps and when it gives memory back (MALLOC_*) must be in the environment before the process starts, so it
-stands in the manifests; libvips' own threads and cache are `darkroom.imaging.vips`'.
+gunicorn's timeout kills a worker that overruns JOB_TIMEOUT (an AVIF encode cannot be interrupted). Here a worker's
+address space is bounded: a picture that requests more is refused memory and fails alone, at the cost of one attempt.
+The number of glibc arenas and when memory is returned (MALLOC_*) must be set in the environment before the process
+starts, so they are defined in the manifests; libvips' own threads and cache are set in `darkroom.imaging.vips`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ log = get_logger()
 
 
 def bound_memory_of_workers(max_bytes: int | None) -> None:
-    """Every process forked from now on has at most this much address space; None leaves them alone.
+    """Limit the address space of every process forked from now on; None leaves it unlimited.
 
-    gunicorn's workers, that is: its master, which imports the functions and calls this, stays as it is.
+    This affects gunicorn's workers. Its master, which imports the functions and calls this, is not limited.
     """
     if max_bytes is None:
         return
@@ -32,8 +32,10 @@ def bound_memory_of_workers(max_bytes: int | None) -> None:
 
 
 def be_batch_work() -> None:
-    """This process and its forks do not interrupt others when they wake (sched(7), SCHED_BATCH): a dozen renders that
-    take turns every few milliseconds drive each other's pictures out of the caches, and hold up who brings them work.
+    """Stop this process and its forks from preempting others when they wake (sched(7), SCHED_BATCH).
+
+    A dozen renders that take turns every few milliseconds evict each other's pictures from the caches, and delay the
+    processes that bring them work.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""The job message in an event that asks for a job, parsed once, where the event arrives."""
+"""Parses the job message of an event that requests a job, once, where the event arrives."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from darkroom.events.cloudevents import CloudEvent
 
 
 def parse_message(event: CloudEvent) -> JobMessage:
-    """The job message in an event's data; raises EventInvalidError that names every field that is wrong."""
+    """Return the job message in an event's data. Raises EventInvalidError, which names every wrong field."""
     data = event.json()
     try:
         return JobMessage.model_validate(data)
     except ValidationError as exc:
-        said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
-        raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
+        mistakes = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
+        raise EventInvalidError(f"data does not follow the job message's schema: {mistakes}") from exc

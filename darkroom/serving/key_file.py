@@ -19,7 +19,7 @@ from darkroom.contract.api_keys import StoredKey
 
 
 class KeyFileError(Exception):
-    """The file cannot be read or is none of ours. Names the file and what is wrong, never what it holds."""
+    """The file cannot be read or is not a key file. The message names the file and the problem, never its content."""
 
 
 class _Entry(BaseModel):
@@ -39,7 +39,7 @@ class _File(BaseModel):
 
 
 def read_key_file(path: Path) -> list[StoredKey]:
-    """Raises KeyFileError."""
+    """Read the keys. Raises KeyFileError."""
     try:
         document = _File.model_validate_json(path.read_bytes())
     except OSError as exc:
@@ -52,7 +52,7 @@ def read_key_file(path: Path) -> list[StoredKey]:
 
 
 def write_key_file(path: Path, keys: Sequence[StoredKey]) -> None:
-    """As a whole or not at all: whoever reads meanwhile sees the old file or the new one."""
+    """Replace the file atomically: a concurrent reader sees the old file or the new one."""
     entries = [_Entry(**vars(key)).model_dump(mode="json", exclude_none=True) for key in keys]
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

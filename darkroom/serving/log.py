@@ -1,7 +1,7 @@
-"""Structured logs: one JSON object a line, an action name and ids as fields.
+"""Structured logs: one JSON object per line, with an action name and ids as fields.
 
-No field is meant to hold a secret or a signed URL; what looks like one is hidden all the same. JSON escapes CR and LF,
-so a value from a stranger cannot forge a line.
+No field is meant to hold a secret or a signed URL; what looks like one is redacted all the same. JSON escapes CR and
+LF, so a client's value cannot forge a line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure_logging(*, level: str, **bound: Any) -> None:
-    """Once a process, at start. `bound` is in every line."""
+    """Set up logging, once per process, at start. `bound` is in every line."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -27,7 +27,7 @@ def configure_logging(*, level: str, **bound: Any) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("action"),
             _without_secrets,
-            # After it, for they hold none: a colon in a time would have it looked through.
+            # After redaction, because these fields hold no secrets, and a colon in a time would cause a full search.
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
@@ -40,7 +40,7 @@ def configure_logging(*, level: str, **bound: Any) -> None:
 
 
 def _with_trace(_logger: Any, _method: str, line: Any) -> Any:
-    """The span that the line belongs to; recorded or not, its ids find the other lines of the same job."""
+    """Add the ids of the current span; recorded or not, they find the other lines of the same job."""
     context = tracing.current()
     if context is not None:
         line["trace_id"], line["span_id"] = context.trace_id, context.span_id
@@ -48,12 +48,12 @@ def _with_trace(_logger: Any, _method: str, line: Any) -> Any:
 
 
 def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
-    """After all that others say, tracebacks too."""
+    """Redact secrets. Runs after all other processors, so that tracebacks are covered too."""
     return redacted_value(line)
 
 
 def log_fields(**fields: Any) -> AbstractContextManager[None]:
-    """They are in every line of the block, whoever writes it."""
+    """Add these fields to every line of the block, whoever writes it."""
     return structlog.contextvars.bound_contextvars(**fields)
 
 

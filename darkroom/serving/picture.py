@@ -1,4 +1,4 @@
-"""The picture that a function is handed: its bytes, what its header says, and how to make another one of it."""
+"""The picture that a function receives: its bytes, the facts from its header, and how to make another one of it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Picture:
     limits: Limits
 
     def render(self, parameters: OutputParameters) -> Rendition:
-        """As large as the parameters say: what resize and crop do. Raises PictureError."""
+        """Render the picture as the parameters say: what resize and crop do. Raises PictureError."""
         return render(self.body, parameters, self.limits, facts=self.facts)
 
     def apply(self, operation: Operation, parameters: OutputParameters) -> Rendition:
-        """The picture with an operation of the function's own done on each frame.
+        """Render the picture with the function's own operation applied to each frame.
 
             picture.apply(lambda frame: frame.colourspace("b-w"), job.parameters)
 
-        Everything else is as in `render`: limits, errors, the size where the model is made from resize's or crop's
+        Everything else is as in `render`: limits, errors, the size where the model inherits from resize's or crop's
         (else the picture keeps its own), sharpening, background, format and metadata. Raises PictureError, and what
         the operation raises.
         """

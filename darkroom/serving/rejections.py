@@ -1,4 +1,4 @@
-"""Answers requests that are not events with a rejection, which recovery keeps."""
+"""Answers requests that are not events with a rejection event, which recovery keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEPT_BYTES = 65_536
 
 
 def rejecting_unreadable(service: str) -> Unreadable:
-    """For an `EventEndpoint` of this service."""
+    """Make the `unreadable` handler for an `EventEndpoint` of this service."""
 
     def reject(headers: Mapping[str, str], body: bytes, error: EventInvalidError) -> Answer:
         source = f"/darkroom/{service}"

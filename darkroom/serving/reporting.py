@@ -8,11 +8,14 @@ from darkroom.telemetry import push as metrics
 
 
 def begin_reporting(service: str, *, log_level: str) -> None:
-    """Raises SettingsError for what OTEL_* ask for and we do not have. Nothing connects before the first report."""
+    """Start reporting. Nothing connects before the first report.
+
+    Raises SettingsError for a value of OTEL_* that is not supported.
+    """
     configure_logging(level=log_level, service=service)
-    telemetry.begin(service, report=_report_failure)
-    metrics.begin(service, report=_report_failure)
+    telemetry.begin(service, report=_log_failure)
+    metrics.begin(service, report=_log_failure)
 
 
-def _report_failure(error: str) -> None:
+def _log_failure(error: str) -> None:
     get_logger().warning("telemetry.failed", error=error)

@@ -17,7 +17,7 @@ _SHOWN_PATH_CHARACTERS = 200
 
 
 def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
-    """In the caller's trace, or in that of the event that is posted in binary mode."""
+    """Open the span in the caller's trace, or in that of the event that is posted in binary mode."""
     telemetry.wake()
     headers = request.headers
     parent = tracing.from_headers(headers) or tracing.parse(headers.get("ce-traceparent"), headers.get("ce-tracestate"))
@@ -26,15 +26,15 @@ def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
     return telemetry.entry(request.method, parent, kind="server")
 
 
-def count_answer(request: Request, status: int, *, lasted_s: float) -> None:
-    """What polls us every few seconds is no request of anybody's."""
+def count_response(request: Request, status: int, *, lasted_s: float) -> None:
+    """Count the response, unless it answers a health probe."""
     if not _path(request).startswith(_HEALTH):
         route: str = getattr(request.state, "route", "")
         metrics.observe_request(method=request.method, route=route, status=status, lasted_s=lasted_s)
 
 
-def tell_of_the_answer(span: telemetry.Span, request: Request, response: Response) -> None:
-    """4xx is the caller's error and not the span's."""
+def record_response(span: telemetry.Span, request: Request, response: Response) -> None:
+    """Add the response to the span. A 4xx is the caller's error, not the span's."""
     route: str | None = getattr(request.state, "route", None)
     span.set(
         {
@@ -53,6 +53,6 @@ def tell_of_the_answer(span: telemetry.Span, request: Request, response: Respons
 
 
 def _path(request: Request) -> str:
-    """Without the URL around it, which would be put together for each request."""
+    """Return the path without building the URL object, which would cost time for each request."""
     path: str = request.scope["path"]
     return path

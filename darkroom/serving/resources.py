@@ -1,7 +1,7 @@
-"""The outside systems of one function process, each made on first use.
+"""The outside systems of one function process, each created on first use.
 
-Functions are imported in gunicorn's master, before it forks: a client or a connection made there would be shared by
-every worker. So nothing here connects, and imports of client libraries are put off, until a worker asks.
+Functions are imported in gunicorn's master, before it forks: a client or a connection made there would be shared by all
+workers. So nothing here connects, and client libraries are not imported, until a worker needs them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from darkroom.serving.traced_storage import TracedStorage
 
 
 class Resources:
-    """Made from settings in production; `darkroom.serving.testing` sets the attributes to adapters in memory."""
+    """Built from settings in production; `darkroom.serving.testing` sets the attributes to in-memory adapters."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -85,7 +85,7 @@ class Resources:
         return HttpEmitter(settings.sink_url, ce_overrides=settings.ce_overrides)
 
     def check_sink(self) -> None:
-        """Raises DependencyUnavailableError while no SinkBinding has injected K_SINK."""
+        """Raise DependencyUnavailableError while no SinkBinding has injected K_SINK."""
         if self.settings.sink_url is None:
             refuse_unbound()
 

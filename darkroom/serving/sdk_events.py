@@ -1,7 +1,7 @@
 """Converts between our CloudEvent and the SDK's, `cloudevents.http.CloudEvent`.
 
-The SDK's type is what authors know, and serves only to hand them events. The wire format is read and written by
-`darkroom.events.cloudevents`, which refuses what the SDK lets through.
+The SDK's type is the one that authors know, and is used only to give them events. The wire format is read and written
+by `darkroom.events.cloudevents`, which refuses errors that the SDK accepts.
 
 In the SDK's event, `data` is a Python value if the payload is JSON, bytes if it is anything else, and None if there is
 none. Attributes are strings, as in the SDK (the time too), except extensions that were integers or booleans in an event
@@ -28,17 +28,17 @@ _BYTES = "application/octet-stream"
 
 
 def to_sdk(event: CloudEvent) -> SdkEvent:
-    """Raises EventInvalidError where data that is declared to be JSON is none."""
+    """Convert to the SDK's type. Raises EventInvalidError where data declared as JSON is not JSON."""
     attributes: dict[str, Any] = dict(event.attributes())
     converted = SdkEvent(attributes, _value(event))
     if "time" not in attributes:
-        # The SDK fills in the present time.
+        # The SDK would otherwise fill in the present time.
         del converted["time"]
     return converted
 
 
 def from_sdk(event: AnySdkEvent) -> CloudEvent:
-    """Raises EventInvalidError that names the attribute, or the data, that no event may have.
+    """Convert from the SDK's type. Raises EventInvalidError, which names the invalid attribute, or the data.
 
     Data without a `datacontenttype` gets one: JSON, or for bytes `application/octet-stream`.
     """
@@ -52,7 +52,7 @@ def from_sdk(event: AnySdkEvent) -> CloudEvent:
 
 
 def _value(event: CloudEvent) -> Any:
-    """The payload as the function gets it."""
+    """Return the payload as the function receives it."""
     # Many senders name a Content-Type on an empty body.
     if event.data is None or (not event.data and cloudevents.is_json(event.datacontenttype)):
         return None

@@ -46,8 +46,9 @@ def _bytes(value: Any) -> Any:
 
 
 def _overriding_extensions(value: Any) -> Any:
-    """The extensions of K_CE_OVERRIDES, which a SinkBinding without ceOverrides sets to the empty string
-    (knative/eventing, pkg/apis/sources/v1/sinkbinding_lifecycle.go)."""
+    """Parse the extensions of K_CE_OVERRIDES, which a SinkBinding without ceOverrides sets to the empty string
+    (knative/eventing, pkg/apis/sources/v1/sinkbinding_lifecycle.go).
+    """
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -93,37 +94,38 @@ Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
 
 class Settings(BaseModel):
-    """One field a variable; the alias is its name. Secrets are masked in `repr`."""
+    """One field per variable; the alias is its name. Secrets are masked in `repr`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     service: Annotated[str, BeforeValidator(lambda value: value or "darkroom")] = Field("darkroom", alias="K_SERVICE")
-    """Which function this is; Knative sets it."""
+    """The function's name; Knative sets it."""
     sink_url: Annotated[Text, AfterValidator(_http_url)] = Field(None, alias="K_SINK")
-    """Where events go. A SinkBinding sets it, after a function's first revision has started: unset, the function is not
-    ready and says so."""
+    """The destination of events. A SinkBinding sets it, after a function's first revision has started. While it is
+    unset, the function is not ready and says why.
+    """
     ce_overrides: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], str], BeforeValidator(_overriding_extensions)
     ] = Field(default_factory=dict, alias="K_CE_OVERRIDES")
-    """Extension attributes that are set on every event that is emitted; a SinkBinding sets them."""
+    """Extension attributes that are set on every emitted event; a SinkBinding sets them."""
     redis_url: Secret = Field(None, alias="REDIS_URL")
-    """The job store. The URL may hold a password."""
+    """URL of the job store. It may contain a password."""
     nats_url: Secret = Field(None, alias="NATS_URL")
-    """Where the dead-letter stream lies."""
+    """URL of the NATS server with the dead-letter stream."""
     nats_tls_folder: Text = Field(None, alias="NATS_TLS_FOLDER")
-    """Where ca.crt, tls.crt and tls.key for NATS are; unset: without a certificate of ours."""
+    """Folder with ca.crt, tls.crt and tls.key for NATS; unset: no client certificate."""
     storage_type: Literal["minio", "s3", "local"] = Field("minio", alias="STORAGE_TYPE")
     storage_endpoint: Text = Field(None, alias="STORAGE_ENDPOINT")
     """URL of the S3 server; unset with `s3` means AWS. With `local`, a directory."""
     storage_public_endpoint: Text = Field(None, alias="STORAGE_PUBLIC_ENDPOINT")
-    """The host that signed URLs must bear; unset: that of STORAGE_ENDPOINT."""
+    """The host in signed URLs; unset: that of STORAGE_ENDPOINT."""
     storage_access_key: Secret = Field(None, alias="STORAGE_ACCESS_KEY")
     storage_secret_key: Secret = Field(None, alias="STORAGE_SECRET_KEY")
     bucket: str = Field("processed-images", alias="BUCKET_NAME")
     max_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, alias="MAX_RETRIES")
-    """How often a job is tried again after its first attempt; 0 disables."""
+    """How often a job is retried after its first attempt; 0 disables."""
     job_timeout_s: Duration = Field(30.0, alias="JOB_TIMEOUT")
-    """A Go duration. The worker that overruns it is killed."""
+    """A Go duration. A worker that overruns it is killed."""
     max_input_bytes: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_input_bytes, alias="MAX_INPUT_BYTES")
     max_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_pixels, alias="MAX_PIXELS")
     max_side_px: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_side_px, alias="MAX_SIDE_PX")
@@ -131,21 +133,23 @@ class Settings(BaseModel):
     max_total_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_total_pixels, alias="MAX_TOTAL_PIXELS")
     max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
     worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
-    """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unbounded."""
+    """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unlimited."""
     cost_classes: bool = Field(True, alias="COST_CLASSES")
     """Whether hard pictures are marked `heavy` for Services of their own; `off` sends all to the same ones."""
     url_lifetime_s: Duration = Field(600.0, alias="URL_LIFETIME")
-    """How long a signed URL is good, a Go duration of at most 10 minutes."""
+    """How long a signed URL is valid, a Go duration of at most 10 minutes."""
     api_keys: Literal["on", "off"] = Field("on", alias="API_KEYS")
-    """`off` lets in whoever reaches the function; the local runtime says so on loopback."""
+    """`off` admits whoever reaches the function; the local runtime uses it on loopback."""
     api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
-    """The hashes of the valid keys, written by `darkroom keys`; read anew when it changes."""
+    """File with the hashes of the valid keys, written by `darkroom keys`; read again when it changes."""
     rate_limit: RateSetting = Field(_WRITES, alias="RATE_LIMIT")
-    """Requests that ingest takes from one key, or from one address where there is no valid key; `off` disables."""
+    """The rate at which ingest accepts requests from one key, or from one address without a valid key; `off`
+    disables.
+    """
     rate_limit_reads: RateSetting = Field(_READS, alias="RATE_LIMIT_READS")
     """The same for status."""
     trusted_proxies: Annotated[str | None, AfterValidator(_networks)] = Field(None, alias="TRUSTED_PROXIES")
-    """Networks, separated by commas, whose X-Forwarded-For is believed; unset: nobody's."""
+    """Networks, separated by commas, whose X-Forwarded-For is believed; unset: none."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")
@@ -169,19 +173,19 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, *, needs: frozenset[str], environment: Mapping[str, str] | None = None) -> Settings:
-        """`needs` names the variables that this function cannot do without. Raises SettingsError."""
+        """Parse the environment. `needs` names the variables that this function requires. Raises SettingsError."""
         environment = os.environ if environment is None else environment
         try:
             settings = cls.model_validate(dict(environment))
         except ValidationError as exc:
-            raise SettingsError("; ".join(_said(error) for error in exc.errors(include_url=False))) from None
+            raise SettingsError("; ".join(_format_error(error) for error in exc.errors(include_url=False))) from None
         missing = sorted(name for name in needs | settings._storage_needs(needs) if not settings._is_set(name))
         if missing:
             raise SettingsError(f"not set: {', '.join(missing)}")
         return settings
 
     def _storage_needs(self, needs: frozenset[str]) -> frozenset[str]:
-        """Whoever needs the bucket needs what leads to it; AWS finds its own endpoint and credentials."""
+        """Return the variables that using the bucket requires; AWS finds its own endpoint and credentials."""
         if "BUCKET_NAME" not in needs or self.storage_type == "s3":
             return frozenset()
         if self.storage_type == "local":
@@ -193,7 +197,7 @@ class Settings(BaseModel):
         return getattr(self, fields[name]) is not None
 
 
-def _said(error: Any) -> str:
-    """The variable and what is wrong with it. Values of secrets are not shown: only the message is."""
+def _format_error(error: Any) -> str:
+    """Return the variable's name and the error. Values are not shown, since they may be secret."""
     name = ".".join(str(part) for part in error["loc"])
     return f"{name}: {re.sub('^Value error, ', '', error['msg'])}"

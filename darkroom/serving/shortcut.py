@@ -1,6 +1,6 @@
-"""The way of an event past Flask, whose routing, contexts and response objects it does not need.
+"""Routes events past Flask, whose routing, contexts and response objects they do not need.
 
-They take as long as claiming the job does. Flask keeps whatever is not the POST of a Trigger.
+These would take as long as claiming the job. Flask still handles everything that is not a Trigger's POST.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Handle = Callable[[Mapping[str, str], bytes], HttpAnswer]
 
 
 class EventShortcut:
-    """WSGI middleware (PEP 3333), as Flask's documentation has it: around `app.wsgi_app`."""
+    """WSGI middleware (PEP 3333), installed around `app.wsgi_app` as Flask's documentation describes."""
 
     def __init__(self, app: WSGIApplication, handle: Handle) -> None:
         self._app = app
@@ -60,7 +60,9 @@ def _headers(environ: WSGIEnvironment) -> dict[str, str]:
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    """A chunked body has no length; gunicorn ends it itself. Raises ConnectionError: half an event is none."""
+    """Read the body. A chunked body has no length; gunicorn ends it itself. Raises ConnectionError for an incomplete
+    body.
+    """
     length, stream = environ.get("CONTENT_LENGTH"), environ["wsgi.input"]
     if not length and not environ.get("wsgi.input_terminated"):
         return b""

@@ -1,7 +1,7 @@
-"""Starts a function: reads the environment, begins logs and telemetry, builds the function, serves it.
+"""Starts a function: reads the environment, sets up logs and telemetry, builds the function, serves it.
 
 A function's `main.py` is one such call. It is executed in gunicorn's master before the workers are forked, so nothing
-here connects. The function's `app` module builds it from the resources that it is given, here and in tests.
+here connects. The function's `app` module builds it from the given resources, here and in tests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ Endpoint = TypeVar("Endpoint", bound="Callable[[Request], Awaitable[Response]]")
 
 
 def start(*, needs: frozenset[str]) -> Resources:
-    """The settings and lazy resources of this process. Raises SettingsError that names what is missing or wrong."""
+    """Return the settings and lazy resources of this process. Raises SettingsError, which names what is missing or
+    wrong.
+    """
     settings = Settings.load(needs=needs)
     begin_reporting(settings.service, log_level=settings.log_level)
     return Resources(settings)

@@ -1,4 +1,4 @@
-"""A span for each S3 call, by OpenTelemetry's conventions for S3; the retry inside the adapter is part of it."""
+"""Adds a span to each S3 call, by OpenTelemetry's conventions for S3; the adapter's own retry is part of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.telemetry import names
 
 
 class TracedStorage:
-    """An S3 storage that is told of. Signing is arithmetic, and no call."""
+    """An S3 storage whose calls have spans. Signing has none: it is arithmetic."""
 
     def __init__(self, storage: Storage, *, bucket: str) -> None:
         self._storage = storage

@@ -41,7 +41,7 @@ from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
 from darkroom.serving.answers import Answer, Done, TryAgain
-from darkroom.serving.delivery_spans import Arrival, tell_of_the_wait
+from darkroom.serving.delivery_spans import Arrival, record_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
@@ -114,7 +114,7 @@ class Worker(Generic[P]):
                 return self._defer(message, exc, span)
         with arrival.processing(_record_of(claim)) as span:
             if isinstance(claim, Lease):
-                tell_of_the_wait(arrival, span, claim.record)
+                record_wait(arrival, span, claim.record)
             try:
                 answer = self._answer(claim, arrival.event, message)
             except DependencyUnavailableError as exc:

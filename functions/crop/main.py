@@ -1,4 +1,4 @@
-"""crop: renders a part of a picture. Everything but the pixels is `darkroom.serving`'s."""
+"""crop: renders a part of a picture. `darkroom.serving` does everything but the pixels."""
 
 from darkroom.contract.parameters.crop import CropParameters
 from darkroom.imaging import Rendition

@@ -1,7 +1,7 @@
-"""Accepts a submission: judge the header, store the original, write the job, emit its event. In this order.
+"""Accepts a submission: check the header, store the original, write the job, emit its event. In this order.
 
-Until the job is written nothing is promised; from then on the job ends, whatever else fails here: the event lies in the
-job's record (the outbox), and recovery emits it if we cannot.
+Until the job is written nothing is promised. From then on the job ends, whatever else fails here: the event is in the
+job's record (the outbox), and recovery emits it if ingest cannot.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from darkroom.events import tracing
 from darkroom.imaging import CostClass
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
+from functions.ingest.checking import CheckedSubmission, check_submission
 from functions.ingest.confirmations import Confirmations
-from functions.ingest.judging import Judged, judge
 from functions.ingest.submission import Submission
 
 log = get_logger()
@@ -39,35 +39,35 @@ class Acceptance:
         self._source = f"/darkroom/{resources.settings.service}"
         self._confirmations = Confirmations(resources)
 
-    def check(self, submission: Submission) -> Judged:
-        """Judge the picture by its header. Raises RejectedError or PictureError; nothing is written."""
+    def check(self, submission: Submission) -> CheckedSubmission:
+        """Check the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
-            judged = judge(submission, self._body(submission), self._limits)
-            facts = judged.facts
+            checked = check_submission(submission, self._body(submission), self._limits)
+            facts = checked.facts
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
-        return judged
+        return checked
 
     def accept(self, submission: Submission, *, owner: str, request_id: str) -> JobRecord:
-        """The accepted job, or the first one of its idempotency key.
+        """Return the accepted job, or the first one of its idempotency key.
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        judged, job_id = self.check(submission), _job_id(submission)
+        checked, job_id = self.check(submission), _job_id(submission)
         storage_key = submission.storage_key
         if submission.body is not None:
-            storage_key = original_key(job_id, judged.facts.extension)
+            storage_key = original_key(job_id, checked.facts.extension)
             with telemetry.span("store", size_bytes=len(submission.body)):
-                self._resources.storage.put(storage_key, submission.body, content_type=judged.facts.content_type)
+                self._resources.storage.put(storage_key, submission.body, content_type=checked.facts.content_type)
         caller = Caller(owner=owner, request_id=request_id)
-        new = self._new_job(judged, caller, job_id=job_id, storage_key=storage_key or "")
+        new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key or "")
         return self._write(new, stored=submission.body is not None)
 
-    def accept_batch(self, judged: Sequence[Judged], *, owner: str, request_id: str) -> list[JobRecord]:
-        """All jobs of a batch, or none; their pictures lie in storage already. Raises as `accept` does."""
+    def accept_batch(self, checked: Sequence[CheckedSubmission], *, owner: str, request_id: str) -> list[JobRecord]:
+        """Accept all jobs of a batch, or none; their pictures are in storage already. Raises as `accept` does."""
         caller = Caller(owner=owner, request_id=request_id)
         jobs = [
             self._new_job(one, caller, job_id=_job_id(one.submission), storage_key=one.submission.storage_key or "")
-            for one in judged
+            for one in checked
         ]
         with telemetry.span("accept", jobs=len(jobs)):
             accepted = self._resources.jobs.accept_many(jobs)
@@ -75,8 +75,8 @@ class Acceptance:
             self._go_on(new, answer)
         return [answer.record for answer in accepted]
 
-    def _new_job(self, judged: Judged, caller: Caller, *, job_id: UUID, storage_key: str) -> NewJob:
-        submission = judged.submission
+    def _new_job(self, checked: CheckedSubmission, caller: Caller, *, job_id: UUID, storage_key: str) -> NewJob:
+        submission = checked.submission
         return NewJob(
             job_id=job_id,
             type=submission.type.name,
@@ -84,7 +84,7 @@ class Acceptance:
             parameters=submission.canonical_parameters,
             storage_key=storage_key,
             request_id=caller.request_id,
-            cost_class=self._cost_class(judged),
+            cost_class=self._cost_class(checked),
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
             trace=_trace(),
@@ -110,7 +110,7 @@ class Acceptance:
             log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
 
     def _emit(self, record: JobRecord) -> None:
-        """Best effort: the outbox has the event, so a broker that is down only delays the job."""
+        """Emit the job's event. Best effort: the outbox has the event, so a broker that is down only delays the job."""
         try:
             with telemetry.span("emit", kind="producer"):
                 self._resources.emitter.emit(events.requested(record, source=self._source))
@@ -119,9 +119,9 @@ class Acceptance:
         else:
             self._confirmations.add(record.job_id, record.emissions)
 
-    def _cost_class(self, judged: Judged) -> CostClass:
-        """Where the hard ones have Services of their own, they never delay the easy ones."""
-        return judged.cost_class if self._resources.settings.cost_classes else CostClass.STANDARD
+    def _cost_class(self, checked: CheckedSubmission) -> CostClass:
+        """Return the cost class. Hard pictures have Services of their own, so they never delay the easy ones."""
+        return checked.cost_class if self._resources.settings.cost_classes else CostClass.STANDARD
 
     def _body(self, submission: Submission) -> bytes:
         if submission.body is not None:
@@ -129,7 +129,7 @@ class Acceptance:
         return self._resources.storage.get(submission.storage_key or "", max_bytes=self._limits.max_input_bytes)
 
     def _discard(self, new: NewJob, stored: bool) -> None:
-        """The upload that no job refers to. If this fails, the lifecycle rule of `uploads/` expires it."""
+        """Delete an upload that no job refers to. If this fails, the lifecycle rule of `uploads/` expires it."""
         if not stored:
             return
         try:
@@ -143,6 +143,6 @@ def _job_id(submission: Submission) -> UUID:
 
 
 def _trace() -> str:
-    """That of the request: whatever is done for the job, and however often, is done for it."""
+    """Return the request's trace, which all work for the job belongs to, however often it is repeated."""
     context = tracing.current()
     return "" if context is None else context.traceparent

@@ -1,4 +1,4 @@
-"""ingest: takes pictures and CloudEvents in, and answers as soon as the job is safe."""
+"""ingest: accepts pictures and CloudEvents, and answers as soon as the job is safe."""
 
 from functools import cache, partial
 
@@ -16,15 +16,15 @@ from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance
-from functions.ingest.event_submissions import MAX_EVENT_BYTES, judged_batch, submission_of
-from functions.ingest.judging import Judged
+from functions.ingest.checking import CheckedSubmission
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, check_batch, submission_of
 from functions.ingest.reading import read_body, read_submission
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_upload, signed_upload
 
 
 def build(resources: Resources) -> Endpoint:
-    """Raises SettingsError when the API keys cannot be read."""
+    """Build the function. Raises SettingsError when the API keys cannot be read."""
     routes = _Routes(resources)
     return http_function(
         "ingest",
@@ -38,7 +38,7 @@ def build(resources: Resources) -> Endpoint:
             Route("/openapi.json", describe, methods=["GET"]),
             *health_routes(
                 {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()},
-                awaited={"sink": resources.check_sink},
+                injected={"sink": resources.check_sink},
             ),
         ],
         gate=make_gate(resources, rate=resources.settings.rate_limit, scope="ingest"),
@@ -64,9 +64,9 @@ class _Routes:
         with telemetry.span("receive"):
             body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
         if cloudevents.is_batch(request.headers):
-            judged = await judged_batch(body, partial(self._check, request))
+            checked = await check_batch(body, partial(self._check, request))
             records = await in_thread(
-                self._acceptance.accept_batch, judged, owner=owner(request), request_id=request_id(request)
+                self._acceptance.accept_batch, checked, owner=owner(request), request_id=request_id(request)
             )
             return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
         record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
@@ -75,7 +75,7 @@ class _Routes:
     async def sign_upload(self, request: Request) -> Response:
         return json_response(await in_thread(signed_upload, self._resources, owner(request)), status=201)
 
-    async def _check(self, request: Request, submission: Submission) -> Judged:
+    async def _check(self, request: Request, submission: Submission) -> CheckedSubmission:
         check_upload(submission, owner(request))
         return await in_thread(self._acceptance.check, submission)
 
@@ -92,7 +92,7 @@ async def describe(_request: Request) -> Response:
 
 @cache
 def _description() -> bytes:
-    """Made once: it is for everybody, and costs as much as a small picture."""
+    """Return the API description, built once: it is the same for everybody, and takes as long as a small picture."""
     return strict_json.dump(openapi())
 
 

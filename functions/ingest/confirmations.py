@@ -1,7 +1,7 @@
-"""Notes in the jobs' records that the broker has their events: several at a time, after the callers were answered.
+"""Records in the jobs' records that the broker has their events: in batches, after the callers were answered.
 
-Nothing waits for it. A claimed job needs no note, since the claim shows that the broker had the event; what dies before
-it is noted is emitted again by recovery, under the same event id.
+Nothing waits for it. A claimed job needs no confirmation, since the claim shows that the broker had the event. If the
+process dies first, recovery emits the event again, under the same id.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = get_logger()
 
 
 class Confirmations:
-    """One thread a process, begun with the first job: in gunicorn's worker, that is, after the fork."""
+    """One thread per process, started with the first job: in gunicorn's worker, after the fork."""
 
     def __init__(self, resources: Resources, *, gathered_for_s: float = GATHERED_FOR_S) -> None:
         self._resources = resources

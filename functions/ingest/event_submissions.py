@@ -1,4 +1,4 @@
-"""CloudEvents as submissions: one, or a batch that is taken as a whole or not at all."""
+"""CloudEvents as submissions: a single event, or a batch that is accepted as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from darkroom.contract.jobs import JobInput
 from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent
-from functions.ingest.judging import Judged
+from functions.ingest.checking import CheckedSubmission
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_EVENT_BYTES = 256 * 1024
 
 
 MAX_BATCH_EVENTS = 100
-"""Each is a picture to be judged before any is accepted."""
+"""Each is a picture to be checked before any is accepted."""
 
 
 class _SubmittedJob(BaseModel):
-    """The job message, of which a caller need not know what ingest fills in."""
+    """The job message, in which a caller may omit what ingest fills in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,31 +42,33 @@ class _SubmittedJob(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-async def judged_batch(body: bytes, check: Callable[[Submission], Awaitable[Judged]]) -> list[Judged]:
-    """What a batch asks for and what its pictures are, once every event of it was found sound.
+async def check_batch(
+    body: bytes, check: Callable[[Submission], Awaitable[CheckedSubmission]]
+) -> list[CheckedSubmission]:
+    """Return the checked submissions of a batch in which every event is valid.
 
-    Raises the error of the event that is least sound, with each event's verdict; and DependencyUnavailableError where
-    none could be reached.
+    Raises the error of the least valid event, with the verdict on each event; and DependencyUnavailableError where a
+    dependency prevented the check.
     """
     parsed = cloudevents.parse_each(body)
     if len(parsed) > MAX_BATCH_EVENTS:
         raise EventInvalidError(f"the batch has {len(parsed)} events, the limit is {MAX_BATCH_EVENTS}")
-    judged: list[Judged] = []
+    checked: list[CheckedSubmission] = []
     verdicts: list[DarkroomError | None] = []
     for event in parsed:
         try:
-            found = await check(submission_of(_sound(event)))
+            found = await check(submission_of(_valid(event)))
         except (RejectedError, PictureError) as exc:
             verdicts.append(exc)
         else:
             verdicts.append(None)
-            judged.append(found)
+            checked.append(found)
     _refuse_any(verdicts)
-    return judged
+    return checked
 
 
 def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:
-    """What is no sound event comes before what is wrong with a sound one's picture."""
+    """Raise the most serious error. An invalid event comes before an invalid picture of a valid event."""
     refused = [(error.status, index, error) for index, error in enumerate(verdicts) if error is not None]
     if refused:
         _, _, error = min(refused, key=lambda one: one[:2])
@@ -74,16 +76,16 @@ def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:
         raise error
 
 
-def _sound(event: CloudEvent | EventInvalidError) -> CloudEvent:
+def _valid(event: CloudEvent | EventInvalidError) -> CloudEvent:
     if isinstance(event, EventInvalidError):
         raise event
     return event
 
 
 def submission_of(event: CloudEvent) -> Submission:
-    """Raises EventInvalidError, and ParametersInvalidError for what is asked of the picture.
+    """Convert an event to a submission. Raises EventInvalidError, and ParametersInvalidError for its parameters.
 
-    An event is known by its source and id (CloudEvents core 3.1), so the same event again is the same job.
+    An event is identified by its source and id (CloudEvents core 3.1), so the same event again is the same job.
     """
     try:
         job_type = job_type_of_event(event.type)
@@ -92,8 +94,8 @@ def submission_of(event: CloudEvent) -> Submission:
     try:
         data = _SubmittedJob.model_validate(event.json())
     except ValidationError as exc:
-        said = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
-        raise EventInvalidError(f"data does not follow the job message's schema: {said}") from exc
+        mistakes = "; ".join(f"{error.field}: {error.message}" for error in field_errors(exc))
+        raise EventInvalidError(f"data does not follow the job message's schema: {mistakes}") from exc
     if data.type not in {None, job_type.name}:
         raise EventInvalidError(f"the event's type asks for {job_type.name}, its data's type for {data.type}")
     return Submission(

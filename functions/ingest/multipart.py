@@ -1,4 +1,6 @@
-"""A multipart form as it streams in: the part `image` in memory once, parameters as small fields, all of it bounded."""
+"""Parses a multipart form as it streams in: the part `image` in memory once, parameters as small fields, all of it
+bounded.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ MAX_PART_HEADER_BYTES = 8192
 
 
 class MultipartForm:
-    """Feed it chunks, then `finish`. Raises RejectedError from either, as soon as the form breaks a limit."""
+    """Feed it chunks, then call `finish`. Both raise RejectedError as soon as the form breaks a limit."""
 
     def __init__(self, content_type: str, *, max_image_bytes: int) -> None:
         _, options = parse_options_header(content_type)
@@ -55,7 +57,7 @@ class MultipartForm:
             raise _malformed(str(exc)) from exc
 
     def finish(self) -> tuple[list[tuple[str, str]], bytes]:
-        """The parameter fields in their order, and the picture."""
+        """Return the parameter fields in their order, and the picture."""
         if not self._ended:
             raise _malformed("it ends before its closing boundary")
         if self._image is None:
@@ -99,7 +101,7 @@ class MultipartForm:
             )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        # Pieces, joined once: a bytearray that grows is moved again and again.
+        # Pieces that are joined once: a growing bytearray is moved again and again.
         self._part.append(data[start:end])
         self._part_bytes += end - start
         is_image = self._part_name == IMAGE_PART

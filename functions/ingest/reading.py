@@ -1,6 +1,6 @@
 """Reads a submission from a request: multipart, raw bytes or JSON, with the byte limit enforced while streaming.
 
-The body is held in memory once. A chunked body and one whose Content-Length lies are counted as they come.
+The body is held in memory once. A chunked body, or one with a wrong Content-Length, is counted as it arrives.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BODY_SILENCE_S = 20.0
 """How long a sender may pause in the middle of a body."""
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 _MULTIPART_OVERHEAD_BYTES = 256 * 1024
-"""Boundaries, headers and parameter fields come on top of the picture."""
+"""Allowance for boundaries, headers and parameter fields, on top of the picture."""
 
 
 class _JsonSubmission(BaseModel):
@@ -44,7 +44,7 @@ class _JsonSubmission(BaseModel):
 
 
 async def read_submission(request: Request, job_type: JobType, *, max_bytes: int) -> Submission:
-    """Raises RejectedError: parameters.invalid, input.too_large or input.unsupported."""
+    """Read the submission. Raises RejectedError: parameters.invalid, input.too_large or input.unsupported."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
     if not is_raw:
@@ -63,7 +63,7 @@ async def read_submission(request: Request, job_type: JobType, *, max_bytes: int
 
 
 async def read_body(request: Request, *, max_bytes: int, what: str) -> bytes:
-    """The whole body; raises InputTooLargeError as soon as it is known to be beyond the limit."""
+    """Read the whole body. Raises InputTooLargeError as soon as it is known to exceed the limit."""
     _refuse_declared_length(request, max_bytes, what)
     chunks, read_bytes = [], 0
     async for chunk in _chunks(request):
@@ -129,7 +129,7 @@ def _with_idempotency_key(submission: Submission, request: Request) -> Submissio
 
 
 def _refuse_query(request: Request) -> None:
-    """What would be ignored is refused: somebody meant something by it."""
+    """Refuse a query that would be ignored: the sender meant something by it."""
     names = [name for name, _ in request.query_params.multi_items()]
     if names:
         message = "goes in the query only with a body that is the picture itself"
@@ -137,14 +137,16 @@ def _refuse_query(request: Request) -> None:
 
 
 def _refuse_declared_length(request: Request, max_bytes: int, what: str) -> None:
-    """Spares both sides the transfer when the sender says itself that it is too much."""
+    """Refuse a body whose declared length is over the limit, which spares both sides the transfer."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
         raise InputTooLargeError(f"{what} has {int(declared)} bytes, the limit is {max_bytes}")
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    """Raises RequestTimeoutError when nothing comes for a while: whoever stalls holds a connection and memory."""
+    """Yield the chunks. Raises RequestTimeoutError when nothing arrives for a while: a stalled sender holds a
+    connection and memory.
+    """
     chunks = aiter(request.stream())
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What a caller hands in, whatever the way: the kind of job, its parameters, and the picture or where it lies."""
+"""A submission, however it arrived: the job type, its parameters, and the picture or its storage key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darkroom.contract.parameters.output import OutputParameters
 
 
 def idempotency_digest(scope: str, *names: str) -> str:
-    """Keeps the keys of HTTP requests and those of events apart."""
+    """Return a digest that keeps the keys of HTTP requests and those of events apart."""
     return hashlib.sha256(json.dumps([scope, *names]).encode()).hexdigest()
 
 
@@ -24,21 +24,21 @@ class Submission:
     type: JobType
     parameters: OutputParameters
     body: bytes | None = None
-    """The picture itself; None: it lies at `storage_key`."""
+    """The picture itself; None: it is in storage at `storage_key`."""
     storage_key: str | None = None
     job_id: UUID | None = None
-    """Given only by senders of events that chose one."""
+    """Set only by senders of events that chose one."""
     idempotency_key: str | None = None
-    """A digest of what the caller calls the request: whatever somebody puts there, it is not kept as it is."""
+    """A digest of the caller's key for the request: callers' texts are not stored as they are."""
 
     @cached_property
     def canonical_parameters(self) -> dict[str, Any]:
         return canonical_parameters(self.parameters)
 
     def fingerprint(self) -> str:
-        """Digest of everything that makes this request this one (not of who sends it, nor when).
+        """Return a digest of everything that identifies this request, except who sends it and when.
 
-        The picture's own digest is left out where nobody could ever send the request again under the same name.
+        The picture's own digest is left out where the request can never be repeated under the same key.
         """
         parts = [self.type.name, self.canonical_parameters, self._source()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

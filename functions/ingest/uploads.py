@@ -1,4 +1,4 @@
-"""Signed uploads: a picture straight to storage, and the job from it later by its key."""
+"""Signed uploads: a picture is uploaded straight to storage, and a later submission refers to it by its key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ UPLOAD_CONTENT_TYPE = "application/octet-stream"
 
 
 def check_upload(submission: Submission, owner: str) -> None:
-    """A key's holder reads his own uploads only; those of others are not there. Where keys are off, all are nobody's.
+    """Check that the caller may use this upload. A key's holder reads only his own uploads; others appear not to exist.
+    Where keys are off, all uploads have the same owner.
 
     Raises InputNotFoundError.
     """
@@ -29,7 +30,7 @@ def _uploads_of(owner: str) -> str:
 
 
 def signed_upload(resources: Resources, owner: str) -> dict[str, Any]:
-    """A place of its own for each upload; the lifecycle rule of `uploads/` expires those that no job follows."""
+    """Sign an upload to a new storage key. The lifecycle rule of `uploads/` expires uploads that no job uses."""
     storage_key = f"{_uploads_of(owner)}{uuid.uuid4()}/original"
     signed = resources.storage.sign_upload(
         storage_key, content_type=UPLOAD_CONTENT_TYPE, lifetime_s=round(resources.settings.url_lifetime_s)

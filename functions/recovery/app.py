@@ -1,20 +1,20 @@
-"""recovery: what guarantees an end for every job. It takes dead letters and rejected events, and sweeps when woken."""
+"""recovery: guarantees an end for every job. It takes dead letters and rejected events, and sweeps when woken."""
 
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.answers import Answer
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.rejections import rejecting_unreadable
 from darkroom.serving.resources import Resources
-from functions.recovery.figures import Figures
-from functions.recovery.recovering import Recovering
+from functions.recovery.metrics import PipelineMetrics
+from functions.recovery.recovery import Recovery
 
 
 def build(resources: Resources) -> EventEndpoint:
-    recovering, figures = Recovering(resources), Figures(resources)
+    recovery, pipeline_metrics = Recovery(resources), PipelineMetrics(resources)
 
     def handle(event: CloudEvent) -> Answer:
-        answer = recovering.handle(event)
-        figures.push_when_woken(event)
+        answer = recovery.handle(event)
+        pipeline_metrics.push_when_woken(event)
         return answer
 
     unreadable = rejecting_unreadable(resources.settings.service)

@@ -1,4 +1,4 @@
-"""resize: renders a picture in another size. Everything but the pixels is `darkroom.serving`'s."""
+"""resize: renders a picture in another size. `darkroom.serving` does everything but the pixels."""
 
 from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.imaging import Rendition

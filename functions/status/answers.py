@@ -1,4 +1,4 @@
-"""Finds a job, waits for its changes if asked to, and shows it with a signed URL."""
+"""Finds a job, waits for its changes if requested, and shows it with a signed URL."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from functions.status.listing import ListQuery, cursor_text
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 VIEWS_KEPT_S = 20.0
-VIEWS_KEPT = 512
-"""A completion is told to all who wait for it in one view, signed once; the URL loses so much of its lifetime."""
+MAX_VIEWS_KEPT = 512
+"""All clients that wait for one completion get the same view, signed once; the URL loses this much of its lifetime."""
 
 
 def job_id_of(text: str) -> UUID:
-    """What is no job id names no job: the answer is the same as for an unknown one."""
+    """Parse a job id. Text that is not one gets the same answer as an unknown id."""
     try:
         job_id = UUID(text)
     except ValueError as exc:
@@ -38,7 +38,7 @@ def job_id_of(text: str) -> UUID:
 
 
 def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
-    """Seconds to wait, 0 without `wait`; raises ParametersInvalidError."""
+    """Return the seconds to wait, 0 without `wait`. Raises ParametersInvalidError."""
     errors = [FieldError(field=name[:80], message="unknown field") for name, _ in pairs if name != "wait"]
     given = [value for name, value in pairs if name == "wait"]
     wait_s = 0.0
@@ -54,7 +54,7 @@ def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
 
 
 def _seconds(text: str) -> float:
-    """NaN, which is in no range, for what is no plain number."""
+    """Parse a plain number. Returns NaN, which is in no range, for other text."""
     return float(text) if len(text) < 40 and _NUMBER.fullmatch(text) else float("nan")
 
 
@@ -66,7 +66,7 @@ class JobAnswers:
         self._views: OrderedDict[UUID, tuple[float, bytes]] = OrderedDict()
 
     async def record(self, job_id: UUID, *, owner: str, wait_s: float = 0.0) -> JobRecord:
-        """The owner's job; with `wait_s`, as soon as it is final or the time is up. Raises JobNotFoundError."""
+        """Return the owner's job; with `wait_s`, as soon as it is final or the time is up. Raises JobNotFoundError."""
         record = await self._find(job_id, owner)
         if wait_s == 0 or record.status.is_final:
             return record
@@ -84,8 +84,9 @@ class JobAnswers:
     async def changes(
         self, first: JobRecord, *, for_at_most_s: float, silence_s: float
     ) -> AsyncIterator[JobRecord | None]:
-        """The job as it is, then as it is after each change, until it is final or the time is up; None for each
-        `silence_s` without one."""
+        """Yield the job as it is, then after each change, until it is final or the time is up; None for each
+        `silence_s` without a change.
+        """
         await self._be_ready_to_sign()
         ends_at = time.monotonic() + for_at_most_s
         async with self._follower.follow(first.job_id) as following:
@@ -105,23 +106,23 @@ class JobAnswers:
                     yield record
 
     async def view(self, record: JobRecord) -> bytes:
-        """The job as the API shows it, its result signed, as JSON without line breaks."""
+        """Return the job as the API shows it, with its result signed, as JSON without line breaks."""
         if record.status is not JobStatus.COMPLETED:
             return strict_json.dump(record.view())
         now_s = time.monotonic()
         kept_until_s, view = self._views.get(record.job_id, (0.0, b""))
         if now_s >= kept_until_s:
             await self._be_ready_to_sign()
-            # Signing is arithmetic of a millisecond and no I/O: it needs no thread.
+            # Signing is arithmetic of about a millisecond and no I/O, so it needs no thread.
             view = strict_json.dump(self._signed(record))
             self._views[record.job_id] = (now_s + VIEWS_KEPT_S, view)
             self._views.move_to_end(record.job_id)
-            if len(self._views) > VIEWS_KEPT:
+            if len(self._views) > MAX_VIEWS_KEPT:
                 self._views.popitem(last=False)
         return view
 
     async def page(self, query: ListQuery, *, owner: str) -> dict[str, Any]:
-        """A page of the owner's jobs, without signed URLs: those are for whoever asks for one job."""
+        """Return a page of the owner's jobs, without signed URLs: those are for requests for one job."""
         page = await in_thread(
             self._resources.jobs.list_jobs,
             owner,
@@ -142,7 +143,9 @@ class JobAnswers:
         return record.view(url=signed.url, url_expires_at=signed.expires_at)
 
     async def _be_ready_to_sign(self) -> None:
-        """The first signature imports and builds the S3 client, a third of a second: while others wait, in a thread."""
+        """Prepare the signer. The first signature imports and builds the S3 client, a third of a second, in a
+        thread.
+        """
         if self._signs:
             return
         await in_thread(self._sign, "processed/warm-up.jpg", "image/jpeg", "warm-up.jpg")
@@ -159,7 +162,7 @@ class JobAnswers:
 
 
 def _owned(record: JobRecord | None, job_id: UUID, owner: str) -> JobRecord:
-    """Another key's job does not exist."""
+    """Return the record if it is the owner's. Another key's job appears not to exist."""
     if record is None or record.owner != owner:
         raise _not_found(str(job_id))
     return record

@@ -1,4 +1,4 @@
-"""status: tells what became of jobs, at once or as soon as something changes, with signed URLs for results."""
+"""status: reports the state of jobs, at once or as soon as something changes, with signed URLs for results."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,14 +14,14 @@ from functions.status.listing import list_query_of
 
 
 def build(resources: Resources) -> Endpoint:
-    """Raises SettingsError when the API keys cannot be read."""
+    """Build the function. Raises SettingsError when the API keys cannot be read."""
     routes = _Routes(resources)
     return http_function(
         "status",
         [
             Route("/api/v1/jobs", routes.list_jobs, methods=["GET"]),
             Route("/api/v1/jobs/{job_id}", routes.show_job, methods=["GET"]),
-            Route("/api/v1/jobs/{job_id}/events", routes.tell_changes, methods=["GET"]),
+            Route("/api/v1/jobs/{job_id}/events", routes.stream_changes, methods=["GET"]),
         ],
         open_routes=health_routes(
             {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}
@@ -41,7 +41,7 @@ class _Routes:
         view = await self._answers.view(record)
         return Response(view, media_type="application/json", headers={"cache-control": "no-store"})
 
-    async def tell_changes(self, request: Request) -> Response:
+    async def stream_changes(self, request: Request) -> Response:
         record = await self._answers.record(job_id_of(request.path_params["job_id"]), owner=owner(request))
         return EventStreamResponse(self._answers, record)
 

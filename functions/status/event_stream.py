@@ -15,12 +15,13 @@ from functions.status.answers import JobAnswers
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _COMMENT = b": still here\n\n"
-"""So that nobody between takes the silence for a dead connection."""
+"""Sent so that no proxy takes the silence for a dead connection."""
 
 
 class EventStreamResponse(Response):
-    """Like Starlette's StreamingResponse, without the cancel scopes that a thousand clients would pay for in the moment
-    that they are told."""
+    """Like Starlette's StreamingResponse, without the cancel scopes, which would cost a thousand clients time at the
+    moment when they are notified.
+    """
 
     def __init__(self, answers: JobAnswers, first: JobRecord) -> None:
         super().__init__(media_type=MEDIA_TYPE, headers=HEADERS)
@@ -56,7 +57,7 @@ async def event_stream(answers: JobAnswers, first: JobRecord) -> AsyncGenerator[
 
 
 def _event(record: JobRecord, view: bytes) -> bytes:
-    """Named by the job's status. JSON without line breaks is one data line."""
+    """Encode one event, named by the job's status. JSON without line breaks is one data line."""
     return b"event: %b\nid: %b-%d\ndata: %b\n\n" % (
         record.status.encode(),
         record.status.encode(),

@@ -1,7 +1,7 @@
-"""One watch and one read a change, however many clients wait for the same job.
+"""One watch per job and one read per change, however many clients wait for it.
 
-A thousand who each wake up, look and answer are all answered last; a thousand who are handed the record answer one
-after the other, each in a single step of the event loop. What is answered is no business of this module.
+If a thousand clients each wake up, read and answer, all of them are answered late. If they are handed the record, they
+answer one after the other, each in a single step of the event loop. What is answered is not decided here.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from darkroom.contract.errors import DarkroomError, DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord
 from darkroom.serving.resources import Resources
 
-_LOOKED_AT_LEAST_EVERY_S = 3600.0
+_READ_AT_LEAST_EVERY_S = 3600.0
 
 Found = JobRecord | DarkroomError | None
 """None: the job is gone."""
 
 
 class Following:
-    """What becomes of one job, for all who wait for it. `number` grows with each look at the record."""
+    """The state of one job, for all who wait for it. `number` grows with each read of the record."""
 
     def __init__(self) -> None:
         self.number = 0
         self._latest: Found = None
         self._waiting: set[asyncio.Future[Found]] = set()
 
-    def tell(self, found: Found) -> None:
+    def publish(self, found: Found) -> None:
         self.number += 1
         self._latest = found
         waiting, self._waiting = self._waiting, set()
@@ -39,9 +39,9 @@ class Following:
                 waiter.set_result(found)
 
     async def next(self, *, after: int, timeout_s: float) -> JobRecord | None:
-        """The record as it was found by the latest look after number `after`; None when it is gone.
+        """Return the record as of the latest read after number `after`; None when it is gone.
 
-        Raises TimeoutError, and DependencyUnavailableError when the store could not be asked.
+        Raises TimeoutError, and DependencyUnavailableError when the store could not be read.
         """
         found = self._latest if self.number != after else await self._wait(timeout_s)
         if isinstance(found, DarkroomError):
@@ -49,7 +49,7 @@ class Following:
         return found
 
     async def _wait(self, timeout_s: float) -> Found:
-        # Cheaper than asyncio.timeout, which a thousand waiters would pay in the moment that they are told.
+        # Cheaper than asyncio.timeout, which would cost a thousand waiters time at the moment when they are notified.
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Found] = loop.create_future()
         timer = loop.call_later(timeout_s, _time_is_up, waiter)
@@ -75,7 +75,7 @@ class JobFollower:
 
     @asynccontextmanager
     async def follow(self, job_id: UUID) -> AsyncIterator[Following]:
-        """Begin to follow, take the `number`, then read the record, then wait: no change falls between the two."""
+        """Follow a job. Take the `number`, then read the record, then wait: no change falls between the two."""
         followed = self._followed.get(job_id)
         if followed is None or followed.task.done():
             followed = self._followed[job_id] = self._begin(job_id)
@@ -90,7 +90,7 @@ class JobFollower:
 
     def _begin(self, job_id: UUID) -> _Followed:
         following, begun = Following(), asyncio.Event()
-        task = asyncio.create_task(self._keep_looking(job_id, following, begun), name=f"following-{job_id}")
+        task = asyncio.create_task(self._keep_reading(job_id, following, begun), name=f"following-{job_id}")
         return _Followed(following=following, begun=begun, task=task)
 
     async def _end(self, job_id: UUID, followed: _Followed) -> None:
@@ -99,17 +99,17 @@ class JobFollower:
         followed.task.cancel()
         await asyncio.wait([followed.task])
 
-    async def _keep_looking(self, job_id: UUID, following: Following, begun: asyncio.Event) -> None:
+    async def _keep_reading(self, job_id: UUID, following: Following, begun: asyncio.Event) -> None:
         try:
             async with self._resources.notices.watch(job_id) as watch:
                 begun.set()
                 while True:
-                    if await watch.changed(timeout_s=_LOOKED_AT_LEAST_EVERY_S):
-                        following.tell(await self._look(job_id))
+                    if await watch.changed(timeout_s=_READ_AT_LEAST_EVERY_S):
+                        following.publish(await self._read(job_id))
         finally:
             begun.set()
 
-    async def _look(self, job_id: UUID) -> Found:
+    async def _read(self, job_id: UUID) -> Found:
         try:
             return await self._resources.job_reader.get(job_id)
         except DependencyUnavailableError as exc:

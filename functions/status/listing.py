@@ -1,4 +1,4 @@
-"""The query of `GET /api/v1/jobs`, and the cursor as callers see it: an opaque word that they hand back."""
+"""The query of `GET /api/v1/jobs`, and its cursor: opaque text that callers pass back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ListQuery:
 
 
 def list_query_of(pairs: Sequence[tuple[str, str]]) -> ListQuery:
-    """Raises ParametersInvalidError that lists every mistake."""
+    """Parse the query. Raises ParametersInvalidError, which lists every mistake."""
     errors: list[FieldError] = []
     fields: dict[str, str] = {}
     for name, value in pairs:

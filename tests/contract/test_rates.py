@@ -13,7 +13,7 @@ from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.rates.memory import MemoryRateLimiter
 from darkroom.adapters.rates.redis import RedisRateLimiter
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.rates import Rate, Verdict
+from darkroom.contract.rates import Rate, RateDecision
 from tests.servers import Server
 
 SLOW = Rate(limit=5, period_s=3600)
@@ -50,12 +50,12 @@ def bucket() -> str:
 def test_the_limit_is_admitted_at_once_and_no_more(make: Callable[[], RateLimiter]) -> None:
     name = bucket()
 
-    async def ask(limiter: RateLimiter) -> list[Verdict]:
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
         return [await limiter.ask(name, SLOW) for _ in range(8)]
 
-    verdicts = use(make, ask)
-    assert [verdict.admitted for verdict in verdicts] == [True] * 5 + [False] * 3
-    assert [verdict.remaining for verdict in verdicts] == [4, 3, 2, 1, 0, 0, 0, 0]
+    decisions = use(make, ask)
+    assert [decision.admitted for decision in decisions] == [True] * 5 + [False] * 3
+    assert [decision.remaining for decision in decisions] == [4, 3, 2, 1, 0, 0, 0, 0]
 
 
 def test_a_refused_request_is_told_when_the_next_is_admitted_and_costs_nothing(
@@ -63,45 +63,45 @@ def test_a_refused_request_is_told_when_the_next_is_admitted_and_costs_nothing(
 ) -> None:
     name = bucket()
 
-    async def ask(limiter: RateLimiter) -> list[Verdict]:
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
         return [await limiter.ask(name, SLOW) for _ in range(20)]
 
-    refused = [verdict for verdict in use(make, ask) if not verdict.admitted]
+    refused = [decision for decision in use(make, ask) if not decision.admitted]
     assert len(refused) == 15
-    assert all(700 < verdict.retry_after_s <= 720 for verdict in refused), refused
+    assert all(700 < decision.retry_after_s <= 720 for decision in refused), refused
 
 
 def test_the_rate_refills_evenly(make: Callable[[], RateLimiter]) -> None:
     name, rate = bucket(), Rate(limit=20, period_s=1)
 
-    async def ask(limiter: RateLimiter) -> list[Verdict]:
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
         spent = [await limiter.ask(name, rate) for _ in range(60)]
-        refused = next(verdict for verdict in spent[::-1] if not verdict.admitted)
+        refused = next(decision for decision in spent[::-1] if not decision.admitted)
         await asyncio.sleep(refused.retry_after_s)
         return [await limiter.ask(name, rate)]
 
-    [verdict] = use(make, ask)
-    assert verdict.admitted
+    [decision] = use(make, ask)
+    assert decision.admitted
 
 
 def test_buckets_do_not_share(make: Callable[[], RateLimiter]) -> None:
-    async def ask(limiter: RateLimiter) -> list[Verdict]:
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
         return [await limiter.ask(bucket(), SLOW) for _ in range(10)]
 
-    assert all(verdict.admitted for verdict in use(make, ask))
+    assert all(decision.admitted for decision in use(make, ask))
 
 
 def test_many_at_once_over_several_instances_are_counted_exactly(redis: Server) -> None:
     name, rate = bucket(), Rate(limit=50, period_s=3600)
 
-    async def ask() -> list[Verdict]:
+    async def ask() -> list[RateDecision]:
         limiters = [RedisRateLimiter(redis.url) for _ in range(4)]
-        verdicts = await asyncio.gather(*(limiters[n % 4].ask(name, rate) for n in range(200)))
+        decisions = await asyncio.gather(*(limiters[n % 4].ask(name, rate) for n in range(200)))
         for limiter in limiters:
             await limiter.close()
-        return verdicts
+        return decisions
 
-    assert sum(verdict.admitted for verdict in asyncio.run(ask())) == 50
+    assert sum(decision.admitted for decision in asyncio.run(ask())) == 50
 
 
 def test_a_redis_that_is_not_there_is_told_of() -> None:

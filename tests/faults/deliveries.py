@@ -14,7 +14,7 @@ from darkroom.contract import events
 from darkroom.events.cloudevents import CloudEvent, encode_binary
 from tests.faults.faulty_stack import FaultyStack
 
-Answer = TypeVar("Answer")
+AnswerT = TypeVar("AnswerT")
 
 
 def event_of(faulty: FaultyStack, job_id: str) -> CloudEvent:
@@ -40,6 +40,6 @@ def broker_url(faulty: FaultyStack) -> str:
     return f"{faulty.stack.addresses['broker']}/darkroom/darkroom"
 
 
-def at_once(calls: list[Callable[[], Answer]]) -> list[Answer]:
+def at_once(calls: list[Callable[[], AnswerT]]) -> list[AnswerT]:
     with ThreadPoolExecutor(len(calls)) as threads:
         return [future.result() for future in [threads.submit(call) for call in calls]]

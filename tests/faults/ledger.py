@@ -1,4 +1,4 @@
-"""What a client was told, held in the end against what there is: the API's records, the storage, the dead letters."""
+"""Records a client's answers, and compares them in the end with the API's records, the storage and the dead letters."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ GIVEN_UP = {"image.crashed", "job.timeout", "dependency.unavailable", "internal"
 """A job that failed with one of these must be among the dead letters."""
 
 
-class Told(StrEnum):
+class PostResult(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     """503: nothing was accepted."""
-    NOTHING = "nothing"
-    """The answer was lost, or came from something between us and ingest: both may be true."""
+    UNKNOWN = "unknown"
+    """The answer was lost, or came from a proxy before ingest: the job may be accepted or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class PostRecord:
     request_id: str
     key: str
-    told: Told
+    result: PostResult
     status: int | None
     job_id: str | None
     took_s: float
@@ -49,14 +49,14 @@ class Ledger:
     def __init__(self, faulty: FaultyStack) -> None:
         self._faulty = faulty
         self._lock = threading.Lock()
-        self.answers: list[Answer] = []
+        self.answers: list[PostRecord] = []
 
     # --- what the client does ----------------------------------------------------------------------------------------
 
     def post(
         self, job_type: str, picture: bytes, *, key: str | None = None, timeout_s: float = 30, **parameters: Any
-    ) -> Answer:
-        """One POST with a key of its own; whatever comes of it is written down."""
+    ) -> PostRecord:
+        """POST once with a key of its own, and record the result."""
         request_id, key = str(uuid.uuid4()), key or str(uuid.uuid4())
         began = time.monotonic()
         status, job_id, retry_after = None, None, None
@@ -71,13 +71,13 @@ class Ledger:
             status, retry_after = answer.status_code, answer.headers.get("retry-after")
             job_id = answer.json()["job_id"] if status == 202 else None
         except httpx.HTTPError:
-            told = Told.NOTHING
+            result = PostResult.UNKNOWN
         else:
-            told = {202: Told.ACCEPTED, 503: Told.REFUSED}.get(status, Told.NOTHING)
-        entry = Answer(
+            result = {202: PostResult.ACCEPTED, 503: PostResult.REFUSED}.get(status, PostResult.UNKNOWN)
+        entry = PostRecord(
             request_id=request_id,
             key=key,
-            told=told,
+            result=result,
             status=status,
             job_id=job_id,
             took_s=time.monotonic() - began,
@@ -169,7 +169,7 @@ class Ledger:
             if answer.job_id is not None:
                 of_key[answer.key].add(answer.job_id)
         doubled += [f"one key, jobs {sorted(ids)}" for ids in of_key.values() if len(ids) > 1]
-        refused = {answer.request_id for answer in self.answers if answer.told is Told.REFUSED}
+        refused = {answer.request_id for answer in self.answers if answer.result is PostResult.REFUSED}
         doubled += [
             f"{job_id}: its POST was refused"
             for job_id, job in jobs.items()

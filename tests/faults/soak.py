@@ -18,7 +18,7 @@ from pathlib import Path
 from darkroom.imaging.photograph import make_photograph
 from tests.faults.chaos import Fault, draw, inflict
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
-from tests.faults.ledger import Ledger, Told, Verdict
+from tests.faults.ledger import Ledger, PostResult, Verdict
 from tests.faults.load import Load
 
 ENDED_WITHIN_S = 120.0
@@ -60,13 +60,14 @@ def _soak(faulty: FaultyStack, faults: list[Fault], options: argparse.Namespace)
 
 
 def _report(ledger: Ledger, load: Load, verdict: Verdict, faults: list[Fault], ended_s: float) -> int:
-    told = Counter(answer.told for answer in ledger.answers)
+    counts = Counter(answer.result for answer in ledger.answers)
     print(f"\nfaults      {len(faults)}")
     for kind, count in sorted(Counter(fault.kind for fault in faults).items()):
         print(f"            {count:3d}  {kind}")
     print(
-        f"POSTs       {len(ledger.answers)}: {told[Told.ACCEPTED]} accepted, {told[Told.REFUSED]} refused with 503, "
-        f"{told[Told.NOTHING]} without ingest's answer; {load.given_up} submissions never got in"
+        f"POSTs       {len(ledger.answers)}: {counts[PostResult.ACCEPTED]} accepted, "
+        f"{counts[PostResult.REFUSED]} refused with 503, {counts[PostResult.UNKNOWN]} without ingest's answer; "
+        f"{load.given_up} submissions never got in"
     )
     for name, count in verdict.counts().items():
         print(f"{name:<12}{count}")

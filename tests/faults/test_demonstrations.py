@@ -19,7 +19,7 @@ import pytest
 
 from tests.faults.deliveries import deliver_again
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
-from tests.faults.ledger import Answer, Ledger, Told
+from tests.faults.ledger import Ledger, PostRecord, PostResult
 from tests.faults.load import Load
 from tests.faults.orders import KILLING_WIDTH, SLOW_WIDTH
 from tests.faults.proxy import Manner
@@ -191,12 +191,12 @@ def test_the_broker_is_down_for_a_minute_under_load(as_shipped: FaultyStack, pho
         f"broker up: {_summary(before)}\nbroker down for {seconds:g} s: {_summary(during)}\n"
         f"all {len(ledger.accepted)} jobs ended {took_s:.0f} s after it was back"
     )
-    assert {answer.told for answer in during} == {Told.ACCEPTED}
+    assert {answer.result for answer in during} == {PostResult.ACCEPTED}
 
 
-def _summary(answers: list[Answer]) -> str:
+def _summary(answers: list[PostRecord]) -> str:
     took_ms = sorted(answer.took_s * 1000 for answer in answers)
-    accepted = sum(answer.told is Told.ACCEPTED for answer in answers)
+    accepted = sum(answer.result is PostResult.ACCEPTED for answer in answers)
     return (
         f"{len(answers)} POSTs, {accepted} answered 202, median {statistics.median(took_ms):.0f} ms, "
         f"95 % {took_ms[int(0.95 * len(took_ms))]:.0f} ms, maximum {took_ms[-1]:.0f} ms"
@@ -216,7 +216,7 @@ def test_redis_is_down_and_nothing_is_half_accepted(as_shipped: FaultyStack, pho
     eventually(lambda: not ledger.verdict().doubled, within_s=20, what="what was written is taken back")
     settled(ledger)
     tell(f"{len(refused)} POSTs while Redis was away: {len(refused)} answered 503 with Retry-After, 0 half accepted")
-    assert {answer.told for answer in refused} == {Told.REFUSED}
+    assert {answer.result for answer in refused} == {PostResult.REFUSED}
     assert all(int(answer.retry_after or 0) > 0 for answer in refused)
 
 

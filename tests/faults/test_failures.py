@@ -21,7 +21,7 @@ from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.contract.errors import DependencyUnavailableError
 from tests.faults.deliveries import at_once, broker_url, deliver_again, event_of
 from tests.faults.faulty_stack import BUCKET, FaultyStack
-from tests.faults.ledger import Ledger, Told
+from tests.faults.ledger import Ledger, PostResult
 from tests.faults.orders import HANGING_WIDTH, KILLING_WIDTH, SLOW_WIDTH
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.streams import delete_streams, full_stream
@@ -65,7 +65,7 @@ def test_1_ingest_dies_between_the_picture_and_the_job(faulty: FaultyStack, ledg
         eventually(lambda: uploads(faulty) - before, within_s=20, what="the picture is stored")
         kill_ingest(faulty)
         answer = posted.result()
-    assert answer.told is Told.NOTHING
+    assert answer.result is PostResult.UNKNOWN
 
     front_door_is_back(faulty)
     assert answer.request_id not in {job["request_id"] for job in ledger._jobs().values()}, "an upload without a job"
@@ -92,7 +92,7 @@ def test_2_ingest_dies_between_the_job_and_its_event(faulty: FaultyStack, ledger
         kill_ingest(faulty)
         answer = posted.result()
 
-    assert answer.told is Told.NOTHING
+    assert answer.result is PostResult.UNKNOWN
     (job_id,) = eventually(
         lambda: [job_id for job_id, job in ledger._jobs().items() if job["request_id"] == answer.request_id],
         within_s=10,
@@ -135,7 +135,7 @@ def test_4_the_client_repeats_its_post(faulty: FaultyStack, ledger: Ledger, phot
     """Held by: the Idempotency-Key, bound to the job in the step that writes it."""
     answers = at_once([lambda: ledger.post("resize", photograph, key="the-same", width=103) for _ in range(10)])
 
-    assert {answer.told for answer in answers} == {Told.ACCEPTED}
+    assert {answer.result for answer in answers} == {PostResult.ACCEPTED}
     assert len(ledger.accepted) == 1
     assert ledger.post("resize", photograph, key="the-same", width=104).status == 422
     settled(ledger)
@@ -314,7 +314,7 @@ def test_10_redis_does_not_answer_and_nothing_is_accepted(
     with paused(faulty.stack.server_pid("redis")):
         refused += at_once([lambda: ledger.post("resize", photograph, width=110) for _ in range(3)])
 
-    assert {answer.told for answer in refused} == {Told.REFUSED}
+    assert {answer.result for answer in refused} == {PostResult.REFUSED}
     assert all(int(answer.retry_after or 0) > 0 for answer in refused)
     ledger.insist("resize", photograph, width=111)
     eventually(lambda: not ledger.verdict().doubled, within_s=10, what="what was written is taken back")
@@ -331,7 +331,7 @@ def test_10_a_full_redis_accepts_nothing_and_lets_the_others_end(
         client.config_set("maxmemory", "1")
         try:
             answer = ledger.post("resize", photograph, width=112)
-            assert (answer.told, int(answer.retry_after or 0) > 0) == (Told.REFUSED, True)
+            assert (answer.result, int(answer.retry_after or 0) > 0) == (PostResult.REFUSED, True)
             faulty.stack.completed(job_id)
         finally:
             client.config_set("maxmemory", "0")
@@ -363,7 +363,7 @@ def test_11_storage_breaks_off_in_mid_put_and_answers_503(
     with faulty.s3.being(Manner(cut_after_bytes=100_000)):
         eventually(lambda: faulty.said("job.released"), within_s=20, what="a PUT breaks off in the middle")
     with faulty.s3.being(Manner(answer_503=True)):
-        assert ledger.post("resize", photograph, width=113).told is Told.REFUSED
+        assert ledger.post("resize", photograph, width=113).result is PostResult.REFUSED
     with faulty.s3.being(Manner(delay_s=0.3)):
         ledger.submit("resize", photograph, width=114)
 
@@ -380,7 +380,7 @@ def test_12_nats_is_killed_and_paused(faulty: FaultyStack, ledger: Ledger, photo
     with paused(faulty.stack.server_pid("nats")):
         answers += [ledger.post("resize", photograph, width=115) for _ in range(6)]
 
-    assert {answer.told for answer in answers} == {Told.ACCEPTED}
+    assert {answer.result for answer in answers} == {PostResult.ACCEPTED}
     settled(ledger)
 
 
@@ -402,7 +402,7 @@ def test_12_the_disk_of_nats_is_full(faulty: FaultyStack, ledger: Ledger, photog
     if psutil.pid_exists(pid):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
 
-    assert {answer.told for answer in answers} == {Told.ACCEPTED}
+    assert {answer.result for answer in answers} == {PostResult.ACCEPTED}
     eventually(lambda: nats_pid(faulty) not in {pid, None}, within_s=90, what="the stuck NATS is restarted")
     settled(ledger)
 
@@ -433,7 +433,7 @@ def test_13_the_stream_is_full(faulty: FaultyStack, ledger: Ledger, photograph: 
             lambda: faulty.stack.events(since=since, action="event.not_stored"), within_s=20, what="the ingress says so"
         )
 
-    assert {answer.told for answer in answers} == {Told.ACCEPTED}
+    assert {answer.result for answer in answers} == {PostResult.ACCEPTED}
     settled(ledger)
 
 

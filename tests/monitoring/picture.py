@@ -18,7 +18,7 @@ from pathlib import Path
 from darkroom.charts import SERIES, STYLE, Chart, Limit, Line, Mark, Points
 from tests.monitoring.prometheus import Prometheus
 from tools.monitoring.dashboards import DASHBOARDS, Dashboard
-from tools.monitoring.dashboards.panels import COLUMNS, Kind, Panel, Unit
+from tools.monitoring.dashboards.panels import COLUMNS, Panel, PanelKind, Unit
 from tools.monitoring.promql import RATE_INTERVAL
 
 _STYLE = f"""\
@@ -57,7 +57,8 @@ class _Drawing:
         self._rate_over = rate_over
 
     def panel(self, panel: Panel) -> str:
-        inside = {Kind.GRAPH: self._graph, Kind.NUMBER: self._numbers, Kind.TABLE: self._table}[panel.kind](panel)
+        drawing = {PanelKind.GRAPH: self._graph, PanelKind.NUMBER: self._numbers, PanelKind.TABLE: self._table}
+        inside = drawing[panel.kind](panel)
         head = f'<h3 title="{escape(panel.description)}">{escape(panel.title)}</h3>'
         return f'<div class="panel" style="grid-column:span {panel.width}">{head}{inside or _missing("no data")}</div>'
 

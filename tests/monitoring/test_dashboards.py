@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from tools.monitoring.dashboards import DASHBOARDS, Dashboard, grafana
-from tools.monitoring.dashboards.panels import COLUMNS, Kind
+from tools.monitoring.dashboards.panels import COLUMNS, PanelKind
 
 _DATASOURCE = {
     "type": "object",
@@ -79,7 +79,7 @@ _PANEL = {
     "required": ["id", "type", "title", "description", "datasource", "gridPos", "fieldConfig", "options", "targets"],
     "properties": {
         "id": {"type": "integer", "minimum": 1},
-        "type": {"enum": [str(kind) for kind in Kind]},
+        "type": {"enum": [str(kind) for kind in PanelKind]},
         "title": {"type": "string", "minLength": 1},
         "description": {"type": "string", "minLength": 1},
         "datasource": _DATASOURCE,

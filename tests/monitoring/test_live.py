@@ -27,7 +27,7 @@ from tests.monitoring.prometheus import Prometheus, needs_prometheus, running_pr
 from tests.servers import Server, nats_server, redis_server, running
 from tests.stack import RunningStack, eventually, running_stack
 from tools.monitoring.dashboards import DASHBOARDS
-from tools.monitoring.dashboards.panels import Kind
+from tools.monitoring.dashboards.panels import PanelKind
 from tools.monitoring.files import GROUPS, expressions
 from tools.monitoring.promql import RATE_INTERVAL, metrics_in
 from tools.monitoring.records import CLUSTER_METRICS, CLUSTER_RECORDS
@@ -124,7 +124,7 @@ def test_a_dashboard_can_be_drawn(loaded: Prometheus, tmp_path: Path) -> None:
     graphs = [
         panel.title
         for panel in performance.panels
-        if panel.kind is Kind.GRAPH and not any(metrics_in(query.expression) & NOT_HERE for query in panel.queries)
+        if panel.kind is PanelKind.GRAPH and not any(metrics_in(query.expression) & NOT_HERE for query in panel.queries)
     ]
     assert len(graphs) > 3
     assert [title for title in graphs if f"<title>{escape(title)}</title>" not in page] == []

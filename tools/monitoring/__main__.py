@@ -1,4 +1,4 @@
-"""`python -m tools.monitoring FOLDER`: writes the rules, the dashboards and the collector's configuration anew."""
+"""`python -m tools.monitoring FOLDER`: regenerates the rules, the dashboards and the collector's configuration."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The alerts: when somebody should look, and how soon. What to do then is in docs/operations.md, a heading for each.
+"""The alerts: when a person should look, and how soon. What to do then is in docs/operations.md, one heading per alert.
 
 The objective's three are the multi-window burn rates of the SRE Workbook (chapter 5, "Alerting on SLOs"): 14.4 times
 the allowed rate spends 2 % of a month's budget in an hour, 6 times spends 5 % in six hours, once spends 10 % in three
-days; the short window beside each lets the alert end soon after the cause has.
+days. The short window beside each lets the alert end soon after the cause has.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ JOB_ALERTS = Group(
             expression="max($JOBS_OLDEST_UNFINISHED_AGE) > 900",
             lasting="1m",
             severity=Severity.PAGE,
-            summary="A job has not ended for a quarter of an hour",
+            summary="A job has been unfinished for a quarter of an hour",
             description=(
                 "The oldest unfinished job was accepted {{ $value | humanizeDuration }} ago. Three attempts of two "
-                "minutes, their backoff and the sweep fit into 15: it waits for a place, or nobody looks for it."
+                "minutes, their backoff and the sweep fit into 15: it waits for an instance, or the sweep does not run."
             ),
         ),
         Alert(
@@ -60,7 +60,7 @@ JOB_ALERTS = Group(
             summary="Accepted jobs cannot be handed to the Broker",
             description=(
                 "{{ $value }} accepted jobs wait for the Broker to take their event; the sweep tries every 15 s. "
-                "Nothing is lost, and nothing is done."
+                "Nothing is lost, but no job makes progress."
             ),
         ),
         Alert(
@@ -81,7 +81,7 @@ JOB_ALERTS = Group(
         ),
         Alert(
             name="DarkroomJobsFail",
-            # Ten of them at least: one picture in three is not a trend.
+            # At least ten jobs: one picture in three is not a trend.
             expression=(
                 "darkroom:jobs_failed:ratio_rate15m > 0.1"
                 ' and sum by (error_type) (increase($JOBS_ENDED{status="failed"}[15m])) > 10'
@@ -98,10 +98,10 @@ JOB_ALERTS = Group(
             ),
             lasting="10m",
             severity=Severity.TICKET,
-            summary="Events are delivered, or jobs attempted, again and again",
+            summary="Events are delivered, or jobs attempted, repeatedly",
             description=(
-                "{{ $value | humanize }}: above 1 it is attempts for each ended job, below 1 the share of deliveries "
-                "that had to be made again."
+                "{{ $value | humanize }}: above 1 it is the attempts per ended job, below 1 the share of "
+                "repeated deliveries."
             ),
         ),
         Alert(
@@ -126,21 +126,21 @@ PLATFORM_ALERTS = Group(
             expression="absent($JOBS_OUTBOX)",
             lasting="3m",
             severity=Severity.PAGE,
-            summary="Nobody reports on the job record",
+            summary="Metrics of the job record are missing",
             description=(
-                "No measurement of the job record has arrived: the sweep does not run, Redis does not answer, or the "
-                "collector is away. Every other alert about jobs is blind meanwhile."
+                "No metric of the job record has arrived: the sweep does not run, Redis does not answer, or the "
+                "collector is down. Until then, no other alert about jobs can fire."
             ),
         ),
         Alert(
             name="DarkroomNatsUnhealthy",
-            # Or: the job record is reported on, what JetStream says of its streams is not. Recovery cannot reach it.
+            # Or: the job record's metrics arrive, and those of JetStream's streams do not. Recovery cannot reach it.
             expression=(
                 'darkroom:server:up{server="nats"} < 1 or (absent($DEAD_LETTERS) and on () (count($JOBS_OUTBOX) > 0))'
             ),
             lasting="2m",
             severity=Severity.PAGE,
-            summary="NATS does not answer, or not well",
+            summary="NATS does not answer, or is unhealthy",
             description="Accepted jobs wait in their outbox until it does.",
         ),
         Alert(
@@ -149,14 +149,14 @@ PLATFORM_ALERTS = Group(
             lasting="1m",
             severity=Severity.PAGE,
             summary="{{ $labels.server }} does not answer",
-            description="Nothing is accepted without it; what was accepted is done when it is back.",
+            description="Nothing is accepted without it; accepted jobs are done when it is back.",
         ),
         Alert(
             name="DarkroomServerRestarts",
             expression="sum by (server) (increase($SERVER_RESTARTS[15m])) > 2",
             lasting="0s",
             severity=Severity.TICKET,
-            summary="{{ $labels.server }} is started again and again",
+            summary="{{ $labels.server }} restarts repeatedly",
             description="About {{ $value | humanize }} times in the last 15 minutes.",
         ),
         Alert(
@@ -203,7 +203,7 @@ PLATFORM_ALERTS = Group(
             lasting="10m",
             severity=Severity.TICKET,
             summary="{{ $labels.service }} is at its max-scale, and the backlog grows",
-            description="More would be used than max-scale grants, and more jobs come in than are done.",
+            description="More instances would be used than max-scale allows; jobs arrive faster than they are done.",
         ),
         Alert(
             name="DarkroomColdStartsSlower",
@@ -213,8 +213,8 @@ PLATFORM_ALERTS = Group(
             ),
             lasting="15m",
             severity=Severity.TICKET,
-            summary="{{ $labels.service }} starts slower than it used to",
-            description="{{ $value | humanizeDuration }} on average in the last hour, half as much again as in 3 days.",
+            summary="{{ $labels.service }} starts slower than before",
+            description="{{ $value | humanizeDuration }} on average in the last hour, over 1.5 times that of 3 days.",
         ),
         Alert(
             name="DarkroomApiErrors",
@@ -222,7 +222,7 @@ PLATFORM_ALERTS = Group(
             lasting="5m",
             severity=Severity.PAGE,
             summary="The API answers with 5xx",
-            description="{{ $value | humanizePercentage }} of the answers of the last 5 minutes.",
+            description="{{ $value | humanizePercentage }} of the responses of the last 5 minutes.",
         ),
     ),
 )

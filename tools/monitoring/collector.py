@@ -1,8 +1,8 @@
-"""The OpenTelemetry collector's configuration: functions push to it, Prometheus scrapes it, traces go on from it.
+"""The OpenTelemetry collector's configuration: functions push to it, Prometheus scrapes it, it forwards traces.
 
-Functions that scale to zero cannot be scraped, so they push; and they never wait for whoever takes it. What the
-Deployment, its Service and its network policies look like is in knative/components/monitoring, by hand. Written for
-the contrib distribution: the redaction, transform and httpcheck parts are in no smaller one.
+Functions that scale to zero cannot be scraped, so they push; and they never wait for the receiver. The Deployment, its
+Service and its network policies are in knative/components/monitoring, written by hand. The configuration is for the
+contrib distribution, since no smaller one has the redaction, transform and httpcheck parts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ OTLP_HTTP_PORT = 4318
 PROMETHEUS_PORT = 8889
 HEALTH_PORT = 13133
 NATS_HEALTH = "http://nats-headless.nats-io.svc.cluster.local:8222/healthz"
-"""Of whichever server the name leads to, also one that is not ready."""
+"""The health of whichever server the name resolves to, also one that is not ready."""
 
 _SECRET_KEYS = (
     "(?i).*authorization.*",
@@ -22,10 +22,10 @@ _SECRET_KEYS = (
     "(?i).*(api[._-]?key|secret|password|credential).*",
 )
 _SECRET_VALUES = (
-    # An API key of ours, wherever it turns up.
+    # An API key of ours, wherever it appears.
     "drk_[A-Za-z0-9_-]+",
     "(?i)bearer [^ ]+",
-    # What makes a signed URL good for its quarter of an hour.
+    # The parts that make a signed URL valid.
     "X-Amz-(Signature|Credential|Security-Token)=[^& ]+",
     # User and password in a URL.
     "://[^/@ ]+:[^/@ ]+@",
@@ -52,7 +52,7 @@ def configuration() -> dict[str, Any]:
                     "exporters": ["otlp"],
                 },
             },
-            # To its own log only; what it drops is counted there.
+            # To its own log only, where what it drops is counted.
             "telemetry": {"metrics": {"level": "none"}},
         },
     }
@@ -82,12 +82,12 @@ def _receivers() -> dict[str, Any]:
 
 def _processors() -> dict[str, Any]:
     return {
-        # First: rather refuse than be killed. Of the container's memory limit.
+        # First, to refuse data rather than be killed. A share of the container's memory limit.
         "memory_limiter": {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 25},
         "transform/health-check": {
             "error_mode": "ignore",
             "metric_statements": [
-                # Else the series of the last good answer would go on beside that of the bad one.
+                # Otherwise the series of the last good answer would continue beside that of the bad one.
                 'delete_key(datapoint.attributes, "http.status_code") where metric.name == "httpcheck.status"',
             ],
         },
@@ -105,14 +105,15 @@ def _exporters() -> dict[str, Any]:
     return {
         "prometheus": {
             "endpoint": f"${{env:POD_IP}}:{PROMETHEUS_PORT}",
-            # An instance that scaled to zero, or a function that no longer reports, is gone from the page after this.
+            # The series of an instance that scaled to zero, or of a function that no longer reports, expires after
+            # this.
             "metric_expiration": "2m",
             "translation_strategy": "UnderscoreEscapingWithSuffixes",
         },
         "otlp": {
             "endpoint": "${env:TRACES_ENDPOINT}",
             "tls": {"insecure": "${env:TRACES_INSECURE}"},
-            # Traces are worth a minute's wait, not memory without end.
+            # Traces are worth a minute's wait, not unlimited memory.
             "retry_on_failure": {"max_elapsed_time": "60s"},
             "sending_queue": {"queue_size": 1000},
         },

@@ -1,5 +1,5 @@
-"""The files that `make monitoring` writes into knative/components/monitoring, and their text. A test holds what is
-checked in against it.
+"""The files that `make monitoring` writes into knative/components/monitoring, and their text. A test compares the
+committed files with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MADE_BY = "# Made by `make monitoring` from tools/monitoring; do not edit.\n"
 
 
 def documents() -> dict[str, str]:
-    """The text of each file, by its path within the component's folder."""
+    """Return the text of each file, by its path within the component's folder."""
     refuse_unknown(expressions())
     return {
         RULES: _yaml(rule_file(GROUPS)),
@@ -34,7 +34,7 @@ def documents() -> dict[str, str]:
 
 
 def expressions() -> Iterator[str]:
-    """Everything that Prometheus is asked, by rules and dashboards."""
+    """Yield every expression that rules and dashboards send to Prometheus."""
     yield from (rule.promql for group in GROUPS for rule in group.rules)
     yield from (query.expression for board in DASHBOARDS for panel in board.panels for query in panel.queries)
 
@@ -43,18 +43,22 @@ def expressions() -> Iterator[str]:
 
 
 def _prometheus_rule() -> dict[str, Any]:
-    """The same rules."""
-    return _of_operator("PrometheusRule", "darkroom-rules", rule_file(GROUPS))
+    """Return the same rules as an operator's resource."""
+    return _operator_resource("PrometheusRule", "darkroom-rules", rule_file(GROUPS))
 
 
 def _pod_monitor() -> dict[str, Any]:
-    """Has the collector scraped. Its own `job` and `instance` tell who pushed: they must not be overwritten."""
+    """Return a monitor that scrapes the collector. The collector's own `job` and `instance` identify the sender and
+    must not be overwritten.
+    """
     endpoint = {"port": "prometheus", "interval": "15s", "honorLabels": True}
     selector = {"matchLabels": {"app.kubernetes.io/name": "collector", "app.kubernetes.io/part-of": "darkroom"}}
-    return _of_operator("PodMonitor", "darkroom-collector", {"selector": selector, "podMetricsEndpoints": [endpoint]})
+    return _operator_resource(
+        "PodMonitor", "darkroom-collector", {"selector": selector, "podMetricsEndpoints": [endpoint]}
+    )
 
 
-def _of_operator(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _operator_resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     labels = {
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/component": "monitoring",

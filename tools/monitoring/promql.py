@@ -1,5 +1,5 @@
-"""PromQL as far as it takes to hold it against the catalog: putting the catalog's names in, telling which metrics an
-expression names, changing its spans of time. No evaluation; Prometheus does that.
+"""The PromQL needed to check expressions against the catalog: inserting the catalog's names, finding the metrics an
+expression names, changing its time ranges. No evaluation; Prometheus does that.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SPAN = re.compile(r"(?P<before>\[|\boffset )(?P<span>\d+[smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 RATE_INTERVAL = "$__rate_interval"
-"""Grafana's variable: a span that is long enough for a rate at the panel's resolution."""
+"""Grafana's variable: a range that is long enough for a rate at the panel's resolution."""
 
 
 class UnknownMetricError(ValueError):
-    """An expression names what nobody measures."""
+    """An expression names a metric that nothing measures."""
 
 
 _CATALOG_NAMES = {
@@ -34,7 +34,7 @@ _CATALOG_NAMES = {
 
 
 def with_catalog_names(expression: str) -> str:
-    """`$JOBS_ENDED` as what Prometheus calls it; `${JOB_DURATION}_sum` for a histogram's samples."""
+    """Replace `$JOBS_ENDED` by Prometheus' name for the metric, and `${JOB_DURATION}_sum` by a histogram's samples."""
     try:
         return Template(expression).substitute(_CATALOG_NAMES)
     except KeyError as exc:
@@ -42,17 +42,17 @@ def with_catalog_names(expression: str) -> str:
 
 
 def metrics_in(expression: str) -> frozenset[str]:
-    """The metrics and recording rules that an expression reads."""
+    """Return the metrics and recording rules that an expression reads."""
     for noise in (_STRING, _MATCHERS, _RANGE, _GROUPING):
         expression = noise.sub(" ", expression)
     return frozenset(name for name in _NAME.findall(expression) if name.lower() not in _KEYWORDS)
 
 
 def seconds(span: str) -> int:
-    """`5m` as 300."""
+    """Convert `5m` to 300."""
     return int(span[:-1]) * _UNIT_S[span[-1]]
 
 
 def with_spans(expression: str, change: Callable[[str], str]) -> str:
-    """The expression with each of its ranges and offsets replaced by what `change` makes of it."""
+    """Replace each of the expression's ranges and offsets by what `change` makes of it."""
     return _SPAN.sub(lambda found: found["before"] + change(found["span"]), expression)

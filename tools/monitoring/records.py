@@ -1,19 +1,19 @@
-"""Recording rules: what is asked often or by several, under one name.
+"""Recording rules: expressions that are used often or in several places, under one name.
 
-Two kinds. `darkroom:instances:*` and the like give one name to what the local runtime and Knative call differently, so
-that dashboards and alerts are the same for both. The others are ratios and means over a window.
+There are two kinds. `darkroom:instances:*` and the like give one name to metrics that the local runtime and Knative
+name differently, so that dashboards and alerts are the same for both. The others are ratios and means over a window.
 
 Knative's names were seen on a cluster with Serving of August 2026: those of the pods and of the panic mode at the
 autoscaler, kn_revision_request_queued at the activator, with kn_service_name and k8s_namespace_name on each. Knative
 counts no cold starts. Its activator and queue-proxy report http_server_request_duration_seconds as our functions do,
-but without an http_route: whatever reads that metric must ask for one.
+but without an http_route, so rules that read that metric must require one.
 
-Redis' figures are read by the collector, those of the volumes by the kubelet, which every Prometheus for Kubernetes
-scrapes. The size of the Broker's own stream is measured on one machine only: on a cluster it is in an account of NATS
-that nothing of ours can read, and the alert for the servers' volumes stands in for it.
+The collector reads Redis' metrics. The kubelet reports those of the volumes, and every Prometheus for Kubernetes
+scrapes it. The size of the Broker's own stream is measured on one machine only: on a cluster it is in an account of
+NATS that our components cannot read, and the alert for the servers' volumes covers it.
 
-What comes from the job record is pushed by whichever recovery instance the sweep woke, and without that one's name,
-so that there is one series and a sum counts nothing twice.
+Metrics of the job record are pushed by whichever recovery instance the sweep woke, without the instance's name, so that
+there is one series and a sum counts nothing twice.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def objective_record(window: str) -> str:
 
 
 def _objective(window: str) -> Record:
-    # Without one bad job there is no such series; without any job there is no ratio.
+    # Without a bad job this series does not exist; without any job there is no ratio.
     return Record(
         name=objective_record(window),
         expression=(
@@ -64,7 +64,7 @@ def _objective(window: str) -> Record:
 
 
 def _knative(metric: str, *, aggregate: str = "sum") -> str:
-    """By service, of our namespace, under the label that the local runtime uses."""
+    """Select by service, in our namespace, under the label that the local runtime uses."""
     ours = f'{metric}{{k8s_namespace_name="{NAMESPACE}"}}'
     return f'{aggregate} by (service) (label_replace({ours}, "service", "$$1", "kn_service_name", "(.+)"))'
 
@@ -77,7 +77,7 @@ def _instances(state: str, *knative: str) -> Record:
 ONE_NAME = Group(
     name="darkroom-one-name-for-both",
     rules=(
-        # After max-scale and min-scale: what the autoscaler asks for.
+        # After max-scale and min-scale: what the autoscaler requests.
         _instances("wanted", "kn_revision_pods_requested"),
         _instances("ready", "kn_revision_pods_count"),
         _instances("starting", "kn_revision_pods_not_ready_count", "kn_revision_pods_pending_count"),
@@ -93,7 +93,7 @@ ONE_NAME = Group(
             ),
         ),
         # 1 where more would be used and no more will come. Locally: every place is taken, others wait, and no instance
-        # is on its way. The autoscaler of a cluster says what it wants before and after its bounds.
+        # is on its way. The autoscaler of a cluster reports what it wants before and after its bounds.
         Record(
             name="darkroom:service:at_limit",
             expression=(
@@ -110,7 +110,7 @@ ONE_NAME = Group(
                 + ")"
             ),
         ),
-        # On a cluster the collector asks NATS for its health.
+        # On a cluster, the collector asks NATS for its health.
         Record(
             name="darkroom:server:up",
             expression=(
@@ -134,14 +134,14 @@ RATIOS = Group(
                 " / on () group_left () (sum(rate($JOBS_ENDED[15m])) > 0)"
             ),
         ),
-        # Local only: of every hundred deliveries, those that have to be made again.
+        # Local only: the share of deliveries that had to be repeated.
         Record(
             name="darkroom:deliveries_retried:ratio_rate15m",
             expression=(
                 '(sum(rate($DELIVERIES{outcome="retried"}[15m])) or vector(0)) / (sum(rate($DELIVERIES[15m])) > 0)'
             ),
         ),
-        # The same seen from the job record, which a cluster has too: 1 is a job that took one attempt.
+        # The same from the job record, which a cluster has too: 1 is a job that took one attempt.
         Record(
             name="darkroom:attempts_per_job:ratio_rate15m",
             expression=("sum(rate($JOB_ATTEMPTS[15m])) / (sum(rate($JOBS_ENDED[15m])) > 0)"),

@@ -1,5 +1,5 @@
-"""What a recording rule, an alert and a group of them are, and how they are written for Prometheus. Which there are is
-in `records.py` and `alerts.py`.
+"""Recording rules, alerts and groups of them, and how they are written for Prometheus. The rules themselves are in
+`records.py` and `alerts.py`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _SHORTEST_SPAN_S = 5
 
 class Severity(StrEnum):
     PAGE = "page"
-    """Somebody gets up: clients notice, or will within the hour."""
+    """Wakes a person: clients notice, or will within the hour."""
     TICKET = "ticket"
-    """Somebody looks at it on the next working day."""
+    """Handled on the next working day."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
     name: str
     expression: str
-    """PromQL, in which the catalog's metrics bear the catalog's constants: `rate($JOBS_ENDED[5m])`."""
+    """PromQL in which the catalog's constants stand for its metrics: `rate($JOBS_ENDED[5m])`."""
 
     @property
     def promql(self) -> str:
@@ -44,11 +44,11 @@ class Alert:
     expression: str
     """Like a Record's."""
     lasting: str
-    """How long it must hold before anybody is told: `5m`, or `0s`."""
+    """How long it must hold before the alert fires: `5m`, or `0s`."""
     severity: Severity
     summary: str
     description: str
-    """With the measured value, by Prometheus' templates."""
+    """Includes the measured value, by Prometheus' templates."""
 
     @property
     def promql(self) -> str:
@@ -66,13 +66,14 @@ class Group:
 
 
 def rule_file(groups: Iterable[Group], *, time_scale: float = 1.0) -> dict[str, Any]:
-    """What Prometheus reads under `rule_files`. A `time_scale` of 0.01 makes an hour 36 seconds: for tests, which do
-    not wait for an hour."""
+    """Return what Prometheus reads under `rule_files`. A `time_scale` of 0.01 turns an hour into 36 seconds, for
+    tests.
+    """
     return {"groups": [_group(group, time_scale) for group in groups]}
 
 
 def _group(group: Group, scale: float) -> dict[str, Any]:
-    # Evaluated as often as Prometheus evaluates by its own configuration.
+    # Evaluated as often as Prometheus' own configuration says.
     return {"name": group.name, "rules": [_rule(rule, scale) for rule in group.rules]}
 
 

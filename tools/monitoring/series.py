@@ -1,5 +1,7 @@
-"""Which names an expression may use: the catalog's, the recording rules', and the few that others bring. A rule or a
-dashboard with any other name is refused when it is written, so that a renamed metric cannot leave a blind alert behind.
+"""The names that an expression may use: the catalog's, the recording rules', and the few that others provide.
+
+A rule or a dashboard with any other name is refused when it is written, so that a renamed metric cannot leave a dead
+alert behind.
 """
 
 from __future__ import annotations

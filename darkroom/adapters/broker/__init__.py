@@ -1,4 +1,4 @@
-"""Where events go: whatever K_SINK names, a Knative Broker as a rule."""
+"""Sends events to K_SINK, usually a Knative Broker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darkroom.events.cloudevents import CloudEvent
 
 class Emitter(Protocol):
     def emit(self, event: CloudEvent) -> None:
-        """Returns once the broker has the event; raises DependencyUnavailableError("broker", ...) within its deadline.
+        """Return once the broker has the event. Raises DependencyUnavailableError("broker", ...) within its deadline.
 
-        The same event may be sent twice: its id tells.
+        The same event may be sent twice; its id identifies it.
         """

@@ -1,5 +1,7 @@
-"""A circuit that opens after failures in a row, so that nobody waits for what is known to be down. Pure but for the
-clock, which is handed in."""
+"""A circuit breaker that opens after consecutive failures, so that no caller waits for a dependency known to be down.
+
+Pure, apart from the clock, which is passed in.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from collections.abc import Callable
 
 
 class Circuit:
-    """Closed: everything passes. Open: nothing does, for `open_s`. Then one call passes as a probe, and the next only
-    `open_s` later, until one succeeds."""
+    """Closed: every call passes. Open: none does for `open_s`; then one call passes as a probe, and the next only
+    `open_s` later, until one succeeds.
+    """
 
     def __init__(
         self, *, failures_to_open: int = 3, open_s: float = 2.0, clock: Callable[[], float] = time.monotonic
@@ -28,7 +31,7 @@ class Circuit:
             return self._open_until is None
 
     def may_pass(self) -> bool:
-        """Asked before each call; True to a caller when the circuit is open makes its call the probe."""
+        """Ask before each call. While the circuit is open, True makes the caller's call the probe."""
         with self._lock:
             if self._open_until is None:
                 return True

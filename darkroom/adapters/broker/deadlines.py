@@ -1,7 +1,7 @@
-"""Connections for urllib3 whose timeout is a deadline, and for which half an answer's head is no answer.
+"""Connections for urllib3 whose timeout is a deadline, and which reject a truncated response head.
 
-urllib3 grants its timeout to each read, so that a sink which sends a byte now and then could hold its caller for ever.
-http.client takes the connection's end for the head's end, so that a head cut short after its status would count.
+urllib3 applies its timeout to each read, so a sink that sends a byte now and then could hold its caller forever.
+http.client takes the connection's end for the end of the head, so a head cut off after its status would count.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from urllib3.response import HTTPResponse
 
 
 def connection_pool(host: str, port: int | None, *, is_secure: bool, kept_idle: int) -> HTTPConnectionPool:
-    """Keeps `kept_idle` connections, and makes more while they are needed."""
+    """Make a pool that keeps `kept_idle` connections, and opens more while they are needed."""
     if is_secure:
         return _SecurePool(host, port, maxsize=kept_idle, ssl_context=_tls())
     return _Pool(host, port, maxsize=kept_idle)
 
 
 class DeadlineSocket(socket.socket):
-    """Grants a timeout to everything that is read until the next is set, not to each read."""
+    """A socket whose timeout covers everything read until the next timeout is set, not each read."""
 
     _ends_at: float | None = None
     has_ended = False
-    """The other side has closed, and all that it sent was read."""
+    """Whether the other side has closed and everything it sent was read."""
 
     def settimeout(self, value: float | None) -> None:
         self._ends_at = None if value is None else time.monotonic() + value
@@ -50,7 +50,7 @@ class _DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
 
 
 class _Connection(HTTPConnection):
-    """Overrides what urllib3's own SOCKS support overrides, too."""
+    """Overrides the same methods as urllib3's own SOCKS support."""
 
     def _new_conn(self) -> socket.socket:
         began = time.monotonic()
@@ -58,11 +58,12 @@ class _Connection(HTTPConnection):
         connection = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
         granted_s = self.timeout
         if isinstance(granted_s, int | float):
-            # What follows, a TLS handshake perhaps, has what is left. Zero would be a socket that does not wait.
+            # What follows, perhaps a TLS handshake, gets the time that is left. A timeout of zero would make the socket
+            # non-blocking.
             connection.settimeout(max(0.001, granted_s - (time.monotonic() - began)))
         return connection
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3's answer is none of http.client's
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3's response is not http.client's
         connection = self.sock
         answer = super().getresponse()
         if isinstance(connection, DeadlineSocket) and connection.has_ended:

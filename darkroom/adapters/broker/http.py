@@ -1,4 +1,4 @@
-"""Events to K_SINK by HTTP, in binary mode: quick when the sink is well, and quick to say so when it is not.
+"""Sends events to K_SINK by HTTP in binary mode: fast when the sink is healthy, and fast to fail when it is not.
 
 An emission that fails here is not lost: the job's record is the outbox, and recovery emits it later.
 """
@@ -16,8 +16,8 @@ from darkroom.events import tracing
 from darkroom.events.cloudevents import AttributeValue, CloudEvent, encode_binary
 
 _FIRST_PAUSE_S = 0.05
-_PASSING_STATUSES = {408, 425, 429}
-"""Besides 5xx, the answers after which the same event may be taken a moment later."""
+_TEMPORARY_STATUSES = {408, 425, 429}
+"""The statuses, besides 5xx, after which the same event may be accepted a moment later."""
 
 
 class HttpEmitter:
@@ -33,12 +33,11 @@ class HttpEmitter:
         ce_overrides: Mapping[str, AttributeValue] | None = None,
         circuit: Circuit | None = None,
     ) -> None:
-        """`ce_overrides` are the extensions of K_CE_OVERRIDES, set on every event (SinkBinding).
+        """Prepare the emitter. `ce_overrides` are the extensions of K_CE_OVERRIDES, set on every event (SinkBinding).
 
-        A sink that hangs costs the first callers `deadline_s` at most; once the circuit is open, one caller every few
-        seconds finds out for `probe_timeout_s` whether it is back, and the others are told at once that it is not.
-        A sink that is merely busy, in a burst, must not be taken for one that hangs: what is not emitted now waits for
-        recovery's sweep, ten times as long.
+        A sink that hangs costs the first callers `deadline_s` at most. Once the circuit is open, one caller every few
+        seconds probes for `probe_timeout_s`, and the others fail at once. A sink that is merely busy, in a burst, must
+        not be taken for one that hangs: an event that is not emitted now waits for recovery's sweep, ten times as long.
         """
         self._sink = Sink(sink_url)
         self._deadline_s = deadline_s
@@ -68,33 +67,33 @@ class HttpEmitter:
         self._sink.close()
 
     def _attempt(self, headers: Mapping[str, str], body: bytes, give_up_at: float) -> str | None:
-        """None once the sink has the event, else what went wrong that another attempt may mend."""
+        """Return None once the sink has the event, else the problem, where another attempt may succeed."""
         longest_s = self._attempt_timeout_s if self._circuit.is_closed else self._probe_timeout_s
         timeout_s = max(0.001, min(longest_s, give_up_at - time.monotonic()))
         try:
             status = self._sink.post(headers, body, timeout_s=timeout_s)
         except (OSError, UnreadableAnswerError) as exc:
             self._circuit.failed()
-            return f"the event could not be handed over: {_trouble(exc)}"
+            return f"the event could not be handed over: {_describe_error(exc)}"
         if 200 <= status < 300:
             self._circuit.succeeded()
             return None
         problem = f"the event was answered {status}"
-        if status >= 500 or status in _PASSING_STATUSES:
+        if status >= 500 or status in _TEMPORARY_STATUSES:
             self._circuit.failed()
             return problem
-        # The sink is well; it will not have this event, now or in a moment.
+        # The sink works; it refuses this event, now and later.
         self._circuit.succeeded()
         raise DependencyUnavailableError("broker", problem)
 
 
-def _trouble(exc: Exception) -> str:
-    """The error's kind, and of a timeout its figures; other texts may hold addresses."""
+def _describe_error(exc: Exception) -> str:
+    """Return the error's type, and for a timeout its figures; other texts may contain addresses."""
     kind = type(exc).__name__
     return f"{kind}, {exc}" if isinstance(exc, TimeoutError) else kind
 
 
 def _trace_headers() -> dict[str, str]:
-    """Of this request; the event has its job's own as extensions."""
+    """Return the trace headers of this request; the event has the job's own trace as extensions."""
     context = tracing.current()
     return {} if context is None else context.attributes()

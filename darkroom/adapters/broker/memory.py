@@ -1,4 +1,4 @@
-"""A broker in memory, for tests: it keeps what it is given, and fails when it is told to."""
+"""A broker in memory, for tests: it keeps the events it gets, and fails on demand."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from darkroom.events.cloudevents import CloudEvent
 class MemoryEmitter:
     def __init__(self) -> None:
         self.events: list[CloudEvent] = []
-        """What was emitted, in order; the same event twice is there twice."""
+        """The emitted events, in order; an event emitted twice is there twice."""
         self.is_down = False
-        """Set it, and every emission fails as if the broker did not answer."""
+        """While True, every emission fails as if the broker did not answer."""
         self.loses_answers = False
-        """Set it, and the broker takes the event but its answer never arrives."""
+        """While True, the broker takes the event but its answer never arrives."""
         self._lock = threading.Lock()
 
     def emit(self, event: CloudEvent) -> None:

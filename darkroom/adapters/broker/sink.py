@@ -1,7 +1,7 @@
 """POSTs to one sink over kept connections, for callers that wait: what an emission needs of urllib3, and nothing else.
 
-Only the answer's status counts. No redirects, no cookies, no proxies (a pool of urllib3 knows none, whatever the
-environment says), no decoding. This is the one place that knows urllib3's errors.
+Only the response's status matters. No redirects, no cookies, no proxies (a urllib3 pool uses none, whatever the
+environment says), no decoding. This is the only module that knows urllib3's errors.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ if TYPE_CHECKING:
     from urllib3.exceptions import HTTPError
 
 _KEPT_IDLE = 64
-"""More than the threads that emit at once; a pool that is full logs a warning for each connection it drops."""
+"""More than the threads that emit at once; a full pool logs a warning for each connection it drops."""
 _MAX_BODY_BYTES = 64 * 1024
-"""The longest body that is read so that its connection can be kept; it holds nothing that anybody needs."""
+"""The longest response body that is read so that its connection can be kept; nobody needs its content."""
 
 
 class UnreadableAnswerError(Exception):
-    """The sink's answer is not HTTP/1.1, or is not an answer."""
+    """The sink's response is not HTTP/1.1, or is incomplete."""
 
 
 class Sink:
-    """Safe to share between threads, and between processes that fork: each process has connections of its own.
+    """Safe to share between threads, and between processes that fork: each process has its own connections.
 
     Nothing is imported or connected before the first POST.
     """
 
     def __init__(self, url: str) -> None:
-        """`http` or `https`; the trusted authorities are OpenSSL's own, which SSL_CERT_FILE replaces."""
+        """Take the sink's URL, `http` or `https`. The trusted authorities are OpenSSL's own, which SSL_CERT_FILE
+        replaces.
+        """
         parts = urlsplit(url)
         self._is_secure = parts.scheme == "https"
         self._host = parts.hostname or ""
@@ -45,10 +47,10 @@ class Sink:
         self._pool_pid = 0
 
     def post(self, headers: Mapping[str, str], body: bytes, *, timeout_s: float) -> int:
-        """Return the status of the final answer, which has `timeout_s` from now on, however slowly it arrives.
+        """Return the status of the final response, which must arrive within `timeout_s`, however slowly it is sent.
 
-        Raises OSError, a TimeoutError when the time is up, or UnreadableAnswerError. None of them says whether the
-        sink has the event.
+        Raises OSError, a TimeoutError when the time is up, or UnreadableAnswerError. None of them says whether the sink
+        has the event.
         """
         _check_lines(headers)
         from urllib3 import Timeout
@@ -73,7 +75,7 @@ class Sink:
         try:
             return _final_status(answer)
         finally:
-            # Closes the connection, unless the answer was read to its end and the pool has it again.
+            # Closes the connection, unless the response was read to its end and the pool has the connection back.
             answer.close()
 
     def close(self) -> None:
@@ -93,7 +95,7 @@ class Sink:
 
 
 def _check_lines(headers: Mapping[str, str]) -> None:
-    """Raises ValueError; urllib3 would let a folded line pass, which some servers read as another header."""
+    """Raise ValueError for a folded line. urllib3 would accept it, and some servers read it as another header."""
     for name, value in headers.items():
         field = f"{name}: {value}"
         if "\r" in field or "\n" in field:
@@ -101,11 +103,11 @@ def _check_lines(headers: Mapping[str, str]) -> None:
 
 
 def _final_status(answer: BaseHTTPResponse) -> int:
-    """The status, after reading a short body, so that the connection can be kept."""
+    """Return the status, after reading a short body so that the connection can be kept."""
     from urllib3.exceptions import HTTPError
 
     if answer.status < 200:
-        # Of all that announces another answer (RFC 9110, section 15.2), http.client skips 100 Continue only.
+        # Of the interim responses (RFC 9110, section 15.2), http.client skips only 100 Continue.
         raise UnreadableAnswerError(
             f"the sink announced an answer with {answer.status} and http.client reads no further"
         )
@@ -114,13 +116,13 @@ def _final_status(answer: BaseHTTPResponse) -> int:
         try:
             answer.read(_MAX_BODY_BYTES)
         except (HTTPError, OSError):
-            # The sink has said all that counts. The connection that failed is closed already.
+            # The status is all that matters. The connection that failed is closed already.
             return answer.status
     return answer.status
 
 
 def _translated(exc: HTTPError, *, took_s: float, timeout_s: float) -> Exception:
-    """The trouble itself, without urllib3's wrapping, whose text holds the sink's address."""
+    """Return the underlying error without urllib3's wrapping, whose text contains the sink's address."""
     from urllib3.exceptions import NewConnectionError
     from urllib3.exceptions import TimeoutError as TimedOut
 

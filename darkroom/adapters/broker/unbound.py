@@ -9,9 +9,9 @@ from darkroom.events.cloudevents import CloudEvent
 
 
 class UnboundEmitter:
-    """Refuses every event: the outbox keeps it.
+    """Refuses every event, which stays in the outbox.
 
-    A SinkBinding that injects K_SINK makes a new revision, whose processes have the address.
+    A SinkBinding that injects K_SINK creates a new revision, whose processes have the address.
     """
 
     def emit(self, event: CloudEvent) -> None:
@@ -22,5 +22,5 @@ class UnboundEmitter:
 
 
 def refuse_unbound() -> NoReturn:
-    """Raises DependencyUnavailableError that says what the function waits for."""
+    """Raise DependencyUnavailableError, which says what the function waits for."""
     raise DependencyUnavailableError("broker", "K_SINK is not set: the function waits for a SinkBinding to inject it")

@@ -1,4 +1,4 @@
-"""Where what was given up is kept until a person redrives or drops it: a JetStream stream."""
+"""Keeps what was given up until a person redrives or drops it: a JetStream stream."""
 
 from __future__ import annotations
 
@@ -20,36 +20,38 @@ class DeadLetter:
     job_type: str | None = None
     attempts: int = 0
     origin: str = ""
-    """Which component gave it up."""
+    """The component that gave it up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptDeadLetter:
     sequence: int
-    """The entry's number in the stream; it never changes and is never used again."""
+    """The entry's number in the stream; it never changes and is never reused."""
     kept_at: datetime
     letter: DeadLetter
 
 
 class DeadLetters(Protocol):
-    """Every method raises DependencyUnavailableError("deadletters", ...) when the stream does not do its part."""
+    """Every method raises DependencyUnavailableError("deadletters", ...) when the stream cannot do its part."""
 
     def keep(self, letter: DeadLetter, *, key: str) -> int:
-        """Returns the entry's sequence once the stream has it. The same `key` within two minutes is kept once."""
+        """Store the letter. Returns the entry's sequence once the stream has it. The same `key` within two minutes is
+        stored once.
+        """
 
     def list(self, *, limit: int = 100, after: int = 0) -> list[KeptDeadLetter]:
-        """Oldest first, those with a sequence above `after`."""
+        """Return the entries with a sequence above `after`, oldest first."""
 
     def get(self, sequence: int) -> KeptDeadLetter | None: ...
 
     def drop(self, sequence: int) -> bool:
-        """False: it was not there."""
+        """Delete the entry. Returns False if it did not exist."""
 
     def prepare(self) -> None:
-        """Make the stream if it is not there; idempotent."""
+        """Create the stream if it does not exist. Idempotent."""
 
     def readings(self) -> Readings:
-        """How many there are, and the figures of their stream."""
+        """Return the number of dead letters, and the stream's metrics."""
 
     def check(self) -> None:
-        """Returns if the stream answers."""
+        """Return if the stream answers."""

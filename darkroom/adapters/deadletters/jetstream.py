@@ -1,7 +1,7 @@
 """Dead letters in a JetStream stream. Its definition is a file of the deployment (`nats-eventing/`), not of this code.
 
-nats-py needs an event loop, the functions that keep dead letters have none: the adapter runs one in its own thread. It
-connects with the first call, and anew with the next call after a connection broke.
+nats-py needs an event loop, and the functions that keep dead letters have none, so the adapter runs one in its own
+thread. It connects with the first call, and again with the next call after a connection broke.
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
     from nats.js.api import RawStreamMsg
 
-Answer = TypeVar("Answer")
+AnswerT = TypeVar("AnswerT")
 
 STREAM = "DARKROOM_DEAD_LETTERS"
 SUBJECT = "darkroom.deadletters"
 """Followed by the job's type, or `event` where no job is known."""
 _HEADERS_ROOM_BYTES = 1024
-"""NATS counts a message's headers into its largest payload."""
+"""NATS counts a message's headers towards its maximum payload."""
 _PING_INTERVAL_S = 5
-"""A connection whose other end vanished without a word is closed after three of these."""
+"""A connection whose other end vanished silently is closed after three of these."""
 
 
 class JetStreamDeadLetters:
     """Safe to share between threads. Nothing is imported, connected or started before the first call, so one can be
-    made in a process that forks later."""
+    made in a process that forks later.
+    """
 
     def __init__(
         self,
@@ -54,10 +55,13 @@ class JetStreamDeadLetters:
         deadline_s: float = 3.0,
         answer_timeout_s: float = 1.0,
     ) -> None:
-        """`definition` is the stream's configuration as JetStream's API has it (times in nanoseconds); only `prepare`
+        """Prepare the adapter; connects to nothing.
+
+        `definition` is the stream's configuration in JetStream's API format (times in nanoseconds); only `prepare`
         needs it. `tls_folder` has ca.crt, tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted: the
-        certificate is who we are to a server that knows its users by theirs. No call takes longer than `deadline_s`,
-        except a list: each of its entries has `answer_timeout_s`."""
+        certificate authenticates us to a server that identifies its users by theirs. No call takes longer than
+        `deadline_s`, except a list, whose entries have `answer_timeout_s` each.
+        """
         self._url = url
         self._stream = stream
         self._subject = subject
@@ -98,7 +102,7 @@ class JetStreamDeadLetters:
             return None
 
         async def read(js: JetStreamContext) -> KeptDeadLetter | None:
-            return await _found(js.get_msg(self._stream, sequence, direct=True))
+            return await _read_message(js.get_msg(self._stream, sequence, direct=True))
 
         return self._ask(read)
 
@@ -106,7 +110,7 @@ class JetStreamDeadLetters:
         from nats.js.errors import APIError
 
         async def delete(js: JetStreamContext) -> bool:
-            if await _found(js.get_msg(self._stream, sequence, direct=True)) is None:
+            if await _read_message(js.get_msg(self._stream, sequence, direct=True)) is None:
                 return False
             try:
                 return await js.delete_msg(self._stream, sequence)
@@ -154,11 +158,15 @@ class JetStreamDeadLetters:
             self._loop.stop()
 
     async def _next(self, js: JetStreamContext, sequence: int) -> KeptDeadLetter | None:
-        """The first entry from this sequence on."""
-        return await _found(js.get_msg(self._stream, sequence, subject=f"{self._subject}.>", direct=True, next=True))
+        """Return the first entry from this sequence on."""
+        return await _read_message(
+            js.get_msg(self._stream, sequence, subject=f"{self._subject}.>", direct=True, next=True)
+        )
 
-    def _ask(self, call: Callable[[JetStreamContext], Awaitable[Answer]], *, deadline_s: float | None = None) -> Answer:
-        """Every call may be sent twice: what is kept bears a key, and the rest are reads or deletions."""
+    def _ask(
+        self, call: Callable[[JetStreamContext], Awaitable[AnswerT]], *, deadline_s: float | None = None
+    ) -> AnswerT:
+        """Run a call. Each may be sent twice: a stored letter has a key, and all others are reads or deletions."""
         from nats.errors import Error
 
         try:
@@ -166,13 +174,13 @@ class JetStreamDeadLetters:
         except (Error, OSError, TimeoutError) as exc:
             raise DependencyUnavailableError("deadletters", f"{type(exc).__name__}: {exc}") from exc
 
-    async def _connected_call(self, call: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
+    async def _connected_call(self, call: Callable[[JetStreamContext], Awaitable[AnswerT]]) -> AnswerT:
         from nats.errors import ConnectionClosedError
 
         try:
             return await call(await self._context())
         except ConnectionClosedError:
-            # The server went away since the last call and may be back already.
+            # The server went away after the last call and may be back already.
             return await call(await self._context())
 
     async def _context(self) -> JetStreamContext:
@@ -189,14 +197,14 @@ class JetStreamDeadLetters:
         client = Client()
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                # A connection that breaks stays broken and is made anew by the next call: no task of the library's own
-                # goes on trying in the background, and nothing waits in its buffers.
+                # A broken connection stays broken, and the next call makes a new one: no background task of the library
+                # retries, and nothing waits in its buffers.
                 await client.connect(
                     self._url,
                     allow_reconnect=False,
                     max_reconnect_attempts=1,
                     ping_interval=_PING_INTERVAL_S,
-                    error_cb=_raised_to_the_caller_too,
+                    error_cb=_ignore_error,
                     tls=None if self._tls_folder is None else _tls_context(self._tls_folder),
                 )
         except BaseException:
@@ -209,7 +217,7 @@ class JetStreamDeadLetters:
 
 
 def _tls_context(folder: Path) -> ssl.SSLContext:
-    """Read anew for each connection, so that renewed certificates are taken."""
+    """Read the certificates again for each connection, so that renewed ones are used."""
     context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     return context
@@ -219,7 +227,7 @@ _NO_SUCH_SEQUENCE = 10043
 """JSSequenceNotFoundErrF in nats-server's errors.json."""
 
 
-async def _found(answer: Awaitable[RawStreamMsg]) -> KeptDeadLetter | None:
+async def _read_message(answer: Awaitable[RawStreamMsg]) -> KeptDeadLetter | None:
     from nats.js.errors import NotFoundError
 
     try:
@@ -233,5 +241,7 @@ async def _found(answer: Awaitable[RawStreamMsg]) -> KeptDeadLetter | None:
     )
 
 
-async def _raised_to_the_caller_too(error: Exception) -> None:
-    """Without a callback of ours the library writes every error to a log of its own."""
+async def _ignore_error(error: Exception) -> None:
+    """Ignore the error, which the caller gets too. Without a callback the library writes every error to a log of its
+    own.
+    """

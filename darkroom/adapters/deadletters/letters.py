@@ -1,4 +1,4 @@
-"""A dead letter as the bytes of a message, and back."""
+"""Encodes a dead letter as the bytes of a message, and decodes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAYLOAD_MEMBERS = ("data", "data_base64")
 
 
 def encode(letter: DeadLetter, *, max_bytes: int) -> bytes:
-    """An event that is too large is kept without its payload: better a part of it than none."""
+    """Encode the letter. An event that is too large is kept without its payload: a part is better than nothing."""
     body = _encode(letter)
     if len(body) <= max_bytes:
         return body
@@ -22,7 +22,9 @@ def encode(letter: DeadLetter, *, max_bytes: int) -> bytes:
 
 
 def decode(body: bytes) -> DeadLetter:
-    """What is no letter of ours, since anything may be published past us, is shown as one: it can be dropped then."""
+    """Decode a letter. Anything may be published to the stream, so a message that is not ours is shown as a letter that
+    can be dropped.
+    """
     try:
         members: dict[str, Any] = json.loads(body)
         return DeadLetter(**members)

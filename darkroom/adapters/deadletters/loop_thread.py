@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for a library that knows no other way, under callers that know none at all."""
+"""An event loop in its own thread, for an asynchronous library under synchronous callers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+AnswerT = TypeVar("AnswerT")
 
 
 class LoopThread:
@@ -20,8 +20,10 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def run(self, work: Coroutine[Any, Any, Answer], *, timeout_s: float) -> Answer:
-        """What the coroutine returns or raises; TimeoutError, and the coroutine is cancelled, when it takes longer."""
+    def run(self, work: Coroutine[Any, Any, AnswerT], *, timeout_s: float) -> AnswerT:
+        """Return or raise what the coroutine does. Raises TimeoutError, and cancels the coroutine, when it takes
+        longer.
+        """
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result(timeout_s)

@@ -17,9 +17,9 @@ _DUPLICATE_WINDOW_S = 120.0
 
 class MemoryDeadLetters:
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        """`clock` tells seconds since the epoch."""
+        """Start empty. `clock` returns seconds since the epoch."""
         self.is_down = False
-        """Set it, and every call fails as if the stream did not answer."""
+        """While True, every call fails as if the stream did not answer."""
         self._clock = clock
         self._lock = threading.Lock()
         self._sequence = 0

@@ -40,7 +40,7 @@ from darkroom.adapters.jobs.silence import claim_too_late, claim_unanswered, cra
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
-from darkroom.contract.errors import DarkroomError, blameless_codes
+from darkroom.contract.errors import DarkroomError, client_fault_codes
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Readings
@@ -408,7 +408,7 @@ class MemoryJobStore:
         lasted_s = ended_s - job.created_s
         self._tally.observe(metrics.JOB_DURATION, *of_job, status, value=lasted_s)
         if job.new.cost_class == "standard":
-            good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in blameless_codes())
+            good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in client_fault_codes())
             self._tally.count(metrics.OBJECTIVE_JOBS, "true" if good else "false")
 
     def _count_result(self, job: MemoryJob, result: JobResult) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from darkroom.adapters.jobs.statistics import COUNTED, job_tally
-from darkroom.contract.errors import blameless_codes
+from darkroom.contract.errors import client_fault_codes
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Metric, MetricKind
 from darkroom.telemetry.tally import Tally
@@ -30,7 +30,7 @@ def lua_catalog() -> str:
         for name, metric in _BY_NAME.items()
         if metric.kind is MetricKind.HISTOGRAM
     ]
-    codes = " ".join(f"['{code}'] = true," for code in sorted(blameless_codes()))
+    codes = " ".join(f"['{code}'] = true," for code in sorted(client_fault_codes()))
     return "\n".join(
         [
             *names,

@@ -1,6 +1,6 @@
-"""Rates in Redis, one Lua script: exact over all instances, since Redis runs one script at a time on one clock.
+"""Rates in Redis, one Lua script: exact across all instances, since Redis runs one script at a time on one clock.
 
-Ours rather than a library's: `limits` has no GCRA, its moving window keeps one entry a request, and its fixed and
+This is our own code because `limits` has no GCRA, its moving window keeps one entry per request, and its fixed and
 sliding counters are approximate at the edges.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters import redis_library
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.rates import Rate, Verdict
+from darkroom.contract.rates import Rate, RateDecision
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -23,7 +23,7 @@ _CONNECTIONS = 8
 
 
 class RedisRateLimiter:
-    """For one event loop. Nothing is connected before the first question."""
+    """For one event loop. Nothing is connected before the first call."""
 
     def __init__(self, url: str, *, answer_timeout_s: float = 2.0) -> None:
         self._url = url
@@ -31,7 +31,7 @@ class RedisRateLimiter:
         self._client: Redis | None = None
         self._script: AsyncScript | None = None
 
-    async def ask(self, bucket: str, rate: Rate) -> Verdict:
+    async def ask(self, bucket: str, rate: Rate) -> RateDecision:
         redis_library.load()
         from redis.exceptions import RedisError
 
@@ -41,7 +41,7 @@ class RedisRateLimiter:
             )
         except RedisError as exc:
             raise DependencyUnavailableError("rates", f"{type(exc).__name__}: {exc}") from exc
-        return Verdict(
+        return RateDecision(
             admitted=bool(admitted),
             remaining=int(remaining),
             reset_s=int(reset_us) / _MICROSECONDS,
@@ -72,7 +72,7 @@ class RedisRateLimiter:
             timeout=self._answer_timeout_s,
             socket_connect_timeout=self._answer_timeout_s,
             socket_timeout=self._answer_timeout_s,
-            # Once more at once: a server that restarted closes the connections that were open.
+            # Retry once immediately: a server that restarted closes the connections that were open.
             retry=Retry(NoBackoff(), 1),
             retry_on_error=[ConnectionError],
         )

@@ -1,4 +1,4 @@
-"""Where pictures lie. Keys are plain path segments (`darkroom.contract.jobs.STORAGE_KEY_PATTERN`)."""
+"""Stores pictures. Keys are plain path segments (`darkroom.contract.jobs.STORAGE_KEY_PATTERN`)."""
 
 from __future__ import annotations
 
@@ -24,34 +24,35 @@ class SignedRequest:
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers that are part of the signature and must be sent as they are."""
+    """Headers that are part of the signature and must be sent unchanged."""
     expires_at: datetime
 
 
 class Storage(Protocol):
-    """Every method raises DependencyUnavailableError("storage", ...) when the storage does not do its part."""
+    """Every method raises DependencyUnavailableError("storage", ...) when the storage cannot do its part."""
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Store the whole object or nothing; the same key again replaces it."""
+        """Store the whole object or nothing. An existing object with this key is replaced."""
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
-        """Raises InputNotFoundError, and InputTooLargeError before more than `max_bytes` are read.
+        """Return the object's bytes.
 
-        A body shorter than the object's size is DependencyUnavailableError, never a result.
+        Raises InputNotFoundError, and InputTooLargeError before more than `max_bytes` are read. A body shorter than the
+        object's size raises DependencyUnavailableError and is never returned.
         """
 
     def info(self, key: str) -> ObjectInfo | None: ...
 
     def delete(self, key: str) -> None:
-        """Idempotent."""
+        """Delete the object. Idempotent."""
 
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
-        """A GET whose answer is forced to this content type, as an attachment of this name."""
+        """Sign a GET whose response has this content type, as an attachment of this name."""
 
     def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest: ...
 
     def check(self) -> None:
-        """Returns if the bucket answers."""
+        """Return if the bucket answers."""
 
     def prepare(self) -> None:
-        """Make the bucket and its rules if they are not there; idempotent."""
+        """Create the bucket and its rules if they do not exist. Idempotent."""

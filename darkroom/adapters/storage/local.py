@@ -1,7 +1,7 @@
-"""Pictures as files under one folder, for one machine without an S3 server.
+"""Pictures as files in one folder, for one machine without an S3 server.
 
-A file appears under its name only when all of it is on the disk. Content types lie beside the pictures, in a folder
-that no key can name. Signed requests are `file://` URLs that say until when they are meant; nothing enforces it.
+A file gets its name only when all of it is on disk. Content types are stored beside the pictures, in a folder that no
+key can name. Signed requests are `file://` URLs with an expiry time that nothing enforces.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 class LocalStorage:
     def __init__(self, root: str | Path, *, clock: Callable[[], float] = time.time) -> None:
-        """`clock` tells seconds since the epoch."""
+        """Use this folder. `clock` returns seconds since the epoch."""
         self._root = Path(root)
         self._clock = clock
 
@@ -93,7 +93,7 @@ class LocalStorage:
         try:
             return (self._root / _CONTENT_TYPES / key).read_text()
         except FileNotFoundError:
-            # Somebody put the picture there by hand.
+            # A person put the picture there.
             return _UNKNOWN_TYPE
 
     def _note(self, method: str, key: str, headers: dict[str, str], lifetime_s: int) -> SignedRequest:
@@ -114,7 +114,7 @@ def _translated(operation: str) -> Iterator[None]:
 
 @contextmanager
 def _missing_is_none() -> Iterator[None]:
-    """Falls through to what stands after the block when there is no such file."""
+    """Continue after the block when a file does not exist."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -122,7 +122,7 @@ def _missing_is_none() -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name is on the disk only when its folder is."""
+    """Flush the folder: a new name is on disk only when its folder is."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -14,9 +14,9 @@ from darkroom.contract.errors import DependencyUnavailableError
 
 class MemoryStorage:
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        """`clock` tells seconds since the epoch."""
+        """Start empty. `clock` returns seconds since the epoch."""
         self.is_down = False
-        """Set it, and every call fails as if the storage did not answer."""
+        """While True, every call fails as if the storage did not answer."""
         self._clock = clock
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[bytes, str]] = {}

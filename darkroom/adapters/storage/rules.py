@@ -1,4 +1,4 @@
-"""What every storage checks before it acts: keys, lifetimes of signed requests, file names in answers."""
+"""The checks that every storage makes before it acts: keys, lifetimes of signed requests, attachment file names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ MAX_KEY_CHARACTERS = 512
 
 
 def check_key(key: str) -> None:
-    """Callers have parsed their keys; this keeps a mistake of ours from climbing out of the bucket."""
+    """Refuse a key outside the pattern. Callers have parsed their keys; this stops a bug of ours from leaving the
+    bucket.
+    """
     if len(key) > MAX_KEY_CHARACTERS or not _KEY.fullmatch(key):
         raise InternalError(f"not a storage key of at most {MAX_KEY_CHARACTERS} characters: {key[:80]!r}")
 
@@ -25,7 +27,7 @@ def check_lifetime(lifetime_s: int) -> None:
 
 
 def attachment(filename: str) -> str:
-    """The Content-Disposition (RFC 6266) that makes a browser save the answer, not show it."""
+    """Return the Content-Disposition (RFC 6266) that makes a browser save the response instead of showing it."""
     return f'attachment; filename="{_UNSAFE_IN_FILE_NAMES.sub("_", filename)}"'
 
 

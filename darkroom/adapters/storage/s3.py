@@ -23,23 +23,23 @@ from darkroom.contract.errors import DependencyUnavailableError
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
 
-Answer = TypeVar("Answer")
+AnswerT = TypeVar("AnswerT")
 
 DEFAULT_REGION = "us-east-1"
 _MIB = 1024 * 1024
 _BYTES_WITHIN_A_TIMEOUT = 8 * _MIB
-_NOTHING = "health"
-"""A folder that nobody writes to: listing it asks for the bucket, and for nothing in it."""
+_EMPTY_FOLDER = "health"
+"""A folder that nobody writes to. Listing it checks the bucket and returns nothing."""
 _RETRY_PAUSE_S = (0.05, 0.15)
-"""The one retry waits this long, drawn evenly: a crowd that was refused together does not come back together."""
+"""The range of the pause before the one retry, drawn evenly, so that callers refused together do not retry together."""
 
 
 class S3Storage:
     """Safe to share between threads. Nothing is imported or connected before the first call, so one can be made in a
-    process that forks later; so can its client (`warm`), which begins its threads with its first call.
+    process that forks later; so can its client (`warm`), which starts its threads with its first call.
 
-    What storage refused for a moment is asked once more at once, unless the refusal itself took `retry_within_s`: a
-    call ends after some 7 s at worst (2 + 0.15 + 1 + 4), inside a job's lease. Bodies over 8 MiB have as much again
+    A call that storage refused temporarily is retried once, unless the refusal itself took `retry_within_s`. A call
+    ends after about 7 s at worst (2 + 0.15 + 1 + 4), which is within a job's lease. Bodies over 8 MiB get as much again
     for each further 8 MiB.
     """
 
@@ -56,7 +56,10 @@ class S3Storage:
         read_timeout_s: float = 4.0,
         retry_within_s: float = 2.0,
     ) -> None:
-        """`endpoint` None is AWS; `public_endpoint` None: clients reach storage under the same address as we do."""
+        """Prepare the storage; connects to nothing.
+
+        `endpoint` None means AWS. `public_endpoint` None: clients reach storage at the same address as we do.
+        """
         self._endpoint = endpoint
         self._access_key = access_key
         self._secret_key = secret_key
@@ -73,12 +76,12 @@ class S3Storage:
         )
         self._lock = threading.Lock()
         self._clients: dict[int, S3Store] = {}
-        """By how many read timeouts they grant."""
+        """By the multiple of the read timeout that they allow."""
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         check_key(key)
         attributes = {"Content-Type": content_type}
-        # The library counts the sending against the time in which an answer must begin.
+        # The library counts the sending towards the time within which a response must begin.
         client = self._client(timeouts=1 + len(body) // _BYTES_WITHIN_A_TIMEOUT)
         self._ask("PutObject", lambda: client.put(key, body, attributes=attributes, use_multipart=False))
 
@@ -94,7 +97,7 @@ class S3Storage:
             # Raises when the body ends early.
             return bytes(answer.bytes())
 
-        body = self._found("GetObject", read)
+        body = self._ask_if_exists("GetObject", read)
         if body is None:
             raise not_found(key)
         return body
@@ -102,7 +105,7 @@ class S3Storage:
     def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
         client = self._client()
-        head = self._found("HeadObject", lambda: client.get(key, options={"head": True}))
+        head = self._ask_if_exists("HeadObject", lambda: client.get(key, options={"head": True}))
         if head is None:
             return None
         return ObjectInfo(key=key, size_bytes=head.meta["size"], content_type=head.attributes.get("Content-Type", ""))
@@ -110,7 +113,7 @@ class S3Storage:
     def delete(self, key: str) -> None:
         check_key(key)
         client = self._client()
-        self._found("DeleteObject", lambda: client.delete(key))
+        self._ask_if_exists("DeleteObject", lambda: client.delete(key))
 
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         forced = {
@@ -124,7 +127,7 @@ class S3Storage:
 
     def check(self) -> None:
         client = self._client()
-        self._ask("ListObjectsV2", lambda: client.list_with_delimiter(_NOTHING))
+        self._ask("ListObjectsV2", lambda: client.list_with_delimiter(_EMPTY_FOLDER))
 
     def prepare(self) -> None:
         from darkroom.adapters.storage import s3_bucket
@@ -138,7 +141,7 @@ class S3Storage:
         )
 
     def warm(self) -> None:
-        """Import obstore and make the client ahead of the first call; connects to nothing, and starts nothing."""
+        """Import obstore and make the client ahead of the first call. Connects to nothing and starts nothing."""
         self._client()
 
     def close(self) -> None:
@@ -155,10 +158,10 @@ class S3Storage:
         )
         return SignedRequest(method=method, url=signed.url, headers=headers, expires_at=signed.expires_at)
 
-    def _found(self, operation: str, call: Callable[[], Answer]) -> Answer | None:
-        """The answer, or None if there is no such object. That there is no bucket is trouble of ours."""
+    def _ask_if_exists(self, operation: str, call: Callable[[], AnswerT]) -> AnswerT | None:
+        """Return the result, or None if there is no such object. A missing bucket is an error."""
 
-        def ask() -> Answer | None:
+        def ask() -> AnswerT | None:
             try:
                 return call()
             except FileNotFoundError as exc:
@@ -168,26 +171,26 @@ class S3Storage:
 
         return self._ask(operation, ask)
 
-    def _ask(self, operation: str, call: Callable[[], Answer]) -> Answer:
-        """Every call may be sent twice: the same key always gets the same bytes.
+    def _ask(self, operation: str, call: Callable[[], AnswerT]) -> AnswerT:
+        """Run a call. Each may be sent twice, since the same key always gets the same bytes.
 
-        Errors are told by their kind alone; the library's texts hold addresses.
+        Errors are reported by their kind alone; the library's texts contain addresses.
         """
         from obstore.exceptions import BaseError
 
         try:
-            return self._twice(call)
+            return self._with_retry(call)
         except (BaseError, FileNotFoundError) as exc:
             raise DependencyUnavailableError("storage", f"{operation} {_Refusal(exc)}") from exc
 
-    def _twice(self, call: Callable[[], Answer]) -> Answer:
+    def _with_retry(self, call: Callable[[], AnswerT]) -> AnswerT:
         from obstore.exceptions import BaseError
 
         started = time.monotonic()
         try:
             return call()
         except BaseError as exc:
-            if not _Refusal(exc).may_pass or time.monotonic() - started >= self._retry_within_s:
+            if not _Refusal(exc).is_temporary or time.monotonic() - started >= self._retry_within_s:
                 raise
         # Jitter needs no secrecy.
         time.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311
@@ -207,9 +210,9 @@ class S3Storage:
             "secret_access_key": self._secret_key,
             "region": self._region,
             "virtual_hosted_style_request": False,
-            # As AWS' clients over TLS. SHA-256 would guard a body on its way in; on its way out nothing does.
+            # As AWS' own clients do over TLS. SHA-256 would protect an upload, but nothing protects a download.
             "unsigned_payload": True,
-            # One object at a time, whose refusal is an HTTP status.
+            # Delete one object at a time, so that a refusal is an HTTP status.
             "disable_bulk_delete": True,
         }
         if self._endpoint is not None:
@@ -222,13 +225,13 @@ class S3Storage:
                 "connect_timeout": timedelta(seconds=self._connect_timeout_s),
                 "read_timeout": timedelta(seconds=read_timeout_s),
             },
-            # The one retry is ours: theirs does not ask again after a 429, nor for a PUT that got no answer.
+            # We retry once ourselves: the library does not retry after a 429, nor a PUT that got no response.
             retry_config={"max_retries": 0},
         )
 
 
 class _Refusal:
-    """What storage or the way to it answered, from the library's text, which is all that it tells."""
+    """The response of storage, or the connection's error, parsed from the library's text, which is all it provides."""
 
     def __init__(self, exc: Exception) -> None:
         text = str(exc)
@@ -240,17 +243,17 @@ class _Refusal:
         self._kind = "" if kind is None else kind[1]
 
     @property
-    def may_pass(self) -> bool:
-        """Whether the same call may succeed a moment later: no answer at all, or one that says so."""
+    def is_temporary(self) -> bool:
+        """Whether the same call may succeed a moment later: no response at all, or one that says so."""
         return self.status == 0 or self.status >= 500 or self.status == 429
 
     def __str__(self) -> str:
         if self.status:
             return f"was answered {self.status} {self.code}".rstrip()
-        return _TROUBLES.get(self._kind, "got no sound answer")
+        return _CONNECTION_ERRORS.get(self._kind, "got an invalid response")
 
 
-_TROUBLES = {
+_CONNECTION_ERRORS = {
     "Connect": "could not connect",
     "Timeout": "got no answer in time",
     "Interrupted": "was cut off",

@@ -1,7 +1,7 @@
-"""The bucket and its lifecycle rule, made once with boto3, by `darkroom setup` and `darkroom up`.
+"""Creates the bucket and its lifecycle rule with boto3, for `darkroom setup` and `darkroom up`.
 
-Pictures do not pass here (`s3`, on obstore), nor do signed URLs (`signing`, on botocore's signer). Users and their
-policies are the server's own affair (knative/components).
+Pictures do not pass through here (`s3`, on obstore), nor do signed URLs (`signing`, on botocore's signer). Users and
+their policies are configured in the server (knative/components).
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 UPLOADS_PREFIX = "uploads/"
 UPLOADS_KEPT_DAYS = 8
-"""A day longer than a job's record is kept after its end: until then it may be redriven. An upload that no job ever
-followed expires in the same way."""
+"""A day longer than a job's record is kept after its end, since the job may be redriven until then. An upload that no
+job ever used expires in the same way.
+"""
 _DEFAULT_REGION = "us-east-1"
-"""S3 refuses a LocationConstraint that names it."""
+"""S3 refuses a LocationConstraint that names this region."""
 
 
 def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: str, region: str) -> None:
-    """Make the bucket if it is not there, and its lifecycle rule; idempotent.
+    """Create the bucket if it does not exist, and its lifecycle rule. Idempotent.
 
-    Raises DependencyUnavailableError, which names errors by their kind alone: the library's texts hold addresses.
+    Raises DependencyUnavailableError, which reports errors by their kind alone: the library's texts contain addresses.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -84,7 +85,7 @@ def _create(s3: S3Client, bucket: str, region: str) -> None:
     try:
         s3.create_bucket(Bucket=bucket, **elsewhere)
     except ClientError as exc:
-        # Another process made it since we looked.
+        # Another process created it since we checked.
         if _code(exc.response) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
             raise
 

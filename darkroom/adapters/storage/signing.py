@@ -1,7 +1,8 @@
-"""URLs that anyone may use until they expire: AWS Signature Version 4 in the query string, for one key and one method.
+"""Signs URLs that anyone may use until they expire: AWS Signature Version 4 in the query string, for one key and one
+method.
 
-botocore's signer signs. boto3's client would give out the same URLs, and would load for as long as a cold start takes
-before the first one.
+botocore's signer does the work. boto3's client would produce the same URLs, but would load for as long as a cold start
+takes before the first one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Signer:
     def sign(
         self, method: str, path: str, *, parameters: Mapping[str, str], headers: Mapping[str, str], lifetime_s: int
     ) -> SignedUrl:
-        """The URL of `path` (from the root, not encoded) for this method; `headers` must be sent as they are."""
+        """Return the URL of `path` (from the root, not encoded) for this method. `headers` must be sent unchanged."""
         from botocore.auth import S3SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
@@ -45,6 +46,6 @@ class Signer:
 
 
 def _signed_at(url: str) -> datetime:
-    """The moment that the URL itself says it was signed at, in whole seconds."""
+    """Return the time of signing that the URL itself contains, in whole seconds."""
     [text] = parse_qs(urlsplit(url).query)["X-Amz-Date"]
     return datetime.strptime(text, _SIGNED_AT).replace(tzinfo=UTC)

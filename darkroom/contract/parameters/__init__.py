@@ -1,6 +1,6 @@
-"""What may be asked for: one module per kind of job, and what they share.
+"""The parameters of jobs: one module per job type, and what they share.
 
-`values` and `gravity` hold the values that fields take, `output` the fields that every kind has, `parsing` turns what
-callers send into a model and lists every mistake. What depends on the picture (a crop outside of it, say) is not judged
-here but by `darkroom.imaging`. Which kinds there are is written in `darkroom.contract.job_types`.
+`values` and `gravity` define the values of fields, `output` the fields that every job type has; `parsing` turns what
+callers send into a model and lists every mistake. Checks that depend on the picture (a crop outside of it, say) are in
+`darkroom.imaging`. The job types themselves are listed in `darkroom.contract.job_types`.
 """

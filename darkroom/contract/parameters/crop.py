@@ -1,4 +1,4 @@
-"""The parameters of crop: a part of the picture, in its own pixels or scaled down."""
+"""The parameters of crop: a part of the picture, at its own size or scaled down."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASPECT_PATTERN = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 _ASPECT = re.compile(ASPECT_PATTERN)
 
 Offset = Annotated[int, Field(ge=0, le=1_000_000)]
-"""In pixels; far beyond any picture that is taken, and no number that needs more than a few digits."""
+"""In pixels. The bound is far beyond any real picture."""
 
 Aspect = Annotated[str, WithJsonSchema({"type": "string", "pattern": ASPECT_PATTERN})]
 
@@ -34,7 +34,7 @@ def _lacks(*names: str) -> dict[str, Any]:
     return {"properties": dict.fromkeys(names, _NULL)}
 
 
-# The rules of `_area_is_defined` for schemas; in a form, what is absent stands for null.
+# The rules of `_area_is_defined` as JSON Schema; in a form, an absent field stands for null.
 _AREAS: list[dict[str, Any]] = [
     {
         "required": ["width", "height"],
@@ -73,9 +73,9 @@ class CropParameters(OutputParameters):
     y: Offset | None = None
     """Top edge in pixels of the oriented picture."""
     aspect: Aspect | None = None
-    """`"16:9"`: the largest such area. With one of width and height the area is scaled to it."""
+    """`"16:9"`: the largest area with this ratio. With one of width and height, the area is scaled to it."""
     gravity: GravityField = Compass.CENTRE
-    """Where the area lies unless x and y say so."""
+    """Where the area lies, unless x and y are given."""
     bounds: Bounds = Bounds.ERROR
 
     @field_validator("aspect")

@@ -1,4 +1,4 @@
-"""Where the part of a picture lies that is kept: by name, by a point, or by a look at the pixels."""
+"""Which part of a picture is kept: by name, by a point, or by its content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkroom.contract.parameters.values import FrozenModel
 
 
 class Compass(StrEnum):
-    """The gravities that need no look at the pixels."""
+    """The gravities that need no analysis of the pixels."""
 
     CENTRE = "centre"
     NORTH = "north"
@@ -26,14 +26,14 @@ class Compass(StrEnum):
 
 
 class Saliency(StrEnum):
-    """The gravities that look at the pixels."""
+    """The gravities that analyse the pixels."""
 
     ATTENTION = "attention"
     ENTROPY = "entropy"
 
 
 class FocalPoint(FrozenModel):
-    """A point of the oriented picture as fractions of its width and height; (0, 0) is its top left corner."""
+    """A point of the oriented picture as fractions of its width and height; (0, 0) is the top left corner."""
 
     x: Annotated[float, Field(ge=0, le=1)]
     y: Annotated[float, Field(ge=0, le=1)]
@@ -43,7 +43,7 @@ Gravity: TypeAlias = Compass | Saliency | FocalPoint
 
 
 def _focal_point_from_text(value: Any) -> Any:
-    """Form fields carry a focal point as its JSON text."""
+    """Parse a focal point from its JSON text, the form in which form fields carry it."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             return json.loads(value)
@@ -53,4 +53,4 @@ def _focal_point_from_text(value: Any) -> Any:
 
 
 GravityField = Annotated[Gravity, BeforeValidator(_focal_point_from_text)]
-"""For a model's field; takes a form's text too."""
+"""A gravity as the type of a model's field; accepts a form's text too."""

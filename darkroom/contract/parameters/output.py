@@ -1,4 +1,4 @@
-"""What the parameters of every kind of job share: how the result looks and is encoded."""
+"""The parameters that every job type shares: how the result looks and is encoded."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ Sharpen = Annotated[float, Field(ge=0.3, le=10)]
 
 
 class OutputParameters(FrozenModel):
-    """The fields that every kind of job takes; a kind's own model adds to them."""
+    """The fields that every job type has; the model of a job type adds its own."""
 
     json_rules: ClassVar[JsonRules] = {}
-    """What the model's validators say of several fields together, for the schema of its JSON: `{"anyOf": ...}`."""
+    """What the model's validators require of several fields together, for the JSON schema: `{"anyOf": ...}`."""
     text_rules: ClassVar[JsonRules] = {}
     """The same for form fields, which are absent where JSON may have null."""
 
     background: Background | None = None
     """None: transparent where the format has alpha, else white. See `background_colour`."""
     sharpen: Annotated[Sharpen | None, BeforeValidator(_off_is_none), Field(json_schema_extra=_off_is_allowed)] = None
-    """Sigma of the sharpening's Gaussian in output pixels; None or "off" leaves the picture alone."""
+    """Sigma of the sharpening's Gaussian in output pixels; None or "off" disables it."""
     format: Format = Format.KEEP
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     """None: the format's default (jpeg 80, webp 79, avif 60)."""

@@ -1,4 +1,4 @@
-"""Turns what callers send into a parameters model, in one pass that reports every mistake.
+"""Parses what callers send into a parameters model, in one pass that reports every mistake.
 
 Parameters arrive as JSON (typed) or as form and query fields (text); `parse_parameters` takes both.
 """
@@ -24,7 +24,7 @@ _MAX_ERRORS = 50
 
 
 def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = False) -> P:
-    """Raises ParametersInvalidError that lists every mistake.
+    """Parse fields into the model. Raises ParametersInvalidError, which lists every mistake.
 
     `text` is for form and query fields, where a number is its digits and a boolean is `true` or `false`; in JSON a
     number in quotes is a mistake.
@@ -41,14 +41,16 @@ def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = 
 
 
 def _typed(model: type[OutputParameters], name: str, text: Any) -> Any:
-    """A number or a boolean of a form as JSON has it; what is none stays text, and is refused where one is wanted."""
+    """Convert a form's number or boolean to its JSON type. Other text stays text, and is refused where a number is
+    required.
+    """
     if name not in _numbers_and_booleans(model) or not isinstance(text, str) or not _NUMBER_OR_BOOLEAN.fullmatch(text):
         return text
     return json.loads(text)
 
 
 def _whole(value: Any) -> Any:
-    """JSON has one kind of number: 400.0 is 400."""
+    """Convert 400.0 to 400, since JSON has one number type."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -63,7 +65,7 @@ def _holds_number_or_boolean(annotation: Any) -> bool:
 
 
 def field_errors(exc: ValidationError) -> list[FieldError]:
-    """Pydantic's errors in our words, one for each field, the offending value cut short."""
+    """Convert pydantic's errors to ours, one per field, with the offending value truncated."""
     return [
         FieldError(
             field=".".join(str(part) for part in error["loc"] if not _is_union_branch(part)) or "parameters",
@@ -77,7 +79,7 @@ def field_errors(exc: ValidationError) -> list[FieldError]:
 
 
 def _is_union_branch(part: int | str) -> bool:
-    """Pydantic puts the name of the union's member it tried into the location; users know no such field."""
+    """Return whether a part of the location is a union member's name, which pydantic inserts; it is no field."""
     return part in {"Compass", "Saliency", "FocalPoint"} or (isinstance(part, str) and part.endswith("]"))
 
 

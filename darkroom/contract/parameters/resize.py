@@ -14,15 +14,15 @@ from darkroom.contract.parameters.values import OutputSide
 
 class Fit(StrEnum):
     INSIDE = "inside"
-    """As large as fits into the box, the whole picture shown; one side may be smaller than asked."""
+    """As large as fits into the box, the whole picture shown; one side may be smaller than requested."""
     COVER = "cover"
-    """Exactly the box, what overhangs is cut off by `gravity`."""
+    """Exactly the box; `gravity` chooses what is cut off."""
     CONTAIN = "contain"
     """Exactly the box, the whole picture shown, the rest filled with `background`."""
     FILL = "fill"
-    """Exactly the box, distorted if need be."""
+    """Exactly the box, distorted if necessary."""
     OUTSIDE = "outside"
-    """As small as covers the box, the whole picture shown; one side may be larger than asked."""
+    """As small as covers the box, the whole picture shown; one side may be larger than requested."""
 
 
 def _has(name: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class ResizeParameters(OutputParameters):
     enlarge: bool = False
     dpr: Annotated[float, Field(ge=1, le=4)] = 1.0
     gravity: GravityField = Compass.CENTRE
-    """Which part is kept with `cover`."""
+    """Which part `cover` keeps."""
 
     @model_validator(mode="after")
     def _has_a_side(self) -> ResizeParameters:

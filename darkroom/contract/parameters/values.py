@@ -1,4 +1,4 @@
-"""Values that the parameters of every kind of job are made of."""
+"""Value types shared by the parameters of every job type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLOUR = re.compile(COLOUR_PATTERN)
 
 
 class FrozenModel(BaseModel):
-    """Refuses unknown fields."""
+    """An immutable model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -50,7 +50,7 @@ class Colour(FrozenModel):
 
     @classmethod
     def parse(cls, text: str) -> Colour:
-        """`#rgb`, `#rrggbb`, `#rrggbbaa` or `transparent`; raises ValueError for anything else."""
+        """Parse `#rgb`, `#rrggbb`, `#rrggbbaa` or `transparent`. Raises ValueError for anything else."""
         if text == "transparent":
             return cls(red=0, green=0, blue=0, alpha=0)
         if not _COLOUR.fullmatch(text):

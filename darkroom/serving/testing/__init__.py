@@ -1,7 +1,7 @@
 """A kit for testing functions in memory: no environment variables, no servers, no waiting.
 
 For a function that does jobs, `MemoryPipeline` accepts a job with its picture, delivers it to the function as the
-Broker would, and shows the answer, the record, the result and the events:
+Broker would, and returns the response, the record, the result and the events:
 
     # functions/thumbnail/main.py
     from darkroom.contract.parameters.resize import ResizeParameters
@@ -37,7 +37,7 @@ Broker would, and shows the answer, the record, the result and the events:
         assert pipeline.deliver(thumbnail, job_id).reply_type == "dev.darkroom.job.failed"
         assert pipeline.record(job_id).attempts == 1
 
-For a function that takes events of any kind, `deliver` is enough:
+For a function that takes events of any type, `deliver` is enough:
 
     # functions/confirm/main.py
     from cloudevents.http import CloudEvent
@@ -63,13 +63,13 @@ For a function that takes events of any kind, `deliver` is enough:
         assert delivery.reply["type"] == "shop.order.confirmed"
         assert delivery.reply.data == {"order": 7}
 
-    def test_an_order_of_nothing_is_dealt_with_in_silence() -> None:
+    def test_an_order_of_nothing_gets_no_reply() -> None:
         assert deliver(confirm, placed(8, total=0)).status == 204
 
-For functions that answer people, `HttpClient` sends requests to what their `build` makes. It needs httpx, which the
-extra `client` installs.
+For HTTP functions, `HttpClient` sends requests to what their `build` makes. It requires httpx, which the extra `client`
+installs.
 
-The kit imports no test framework. A test runs the examples above.
+The kit imports no test framework. A test runs these examples.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ __all__ = ["Delivery", "HttpClient", "MemoryPipeline", "deliver", "post"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports on first use: a function without pictures needs neither pydantic nor httpx."""
+    """Import on first use: a function without pictures needs neither pydantic nor httpx."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

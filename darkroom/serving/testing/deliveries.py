@@ -1,4 +1,4 @@
-"""Delivers events to a function as the Broker does, in this process, and shows the HTTP answers."""
+"""Delivers events to a function as the Broker does, in this process, and returns the HTTP responses."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from darkroom.serving.sdk_events import from_sdk, to_sdk
 
 @dataclass(frozen=True)
 class Delivery:
-    """The answer to one delivery, as the Broker would get it."""
+    """The response to one delivery, as the Broker would get it."""
 
     status: int
-    """204: dealt with. 200: dealt with, and here is the reply. 500 or 503: deliver it again."""
+    """204: handled. 200: handled, with a reply. 500 or 503: deliver it again."""
     headers: Mapping[str, str]
     """By names in lower case."""
     body: bytes
 
     @cached_property
     def reply(self) -> SdkEvent:
-        """The event in the answer; raises ValueError that shows the answer where it holds none."""
+        """The event in the response. Raises ValueError, which shows the response, where it contains none."""
         return to_sdk(self.replied)
 
     @property
@@ -38,7 +38,7 @@ class Delivery:
 
     @cached_property
     def replied(self) -> CloudEvent:
-        """The same as the library's own type."""
+        """The reply as the library's own type."""
         if self.status != HTTPStatus.OK:
             raise ValueError(f"the function gave no reply, it answered {self.status}: {self.body.decode()!r}")
         return cloudevents.parse_one(self.headers, self.body)

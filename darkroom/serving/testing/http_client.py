@@ -17,13 +17,15 @@ TIMEOUT_S = 20.0
 
 
 class HttpClient:
-    """`function` is what a function's `build` makes."""
+    """An HTTP client of one function. `function` is what a function's `build` makes."""
 
     def __init__(self, function: Endpoint) -> None:
         self._app = Starlette(routes=[Route("/{path:path}", function, methods=_METHODS)])
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """`request`: what httpx takes (`json`, `data`, `files`, `content`, `params`, `headers`)."""
+        """Send a request. `request` takes httpx's keywords (`json`, `data`, `files`, `content`, `params`,
+        `headers`).
+        """
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self._app)

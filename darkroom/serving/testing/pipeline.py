@@ -38,7 +38,7 @@ _DEFAULTS = {
 class MemoryPipeline:
     """Everything around the function of this name. `settings` are the variables of its environment.
 
-    Keys and rate limits are off unless the settings say otherwise. The process' own environment is not read.
+    Keys and rate limits are off unless the settings say otherwise. The environment of the process is not read.
     """
 
     def __init__(
@@ -49,19 +49,21 @@ class MemoryPipeline:
         jobs: MemoryJobStore | None = None,
         begins_at_s: float = BEGINS_AT_S,
     ) -> None:
-        """`jobs`: a store of the test's own, with its own clock. `begins_at_s`: since the epoch."""
+        """Set up the pipeline. `jobs` is a store of the test's own, with its own clock. `begins_at_s` is since the
+        epoch.
+        """
         self._began_at_s = begins_at_s
         self._elapsed_s = 0.0
         self.jobs = MemoryJobStore(clock=self.now_s) if jobs is None else jobs
         self.storage = MemoryStorage(clock=self.now_s)
         self.emitter = MemoryEmitter()
         self.dead_letters = MemoryDeadLetters(clock=self.now_s)
-        # Its arithmetic needs fractions of a second more exact than the epoch's seconds leave room for.
+        # Its arithmetic requires fractions of a second more precise than a float of epoch seconds allows.
         self.rates = MemoryRateLimiter(clock=lambda: self._elapsed_s)
         self.resources = self.resources_of(function, settings=settings)
 
     def resources_of(self, function: str, *, settings: Mapping[str, str] | None = None) -> Resources:
-        """For another function beside the first: the same jobs, pictures and events."""
+        """Make resources for another function beside the first, with the same jobs, pictures and events."""
         environment = {"K_SERVICE": function, **_DEFAULTS, **(settings or {})}
         resources = Resources(Settings.load(needs=frozenset(), environment=environment))
         resources.jobs = self.jobs
@@ -76,7 +78,7 @@ class MemoryPipeline:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def now_s(self) -> float:
-        """Seconds since the epoch."""
+        """Return seconds since the epoch."""
         return self._began_at_s + self._elapsed_s
 
     def advance(self, seconds: float) -> None:
@@ -92,9 +94,10 @@ class MemoryPipeline:
         picture: bytes | None = None,
         **changes: Any,
     ) -> UUID:
-        """A job as ingest leaves it, with `picture` stored as its original; without one there is nothing to fetch.
+        """Accept a job as ingest does, with `picture` stored as its original; without one there is nothing to fetch.
 
-        A resize to 32 pixels of width, unless `parameters` and `changes`, which are fields of `NewJob`, say otherwise.
+        The job is a resize to 32 pixels of width, unless `parameters` and `changes`, which are fields of `NewJob`, say
+        otherwise.
         """
         job_id: UUID = changes.pop("job_id", None) or uuid.uuid4()
         fields: dict[str, Any] = {
@@ -111,21 +114,21 @@ class MemoryPipeline:
         return job_id
 
     def record(self, job_id: UUID | str) -> JobRecord:
-        """Raises KeyError for a job that nobody accepted."""
+        """Return the job's record. Raises KeyError for a job that was never accepted."""
         record = self.jobs.get(UUID(str(job_id)))
         if record is None:
             raise KeyError(f"no job {job_id}")
         return record
 
     def claim(self, job_id: UUID, *, worker: str = "another") -> Lease:
-        """Claim the job as another worker; raises ValueError if it cannot be claimed."""
+        """Claim the job as another worker. Raises ValueError if it cannot be claimed."""
         claim = self.jobs.claim(job_id, worker=worker)
         if not isinstance(claim, Lease):
             raise ValueError(f"job {job_id} cannot be claimed: {claim}")
         return claim
 
     def stored_result(self, job_id: UUID | str) -> bytes:
-        """The result's bytes; raises KeyError for a job that has no result, or not yet."""
+        """Return the result's bytes. Raises KeyError for a job that has no result, or none yet."""
         record = self.record(job_id)
         if record.result is None:
             raise KeyError(f"job {job_id} has no result, it is {record.status}: {record.error}")
@@ -134,13 +137,13 @@ class MemoryPipeline:
     # --- events ------------------------------------------------------------------------------------------------------
 
     def requested(self, job_id: UUID) -> CloudEvent:
-        """The event that asks for the job, as the Broker delivers it."""
+        """Return the event that requests the job, as the Broker delivers it."""
         return events.requested(self.record(job_id), source="/darkroom/ingest")
 
     def emitted(self, event_type: str) -> list[CloudEvent]:
-        """The events of this type that functions sent to the Broker, without their replies; oldest first."""
+        """Return the events of this type that functions sent to the Broker, without their replies; oldest first."""
         return [event for event in self.emitter.events if event.type == event_type]
 
     def deliver(self, function: EventFunction[Any], job_id: UUID) -> Delivery:
-        """Deliver the event that asks for the job."""
+        """Deliver the event that requests the job."""
         return deliver(function.build(self.resources), self.requested(job_id))

@@ -13,7 +13,7 @@ from darkroom.contract.api_keys import key_id_of, make_key
 def test_a_key_bears_its_id_and_fits_what_is_kept_of_it() -> None:
     key, stored = make_key("shop")
     assert key_id_of(key) == stored.id
-    assert stored.fits(key)
+    assert stored.matches(key)
     assert stored.sha256 == hashlib.sha256(key.encode()).hexdigest()
     assert key.split("_")[2] not in repr(stored)
 
@@ -35,5 +35,5 @@ def test_a_mistyped_key_is_told_by_its_checksum(position: int, character: str) -
 def test_another_key_of_the_same_id_does_not_fit() -> None:
     key, stored = make_key("")
     other, _ = make_key("")
-    assert not stored.fits(other)
-    assert not stored.fits(key + "x")
+    assert not stored.matches(other)
+    assert not stored.matches(key + "x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darkroom.contract.rates import Rate, Verdict, fields, retry_after_s
+from darkroom.contract.rates import Rate, RateDecision, fields, retry_after_s
 
 
 def test_rates_are_written_as_a_count_and_a_period() -> None:
@@ -22,13 +22,13 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 
 
 def test_fields_follow_the_draft() -> None:
-    verdict = Verdict(admitted=True, remaining=58, reset_s=1.2)
-    assert fields("key", Rate(limit=60, period_s=60), verdict) == {
+    decision = RateDecision(admitted=True, remaining=58, reset_s=1.2)
+    assert fields("key", Rate(limit=60, period_s=60), decision) == {
         "ratelimit-policy": '"key";q=60;w=60',
         "ratelimit": '"key";r=58;t=2',
     }
 
 
 def test_whoever_waits_as_told_is_not_told_less_than_it_takes() -> None:
-    assert retry_after_s(Verdict(admitted=False, remaining=0, reset_s=60, retry_after_s=0.01)) == 1
-    assert retry_after_s(Verdict(admitted=False, remaining=0, reset_s=60, retry_after_s=1.001)) == 2
+    assert retry_after_s(RateDecision(admitted=False, remaining=0, reset_s=60, retry_after_s=0.01)) == 1
+    assert retry_after_s(RateDecision(admitted=False, remaining=0, reset_s=60, retry_after_s=1.001)) == 2

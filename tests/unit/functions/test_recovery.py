@@ -18,7 +18,7 @@ from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.serving.answers import Answer, Done, TryAgain
 from darkroom.serving.testing import MemoryPipeline
 from functions.recovery.app import build
-from functions.recovery.recovering import JOBS_A_SWEEP, WAKE_UP
+from functions.recovery.recovery import JOBS_PER_SWEEP, WAKE_UP
 
 HOUR_S = 3600
 
@@ -179,15 +179,15 @@ def test_one_jobs_failure_does_not_stop_the_others_of_a_sweep() -> None:
 
 def test_a_sweep_is_bounded_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
-    for _ in range(JOBS_A_SWEEP + 10):
+    for _ in range(JOBS_PER_SWEEP + 10):
         world.accept()
     world.advance(6)
 
     world.sweep()
-    assert len(world.emitter.events) == JOBS_A_SWEEP
+    assert len(world.emitter.events) == JOBS_PER_SWEEP
 
     world.sweep()
-    assert len({event.subject for event in world.emitter.events}) == JOBS_A_SWEEP + 10
+    assert len({event.subject for event in world.emitter.events}) == JOBS_PER_SWEEP + 10
 
 
 def test_a_sweep_over_a_slow_broker_ends_in_time_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_a_sweep_over_a_slow_broker_ends_in_time_and_leaves_nothing_behind(monke
     job_ids = {str(world.accept()) for _ in range(10)}
     world.advance(6)
     clock_s = 0.0
-    monkeypatch.setattr("functions.recovery.recovering.time.monotonic", lambda: clock_s)
+    monkeypatch.setattr("functions.recovery.recovery.time.monotonic", lambda: clock_s)
     healthy: Any = world.emitter.emit
 
     def slow(event: CloudEvent) -> None:

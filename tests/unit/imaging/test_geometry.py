@@ -16,7 +16,7 @@ from darkroom.contract.parameters.resize import Fit, ResizeParameters
 from darkroom.imaging.cut import Cut, cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.geometry import Rect, Size, is_turned, to_stored
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.planning import plan
+from darkroom.imaging.planning import plan_job
 
 SOURCE_SIDES = st.one_of(st.sampled_from([1, 2, 3, 16_383]), st.integers(1, 300), st.integers(1, 16_383))
 OUTPUT_SIDES = st.one_of(st.sampled_from([1, 2, 8192]), st.integers(1, 300), st.integers(1, 8192))
@@ -56,14 +56,14 @@ def crops(draw: st.DrawFn) -> CropParameters:
     return CropParameters(**fields)
 
 
-def assert_whole(drawn: Plan) -> None:
+def assert_whole(plan: Plan) -> None:
     """The window lies in the scaled picture, and the picture in the output."""
-    assert 0 <= drawn.window.left <= drawn.scaled.width - drawn.window.width
-    assert 0 <= drawn.window.top <= drawn.scaled.height - drawn.window.height
-    assert 0 <= drawn.canvas.left <= drawn.output.width - drawn.canvas.width
-    assert 0 <= drawn.canvas.top <= drawn.output.height - drawn.canvas.height
-    assert drawn.canvas.size == drawn.window.size
-    assert min(drawn.window.width, drawn.window.height) >= 1
+    assert 0 <= plan.window.left <= plan.scaled.width - plan.window.width
+    assert 0 <= plan.window.top <= plan.scaled.height - plan.window.height
+    assert 0 <= plan.canvas.left <= plan.output.width - plan.canvas.width
+    assert 0 <= plan.canvas.top <= plan.output.height - plan.canvas.height
+    assert plan.canvas.size == plan.window.size
+    assert min(plan.window.width, plan.window.height) >= 1
 
 
 def undistorted_within_half_a_pixel(source: Size, scaled: Size) -> bool:
@@ -80,16 +80,16 @@ def undistorted_within_half_a_pixel(source: Size, scaled: Size) -> bool:
 @given(source=SIZES, asked=resizes())
 @settings(max_examples=400)
 def test_every_resize_lies_within_what_was_asked(source: Size, asked: ResizeParameters) -> None:
-    drawn = plan(source, asked)
+    plan = plan_job(source, asked)
 
-    assert_whole(drawn)
+    assert_whole(plan)
     if not asked.enlarge:
-        assert drawn.scaled.width <= source.width
-        assert drawn.scaled.height <= source.height
+        assert plan.scaled.width <= source.width
+        assert plan.scaled.height <= source.height
     if not (asked.fit is Fit.FILL and asked.width and asked.height):
-        assert undistorted_within_half_a_pixel(source, drawn.scaled)
+        assert undistorted_within_half_a_pixel(source, plan.scaled)
     if asked.fit in (Fit.INSIDE, Fit.COVER, Fit.FILL, Fit.CONTAIN):
-        for side, output in ((asked.width, drawn.output.width), (asked.height, drawn.output.height)):
+        for side, output in ((asked.width, plan.output.width), (asked.height, plan.output.height)):
             if side is not None:
                 assert output <= side * Fraction(asked.dpr) + HALF
 
@@ -99,44 +99,44 @@ def test_every_resize_lies_within_what_was_asked(source: Size, asked: ResizePara
 def test_with_enlarge_every_fit_gives_the_size_it_promises(
     source: Size, width: int, height: int, fit: Fit, gravity: Any
 ) -> None:
-    drawn = plan(source, ResizeParameters(width=width, height=height, fit=fit, gravity=gravity, enlarge=True))
+    plan = plan_job(source, ResizeParameters(width=width, height=height, fit=fit, gravity=gravity, enlarge=True))
     box = Size(width=width, height=height)
     match fit:
         case Fit.COVER | Fit.FILL | Fit.CONTAIN:
-            assert drawn.output == box
+            assert plan.output == box
         case Fit.INSIDE:
-            assert drawn.output.width <= width
-            assert drawn.output.height <= height
-            assert drawn.output.width == width or drawn.output.height == height
+            assert plan.output.width <= width
+            assert plan.output.height <= height
+            assert plan.output.width == width or plan.output.height == height
         case Fit.OUTSIDE:
-            assert drawn.output.width >= width
-            assert drawn.output.height >= height
-            assert drawn.output.width == width or drawn.output.height == height
+            assert plan.output.width >= width
+            assert plan.output.height >= height
+            assert plan.output.width == width or plan.output.height == height
 
 
 @given(source=SIZES, width=OUTPUT_SIDES, height=OUTPUT_SIDES, dpr=st.floats(1, 4))
 def test_contain_gives_exactly_the_box_also_where_the_picture_is_smaller(
     source: Size, width: int, height: int, dpr: float
 ) -> None:
-    drawn = plan(source, ResizeParameters(width=width, height=height, fit=Fit.CONTAIN, dpr=dpr))
-    assert drawn.output.width >= width
-    assert drawn.output.height >= height
+    plan = plan_job(source, ResizeParameters(width=width, height=height, fit=Fit.CONTAIN, dpr=dpr))
+    assert plan.output.width >= width
+    assert plan.output.height >= height
     if dpr == 1 or (source.width <= width and source.height <= height):
-        assert drawn.output == Size(width=width, height=height)
+        assert plan.output == Size(width=width, height=height)
 
 
 @given(source=SIZES, width=OUTPUT_SIDES, height=OUTPUT_SIDES)
 def test_cover_without_enlarging_keeps_the_shape_of_the_box(source: Size, width: int, height: int) -> None:
-    drawn = plan(source, ResizeParameters(width=width, height=height, fit=Fit.COVER))
-    assert undistorted_within_half_a_pixel(Size(width=width, height=height), drawn.output)
+    plan = plan_job(source, ResizeParameters(width=width, height=height, fit=Fit.COVER))
+    assert undistorted_within_half_a_pixel(Size(width=width, height=height), plan.output)
 
 
 @given(source=SIZES, asked=resizes())
 def test_one_side_alone_gives_the_picture_its_own_shape_whatever_the_fit(source: Size, asked: ResizeParameters) -> None:
     one_sided = asked.model_copy(update={"height": None, "width": asked.width or asked.height})
-    drawn = plan(source, one_sided)
-    assert drawn.output == drawn.scaled
-    assert undistorted_within_half_a_pixel(source, drawn.output)
+    plan = plan_job(source, one_sided)
+    assert plan.output == plan.scaled
+    assert undistorted_within_half_a_pixel(source, plan.output)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_one_side_alone_gives_the_picture_its_own_shape_whatever_the_fit(source:
     ],
 )
 def test_a_picture_of_1200_by_800(asked: dict[str, Any], output: tuple[int, int]) -> None:
-    drawn = plan(Size(width=1200, height=800), ResizeParameters(**asked))
-    assert (drawn.output.width, drawn.output.height) == output
+    plan = plan_job(Size(width=1200, height=800), ResizeParameters(**asked))
+    assert (plan.output.width, plan.output.height) == output
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_a_picture_of_1200_by_800(asked: dict[str, Any], output: tuple[int, int]
     ],
 )
 def test_gravity_places_the_window(gravity: Any, place: tuple[int, int]) -> None:
-    drawn = plan(Size(width=200, height=200), CropParameters(width=100, height=100, gravity=gravity))
-    assert (drawn.window.left, drawn.window.top) == place
+    plan = plan_job(Size(width=200, height=200), CropParameters(width=100, height=100, gravity=gravity))
+    assert (plan.window.left, plan.window.top) == place
 
 
 @given(source=SIZES, asked=crops())
@@ -188,24 +188,24 @@ def test_gravity_places_the_window(gravity: Any, place: tuple[int, int]) -> None
 def test_a_crop_lies_inside_the_picture_or_is_refused(source: Size, asked: CropParameters) -> None:
     begins_outside = (asked.x or 0) >= source.width or (asked.y or 0) >= source.height
     try:
-        drawn = plan(source, asked)
+        plan = plan_job(source, asked)
     except CropOutOfBoundsError:
         assert begins_outside or asked.bounds is Bounds.ERROR
         return
     assert not begins_outside
-    assert_whole(drawn)
-    assert not drawn.enlarges
+    assert_whole(plan)
+    assert not plan.enlarges
     if asked.aspect is None:
-        assert drawn.scaled == source
+        assert plan.scaled == source
         if asked.bounds is Bounds.ERROR:
-            assert drawn.output == Size(width=asked.width or 0, height=asked.height or 0)
-    if asked.x is not None and drawn.scaled == source:
-        assert (drawn.window.left, drawn.window.top) == (asked.x, asked.y)
+            assert plan.output == Size(width=asked.width or 0, height=asked.height or 0)
+    if asked.x is not None and plan.scaled == source:
+        assert (plan.window.left, plan.window.top) == (asked.x, asked.y)
 
 
 @given(source=SIZES, across=st.integers(1, 99), down=st.integers(1, 99))
 def test_an_aspect_gives_the_largest_area_of_that_shape(source: Size, across: int, down: int) -> None:
-    output = plan(source, CropParameters(aspect=f"{across}:{down}")).output
+    output = plan_job(source, CropParameters(aspect=f"{across}:{down}")).output
     assert output.width == source.width or output.height == source.height
     wanted = Fraction(across, down)
     fits_width = min(Fraction(source.width), source.height * wanted)
@@ -227,8 +227,8 @@ def test_an_aspect_gives_the_largest_area_of_that_shape(source: Size, across: in
     ],
 )
 def test_a_crop_of_1200_by_800(asked: dict[str, Any], output: tuple[int, int]) -> None:
-    drawn = plan(Size(width=1200, height=800), CropParameters(**asked))
-    assert (drawn.output.width, drawn.output.height) == output
+    plan = plan_job(Size(width=1200, height=800), CropParameters(**asked))
+    assert (plan.output.width, plan.output.height) == output
 
 
 @pytest.mark.parametrize(
@@ -243,23 +243,23 @@ def test_a_crop_of_1200_by_800(asked: dict[str, Any], output: tuple[int, int]) -
 )
 def test_a_crop_outside_the_picture_names_both_sizes(asked: dict[str, Any]) -> None:
     with pytest.raises(CropOutOfBoundsError, match=r"\d+.*\d+"):
-        plan(Size(width=1200, height=800), CropParameters(**asked))
+        plan_job(Size(width=1200, height=800), CropParameters(**asked))
 
 
 @given(source=SIZES, asked=resizes() | crops(), orientation=st.integers(1, 8))
 @settings(max_examples=400)
 def test_the_cut_of_a_stored_picture_is_always_inside_it(source: Size, asked: Any, orientation: int) -> None:
     try:
-        drawn = plan(source, asked)
+        plan = plan_job(source, asked)
     except CropOutOfBoundsError:
         return
-    work = stored_cut(cut(drawn), source, orientation)
+    work = stored_cut(cut(plan), source, orientation)
     stored = source.turned if is_turned(orientation) else source
     if work.source is not None:
         assert_inside(work.source, stored)
     assert_inside(work.window, work.scaled)
     window = work.window.size.turned if is_turned(orientation) else work.window.size
-    assert window == drawn.window.size
+    assert window == plan.window.size
 
 
 @given(source=SIZES, asked=resizes())
@@ -267,17 +267,17 @@ def test_the_cut_of_a_stored_picture_is_always_inside_it(source: Size, asked: An
 def test_an_enlarged_cut_scales_little_more_than_the_window_and_as_much_as_the_plan(
     source: Size, asked: ResizeParameters
 ) -> None:
-    drawn = plan(source, asked)
-    work: Cut = cut(drawn)
+    plan = plan_job(source, asked)
+    work: Cut = cut(plan)
     if work.source is None:
         return
     # Four source pixels on each side, and those that the window touches partly.
-    across, down = Fraction(drawn.scaled.width, source.width), Fraction(drawn.scaled.height, source.height)
+    across, down = Fraction(plan.scaled.width, source.width), Fraction(plan.scaled.height, source.height)
     assert work.scaled.width <= work.window.width + 10 * across + 1
     assert work.scaled.height <= work.window.height + 10 * down + 1
     # Where the window lies on the whole scaled picture, off by less than a pixel of the output.
-    assert abs(work.source.left * across + work.window.left - drawn.window.left) <= 1
-    assert abs(work.source.top * down + work.window.top - drawn.window.top) <= 1
+    assert abs(work.source.left * across + work.window.left - plan.window.left) <= 1
+    assert abs(work.source.top * down + work.window.top - plan.window.top) <= 1
 
 
 def assert_inside(rect: Rect, size: Size) -> None:
@@ -304,10 +304,10 @@ def test_the_top_left_pixel_is_found_in_the_stored_picture(orientation: int) -> 
 @given(source=SIZES, asked=crops())
 def test_what_is_found_on_the_proxy_settles_inside_the_picture(source: Size, asked: CropParameters) -> None:
     try:
-        drawn = plan(source, asked)
+        plan = plan_job(source, asked)
     except CropOutOfBoundsError:
         return
-    proxy = on_proxy(drawn, 512)
+    proxy = on_proxy(plan, 512)
     assert max(proxy.scaled.width, proxy.scaled.height) <= 512
     assert_whole(proxy.settled(proxy.window))
     corner = Rect(
@@ -316,6 +316,6 @@ def test_what_is_found_on_the_proxy_settles_inside_the_picture(source: Size, ask
         width=proxy.window.width,
         height=proxy.window.height,
     )
-    settled = from_proxy(drawn, proxy, corner)
+    settled = from_proxy(plan, proxy, corner)
     assert settled.saliency is None
     assert_inside(settled.window, settled.scaled)

@@ -21,10 +21,10 @@ def test_what_is_no_objective_is_refused_with_one_that_is(text: str) -> None:
 @pytest.mark.parametrize(("slow", "held"), [(0, True), (1, True), (2, False)])
 def test_one_slow_job_of_two_hundred_is_within_the_objective_and_a_second_one_is_not(slow: int, held: bool) -> None:
     times_s = [10.0] * (200 - slow) + [10.01] * slow
-    assert Objective().judge(times_s, asked=200).held is held
+    assert Objective().evaluate(times_s, asked=200).is_met is held
 
 
 def test_a_picture_that_was_never_done_counts_against_it() -> None:
-    judgement = Objective().judge([1.0] * 99, asked=100)
-    assert judgement.ratio == 0.99
-    assert not judgement.held
+    objective_result = Objective().evaluate([1.0] * 99, asked=100)
+    assert objective_result.ratio == 0.99
+    assert not objective_result.is_met

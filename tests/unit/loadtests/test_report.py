@@ -16,10 +16,10 @@ from loadtests.ledger import FollowedJob
 from loadtests.load import Request
 from loadtests.objective import Objective
 from loadtests.observing import ColdStart, Observation, Observed
-from loadtests.outcome import Outcome
 from loadtests.report import report, write_report
 from loadtests.series import Series
 from loadtests.shapes import SHAPES
+from loadtests.summary import RunSummary
 from loadtests.verdict import Verdict
 
 BEGAN_AT = 1_700_000_000.0
@@ -37,7 +37,7 @@ def job(number: int, *, posted_s: float, took_s: float | None, order: str = "res
     )
 
 
-def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
+def summary(jobs: list[FollowedJob], **changes: Any) -> RunSummary:
     times_s = [one.took_s for one in jobs if one.took_s is not None]
     facts: dict[str, Any] = {
         "shape": SHAPES["burst"],
@@ -49,8 +49,8 @@ def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
         "latest_s": 0.0,
         "busy_before": 0.0,
         "generator_cpu_s": 2.5,
-        "asked_at": [one.posted_at for one in jobs],
-        "judged_at": BEGAN_AT + 100,
+        "posted_at": [one.posted_at for one in jobs],
+        "evaluated_at": BEGAN_AT + 100,
         "turned_away": 0,
         "cut_off": 0,
         "refusals": {},
@@ -58,9 +58,9 @@ def outcome(jobs: list[FollowedJob], **changes: Any) -> Outcome:
         "requests": [Request(name="POST resize", at=BEGAN_AT, took_s=0.05, failed=False)],
         "observed": None,
         "verdict": Verdict(accepted=len(jobs), completed=len(times_s)),
-        "judgement": Objective().judge(times_s, asked=len(jobs)),
+        "objective_result": Objective().evaluate(times_s, asked=len(jobs)),
     }
-    return Outcome(**{**facts, **changes})
+    return RunSummary(**{**facts, **changes})
 
 
 @pytest.fixture
@@ -99,21 +99,21 @@ class Page(HTMLParser):
 
 
 def test_the_percentiles_on_the_page_are_those_of_the_jobs(jobs: list[FollowedJob]) -> None:
-    page = Page(report(outcome(jobs)))
+    page = Page(report(summary(jobs)))
     assert ["all", "100", "500 ms", "900 ms", "990 ms", "1.00 s"] in page.rows
     assert page.facts["job_s"]["all"] == {"count": 100, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
     assert page.facts["passed"] is True
 
 
 def test_each_kind_has_its_own_percentiles(jobs: list[FollowedJob]) -> None:
-    page = Page(report(outcome([*jobs, job(100, posted_s=3, took_s=2, order="crop 2K")])))
+    page = Page(report(summary([*jobs, job(100, posted_s=3, took_s=2, order="crop 2K")])))
     assert ["crop 2K", "1", "2.00 s", "2.00 s", "2.00 s", "2.00 s"] in page.rows
     assert page.facts["job_s"]["resize 2K"]["count"] == 100
 
 
 def test_what_the_ledger_found_is_the_first_thing_that_a_reader_sees(jobs: list[FollowedJob]) -> None:
     verdict = Verdict(accepted=100, completed=99, lost=["job-7 (resize 2K): accepted, and it is gone"], stuck=["job-8"])
-    html = report(outcome(jobs, verdict=verdict))
+    html = report(summary(jobs, verdict=verdict))
     page = Page(html)
     assert page.facts["faults"] == ["the ledger is not clean: 1 lost, 1 stuck"]
     assert page.facts["ledger"] == {
@@ -124,7 +124,7 @@ def test_what_the_ledger_found_is_the_first_thing_that_a_reader_sees(jobs: list[
 
 def test_an_objective_that_did_not_hold_says_by_how_much(jobs: list[FollowedJob]) -> None:
     slow = [*jobs[:90], *(job(number, posted_s=9, took_s=12) for number in range(90, 100))]
-    result = outcome(slow)
+    result = summary(slow)
     assert not result.passed
     [fault] = Page(report(result)).facts["faults"]
     assert fault == ("the objective did not hold: 90 % of 100 pictures were done within 10 s, wanted are 99.5 %")
@@ -132,18 +132,18 @@ def test_an_objective_that_did_not_hold_says_by_how_much(jobs: list[FollowedJob]
 
 
 def test_an_interrupted_run_and_a_late_load_are_told_of(jobs: list[FollowedJob]) -> None:
-    facts = Page(report(outcome(jobs, visitors=500, latest_s=2.5))).facts
+    facts = Page(report(summary(jobs, visitors=500, latest_s=2.5))).facts
     assert facts["faults"] == ["interrupted: 100 of 500 visitors had come"]
     assert "late by up to 2.5 s" in facts["warnings"][0]
 
 
 def test_a_machine_that_was_busy_already_is_told_of(jobs: list[FollowedJob]) -> None:
-    [warning] = outcome(jobs, busy_before=99.0).warnings()
+    [warning] = summary(jobs, busy_before=99.0).warnings()
     assert "load average 99.0" in warning
 
 
 def test_the_page_needs_nothing_from_elsewhere(jobs: list[FollowedJob]) -> None:
-    page = Page(report(outcome(jobs)))
+    page = Page(report(summary(jobs)))
     for tag, attributes in page.tags:
         assert tag not in {"link", "img", "iframe"}
         assert not {"src", "href"} & attributes.keys()
@@ -151,7 +151,7 @@ def test_the_page_needs_nothing_from_elsewhere(jobs: list[FollowedJob]) -> None:
 
 
 def test_what_strangers_name_is_text_and_no_markup(jobs: list[FollowedJob], tmp_path: Path) -> None:
-    nasty = replace(outcome(jobs), host="http://x/</script><script>alert(1)</script>")
+    nasty = replace(summary(jobs), host="http://x/</script><script>alert(1)</script>")
     write_report(nasty, tmp_path / "deep" / "report.html")
     html = (tmp_path / "deep" / "report.html").read_text()
     assert "<script>alert" not in html
@@ -159,7 +159,7 @@ def test_what_strangers_name_is_text_and_no_markup(jobs: list[FollowedJob], tmp_
 
 
 def test_many_broken_promises_are_all_on_the_page_and_only_some_of_them_at_its_top(jobs: list[FollowedJob]) -> None:
-    html = report(outcome(jobs, verdict=Verdict(stuck=[f"job-{number}: still queued" for number in range(30)])))
+    html = report(summary(jobs, verdict=Verdict(stuck=[f"job-{number}: still queued" for number in range(30)])))
     top, _, rest = html.partition("<svg")
     assert "and 22 more, at the end of this page" in top
     assert "job-29" not in top
@@ -167,20 +167,20 @@ def test_many_broken_promises_are_all_on_the_page_and_only_some_of_them_at_its_t
 
 
 def test_a_run_with_a_job_that_never_ended_goes_on_to_where_nobody_waited_for_it(jobs: list[FollowedJob]) -> None:
-    result = outcome([*jobs, job(100, posted_s=1, took_s=None)])
+    result = summary([*jobs, job(100, posted_s=1, took_s=None)])
     assert Series(result).ended_s == 100
     assert "<b>never</b><span>1 had no end 100 s after the first came</span>" in report(result)
 
 
 def test_pictures_that_were_turned_away_were_handed_in_all_the_same(jobs: list[FollowedJob]) -> None:
-    asked_at = [*(one.posted_at for one in jobs), *[BEGAN_AT + 0.5] * 7]
-    result = outcome(jobs, asked_at=asked_at, turned_away=7)
+    posted_at = [*(one.posted_at for one in jobs), *[BEGAN_AT + 0.5] * 7]
+    result = summary(jobs, posted_at=posted_at, turned_away=7)
     assert Series(result).handed_in()[0] == (0.0, 17.0)
     assert Page(report(result)).facts["pictures"] == {"asked": 107, "turned_away": 7, "cut_off": 0}
 
 
 def test_a_run_in_which_nothing_was_done_still_has_a_page() -> None:
-    page = Page(report(outcome([job(0, posted_s=0, took_s=None)])))
+    page = Page(report(summary([job(0, posted_s=0, took_s=None)])))
     assert page.facts["job_s"] == {}
     assert page.facts["objective"]["reached"] == 0
 
@@ -204,7 +204,7 @@ def observed() -> Observed:
 
 
 def test_the_instances_of_each_function_that_had_any_are_drawn_with_its_cold_starts(jobs: list[FollowedJob]) -> None:
-    result = outcome(jobs, observed=observed())
+    result = summary(jobs, observed=observed())
     html = report(result)
     assert "Instances of resize, wanted and ready" in html
     assert "Instances of crop" not in html
@@ -216,11 +216,11 @@ def test_the_instances_of_each_function_that_had_any_are_drawn_with_its_cold_sta
 
 
 def test_without_an_observer_the_page_says_why_there_are_no_instances(jobs: list[FollowedJob]) -> None:
-    assert "Not shown: nothing was asked for them" in report(outcome(jobs))
+    assert "Not shown: nothing was asked for them" in report(summary(jobs))
 
 
 def test_pictures_are_counted_in_the_second_they_were_handed_in_and_done(jobs: list[FollowedJob]) -> None:
-    series = Series(outcome(jobs))
+    series = Series(summary(jobs))
     assert series.handed_in()[:2] == [(0.0, 10.0), (1.0, 10.0)]
     assert sum(count for _, count in series.done()) == 100
     assert series.not_done_yet()[-1][1] == 0
@@ -228,7 +228,7 @@ def test_pictures_are_counted_in_the_second_they_were_handed_in_and_done(jobs: l
 
 
 def test_the_charts_say_in_words_what_they_show(jobs: list[FollowedJob]) -> None:
-    html = report(outcome(jobs, observed=observed()))
+    html = report(summary(jobs, observed=observed()))
     [rates, backlog, instances, took, distribution] = re.findall("<desc>(.*?)</desc>", html)
     assert "handed in: at most 10, last" in rates
     assert "accepted and not done (as the visitors see it): at most 10, last 0." in backlog

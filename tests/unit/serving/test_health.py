@@ -20,8 +20,8 @@ def refuse() -> None:
     raise DependencyUnavailableError("storage", "it is gone")
 
 
-def ask(path: str = "/health/ready", *, awaited: Checks | None = None, **checks: Callable[[], None]) -> Response:
-    [route] = [route for route in health_routes(checks, awaited=awaited) if route.path == path]
+def ask(path: str = "/health/ready", *, injected: Checks | None = None, **checks: Callable[[], None]) -> Response:
+    [route] = [route for route in health_routes(checks, injected=injected) if route.path == path]
 
     async def call() -> Response:
         response: Response = await route.endpoint(Request({"type": "http", "headers": []}))
@@ -31,12 +31,12 @@ def ask(path: str = "/health/ready", *, awaited: Checks | None = None, **checks:
 
 
 def test_a_startup_waits_for_what_the_platform_injects_and_for_no_dependency() -> None:
-    answer = ask("/health/startup", awaited={"sink": lambda: None}, jobs=refuse)
+    answer = ask("/health/startup", injected={"sink": lambda: None}, jobs=refuse)
     assert json.loads(bytes(answer.body)) == {"status": "ok", "checks": {"sink": "ok"}}
 
     for path in ("/health/startup", "/health/ready"):
         with pytest.raises(DependencyUnavailableError) as missing:
-            ask(path, awaited={"sink": refuse}, jobs=lambda: None)
+            ask(path, injected={"sink": refuse}, jobs=lambda: None)
         assert missing.value.dependency == "sink"
 
 

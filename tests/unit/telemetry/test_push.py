@@ -16,7 +16,7 @@ from darkroom.serving.testing import MemoryPipeline
 from darkroom.telemetry import push as metrics
 from darkroom.telemetry.metric import MetricKind, Readings, Source
 from darkroom.telemetry.switch import metrics_are_wanted
-from functions.recovery.figures import Figures
+from functions.recovery.metrics import PipelineMetrics
 from tests.collector import Collector, running_collector
 from tests.contract.job_stores import a_result
 from tests.interpreter import python
@@ -162,13 +162,13 @@ for _ in range(3):
 """
 
 
-def figures(*, letters_are_down: bool = False) -> Figures:
+def figures(*, letters_are_down: bool = False) -> PipelineMetrics:
     """The values after one completed job."""
     pipeline = MemoryPipeline("recovery")
     pipeline.dead_letters.is_down = letters_are_down
     lease = pipeline.claim(pipeline.accept())
     pipeline.jobs.complete(lease, a_result(lease), {"render": 61})
-    return Figures(pipeline.resources)
+    return PipelineMetrics(pipeline.resources)
 
 
 def test_what_recovery_reads_is_pushed_as_the_catalog_has_it(collector: Collector) -> None:

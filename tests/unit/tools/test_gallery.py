@@ -12,6 +12,7 @@ from darkroom.contract.parameters.gravity import Compass, Saliency
 from darkroom.contract.parameters.resize import Fit
 from darkroom.contract.parameters.values import Format
 from tools import gallery
+from tools.gallery_sections import sections
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def test_every_picture_on_the_page_lies_beside_it(page: Path) -> None:
 
 
 def test_every_parameter_of_the_contract_has_its_place() -> None:
-    shown = [(section.job, request) for section in gallery.sections() for request in section.requests]
+    shown = [(section.job, request) for section in sections() for request in section.requests]
     fields = {job_type.name: set(job_type.parameters.model_fields) for job_type in JOB_TYPES}
     # What all have in common is shown with one of them.
     common = set.intersection(*fields.values())
@@ -40,7 +41,7 @@ def test_every_parameter_of_the_contract_has_its_place() -> None:
     ("parameter", "values"), [("fit", set(Fit)), ("format", set(Format)), ("gravity", {*Compass, *Saliency})]
 )
 def test_every_value_of_a_choice_has_its_place(parameter: str, values: set[str]) -> None:
-    requests = [request for section in gallery.sections() for request in section.requests]
+    requests = [request for section in sections() for request in section.requests]
     used = {request[parameter] for request in requests if isinstance(request.get(parameter), str)}
     assert values <= used
 

@@ -1,4 +1,4 @@
-"""Four Grafana dashboards, written as code. A module each; `panels.py` has what they are made of."""
+"""Four Grafana dashboards, written as code: one module each. `panels.py` defines their parts."""
 
 from __future__ import annotations
 

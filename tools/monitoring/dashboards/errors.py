@@ -1,4 +1,6 @@
-"""What goes wrong: whose fault it is, how often it is tried again, what was given up, its price."""
+"""The errors dashboard: what goes wrong, whose fault it is, how often it is retried, what was given up, and the
+cost.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ ERRORS = Dashboard(
             title="The objective",
             panels=(
                 Panel(
-                    title="Not within the objective, by window",
+                    title="Jobs outside the objective, by window",
                     description=f"The objective allows {1 - m.OBJECTIVE_RATIO:.1%}.",
                     queries=tuple(recorded(objective_record(window), legend=window) for window in WINDOWS),
                     unit=Unit.SHARE,
@@ -25,7 +27,7 @@ ERRORS = Dashboard(
                 ),
                 Panel(
                     title="Standard jobs",
-                    description="Good: within the objective. A picture's or a request's own fault is no fault of ours.",
+                    description="Good: within the objective. Failures caused by the client count as good.",
                     queries=(rate(m.OBJECTIVE_JOBS, "good", legend="good: {{good}}"),),
                     unit=Unit.PER_S,
                     width=12,
@@ -51,7 +53,7 @@ ERRORS = Dashboard(
                 ),
                 Panel(
                     title="Attempts that failed, by code",
-                    description="Also those that were followed by a good one.",
+                    description="Including attempts that a successful one followed.",
                     queries=(rate(m.JOB_ATTEMPTS, "error_type", matching='{error_type!=""}'),),
                     unit=Unit.PER_S,
                     stacked=True,
@@ -59,7 +61,7 @@ ERRORS = Dashboard(
             ),
         ),
         Row(
-            title="Events that were not taken",
+            title="Events that were not accepted",
             panels=(
                 Panel(
                     title="Deliveries that failed, by Trigger",
@@ -68,7 +70,7 @@ ERRORS = Dashboard(
                     unit=Unit.PER_S,
                 ),
                 Panel(
-                    title="Share of deliveries made again",
+                    title="Share of repeated deliveries",
                     description="Local runtime, over 15 minutes.",
                     queries=(recorded("darkroom:deliveries_retried:ratio_rate15m", legend="retried"),),
                     unit=Unit.SHARE,
@@ -76,7 +78,7 @@ ERRORS = Dashboard(
                 ),
                 Panel(
                     title="Dead letters",
-                    description="And given-up jobs that the stream has not taken yet.",
+                    description="And given-up jobs that the stream does not have yet.",
                     queries=(
                         now(m.DEAD_LETTERS, aggregate="max", legend="dead letters"),
                         now(m.JOBS_GIVEN_UP, aggregate="max", legend="given up, not kept"),
@@ -88,8 +90,8 @@ ERRORS = Dashboard(
             title="The front door and the servers",
             panels=(
                 Panel(
-                    title="Answers that are errors",
-                    description="4xx: the client's. 503: a dependency is away, nothing was accepted.",
+                    title="Error responses",
+                    description="4xx: the client's. 503: a dependency is down, nothing was accepted.",
                     queries=(
                         rate(
                             m.HTTP_SERVER_REQUEST_DURATION,
@@ -102,7 +104,7 @@ ERRORS = Dashboard(
                     stacked=True,
                 ),
                 Panel(
-                    title="Share of answers with 5xx",
+                    title="Share of responses with 5xx",
                     description="Over five minutes.",
                     queries=(recorded("darkroom:api_errors:ratio_rate5m", legend="5xx"),),
                     unit=Unit.SHARE,
@@ -116,19 +118,19 @@ ERRORS = Dashboard(
                     at_most=1.2,
                 ),
                 Panel(
-                    title="Servers started again",
+                    title="Server restarts",
                     description="Local runtime: since it started.",
                     queries=(now(m.SERVER_RESTARTS, "server"),),
                 ),
                 Panel(
                     title="Sweep",
-                    description="What recovery emitted again: the Broker, or a function, lost them.",
+                    description="Jobs that recovery emitted again, because the Broker or a function lost them.",
                     queries=(rate(m.JOBS_EMITTED_AGAIN, "type"),),
                     unit=Unit.PER_S,
                 ),
                 Panel(
                     title="Outbox",
-                    description="Above 0 the Broker takes no events.",
+                    description="Above 0, the Broker accepts no events.",
                     queries=(now(m.JOBS_OUTBOX, aggregate="max", legend="outbox"),),
                 ),
             ),

@@ -1,19 +1,19 @@
-"""The system at a glance: is the objective held, what waits, does every part run. One screen, for whoever is woken."""
+"""The overview dashboard: is the objective met, what waits, does every part run. One screen, for the person on call."""
 
 from __future__ import annotations
 
 from tools import catalog as m
-from tools.monitoring.dashboards.panels import Dashboard, Kind, Panel, Query, Row, Unit
+from tools.monitoring.dashboards.panels import Dashboard, Panel, PanelKind, Query, Row, Unit
 from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
 from tools.monitoring.records import OURS, objective_record
 
 OVERVIEW = Dashboard(
     uid="darkroom-overview",
     title="Darkroom / System overview",
-    description="Is the objective held, what waits, does every part run.",
+    description="Is the objective met, what waits, does every part run.",
     rows=(
         Row(
-            title="Is it well?",
+            title="Health",
             panels=(
                 Panel(
                     title="Within the objective, last hour",
@@ -23,26 +23,26 @@ OVERVIEW = Dashboard(
                     ),
                     queries=(Query(expression=f"1 - {objective_record('1h')}"),),
                     unit=Unit.SHARE,
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     width=4,
                     height=5,
                     bad_below=m.OBJECTIVE_RATIO,
                 ),
                 Panel(
-                    title="Of three days' budget left",
-                    description="1 is an untouched budget, 0 and less a broken objective.",
+                    title="Error budget left, three days",
+                    description="1 is an untouched budget; 0 or less is a missed objective.",
                     queries=(Query(expression=f"1 - {objective_record('3d')} / {1 - m.OBJECTIVE_RATIO:.6g}"),),
                     unit=Unit.SHARE,
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     width=4,
                     height=5,
                     bad_below=0.25,
                 ),
                 Panel(
                     title="Jobs unfinished",
-                    description="Queued or in work.",
+                    description="Queued or processing.",
                     queries=(recorded("darkroom:jobs_unfinished:sum"),),
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     width=4,
                     height=5,
                 ),
@@ -51,34 +51,34 @@ OVERVIEW = Dashboard(
                     description="Bad above a quarter of an hour.",
                     queries=(now(m.JOBS_OLDEST_UNFINISHED_AGE, aggregate="max"),),
                     unit=Unit.SECONDS,
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     width=4,
                     height=5,
                     bad_above=900,
                 ),
                 Panel(
                     title="Dead letters",
-                    description="Jobs that were given up and wait for a person.",
+                    description="Jobs that were given up and wait for an operator.",
                     queries=(now(m.DEAD_LETTERS, aggregate="max"),),
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     width=4,
                     height=5,
                     bad_above=1,
                 ),
                 Panel(
                     title="In the outbox",
-                    description="Accepted, and the Broker did not take them.",
+                    description="Accepted, but the Broker did not take their events.",
                     queries=(now(m.JOBS_OUTBOX, aggregate="max"),),
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     width=4,
                     height=5,
                     bad_above=1,
                 ),
                 Panel(
                     title="Alerts",
-                    description="What fires now; docs/operations.md says what to do for each.",
+                    description="Firing alerts; docs/operations.md says what to do for each.",
                     queries=(Query(expression='ALERTS{alertname=~"Darkroom.*", alertstate="firing"}'),),
-                    kind=Kind.TABLE,
+                    kind=PanelKind.TABLE,
                     width=12,
                     height=6,
                 ),
@@ -86,7 +86,7 @@ OVERVIEW = Dashboard(
                     title="Servers",
                     description="1 is up. On a cluster: NATS, as the collector sees it.",
                     queries=(recorded("darkroom:server:up", legend="{{server}}"),),
-                    kind=Kind.NUMBER,
+                    kind=PanelKind.NUMBER,
                     unit=Unit.YES_OR_NO,
                     width=12,
                     height=6,
@@ -95,11 +95,11 @@ OVERVIEW = Dashboard(
             ),
         ),
         Row(
-            title="What comes and goes",
+            title="Traffic",
             panels=(
                 Panel(
                     title="Jobs",
-                    description="Accepted, and ended by status, a second.",
+                    description="Accepted, and ended by status, per second.",
                     queries=(
                         rate(m.JOBS_ACCEPTED, legend="accepted"),
                         rate(m.JOBS_ENDED, "status"),
@@ -115,14 +115,14 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     title="Unfinished jobs",
-                    description="A queue that only grows: more comes than is done.",
+                    description="If it only grows, jobs arrive faster than they are done.",
                     queries=(now(m.JOBS_UNFINISHED, "status"),),
                     stacked=True,
                 ),
             ),
         ),
         Row(
-            title="What runs",
+            title="Instances and memory",
             panels=(
                 Panel(
                     title="Ready instances",
@@ -132,7 +132,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     title="API requests",
-                    description="By the answer's status.",
+                    description="By response status.",
                     queries=(
                         rate(
                             m.HTTP_SERVER_REQUEST_DURATION,

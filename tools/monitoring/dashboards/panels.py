@@ -1,5 +1,6 @@
-"""The parts that a dashboard is made of, and how they become Grafana's JSON: queries, panels, rows, and their places on
-the grid. What is shown is in the modules beside this one.
+"""The parts of a dashboard, and how they become Grafana's JSON: queries, panels, rows, and their places on the grid.
+
+The dashboards themselves are the modules beside this one.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from typing import Any
 COLUMNS = 24
 """The width of Grafana's grid."""
 _SCHEMA = 39
-"""Grafana 10 and newer; a newer one brings it up to date when it loads it."""
+"""Grafana 10 and newer; a newer version upgrades the model when it loads it."""
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
-class Kind(StrEnum):
+class PanelKind(StrEnum):
     GRAPH = "timeseries"
     NUMBER = "stat"
     TABLE = "table"
 
 
 class Unit(StrEnum):
-    """As Grafana calls them."""
+    """The names of units in Grafana."""
 
     NUMBER = "short"
     SHARE = "percentunit"
@@ -45,19 +46,19 @@ class Query:
 class Panel:
     title: str
     description: str
-    """What it tells, and from where on it is bad."""
+    """What it shows, and from which value on it is bad."""
     queries: Sequence[Query]
     unit: Unit = Unit.NUMBER
-    kind: Kind = Kind.GRAPH
+    kind: PanelKind = PanelKind.GRAPH
     width: int = 8
     height: int = 8
     bad_above: float | None = None
-    """From here on a line or a number is red."""
+    """Above this value a line or a number is red."""
     bad_below: float | None = None
-    """Until here."""
+    """Below this value it is red."""
     stacked: bool = False
     at_most: float | None = None
-    """The upper end of the axis, where there is one by nature."""
+    """The upper end of the axis, where there is a natural one."""
     may_be_negative: bool = False
 
 
@@ -70,7 +71,7 @@ class Row:
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
     uid: str
-    """Stays the same over versions: links and the generated file's name."""
+    """Stable across versions, for links and for the generated file's name."""
     title: str
     description: str
     rows: Sequence[Row]
@@ -81,7 +82,7 @@ class Dashboard:
 
 
 def grafana(dashboard: Dashboard) -> dict[str, Any]:
-    """The dashboard's JSON model, as Grafana imports and provisions it."""
+    """Return the dashboard's JSON model, as Grafana imports and provisions it."""
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,
@@ -126,7 +127,7 @@ def _panels(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
 
 
 def _placed(panels: Sequence[Panel], top: int) -> Iterator[tuple[Panel, int, int]]:
-    """From left to right, and below the tallest when a line is full."""
+    """Place the panels from left to right, and start a new line below the tallest when a line is full."""
     left, tallest = 0, 0
     for panel in panels:
         if left + panel.width > COLUMNS:
@@ -155,7 +156,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 
 def _target(panel: Panel, query: Query, number: int) -> dict[str, Any]:
-    now_only = panel.kind is not Kind.GRAPH
+    now_only = panel.kind is not PanelKind.GRAPH
     return {
         "refId": chr(ord("A") + number),
         "datasource": _DATASOURCE,
@@ -163,7 +164,7 @@ def _target(panel: Panel, query: Query, number: int) -> dict[str, Any]:
         "legendFormat": query.legend or "__auto",
         "instant": now_only,
         "range": not now_only,
-        **({"format": "table"} if panel.kind is Kind.TABLE else {}),
+        **({"format": "table"} if panel.kind is PanelKind.TABLE else {}),
     }
 
 
@@ -173,7 +174,7 @@ def _field(panel: Panel) -> dict[str, Any]:
         field["min"] = 0
     if panel.at_most is not None:
         field["max"] = panel.at_most
-    if panel.kind is Kind.GRAPH:
+    if panel.kind is PanelKind.GRAPH:
         limited = panel.bad_above is not None or panel.bad_below is not None
         field["custom"] = {
             "drawStyle": "line",
@@ -201,17 +202,17 @@ def _thresholds(panel: Panel) -> dict[str, Any]:
 
 def _options(panel: Panel) -> dict[str, Any]:
     match panel.kind:
-        case Kind.GRAPH:
+        case PanelKind.GRAPH:
             return {
                 "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
                 "tooltip": {"mode": "multi", "sort": "desc"},
             }
-        case Kind.NUMBER:
+        case PanelKind.NUMBER:
             return {
                 "reduceOptions": {"calcs": ["lastNotNull"], "values": False},
                 "colorMode": "value",
                 "graphMode": "none",
                 "textMode": "auto",
             }
-        case Kind.TABLE:
+        case PanelKind.TABLE:
             return {"showHeader": True}

@@ -1,4 +1,4 @@
-"""How fast, with what: stages, renders, the autoscaler and its cold starts, processor time and memory."""
+"""The performance dashboard: stages, renders, the autoscaler and its cold starts, CPU time and memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tools.monitoring.records import OURS
 PERFORMANCE = Dashboard(
     uid="darkroom-performance",
     title="Darkroom / Performance",
-    description="How fast it is, and what it takes.",
+    description="Times, and the resources they cost.",
     rows=(
         Row(
-            title="A job's time",
+            title="Job times",
             panels=(
                 Panel(
-                    title="Stages, on average",
-                    description="Stacked: together they are a job's time, less the reply and the record.",
+                    title="Mean stage times",
+                    description="Stacked: the sum is a job's time without the reply and the record.",
                     queries=(mean(m.JOB_STAGE_DURATION, "stage"),),
                     unit=Unit.SECONDS,
                     stacked=True,
@@ -30,7 +30,7 @@ PERFORMANCE = Dashboard(
                 ),
                 Panel(
                     title="API, by route",
-                    description="The slowest twentieth. A waiting client's answer takes as long as it waits.",
+                    description="95th percentile. A waiting client's response takes as long as it waits.",
                     queries=quantiles(
                         m.HTTP_SERVER_REQUEST_DURATION,
                         "http_request_method",
@@ -52,7 +52,7 @@ PERFORMANCE = Dashboard(
                 ),
                 Panel(
                     title="Instances ready",
-                    description="And those that start.",
+                    description="And starting ones.",
                     queries=(
                         recorded("darkroom:instances:ready", legend="{{service}}"),
                         recorded("darkroom:instances:starting", legend="{{service}}, starting"),
@@ -60,12 +60,12 @@ PERFORMANCE = Dashboard(
                 ),
                 Panel(
                     title="Instances draining",
-                    description="They end what they have and take nothing new.",
+                    description="They finish their requests and accept no new ones.",
                     queries=(recorded("darkroom:instances:draining", legend="{{service}}"),),
                 ),
                 Panel(
                     title="Utilisation",
-                    description="Local runtime: requests in flight of those that the ready instances take at once.",
+                    description="Local runtime: requests in flight as a share of the ready instances' capacity.",
                     queries=(
                         Query(
                             expression=(
@@ -83,8 +83,8 @@ PERFORMANCE = Dashboard(
                     queries=(recorded("darkroom:activator:waiting", legend="{{service}}"),),
                 ),
                 Panel(
-                    title="Panic mode, and no more to be had",
-                    description="Panics: the last seconds want twice of what there is. At its limit: max-scale.",
+                    title="Panic mode, and at the limit",
+                    description="Panic: the last seconds require twice the ready instances. Limit: max-scale.",
                     queries=(
                         recorded("darkroom:autoscaler:panicking", legend="{{service}} panics"),
                         recorded("darkroom:service:at_limit", legend="{{service}} at its limit"),
@@ -113,8 +113,8 @@ PERFORMANCE = Dashboard(
                     unit=Unit.SECONDS,
                 ),
                 Panel(
-                    title="Against the last three days",
-                    description="Half as much again is a regression.",
+                    title="Relative to the last three days",
+                    description="1.5 is a regression.",
                     queries=(
                         Query(
                             expression="darkroom:cold_start:mean1h / darkroom:cold_start:mean3d",
@@ -126,17 +126,17 @@ PERFORMANCE = Dashboard(
             ),
         ),
         Row(
-            title="What it takes",
+            title="Resources",
             panels=(
                 Panel(
-                    title="Processor",
+                    title="CPU",
                     description="Cores in use, by process. Local runtime; a cluster has the kubelet's metrics.",
                     queries=(rate(m.PROCESS_CPU_TIME, "process"),),
                     unit=Unit.CORES,
                     stacked=True,
                 ),
                 Panel(
-                    title="Processor time for each job",
+                    title="CPU time per job",
                     description="All processes together, servers included.",
                     queries=(
                         Query(
@@ -157,7 +157,7 @@ PERFORMANCE = Dashboard(
                 ),
                 Panel(
                     title="Results",
-                    description="Bytes a second, by format.",
+                    description="Bytes per second, by format.",
                     queries=(rate(m.RESULT_SIZE, "format"),),
                     unit=Unit.BYTES_PER_S,
                 ),

@@ -1,4 +1,6 @@
-"""A job's way: accepted, emitted, kept in the stream, delivered, attempted, ended. Where does it wait?"""
+"""The pipeline dashboard: a job's path and where it waits: accepted, emitted, kept in the stream, delivered, attempted,
+ended.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +12,27 @@ from tools.monitoring.records import STORE_USED, VOLUMES_USED
 PIPELINE = Dashboard(
     uid="darkroom-pipeline",
     title="Darkroom / Job pipeline",
-    description="A job's way from its acceptance to its end, and where it waits.",
+    description="A job's path from acceptance to end, and where it waits.",
     rows=(
         Row(
             title="In and out",
             panels=(
                 Panel(
                     title="Accepted",
-                    description="By kind of job and class of cost.",
+                    description="By job type and cost class.",
                     queries=(rate(m.JOBS_ACCEPTED, "type", "cost_class"),),
                     unit=Unit.PER_S,
                     stacked=True,
                 ),
                 Panel(
                     title="Ended",
-                    description="By kind of job and status.",
+                    description="By job type and status.",
                     queries=(rate(m.JOBS_ENDED, "type", "status"),),
                     unit=Unit.PER_S,
                     stacked=True,
                 ),
                 Panel(
-                    title="From acceptance to end, by class of cost",
+                    title="From acceptance to end, by cost class",
                     description="Standard jobs have the objective; heavy ones have Services of their own.",
                     queries=quantiles(m.JOB_DURATION, "cost_class", of=(0.5, 0.99)),
                     unit=Unit.SECONDS,
@@ -39,7 +41,7 @@ PIPELINE = Dashboard(
             ),
         ),
         Row(
-            title="What waits",
+            title="Waiting jobs",
             panels=(
                 Panel(
                     title="Unfinished, by status",
@@ -55,7 +57,7 @@ PIPELINE = Dashboard(
                     bad_above=900,
                 ),
                 Panel(
-                    title="Not handed on",
+                    title="Not passed on",
                     description="The outbox waits for the Broker, the given-up jobs for the dead-letter stream.",
                     queries=(
                         now(m.JOBS_OUTBOX, aggregate="max", legend="outbox"),
@@ -69,12 +71,12 @@ PIPELINE = Dashboard(
             panels=(
                 Panel(
                     title="Messages",
-                    description="An empty stream is a finished day.",
+                    description="An empty stream has no work left.",
                     queries=(now(m.STREAM_MESSAGES, "stream", aggregate="max"),),
                 ),
                 Panel(
-                    title="Full to",
-                    description="Of its limit, where it has one. A full stream refuses events.",
+                    title="Fill level",
+                    description="Relative to its limit, if it has one. A full stream refuses events.",
                     queries=(recorded("darkroom:stream_used:ratio", legend="{{stream}}"),),
                     unit=Unit.SHARE,
                     bad_above=0.8,
@@ -90,18 +92,18 @@ PIPELINE = Dashboard(
                     unit=Unit.BYTES,
                 ),
                 Panel(
-                    title="Not delivered yet, by Trigger",
-                    description="Local runtime: beyond what maxAckPending lets out.",
+                    title="Undelivered, by Trigger",
+                    description="Local runtime: waiting because of maxAckPending.",
                     queries=(now(m.TRIGGER_BACKLOG, "trigger"),),
                 ),
                 Panel(
-                    title="Being delivered, by Trigger",
+                    title="In delivery, by Trigger",
                     description="Local runtime: delivered and not acknowledged; at most maxAckPending.",
                     queries=(now(m.TRIGGER_IN_FLIGHT, "trigger"),),
                 ),
                 Panel(
                     title="Deliveries",
-                    description="Local runtime: by what came of them.",
+                    description="Local runtime: by result.",
                     queries=(rate(m.DELIVERIES, "outcome"),),
                     unit=Unit.PER_S,
                 ),
@@ -111,20 +113,20 @@ PIPELINE = Dashboard(
             title="The work",
             panels=(
                 Panel(
-                    title="Stages, the slowest twentieth",
+                    title="Stages, 95th percentile",
                     description="Queued is the wait for the first attempt, a cold start included.",
                     queries=quantiles(m.JOB_STAGE_DURATION, "stage", of=(0.95,)),
                     unit=Unit.SECONDS,
                 ),
                 Panel(
-                    title="Attempts for each job",
-                    description="1 is a job that took one.",
+                    title="Attempts per job",
+                    description="1 means a job took one attempt.",
                     queries=(recorded("darkroom:attempts_per_job:ratio_rate15m", legend="attempts"),),
                     bad_above=1.5,
                 ),
                 Panel(
                     title="Recovery",
-                    description="What the sweep emitted again, what a person redrove, what was taken back.",
+                    description="Jobs that the sweep emitted again, that were redriven, and that were retracted.",
                     queries=(
                         rate(m.JOBS_EMITTED_AGAIN, legend="emitted again"),
                         rate(m.JOBS_REDRIVEN, legend="redriven"),
@@ -134,14 +136,14 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="Results",
-                    description="Bytes a second, by format.",
+                    description="Bytes per second, by format.",
                     queries=(rate(m.RESULT_SIZE, "format"),),
                     unit=Unit.BYTES_PER_S,
                     stacked=True,
                 ),
                 Panel(
-                    title="Kept in storage",
-                    description="Local runtime: what the S3 server's folder holds.",
+                    title="Storage",
+                    description="Local runtime: size of the S3 server's folder.",
                     queries=(now(m.STORAGE_SIZE, legend="stored"),),
                     unit=Unit.BYTES,
                 ),
@@ -163,7 +165,7 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="Balance",
-                    description="By how much the unfinished jobs changed in five minutes: above 0 they pile up.",
+                    description="Change of the number of unfinished jobs in five minutes: above 0 they pile up.",
                     queries=(
                         Query(
                             expression="delta(darkroom:jobs_unfinished:sum[5m])",

@@ -1,4 +1,4 @@
-"""Shapes of queries that several dashboards use. Spans are Grafana's `$__rate_interval`, which follows the zoom."""
+"""Queries that several dashboards use. Ranges are Grafana's `$__rate_interval`, which follows the zoom."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 
 def now(metric: Metric, *by: str, matching: str = "", legend: str = "", aggregate: str = "sum") -> Query:
-    """A gauge."""
+    """Query a gauge."""
     return Query(expression=f"{aggregate}{_by(by)}({metric.prometheus_name}{matching})", legend=legend or _legend(by))
 
 
 def rate(metric: Metric, *by: str, matching: str = "", legend: str = "", sample: str = "") -> Query:
-    """A counter, a second. `sample`: `_count` or `_sum` of a histogram."""
+    """Query a counter's rate per second. `sample` is `_count` or `_sum` of a histogram."""
     counted = f"rate({metric.prometheus_name}{sample}{matching}[{RATE_INTERVAL}])"
     return Query(expression=f"sum{_by(by)}({counted})", legend=legend or _legend(by))
 
@@ -36,13 +36,13 @@ def _quantiles(metric: Metric, by: tuple[str, ...], of: Sequence[float], matchin
 
 
 def mean(metric: Metric, *by: str) -> Query:
-    """Of a histogram."""
+    """Query the mean of a histogram."""
     total, count = rate(metric, *by, sample="_sum"), rate(metric, *by, sample="_count")
     return Query(expression=f"{total.expression} / {count.expression}", legend=_legend(by) or "mean")
 
 
 def recorded(name: str, *, legend: str = "") -> Query:
-    """A recording rule as it is."""
+    """Query a recording rule unchanged."""
     return Query(expression=name, legend=legend)
 
 

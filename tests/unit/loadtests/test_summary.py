@@ -9,8 +9,8 @@ from loadtests.errors import EmptyRunError
 from loadtests.ledger import Submission
 from loadtests.load import Load
 from loadtests.objective import Objective
-from loadtests.outcome import Outcome
 from loadtests.shapes import SHAPES
+from loadtests.summary import RunSummary
 from loadtests.verdict import Verdict
 
 
@@ -22,13 +22,13 @@ def load() -> Load:
         settle_s=1.0,
         broker_url=None,
         headers={},
-        tell=lambda job: None,
+        on_end=lambda job: None,
         pictures={},
     )
 
 
-def outcome_of(load: Load) -> Outcome:
-    return Outcome.of(
+def summary_of(load: Load) -> RunSummary:
+    return RunSummary.of(
         load, verdict=Verdict(), objective=Objective(), host="http://here", generator_cpu_s=0.0, observed=None
     )
 
@@ -48,32 +48,32 @@ def test_what_an_interrupt_cut_off_breaks_no_objective(load: Load) -> None:
     complete(load, posted(load), "a")
     posted(load, pictures=10)
     load.interrupted = True
-    outcome = outcome_of(load)
-    assert outcome.faults() == [
+    summary = summary_of(load)
+    assert summary.faults() == [
         "interrupted: 0 of 500 visitors had come, and 10 pictures were cut off on their way in",
     ]
-    assert (outcome.asked, outcome.cut_off, outcome.turned_away) == (1, 10, 0)
+    assert (summary.asked, summary.cut_off, summary.turned_away) == (1, 10, 0)
 
 
 def test_what_was_refused_for_good_breaks_it_also_before_an_interrupt(load: Load) -> None:
     complete(load, posted(load), "a")
     load.ledger.given_up(posted(load))
     load.interrupted = True
-    outcome = outcome_of(load)
-    assert not outcome.judgement.held
-    assert (outcome.asked, outcome.cut_off, outcome.turned_away) == (2, 0, 1)
+    summary = summary_of(load)
+    assert not summary.objective_result.is_met
+    assert (summary.asked, summary.cut_off, summary.turned_away) == (2, 0, 1)
 
 
 def test_what_was_still_unanswered_when_the_time_was_up_was_turned_away(load: Load) -> None:
     complete(load, posted(load), "a")
     posted(load)
-    outcome = outcome_of(load)
-    assert not outcome.judgement.held
-    assert (outcome.asked, outcome.cut_off, outcome.turned_away) == (2, 0, 1)
+    summary = summary_of(load)
+    assert not summary.objective_result.is_met
+    assert (summary.asked, summary.cut_off, summary.turned_away) == (2, 0, 1)
 
 
 def test_a_run_that_was_interrupted_before_anything_was_answered_is_not_judged(load: Load) -> None:
     posted(load)
     load.interrupted = True
     with pytest.raises(EmptyRunError, match="nothing was handed in"):
-        outcome_of(load)
+        summary_of(load)

@@ -1,4 +1,4 @@
-"""What a run came to: the facts that the terminal, the report and the exit code are made of."""
+"""The summary of a run: the facts behind the terminal's lines, the report and the exit code."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from dataclasses import dataclass
 
 from darkroom.contract.jobs import JobStatus
 from loadtests.errors import EmptyRunError
-from loadtests.ledger import FollowedJob, first_posts, pictures
+from loadtests.ledger import FollowedJob, Submission, first_posts, pictures
 from loadtests.load import Load, Request
-from loadtests.objective import Judgement, Objective
+from loadtests.objective import Objective, ObjectiveResult
 from loadtests.observing import Observed
 from loadtests.percentiles import Spread
 from loadtests.shapes import Shape
 from loadtests.verdict import Verdict
 
 ALL = "all"
-NOT_JUDGED = 2
-"""The exit code of a run that came to no verdict; 0 and 1 are verdicts."""
+NOT_EVALUATED = 2
+"""The exit code of a run that could not be evaluated; 0 means passed, 1 failed."""
 _LATE_S = 1.0
-"""A visitor who came later than this was kept by the load generator, not by what it loads."""
+"""A visitor who came later than this was delayed by the load generator, not by the system under load."""
 _BUSY = 0.75
-"""A load average above this share of the cores leaves too little to measure anything else."""
+"""A load average above this share of the cores leaves too little CPU time for a measurement."""
 _CASES_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RunSummary:
     shape: Shape
     scale: float
     host: str
     began_at: float
-    """Of the shape's first stage, seconds since the epoch; all other times are such seconds too."""
+    """When the shape's first stage began, in seconds since the epoch, like all other times."""
     visitors: int
     came: int
     latest_s: float
     busy_before: float
-    """Load average of the machine that the visitors came from, when they began."""
+    """Load average of the load generator's machine at the start."""
     generator_cpu_s: float
-    """Processor time of the load itself, which on one machine is taken from what it loads."""
-    asked_at: Sequence[float]
-    """The first POST of each picture that was handed in, accepted or not; without those that were cut off."""
+    """CPU time of the load generator, which on one machine is taken from the system under load."""
+    posted_at: Sequence[float]
+    """The first POST of each picture that was submitted, accepted or not, except those that were cut off."""
     cut_off: int
-    """Pictures whose visitors an interrupt took away before they were accepted or refused: nobody's failure."""
-    judged_at: float
+    """Pictures that an interrupt stopped before they were accepted or refused; not a failure."""
+    evaluated_at: float
     turned_away: int
-    """Pictures that were handed in and never accepted."""
+    """Pictures that were submitted and never accepted."""
     refusals: Mapping[str, int]
-    """Answers that were no 202, by status; most of them were tried again."""
+    """Answers other than 202, by status; most of them were retried."""
     jobs: Sequence[FollowedJob]
     requests: Sequence[Request]
     observed: Observed | None
     verdict: Verdict
-    judgement: Judgement
+    objective_result: ObjectiveResult
 
     @classmethod
     def of(
@@ -66,17 +66,12 @@ class Outcome:
         host: str,
         generator_cpu_s: float,
         observed: Observed | None,
-    ) -> Outcome:
-        """Raises EmptyRunError when nobody handed in anything."""
+    ) -> RunSummary:
+        """Summarise a run whose visitors have left. Raises EmptyRunError when nobody submitted anything."""
         ledger, schedule = load.ledger, load.begin()
         cut_off = ledger.cut_off if load.interrupted else []
-        handed_in = [one for one in ledger.posted if one not in cut_off]
-        if not handed_in:
-            raise EmptyRunError(
-                f"nothing was handed in: {schedule.came} of {schedule.visitors} visitors came; the shape "
-                f"{load.shape.name} at scale {load.scale:g} lasts {load.shape.seconds:g} s"
-            )
-        asked_at = first_posts(handed_in)
+        submitted = _submitted(load, cut_off)
+        posted_at = first_posts(submitted)
         return cls(
             shape=load.shape,
             scale=load.scale,
@@ -87,16 +82,16 @@ class Outcome:
             latest_s=schedule.latest_s,
             busy_before=load.busy_before,
             generator_cpu_s=generator_cpu_s,
-            asked_at=asked_at,
+            posted_at=posted_at,
             cut_off=pictures(cut_off),
-            judged_at=load.clock(),
-            turned_away=pictures(one for one in handed_in if not one.job_ids),
+            evaluated_at=load.clock(),
+            turned_away=pictures(one for one in submitted if not one.job_ids),
             refusals=Counter(answer for submission in ledger.submissions for answer in submission.refusals),
             jobs=tuple(ledger.jobs.values()),
             requests=tuple(load.requests),
             observed=observed,
             verdict=verdict,
-            judgement=objective.judge(ledger.completed_s, asked=len(asked_at)),
+            objective_result=objective.evaluate(ledger.completed_s, asked=len(posted_at)),
         )
 
     @property
@@ -104,16 +99,16 @@ class Outcome:
         return not self.faults()
 
     def faults(self) -> list[str]:
-        """Why the run did not pass, a sentence each."""
+        """Return why the run did not pass, one sentence per reason."""
         faults = []
         if not self.verdict.is_clean:
             counts = self.verdict.counts()
             broken = ", ".join(f"{counts[name]} {name}" for name in ("lost", "doubled", "stuck") if counts[name])
             faults.append(f"the ledger is not clean: {broken}")
-        if not self.judgement.held:
-            objective = self.judgement.objective
+        if not self.objective_result.is_met:
+            reached, objective = self.objective_result.ratio, self.objective_result.objective
             faults.append(
-                f"the objective did not hold: {self.judgement.ratio * 100:.4g} % of {self.asked} pictures were done "
+                f"the objective did not hold: {reached * 100:.4g} % of {self.asked} pictures were done "
                 f"within {objective.within_s:g} s, wanted are {objective.ratio * 100:.4g} %"
             )
         if self.came < self.visitors:
@@ -122,7 +117,7 @@ class Outcome:
         return faults
 
     def warnings(self) -> list[str]:
-        """What a reader has to know before he trusts the numbers."""
+        """Return what a reader must know before trusting the numbers."""
         warnings = []
         if self.latest_s > _LATE_S:
             warnings.append(
@@ -134,13 +129,13 @@ class Outcome:
                 f"this machine was busy before the run: load average {self.busy_before:.1f} on {cores} cores"
             )
         if self.observed is not None and self.observed.trouble is not None:
-            warnings.append(f"not all could be observed: {self.observed.trouble}")
+            warnings.append(f"not everything could be observed: {self.observed.trouble}")
         return warnings
 
     @property
     def asked(self) -> int:
-        """Pictures that were handed in."""
-        return len(self.asked_at)
+        """The number of pictures that were submitted."""
+        return len(self.posted_at)
 
     @property
     def unfinished(self) -> int:
@@ -148,12 +143,12 @@ class Outcome:
 
     @property
     def ended_at(self) -> float:
-        """When the last job's end was seen; when nobody waited any longer, if some have none."""
-        ends = [self.judged_at if job.ended_at is None else job.ended_at for job in self.jobs]
+        """When the last job's end was seen; or when the waiting ended, if some jobs have no end."""
+        ends = [self.evaluated_at if job.ended_at is None else job.ended_at for job in self.jobs]
         return max(ends, default=self.began_at + self.shape.seconds)
 
     def job_times_s(self) -> dict[str, Spread]:
-        """From the POST to the seen end of completed jobs: all, and each kind."""
+        """Return the times of completed jobs from the POST to the seen end: of all, and of each kind."""
         times: dict[str, list[float]] = {ALL: []}
         for job in self.jobs:
             if job.status is JobStatus.COMPLETED and job.took_s is not None:
@@ -162,7 +157,7 @@ class Outcome:
         return {name: Spread.of(values) for name, values in times.items() if values}
 
     def request_times_s(self) -> dict[str, tuple[Spread, int]]:
-        """Of every kind of HTTP request, with how many failed."""
+        """Return the times of each kind of HTTP request, and how many failed."""
         names = sorted({request.name for request in self.requests})
         return {name: self._requests_named(name) for name in names}
 
@@ -175,7 +170,7 @@ class Outcome:
         return dict(Counter(start.service for start in seen))
 
     def lines(self) -> list[str]:
-        """For the terminal."""
+        """Return the lines for the terminal."""
         lines = [f"{self.shape.name}: {self.asked} pictures handed in by {self.came} visitors"]
         lines += [f"{name:<12}{count}" for name, count in self.verdict.counts().items()]
         lines += [f"{'refused':<12}{self.turned_away} pictures never accepted; answers {dict(self.refusals) or 'none'}"]
@@ -187,6 +182,20 @@ class Outcome:
         lines += [f"  {case}" for case in self.verdict.cases()[:_CASES_SHOWN]]
         lines += [f"warning     {warning}" for warning in self.warnings()]
         if self.passed:
-            within = f"{self.judgement.ratio * 100:.4g} % done within {self.judgement.objective.within_s:g} s"
+            within = (
+                f"{self.objective_result.ratio * 100:.4g} % done within {self.objective_result.objective.within_s:g} s"
+            )
             return [*lines, f"passed      nothing lost, doubled or stuck; {within}"]
         return [*lines, *(f"failed      {fault}" for fault in self.faults())]
+
+
+def _submitted(load: Load, cut_off: Sequence[Submission]) -> list[Submission]:
+    """Return what visitors submitted, without what an interrupt cut off. Raises EmptyRunError if there is nothing."""
+    submitted = [one for one in load.ledger.posted if one not in cut_off]
+    if not submitted:
+        schedule = load.begin()
+        raise EmptyRunError(
+            f"nothing was handed in: {schedule.came} of {schedule.visitors} visitors came; the shape "
+            f"{load.shape.name} at scale {load.scale:g} lasts {load.shape.seconds:g} s"
+        )
+    return submitted

@@ -1,6 +1,6 @@
-"""What recovery tells an operator of all jobs, not only of its own work: it is the one function that always comes back.
+"""Pushes the metrics of all jobs, not only of recovery's own work: it is the one function that always runs again.
 
-Whatever cannot be read is left out; the metrics' absence tells of it.
+A value that cannot be read is left out; its absence shows in the metrics.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
 from darkroom.telemetry import push as metrics
 from darkroom.telemetry.metric import Readings
-from functions.recovery.recovering import WAKE_UP
+from functions.recovery.recovery import WAKE_UP
 
 log = get_logger()
 
 
-class Figures:
+class PipelineMetrics:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     def push_when_woken(self, event: CloudEvent) -> None:
-        """In the background, and only where somebody takes them."""
+        """Push in the background, and only if a collector is configured."""
         if event.type == WAKE_UP:
             metrics.push(self.read)
 

@@ -1,7 +1,7 @@
-"""Decides what becomes of a job that nobody finished: emit it again while attempts are left, else fail and keep it.
+"""Decides what happens to an unfinished job: emit it again while attempts are left, else fail and keep it.
 
-The broker may lose what it likes; a job that is not final is found here by its deadline. Nothing depends on a dead
-letter: it only makes the finding quicker.
+The broker may lose anything; a job that is not final is found here by its deadline. Nothing depends on a dead letter:
+it only makes recovery faster.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from darkroom.serving.resources import Resources
 log = get_logger()
 
 WAKE_UP = "dev.knative.sources.ping"
-JOBS_A_SWEEP = 200
+JOBS_PER_SWEEP = 200
 """Bounds one sweep's work; what is left is the longest overdue of the next."""
 SWEEP_BUDGET_S = 20.0
-"""Nor may a sweep take longer, however slow a dependency is. What it was handed and did not come to is soon overdue
-again."""
+"""The longest time for a sweep, however slow a dependency is. Jobs that it was handed and did not reach are soon
+overdue again.
+"""
 
 
-class Recovering:
+class Recovery:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
@@ -63,8 +64,10 @@ class Recovering:
         return Done()
 
     def _sweep(self) -> None:
-        """Several may run at once: each job is handed to one of them. One job's failure does not stop the others'."""
-        overdue = self._resources.jobs.recover_overdue(limit=JOBS_A_SWEEP, error=_never_taken())
+        """Recover overdue jobs. Several sweeps may run at once: each job is handed to one of them. A failure does not
+        stop the other jobs.
+        """
+        overdue = self._resources.jobs.recover_overdue(limit=JOBS_PER_SWEEP, error=_never_claimed_error())
         give_up_at = time.monotonic() + SWEEP_BUDGET_S
         failures: list[DependencyUnavailableError] = []
         done = 0
@@ -89,9 +92,9 @@ class Recovering:
             self._keep(_undelivered(event, exc), key=f"{event.source}:{event.id}")
             return
         log.warning("deadletter.taken", job_id=str(message.job_id), code=event.extensions.get("knativeerrorcode"))
-        recovered = self._resources.jobs.recover(message.job_id, _never_taken())
+        recovered = self._resources.jobs.recover(message.job_id, _never_claimed_error())
         if recovered.record is None:
-            # Nobody knows the job any more; the letter is all that is left of it.
+            # The job's record is gone; the letter is all that is left of it.
             self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
         self._act(recovered, origin="dead-letter")
 
@@ -100,14 +103,16 @@ class Recovering:
         if record is None:
             return
         if recovered.step is NextStep.EMIT:
-            with _recovery_span("emit again", record, origin), _of(record):
+            with _recovery_span("emit again", record, origin), _log_ids(record):
                 self._emit_again(record, origin)
         elif recovered.step is NextStep.FAILED:
-            with _recovery_span("give up", record, origin), _of(record):
+            with _recovery_span("give up", record, origin), _log_ids(record):
                 self._give_up(record, origin)
 
     def _emit_again(self, record: JobRecord, origin: str) -> None:
-        """If the broker does not take it, the job stays overdue and the next sweep tries again."""
+        """Emit the job's event. If the broker does not take it, the job stays overdue and the next sweep tries
+        again.
+        """
         self._resources.emitter.emit(events.requested(record, source=self._source))
         self._resources.jobs.emitted(record.job_id, record.emissions)
         log.info("job.emitted_again", job_id=str(record.job_id), emission=record.emissions, origin=origin)
@@ -115,12 +120,12 @@ class Recovering:
     def _give_up(self, record: JobRecord, origin: str) -> None:
         log.error("job.given_up", job_id=str(record.job_id), attempts=record.attempts, origin=origin)
         self._keep(_given_up(record, self._source, origin), key=f"{record.job_id}:{record.fence}")
-        # Only now: should keeping it fail, a later sweep hands the job out once more.
+        # Only after keeping it: should that fail, a later sweep hands the job out again.
         self._resources.jobs.kept(record.job_id)
-        self._tell(record)
+        self._announce_end(record)
 
-    def _tell(self, record: JobRecord) -> None:
-        """Best effort, like every reply: who wants to know for certain asks the job."""
+    def _announce_end(self, record: JobRecord) -> None:
+        """Emit the event of the job's end. Best effort, like every reply: the job's record is authoritative."""
         try:
             self._resources.emitter.emit(events.ended(record, source=self._source))
         except DependencyUnavailableError as exc:
@@ -132,19 +137,19 @@ class Recovering:
 
 
 def _recovery_span(name: str, record: JobRecord, origin: str) -> AbstractContextManager[telemetry.Span]:
-    """In the job's own trace, linked to the sweep or the dead letter that led here."""
+    """Open a span in the job's own trace, linked to the sweep or the dead letter that led here."""
     here = tracing.current()
     parent = traces.of_job(record.trace, record.redrives)
     links = [] if here is None else [here]
     return telemetry.entry(name, parent, kind="producer", links=links, origin=origin, emission=record.emissions)
 
 
-def _of(record: JobRecord) -> AbstractContextManager[None]:
+def _log_ids(record: JobRecord) -> AbstractContextManager[None]:
     return log_fields(job_id=str(record.job_id), request_id=record.request_id)
 
 
-def _never_taken() -> DarkroomError:
-    """Of a job that has no error of an attempt: there was none."""
+def _never_claimed_error() -> DarkroomError:
+    """Return the error of a job that was never claimed, and so has none from an attempt."""
     return DependencyUnavailableError("broker", "the job was emitted again and again, and no function took it")
 
 

@@ -1,7 +1,7 @@
-"""How much processor time a family of processes has spent, told apart by what each is, the dead included.
+"""Measures the CPU time of a family of processes, by what each process is, including those that have ended.
 
 A child that ended and was waited for is in its parent's account (cutime of proc(5)), so nothing is lost when workers
-are replaced. What everybody else on the machine spent is known too: it says whether a run was disturbed.
+are replaced. The time of all other processes on the machine is measured too: it shows whether a run was disturbed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import psutil
 SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
 FORK_SERVER = "darkroom.local.children.zygote"
 _REVISION = re.compile(r"([a-z-]+)-\d{1,5}")
-"""What the local runtime has a forked function show as its program: its revision, at most 15 characters of it."""
+"""The local runtime sets a forked function's program name to its revision, at most 15 characters of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Seconds of processor time, by what spent them."""
+    """Seconds of CPU time, by what spent them."""
 
     by_name: dict[str, float]
 
@@ -39,18 +39,18 @@ class _Seen:
     name: str
     parent_pid: int
     seconds: float
-    """Its own time, and that of its children that it has waited for."""
+    """Its own time, and that of the children it has waited for."""
 
 
 @dataclass(kw_only=True)
 class Family:
-    """A process and all that descend from it."""
+    """A process and all its descendants."""
 
     pid: int
     name: str
-    """Of the first process, and of those below it that have no name of their own."""
+    """The name of the first process, and of its descendants that have no name of their own."""
     _seen: dict[int, _Seen] = field(default_factory=dict)
-    """Everyone of whom there was a reading, also those that have ended since."""
+    """Every process that was ever read, including those that have ended since."""
 
     def spent(self) -> Spent:
         seconds: defaultdict[str, float] = defaultdict(float)
@@ -59,21 +59,23 @@ class Family:
             seconds[one.name] += one.seconds
         for pid, one in self._seen.items():
             if pid not in living:
-                # What it had spent when it was last seen is in an ancestor's account now; the total stays right.
+                # The time of a process that has ended is in an ancestor's account now, so the total stays right.
                 seconds[one.name] += one.seconds
                 seconds[self._heir(one, living)] -= one.seconds
         return Spent(by_name=dict(seconds))
 
     def resident_bytes(self) -> dict[str, int]:
-        """Resident memory by name. Pages that processes share count once for each."""
+        """Return resident memory by name. Pages that processes share count once for each."""
         return self._added(lambda process: int(process.memory_info().rss))
 
     def proportional_bytes(self) -> dict[str, int]:
-        """As `resident_bytes`, but pages that n processes share count as an n-th for each (PSS of proc(5))."""
+        """Return memory like `resident_bytes`, but pages shared by n processes count as an n-th for each (PSS of
+        proc(5)).
+        """
         return self._added(lambda process: int(process.memory_full_info().pss))
 
     def counts(self) -> dict[str, int]:
-        """Processes by name."""
+        """Return the number of processes by name."""
         return self._added(lambda process: 1)
 
     def _added(self, reading: Callable[[psutil.Process], int]) -> dict[str, int]:
@@ -128,6 +130,6 @@ def spent_by_all(families: Iterable[Family]) -> Spent:
 
 
 def machine_busy_s() -> float:
-    """Processor time that anybody on this machine has spent, and what the hypervisor took away."""
+    """Return the CPU time of all processes on this machine, including what the hypervisor took away."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - times.iowait - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0))

@@ -1,0 +1,28 @@
+"""Checks a submission by its picture's header, before a pixel is decoded: whether it is allowed, and what it will
+cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from darkroom.contract.limits import Limits
+from darkroom.imaging import CostClass, Facts, checked_plan, cost_class, probe
+from functions.ingest.submission import Submission
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedSubmission:
+    """A submission that may become a job."""
+
+    submission: Submission
+    facts: Facts
+    cost_class: CostClass
+
+
+def check_submission(submission: Submission, body: bytes, limits: Limits) -> CheckedSubmission:
+    """Check a submission. Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
+    facts = probe(body, limits)
+    plan = checked_plan(facts, submission.parameters, limits)
+    cost = cost_class(facts, submission.parameters, plan=plan)
+    return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)

@@ -1,0 +1,91 @@
+"""The tables of the report: times, the ledger, requests, how it was measured, and every broken promise."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from loadtests.percentiles import Spread, format_duration
+from loadtests.shapes import Stage
+from loadtests.summary import RunSummary
+
+CASES_SHOWN_FIRST = 8
+"""More cases than this are listed in a table at the end of the page."""
+_SPREAD_HEADS = ("p50", "p90", "p99", "slowest")
+
+
+def job_table(summary: RunSummary) -> str:
+    rows = [(name, str(spread.count), *_spread_cells(spread)) for name, spread in summary.job_times_s().items()]
+    return _table("From the POST to done", ("pictures", "done", *_SPREAD_HEADS), rows)
+
+
+def ledger_table(summary: RunSummary) -> str:
+    counts = summary.verdict.counts()
+    meanings = {
+        "accepted": "jobs that an answer named, or that bear the id of a request of ours",
+        "completed": "followed to their end, result fetched and held against its promised size and type",
+        "failed": "ended as failed",
+        "lost": "accepted, and there is no such job or no such result",
+        "doubled": "one picture, sent once or twice, became two jobs",
+        "stuck": "accepted, and not ended in the time to settle",
+    }
+    refusals = ", ".join(f"{count} × {answer}" for answer, count in sorted(summary.refusals.items())) or "none"
+    rows = [
+        ("handed in", str(summary.asked), f"pictures, by {summary.came} visitors"),
+        ("turned away", str(summary.turned_away), f"pictures never accepted; answers that were no 202: {refusals}"),
+        *((name, str(count), meanings[name]) for name, count in counts.items()),
+    ]
+    return _table("The ledger", ("", "", ""), rows, wordy=True)
+
+
+def request_table(summary: RunSummary) -> str:
+    rows = [
+        (name, str(spread.count), str(failed), *_spread_cells(spread))
+        for name, (spread, failed) in summary.request_times_s().items()
+    ]
+    return _table("HTTP requests of the visitors", ("request", "count", "failed", *_SPREAD_HEADS), rows)
+
+
+def _spread_cells(spread: Spread) -> tuple[str, ...]:
+    return tuple(format_duration(seconds) for seconds in (spread.p50, spread.p90, spread.p99, spread.most))
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, wordy: bool = False) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f"<section><h2>{escape(title)}</h2><table{' class=wordy' if wordy else ''}><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></section>"
+    )
+
+
+def measurement_table(summary: RunSummary) -> str:
+    stages = ", then ".join(_stage_text(stage, summary.scale) for stage in summary.shape.stages)
+    stories = ", ".join(f"{weight} × {story}" for story, weight in summary.shape.mix.items())
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    rows = [
+        ("visitors", stages),
+        ("stories", stories),
+        ("latest visitor", f"{max(0.0, summary.latest_s) * 1000:.0f} ms after his moment"),
+        ("load generator", f"one locust process, {summary.generator_cpu_s:.1f} s of CPU time; {machine}"),
+        ("times", "as a client sees them; one that polls sees an end up to a second late"),
+        ("observed", "not at all" if summary.observed is None else f"{summary.observed.source}, each half second"),
+    ]
+    return _table("How it was measured", ("", ""), rows, wordy=True)
+
+
+def case_table(summary: RunSummary) -> str:
+    cases = summary.verdict.cases()
+    if len(cases) <= CASES_SHOWN_FIRST:
+        return ""
+    rows = [(str(number), case) for number, case in enumerate(cases, 1)]
+    return _table("Every case in which the promise was broken", ("", ""), rows, wordy=True)
+
+
+def _stage_text(stage: Stage, scale: float) -> str:
+    rate = f"{stage.per_s * scale:g} a second"
+    if stage.to_per_s is not None:
+        rate = f"from {stage.per_s * scale:g} to {stage.to_per_s * scale:g} a second"
+    return f"{rate} for {stage.seconds:g} s"
