@@ -165,7 +165,7 @@ def _read_class_and_metric(read: Reader) -> None:
     Severity.ERROR,
     "an annotation of a revision has a value that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    mend="Write a value within the bounds that the message names.",
+    fix="Write a value within the bounds that the message names.",
     bad=GOOD.replace('target-utilization-percentage: "100"', 'target-utilization-percentage: "101"'),
     good=GOOD,
 )
@@ -217,7 +217,7 @@ def _is_quantity(value: str) -> bool:
     Severity.WARNING,
     "an autoscaling annotation that Serving does not know",
     on_the_cluster="It is accepted and has no effect.",
-    mend="Correct the name.",
+    fix="Correct the name.",
     bad=GOOD.replace("target-utilization-percentage", "target-utilisation-percentage"),
     good=GOOD,
 )

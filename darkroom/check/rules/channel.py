@@ -56,7 +56,7 @@ STREAM_SETTINGS = {
     "a stream has no limit",
     on_the_cluster="With the default retention (Limits) and no maxAge, maxBytes or maxMsgs every event is "
     "kept for ever: the disk fills up, and then nothing is published any more.",
-    mend="Set `retention: Interest` and a `maxAge` under `spec.stream.config`.",
+    fix="Set `retention: Interest` and a `maxAge` under `spec.stream.config`.",
     bad=GOOD.replace("          maxAge: 168h\n", ""),
     good=GOOD,
 )
@@ -72,7 +72,7 @@ def grows(bundle: Bundle) -> Iterator[Problem]:
     "stream settings stand beside `config`",
     on_the_cluster="Directly under spec.stream they are ignored in silence: the stream has the defaults, among them no "
     "limit at all.",
-    mend="Move them under `spec.stream.config`.",
+    fix="Move them under `spec.stream.config`.",
     bad=GOOD.replace("          maxAge: 168h\n", "").replace(
         "        config:", "        maxAge: 168h\n        config:"
     ),
@@ -90,7 +90,7 @@ def ignored(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a channel's consumers pull",
     on_the_cluster="The second Trigger of the Broker is never served.",
-    mend="`consumerType: Push`.",
+    fix="`consumerType: Push`.",
     bad=GOOD.replace("Push", "Pull"),
     good=GOOD,
 )
@@ -107,7 +107,7 @@ def pull(bundle: Bundle) -> Iterator[Problem]:
     "a new Trigger is sent the whole history",
     on_the_cluster="The default deliverPolicy is All: a Trigger that is added or made anew gets every event "
     "that is still in the stream, all at once.",
-    mend="`deliverPolicy: New`.",
+    fix="`deliverPolicy: New`.",
     bad=GOOD.replace("        deliverPolicy: New\n", ""),
     good=GOOD,
 )
@@ -123,7 +123,7 @@ def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
     "events stay in the stream after everybody has had them",
     on_the_cluster="With retention Limits the stream is as long as its limits allow, whatever was acked: "
     "its length says nothing of the backlog, and with `discard: Old` unacked events are dropped for acked ones.",
-    mend="`retention: Interest`: an event goes when every Trigger has acked it.",
+    fix="`retention: Interest`: an event goes when every Trigger has acked it.",
     bad=GOOD.replace("Interest", "Limits"),
     good=GOOD,
 )
@@ -139,7 +139,7 @@ def retention(bundle: Bundle) -> Iterator[Problem]:
     "a Broker's stream has retention Work",
     on_the_cluster="A work queue takes one consumer for a subject, and a channel has one subject: the second Trigger's "
     "consumer is refused.",
-    mend="`retention: Interest`.",
+    fix="`retention: Interest`.",
     bad=GOOD.replace("Interest", "Work"),
     good=GOOD,
 )
@@ -155,7 +155,7 @@ def work_queue(bundle: Bundle) -> Iterator[Problem]:
     "a full stream drops what was accepted",
     on_the_cluster="With maxBytes or maxMsgs and discard Old (the default) the oldest events go when the "
     "stream is full, acked or not; whoever sent them had a 202.",
-    mend="`discard: New`: the ingress refuses, and the sender knows.",
+    fix="`discard: New`: the ingress refuses, and the sender knows.",
     bad=GOOD.replace("          discard: New\n", "          maxBytes: 1000000000\n"),
     good=GOOD,
 )
@@ -172,7 +172,7 @@ def discard(bundle: Bundle) -> Iterator[Problem]:
     "a stream lies in memory",
     on_the_cluster="A restart of NATS loses every event, and the Broker stays Ready while its ingress "
     "answers 500 until the dispatcher is restarted.",
-    mend="`storage: File`, on a persistent volume.",
+    fix="`storage: File`, on a persistent volume.",
     bad=GOOD.replace("storage: File", "storage: Memory"),
     good=GOOD,
 )
@@ -188,7 +188,7 @@ def memory(bundle: Bundle) -> Iterator[Problem]:
     "a stream has an even number of replicas",
     on_the_cluster="Two replicas need both for every event, four need three: one more server that can fail, "
     "and not one more failure that is survived.",
-    mend="One or three.",
+    fix="One or three.",
     bad=GOOD.replace("storage: File", "storage: File\n          replicas: 2"),
     good=GOOD,
 )
@@ -216,7 +216,7 @@ _WORDS: dict[FieldPath, tuple[str, ...]] = {
     "a word that the JetStream channel does not know",
     on_the_cluster="It is accepted, and the default is used in silence: `retention: interest` is Limits, which keeps "
     "every event.",
-    mend="Write it as the message does, with a capital letter.",
+    fix="Write it as the message does, with a capital letter.",
     bad=GOOD.replace("Interest", "interest"),
     good=GOOD,
 )
@@ -235,7 +235,7 @@ def words(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a duration or a time of a channel that cannot be read",
     on_the_cluster="The webhook refuses the channel; a Broker whose template has it never gets Ready.",
-    mend="Write durations as Go does (30s, 2m, 168h; there are no days), times as 2026-01-31T12:00:00Z.",
+    fix="Write durations as Go does (30s, 2m, 168h; there are no days), times as 2026-01-31T12:00:00Z.",
     bad=GOOD.replace("168h", "7d"),
     good=GOOD,
 )
@@ -267,7 +267,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
     Severity.ERROR,
     "a channel's scope is neither cluster nor namespace",
     on_the_cluster="The webhook refuses the channel.",
-    mend="eventing.knative.dev/scope: cluster (the default) or namespace.",
+    fix="eventing.knative.dev/scope: cluster (the default) or namespace.",
     bad=_CHANNEL.replace("{name: events}", "{name: events, annotations: {eventing.knative.dev/scope: pod}}"),
     good=_CHANNEL,
 )

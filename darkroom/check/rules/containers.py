@@ -43,7 +43,7 @@ Below = Iterator[tuple[FieldPath, str]]
     Severity.ERROR,
     "a container that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    mend="Write what the message names. Of several containers exactly one has a port.",
+    fix="Write what the message names. Of several containers exactly one has a port.",
     bad=GOOD.replace("example.com/resize:1.0.0", "example.com/Resize:1.0.0"),
     good=GOOD,
 )
@@ -101,7 +101,7 @@ def _environment_problems(container: dict[str, Any]) -> Below:
     Severity.ERROR,
     "a port that Serving refuses",
     on_the_cluster="The webhook refuses the Service: one port for all containers, and queue-proxy has its own.",
-    mend='One port, none of 8008, 8012, 8013, 8022, 9090, 9091, by the name "http1" or "h2c" or without one.',
+    fix='One port, none of 8008, 8012, 8013, 8022, 9090, 9091, by the name "http1" or "h2c" or without one.',
     bad=GOOD.replace("containerPort: 8080", "containerPort: 8012"),
     good=GOOD,
 )
@@ -136,7 +136,7 @@ def _port_problems(port: dict[str, Any]) -> Iterator[tuple[str, str]]:
     Severity.ERROR,
     "a probe that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    mend="One handler a probe, its port the container's or none; a readinessProbe without periodSeconds has no "
+    fix="One handler a probe, its port the container's or none; a readinessProbe without periodSeconds has no "
     "timeoutSeconds and no failureThreshold.",
     bad=GOOD.replace("{httpGet: {path: /health}}", "{failureThreshold: 3, httpGet: {path: /health}}"),
     good=GOOD,
@@ -195,7 +195,7 @@ def _readiness_problems(probe: dict[str, Any]) -> Below:
     Severity.ERROR,
     "a volume or its mount that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    mend="Every volume has one source and is mounted, every mount has its volume and a path of its own.",
+    fix="Every volume has one source and is mounted, every mount has its volume and a path of its own.",
     bad=GOOD.replace("volumeMounts: [{name: tmp", "volumeMounts: [{name: temp"),
     good=GOOD,
 )

@@ -60,7 +60,7 @@ def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     "a delivery block has no backoffPolicy or no backoffDelay",
     on_the_cluster="The JetStream dispatcher panics as soon as it reads the block, and with it every Trigger of the "
     "cluster stands still. Without JetStream the retries follow each other at once.",
-    mend="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
+    fix="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
     bad=without("backoffDelay"),
     good=GOOD,
 )
@@ -82,7 +82,7 @@ def backoff(bundle: Bundle) -> Iterator[Problem]:
     Severity.WARNING,
     "a Trigger has no deadLetterSink",
     on_the_cluster="What could not be delivered is dropped when its retries are spent; nothing says so but a log line.",
-    mend="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
+    fix="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
     bad=without("deadLetterSink"),
     good=GOOD,
 )
@@ -107,7 +107,7 @@ def _inherits_sink(bundle: Bundle, trigger: Manifest) -> bool:
     "a Trigger delivers once only",
     on_the_cluster="A function that restarts, is cold or answers 503 once has lost the event, or sent it to the dead "
     "letters. A Trigger's delivery block takes the place of the Broker's as a whole, its retry included.",
-    mend="Set `retry` in the Trigger's delivery block.",
+    fix="Set `retry` in the Trigger's delivery block.",
     bad=without("retry"),
     good=GOOD,
 )
@@ -126,7 +126,7 @@ def retry(bundle: Bundle) -> Iterator[Problem]:
     "a delivery block has no timeout",
     on_the_cluster="On JetStream a delivery is cut off when the consumer's ackWait less 0.2 s is over, 29.8 "
     "s by default, and the event is delivered again while the first delivery still runs.",
-    mend="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
+    fix="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
     bad=without("timeout"),
     good=GOOD,
 )
@@ -142,7 +142,7 @@ def timeout(bundle: Bundle) -> Iterator[Problem]:
     "a duration in a delivery block that cannot be used",
     on_the_cluster="The webhook refuses the manifest. A timeout below a tenth of a second is 0 to it, which it refuses "
     "too; a negative one would end every delivery before it begins.",
-    mend="Write PT1S, PT0.5S, PT1M30S.",
+    fix="Write PT1S, PT0.5S, PT1M30S.",
     bad=GOOD.replace("PT1S", "1s"),
     good=GOOD,
 )
@@ -205,7 +205,7 @@ def period_tenths(text: str) -> int | None:
     Severity.ERROR,
     "a delivery block has a value that the webhook refuses",
     on_the_cluster="The webhook refuses the manifest.",
-    mend="`retry` from 0, `backoffPolicy` linear or exponential, `format` binary or json, all in lower case.",
+    fix="`retry` from 0, `backoffPolicy` linear or exponential, `format` binary or json, all in lower case.",
     bad=GOOD.replace("backoffPolicy: exponential", "backoffPolicy: Exponential"),
     good=GOOD,
 )
@@ -227,7 +227,7 @@ def value(bundle: Bundle) -> Iterator[Problem]:
     "a delivery block has retryAfterMax",
     on_the_cluster="The webhook refuses it unless the feature delivery-retryafter is on, and the JetStream dispatcher "
     "ignores Retry-After either way.",
-    mend="Remove it; let backoffDelay do this.",
+    fix="Remove it; let backoffDelay do this.",
     bad=GOOD + "    retryAfterMax: PT30S\n",
     good=GOOD,
 )
@@ -251,7 +251,7 @@ metadata:
     Severity.ERROR,
     "a NatsJetStreamBroker has a delivery block",
     on_the_cluster="It is ignored: one attempt and no dead letter for every Trigger that has no block of its own.",
-    mend="Move the block into each Trigger.",
+    fix="Move the block into each Trigger.",
     bad=_NATIVE + "spec:\n" + _COMPLETE,
     good=_NATIVE,
 )
@@ -268,7 +268,7 @@ def native_delivery(bundle: Bundle) -> Iterator[Problem]:
     on_the_cluster="An answer of 4xx (but for 408, 409 and 429) ends the delivery at once, and over "
     "JetStream also without a dead letter: the event is gone. Whether an outside service answers 4xx is not "
     "yours to say.",
-    mend="Put a function before it that answers 2xx or 503 and never 4xx.",
+    fix="Put a function before it that answers 2xx or 503 and never 4xx.",
     bad=GOOD.replace(
         "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}", "{uri: https://example.com/hook}"
     ),

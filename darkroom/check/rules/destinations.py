@@ -28,7 +28,7 @@ spec:
     Severity.ERROR,
     "a destination that leads nowhere",
     on_the_cluster="The webhook refuses the manifest.",
-    mend="`ref` with apiVersion, kind and name; or an absolute `uri`; or both, with a path as the `uri`.",
+    fix="`ref` with apiVersion, kind and name; or an absolute `uri`; or both, with a path as the `uri`.",
     bad=GOOD_TRIGGER.replace('{uri: "http://resize.default.svc.cluster.local"}', "{}"),
     good=GOOD_TRIGGER,
 )
@@ -92,7 +92,7 @@ def reference_problems(reference: Any) -> Iterator[tuple[FieldPath, str]]:
     Severity.ERROR,
     "a reference to a channel or a configuration that is incomplete",
     on_the_cluster="The webhook refuses the manifest.",
-    mend="apiVersion, kind and name; a Subscription's channel is in its own namespace.",
+    fix="apiVersion, kind and name; a Subscription's channel is in its own namespace.",
     bad=_SUBSCRIPTION.replace(", name: events", ""),
     good=_SUBSCRIPTION,
 )

@@ -52,7 +52,7 @@ def known(bundle: Bundle) -> Iterator[tuple[Manifest, Shape]]:
     "a field that the API does not have",
     on_the_cluster="The API server or the webhook refuses the manifest; in a Broker's channel template the field is "
     "dropped in silence.",
-    mend="Correct the name, or remove it.",
+    fix="Correct the name, or remove it.",
     bad=GOOD.replace("    retry: 3", "    retries: 3"),
     good=GOOD,
 )
@@ -82,7 +82,7 @@ def _has_its_own_rule(manifest: Manifest, path: FieldPath) -> bool:
     Severity.ERROR,
     "a field has a value that the API does not take",
     on_the_cluster="The API server or the webhook refuses the manifest.",
-    mend="Write what the message names. Strings that look like numbers or true and false need quotes.",
+    fix="Write what the message names. Strings that look like numbers or true and false need quotes.",
     bad=GOOD.replace("    retry: 3", '    retry: "3"'),
     good=GOOD,
 )
@@ -98,7 +98,7 @@ def field_value(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a name, a label or an annotation that the API server refuses",
     on_the_cluster="The API server refuses the manifest.",
-    mend="Names are lower-case letters, digits and -; the values of labels and annotations are strings.",
+    fix="Names are lower-case letters, digits and -; the values of labels and annotations are strings.",
     bad=GOOD.replace("metadata: {name: resize}", "metadata: {name: Resize}"),
     good=GOOD,
 )
@@ -156,7 +156,7 @@ _V1BETA1 = "eventing.knative.dev/v1beta1"
     Severity.ERROR,
     "a version of the API that no cluster serves",
     on_the_cluster="There is no such kind: kubectl applies nothing of it.",
-    mend="Write the version that the message names; compare the fields with that version's documentation.",
+    fix="Write the version that the message names; compare the fields with that version's documentation.",
     bad=GOOD.replace("eventing.knative.dev/v1\n", f"{_V1BETA1}\n"),
     good=GOOD,
 )

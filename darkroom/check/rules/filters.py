@@ -39,7 +39,7 @@ spec: {config: {apiVersion: v1, kind: ConfigMap, name: broker}}
     Severity.ERROR,
     "a Trigger does not name its Broker",
     on_the_cluster="The webhook refuses the Trigger.",
-    mend="`broker: NAME`, of a Broker in the same namespace. Another namespace needs the feature "
+    fix="`broker: NAME`, of a Broker in the same namespace. Another namespace needs the feature "
     "cross-namespace-event-links.",
     bad=GOOD.replace("  broker: darkroom\n", ""),
     good=GOOD,
@@ -61,7 +61,7 @@ def broker(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "an annotation of a Trigger that the webhook refuses",
     on_the_cluster="The webhook refuses the Trigger.",
-    mend="knative.dev/dependency is a JSON object reference in the Trigger's namespace; eventing.knative.dev/injection "
+    fix="knative.dev/dependency is a JSON object reference in the Trigger's namespace; eventing.knative.dev/injection "
     "is enabled or disabled, and only for the Broker named default.",
     bad=GOOD.replace("{name: resize}", '{name: resize, annotations: {eventing.knative.dev/injection: "enabled"}}', 1),
     good=GOOD,
@@ -106,7 +106,7 @@ def _dependency_problem(trigger: Manifest, value: str) -> str | None:
     Severity.ERROR,
     "a filter that the webhook refuses",
     on_the_cluster="The webhook refuses the Trigger.",
-    mend="One dialect for each element of `filters`; attributes are lower-case letters and digits, first a letter.",
+    fix="One dialect for each element of `filters`; attributes are lower-case letters and digits, first a letter.",
     bad=GOOD.replace("{exact: {type: resize.requested}}", "{exact: {type: a}, prefix: {source: b}}"),
     good=GOOD,
 )
@@ -151,7 +151,7 @@ def _attribute_message(name: object) -> str:
     Severity.ERROR,
     "a CloudEvents SQL expression that cannot be parsed",
     on_the_cluster="The webhook refuses the Trigger.",
-    mend="Compare with the specification's grammar: text in quotes, `=` and not `==`, AND and not &&.",
+    fix="Compare with the specification's grammar: text in quotes, `=` and not `==`, AND and not &&.",
     bad=GOOD.replace("size = 'large'", "size = "),
     good=GOOD,
 )
@@ -172,7 +172,7 @@ def cesql(bundle: Bundle) -> Iterator[Problem]:
     Severity.WARNING,
     "a Broker's class that no known controller takes care of",
     on_the_cluster="It is accepted and never gets Ready, because nobody looks after it.",
-    mend="MTChannelBasedBroker for a Broker on channels, or the class of the Broker that the cluster has installed.",
+    fix="MTChannelBasedBroker for a Broker on channels, or the class of the Broker that the cluster has installed.",
     bad=_BROKER.replace("MTChannelBasedBroker", "MTChanelBasedBroker"),
     good=_BROKER,
 )

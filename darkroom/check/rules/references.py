@@ -28,7 +28,7 @@ spec: {template: {spec: {containers: [{image: "example.com/recovery:1.0.0"}]}}}
     "something that is referred to is not there",
     on_the_cluster="The Trigger, source or Broker is not Ready, and events wait or are lost until it is. Only Brokers, "
     "Knative Services and ConfigMaps are looked for, and only where the checked files have any of that kind.",
-    mend="Check all files together, or mend the name or the namespace.",
+    fix="Check all files together, or mend the name or the namespace.",
     bad=GOOD.replace("broker: darkroom", "broker: darkrom") + _RECOVERY,
     good=GOOD + _RECOVERY,
 )

@@ -37,7 +37,7 @@ Below = Iterator[tuple[FieldPath, str]]
     Severity.ERROR,
     "an HTTPRoute that the Gateway API refuses",
     on_the_cluster="The API server refuses the route.",
-    mend="Write what the message names.",
+    fix="Write what the message names.",
     bad=GOOD.replace("value: /jobs", "value: jobs"),
     good=GOOD,
 )

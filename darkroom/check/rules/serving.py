@@ -50,7 +50,7 @@ spec:
     "a concurrency of 1 or 2 with a utilisation below 100 %",
     on_the_cluster="The target is containerConcurrency x 70 %: at 1 that is 0.7, so a single steady request wants two "
     "instances, and panics at once.",
-    mend='autoscaling.knative.dev/target-utilization-percentage: "100".',
+    fix='autoscaling.knative.dev/target-utilization-percentage: "100".',
     bad=GOOD.replace('target-utilization-percentage: "100"', 'min-scale: "0"'),
     good=GOOD,
 )
@@ -71,7 +71,7 @@ def panic(bundle: Bundle) -> Iterator[Problem]:
     "a readiness probe has a period",
     on_the_cluster="With periodSeconds unset queue-proxy asks every 50 ms until the function answers; with "
     "it set, a cold start waits for the next whole second.",
-    mend="Remove periodSeconds, and with it timeoutSeconds and failureThreshold; or the probe: the default one is TCP.",
+    fix="Remove periodSeconds, and with it timeoutSeconds and failureThreshold; or the probe: the default one is TCP.",
     bad=GOOD + "          readinessProbe: {periodSeconds: 10, httpGet: {path: /}}\n",
     good=GOOD,
 )
@@ -89,7 +89,7 @@ def probe(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "an autoscaling annotation stands on the Service",
     on_the_cluster="The webhook refuses it: these annotations are the revision's.",
-    mend="Move it to spec.template.metadata.annotations.",
+    fix="Move it to spec.template.metadata.annotations.",
     bad=GOOD.replace("{name: resize}", '{name: resize, annotations: {autoscaling.knative.dev/max-scale: "3"}}'),
     good=GOOD,
 )
@@ -105,7 +105,7 @@ def misplaced(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a field that Serving refuses",
     on_the_cluster="The webhook refuses the Service, unless the feature was turned on for the whole cluster.",
-    mend="Do without it, or turn the feature on in config-features and say so beside the manifest.",
+    fix="Do without it, or turn the feature on in config-features and say so beside the manifest.",
     bad=GOOD.replace(
         "      containerConcurrency: 1\n", "      containerConcurrency: 1\n      nodeSelector: {disk: ssd}\n"
     ),
@@ -181,7 +181,7 @@ def _of_security(security: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     Severity.ERROR,
     "an environment variable that Serving sets itself",
     on_the_cluster="The webhook refuses PORT, K_SERVICE, K_REVISION and K_CONFIGURATION.",
-    mend="Remove it. To listen on another port, set the container's containerPort.",
+    fix="Remove it. To listen on another port, set the container's containerPort.",
     bad=GOOD.replace("name: A", "name: K_SERVICE"),
     good=GOOD,
 )
@@ -202,7 +202,7 @@ def reserved(bundle: Bundle) -> Iterator[Problem]:
     "a sink's address is written into the environment",
     on_the_cluster="It works as long as the address is right: a SinkBinding overwrites it, and without one it goes on "
     "pointing to a Broker that was moved or renamed.",
-    mend="Remove it and write a SinkBinding.",
+    fix="Remove it and write a SinkBinding.",
     bad=GOOD.replace("name: A", "name: K_SINK"),
     good=GOOD,
 )
@@ -221,7 +221,7 @@ def sink_variable(bundle: Bundle) -> Iterator[Problem]:
     "a concurrency or a timeout is out of Serving's bounds",
     on_the_cluster=f"The webhook refuses a containerConcurrency above {MAX_CONCURRENCY} and a timeoutSeconds above "
     f"{MAX_TIMEOUT_S}, unless config-defaults raises them.",
-    mend=f"containerConcurrency from 0 (no limit) to {MAX_CONCURRENCY}; timeoutSeconds to {MAX_TIMEOUT_S}. Longer work "
+    fix=f"containerConcurrency from 0 (no limit) to {MAX_CONCURRENCY}; timeoutSeconds to {MAX_TIMEOUT_S}. Longer work "
     "belongs in a JobSink.",
     bad=GOOD.replace("containerConcurrency: 1", "containerConcurrency: 1001"),
     good=GOOD,
@@ -240,7 +240,7 @@ def bounds(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "the shares of a Service's traffic do not add up",
     on_the_cluster="The webhook refuses the Service.",
-    mend="The percentages of all targets together are 100; a target names a revision, or has latestRevision: true.",
+    fix="The percentages of all targets together are 100; a target names a revision, or has latestRevision: true.",
     bad=GOOD + "  traffic: [{latestRevision: true, percent: 90}]\n",
     good=GOOD + "  traffic: [{latestRevision: true, percent: 100}]\n",
 )
@@ -283,7 +283,7 @@ def _target_problems(target: dict[str, Any], tags: set[str]) -> Iterator[str]:
     Severity.ERROR,
     "a revision's name does not begin with its Service's",
     on_the_cluster="The webhook refuses the Service.",
-    mend="SERVICE-something, or no name: Serving numbers revisions itself.",
+    fix="SERVICE-something, or no name: Serving numbers revisions itself.",
     bad=GOOD.replace("metadata:\n      annotations", "metadata:\n      name: first\n      annotations"),
     good=GOOD.replace("metadata:\n      annotations", "metadata:\n      name: resize-first\n      annotations"),
 )

@@ -41,7 +41,7 @@ spec:
     Severity.ERROR,
     "a schedule or a time zone that cannot be read",
     on_the_cluster="The webhook refuses the PingSource.",
-    mend="Five fields, or six of which the first is seconds; Sunday is 0, there is no day 7, no L, no #; or one of "
+    fix="Five fields, or six of which the first is seconds; Sunday is 0, there is no day 7, no L, no #; or one of "
     "@hourly, @daily, @weekly, @monthly, @yearly. The time zone has a name such as Europe/Berlin.",
     bad=GOOD_PING.replace("*/15 * * * * *", "0 0 * * 7"),
     good=GOOD_PING,
@@ -63,7 +63,7 @@ def schedule(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a PingSource's data does not agree with its type",
     on_the_cluster="The webhook refuses the PingSource.",
-    mend="With contentType application/json a JSON object; one of `data` and `dataBase64`, which is standard base64.",
+    fix="With contentType application/json a JSON object; one of `data` and `dataBase64`, which is standard base64.",
     bad=GOOD_PING.replace("""'{"sweep": true}'""", "sweep"),
     good=GOOD_PING,
 )
@@ -106,7 +106,7 @@ def _refuse_constant(name: str) -> None:
     Severity.ERROR,
     "a SinkBinding's subject that the webhook refuses",
     on_the_cluster="The webhook refuses the SinkBinding.",
-    mend="apiVersion and kind, and either a name or a selector, in the SinkBinding's own namespace.",
+    fix="apiVersion and kind, and either a name or a selector, in the SinkBinding's own namespace.",
     bad=GOOD_BINDING.replace(", name: ingest}\n", "}\n"),
     good=GOOD_BINDING,
 )
@@ -154,7 +154,7 @@ def _selector_problems(selector: dict[str, Any]) -> Iterator[str]:
     Severity.ERROR,
     "a name of an extension that is not letters and digits",
     on_the_cluster="The webhook refuses the source or the SinkBinding.",
-    mend="Letters and digits only; CloudEvents wants them in lower case.",
+    fix="Letters and digits only; CloudEvents wants them in lower case.",
     bad=GOOD_BINDING + "  ceOverrides: {extensions: {Bad-Name: x}}\n",
     good=GOOD_BINDING + "  ceOverrides: {extensions: {goodname: x}}\n",
 )

@@ -41,7 +41,7 @@ def test_a_rule_says_what_happens_and_how_to_mend_it(name: str) -> None:
     rule = RULES[name]
     assert rule.title[0].islower() or rule.title.startswith("timeoutSeconds")
     assert rule.on_the_cluster.endswith(".")
-    assert rule.mend.endswith(".")
+    assert rule.fix.endswith(".")
 
 
 def test_a_finding_bears_the_line_of_what_is_wrong() -> None:
