@@ -128,9 +128,9 @@ local function code_of(error)
 end
 
 -- Record that the lease of a job in progress ran out: its worker was killed, crashed, or was cut off. How long it was
--- alive tells a timeout from a crash; it would have renewed its lease `renew_every` after its last sign of life. Or the
--- worker never got the answer to its claim: then it withdraws the claim as soon as it can (withdraw.lua), and the
--- attempt is found by the claim's token.
+-- alive shows whether it timed out or crashed; it would have renewed its lease `renew_every` after its last sign of
+-- life. Or the worker never got the answer to its claim: then it withdraws the claim as soon as it can (withdraw.lua),
+-- and the attempt is found by the claim's token.
 local function record_lost_attempt(job)
   if job.status ~= 'processing' then
     return
