@@ -112,11 +112,7 @@ def port(bundle: Bundle) -> Iterator[RuleViolation]:
         if len(ports) > 1:
             yield function, ports[1], f"{function.name} has {len(ports)} ports, Serving allows one"
         if not ports and len(containers) > 1:
-            yield (
-                function,
-                (*_POD, "containers"),
-                "one of several containers must have a port: the one that takes the requests",
-            )
+            yield function, (*_POD, "containers"), "one of several containers must have a port: the one to call"
         for path, each in containers:
             for index, item in list(mappings(each.get("ports")))[:1]:
                 for name, message in _port_problems(item):
