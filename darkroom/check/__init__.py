@@ -1,7 +1,7 @@
-"""What a cluster would make of event-driven Knative YAML: a linter of small rules, for our own files and strangers'.
+"""Predicts how a cluster would treat event-driven Knative YAML: a linter of small rules, for our own and others' files.
 
-It reads plain YAML, not the local runtime's strict models: what those do not know may be right on a cluster. A rule is
-a pure function from the manifests to findings; running nothing, it needs no cluster.
+It reads plain YAML, not the local runtime's strict models, because what those reject may be valid on a cluster. A rule
+is a pure function from the manifests to what violates it. It runs nothing and needs no cluster.
 """
 
 from darkroom.check.bundle import Bundle, Manifest

@@ -1,6 +1,6 @@
-"""The manifests that are checked together, and how they hang together: Triggers, Brokers, channels, subscribers.
+"""The manifests that are checked together, and the links between them: Triggers, Brokers, channels, subscribers.
 
-Only what is asked of them is read, and nothing is required: a part that is missing or has another shape is None.
+Only the requested values are read, and nothing is required: a part that is missing or has another shape is None.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Manifest:
         return str(self.get("metadata", "namespace") or "default")
 
     def get(self, *path: str | int) -> Any:
-        """The value at a path; None where there is none."""
+        """The value at a path; None if there is none."""
         found: Any = self.data
         for step in path:
             if isinstance(found, dict):
@@ -68,7 +68,7 @@ class Manifest:
             yield (*path, index), item
 
     def mapping(self, *path: str | int) -> dict[str, Any]:
-        """The mapping at a path; empty where there is none."""
+        """The mapping at a path; empty if there is none."""
         found = self.get(*path)
         return found if isinstance(found, dict) else {}
 
@@ -84,7 +84,7 @@ class Manifest:
 
     @property
     def pod_path(self) -> FieldPath | None:
-        """Where the pod's specification is, in whatever runs pods."""
+        """The path of the pod's specification; None if the manifest runs no pods."""
         if self.is_function or (self.kind in POD_OWNERS and self.get("spec", "template", "spec") is not None):
             return ("spec", "template", "spec")
         if self.kind == "CronJob":
@@ -107,7 +107,7 @@ class Manifest:
 
 class Bundle:
     def __init__(self, documents: Sequence[Document], events: Sequence[str] = ()) -> None:
-        """`events` are the types that are known to be emitted; empty: nothing is known of them."""
+        """`events` are the event types that are known to be emitted. Empty means that none are known."""
         self.events = frozenset(events)
         self.manifests = [
             Manifest(document=each)
@@ -116,7 +116,7 @@ class Bundle:
             if isinstance(each.data, dict) and each.data.get("kind") not in {"Kustomization", "Component"}
         ]
 
-    def of(self, group: str, *kinds: str) -> list[Manifest]:
+    def of_kind(self, group: str, *kinds: str) -> list[Manifest]:
         return [each for each in self.manifests if each.kind in kinds and each.api_version.startswith(group)]
 
     @cached_property
@@ -125,14 +125,15 @@ class Bundle:
 
     @cached_property
     def triggers(self) -> list[Manifest]:
-        return self.of(EVENTING, "Trigger")
+        return self.of_kind(EVENTING, "Trigger")
 
     @cached_property
     def brokers(self) -> list[Manifest]:
-        return self.of(EVENTING, "Broker")
+        return self.of_kind(EVENTING, "Broker")
 
     def find(self, group: str, kind: str, namespace: str, name: str) -> Manifest | None:
-        return next((each for each in self.of(group, kind) if (each.namespace, each.name) == (namespace, name)), None)
+        found = self.of_kind(group, kind)
+        return next((each for each in found if (each.namespace, each.name) == (namespace, name)), None)
 
     # --- eventing ------------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Bundle:
         return self.find(EVENTING, "Broker", trigger.namespace, str(trigger.get("spec", "broker")))
 
     def subscriber_of(self, manifest: Manifest) -> Manifest | None:
-        """The Knative Service that a Trigger or a Subscription delivers to, if it is one of these."""
+        """The Knative Service that a Trigger or a Subscription delivers to, if it is among the manifests."""
         reference = manifest.get("spec", "subscriber", "ref")
         if not isinstance(reference, dict) or not str(reference.get("apiVersion")).startswith(SERVING):
             return None
@@ -149,9 +150,9 @@ class Bundle:
 
     @cached_property
     def channels(self) -> list[Manifest]:
-        """JetStream channels, those in the templates of Brokers included."""
-        found = self.of(MESSAGING, "NatsJetStreamChannel")
-        for config_map in self.of("v1", "ConfigMap"):
+        """JetStream channels, including those in the templates of Brokers."""
+        found = self.of_kind(MESSAGING, "NatsJetStreamChannel")
+        for config_map in self.of_kind("v1", "ConfigMap"):
             found += [each for each in templates_in(config_map) if each.kind == "NatsJetStreamChannel"]
         return found
 
@@ -167,8 +168,8 @@ class Bundle:
         return next((each for each in found if each.kind == "NatsJetStreamChannel"), None)
 
     def may_be_jetstream(self, manifest: Manifest) -> bool:
-        """Whether deliveries of this Trigger, Broker or Subscription may go over JetStream: unless it is known that
-        they do not."""
+        """Whether deliveries of this Trigger, Broker or Subscription may go over JetStream. False only if they are
+        known not to."""
         broker = self.broker_of(manifest) if manifest.kind == "Trigger" else manifest
         if broker is None or broker.kind != "Broker":
             return manifest.kind == "Trigger" or str(manifest.get("spec", "channel", "kind")) in {
@@ -189,7 +190,7 @@ class Bundle:
 
 
 def unpacked(document: Document) -> Iterator[Document]:
-    """The document itself, or the items of a List as kubectl prints it, each with its lines."""
+    """The document itself, or the items of a List such as kubectl prints, each with its line numbers."""
     data = document.data
     if not isinstance(data, dict) or data.get("kind") != "List" or not isinstance(data.get("items"), list):
         yield document
@@ -205,7 +206,7 @@ def broker_class(broker: Manifest) -> str:
 
 
 def templates_in(config_map: Manifest) -> list[Manifest]:
-    """The channel template in a Broker's ConfigMap, with the lines of the file around it."""
+    """The channel template in a Broker's ConfigMap, with the line numbers of the enclosing file."""
     for key in KEYS:
         text = config_map.get("data", key)
         if isinstance(text, str):
@@ -214,7 +215,7 @@ def templates_in(config_map: Manifest) -> list[Manifest]:
             try:
                 documents = parse_yaml(text, config_map.document.file, first_line)
             except ManifestError:
-                # A text that is no YAML is the rule `not-yaml`'s.
+                # A text that is not YAML is reported as `not-yaml`.
                 return []
             return [Manifest(document=each) for each in documents if isinstance(each.data, dict)]
     return []
@@ -231,7 +232,7 @@ def mappings(value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def seconds(text: object) -> float | None:
-    """Of an ISO 8601 or a Go duration, or of a plain number of seconds."""
+    """The seconds of an ISO 8601 duration, a Go duration or a plain number; None for anything else."""
     for parse in (durations.parse_iso, durations.parse_go, float):
         try:
             return float(parse(str(text)))

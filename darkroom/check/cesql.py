@@ -1,8 +1,8 @@
-"""Whether a text is a CloudEvents SQL expression, as the webhook of Knative Eventing judges it.
+"""Checks the syntax of CloudEvents SQL expressions, as the webhook of Knative Eventing does.
 
-The grammar is that of the specification "CloudEvents SQL Expression Language" 1.0. Only syntax is judged: whether a
-function exists and what an expression yields is known when an event arrives. As in Knative's own parser, a character
-that starts no token is skipped.
+The grammar is that of the specification "CloudEvents SQL Expression Language" 1.0. Only syntax is checked: whether a
+function exists and what an expression evaluates to is only known when an event arrives. As in Knative's own parser, a
+character that starts no token is skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 
 MAX_DEPTH = 200
-"""Brackets and prefix operators within each other: far beyond any filter, far below Python's limit of recursion."""
+"""Maximum nesting of brackets and prefix operators: far more than any filter needs, far below Python's recursion
+limit."""
 _INT32 = 2**31 - 1
 _TOKENS = {
     "space": re.compile(r"[ \t\r\n]+"),
@@ -22,19 +23,19 @@ _TOKENS = {
     "operator": re.compile(r"!=|<>|<=|>=|[-+*/%=<>(),]"),
     "quote": re.compile(r"[\"']"),
 }
-"""The longest match wins; of two that are equally long, the first one here."""
+"""The longest match wins; of two equally long matches, the first one listed here."""
 _KEYWORDS = {"AND", "OR", "XOR", "NOT", "LIKE", "EXISTS", "IN", "TRUE", "FALSE"}
 _BINARY = {"*", "/", "%", "+", "-", "=", "!=", "<>", ">=", "<=", "<", ">", "AND", "OR", "XOR"}
 
 
 class CesqlError(ValueError):
-    """Says what was expected, what was found, and at which column."""
+    """A syntax error; the message says what was expected, what was found, and at which column."""
 
 
 @dataclass(frozen=True)
 class Token:
     kind: str
-    """A key of `_TOKENS`, `keyword` or `end`. `function`: a name with an underscore, which no attribute has."""
+    """A key of `_TOKENS`, `keyword` or `end`. A `function` is a name with an underscore; attributes have none."""
     text: str
     column: int
     """From 1."""
@@ -46,7 +47,7 @@ class Token:
 
 
 def check_syntax(text: str) -> None:
-    """Raises CesqlError for what is not one whole expression."""
+    """Raise CesqlError unless the text is exactly one complete expression."""
     parser = _Parser(_tokens(text))
     parser.expression()
     if parser.next.kind != "end":
@@ -72,7 +73,8 @@ def _longest(text: str, position: int) -> tuple[str, str]:
 
 
 class _Parser:
-    """Recursive descent. Precedence does not matter to whether a text can be parsed, so there is none."""
+    """A recursive-descent parser. It has no operator precedence, because that does not affect whether a text is
+    valid."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
@@ -97,7 +99,7 @@ class _Parser:
         self._depth -= 1
 
     def _suffix(self) -> bool:
-        """A binary operator with its right side, LIKE or IN; whether there was one."""
+        """Read a binary operator with its right side, LIKE or IN. Returns whether there was one."""
         negated = self._take("NOT")
         if self._take("LIKE"):
             self._take_kind("string", "a quoted pattern")

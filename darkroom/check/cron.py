@@ -1,7 +1,7 @@
-"""Whether a text is a schedule, as Knative's PingSource takes it: the grammar of robfig/cron v3 with optional seconds.
+"""Checks schedules as Knative's PingSource accepts them: the grammar of robfig/cron v3 with optional seconds.
 
-Not that of Unix' cron: `?` is `*`, day 7 does not exist, `L`, `W` and `#` neither, and a step may be larger than its
-range (`*/99`).
+It differs from Unix cron: `?` means `*`; day 7, `L`, `W` and `#` do not exist; and a step may be larger than its range
+(`*/99`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FIELDS = (
 
 
 def check_schedule(text: str) -> None:
-    """Raises ValueError with the field and its bounds."""
+    """Raise ValueError, with the field and its bounds, for an invalid schedule."""
     if "@every" in text:
         raise ValueError("@every is not supported")
     if text.startswith(("TZ=", "CRON_TZ=")):
@@ -48,14 +48,14 @@ def check_schedule(text: str) -> None:
         return
     fields = text.split()
     if not 5 <= len(fields) <= 6:
-        raise ValueError(f"must have five fields, or six of which the first is seconds; has {len(fields)}")
+        raise ValueError(f"must have five fields, or six with the seconds first; has {len(fields)}")
     for field, expression in zip(_FIELDS[-len(fields) :], fields, strict=True):
         for part in filter(None, expression.split(",")):
             _check_range(part, field)
 
 
 def check_timezone(name: str) -> None:
-    """Raises ValueError for a name that the IANA database does not have."""
+    """Raise ValueError for a name that is not in the IANA time zone database."""
     if name in {"", "UTC", "Local"}:
         return
     try:

@@ -1,4 +1,4 @@
-"""One thing that a rule found, with its place."""
+"""A violation of a rule, with its file and line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Severity(StrEnum):
     ERROR = "error"
     """It does not work, or loses events."""
     WARNING = "warning"
-    """It works until something happens: load, a restart, a slip elsewhere."""
+    """It works until something happens: load, a restart, a mistake elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

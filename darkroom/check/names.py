@@ -1,4 +1,4 @@
-"""Names as Kubernetes' API server takes them, and what is wrong with those that it refuses."""
+"""Validates names as Kubernetes' API server does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_dns_subdomain(name: str) -> bool:
 
 
 def is_qualified_name(name: str) -> bool:
-    """A key of labels or annotations, or an apiVersion: `prefix/name` or `name`."""
+    """Whether a name is valid as the key of a label or an annotation, or as an apiVersion: `prefix/name` or `name`."""
     prefix, slash, local = name.rpartition("/")
     if slash and not is_dns_subdomain(prefix):
         return False
@@ -33,7 +33,7 @@ def is_label_value(value: str) -> bool:
 
 
 def is_identifier(name: str) -> bool:
-    """A kind."""
+    """Whether a name is valid as a kind."""
     return re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII) is not None
 
 
@@ -45,15 +45,15 @@ _DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,}", re.ASCII)
 
 
 def image_problem(image: str) -> str | None:
-    """What is wrong with an image's reference; None for a good one."""
+    """What is wrong with an image reference; None if it is valid."""
     rest, at, digest = image.partition("@")
     if at and not _DIGEST.fullmatch(digest):
-        return f"{digest!r} is no digest such as sha256:..."
+        return f"{digest!r} is not a digest such as sha256:..."
     first, slash, path = rest.partition("/")
     has_registry = bool(slash) and (first == "localhost" or any(mark in first for mark in ".:"))
     repository, colon, tag = (path if has_registry else rest).partition(":")
     if colon and not _TAG.fullmatch(tag):
-        return f"{tag!r} is no tag"
+        return f"{tag!r} is not a tag"
     if not _REPOSITORY.fullmatch(repository):
         return f"{repository!r} must be 2 to 255 lower-case letters, digits and ._-/"
     return None

@@ -1,4 +1,4 @@
-"""What a rule is, and the list that rules enter themselves into."""
+"""The definition of a rule, and the registry to which the decorator adds each rule."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from darkroom.check.bundle import Bundle, Manifest
 from darkroom.check.finding import Severity
 from darkroom.manifests.source import FieldPath
 
-Problem: TypeAlias = tuple[Manifest, FieldPath, str]
-"""Where, and what is wrong there, with the measured value."""
-Look: TypeAlias = Callable[[Bundle], Iterator[Problem]]
+RuleViolation: TypeAlias = tuple[Manifest, FieldPath, str]
+"""The manifest, the field, and a message that says what is wrong there, with the measured value."""
+ViolationFinder: TypeAlias = Callable[[Bundle], Iterator[RuleViolation]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +21,13 @@ class Rule:
     severity: Severity
     title: str
     on_the_cluster: str
-    """What happens there."""
+    """What happens on a cluster."""
     fix: str
     """What to write instead."""
     bad: str
-    """The least YAML that breaks it; `--explain` shows it, and the tests run it."""
+    """A minimal YAML that violates the rule; `--explain` shows it, and the tests run it."""
     good: str
-    look: Look
+    find_violations: ViolationFinder
 
 
 RULES: dict[str, Rule] = {}
@@ -35,8 +35,8 @@ RULES: dict[str, Rule] = {}
 
 def rule(
     id: str, severity: Severity, title: str, *, on_the_cluster: str, fix: str, bad: str, good: str
-) -> Callable[[Look], Look]:
-    def enter(look: Look) -> Look:
+) -> Callable[[ViolationFinder], ViolationFinder]:
+    def register(find_violations: ViolationFinder) -> ViolationFinder:
         RULES[id] = Rule(
             id=id,
             severity=severity,
@@ -45,8 +45,8 @@ def rule(
             fix=fix,
             bad=bad,
             good=good,
-            look=look,
+            find_violations=find_violations,
         )
-        return look
+        return find_violations
 
-    return enter
+    return register

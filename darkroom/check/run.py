@@ -1,11 +1,11 @@
-"""From paths to findings: read what is there, ask each rule, and put what they found in order."""
+"""Turns paths into findings: reads the files, applies each rule, and sorts the findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from darkroom.check import rules as _rules  # noqa: F401 - enters the rules
+from darkroom.check import rules as _rules  # noqa: F401 - registers the rules
 from darkroom.check.bundle import Bundle
 from darkroom.check.finding import Finding, Severity
 from darkroom.check.rule import RULES, Rule
@@ -13,18 +13,18 @@ from darkroom.manifests.errors import ManifestError
 from darkroom.manifests.source import Document, parse, read
 
 UNREADABLE = "not-yaml"
-"""Not a rule that can be explained: the file could not be read."""
+"""The id of a finding about a file that could not be read. It is not a rule that can be explained."""
 _IGNORE = "check.darkroom.dev/ignore"
-"""An annotation: rules, separated by commas, that do not hold for this manifest."""
-_FOLDERS_LEFT_OUT = {".git", ".venv", "node_modules", "charts", "templates"}
+"""The annotation that lists, separated by commas, the rules that do not apply to its manifest."""
+_SKIPPED_FOLDERS = {".git", ".venv", "node_modules", "charts", "templates"}
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file itself; of a directory every YAML file below it, but for templates that are no YAML yet."""
+    """The file itself, or every YAML file below a directory, except templates, which are not yet YAML."""
     if not path.is_dir():
         return [path]
     found = [*path.rglob("*.yaml"), *path.rglob("*.yml")]
-    return sorted(file for file in found if not _FOLDERS_LEFT_OUT & set(file.relative_to(path).parts[:-1]))
+    return sorted(file for file in found if not _SKIPPED_FOLDERS & set(file.relative_to(path).parts[:-1]))
 
 
 def check(paths: Iterable[Path], *, events: Sequence[str] = ()) -> list[Finding]:
@@ -39,7 +39,7 @@ def check(paths: Iterable[Path], *, events: Sequence[str] = ()) -> list[Finding]
 
 
 def check_texts(texts: Iterable[tuple[Path, str]], *, events: Sequence[str] = ()) -> list[Finding]:
-    """The same of what is not in files: each text with the name that its findings shall bear."""
+    """Check texts that are not in files. Each has a path, under which its findings are reported."""
     documents: list[Document] = []
     for file, text in texts:
         try:
@@ -51,18 +51,18 @@ def check_texts(texts: Iterable[tuple[Path, str]], *, events: Sequence[str] = ()
 
 def findings(bundle: Bundle) -> Iterator[Finding]:
     for each in RULES.values():
-        yield from _of(each, bundle)
+        yield from _rule_findings(each, bundle)
 
 
-def _of(asked: Rule, bundle: Bundle) -> Iterator[Finding]:
-    for manifest, path, message in asked.look(bundle):
+def _rule_findings(rule: Rule, bundle: Bundle) -> Iterator[Finding]:
+    for manifest, path, message in rule.find_violations(bundle):
         ignored = str(manifest.mapping("metadata", "annotations").get(_IGNORE, ""))
-        if asked.id not in {name.strip() for name in ignored.split(",")}:
+        if rule.id not in {name.strip() for name in ignored.split(",")}:
             yield Finding(
                 file=manifest.document.file,
                 line=manifest.line(path),
-                rule=asked.id,
-                severity=asked.severity,
+                rule=rule.id,
+                severity=rule.severity,
                 message=message,
             )
 

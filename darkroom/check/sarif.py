@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the line."""
+"""Formats findings as SARIF 2.1.0 (OASIS), which code hosts show next to the line."""
 
 from __future__ import annotations
 

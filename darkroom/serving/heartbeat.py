@@ -1,4 +1,4 @@
-"""Keeps leases alive while the worker renders: libvips releases the interpreter lock, so a thread can."""
+"""Renews leases in a thread while the worker renders; this works because libvips releases the interpreter lock."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class _Beat:
 
 
 class Heartbeat:
-    """One thread for all jobs of a process, begun with the first: in gunicorn's worker, that is, after the fork. A job
-    that ends before its first renewal costs it nothing, not even a wake-up."""
+    """One thread for all jobs of a process. It starts with the first job, so after the fork in gunicorn's worker. A job
+    that ends before its first renewal costs nothing, not even a wake-up."""
 
     def __init__(self, jobs: JobStore, *, every_s: float = RENEW_EVERY_S) -> None:
         self._jobs = jobs
@@ -34,7 +34,7 @@ class Heartbeat:
         self._is_parked = False
 
     @contextmanager
-    def of(self, lease: Lease) -> Iterator[None]:
+    def renewing(self, lease: Lease) -> Iterator[None]:
         """Renews the lease every few seconds until the block ends or the lease is lost."""
         beat = _Beat(lease, time.monotonic() + self._every_s)
         with self._changed:
@@ -47,7 +47,7 @@ class Heartbeat:
         try:
             yield
         finally:
-            # A renewal under way may wait for the store, and is harmless once the job has ended.
+            # A renewal in progress may still wait for the store. It is harmless once the job has ended.
             self._drop(beat)
 
     def _drop(self, beat: _Beat) -> None:
@@ -61,7 +61,7 @@ class Heartbeat:
             try:
                 outcome = self._jobs.renew(beat.lease)
             except DependencyUnavailableError as exc:
-                # The lease may run out; then the fence decides. The next beat tries again.
+                # The next beat tries again. If the lease runs out before that, the fence decides.
                 log.warning("lease.renewal_failed", job_id=str(beat.lease.job_id), error=exc.detail)
                 continue
             if outcome is Outcome.STALE and beat in self._beats:
@@ -69,7 +69,8 @@ class Heartbeat:
                 self._drop(beat)
 
     def _next_due(self) -> _Beat:
-        """Waits for it. Whoever begins while this sleeps is due after it wakes, and need not wake it."""
+        """Wait for the next due beat. A beat that is added during the wait is due later, so it need not end the
+        wait."""
         with self._changed:
             while True:
                 if not self._beats:

@@ -1,7 +1,7 @@
 """The life of one delivery: parse, claim, fetch, render, store, complete, reply. No HTTP here.
 
-A delivery has one of four answers (contract: "A function that takes events answers"): nothing to say, an event in
-reply, try again, or a rejection, which is an event in reply too.
+A delivery has one of four answers (contract: "A function that takes events answers"): an empty success, a reply event,
+try again, or a rejection, which is also a reply event.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from darkroom.adapters.jobs import (
     Outcome,
     Unknown,
 )
-from darkroom.adapters.jobs.silence import ended_without_a_word, timed_out
+from darkroom.adapters.jobs.attempt_errors import lost_attempt_error, timeout_error
 from darkroom.contract import events
 from darkroom.contract.errors import (
     DarkroomError,
@@ -51,42 +51,42 @@ from darkroom.telemetry.workers import is_gone, worker_name
 
 log = get_logger()
 
-P = TypeVar("P", bound=OutputParameters)
+ParametersT = TypeVar("ParametersT", bound=OutputParameters)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Generic[P]):
-    """What a function is told of the job it does."""
+class Job(Generic[ParametersT]):
+    """The job as the function sees it."""
 
     id: UUID
-    parameters: P
+    parameters: ParametersT
     attempt: int
 
 
-Work = Callable[[Job[P], Picture], Rendition]
+Work = Callable[[Job[ParametersT], Picture], Rendition]
 
 
 class _LeaseLostError(Exception):
-    """Somebody else has the job by now, or it has ended."""
+    """Another worker has claimed the job, or it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Made:
-    """A job's result that is stored, and what it took."""
+class _StoredResult:
+    """A job's stored result, and the time it took."""
 
     result: JobResult
     timings_ms: dict[str, int]
-    """By step, as the job shows them."""
+    """By step, as the job's status shows them."""
     render_cpu_ms: float
-    """CPU time of this process while it rendered: where it is much less than `render`, others had the cores."""
+    """CPU time of this process during the render. If it is much less than `render`, others used the cores."""
 
 
-class Worker(Generic[P]):
-    """Does the jobs of one event type with one function."""
+class Worker(Generic[ParametersT]):
+    """Processes the jobs of one event type with one function."""
 
-    def __init__(self, event_type: str, work: Work[P], resources: Resources) -> None:
+    def __init__(self, event_type: str, work: Work[ParametersT], resources: Resources) -> None:
         self._job_type = job_type_of_event(event_type)
-        self._work: Callable[[Job[P], Picture], Rendition] = work
+        self._work: Callable[[Job[ParametersT], Picture], Rendition] = work
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
 
@@ -97,16 +97,16 @@ class Worker(Generic[P]):
     def handle(self, event: CloudEvent) -> Answer:
         arrival = Arrival(event)
         try:
-            message = self._message(event)
+            message = self._valid_message(event)
         except RejectedError as exc:
             with arrival.processing(None) as span:
                 span.failed(exc.code, exc.detail)
                 log.warning("event.rejected", event_id=event.id, event_type=event.type, error=exc.detail)
                 return Done(reply=events.rejected(event, exc.detail, source=self._source))
         with log_fields(job_id=str(message.job_id), request_id=message.metadata.request_id):
-            return self._take(arrival, message)
+            return self._process(arrival, message)
 
-    def _take(self, arrival: Arrival, message: JobMessage) -> Answer:
+    def _process(self, arrival: Arrival, message: JobMessage) -> Answer:
         try:
             claim = self._claim(message.job_id)
         except DependencyUnavailableError as exc:
@@ -116,7 +116,7 @@ class Worker(Generic[P]):
             if isinstance(claim, Lease):
                 record_wait(arrival, span, claim.record)
             try:
-                answer = self._answer(claim, arrival.event, message)
+                answer = self._answer_claim(claim, arrival.event, message)
             except DependencyUnavailableError as exc:
                 return self._defer(message, exc, span)
             if isinstance(answer, TryAgain):
@@ -129,18 +129,19 @@ class Worker(Generic[P]):
         return TryAgain(reason=error.detail, retry_after_s=error.retry_after_s)
 
     def _claim(self, job_id: UUID) -> ClaimAnswer:
-        """The lease of a neighbour that died is not waited for: it costs its job a redelivery, not ten seconds."""
+        """Claim the job. If the worker that holds it is known to be dead, its lease is not waited for but released, so
+        that its death costs the job a redelivery and not ten seconds."""
         jobs = self._resources.jobs
         claim = jobs.claim(job_id, worker=worker_name())
         if not isinstance(claim, Held) or not is_gone(claim.worker):
             return claim
         job_timeout_s = self._resources.settings.job_timeout_s
-        error = ended_without_a_word(lasted_s=claim.attempt_s, job_timeout_s=job_timeout_s)
+        error = lost_attempt_error(lasted_s=claim.attempt_s, job_timeout_s=job_timeout_s)
         log.warning("worker.gone", job_id=str(job_id), worker=claim.worker, fence=claim.lease.fence, code=error.code)
         jobs.release(claim.lease, error, counts=True)
         return jobs.claim(job_id, worker=worker_name())
 
-    def _message(self, event: CloudEvent) -> JobMessage:
+    def _valid_message(self, event: CloudEvent) -> JobMessage:
         if event.type != self._job_type.event_type:
             raise EventInvalidError(f"this function takes {self._job_type.event_type}, not {event.type}")
         message = parse_message(event)
@@ -149,10 +150,10 @@ class Worker(Generic[P]):
         message.parsed_parameters()
         return message
 
-    def _answer(self, claim: ClaimAnswer, event: CloudEvent, message: JobMessage) -> Answer:
+    def _answer_claim(self, claim: ClaimAnswer, event: CloudEvent, message: JobMessage) -> Answer:
         match claim:
             case Lease():
-                return self._do(claim)
+                return self._run_attempt(claim)
             case AlreadyFinal():
                 log.info("delivery.duplicate", job_id=str(message.job_id), status=claim.record.status)
                 return Done()
@@ -166,12 +167,12 @@ class Worker(Generic[P]):
                 log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
                 return Done(reply=events.rejected(event, reason, source=self._source))
 
-    def _do(self, lease: Lease) -> Answer:
+    def _run_attempt(self, lease: Lease) -> Answer:
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
-            with self._heartbeat.of(lease):
-                outcome, record, facts = self._end(lease)
+            with self._heartbeat.renewing(lease):
+                outcome, record, facts = self._complete_or_fail(lease)
         except DependencyUnavailableError as exc:
             return self._give_back(lease, exc, counts=False)
         except SystemExit as exc:
@@ -180,13 +181,13 @@ class Worker(Generic[P]):
         except Exception as exc:
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
-        return self._ended(lease, outcome, record, **facts)
+        return self._answer_for_end(lease, outcome, record, **facts)
 
-    def _end(self, lease: Lease) -> tuple[Outcome, JobRecord | None, dict[str, float]]:
-        """What came of completing or failing the job, and what its log line says beyond the record."""
+    def _complete_or_fail(self, lease: Lease) -> tuple[Outcome, JobRecord | None, dict[str, float]]:
+        """Complete or fail the job. Returns the outcome, the record, and extra fields for the log line."""
         jobs = self._resources.jobs
         try:
-            made = self._make(lease)
+            stored = self._make_result(lease)
         except (RejectedError, PictureError) as exc:
             with telemetry.span("fail", code=exc.code):
                 outcome, record = jobs.fail(lease, exc)
@@ -194,11 +195,11 @@ class Worker(Generic[P]):
         except _LeaseLostError:
             return Outcome.STALE, jobs.get(lease.job_id), {}
         with telemetry.span("complete"):
-            outcome, record = jobs.complete(lease, made.result, made.timings_ms)
-        return outcome, record, {"render_cpu_ms": made.render_cpu_ms}
+            outcome, record = jobs.complete(lease, stored.result, stored.timings_ms)
+        return outcome, record, {"render_cpu_ms": stored.render_cpu_ms}
 
-    def _make(self, lease: Lease) -> _Made:
-        """The job's result, stored. Raises _LeaseLostError."""
+    def _make_result(self, lease: Lease) -> _StoredResult:
+        """Render and store the job's result. Raises _LeaseLostError."""
         record, began = lease.record, time.monotonic()
         storage, limits = self._resources.storage, self._resources.settings.limits
         timings_ms: dict[str, int] = {}
@@ -213,24 +214,24 @@ class Worker(Generic[P]):
                 format=rendition.extension, width_px=rendition.width, height_px=rendition.height, cpu_ms=render_cpu_ms
             )
         if time.monotonic() - began > LEASE_S and self._resources.jobs.renew(lease) is Outcome.STALE:
-            # Another worker has stored the result already, with the parameters of a redrive perhaps.
+            # Another worker may already have stored the result, perhaps with a redrive's parameters.
             raise _LeaseLostError
         key = result_key(record.job_id, rendition.extension)
         with _step(timings_ms, "store") as span:
             span.set(size_bytes=len(rendition.body))
             storage.put(key, rendition.body, content_type=rendition.content_type)
-        return _Made(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
+        return _StoredResult(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
         parameters = record.parsed_parameters()
         picture = Picture(body=body, facts=probe(body, limits), limits=limits)
-        # The event type has been held against the job's type, and that against the parameters' model.
-        job: Job[P] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
+        # The event type was checked against the job's type, and the job's type against the parameters' model.
+        job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
 
-    def _ended(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> Answer:
-        # Only the bearer of a fence ends a job under it: the end that is found there is ours, whose answer was lost.
+    def _answer_for_end(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> Answer:
+        # Only the holder of a fence ends a job under it: an end found under our fence is ours, and its answer was lost.
         is_our_end = record is not None and record.status.is_final and record.fence == lease.fence
         if record is not None and (outcome is Outcome.DONE or is_our_end):
             log.info(f"job.{record.status}", job_id=str(lease.job_id), code=_code(record), **record.timings_ms, **facts)
@@ -244,18 +245,19 @@ class Worker(Generic[P]):
         with telemetry.span("release", code=error.code, counts=counts):
             outcome = self._resources.jobs.release(lease, error, counts=counts)
         if outcome is Outcome.STALE:
-            # The job was ended before the answer to that was lost. Or the worker was paused: while it slept, its
-            # request ran into its timeout and its lease ran out.
-            return self._ended(lease, outcome, self._resources.jobs.get(lease.job_id))
+            # The job had already ended, but the answer was lost. Or the worker was paused, and in that time its request
+            # timed out and its lease ran out.
+            return self._answer_for_end(lease, outcome, self._resources.jobs.get(lease.job_id))
         log.warning("job.released", job_id=str(lease.job_id), code=error.code, error=error.detail, counts=counts)
         retry_after_s = error.retry_after_s if isinstance(error, DependencyUnavailableError) else 1
         return TryAgain(reason=error.detail, retry_after_s=retry_after_s)
 
     def _give_back_at_exit(self, lease: Lease, exit: SystemExit) -> None:
-        """gunicorn's timeout is a SIGABRT, which raises an exit with a code, and SIGKILL follows within a second. A
-        worker that is told to quit exits without one: then neither the picture nor the job is to blame."""
+        """Release the job when the process exits. gunicorn's timeout is a SIGABRT, which raises an exit with a code,
+        and SIGKILL follows within a second. A worker that is told to quit exits without a code: then neither the
+        picture nor the job is to blame."""
         if exit.code:
-            self._give_back(lease, timed_out(self._resources.settings.job_timeout_s), counts=True)
+            self._give_back(lease, timeout_error(self._resources.settings.job_timeout_s), counts=True)
         else:
             self._give_back(lease, DependencyUnavailableError("worker", "it was told to quit"), counts=False)
 

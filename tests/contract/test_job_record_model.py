@@ -32,7 +32,7 @@ MAX_ATTEMPTS = 2
 MAX_EMISSIONS = 3
 JOBS = 2
 INDEX = st.integers(0, 11)
-NO_WORD = ImageCrashedError("the worker ended without a word")
+WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 LEASE_S = 100.0
 TIMES = JobTimes(
     lease_s=LEASE_S,
@@ -201,15 +201,15 @@ class JobRecordMachine(RuleBasedStateMachine):
 
     @rule(pick=INDEX)
     def take_a_dead_letter(self, pick: int) -> None:
-        recovered = self.redis.recover(self.job(pick), NO_WORD)
-        expected = self.memory.recover(self.job(pick), NO_WORD)
+        recovered = self.redis.recover(self.job(pick), WORKER_CRASHED)
+        expected = self.memory.recover(self.job(pick), WORKER_CRASHED)
         assert (recovered.step, without_times(recovered.record)) == (expected.step, without_times(expected.record))
         self.note_step(recovered)
 
     @rule(tells_the_broker=st.booleans(), keeps=st.booleans())
     def sweep(self, tells_the_broker: bool, keeps: bool) -> None:
-        recovered = self.redis.recover_overdue(limit=1000, error=NO_WORD)
-        assert steps(recovered) == steps(self.memory.recover_overdue(limit=1000, error=NO_WORD))
+        recovered = self.redis.recover_overdue(limit=1000, error=WORKER_CRASHED)
+        assert steps(recovered) == steps(self.memory.recover_overdue(limit=1000, error=WORKER_CRASHED))
         assert len(steps(recovered)) == len(recovered), "a job was handed out twice"
         for each in recovered:
             self.note_step(each)
@@ -304,7 +304,7 @@ class JobRecordMachine(RuleBasedStateMachine):
                 assert self.record(job_id).status.is_final
                 assert not promised.to_be_kept, "given up, and never handed out to be kept"
             self.let_time_pass(61)
-            assert self.redis.recover_overdue(limit=1000, error=NO_WORD) == []
+            assert self.redis.recover_overdue(limit=1000, error=WORKER_CRASHED) == []
             assert sum(self.redis.backlog().by_status.values()) == 0
             self.check_counts()
         finally:

@@ -23,7 +23,7 @@ from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores
 from tools import catalog as metrics
 from tools.catalog import CATALOG
 
-NO_WORD = ImageCrashedError("the worker ended without a word")
+WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 STORAGE_DOWN = DependencyUnavailableError("storage", "PutObject was answered 503 SlowDown")
 TIMINGS_MS = {"fetch": 5, "render": 61, "store": 7}
 
@@ -144,7 +144,7 @@ def test_what_was_observed_falls_into_the_bucket_whose_bound_it_does_not_pass(st
     [
         (ImageCorruptError("bad"), "true"),
         (InputNotFoundError("gone"), "false"),
-        (NO_WORD, "false"),
+        (WORKER_CRASHED, "false"),
     ],
     ids=lambda value: value.code if isinstance(value, DarkroomError) else value,
 )
@@ -199,17 +199,17 @@ def test_whoever_finds_an_attempt_dead_counts_its_end_and_nobody_does_so_again(
     lease = claimed(store)
     stores.advance(LEASE_S + 1)
 
-    swept = counted_by(store, lambda: store.recover_overdue(limit=10, error=NO_WORD))
+    swept = counted_by(store, lambda: store.recover_overdue(limit=10, error=WORKER_CRASHED))
 
     assert swept == {("job.attempts", "resize", "image.crashed"): 1, ("jobs.emitted_again", "resize"): 1}
-    assert counted_by(store, lambda: store.recover_overdue(limit=10, error=NO_WORD)) == {}
+    assert counted_by(store, lambda: store.recover_overdue(limit=10, error=WORKER_CRASHED)) == {}
     assert counted_by(store, lambda: store.claim(lease.job_id, worker="worker-2")) == {}
 
 
 def test_an_attempt_that_was_taken_for_dead_and_came_back_ends_once_more(store: JobStore, stores: JobStores) -> None:
     lease = claimed(store)
     stores.advance(LEASE_S + 1)
-    store.recover_overdue(limit=10, error=NO_WORD)
+    store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert counted_by(store, lambda: store.renew(lease)) == {}
     counts = counted_by(store, lambda: store.complete(lease, a_result(lease), {}))
@@ -220,9 +220,9 @@ def test_an_attempt_that_was_taken_for_dead_and_came_back_ends_once_more(store: 
 def test_a_dead_letter_that_is_emitted_again_counts(store: JobStore) -> None:
     job_id = store.accept(new_job()).record.job_id
 
-    assert counted_by(store, lambda: store.recover(job_id, NO_WORD)) == {("jobs.emitted_again", "resize"): 1}
+    assert counted_by(store, lambda: store.recover(job_id, WORKER_CRASHED)) == {("jobs.emitted_again", "resize"): 1}
     # Its second is left to the sweep.
-    assert counted_by(store, lambda: store.recover(job_id, NO_WORD)) == {}
+    assert counted_by(store, lambda: store.recover(job_id, WORKER_CRASHED)) == {}
 
 
 GIVEN_UP = {
@@ -238,11 +238,11 @@ def by_a_claim(store: JobStore, lease: Lease) -> None:
 
 
 def by_the_sweep(store: JobStore, lease: Lease) -> None:
-    store.recover_overdue(limit=10, error=NO_WORD)
+    store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
 
 def by_its_dead_letter(store: JobStore, lease: Lease) -> None:
-    store.recover(lease.job_id, NO_WORD)
+    store.recover(lease.job_id, WORKER_CRASHED)
 
 
 @pytest.mark.parametrize("give_up", [by_a_claim, by_the_sweep, by_its_dead_letter])
@@ -268,7 +268,7 @@ def test_a_job_that_nobody_ever_took_fails_with_what_recovery_says(stores: JobSt
 
 def test_a_redriven_job_ends_once_more_but_lasts_only_once(store: JobStore, stores: JobStores) -> None:
     lease = claimed(store)
-    store.fail(lease, NO_WORD)
+    store.fail(lease, WORKER_CRASHED)
     stores.advance(3600)
 
     assert counted_by(store, lambda: store.redrive(lease.job_id)) == {("jobs.redriven", "resize"): 1}
@@ -288,8 +288,8 @@ def test_a_refused_change_counts_nothing(store: JobStore, stores: JobStores) -> 
 
     def come_back() -> None:
         assert store.complete(stale, a_result(stale), TIMINGS_MS)[0] is Outcome.STALE
-        assert store.fail(stale, NO_WORD)[0] is Outcome.STALE
-        assert store.release(stale, NO_WORD, counts=True) is Outcome.STALE
+        assert store.fail(stale, WORKER_CRASHED)[0] is Outcome.STALE
+        assert store.release(stale, WORKER_CRASHED, counts=True) is Outcome.STALE
 
     assert counted_by(store, come_back) == {}
 
@@ -318,7 +318,7 @@ def test_the_outbox_has_jobs_that_no_broker_had_for_longer_than_it_takes(store: 
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
 
     assert gauge(store, metrics.JOBS_OUTBOX) == 1
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
     assert recovered.step is NextStep.EMIT
     assert gauge(store, metrics.JOBS_OUTBOX) == 1, "a sweep that cannot help does not hide it"
     assert recovered.record is not None
@@ -330,7 +330,7 @@ def test_what_was_given_up_waits_until_it_is_kept(stores: JobStores) -> None:
     store = stores.make(max_attempts=1)
     lease = claimed(store)
     stores.advance(LEASE_S + 1)
-    store.recover(lease.job_id, NO_WORD)
+    store.recover(lease.job_id, WORKER_CRASHED)
 
     assert gauge(store, metrics.JOBS_GIVEN_UP) == 1
     store.kept(lease.job_id)

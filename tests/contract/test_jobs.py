@@ -39,7 +39,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.jobs import JobRecord, JobStatus
 from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
 
-NO_WORD = ImageCrashedError("the worker ended without a word")
+WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 STORAGE_DOWN = DependencyUnavailableError("storage", "PutObject was answered 503 SlowDown")
 
 
@@ -112,7 +112,7 @@ def released(store: JobStore, stores: JobStores) -> Situation:
 def swept(store: JobStore, stores: JobStores) -> Situation:
     """Its lease ran out and the sweep put it back into the queue; nobody claimed it yet."""
     situation = lease_ran_out(store, stores)
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
     assert recovered.step is NextStep.EMIT
     return situation
 
@@ -140,7 +140,7 @@ def given_up(store: JobStore, stores: JobStores) -> Situation:
     for _ in range(3):
         lease = claimed(store, job_id)
         stores.advance(LEASE_S + 1)
-    assert store.recover(job_id, NO_WORD).step is NextStep.FAILED
+    assert store.recover(job_id, WORKER_CRASHED).step is NextStep.FAILED
     return Situation(lease=lease)
 
 
@@ -165,7 +165,7 @@ def release(store: JobStore, lease: Lease) -> str:
 
 
 def dead_letter(store: JobStore, lease: Lease) -> str:
-    return store.recover(lease.job_id, NO_WORD).step
+    return store.recover(lease.job_id, WORKER_CRASHED).step
 
 
 def redrive(store: JobStore, lease: Lease) -> str:
@@ -522,7 +522,7 @@ def test_renewing_keeps_the_others_out(store: JobStore, stores: JobStores) -> No
     stores.advance(LEASE_S - 3)
 
     assert isinstance(store.claim(job_id, worker="worker-2"), Held)
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
 
 
 def test_past_the_last_attempt_a_claim_fails_the_job(store: JobStore, stores: JobStores) -> None:
@@ -568,12 +568,12 @@ def test_an_earlier_attempts_error_does_not_explain_a_later_crash(store: JobStor
         claimed(store, job_id)
         stores.advance(LEASE_S + 1)
 
-    recovered = store.recover(job_id, NO_WORD)
+    recovered = store.recover(job_id, WORKER_CRASHED)
 
     assert recovered.step is NextStep.FAILED
     assert recovered.record is not None
     assert recovered.record.error is not None
-    assert recovered.record.error.code == NO_WORD.code
+    assert recovered.record.error.code == WORKER_CRASHED.code
 
 
 # --- complete, fail, release -----------------------------------------------------------------------------------------
@@ -634,7 +634,7 @@ def test_a_failed_job_that_a_worker_ended_is_not_handed_to_recovery(store: JobSt
     failed(store, stores)
     stores.advance(7200)
 
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
 
 
 @pytest.mark.parametrize(("counts", "attempts"), [(True, 1), (False, 0)])
@@ -680,10 +680,10 @@ def test_a_job_whose_emission_nobody_confirmed_is_emitted_again_under_the_same_i
     store: JobStore, stores: JobStores
 ) -> None:
     job_id = accepted(store)
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
 
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert recovered.step is NextStep.EMIT
     assert recovered.record is not None
@@ -694,7 +694,7 @@ def test_a_broker_that_is_down_for_hours_uses_up_no_emission(store: JobStore, st
     job_id = accepted(store)
     for _ in range(100):
         stores.advance(60)
-        (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+        (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
         assert recovered.step is NextStep.EMIT
 
     assert record_of(store, job_id).emissions == 1
@@ -705,9 +705,9 @@ def test_an_emitted_job_that_nobody_claims_is_emitted_anew_later_each_time(store
     for emission in range(1, 4):
         store.emitted(job_id, emission)
         stores.advance(EMITTED_JOBS_DUE_AFTER_S * 2 ** (emission - 1) - 1)
-        assert store.recover_overdue(limit=10, error=NO_WORD) == []
+        assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
         stores.advance(2)
-        (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+        (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
         assert recovered.record is not None
         assert recovered.record.event_id() == f"{job_id}.{emission + 1}"
 
@@ -719,17 +719,17 @@ def test_the_emissions_of_several_jobs_are_confirmed_at_once(store: JobStore, st
     store.emitted_many([(first, 1), (stale, 2), (uuid.uuid4(), 1), (claimed_first, 1), (last, 1)])
 
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
-    overdue = store.recover_overdue(limit=10, error=NO_WORD)
+    overdue = store.recover_overdue(limit=10, error=WORKER_CRASHED)
     assert [recovered.record.job_id for recovered in overdue if recovered.record is not None] == [stale]
 
 
 def test_what_is_said_of_an_earlier_emission_confirms_nothing(store: JobStore, stores: JobStores) -> None:
     job_id = accepted(store)
-    assert store.recover(job_id, NO_WORD).step is NextStep.EMIT
+    assert store.recover(job_id, WORKER_CRASHED).step is NextStep.EMIT
     store.emitted(job_id, 1)
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
 
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert recovered.record is not None
     assert recovered.record.event_id() == f"{job_id}.2"
@@ -739,10 +739,10 @@ def test_a_job_whose_worker_died_is_emitted_anew_when_its_lease_ran_out(store: J
     job_id = accepted(store)
     claimed(store, job_id)
     stores.advance(LEASE_S - 1)
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
     stores.advance(2)
 
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert recovered.step is NextStep.EMIT
     assert recovered.record is not None
@@ -755,10 +755,10 @@ def test_a_released_job_waits_for_the_brokers_redelivery_before_the_sweep_takes_
     job_id = accepted(store)
     store.release(claimed(store, job_id), STORAGE_DOWN, counts=False)
     stores.advance(EMITTED_JOBS_DUE_AFTER_S - 1)
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
     stores.advance(2)
 
-    assert [each.step for each in store.recover_overdue(limit=10, error=NO_WORD)] == [NextStep.EMIT]
+    assert [each.step for each in store.recover_overdue(limit=10, error=WORKER_CRASHED)] == [NextStep.EMIT]
 
 
 def test_a_late_word_of_the_emission_does_not_hide_a_worker_that_died(store: JobStore, stores: JobStores) -> None:
@@ -767,18 +767,18 @@ def test_a_late_word_of_the_emission_does_not_hide_a_worker_that_died(store: Job
     store.emitted(job_id, 1)
     stores.advance(LEASE_S + 1)
 
-    assert [each.step for each in store.recover_overdue(limit=10, error=NO_WORD)] == [NextStep.EMIT]
+    assert [each.step for each in store.recover_overdue(limit=10, error=WORKER_CRASHED)] == [NextStep.EMIT]
 
 
 def test_later_dead_letters_of_a_job_wait_longer(store: JobStore, stores: JobStores) -> None:
     job_id = accepted(store)
-    assert store.recover(job_id, NO_WORD).step is NextStep.EMIT
+    assert store.recover(job_id, WORKER_CRASHED).step is NextStep.EMIT
     for wait_s in (15, 30, 60):
-        assert store.recover(job_id, NO_WORD).step is NextStep.NOTHING
+        assert store.recover(job_id, WORKER_CRASHED).step is NextStep.NOTHING
         stores.advance(wait_s - 1)
-        assert store.recover_overdue(limit=10, error=NO_WORD) == []
+        assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
         stores.advance(2)
-        (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+        (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
         assert recovered.step is NextStep.EMIT
 
     assert record_of(store, job_id).emissions == 5
@@ -788,10 +788,11 @@ def test_a_job_with_all_emissions_spent_is_failed(stores: JobStores) -> None:
     store = stores.make(max_emissions=3)
     job_id = accepted(store)
     emissions = 1
-    while (recovered := store.recover(job_id, NO_WORD)).step is not NextStep.FAILED:
+    while (recovered := store.recover(job_id, WORKER_CRASHED)).step is not NextStep.FAILED:
         stores.advance(7200)
         emissions += recovered.step is NextStep.EMIT
-        emissions += len(store.recover_overdue(limit=10, error=NO_WORD)) if recovered.step is NextStep.NOTHING else 0
+        if recovered.step is NextStep.NOTHING:
+            emissions += len(store.recover_overdue(limit=10, error=WORKER_CRASHED))
 
     assert emissions == 3
     assert record_of(store, job_id).status is JobStatus.FAILED
@@ -801,7 +802,7 @@ def test_an_overdue_job_is_handed_to_one_sweeper_only(store: JobStore, stores: J
     job_ids = {accepted(store) for _ in range(60)}
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
 
-    answers = at_once(4, lambda: store.recover_overdue(limit=25, error=NO_WORD))
+    answers = at_once(4, lambda: store.recover_overdue(limit=25, error=WORKER_CRASHED))
 
     handed_out = [recovered.record.job_id for answer in answers for recovered in answer if recovered.record]
     assert len(handed_out) == len(set(handed_out))
@@ -815,27 +816,27 @@ def test_the_longest_overdue_are_recovered_first(store: JobStore, stores: JobSto
         stores.advance(1)
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S)
 
-    recovered = store.recover_overdue(limit=3, error=NO_WORD)
+    recovered = store.recover_overdue(limit=3, error=WORKER_CRASHED)
 
     assert [each.record.job_id for each in recovered if each.record] == job_ids[:3]
 
 
 def test_a_job_given_up_is_handed_out_until_it_was_kept(store: JobStore, stores: JobStores) -> None:
     job_id = given_up(store, stores).lease.job_id
-    assert store.recover_overdue(limit=10, error=NO_WORD) == [], "whoever was told first has time to keep it"
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == [], "whoever was told first has time to keep it"
     for _ in range(2):
         stores.advance(61)
-        (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+        (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
         assert recovered.step is NextStep.FAILED
         assert recovered.record == store.get(job_id)
-        assert store.recover_overdue(limit=10, error=NO_WORD) == [], "another sweeper has it"
+        assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == [], "another sweeper has it"
 
     store.kept(job_id)
     store.kept(job_id)
 
     stores.advance(61)
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
-    assert store.recover(job_id, NO_WORD).step is NextStep.NOTHING
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
+    assert store.recover(job_id, WORKER_CRASHED).step is NextStep.NOTHING
 
 
 def test_a_job_given_up_by_a_claim_is_handed_to_the_next_sweep(store: JobStore, stores: JobStores) -> None:
@@ -845,7 +846,7 @@ def test_a_job_given_up_by_a_claim_is_handed_to_the_next_sweep(store: JobStore, 
         stores.advance(LEASE_S + 1)
     assert isinstance(store.claim(job_id, worker="worker-2"), AttemptsSpent)
 
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert recovered.step is NextStep.FAILED
     assert recovered.record is not None
@@ -853,14 +854,14 @@ def test_a_job_given_up_by_a_claim_is_handed_to_the_next_sweep(store: JobStore, 
 
 
 def test_recovering_an_unknown_job_does_nothing(store: JobStore) -> None:
-    recovered = store.recover(uuid.uuid4(), NO_WORD)
+    recovered = store.recover(uuid.uuid4(), WORKER_CRASHED)
 
     assert (recovered.step, recovered.record) == (NextStep.NOTHING, None)
     store.emitted(uuid.uuid4(), 1)
     store.kept(uuid.uuid4())
 
 
-# --- attempts that end without a word --------------------------------------------------------------------------------
+# --- attempts that end without reporting -----------------------------------------------------------------------------
 
 
 def found_by_a_claim(store: JobStore, job_id: UUID) -> JobRecord | None:
@@ -918,7 +919,7 @@ def test_each_attempt_is_held_against_its_own_workers_timeout(stores: JobStores)
         patient.renew(lease)
     stores.advance(LEASE_S + 1)
 
-    (recovered,) = recovery.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = recovery.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert recovered.record is not None
     assert recovered.record.error is not None
@@ -931,10 +932,10 @@ def test_the_job_of_a_dead_worker_can_be_given_back_in_its_name(store: JobStore)
     found = store.claim(job_id, worker="worker-2")
     assert isinstance(found, Held)
 
-    assert store.release(found.lease, NO_WORD, counts=True) is Outcome.DONE
+    assert store.release(found.lease, WORKER_CRASHED, counts=True) is Outcome.DONE
 
     assert claimed(store, job_id, "worker-2").record.attempts == 2
-    assert store.release(found.lease, NO_WORD, counts=True) is Outcome.STALE, "somebody else's lease by now"
+    assert store.release(found.lease, WORKER_CRASHED, counts=True) is Outcome.STALE, "somebody else's lease by now"
 
 
 def test_a_worker_that_recovery_took_for_dead_goes_on_as_if_nothing_had_been(
@@ -1024,7 +1025,7 @@ def test_a_withdrawn_claim_is_no_attempt_and_its_job_can_be_claimed_at_once(stor
 
 def test_a_claim_is_withdrawn_once_however_often_it_is_asked(store: JobStore) -> None:
     job_id = accepted(store)
-    store.release(claimed(store, job_id), NO_WORD, counts=True)
+    store.release(claimed(store, job_id), WORKER_CRASHED, counts=True)
     unheard(store, job_id, "t1")
     store.withdraw(job_id, "t1")
     before = record_of(store, job_id)
@@ -1060,11 +1061,11 @@ def noticed_by_a_claim_of_a_worker_that_gave_it_back(store: JobStore, job_id: UU
 
 
 def noticed_by_a_dead_letter(store: JobStore, job_id: UUID) -> None:
-    assert store.recover(job_id, NO_WORD).step is NextStep.EMIT
+    assert store.recover(job_id, WORKER_CRASHED).step is NextStep.EMIT
 
 
 def noticed_by_the_sweep(store: JobStore, job_id: UUID) -> None:
-    assert [each.step for each in store.recover_overdue(limit=10, error=NO_WORD)] == [NextStep.EMIT]
+    assert [each.step for each in store.recover_overdue(limit=10, error=WORKER_CRASHED)] == [NextStep.EMIT]
 
 
 @pytest.mark.parametrize(
@@ -1259,7 +1260,7 @@ def test_a_redriven_job_that_nobody_emits_is_found_by_the_sweep(store: JobStore,
     redriven = store.redrive(job_id).record
     stores.advance(UNEMITTED_JOBS_DUE_AFTER_S + 1)
 
-    (recovered,) = store.recover_overdue(limit=10, error=NO_WORD)
+    (recovered,) = store.recover_overdue(limit=10, error=WORKER_CRASHED)
 
     assert redriven is not None
     assert recovered.record is not None
@@ -1270,12 +1271,12 @@ def test_a_redriven_job_has_all_its_attempts_and_emissions_again(stores: JobStor
     store = stores.make(max_emissions=2)
     job_id = accepted(store)
     store.emitted(job_id, 1)
-    while store.recover(job_id, NO_WORD).step is not NextStep.FAILED:
+    while store.recover(job_id, WORKER_CRASHED).step is not NextStep.FAILED:
         stores.advance(7200)
-        store.recover_overdue(limit=10, error=NO_WORD)
+        store.recover_overdue(limit=10, error=WORKER_CRASHED)
     store.redrive(job_id)
 
-    assert store.recover(job_id, NO_WORD).step is NextStep.EMIT
+    assert store.recover(job_id, WORKER_CRASHED).step is NextStep.EMIT
     for _ in range(3):
         claimed(store, job_id)
         stores.advance(LEASE_S + 1)
@@ -1286,7 +1287,7 @@ def test_a_worker_of_before_the_redrive_is_refused(store: JobStore, stores: JobS
     old = failed(store, stores).lease
     store.redrive(old.job_id)
 
-    assert store.fail(old, NO_WORD)[0] is Outcome.STALE
+    assert store.fail(old, WORKER_CRASHED)[0] is Outcome.STALE
     assert store.complete(old, a_result(old), {})[0] is Outcome.STALE
     assert record_of(store, old.job_id).status is JobStatus.QUEUED
 

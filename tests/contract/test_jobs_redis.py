@@ -23,7 +23,7 @@ from tests.listener import listening, threads_of_this_process
 from tests.servers import Server, redis_server, running
 from tools import catalog as metrics
 
-NO_WORD = ImageCrashedError("the worker ended without a word")
+WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 DAY_S = 24 * 3600
 
 
@@ -71,7 +71,7 @@ def test_the_sweep_finds_a_lease_that_ran_out_by_itself(stores: RedisJobStores) 
     store = stores.make(times=JobTimes(lease_s=0.05))
     lease = claimed(store)
 
-    (recovered,) = poll(lambda: store.recover_overdue(limit=10, error=NO_WORD))
+    (recovered,) = poll(lambda: store.recover_overdue(limit=10, error=WORKER_CRASHED))
 
     assert recovered.step is NextStep.EMIT
     assert recovered.record.job_id == lease.job_id
@@ -83,7 +83,7 @@ def test_the_sweep_finds_a_lease_that_ran_out_by_itself(stores: RedisJobStores) 
 def test_ended_jobs_expire_and_unfinished_ones_do_not(stores: RedisJobStores, store: RedisJobStore) -> None:
     leases = completed, failed, _ = claimed(store), claimed(store), claimed(store)
     store.complete(completed, a_result(completed), {})
-    store.fail(failed, NO_WORD)
+    store.fail(failed, WORKER_CRASHED)
 
     of_completed, of_failed, of_unfinished = (int(stores.client.ttl(f"darkroom:job:{each.job_id}")) for each in leases)
 
@@ -136,7 +136,7 @@ def test_jobs_whose_record_is_gone_leave_the_sweep(stores: RedisJobStores, store
     stores.client.zadd("darkroom:given-up", {str(job_id): 0})
     stores.advance(60)
 
-    assert store.recover_overdue(limit=10, error=NO_WORD) == []
+    assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
     assert stores.client.zcard("darkroom:deadlines") == stores.client.zcard("darkroom:given-up") == 0
 
 
@@ -236,7 +236,7 @@ def test_a_full_server_takes_no_new_job_but_lets_the_others_end(tmp_path: Path) 
         assert store.renew(lease) is Outcome.DONE
         assert store.complete(lease, a_result(lease), {})[0] is Outcome.DONE
         assert isinstance(store.claim(waiting, worker="worker-1"), Lease)
-        assert store.recover_overdue(limit=10, error=NO_WORD) == []
+        assert store.recover_overdue(limit=10, error=WORKER_CRASHED) == []
         client.config_set("maxmemory", "0")
         assert store.accept(refused).created
         client.close()
@@ -292,7 +292,7 @@ class SendsLate(RedisJobStore):
 def test_an_accept_that_comes_too_late_accepts_nothing(redis: Server, stores: RedisJobStores) -> None:
     store = SendsLate(redis.url, answer_timeout_s=0.1)
 
-    with pytest.raises(DependencyUnavailableError, match="it was not asked within"):
+    with pytest.raises(DependencyUnavailableError, match="the request did not reach Redis within"):
         store.accept(new_job(idempotency_key="k"))
 
     assert jobs_in(redis) == set()
@@ -365,7 +365,7 @@ def promised_to_another(store: RedisJobStore, job_id: UUID) -> None:
 
 
 def emitted_by_recovery(store: RedisJobStore, job_id: UUID) -> None:
-    store.recover(job_id, NO_WORD)
+    store.recover(job_id, WORKER_CRASHED)
 
 
 def claimed_by_a_worker(store: RedisJobStore, job_id: UUID) -> None:
@@ -490,9 +490,9 @@ def test_ends_whose_answer_was_lost_are_done(forgetful: LosesAnswers) -> None:
     forgetful.lose_next = True
     assert forgetful.complete(leases[0], a_result(leases[0]), {})[0] is Outcome.DONE
     forgetful.lose_next = True
-    assert forgetful.fail(leases[1], NO_WORD)[0] is Outcome.DONE
+    assert forgetful.fail(leases[1], WORKER_CRASHED)[0] is Outcome.DONE
     forgetful.lose_next = True
-    assert forgetful.release(leases[2], NO_WORD, counts=False) is Outcome.DONE
+    assert forgetful.release(leases[2], WORKER_CRASHED, counts=False) is Outcome.DONE
 
     records = [forgetful.get(lease.job_id) for lease in leases]
     assert [record.status for record in records if record] == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.QUEUED]
@@ -511,10 +511,10 @@ def through_a_life(store: RedisJobStore, before_each_call: Callable[[], None]) -
     job_id = store.accept(new_job()).record.job_id
     lease = lease_of(job_id)
     before_each_call()
-    store.release(lease, NO_WORD, counts=False)
+    store.release(lease, WORKER_CRASHED, counts=False)
     lease = lease_of(job_id)
     before_each_call()
-    store.fail(lease, NO_WORD)
+    store.fail(lease, WORKER_CRASHED)
     before_each_call()
     store.redrive(job_id)
     lease = lease_of(job_id)
@@ -632,7 +632,7 @@ def test_an_end_that_is_not_answered_in_time_is_asked_for_once_more(unlucky: Los
 
     assert unlucky.renew(renewed) is Outcome.DONE
     assert unlucky.complete(done, a_result(done), {"render": 1})[0] is Outcome.DONE
-    assert unlucky.fail(bad, NO_WORD)[0] is Outcome.DONE
+    assert unlucky.fail(bad, WORKER_CRASHED)[0] is Outcome.DONE
 
     ended = unlucky.statistics()[metrics.JOBS_ENDED]
     assert ended["resize", "standard", "completed", ""] == 1
@@ -648,7 +648,7 @@ def test_a_release_is_repeated_until_it_is_heard(
     unlucky.losses = {"release": list(lost)}
 
     with pytest.raises(DependencyUnavailableError):
-        unlucky.release(lease, NO_WORD, counts=counts)
+        unlucky.release(lease, WORKER_CRASHED, counts=counts)
 
     assert poll(lambda: unlucky._settler.is_idle)
     record = unlucky.get(lease.job_id)

@@ -6,7 +6,7 @@
                         └──────────────── redrive (by a person) ──────┘
 
 Every change is a compare-and-set on the store's own clock. A job that is not final has a deadline, and the sweep finds
-those that passed it.
+jobs that are past theirs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ RENEW_EVERY_S = 3.0
 MAX_ATTEMPTS = 3
 JOB_TIMEOUT_S = 30.0
 HISTORY_KEPT = 8
-"""Attempts that a record remembers: all that count, and what a dependency that was down has used up lately."""
+"""Attempts that a record keeps: all that count, and the latest that a dependency's outage used up."""
 FINAL_JOBS_KEPT_S = 7 * 24 * 3600
 EMITTED_JOBS_DUE_AFTER_S = 60.0
 """How long an emitted job may wait for its claim before the sweep emits it again; doubled each time, up to an hour."""
 UNEMITTED_JOBS_DUE_AFTER_S = 5.0
-"""How long ingest has to tell that the broker took the event before the sweep emits it."""
+"""How long ingest has to report that the broker took the event, before the sweep emits it."""
 MAX_EMISSIONS = 12
-"""Past this many emissions without an end a job is failed: with the doubling, some seven hours without a dependency."""
+"""A job that has not ended after this many emissions is failed. With the doubling, that is about seven hours without a
+dependency."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,22 +49,22 @@ class NewJob:
     request_id: str
     cost_class: str = "standard"
     trace: str = ""
-    """The W3C `traceparent` that it was submitted under."""
+    """The W3C `traceparent` of the request that submitted it."""
     idempotency_key: str | None = None
     fingerprint: str = ""
-    """Digest of the request; the same idempotency key with another one is a mistake of the caller."""
+    """Digest of the request. Reusing an idempotency key with a different fingerprint is the caller's mistake."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
     record: JobRecord
     created: bool
-    """False: the idempotency key had this job already, and nothing was written."""
+    """False: the idempotency key already had this job, and nothing was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to end a job. `fence` only grows; what bears an older one is refused."""
+    """The right to end a job. `fence` only grows; a change that carries an older one is refused."""
 
     job_id: UUID
     fence: int
@@ -82,8 +83,8 @@ class Held:
     """Another worker has the job under a live lease."""
 
     lease: Lease
-    """That worker's. Whoever knows for certain that it is dead may give the job back in its name: the fence sees to it
-    that this is without effect once the worker, or anybody else, has moved on."""
+    """The other worker's lease. A caller that knows for certain that this worker is dead may release the job in its
+    name. Thanks to the fence, that has no effect once the worker, or anyone else, has moved on."""
     lease_left_s: float
     attempt_s: float
     """How long ago the attempt began."""
@@ -95,33 +96,33 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptsSpent:
-    """The last attempt was used up before; the claim has just failed the job."""
+    """No attempt was left; the claim has just failed the job."""
 
     record: JobRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown:
-    """No such job: it expired, or was never accepted."""
+    """There is no such job: it expired, or was never accepted."""
 
 
 ClaimAnswer: TypeAlias = Lease | AlreadyFinal | Held | AttemptsSpent | Unknown
 
 
 class Outcome(StrEnum):
-    """What became of a change that bears a fence."""
+    """The result of a change that carries a fence."""
 
     DONE = "done"
     STALE = "stale"
-    """Another worker has claimed the job since, or it is final: whoever was refused must not act for it any more."""
+    """Another worker has since claimed the job, or it is final. The refused caller must not act for it any more."""
 
 
 class NextStep(StrEnum):
     EMIT = "emit"
-    """Emit the record's event, whose id is `record.event_id()`, and call `emitted`. It is a new emission, unless nobody
-    ever told that the broker had the present one: then that one is sent again, and no emission is used up."""
+    """Emit the record's event, whose id is `record.event_id()`, and call `emitted`. It is a new emission, unless
+    nothing confirms that the broker got the current one. Then that one is sent again, and no emission is used up."""
     FAILED = "failed"
-    """The job was given up: tell of it, keep it with the dead letters, and then call `kept`."""
+    """The job was given up: report it, store it with the dead letters, and then call `kept`."""
     NOTHING = "nothing"
     """It is final, held under a live lease, unknown, or queued for a later sweep."""
 
@@ -141,7 +142,7 @@ class Backlog:
 
 @dataclass(frozen=True, kw_only=True)
 class JobCursor:
-    """A place in an owner's list: behind this job."""
+    """A position in an owner's list: after this job."""
 
     created_ms: int
     """Since the epoch, on the store's clock."""
@@ -152,66 +153,69 @@ class JobCursor:
 class JobPage:
     records: list[JobRecord] = field(default_factory=list)
     next: JobCursor | None = None
-    """Where the list goes on; None: this was its end. A page may be short of its limit, yet not the last."""
+    """Where the list continues; None at its end. A page with fewer records than its limit is not always the last."""
 
 
 class JobStore(Protocol):
-    """Every method raises DependencyUnavailableError("jobs", ...) when the store does not do its part."""
+    """Every method raises DependencyUnavailableError("jobs", ...) when the store cannot serve it."""
 
     def accept(self, job: NewJob) -> Accepted:
         """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.
 
-        Raises IdempotencyMismatchError; also when `job_id` exists already under another owner or fingerprint.
-        DependencyUnavailableError means that nothing was accepted: the request is void once its caller has given up on
-        it, and what was written though the answer got lost is taken back as soon as the store answers again.
+        Raises IdempotencyMismatchError, also when `job_id` already exists under another owner or fingerprint.
+        DependencyUnavailableError means that nothing was accepted. The request has no effect once its caller has given
+        up on it. If it was carried out but its answer was lost, it is undone as soon as the store answers again.
         """
 
     def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:
-        """The same for several, all of them or none; each one's answer in their order.
+        """Accept several jobs, all or none. The answers are in the order of `jobs`.
 
-        An IdempotencyMismatchError refuses all, and has a verdict on each. Of two with one key, the first is the job.
+        An IdempotencyMismatchError refuses them all and has an entry for each. If two share a key, the first is the
+        job.
         """
 
     def emitted(self, job_id: UUID, emission: int) -> None:
-        """The broker has it. Unless claimed, the job is due EMITTED_JOBS_DUE_AFTER_S x 2^(emission-1) from now."""
+        """Record that the broker has the event. Unless claimed, the job is due in EMITTED_JOBS_DUE_AFTER_S x
+        2^(emission-1)."""
 
     def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
-        """The same of several; each is a job's id and the number of its emission."""
+        """Record several emissions; each is a job's id and the number of its emission."""
 
     def claim(self, job_id: UUID, *, worker: str, token: str | None = None) -> ClaimAnswer:
         """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed.
 
-        An attempt whose lease ran out has ended without a word. Whoever finds it so, here or in recovery, gives it its
-        error: job.timeout when it had lasted JOB_TIMEOUT, else image.crashed.
+        An attempt whose lease ran out is lost: it ended without reporting. The call that finds it, here or in recovery,
+        sets its error: job.timeout if it had lasted JOB_TIMEOUT, else image.crashed.
 
-        `token`, of letters and digits, names this claim; without one it gets a random one. The same claim made again
-        finds its own lease while that lives, and counts once. DependencyUnavailableError means that the caller has no
-        lease and that the attempt does not count: the claim is withdrawn as soon as the store answers again.
+        `token`, of letters and digits, names this claim; the default is random. The same claim made again finds its own
+        lease while that is valid, and counts once. DependencyUnavailableError means that the caller has no lease and
+        that the attempt does not count: the claim is withdrawn as soon as the store answers again.
         """
 
     def withdraw(self, job_id: UUID, token: str) -> None:
-        """Take back a claim whose answer never came; idempotent.
+        """Withdraw a claim whose answer was lost; idempotent.
 
-        Its attempt does not count, also when its lease has run out meanwhile. A copy of the claim that comes later is
-        refused with DependencyUnavailableError. Stores that can lose an answer call this themselves.
+        Its attempt does not count, even if its lease has run out in the meantime. A copy of the claim that arrives
+        later is refused with DependencyUnavailableError. Stores that can lose an answer call this themselves.
         """
 
     def renew(self, lease: Lease) -> Outcome: ...
 
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        """The record as it is now; None only when it is gone.
+        """Complete the job. Returns the record as it is now; None only when it is gone.
 
-        Made again after its answer was lost, an end finds itself and is done. An end that raises
+        A call repeated after its answer was lost finds its own end and returns DONE. A call that raises
         DependencyUnavailableError may have been carried out: then the record is final under the lease's fence.
         """
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]: ...
 
     def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
-        """Give the job back, queued. `counts` False takes the attempt back: the dependency failed, not the picture.
+        """Return the job to the queue. With `counts` False the attempt is uncounted: the dependency failed, not the
+        picture.
 
-        The caller is done with the lease, whatever comes: after DependencyUnavailableError the release is repeated
-        until the store has answered it.
+        The caller is done with the lease in any case: after DependencyUnavailableError the release is repeated until
+        the store has answered it.
         """
 
     def get(self, job_id: UUID) -> JobRecord | None: ...
@@ -225,62 +229,67 @@ class JobStore(Protocol):
         limit: int = 20,
         after: JobCursor | None = None,
     ) -> JobPage:
-        """The owner's jobs, newest first. New jobs do not shift the pages that follow a cursor."""
+        """List the owner's jobs, newest first. New jobs do not shift the pages after a cursor."""
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
-        """For a dead letter nobody holds: fail the job when its attempts or emissions are spent, else emit it again.
+        """Recover a dead letter's job if nobody holds it: fail it if its attempts or emissions are spent, else emit it.
 
-        `error` is what the job fails with, unless its record has an error of its own latest attempt: that of a job that
-        nobody ever claimed. A job that was emitted again before is left to a later sweep, later each time, so that it
-        outlasts whatever is down.
+        The job fails with `error` unless its record has the error of its latest attempt; a job that nobody ever claimed
+        has none. A job that was already emitted again is left to a later sweep. The wait grows each time, so that the
+        job outlasts whatever is down.
         """
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
-        """For the sweep: the same for at most `limit` jobs that are past their deadline, the longest overdue first.
+        """Recover at most `limit` jobs that are past their deadline, the longest overdue first. The sweep calls this.
 
-        Each is handed to one sweeper only, however many run at once. Jobs that were given up and not kept since (by a
+        Each job is handed to one sweeper only, however many run at once. Jobs that were given up and not yet kept (by a
         claim, or by a recovery that died) come first, as FAILED.
         """
 
     def kept(self, job_id: UUID) -> None:
-        """The failed job is with the dead letters; idempotent. Until then the sweep hands it out as FAILED again."""
+        """Record that the failed job is with the dead letters; idempotent. Until then the sweep hands it out as FAILED
+        again."""
 
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
-        """Queue a failed job again with its attempts and emissions unspent, and other parameters where given.
+        """Queue a failed job again with all its attempts and emissions, and with new parameters if given.
 
-        EMIT when it was failed; NOTHING when it was not, so that of two redrives one does anything. It keeps its id and
-        its history. A worker of the time before is refused.
+        Returns EMIT if it was failed, else NOTHING, so that only one of two redrives has an effect. The job keeps its
+        id and its history. A worker that claimed it before the redrive is refused.
         """
 
     def backlog(self) -> Backlog: ...
 
     def statistics(self) -> Readings:
-        """Every metric of the catalog whose source is the job record. Counted with each change of a job, in one step
-        with it; counts never shrink, whatever is called twice or dies."""
+        """Every metric of the catalog whose source is the job record. Counts are updated in the same atomic step as the
+        job. They never shrink, whatever is called twice or dies."""
 
     def check(self) -> None:
-        """Returns if the store answers and can be relied on: `maxmemory-policy` is `noeviction`."""
+        """Return if the store answers and cannot lose jobs: its `maxmemory-policy` is `noeviction`."""
 
 
 class JobReader(Protocol):
-    """Reads jobs for an event loop on which thousands wait: what many ask for at once is asked of the store once."""
+    """Reads jobs for an event loop on which thousands wait. Concurrent requests for one job share one read."""
 
     async def get(self, job_id: UUID) -> JobRecord | None:
-        """As it is now, or was at some moment since the call began. Raises DependencyUnavailableError("jobs", ...)."""
+        """The record as it is now, or was at some moment since the call began.
+
+        Raises DependencyUnavailableError("jobs", ...).
+        """
 
     async def close(self) -> None: ...
 
 
 class JobWatch(Protocol):
     async def changed(self, *, timeout_s: float) -> bool:
-        """True when the job may have changed since the watch began, or since the last call; False when time is up."""
+        """Wait for a change. True if the job may have changed since the watch began or since the last call; False on
+        timeout."""
 
 
 class JobNotices(Protocol):
-    """Tells a waiting client of a job's changes. For event loops; everything else about jobs is synchronous."""
+    """Notifies a waiting client of a job's changes. For event loops; everything else about jobs is synchronous."""
 
     def watch(self, job_id: UUID) -> AbstractAsyncContextManager[JobWatch]:
-        """Begin the watch, then read the record, then wait: no change falls between the two.
+        """Begin the watch, then read the record, then wait: in this order no change is missed.
 
         async with notices.watch(job_id) as watch:
             while not (record := ...get(job_id)).status.is_final and await watch.changed(timeout_s=left_s):

@@ -1,4 +1,4 @@
-"""The store's clock as it is seen from here, asked for now and then instead of with each accept."""
+"""An estimate of the store's clock, read now and then instead of with each accept."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ TRUSTED_S = 10.0
 
 
 class RemoteClock:
-    """Safe to share between threads: whoever comes first asks, and two who come together both do.
+    """Safe to share between threads. Two threads that arrive together may both read the store's clock.
 
-    A clock that is set meanwhile, or another server's after a failover, is noticed after TRUSTED_S at the latest.
+    A clock that is set in the meantime, or another server's clock after a failover, is noticed within TRUSTED_S.
     """
 
-    def __init__(self, ask_ms: Callable[[], int]) -> None:
-        self._ask_ms = ask_ms
+    def __init__(self, read_ms: Callable[[], int]) -> None:
+        self._read_ms = read_ms
         self._seen: tuple[int, float] | None = None
-        """Its time, and ours when we were told."""
+        """The store's time in milliseconds, and our monotonic time in seconds when we read it."""
 
     def now_ms(self) -> int:
-        """At the earliest: what the answer's way took has not been added."""
+        """The store's time, or a little less: the time that the answer took to arrive is not added."""
         seen = self._seen
         if seen is None or time.monotonic() - seen[1] > TRUSTED_S:
-            seen = self._seen = (self._ask_ms(), time.monotonic())
-        told_ms, told_at_s = seen
-        return told_ms + int((time.monotonic() - told_at_s) * 1000)
+            seen = self._seen = (self._read_ms(), time.monotonic())
+        store_ms, read_at_s = seen
+        return store_ms + int((time.monotonic() - read_at_s) * 1000)
 
     def forget(self) -> None:
         self._seen = None

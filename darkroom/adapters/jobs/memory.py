@@ -1,6 +1,6 @@
-"""The job record in memory, for tests: what the Lua scripts do, in Python, on a clock that the test may turn.
+"""The job record in memory, for tests: what the Lua scripts do, in Python, on a clock that the test may advance.
 
-It passes the same contract suite as Redis. Nothing outlives the process, and nothing final expires.
+It passes the same contract suite as Redis. Nothing outlives the process, and final jobs do not expire.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.attempt_errors import (
+    crash_error,
+    late_claim_error,
+    lost_attempt_error,
+    unanswered_claim_error,
+)
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.silence import claim_too_late, claim_unanswered, crashed, ended_without_a_word
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
@@ -58,7 +63,7 @@ class MemoryJobStore:
         job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
     ) -> None:
-        """`clock` tells seconds since the epoch."""
+        """`clock` returns seconds since the epoch."""
         self._clock = clock
         self._max_attempts = max_attempts
         self._max_emissions = max_emissions
@@ -71,7 +76,7 @@ class MemoryJobStore:
         self._tally = job_tally()
 
     def on_change(self, listener: ChangeListener) -> None:
-        """Called with every change of a status, in the thread that made it."""
+        """Register a listener. It is called for every change of a status, in the thread that made the change."""
         self._listeners.append(listener)
 
     def accept(self, job: NewJob) -> Accepted:
@@ -107,13 +112,13 @@ class MemoryJobStore:
             if job.is_held(now_s) and job.token == token:
                 return Lease(job_id=job_id, fence=job.fence, record=job.record())
             if job.token == token or token in job.withdrawn:
-                raise claim_too_late()
+                raise late_claim_error()
             if job.is_held(now_s) and job.lease_s is not None:
                 lease = Lease(job_id=job_id, fence=job.fence, record=job.record())
                 return Held(lease=lease, lease_left_s=job.lease_s - now_s, attempt_s=now_s - job.claimed_s)
-            self._note_silent_end(job)
+            self._record_lost_attempt(job)
             if job.attempts >= self._max_attempts:
-                self._give_up(job, crashed(), hand_out_s=now_s)
+                self._give_up(job, crash_error(), hand_out_s=now_s)
                 return AttemptsSpent(record=job.record())
             job.error = None
             job.attempts += 1
@@ -137,16 +142,16 @@ class MemoryJobStore:
             job.withdrawn = [*job.withdrawn, token][-HISTORY_KEPT:]
             fence = job.unheard.pop(token, None)
             if fence is not None:
-                job.forgive(fence, claim_unanswered())
+                job.uncount_attempt(fence, unanswered_claim_error())
             elif job.status is JobStatus.PROCESSING and job.token == token:
-                self._give_back(job, claim_unanswered(), counts=False)
+                self._give_back(job, unanswered_claim_error(), counts=False)
 
     def renew(self, lease: Lease) -> Outcome:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is None or not job.is_holder(lease.fence):
                 return Outcome.STALE
-            if job.forget_end():
+            if job.remove_end():
                 job.error = None
             self._lease(job)
             return Outcome.DONE
@@ -155,7 +160,7 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is not None and job.is_holder(lease.fence):
-                self._note_end(job, self._clock(), None)
+                self._record_end(job, self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
                 self._finish(job, JobStatus.COMPLETED)
                 self._count_result(job, result)
@@ -165,7 +170,7 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is not None and job.is_holder(lease.fence):
-                self._note_end(job, self._clock(), error.code)
+                self._record_end(job, self._clock(), error.code)
                 job.error = error
                 self._finish(job, JobStatus.FAILED)
             return self._ended(job, lease, JobStatus.FAILED)
@@ -222,7 +227,7 @@ class MemoryJobStore:
                 return self._hand_out(job)
             if job.status.is_final or job.is_held(now_s):
                 return Recovered(step=NextStep.NOTHING, record=job.record())
-            self._note_silent_end(job)
+            self._record_lost_attempt(job)
             job.confirmed = job.emissions
             if self._is_spent(job):
                 self._give_up(job, error, hand_out_s=now_s)
@@ -298,7 +303,7 @@ class MemoryJobStore:
             )
 
     def check(self) -> None:
-        """Memory is always there."""
+        """Always succeed: memory is always available."""
 
     def _mismatches(self, jobs: Sequence[NewJob]) -> list[int]:
         found: list[int] = []
@@ -316,7 +321,7 @@ class MemoryJobStore:
         return found
 
     def _first_id(self, job: NewJob) -> UUID:
-        """That of the idempotency key's job, or the job's own."""
+        """The id of the job that the idempotency key is bound to, or the job's own."""
         return self._bindings.get(_binding(job), job.job_id)
 
     def _accept(self, job: NewJob) -> Accepted:
@@ -329,11 +334,11 @@ class MemoryJobStore:
         if job.idempotency_key:
             self._bindings[_binding(job)] = job.job_id
         self._tally.count(metrics.JOBS_ACCEPTED, job.type, job.cost_class)
-        self._tell(made)
+        self._notify_listeners(made)
         return Accepted(record=made.record(), created=True)
 
     def _recover_overdue(self, job: MemoryJob, error: DarkroomError) -> Recovered:
-        self._note_silent_end(job)
+        self._record_lost_attempt(job)
         if self._is_spent(job):
             self._give_up(job, error, hand_out_s=self._clock())
             return self._hand_out(job)
@@ -363,29 +368,29 @@ class MemoryJobStore:
         emissions_spent = job.emissions - job.redriven >= self._max_emissions
         return job.attempts >= self._max_attempts or (needs_another_emission and emissions_spent)
 
-    def _note_silent_end(self, job: MemoryJob) -> None:
-        """The lease of a job in work has run out; the last sign of life was its latest renewal."""
+    def _record_lost_attempt(self, job: MemoryJob) -> None:
+        """Record that the lease of a job in progress ran out. Its last sign of life was its latest renewal."""
         if job.status is not JobStatus.PROCESSING or job.lease_s is None:
             return
         alive_until_s = job.lease_s - self._times.lease_s
         lasted_s = alive_until_s + RENEW_EVERY_S - job.claimed_s
-        job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=job.timeout_s)
-        self._note_end(job, alive_until_s, job.error.code)
+        job.error = lost_attempt_error(lasted_s=lasted_s, job_timeout_s=job.timeout_s)
+        self._record_end(job, alive_until_s, job.error.code)
         if job.token is not None:
             job.unheard[job.token] = job.fence
             for oldest in list(job.unheard)[:-HISTORY_KEPT]:
                 del job.unheard[oldest]
 
     def _give_back(self, job: MemoryJob, error: DarkroomError, *, counts: bool) -> None:
-        self._note_end(job, self._clock(), error.code)
+        self._record_end(job, self._clock(), error.code)
         job.error, job.released = error, job.fence
         job.lease_s = job.worker = None
         job.attempts -= 0 if counts else 1
         self._set_status(job, JobStatus.QUEUED)
         self._set_due_as_emitted(job)
 
-    def _note_end(self, job: MemoryJob, ended_s: float, code: str | None) -> None:
-        job.note_end(ended_s, code)
+    def _record_end(self, job: MemoryJob, ended_s: float, code: str | None) -> None:
+        job.record_end(ended_s, code)
         self._tally.count(metrics.JOB_ATTEMPTS, job.new.type, code or "")
 
     def _lease(self, job: MemoryJob) -> None:
@@ -420,7 +425,7 @@ class MemoryJobStore:
             self._tally.observe(metrics.RENDER_DURATION, name, value=job.timings_ms["render"] / 1000)
 
     def _ended(self, job: MemoryJob | None, lease: Lease, status: JobStatus) -> tuple[Outcome, JobRecord | None]:
-        """Done also when the same lease had ended the job so before: nobody else leaves its fence behind."""
+        """DONE also if the same lease had already ended the job in this way: no other end leaves this fence."""
         if job is None:
             return Outcome.STALE, None
         done = job.status is status and job.fence == lease.fence
@@ -435,9 +440,9 @@ class MemoryJobStore:
     def _set_status(self, job: MemoryJob, status: JobStatus) -> None:
         if job.status is not status:
             job.status = status
-            self._tell(job)
+            self._notify_listeners(job)
 
-    def _tell(self, job: MemoryJob) -> None:
+    def _notify_listeners(self, job: MemoryJob) -> None:
         for listener in self._listeners:
             listener(job.new.job_id, job.status)
 

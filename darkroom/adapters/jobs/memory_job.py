@@ -1,4 +1,4 @@
-"""One job of the store in memory, and the record that it shows."""
+"""One job of the in-memory store, and the record made of it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class MemoryJob:
     attempts: int = 0
     emissions: int = 1
     confirmed: int = 0
-    """The last emission that the broker is known to have had."""
+    """The last emission that the broker is known to have received."""
     fence: int = 0
     released: int | None = None
-    """The fence of the last lease that was given back."""
+    """The fence of the last lease that was released."""
     worker: str | None = None
     lease_s: float | None = None
     started_s: float | None = None
@@ -36,19 +36,19 @@ class MemoryJob:
     claimed_s: float = 0.0
     """When the latest attempt began."""
     token: str | None = None
-    """That of the latest claim."""
+    """The token of the latest claim."""
     withdrawn: list[str] = field(default_factory=list)
     """The tokens of the latest claims that were withdrawn."""
     unheard: dict[str, int] = field(default_factory=dict)
     """The latest claims whose lease ran out: token and fence."""
     timeout_s: float = 0.0
-    """JOB_TIMEOUT of whoever claimed it."""
+    """JOB_TIMEOUT of the worker that claimed it."""
     history: list[Attempt] = field(default_factory=list)
     redrives: int = 0
     redriven: int = 0
-    """The emissions before the latest redrive."""
+    """The number of emissions before the latest redrive."""
     hand_out_s: float | None = None
-    """When a failed job that was not kept with the dead letters is handed out again."""
+    """When a failed job that is not yet with the dead letters is handed out again."""
 
     def is_held(self, now_s: float) -> bool:
         return self.status is JobStatus.PROCESSING and self.lease_s is not None and self.lease_s > now_s
@@ -56,20 +56,21 @@ class MemoryJob:
     def is_holder(self, fence: int) -> bool:
         return not self.status.is_final and self.fence == fence and self.released != fence
 
-    def note_end(self, ended_s: float, code: str | None) -> None:
-        self.forget_end()
+    def record_end(self, ended_s: float, code: str | None) -> None:
+        self.remove_end()
         ended = self._attempt().model_copy(update={"ended_at": moment(ended_s), "code": code})
         self.history = [*self.history, ended][-HISTORY_KEPT:]
 
-    def forget_end(self) -> bool:
-        """An attempt that ended once and was taken up again has one entry."""
+    def remove_end(self) -> bool:
+        """Remove the recorded end of the current attempt, so that a resumed attempt has one entry. False: it had
+        none."""
         if self.history and self.history[-1].fence == self.fence:
             self.history.pop()
             return True
         return False
 
-    def forgive(self, fence: int, error: DarkroomError) -> None:
-        """The attempt was never made: its holder did not know that it held the job."""
+    def uncount_attempt(self, fence: int, error: DarkroomError) -> None:
+        """Uncount an attempt that was never made: its worker did not know that it held the job."""
         self.attempts -= 1
         self.history = [
             attempt.model_copy(update={"code": error.code}) if attempt.fence == fence else attempt
@@ -119,5 +120,5 @@ def milliseconds(since_epoch_s: float) -> int:
 
 
 def moment(since_epoch_s: float) -> datetime:
-    """In whole milliseconds, as Redis keeps it."""
+    """The time in whole milliseconds, as Redis stores it."""
     return datetime.fromtimestamp(milliseconds(since_epoch_s) / 1000, tz=UTC)

@@ -1,4 +1,4 @@
-"""Readers and notices of the store in memory, for functions that wait for jobs."""
+"""The reader and the notices of the in-memory store, for functions that wait for jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryJobReader:
 
 
 class MemoryJobNotices:
-    """Tells of the changes of one MemoryJobStore, whichever thread makes them."""
+    """Notifies of the changes of one MemoryJobStore, whichever thread makes them."""
 
     def __init__(self, store: MemoryJobStore) -> None:
         self._watches: dict[EventWatch, asyncio.AbstractEventLoop] = {}

@@ -1,4 +1,4 @@
-"""The error of requests whose idempotency key or job id was used before, for a batch with a verdict on each of it."""
+"""The error for an idempotency key or a job id that was used before; for a batch, with an entry for each request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from darkroom.contract.errors import IdempotencyMismatchError
 
 
 def idempotency_mismatch(places: Collection[int], *, of: int) -> IdempotencyMismatchError:
-    """`places` of a batch of so many begin at 0."""
+    """`places` are the refused requests' positions, from 0, in a batch of `of` requests."""
     errors = [
         IdempotencyMismatchError("the Idempotency-Key or the job id was used before, for another request")
         if place in places

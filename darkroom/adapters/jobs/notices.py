@@ -1,7 +1,7 @@
-"""Changes of jobs, as they happen, for clients that wait: one subscription a process, shared by all who wait.
+"""Notifies waiting clients of changes of jobs as they happen. All waiters of a process share one subscription.
 
-Redis' publish and subscribe forgets what it could not deliver. So whoever waits is woken, to look again, whenever the
-subscription had to be made anew.
+Redis publish/subscribe drops what it cannot deliver. So whenever the subscription had to be renewed, all waiters are
+woken to read their records again.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ _WOKEN_AT_ONCE = 32
 
 
 class RedisJobNotices:
-    """For one event loop. The subscription lasts as long as somebody watches, and a moment longer."""
+    """For one event loop. The subscription lasts as long as there are watches, and `kept_idle_s` longer."""
 
     def __init__(
         self, url: str, *, subscribed_within_s: float = 1.0, silence_s: float = 5.0, kept_idle_s: float = 2.0
     ) -> None:
-        """A watch begins after `subscribed_within_s` even without a subscription: its waiter is woken as soon as there
-        is one. After `silence_s` without a word the connection is tested, after twice that it is made anew. When the
-        last watch is `kept_idle_s` ago, the next word ends it: the changes of all jobs come here."""
+        """A watch begins after `subscribed_within_s` even without a subscription; its waiter is woken as soon as there
+        is one. After `silence_s` without a message the connection is tested; after twice that it is replaced. When the
+        last watch ended more than `kept_idle_s` ago, the next message ends the subscription, because it receives the
+        changes of all jobs."""
         self._url = url
         self._subscribed_within_s = subscribed_within_s
         self._silence_s = silence_s
@@ -74,12 +75,12 @@ class RedisJobNotices:
 
     async def _wait_until_subscribed(self) -> None:
         if self._listener is None or self._listener.done():
-            self._listener = asyncio.create_task(self._listen_for_ever(), name="job-notices")
+            self._listener = asyncio.create_task(self._listen_forever(), name="job-notices")
         with suppress(TimeoutError):
             async with asyncio.timeout(self._subscribed_within_s):
                 await self._subscribed.wait()
 
-    async def _listen_for_ever(self) -> None:
+    async def _listen_forever(self) -> None:
         redis_library.load()
         from redis.exceptions import RedisError
 
@@ -90,7 +91,7 @@ class RedisJobNotices:
                 await self._listen()
                 continue
             except (RedisError, OSError, TimeoutError):
-                # Nobody is told: whoever waits reads the record by other means, and is told there.
+                # Waiters are not notified: they read the record by other means, and that read reports the failure.
                 if self._subscribed.is_set():
                     pause_s = _FIRST_PAUSE_S
                 self._subscribed.clear()
@@ -99,12 +100,12 @@ class RedisJobNotices:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _listen(self) -> None:
-        """Until nobody watches any more; or until the connection breaks, with the library's error."""
+        """Listen until there are no watches left. Raises the library's error when the connection breaks."""
         async with self._make_client() as client, client.pubsub() as channel:
             await channel.subscribe(CHANGES_CHANNEL)
             while not self._is_idle():
                 await self._take(await self._next_message(channel))
-            # Before anything is awaited: whoever watches from now on waits for a new subscription.
+            # Before anything is awaited, so that a watch that begins from now on waits for a new subscription.
             self._wanted.clear()
             self._subscribed.clear()
 
@@ -117,7 +118,7 @@ class RedisJobNotices:
             await channel.ping()
             message = await channel.get_message(timeout=self._silence_s)
         if message is None:
-            raise TimeoutError(f"no word from Redis in {2 * self._silence_s:g} s")
+            raise TimeoutError(f"no message from Redis in {2 * self._silence_s:g} s")
         return message
 
     async def _take(self, message: dict[str, Any]) -> None:
@@ -128,7 +129,8 @@ class RedisJobNotices:
             await self._wake_in_turns(list(self._watches.get(message["data"].partition(" ")[0], ())))
 
     async def _wake_in_turns(self, watches: list[EventWatch]) -> None:
-        """A thousand who are woken at once are all answered last; in turns, most are answered long before the last."""
+        """Wake waiters in batches. A thousand that are woken at once are all answered late; in batches, most are
+        answered long before the last."""
         for number, watch in enumerate(watches, start=1):
             watch.wake()
             if number % _WOKEN_AT_ONCE == 0:
@@ -148,6 +150,6 @@ class RedisJobNotices:
             self._url,
             decode_responses=True,
             socket_connect_timeout=self._subscribed_within_s,
-            # A connection that the library made anew in silence would hide the changes missed meanwhile.
+            # If the library silently reconnected, we would not know that changes were missed in between.
             retry=Retry(NoBackoff(), 0),
         )

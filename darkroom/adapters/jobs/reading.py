@@ -1,7 +1,7 @@
-"""Reads jobs from Redis on an event loop, in batches: what is asked for while one batch is under way is the next one.
+"""Reads jobs from Redis on an event loop, in batches. Requests that arrive while one batch is read form the next one.
 
-So a completion that wakes a thousand clients costs one read of one hash, and a thousand clients with a job each cost
-one round trip; neither needs a thread or a connection of its own.
+So a completion that wakes a thousand clients costs one read of one hash, and a thousand clients with one job each cost
+one round trip per batch. No client needs a thread or a connection of its own.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from darkroom.contract.jobs import JobRecord
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-_MOST_AT_ONCE = 500
+_MAX_BATCH_SIZE = 500
 
 Waiting = asyncio.Future[JobRecord | None]
 
 
 class RedisJobReader:
-    """For one event loop. Nothing is connected before the first question."""
+    """For one event loop. It connects when the first job is read."""
 
     def __init__(self, url: str, *, answer_timeout_s: float = 2.0) -> None:
         self._url = url
         self._answer_timeout_s = answer_timeout_s
         self._client: Redis | None = None
-        self._asked: dict[UUID, Waiting] = {}
-        """The next batch. A future here was not sent yet, so whoever joins it sees all that has happened until now."""
+        self._next_batch: dict[UUID, Waiting] = {}
+        """Requests that were not sent yet, so a caller that joins one sees everything that has happened until now."""
         self._reading: asyncio.Task[None] | None = None
 
     async def get(self, job_id: UUID) -> JobRecord | None:
-        waiting = self._asked.get(job_id)
+        waiting = self._next_batch.get(job_id)
         if waiting is None:
-            waiting = self._asked[job_id] = asyncio.get_running_loop().create_future()
+            waiting = self._next_batch[job_id] = asyncio.get_running_loop().create_future()
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read_all_that_is_asked(), name="job-reader")
+            self._reading = asyncio.create_task(self._read_requested(), name="job-reader")
         # Shielded: others may wait for the same answer.
         return await asyncio.shield(waiting)
 
@@ -51,16 +51,16 @@ class RedisJobReader:
             await self._client.aclose()
         self._client = None
 
-    async def _read_all_that_is_asked(self) -> None:
-        while self._asked:
-            ids = list(self._asked)[:_MOST_AT_ONCE]
-            batch = {job_id: self._asked.pop(job_id) for job_id in ids}
+    async def _read_requested(self) -> None:
+        while self._next_batch:
+            ids = list(self._next_batch)[:_MAX_BATCH_SIZE]
+            batch = {job_id: self._next_batch.pop(job_id) for job_id in ids}
             try:
                 found = await self._read(ids)
             except DependencyUnavailableError as exc:
                 for waiting in batch.values():
                     waiting.set_exception(exc)
-                    # Whoever asked may have gone meanwhile.
+                    # The caller may be gone by now: mark the exception as retrieved.
                     waiting.exception()
                 continue
             for job_id, waiting in batch.items():
@@ -97,7 +97,7 @@ class RedisJobReader:
             decode_responses=True,
             socket_connect_timeout=self._answer_timeout_s,
             socket_timeout=self._answer_timeout_s,
-            # Once more at once: a server that restarted closes the connections that were open.
+            # Retry once, immediately: a server that restarted has closed the open connections.
             retry=Retry(NoBackoff(), 1),
             retry_on_error=[ConnectionError],
         )

@@ -1,13 +1,13 @@
-"""The job record in Redis (or Valkey), 7 or newer. Every change is one Lua script of the folder `lua`, on Redis' clock.
+"""The job record in Redis (or Valkey), 7 or newer. Every change is one Lua script in the folder `lua`, on Redis' clock.
 
-Here are only the calls and the translation of what comes back; what may follow what is said in the scripts.
+This module only makes the calls and translates the answers. Which change may follow which is defined in the scripts.
 
-    darkroom:job:<id>                     hash; expires seven days after the job's end
-    darkroom:deadlines                    unfinished jobs by the moment the sweep looks after them
-    darkroom:given-up                     failed jobs that wait to be kept with the dead letters
-    darkroom:unfinished:<status>          queued and processing jobs by the moment they were accepted
-    darkroom:owner:<owner>                an owner's jobs by the moment they were accepted
-    darkroom:idempotency:<owner>:<key>    the job that this key made; expires after a day
+    darkroom:job:<id>                     hash; expires seven days after the job ended
+    darkroom:deadlines                    unfinished jobs by the time at which the sweep recovers them
+    darkroom:given-up                     failed jobs that are not yet with the dead letters
+    darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
+    darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
+    darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """
@@ -41,10 +41,10 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.silence import claim_too_late, claim_unanswered, crashed
 from darkroom.adapters.jobs.statistics import job_readings
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
@@ -66,12 +66,12 @@ CHANGES_CHANNEL = "darkroom:changes"
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
 
-Answer = TypeVar("Answer")
+AnswerT = TypeVar("AnswerT")
 
 
 class RedisJobStore:
-    """Safe to share between threads. Nothing is imported or connected before the first call, so one can be made in a
-    process that forks later."""
+    """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
+    in a process that forks later."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class RedisJobStore:
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
-        self._crashed = error_text(crashed())
-        self._unanswered = error_text(claim_unanswered())
+        self._crashed = error_text(crash_error())
+        self._unanswered = error_text(unanswered_claim_error())
         self._rules = rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
         self._settler = Settler()
         self._clock = RemoteClock(self._time_ms)
@@ -101,14 +101,15 @@ class RedisJobStore:
     def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:
         give_up_at = time.monotonic() + self._answer_timeout_s
         while (answers := self._accepted_before(give_up_at, jobs)) is None:
-            # It lay somewhere for too long, or Redis' clock was set since we looked at it.
+            # The request was delayed for too long, or Redis' clock was set since we read it.
             self._clock.forget()
             if time.monotonic() >= give_up_at:
-                raise DependencyUnavailableError("jobs", f"it was not asked within {self._answer_timeout_s:g} s")
+                message = f"the request did not reach Redis within {self._answer_timeout_s:g} s"
+                raise DependencyUnavailableError("jobs", message)
         return answers
 
     def _accepted_before(self, give_up_at: float, jobs: Sequence[NewJob]) -> list[Accepted] | None:
-        """None: by Redis' clock, as far as we know it, it was asked too late."""
+        """None: by Redis' clock, as we estimated it, the request arrived too late."""
         caller = uuid.uuid4().hex[:16]
         deadline_ms = self._clock.now_ms() + milliseconds(give_up_at - time.monotonic())
         values = [value for job in jobs for value in job_values(job)]
@@ -161,7 +162,7 @@ class RedisJobStore:
                 return Unknown()
             case "late":
                 self._settler.settle(lambda: self._is_withdrawn(job_id, token))
-                raise claim_too_late()
+                raise late_claim_error()
         raise InternalError(f"the claim script answered {code!r}")
 
     def withdraw(self, job_id: UUID, token: str) -> None:
@@ -180,7 +181,7 @@ class RedisJobStore:
         def send() -> Outcome:
             return Outcome(self._script("release", str(lease.job_id), lease.fence, text, "1" if counts else "0")[0])
 
-        def is_heard() -> bool:
+        def is_answered() -> bool:
             send()
             return True
 
@@ -188,9 +189,9 @@ class RedisJobStore:
         try:
             return send()
         except DependencyUnavailableError as exc:
-            # Were it not carried out, the lease would run out, and its end would pass for a crash.
+            # If it was not carried out, the lease would run out, and that would be taken for a crash.
             if _may_have_been_done(exc):
-                self._settler.settle(is_heard)
+                self._settler.settle(is_answered)
             raise
 
     def get(self, job_id: UUID) -> JobRecord | None:
@@ -271,7 +272,7 @@ class RedisJobStore:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _maxmemory_policy(self) -> str:
-        # INFO rather than CONFIG GET: an ACL user of ours has no business with CONFIG.
+        # INFO rather than CONFIG GET: our ACL user needs no access to CONFIG.
         memory: Any = self._connected().info("memory")
         return str(memory.get("maxmemory_policy"))
 
@@ -279,7 +280,7 @@ class RedisJobStore:
         return self._ask(lambda: self._run_script(name, *arguments), patient=patient)
 
     def _run_script(self, name: str, *arguments: str | int) -> Any:
-        """What redis-py's Script does, which takes a fifth of the whole call for itself."""
+        """Run a script as redis-py's Script does, without its overhead of a fifth of the whole call."""
         from redis.exceptions import NoScriptError
 
         client, loaded = self._connected(), script(name)
@@ -290,10 +291,10 @@ class RedisJobStore:
             client.script_load(loaded.text)
             return run("EVALSHA", loaded.sha1, 0, self._rules, *arguments)
 
-    def _ask(self, call: Callable[[], Answer], *, patient: bool = False) -> Answer:
-        """Once more at once when the connection broke: a server that restarted closes those that were open. `patient`
-        asks once more also when no answer came in time: a job that is rendered already is worth the wait. Every call
-        may be sent twice; the scripts say why."""
+    def _ask(self, call: Callable[[], AnswerT], *, patient: bool = False) -> AnswerT:
+        """Make a call, and retry it once, immediately, if the connection broke: a server that restarted has closed the
+        open connections. `patient` also retries after a timeout: a job that is already rendered is worth the wait.
+        Every call may be sent twice; the scripts say why."""
         redis_library.load()
         from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError, TimeoutError
 
@@ -332,15 +333,15 @@ class RedisJobStore:
 
 
 def _accepted(job: NewJob, answer: list[Any], *, repeated: bool) -> Accepted:
-    """Sent a second time because the first answer was lost, a job finds itself there. Then the caller emits it, perhaps
-    once too often, rather than never."""
+    """The answer for one job. A job that was sent again because the first answer was lost finds itself already
+    accepted. It passes for created, so that the caller emits it: perhaps once too often, rather than never."""
     code, first_id, flat = answer
     record = record_of(flat, UUID(first_id))
     return Accepted(record=record, created=code == "created" or (repeated and record.job_id == job.job_id))
 
 
 def _may_have_been_done(error: DependencyUnavailableError) -> bool:
-    """False when Redis answered: then it refused."""
+    """Whether Redis may have carried out the call. False if it answered: then it refused."""
     from redis.exceptions import ConnectionError, TimeoutError
 
     return isinstance(error.__cause__, ConnectionError | TimeoutError)

@@ -1,4 +1,4 @@
-"""The record of a job, from the hash that the scripts keep in Redis."""
+"""Builds the record of a job from the hash that the scripts store in Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, Jo
 
 
 def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
-    """The record of a job's hash, as a dictionary or as the flat list that scripts answer with.
+    """The record from a job's hash, which is a dictionary or the flat list that scripts return.
 
     Built without validation: only our scripts write the hash, and they write it from validated values.
     """
@@ -44,7 +44,7 @@ def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
 
 
 def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:
-    """The attempts that ended, and the one that is under way."""
+    """The attempts that ended, and the one in progress."""
     attempts = []
     for entry in fields.get("history", "").split(";")[:-1]:
         fence, began_ms, ended_ms, code, worker = entry.split(",")

@@ -1,4 +1,4 @@
-"""The Lua scripts of the Redis job store as Redis gets them, and the rules and values that they are called with."""
+"""Assembles the Lua scripts of the Redis job store, and the rules and values that they are called with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darkroom.adapters.jobs import (
     RENEW_EVERY_S,
     NewJob,
 )
-from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
+from darkroom.adapters.jobs.attempt_errors import TIMEOUT_MESSAGE, crash_error
 from darkroom.adapters.jobs.statistics_fields import lua_catalog
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -36,7 +36,7 @@ _SHARED_PARTS = {
 class Script:
     text: str
     sha1: str
-    """Redis' name for it."""
+    """The digest by which EVALSHA names the script."""
 
 
 @cache
@@ -46,7 +46,7 @@ def script(name: str) -> Script:
 
 
 def script_text(name: str) -> str:
-    """The script as Redis gets it: its first line, the catalog of metrics, the common parts, the rest."""
+    """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
     parts = [_lua(part) for part in ("counting", "common", *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
@@ -57,7 +57,7 @@ def _lua(name: str) -> str:
 
 
 def job_values(job: NewJob) -> list[str]:
-    """As accept.lua expects them of each job."""
+    """The values that accept.lua expects per job."""
     return [
         str(job.job_id),
         job.type,
@@ -78,8 +78,8 @@ def rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, time
             "history_kept": HISTORY_KEPT,
             "job_timeout": milliseconds(job_timeout_s),
             "renew_every": milliseconds(RENEW_EVERY_S),
-            "crashed": error_text(crashed()),
-            "timed_out": compact([JobTimeoutError.code, TIMED_OUT]),
+            "crashed": error_text(crash_error()),
+            "timed_out": compact([JobTimeoutError.code, TIMEOUT_MESSAGE]),
             "max_attempts": max_attempts,
             "max_emissions": max_emissions,
             "lease": milliseconds(times.lease_s),

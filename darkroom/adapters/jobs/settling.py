@@ -1,15 +1,15 @@
 """Settles, in a thread of its own, what a lost answer left open in the store.
 
-Redis may carry out a call, lose its answer, and then not be reached for a while. Its caller has been told that nothing
-was done, and acts on that:
+Redis may carry out a call, lose its answer, and then be unreachable for a while. The caller got an error that means
+"nothing was done", and acts on it:
 
-- A POST was refused, so its job is taken back (lua/retract.lua).
+- A POST was refused, so its job is retracted (lua/retract.lua).
 - A delivery was deferred, so its claim is withdrawn and does not count as an attempt (lua/withdraw.lua).
-- A job was given back, so its release is repeated until it is heard.
+- A job was released, so the release is repeated until Redis answers it.
 
-Each is asked for as soon as Redis answers. Should this process die before, the store keeps what it has: the job is done
-although its POST was refused, and the claim counts as an attempt of a worker that died. Both err on the side that loses
-no job and tries no picture too often.
+Each request is sent as soon as Redis answers again. If this process dies first, the store keeps what it has: the job is
+done although its POST was refused, and the claim counts as an attempt of a worker that died. Both err on the safe side:
+no job is lost, and no picture is tried too often.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from collections.abc import Callable
 from darkroom.contract.errors import DependencyUnavailableError
 
 _RETRY_EVERY_S = 0.2
-_MOST_WAITING = 10_000
-"""Each is a few hundred bytes; a store that is away for longer than this takes to fill loses the oldest."""
+_MAX_WAITING = 10_000
+"""Each request takes a few hundred bytes. When the queue is full, the oldest request is dropped."""
 
 Request = Callable[[], bool]
-"""Asks the store; whether the matter is settled. If it is not, or nobody answered, it is asked again."""
+"""Calls the store and returns whether the matter is settled. If not, or if there was no answer, it is called again."""
 
 
 class Settler:
-    """Asks one request after the other. One that is not settled goes to the end of the line: when every answer is lost,
-    each request is still carried out."""
+    """Sends one request after the other. One that is not settled goes to the end of the queue, so that each request is
+    still carried out when every answer is lost."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[Request] = deque(maxlen=_MOST_WAITING)
+        self._waiting: deque[Request] = deque(maxlen=_MAX_WAITING)
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
     @property
     def is_idle(self) -> bool:
-        """Everything is settled."""
+        """Whether everything is settled."""
         return self._thread is None
 
     def settle(self, request: Request) -> None:
@@ -58,11 +58,11 @@ class Settler:
             if not self._ask(request):
                 with self._lock:
                     self._waiting.append(request)
-                # Also when others wait: a store that is away is asked so often, however much is open.
+                # Also when others wait: an unreachable store is not called more often because more is open.
                 self._closed.wait(_RETRY_EVERY_S)
 
     def _next(self) -> Request | None:
-        """None: there is nothing left, and the thread ends."""
+        """The next request; None when there is none left, and the thread ends."""
         with self._lock:
             if self._waiting and not self._closed.is_set():
                 return self._waiting.popleft()

@@ -1,4 +1,5 @@
-"""What a job store counts of its jobs' changes, as readings of the catalog. When to count is the stores' affair."""
+"""The counts that a job store keeps of its jobs' changes, as readings of the catalog. The stores decide when to
+count."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
 
 
 def job_tally() -> Tally:
-    """With every series that can be named before anything has happened."""
+    """A tally with every series that can be named before anything has happened."""
     tally = Tally(*COUNTED)
     for metric in COUNTED:
         for labels in _known_series(metric):
@@ -57,6 +58,6 @@ def result_format(content_type: str) -> str:
 def _known_series(metric: Metric) -> Iterator[tuple[str, ...]]:
     for labels in product(*(_KNOWN_VALUES[attribute] for attribute in metric.attributes)):
         series = dict(zip(metric.attributes, labels, strict=True))
-        # Which errors there will be is not known before.
+        # Which errors will occur is not known in advance.
         if "error.type" not in series or series.get("status", _COMPLETED) == _COMPLETED:
             yield labels

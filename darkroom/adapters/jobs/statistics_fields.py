@@ -1,11 +1,11 @@
-"""How Redis keeps the statistics: one hash, a field a number. The scripts count (lua/counting.lua); here is the naming.
+"""The names of the statistics in Redis: one hash, one field per number. The scripts count (lua/counting.lua).
 
     jobs.accepted|resize|standard                    a counter: the metric's name without `darkroom.`, its attributes
-    job.duration|resize|standard|completed|250       a histogram: how many took at most 250 ms, and more than the bound
-                                                     before it; `inf` is the last
-    job.duration|resize|standard|completed|sum       their sum, in milliseconds
+    job.duration|resize|standard|completed|250       a histogram: how many took at most 250 ms, and more than the
+                                                     previous bound; `inf` is the last
+    job.duration|resize|standard|completed|sum       the sum of the durations, in milliseconds
 
-A bucket bears its bound, so that counts of an earlier version with other bounds still fall where they belong.
+A bucket's name includes its bound, so that counts of an earlier version with other bounds still go to the right bucket.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _BY_NAME = {metric.name.removeprefix(_PREFIX): metric for metric in COUNTED}
 
 
 def lua_catalog() -> str:
-    """The catalog as the scripts know it: a constant for each metric's name, its bounds, what is nobody's fault."""
+    """The catalog for the scripts: a constant per metric name, the bounds, and the error codes that are nobody's
+    fault."""
     names = [f"local {_constant(name)} = '{name}'" for name in _BY_NAME]
     bounds = [
         f"  if metric == {_constant(name)} then return {{ {_bounds_ms(metric)} }} end"
@@ -50,7 +51,7 @@ def tally_of(fields: Mapping[str, str]) -> Tally:
     for field, number in fields.items():
         name, *labels = field.split("|")
         metric = _BY_NAME.get(name)
-        # While functions are being replaced, a newer one may count what this one does not know yet.
+        # During a rollout, a newer version may count metrics that this one does not know.
         if metric is not None:
             _add(tally, metric, labels, int(number))
     return tally

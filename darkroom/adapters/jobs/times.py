@@ -1,4 +1,4 @@
-"""How long things about a job last: leases, waits and what is kept. One record of them, for every job store."""
+"""The durations in a job's life: leases, waits and retention. Every job store uses this record."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ class JobTimes:
     """Doubled with each emission."""
     unemitted_due_after_s: float = UNEMITTED_JOBS_DUE_AFTER_S
     dead_letter_wait_s: float = 15.0
-    """The first dead letter of a job emits it again at once, its second after this time, doubled with each more."""
+    """A job's first dead letter emits it again at once, its second after this time. It doubles with each further
+    one."""
     longest_wait_s: float = 3600.0
-    """No wait is doubled beyond this."""
+    """The upper limit of a doubled wait."""
     keep_within_s: float = 60.0
-    """How long whoever was handed a failed job has to keep it with the dead letters, before it is handed out again."""
+    """How long the receiver of a failed job has to store it with the dead letters, before it is handed out again."""
     final_kept_s: float = FINAL_JOBS_KEPT_S
     idempotency_kept_s: float = _DAY_S
 
     @property
     def indexed_s(self) -> float:
-        """How long a job stays in its owner's list: from its acceptance, so a day longer than it is kept once final."""
+        """How long a job stays in its owner's list. It counts from the acceptance, so it is a day longer than the time
+        that a final job is kept."""
         return self.final_kept_s + _DAY_S

@@ -1,4 +1,4 @@
-"""One waiter's end of a notice: an event that is set by any change and cleared by the wait that saw it."""
+"""One waiter's side of the notices: an event that any change sets and that the wait which saw it clears."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class EventWatch:
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """From the loop's own thread."""
+        """Wake the waiter. Call it only from the loop's own thread."""
         self._changed.set()
 
     async def changed(self, *, timeout_s: float) -> bool:

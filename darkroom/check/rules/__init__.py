@@ -1,4 +1,4 @@
-"""The rules, one module a subject. Importing one enters its rules into `darkroom.check.rule.RULES`."""
+"""The rules, one module per subject. Importing a module registers its rules in `darkroom.check.rule.RULES`."""
 
 from darkroom.check.rules import (
     autoscaling,

@@ -1,4 +1,4 @@
-"""Annotations of a revision, within the bounds that Serving's webhook sets."""
+"""Annotations of a revision: the bounds that Serving's webhook enforces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from darkroom.check.bundle import Bundle, Manifest
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.rules.serving import GOOD
 from darkroom.check.schema.serving import QUANTITY
 from darkroom.events.durations import parse_go
@@ -21,7 +21,7 @@ _HOUR_S = 3600.0
 _INT32 = 2**31 - 1
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE)
-# Serving reads the older spelling too, for these.
+# For these, Serving also reads the older spelling.
 _CAMEL = {
     "initial-scale": "initialScale",
     "max-scale": "maxScale",
@@ -51,7 +51,7 @@ _SERVING_DURATIONS = ("serving.knative.dev/progress-deadline",)
 _QUEUE = "queue.sidecar.serving.knative.dev/"
 
 Message = tuple[str, str]
-"""The annotation's whole name, and what is wrong with it."""
+"""The annotation's full name, and what is wrong with it."""
 
 
 class Reader:
@@ -62,7 +62,7 @@ class Reader:
         self.messages: list[Message] = []
 
     def text(self, name: str) -> tuple[str, str] | None:
-        """The key that is there, the new spelling first, and its value."""
+        """The key that is present, the new spelling first, and its value."""
         for each in (name, _CAMEL.get(name)):
             value = self._annotations.get(f"{PREFIX}{each}") if each is not None else None
             if isinstance(value, str):
@@ -165,11 +165,11 @@ def _read_class_and_metric(read: Reader) -> None:
     Severity.ERROR,
     "an annotation of a revision has a value that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    fix="Write a value within the bounds that the message names.",
+    fix="Use a value within the bounds that the message states.",
     bad=GOOD.replace('target-utilization-percentage: "100"', 'target-utilization-percentage: "101"'),
     good=GOOD,
 )
-def values(bundle: Bundle) -> Iterator[Problem]:
+def values(bundle: Bundle) -> Iterator[RuleViolation]:
     path: FieldPath = ("spec", "template", "metadata", "annotations")
     for function in bundle.functions:
         annotations = function.mapping(*path)
@@ -191,7 +191,7 @@ def _other_problems(annotations: dict[Any, Any]) -> Iterator[Message]:
             yield key, f"{key} must look like 100m or 64Mi, was {value!r}"
 
 
-def _rollout(function: Manifest) -> Iterator[Problem]:
+def _rollout(function: Manifest) -> Iterator[RuleViolation]:
     key = "serving.knative.dev/rollout-duration"
     value = function.mapping("metadata", "annotations").get(key)
     for message in _duration_problems(key, value) if isinstance(value, str) and value else ():
@@ -221,7 +221,7 @@ def _is_quantity(value: str) -> bool:
     bad=GOOD.replace("target-utilization-percentage", "target-utilisation-percentage"),
     good=GOOD,
 )
-def unknown(bundle: Bundle) -> Iterator[Problem]:
+def unknown(bundle: Bundle) -> Iterator[RuleViolation]:
     path: FieldPath = ("spec", "template", "metadata", "annotations")
     for function in bundle.functions:
         for key in function.mapping(*path):

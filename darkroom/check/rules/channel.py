@@ -1,4 +1,4 @@
-"""JetStream's streams and consumers, as a channel or the template in a Broker's ConfigMap has them."""
+"""JetStream streams and consumers, as configured in a channel or in the template in a Broker's ConfigMap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from darkroom.check.bundle import Bundle, whole
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.events.durations import parse_go
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import FieldPath
@@ -54,13 +54,13 @@ STREAM_SETTINGS = {
     "stream-grows",
     Severity.ERROR,
     "a stream has no limit",
-    on_the_cluster="With the default retention (Limits) and no maxAge, maxBytes or maxMsgs every event is "
-    "kept for ever: the disk fills up, and then nothing is published any more.",
+    on_the_cluster="With the default retention (Limits) and no maxAge, maxBytes or maxMsgs, every event is kept "
+    "forever. When the disk is full, no event can be published.",
     fix="Set `retention: Interest` and a `maxAge` under `spec.stream.config`.",
     bad=GOOD.replace("          maxAge: 168h\n", ""),
     good=GOOD,
 )
-def grows(bundle: Bundle) -> Iterator[Problem]:
+def grows(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         if not any(channel.get(*_CONFIG, name) for name in _LIMITS):
             yield channel, _CONFIG, "the stream has no maxAge, maxBytes or maxMsgs"
@@ -69,8 +69,8 @@ def grows(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "stream-settings-ignored",
     Severity.ERROR,
-    "stream settings stand beside `config`",
-    on_the_cluster="Directly under spec.stream they are ignored in silence: the stream has the defaults, among them no "
+    "stream settings are next to `config`, not in it",
+    on_the_cluster="Directly under spec.stream they are silently ignored: the stream has the defaults, which set no "
     "limit at all.",
     fix="Move them under `spec.stream.config`.",
     bad=GOOD.replace("          maxAge: 168h\n", "").replace(
@@ -78,7 +78,7 @@ def grows(bundle: Bundle) -> Iterator[Problem]:
     ),
     good=GOOD,
 )
-def ignored(bundle: Bundle) -> Iterator[Problem]:
+def ignored(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         stream = channel.get("spec", "stream")
         for name in sorted(set(stream) & STREAM_SETTINGS) if isinstance(stream, dict) else ():
@@ -88,15 +88,15 @@ def ignored(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "pull-consumer",
     Severity.ERROR,
-    "a channel's consumers pull",
+    "a channel uses pull consumers",
     on_the_cluster="The second Trigger of the Broker is never served.",
-    fix="`consumerType: Push`.",
+    fix="Set `consumerType: Push`.",
     bad=GOOD.replace("Push", "Pull"),
     good=GOOD,
 )
-def pull(bundle: Bundle) -> Iterator[Problem]:
+def pull(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
-        # Only this spelling: any other word means Push, as the rule channel-word says.
+        # Only this spelling: any other word means Push, which the rule channel-word reports.
         if channel.get(*_CONSUMER, "consumerType") == "Pull":
             yield channel, (*_CONSUMER, "consumerType"), "pull consumers serve one Trigger only"
 
@@ -104,14 +104,14 @@ def pull(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "deliver-policy",
     Severity.WARNING,
-    "a new Trigger is sent the whole history",
-    on_the_cluster="The default deliverPolicy is All: a Trigger that is added or made anew gets every event "
-    "that is still in the stream, all at once.",
-    fix="`deliverPolicy: New`.",
+    "a new Trigger receives the whole history",
+    on_the_cluster="The default deliverPolicy is All: a Trigger that is added or recreated gets every event that is "
+    "still in the stream, all at once.",
+    fix="Set `deliverPolicy: New`.",
     bad=GOOD.replace("        deliverPolicy: New\n", ""),
     good=GOOD,
 )
-def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
+def deliver_policy(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         if channel.get(*_CONSUMER, "deliverPolicy") in {None, "", "All"}:
             yield channel, _CONSUMER, "deliverPolicy is All, which is the default"
@@ -120,14 +120,14 @@ def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "retention",
     Severity.WARNING,
-    "events stay in the stream after everybody has had them",
-    on_the_cluster="With retention Limits the stream is as long as its limits allow, whatever was acked: "
-    "its length says nothing of the backlog, and with `discard: Old` unacked events are dropped for acked ones.",
-    fix="`retention: Interest`: an event goes when every Trigger has acked it.",
+    "events stay in the stream after every Trigger has acked them",
+    on_the_cluster="With retention Limits the stream is as long as its limits allow, whatever was acked. Its length "
+    "says nothing about the backlog, and with `discard: Old` unacked events are dropped to keep acked ones.",
+    fix="Set `retention: Interest`: an event is removed when every Trigger has acked it.",
     bad=GOOD.replace("Interest", "Limits"),
     good=GOOD,
 )
-def retention(bundle: Bundle) -> Iterator[Problem]:
+def retention(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         if channel.get(*_CONFIG, "retention") in {None, "", "Limits"}:
             yield channel, _CONFIG, "retention is Limits, which is the default"
@@ -137,13 +137,13 @@ def retention(bundle: Bundle) -> Iterator[Problem]:
     "work-queue-retention",
     Severity.ERROR,
     "a Broker's stream has retention Work",
-    on_the_cluster="A work queue takes one consumer for a subject, and a channel has one subject: the second Trigger's "
+    on_the_cluster="A work queue allows one consumer per subject, and a channel has one subject: the second Trigger's "
     "consumer is refused.",
-    fix="`retention: Interest`.",
+    fix="Set `retention: Interest`.",
     bad=GOOD.replace("Interest", "Work"),
     good=GOOD,
 )
-def work_queue(bundle: Bundle) -> Iterator[Problem]:
+def work_queue(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         if channel.get(*_CONFIG, "retention") == "Work":
             yield channel, (*_CONFIG, "retention"), "only one Trigger can be served"
@@ -153,13 +153,13 @@ def work_queue(bundle: Bundle) -> Iterator[Problem]:
     "discard-old",
     Severity.WARNING,
     "a full stream drops what was accepted",
-    on_the_cluster="With maxBytes or maxMsgs and discard Old (the default) the oldest events go when the "
-    "stream is full, acked or not; whoever sent them had a 202.",
-    fix="`discard: New`: the ingress refuses, and the sender knows.",
+    on_the_cluster="With maxBytes or maxMsgs and discard Old (the default), the oldest events are dropped when the "
+    "stream is full, acked or not. Their senders had received a 202.",
+    fix="Set `discard: New`: the ingress then refuses new events, and the sender is informed.",
     bad=GOOD.replace("          discard: New\n", "          maxBytes: 1000000000\n"),
     good=GOOD,
 )
-def discard(bundle: Bundle) -> Iterator[Problem]:
+def discard(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         limited = [name for name in ("maxBytes", "maxMsgs") if (whole(channel.get(*_CONFIG, name)) or 0) > 0]
         if limited and channel.get(*_CONFIG, "discard") != "New":
@@ -169,14 +169,14 @@ def discard(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "memory-storage",
     Severity.WARNING,
-    "a stream lies in memory",
+    "a stream is stored in memory",
     on_the_cluster="A restart of NATS loses every event, and the Broker stays Ready while its ingress "
     "answers 500 until the dispatcher is restarted.",
-    fix="`storage: File`, on a persistent volume.",
+    fix="Set `storage: File`, on a persistent volume.",
     bad=GOOD.replace("storage: File", "storage: Memory"),
     good=GOOD,
 )
-def memory(bundle: Bundle) -> Iterator[Problem]:
+def memory(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         if channel.get(*_CONFIG, "storage") == "Memory":
             yield channel, (*_CONFIG, "storage"), "the stream does not survive a restart"
@@ -186,13 +186,13 @@ def memory(bundle: Bundle) -> Iterator[Problem]:
     "even-replicas",
     Severity.WARNING,
     "a stream has an even number of replicas",
-    on_the_cluster="Two replicas need both for every event, four need three: one more server that can fail, "
-    "and not one more failure that is survived.",
-    fix="One or three.",
+    on_the_cluster="Two replicas need both for every event, four need three. The additional server can fail, but does "
+    "not increase the number of failures that the stream survives.",
+    fix="Use one or three replicas.",
     bad=GOOD.replace("storage: File", "storage: File\n          replicas: 2"),
     good=GOOD,
 )
-def replicas(bundle: Bundle) -> Iterator[Problem]:
+def replicas(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         count = whole(channel.get(*_CONFIG, "replicas"))
         if count is not None and count % 2 == 0:
@@ -207,39 +207,39 @@ _WORDS: dict[FieldPath, tuple[str, ...]] = {
     (*_CONSUMER, "replayPolicy"): ("Instant", "Original"),
     (*_CONSUMER, "consumerType"): ("Push", "Pull"),
 }
-"""The first is what the controller takes for a word that it does not know."""
+"""The first word of each is the default that the controller uses for an unknown word."""
 
 
 @rule(
     "channel-word",
     Severity.WARNING,
     "a word that the JetStream channel does not know",
-    on_the_cluster="It is accepted, and the default is used in silence: `retention: interest` is Limits, which keeps "
+    on_the_cluster="It is accepted, and the default is silently used: `retention: interest` means Limits, which keeps "
     "every event.",
-    fix="Write it as the message does, with a capital letter.",
+    fix="Use the spelling in the message, with a capital letter.",
     bad=GOOD.replace("Interest", "interest"),
     good=GOOD,
 )
-def words(bundle: Bundle) -> Iterator[Problem]:
+def words(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         for path, known in _WORDS.items():
             value = channel.get(*path)
             default = "Push" if path[-1] == "consumerType" else known[0]
             if isinstance(value, str) and value and value not in known:
-                message = f"{path[-1]} {value!r} is taken for {default}{suggestion(value, known)}"
+                message = f"{path[-1]} {value!r} is treated as {default}{suggestion(value, known)}"
                 yield channel, path, message
 
 
 @rule(
     "channel-duration",
     Severity.ERROR,
-    "a duration or a time of a channel that cannot be read",
-    on_the_cluster="The webhook refuses the channel; a Broker whose template has it never gets Ready.",
+    "a duration or a time in a channel that cannot be parsed",
+    on_the_cluster="The webhook refuses the channel; a Broker whose template has it never becomes Ready.",
     fix="Write durations as Go does (30s, 2m, 168h; there are no days), times as 2026-01-31T12:00:00Z.",
     bad=GOOD.replace("168h", "7d"),
     good=GOOD,
 )
-def durations(bundle: Bundle) -> Iterator[Problem]:
+def durations(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         for path in _DURATIONS:
             text = channel.get(*path)
@@ -271,7 +271,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
     bad=_CHANNEL.replace("{name: events}", "{name: events, annotations: {eventing.knative.dev/scope: pod}}"),
     good=_CHANNEL,
 )
-def scope(bundle: Bundle) -> Iterator[Problem]:
+def scope(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         value = channel.mapping("metadata", "annotations").get("eventing.knative.dev/scope")
         if value not in {None, "cluster", "namespace"}:

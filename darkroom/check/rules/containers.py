@@ -1,4 +1,4 @@
-"""Containers of Knative Services: what Serving's webhook checks in them."""
+"""Containers of Knative Services: the checks of Serving's webhook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from darkroom.check import names
 from darkroom.check.bundle import Bundle, Manifest, mappings
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.manifests.source import FieldPath
 
 _POD: FieldPath = ("spec", "template", "spec")
@@ -35,7 +35,7 @@ spec:
 """
 
 Below = Iterator[tuple[FieldPath, str]]
-"""Paths below a container or a volume, with what is wrong there."""
+"""Paths below a container or a volume, each with what is wrong there."""
 
 
 @rule(
@@ -43,11 +43,11 @@ Below = Iterator[tuple[FieldPath, str]]
     Severity.ERROR,
     "a container that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    fix="Write what the message names. Of several containers exactly one has a port.",
+    fix="Follow the message. If there are several containers, exactly one has a port.",
     bad=GOOD.replace("example.com/resize:1.0.0", "example.com/Resize:1.0.0"),
     good=GOOD,
 )
-def container(bundle: Bundle) -> Iterator[Problem]:
+def container(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         containers = [*function.items(*_POD, "containers")]
         if not containers:
@@ -73,7 +73,7 @@ def _container_problems(container: dict[str, Any], seen: set[str]) -> Below:
     if not image:
         yield (), "a container has no image"
     elif isinstance(image, str) and (problem := names.image_problem(image)) is not None:
-        yield ("image",), f"the image {image!r} cannot be read: {problem}"
+        yield ("image",), f"the image {image!r} is not valid: {problem}"
     policy = container.get("terminationMessagePolicy")
     if policy not in {None, "", "File", "FallbackToLogsOnError"}:
         yield ("terminationMessagePolicy",), f"must be File or FallbackToLogsOnError, was {policy!r}"
@@ -101,18 +101,18 @@ def _environment_problems(container: dict[str, Any]) -> Below:
     Severity.ERROR,
     "a port that Serving refuses",
     on_the_cluster="The webhook refuses the Service: one port for all containers, and queue-proxy has its own.",
-    fix='One port, none of 8008, 8012, 8013, 8022, 9090, 9091, by the name "http1" or "h2c" or without one.',
+    fix='Use one port, none of 8008, 8012, 8013, 8022, 9090, 9091, named "http1" or "h2c" or unnamed.',
     bad=GOOD.replace("containerPort: 8080", "containerPort: 8012"),
     good=GOOD,
 )
-def port(bundle: Bundle) -> Iterator[Problem]:
+def port(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         containers = [*function.items(*_POD, "containers")]
         ports = [(*path, "ports", index) for path, each in containers for index, _ in mappings(each.get("ports"))]
         if len(ports) > 1:
-            yield function, ports[1], f"{function.name} has {len(ports)} ports, Serving takes one"
+            yield function, ports[1], f"{function.name} has {len(ports)} ports, Serving allows one"
         if not ports and len(containers) > 1:
-            yield function, (*_POD, "containers"), "of several containers one must have a port: the one to be called"
+            yield function, (*_POD, "containers"), "one of several containers must have a port: the one to call"
         for path, each in containers:
             for index, item in list(mappings(each.get("ports")))[:1]:
                 for name, message in _port_problems(item):
@@ -136,12 +136,12 @@ def _port_problems(port: dict[str, Any]) -> Iterator[tuple[str, str]]:
     Severity.ERROR,
     "a probe that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    fix="One handler a probe, its port the container's or none; a readinessProbe without periodSeconds has no "
+    fix="Use one handler per probe, with the container's port or none. A readinessProbe without periodSeconds has no "
     "timeoutSeconds and no failureThreshold.",
     bad=GOOD.replace("{httpGet: {path: /health}}", "{failureThreshold: 3, httpGet: {path: /health}}"),
     good=GOOD,
 )
-def probe(bundle: Bundle) -> Iterator[Problem]:
+def probe(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         containers = [*function.items(*_POD, "containers")]
         for path, each in containers:
@@ -158,7 +158,7 @@ def _probe_problems(name: str, probe: dict[str, Any], container: dict[str, Any],
         yield (), f"{name}: Serving refuses it on a sidecar unless the feature multi-container-probing is on"
         return
     handlers = [each for each in _HANDLERS if probe.get(each) is not None]
-    # Serving gives a readiness probe without a handler a TCP one.
+    # Serving adds a TCP handler to a readiness probe that has no handler.
     if len(handlers) > 1 or (not handlers and name != "readinessProbe"):
         found = " and ".join(handlers) or "none"
         yield (), f"{name} needs one of {', '.join(_HANDLERS)}, found {found}"
@@ -187,7 +187,7 @@ def _readiness_problems(probe: dict[str, Any]) -> Below:
         if isinstance(value, int) and value < 0:
             yield (name,), f"{name} must not be negative, was {value}"
         elif value and not period and name in {"timeoutSeconds", "failureThreshold"}:
-            yield (name,), f"{name} needs periodSeconds: without it queue-proxy asks as fast as it can, was {value}"
+            yield (name,), f"{name} needs periodSeconds: without it queue-proxy probes as fast as it can, was {value}"
 
 
 @rule(
@@ -195,11 +195,11 @@ def _readiness_problems(probe: dict[str, Any]) -> Below:
     Severity.ERROR,
     "a volume or its mount that Serving refuses",
     on_the_cluster="The webhook refuses the Service.",
-    fix="Every volume has one source and is mounted, every mount has its volume and a path of its own.",
+    fix="Every volume has one source and is mounted; every mount has its volume and its own path.",
     bad=GOOD.replace("volumeMounts: [{name: tmp", "volumeMounts: [{name: temp"),
     good=GOOD,
 )
-def volume(bundle: Bundle) -> Iterator[Problem]:
+def volume(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         containers = [*function.containers()]
         mounted = {str(mount.get("name")) for _, each in containers for _, mount in mappings(each.get("volumeMounts"))}
@@ -219,7 +219,7 @@ def _volume_problems(volume: dict[str, Any], mounted: set[str], seen: set[str]) 
     if not names.is_dns_label(name):
         yield ("name",), f"a volume's name has lower-case letters, digits and -, was {name!r}"
     if name not in mounted:
-        yield ("name",), f"the volume {name!r} is mounted nowhere"
+        yield ("name",), f"the volume {name!r} is not mounted"
     given = [each for each in (*_SOURCES, *_FEATURES) if volume.get(each) is not None]
     if len(given) != 1:
         yield (), f"a volume needs one of {', '.join(_SOURCES)}, found {' and '.join(given) or 'none'}"
@@ -232,7 +232,7 @@ def _volume_problems(volume: dict[str, Any], mounted: set[str], seen: set[str]) 
         yield ("emptyDir", "sizeLimit"), f"sizeLimit must not be negative, was {size}"
 
 
-def _mount_problems(function: Manifest, volumes: set[str]) -> Iterator[Problem]:
+def _mount_problems(function: Manifest, volumes: set[str]) -> Iterator[RuleViolation]:
     for path, container in function.containers():
         paths: set[str] = set()
         for index, mount in mappings(container.get("volumeMounts")):
@@ -247,7 +247,7 @@ def _one_mount(mount: dict[str, Any], volumes: set[str], paths: set[str]) -> Ite
     if text == "":
         yield "mountPath", "mountPath must not be empty"
     if not isinstance(text, str) or not text:
-        # field-value reports one that is missing or has another type.
+        # field-value reports a mountPath that is missing or has another type.
         return
     path = posixpath.normpath(text)
     if path in _RESERVED_PATHS:

@@ -1,4 +1,4 @@
-"""Delivery blocks: what is tried again, how long after, and where it ends."""
+"""Delivery blocks: what is retried, after how long, and where undeliverable events go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darkroom.check.bundle import (
     whole,
 )
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import FieldPath
 
@@ -39,7 +39,7 @@ _COMPLETE = """\
 
 
 def without(line: str) -> str:
-    """The example less one line of its delivery block."""
+    """The example without one line of its delivery block."""
     return _TRIGGER + "".join(each for each in _COMPLETE.splitlines(keepends=True) if line not in each)
 
 
@@ -48,7 +48,7 @@ GOOD = _TRIGGER + _COMPLETE
 
 def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     """Every delivery block."""
-    delivering = [*bundle.of(EVENTING, "Trigger", "Broker"), *bundle.of(MESSAGING, "Subscription", "Channel")]
+    delivering = [*bundle.of_kind(EVENTING, "Trigger", "Broker"), *bundle.of_kind(MESSAGING, "Subscription", "Channel")]
     for manifest in [*delivering, *bundle.channels]:
         if isinstance(manifest.get("spec", "delivery"), dict):
             yield manifest, ("spec", "delivery")
@@ -58,13 +58,13 @@ def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     "delivery-backoff",
     Severity.ERROR,
     "a delivery block has no backoffPolicy or no backoffDelay",
-    on_the_cluster="The JetStream dispatcher panics as soon as it reads the block, and with it every Trigger of the "
-    "cluster stands still. Without JetStream the retries follow each other at once.",
+    on_the_cluster="The JetStream dispatcher panics as soon as it reads the block, and every Trigger in the cluster "
+    "stops. Without JetStream, retries follow each other without a delay.",
     fix="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
     bad=without("backoffDelay"),
     good=GOOD,
 )
-def backoff(bundle: Bundle) -> Iterator[Problem]:
+def backoff(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
         if not bundle.may_be_jetstream(manifest):
             continue
@@ -81,15 +81,15 @@ def backoff(bundle: Bundle) -> Iterator[Problem]:
     "dead-letter-sink",
     Severity.WARNING,
     "a Trigger has no deadLetterSink",
-    on_the_cluster="What could not be delivered is dropped when its retries are spent; nothing says so but a log line.",
+    on_the_cluster="An event that cannot be delivered is dropped after its last retry; only a log line reports it.",
     fix="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
     bad=without("deadLetterSink"),
     good=GOOD,
 )
-def dead_letter_sink(bundle: Bundle) -> Iterator[Problem]:
+def dead_letter_sink(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         if trigger.get("spec", "delivery", "deadLetterSink") is None and not _inherits_sink(bundle, trigger):
-            yield trigger, ("spec", "delivery"), f"what Trigger {trigger.name} gives up goes nowhere"
+            yield trigger, ("spec", "delivery"), f"Trigger {trigger.name} drops what it cannot deliver"
 
 
 def _inherits_sink(bundle: Bundle, trigger: Manifest) -> bool:
@@ -104,14 +104,14 @@ def _inherits_sink(bundle: Bundle, trigger: Manifest) -> bool:
 @rule(
     "delivery-retry",
     Severity.WARNING,
-    "a Trigger delivers once only",
-    on_the_cluster="A function that restarts, is cold or answers 503 once has lost the event, or sent it to the dead "
-    "letters. A Trigger's delivery block takes the place of the Broker's as a whole, its retry included.",
+    "a Trigger does not retry",
+    on_the_cluster="If a function restarts, is cold or answers 503 once, the event is lost or goes to the dead "
+    "letters. A Trigger's delivery block replaces the Broker's as a whole, including its retry.",
     fix="Set `retry` in the Trigger's delivery block.",
     bad=without("retry"),
     good=GOOD,
 )
-def retry(bundle: Bundle) -> Iterator[Problem]:
+def retry(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         own = trigger.get("spec", "delivery")
         broker = bundle.broker_of(trigger)
@@ -124,13 +124,13 @@ def retry(bundle: Bundle) -> Iterator[Problem]:
     "delivery-timeout",
     Severity.WARNING,
     "a delivery block has no timeout",
-    on_the_cluster="On JetStream a delivery is cut off when the consumer's ackWait less 0.2 s is over, 29.8 "
-    "s by default, and the event is delivered again while the first delivery still runs.",
+    on_the_cluster="On JetStream a delivery is cut off 0.2 s before the consumer's ackWait ends, after 29.8 s by "
+    "default. The event is delivered again while the first delivery still runs.",
     fix="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
     bad=without("timeout"),
     good=GOOD,
 )
-def timeout(bundle: Bundle) -> Iterator[Problem]:
+def timeout(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
         if manifest.kind != "Broker" and manifest.get(*path, "timeout") is None and bundle.may_be_jetstream(manifest):
             yield manifest, path, f"the delivery block of {manifest.kind} {manifest.name} has no timeout"
@@ -139,14 +139,14 @@ def timeout(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "delivery-duration",
     Severity.ERROR,
-    "a duration in a delivery block that cannot be used",
-    on_the_cluster="The webhook refuses the manifest. A timeout below a tenth of a second is 0 to it, which it refuses "
-    "too; a negative one would end every delivery before it begins.",
-    fix="Write PT1S, PT0.5S, PT1M30S.",
+    "a duration in a delivery block is not valid",
+    on_the_cluster="The webhook refuses the manifest. It reads a timeout below a tenth of a second as 0, which it also "
+    "refuses; a negative one would end every delivery before it begins.",
+    fix="Use a form such as PT1S, PT0.5S or PT1M30S.",
     bad=GOOD.replace("PT1S", "1s"),
     good=GOOD,
 )
-def duration(bundle: Bundle) -> Iterator[Problem]:
+def duration(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
         for name in ("backoffDelay", "timeout", "retryAfterMax"):
             text = manifest.get(*path, name)
@@ -181,9 +181,9 @@ _PERIOD_SECONDS = {
 
 
 def period_tenths(text: str) -> int | None:
-    """Tenths of a second of a period as Knative Eventing reads it; None where it cannot.
+    """The tenths of a second in a period, as Knative Eventing parses it; None if it cannot.
 
-    Each number counts to its first decimal: `PT0.05S` is 0. Years and months are taken, and a sign before the P.
+    Each number counts to its first decimal place: `PT0.05S` is 0. Years, months and a sign before the P are accepted.
     """
     if text == "P0":
         return 0
@@ -205,11 +205,11 @@ def period_tenths(text: str) -> int | None:
     Severity.ERROR,
     "a delivery block has a value that the webhook refuses",
     on_the_cluster="The webhook refuses the manifest.",
-    fix="`retry` from 0, `backoffPolicy` linear or exponential, `format` binary or json, all in lower case.",
+    fix="`retry` is at least 0, `backoffPolicy` linear or exponential, `format` binary or json, all in lower case.",
     bad=GOOD.replace("backoffPolicy: exponential", "backoffPolicy: Exponential"),
     good=GOOD,
 )
-def value(bundle: Bundle) -> Iterator[Problem]:
+def value(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
         retries = manifest.get(*path, "retry")
         if isinstance(retries, int) and retries < 0:
@@ -227,11 +227,11 @@ def value(bundle: Bundle) -> Iterator[Problem]:
     "a delivery block has retryAfterMax",
     on_the_cluster="The webhook refuses it unless the feature delivery-retryafter is on, and the JetStream dispatcher "
     "ignores Retry-After either way.",
-    fix="Remove it; let backoffDelay do this.",
+    fix="Remove it and use backoffDelay.",
     bad=GOOD + "    retryAfterMax: PT30S\n",
     good=GOOD,
 )
-def retry_after(bundle: Bundle) -> Iterator[Problem]:
+def retry_after(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
         if manifest.get(*path, "retryAfterMax") is not None:
             yield manifest, (*path, "retryAfterMax"), f"{manifest.kind} {manifest.name} sets retryAfterMax"
@@ -250,12 +250,12 @@ metadata:
     "native-broker-delivery",
     Severity.ERROR,
     "a NatsJetStreamBroker has a delivery block",
-    on_the_cluster="It is ignored: one attempt and no dead letter for every Trigger that has no block of its own.",
+    on_the_cluster="It is ignored: a Trigger without its own block gets one attempt and no dead letter.",
     fix="Move the block into each Trigger.",
     bad=_NATIVE + "spec:\n" + _COMPLETE,
     good=_NATIVE,
 )
-def native_delivery(bundle: Bundle) -> Iterator[Problem]:
+def native_delivery(bundle: Bundle) -> Iterator[RuleViolation]:
     for broker in bundle.brokers:
         if broker_class(broker) == NATIVE and broker.get("spec", "delivery") is not None:
             yield broker, ("spec", "delivery"), f"the delivery block of Broker {broker.name} has no effect"
@@ -264,17 +264,16 @@ def native_delivery(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "client-errors-lost",
     Severity.WARNING,
-    "an event goes over JetStream to an address outside",
-    on_the_cluster="An answer of 4xx (but for 408, 409 and 429) ends the delivery at once, and over "
-    "JetStream also without a dead letter: the event is gone. Whether an outside service answers 4xx is not "
-    "yours to say.",
-    fix="Put a function before it that answers 2xx or 503 and never 4xx.",
+    "an event goes over JetStream to an external address",
+    on_the_cluster="A 4xx answer (except 408, 409 and 429) ends the delivery at once and, over JetStream, without a "
+    "dead letter: the event is lost. You do not control whether an external service answers 4xx.",
+    fix="Put a function in front of it that answers 2xx or 503, never 4xx.",
     bad=GOOD.replace(
         "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}", "{uri: https://example.com/hook}"
     ),
     good=GOOD,
 )
-def client_errors(bundle: Bundle) -> Iterator[Problem]:
+def client_errors(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         subscriber = trigger.get("spec", "subscriber")
         uri = subscriber.get("uri") if isinstance(subscriber, dict) and subscriber.get("ref") is None else None
@@ -282,5 +281,5 @@ def client_errors(bundle: Bundle) -> Iterator[Problem]:
             yield (
                 trigger,
                 ("spec", "subscriber", "uri"),
-                f"a 4xx answer of {uri} loses the event of Trigger {trigger.name}",
+                f"a 4xx answer from {uri} loses the event of Trigger {trigger.name}",
             )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from darkroom.check.bundle import EVENTING, MESSAGING, Bundle, Manifest
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.rules.filters import GOOD as GOOD_TRIGGER
 from darkroom.manifests.source import FieldPath
 
@@ -26,13 +26,13 @@ spec:
 @rule(
     "destination",
     Severity.ERROR,
-    "a destination that leads nowhere",
+    "a destination is incomplete or not valid",
     on_the_cluster="The webhook refuses the manifest.",
-    fix="`ref` with apiVersion, kind and name; or an absolute `uri`; or both, with a path as the `uri`.",
+    fix="Set `ref` with apiVersion, kind and name; or an absolute `uri`; or both, with a path as the `uri`.",
     bad=GOOD_TRIGGER.replace('{uri: "http://resize.default.svc.cluster.local"}', "{}"),
     good=GOOD_TRIGGER,
 )
-def destination(bundle: Bundle) -> Iterator[Problem]:
+def destination(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest in bundle.manifests:
         for path, required in _destinations(manifest):
             value = manifest.get(*path)
@@ -43,7 +43,7 @@ def destination(bundle: Bundle) -> Iterator[Problem]:
 
 
 def _destinations(manifest: Manifest) -> Iterator[tuple[FieldPath, bool]]:
-    """Where a manifest has a destination, and whether it must."""
+    """The paths of a manifest's destinations, each with whether it is required."""
     dead_letters: FieldPath = ("spec", "delivery", "deadLetterSink")
     if manifest.is_a(EVENTING, "Trigger"):
         yield ("spec", "subscriber"), True
@@ -65,11 +65,11 @@ def _destination_problems(value: Any, name: str | int) -> Iterator[tuple[FieldPa
     reference, uri = (value or {}).get("ref"), (value or {}).get("uri")
     address = urlsplit(str(uri)) if uri is not None else None
     if reference is None and address is None:
-        yield (), f"{name} needs ref or uri, has neither"
+        yield (), f"{name} requires ref or uri, has neither"
     elif reference is not None and address is not None and address.scheme:
-        yield ("uri",), f"beside ref the uri is a path, was {uri!r}"
+        yield ("uri",), f"with ref, uri must be a path, was {uri!r}"
     elif reference is None and address is not None and not (address.scheme and address.netloc):
-        yield ("uri",), f"without ref the uri must be absolute, such as http://host/path, was {uri!r}"
+        yield ("uri",), f"without ref, uri must be absolute, such as http://host/path, was {uri!r}"
     elif address is None:
         yield from ((("ref", *below), message) for below, message in reference_problems(reference))
     certificates = (value or {}).get("CACerts")
@@ -84,32 +84,32 @@ def reference_problems(reference: Any) -> Iterator[tuple[FieldPath, str]]:
     if missing:
         yield (), f"a reference must have {', '.join(missing)}"
     if reference.get("group"):
-        yield ("group",), "group needs the feature kreference-group; write apiVersion"
+        yield ("group",), "group requires the feature kreference-group; use apiVersion"
 
 
 @rule(
     "reference",
     Severity.ERROR,
-    "a reference to a channel or a configuration that is incomplete",
+    "a reference to a channel or a configuration is incomplete",
     on_the_cluster="The webhook refuses the manifest.",
     fix="apiVersion, kind and name; a Subscription's channel is in its own namespace.",
     bad=_SUBSCRIPTION.replace(", name: events", ""),
     good=_SUBSCRIPTION,
 )
-def reference(bundle: Bundle) -> Iterator[Problem]:
+def reference(bundle: Bundle) -> Iterator[RuleViolation]:
     for broker in bundle.brokers:
         for below, message in reference_problems(broker.get("spec", "config")):
             yield broker, ("spec", "config", *below), message
-    for subscription in bundle.of(MESSAGING, "Subscription"):
+    for subscription in bundle.of_kind(MESSAGING, "Subscription"):
         channel = subscription.get("spec", "channel")
         if not channel:
             yield subscription, ("spec",), f"Subscription {subscription.name} has no channel"
         for below, message in reference_problems(channel) if channel else ():
             yield subscription, ("spec", "channel", *below), message
         if isinstance(channel, dict) and channel.get("namespace"):
-            message = "a channel of another namespace needs the feature cross-namespace-event-links"
+            message = "a channel in another namespace requires the feature cross-namespace-event-links"
             yield subscription, ("spec", "channel", "namespace"), message
-    for channel in bundle.of(MESSAGING, "Channel"):
+    for channel in bundle.of_kind(MESSAGING, "Channel"):
         template = channel.get("spec", "channelTemplate")
         missing = [name for name in ("apiVersion", "kind") if isinstance(template, dict) and not template.get(name)]
         if missing:

@@ -1,4 +1,4 @@
-"""Which event goes where: filters that nothing passes, events that nobody takes, payloads that are too large."""
+"""Event routing: filters that nothing passes, events that no Trigger receives, payloads that are too large."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from darkroom.check.bundle import Bundle, Manifest
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 
 MAX_PAYLOAD_BYTES = 700_000
-"""NATS takes 1 MB with headers, and binary data travels in base64."""
+"""NATS accepts 1 MB including headers, and binary data is sent as base64."""
 _TRIGGER = """\
 apiVersion: eventing.knative.dev/v1
 kind: Trigger
@@ -35,13 +35,13 @@ spec:
     "filter-contradiction",
     Severity.ERROR,
     "a Trigger's filters exclude each other",
-    on_the_cluster="All elements of `filters` must hold; two values for one attribute never do. The Trigger "
-    "is Ready and delivers nothing.",
+    on_the_cluster="All elements of `filters` must match, and an attribute cannot have two values. The Trigger is "
+    "Ready and delivers nothing.",
     fix="Put alternatives under one `any`.",
     bad=_TRIGGER + _FILTERS.replace("size: large", "type: crop.requested"),
     good=_TRIGGER + _FILTERS,
 )
-def contradiction(bundle: Bundle) -> Iterator[Problem]:
+def contradiction(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         values: dict[str, object] = {}
         for path, element in trigger.items("spec", "filters"):
@@ -51,7 +51,7 @@ def contradiction(bundle: Bundle) -> Iterator[Problem]:
                     yield trigger, path, f"{name} cannot be both {values[name]!r} and {value!r}"
             for name, value in _denied(element).items():
                 if values.get(name) == value:
-                    yield trigger, path, f"{name} must be {value!r} and must not be"
+                    yield trigger, path, f"{name} must be {value!r} and must not be {value!r}"
 
 
 def _denied(element: dict[str, Any]) -> dict[str, Any]:
@@ -64,12 +64,12 @@ def _denied(element: dict[str, Any]) -> dict[str, Any]:
     "filter-ignored",
     Severity.WARNING,
     "a Trigger has both filter and filters",
-    on_the_cluster="`filters` wins and `filter` is ignored.",
+    on_the_cluster="`filters` takes precedence, and `filter` is ignored.",
     fix="Keep `filters`.",
     bad=_TRIGGER + _FILTERS + "  filter: {attributes: {type: resize.requested}}\n",
     good=_TRIGGER + _FILTERS,
 )
-def both(bundle: Bundle) -> Iterator[Problem]:
+def both(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         if trigger.get("spec", "filter") and trigger.get("spec", "filters"):
             yield trigger, ("spec", "filter"), f"the filter of Trigger {trigger.name} is ignored"
@@ -78,14 +78,14 @@ def both(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "filter-missing",
     Severity.WARNING,
-    "a Trigger takes every event",
-    on_the_cluster="It also takes the replies of its own subscriber: a function that answers with an event "
-    "is called with that event again, until knativebrokerttl runs out after 255 rounds.",
+    "a Trigger delivers every event",
+    on_the_cluster="It also delivers its subscriber's own replies: a function that answers with an event is called "
+    "with that event again, until knativebrokerttl runs out after 255 rounds.",
     fix="Filter on `type`.",
     bad=_TRIGGER,
     good=_TRIGGER + _FILTERS,
 )
-def unfiltered(bundle: Bundle) -> Iterator[Problem]:
+def unfiltered(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         if not trigger.get("spec", "filters") and not trigger.get("spec", "filter", "attributes"):
             yield trigger, ("spec",), f"Trigger {trigger.name} has no filter"
@@ -95,12 +95,12 @@ def unfiltered(bundle: Bundle) -> Iterator[Problem]:
     "filter-matches-nothing",
     Severity.WARNING,
     "a Trigger waits for an event that nobody emits",
-    on_the_cluster="It is Ready and delivers nothing. Known only where `--event` names what is emitted.",
+    on_the_cluster="It is Ready and delivers nothing. Checked only if `--event` names the emitted types.",
     fix="Correct the type, or name it with --event.",
     bad=_TRIGGER + _FILTERS.replace("resize.requested", "resize.request"),
     good=_TRIGGER + _FILTERS,
 )
-def unmatched(bundle: Bundle) -> Iterator[Problem]:
+def unmatched(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers if bundle.events else ():
         wanted = wanted_types(trigger)
         if wanted and not wanted & bundle.events:
@@ -114,16 +114,15 @@ def unmatched(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "event-untaken",
     Severity.WARNING,
-    "an event that no Trigger takes",
-    on_the_cluster="With retention Interest it is gone as soon as it is published; with Limits it fills the "
-    "stream. Known "
-    "only where `--event` names what is emitted; an event meant for whoever subscribes later is not worth "
-    "naming there.",
-    fix="Add a Trigger, or mend the type of one.",
+    "an event that no Trigger receives",
+    on_the_cluster="With retention Interest it is removed as soon as it is published; with Limits it fills the stream. "
+    "Checked only if `--event` names the emitted types. Do not name an event there that is meant for later "
+    "subscribers.",
+    fix="Add a Trigger, or correct the type in one.",
     bad=_TRIGGER + _FILTERS.replace("resize.requested", "crop.requested"),
     good=_TRIGGER + _FILTERS,
 )
-def untaken(bundle: Bundle) -> Iterator[Problem]:
+def untaken(bundle: Bundle) -> Iterator[RuleViolation]:
     if not bundle.events or not bundle.triggers:
         return
     taken: set[str] = set()
@@ -133,11 +132,11 @@ def untaken(bundle: Bundle) -> Iterator[Problem]:
             return
         taken |= wanted
     for event in sorted(bundle.events - taken):
-        yield bundle.triggers[0], (), f"no Trigger takes {event}"
+        yield bundle.triggers[0], (), f"no Trigger receives {event}"
 
 
 def wanted_types(trigger: Manifest) -> set[str]:
-    """The exact types of a Trigger's filter; empty when it is not that simple."""
+    """The exact types in a Trigger's filter; empty if it does not filter on exact types."""
     types = {
         str(element["exact"]["type"])
         for _, element in trigger.items("spec", "filters")
@@ -152,15 +151,15 @@ def wanted_types(trigger: Manifest) -> set[str]:
 @rule(
     "payload-too-large",
     Severity.ERROR,
-    "a source's data is larger than NATS takes",
-    on_the_cluster="NATS refuses a message of more than 1 MB, headers and base64 included: the Broker's "
-    "ingress answers 500 each time. 900 KB of binary data are too much already.",
-    fix="Put it into storage and send its key.",
+    "a source's data is larger than NATS accepts",
+    on_the_cluster="NATS refuses a message of more than 1 MB, including headers and base64: the Broker's ingress "
+    "answers 500 each time. Even 900 KB of binary data is too much.",
+    fix="Put the data into storage and send its key.",
     bad=_PING.replace('"{}"', '"' + "x" * (MAX_PAYLOAD_BYTES + 1) + '"'),
     good=_PING,
 )
-def payload(bundle: Bundle) -> Iterator[Problem]:
-    for source in bundle.of("sources.knative.dev/", "PingSource"):
+def payload(bundle: Bundle) -> Iterator[RuleViolation]:
+    for source in bundle.of_kind("sources.knative.dev/", "PingSource"):
         for name in ("data", "dataBase64"):
             size_bytes = len(str(source.get("spec", name) or "").encode())
             if size_bytes > MAX_PAYLOAD_BYTES:

@@ -1,4 +1,4 @@
-"""Fields, types and versions: what the API server refuses before any webhook is asked."""
+"""Fields, types and versions: what the API server refuses before it calls a webhook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from darkroom.check import names
 from darkroom.check.bundle import Bundle, Manifest
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.rules.channel import STREAM_SETTINGS
 from darkroom.check.rules.delivery import GOOD
 from darkroom.check.schema import SERVED, SPECS, Shape, faults
@@ -37,7 +37,7 @@ _METADATA = {
 
 
 def known(bundle: Bundle) -> Iterator[tuple[Manifest, Shape]]:
-    """Manifests whose kind has a shape, channel templates in ConfigMaps included."""
+    """Manifests whose kind has a shape, including channel templates in ConfigMaps."""
     seen: set[int] = set()
     for manifest in [*bundle.manifests, *bundle.channels]:
         shape = SPECS.get((manifest.api_version, manifest.kind))
@@ -51,12 +51,12 @@ def known(bundle: Bundle) -> Iterator[tuple[Manifest, Shape]]:
     Severity.ERROR,
     "a field that the API does not have",
     on_the_cluster="The API server or the webhook refuses the manifest; in a Broker's channel template the field is "
-    "dropped in silence.",
+    "silently dropped.",
     fix="Correct the name, or remove it.",
     bad=GOOD.replace("    retry: 3", "    retries: 3"),
     good=GOOD,
 )
-def unknown_field(bundle: Bundle) -> Iterator[Problem]:
+def unknown_field(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, shape in known(bundle):
         yield from _unknown(manifest, (), _TOP)
         yield from _unknown(manifest, ("metadata",), _METADATA)
@@ -65,7 +65,7 @@ def unknown_field(bundle: Bundle) -> Iterator[Problem]:
                 yield manifest, path, message
 
 
-def _unknown(manifest: Manifest, path: FieldPath, fields: set[str]) -> Iterator[Problem]:
+def _unknown(manifest: Manifest, path: FieldPath, fields: set[str]) -> Iterator[RuleViolation]:
     for name in manifest.mapping(*path):
         if name not in fields:
             where = path[-1] if path else manifest.kind
@@ -73,20 +73,20 @@ def _unknown(manifest: Manifest, path: FieldPath, fields: set[str]) -> Iterator[
 
 
 def _has_its_own_rule(manifest: Manifest, path: FieldPath) -> bool:
-    """stream-settings-ignored says where it belongs."""
+    """Whether stream-settings-ignored reports the field; it says where the field belongs."""
     return manifest.kind == "NatsJetStreamChannel" and path[:2] == ("spec", "stream") and path[-1] in STREAM_SETTINGS
 
 
 @rule(
     "field-value",
     Severity.ERROR,
-    "a field has a value that the API does not take",
+    "a field has a value that the API does not accept",
     on_the_cluster="The API server or the webhook refuses the manifest.",
-    fix="Write what the message names. Strings that look like numbers or true and false need quotes.",
+    fix="Use what the message states. Strings that look like numbers or like true and false need quotes.",
     bad=GOOD.replace("    retry: 3", '    retry: "3"'),
     good=GOOD,
 )
-def field_value(bundle: Bundle) -> Iterator[Problem]:
+def field_value(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, shape in known(bundle):
         for kind, path, message in faults(manifest.get("spec"), shape, ("spec",)):
             if kind is FaultKind.WRONG_VALUE:
@@ -102,15 +102,15 @@ def field_value(bundle: Bundle) -> Iterator[Problem]:
     bad=GOOD.replace("metadata: {name: resize}", "metadata: {name: Resize}"),
     good=GOOD,
 )
-def metadata(bundle: Bundle) -> Iterator[Problem]:
+def metadata(bundle: Bundle) -> Iterator[RuleViolation]:
     templates = {id(each) for each in bundle.channels if each not in bundle.manifests}
     for manifest, _ in known(bundle):
         if id(manifest) not in templates:
-            yield from _name_problems(manifest)
-            yield from _mark_problems(manifest)
+            yield from _name_violations(manifest)
+            yield from _mark_violations(manifest)
 
 
-def _name_problems(manifest: Manifest) -> Iterator[Problem]:
+def _name_violations(manifest: Manifest) -> Iterator[RuleViolation]:
     name = manifest.get("metadata", "name")
     if name is None and manifest.get("metadata", "generateName") is None:
         yield manifest, ("metadata",), f"{manifest.kind} has no name"
@@ -132,7 +132,7 @@ def _name_problems(manifest: Manifest) -> Iterator[Problem]:
         )
 
 
-def _mark_problems(manifest: Manifest) -> Iterator[Problem]:
+def _mark_violations(manifest: Manifest) -> Iterator[RuleViolation]:
     for kind in ("labels", "annotations"):
         marks: Any = manifest.get("metadata", kind)
         if marks is not None and not isinstance(marks, dict):
@@ -145,7 +145,7 @@ def _mark_problems(manifest: Manifest) -> Iterator[Problem]:
                 message = f"the label {key} may have letters, digits and -_. between them, at most 63, was {value!r}"
                 yield manifest, where, message
             if not names.is_qualified_name(str(key).lower() if kind == "annotations" else str(key)):
-                yield manifest, where, f"{key!r} is no name for one of the {kind}"
+                yield manifest, where, f"{key!r} is not a valid key for {kind}"
 
 
 _V1BETA1 = "eventing.knative.dev/v1beta1"
@@ -155,12 +155,12 @@ _V1BETA1 = "eventing.knative.dev/v1beta1"
     "api-version",
     Severity.ERROR,
     "a version of the API that no cluster serves",
-    on_the_cluster="There is no such kind: kubectl applies nothing of it.",
-    fix="Write the version that the message names; compare the fields with that version's documentation.",
+    on_the_cluster="There is no such kind, so kubectl does not apply the manifest.",
+    fix="Use the version that the message states; compare the fields with that version's documentation.",
     bad=GOOD.replace("eventing.knative.dev/v1\n", f"{_V1BETA1}\n"),
     good=GOOD,
 )
-def api_version(bundle: Bundle) -> Iterator[Problem]:
+def api_version(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest in bundle.manifests:
         group, _, version = manifest.api_version.rpartition("/")
         served = SERVED.get((group, manifest.kind))
@@ -172,8 +172,8 @@ def api_version(bundle: Bundle) -> Iterator[Problem]:
             yield from _other_group(manifest, group)
 
 
-def _other_group(manifest: Manifest, group: str) -> Iterator[Problem]:
-    """A known kind in the wrong group of Knative, or a slip in the kind's name."""
+def _other_group(manifest: Manifest, group: str) -> Iterator[RuleViolation]:
+    """A known kind in the wrong Knative group, or a misspelt kind."""
     if not group.endswith("knative.dev"):
         return
     for known_group, kind in SERVED:

@@ -1,4 +1,4 @@
-"""Triggers: the Broker that they name and the filters that the webhook reads."""
+"""Triggers: their Broker, and the filters that the webhook validates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from darkroom.check.bundle import EVENTING, Bundle, Manifest, broker_class, mappings
 from darkroom.check.cesql import CesqlError, check_syntax
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import FieldPath
 
@@ -39,12 +39,12 @@ spec: {config: {apiVersion: v1, kind: ConfigMap, name: broker}}
     Severity.ERROR,
     "a Trigger does not name its Broker",
     on_the_cluster="The webhook refuses the Trigger.",
-    fix="`broker: NAME`, of a Broker in the same namespace. Another namespace needs the feature "
+    fix="Set `broker: NAME`, of a Broker in the same namespace. Another namespace requires the feature "
     "cross-namespace-event-links.",
     bad=GOOD.replace("  broker: darkroom\n", ""),
     good=GOOD,
 )
-def broker(bundle: Bundle) -> Iterator[Problem]:
+def broker(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         name, reference = trigger.get("spec", "broker"), trigger.get("spec", "brokerRef")
         if not name and reference is None:
@@ -52,7 +52,7 @@ def broker(bundle: Bundle) -> Iterator[Problem]:
         elif name and reference is not None:
             yield trigger, ("spec", "brokerRef"), "broker and brokerRef exclude each other"
         if isinstance(reference, dict) and reference.get("namespace"):
-            message = "a Broker of another namespace needs the feature cross-namespace-event-links"
+            message = "a Broker in another namespace requires the feature cross-namespace-event-links"
             yield trigger, ("spec", "brokerRef", "namespace"), message
 
 
@@ -66,7 +66,7 @@ def broker(bundle: Bundle) -> Iterator[Problem]:
     bad=GOOD.replace("{name: resize}", '{name: resize, annotations: {eventing.knative.dev/injection: "enabled"}}', 1),
     good=GOOD,
 )
-def annotation(bundle: Bundle) -> Iterator[Problem]:
+def annotation(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         annotations = trigger.mapping("metadata", "annotations")
         for key, problem in (
@@ -81,7 +81,7 @@ def _injection_problem(trigger: Manifest, value: str) -> str | None:
     if value not in {"enabled", "disabled"}:
         return f"injection must be enabled or disabled, was {value!r}"
     if trigger.get("spec", "broker") != "default":
-        return f"injection is for the Broker named default, not for {trigger.get('spec', 'broker')!r}"
+        return f"injection works only for the Broker named default, not for {trigger.get('spec', 'broker')!r}"
     return None
 
 
@@ -106,11 +106,12 @@ def _dependency_problem(trigger: Manifest, value: str) -> str | None:
     Severity.ERROR,
     "a filter that the webhook refuses",
     on_the_cluster="The webhook refuses the Trigger.",
-    fix="One dialect for each element of `filters`; attributes are lower-case letters and digits, first a letter.",
+    fix="Use one dialect per element of `filters`. Attributes are lower-case letters and digits, and begin with a "
+    "letter.",
     bad=GOOD.replace("{exact: {type: resize.requested}}", "{exact: {type: a}, prefix: {source: b}}"),
     good=GOOD,
 )
-def expression(bundle: Bundle) -> Iterator[Problem]:
+def expression(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         for name in trigger.mapping("spec", "filter", "attributes"):
             if not _ATTRIBUTE.fullmatch(str(name)):
@@ -120,7 +121,7 @@ def expression(bundle: Bundle) -> Iterator[Problem]:
 
 
 def _expressions(trigger: Manifest) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
-    """Every filter expression, those within others included."""
+    """Every filter expression, including nested ones."""
     pending = [*trigger.items("spec", "filters")]
     while pending:
         path, each = pending.pop(0)
@@ -143,7 +144,7 @@ def _expression_problems(each: dict[str, Any]) -> Iterator[tuple[FieldPath, str]
 
 
 def _attribute_message(name: object) -> str:
-    return f"an attribute's name is lower-case letters and digits, first a letter; was {name!r}"
+    return f"an attribute's name must be lower-case letters and digits, beginning with a letter, was {name!r}"
 
 
 @rule(
@@ -151,15 +152,15 @@ def _attribute_message(name: object) -> str:
     Severity.ERROR,
     "a CloudEvents SQL expression that cannot be parsed",
     on_the_cluster="The webhook refuses the Trigger.",
-    fix="Compare with the specification's grammar: text in quotes, `=` and not `==`, AND and not &&.",
+    fix="Follow the specification's grammar: text in quotes, `=` instead of `==`, AND instead of &&.",
     bad=GOOD.replace("size = 'large'", "size = "),
     good=GOOD,
 )
-def cesql(bundle: Bundle) -> Iterator[Problem]:
+def cesql(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         for path, each in _expressions(trigger):
             text = each.get("cesql")
-            # An empty one is as if it were not there.
+            # An empty expression counts as missing.
             if isinstance(text, str) and text:
                 try:
                     check_syntax(text)
@@ -170,15 +171,16 @@ def cesql(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "broker-class",
     Severity.WARNING,
-    "a Broker's class that no known controller takes care of",
-    on_the_cluster="It is accepted and never gets Ready, because nobody looks after it.",
-    fix="MTChannelBasedBroker for a Broker on channels, or the class of the Broker that the cluster has installed.",
+    "a Broker class that no known controller handles",
+    on_the_cluster="It is accepted and never becomes Ready, because no controller reconciles it.",
+    fix="Use MTChannelBasedBroker for a Broker on channels, or the class of the Broker that is installed in the "
+    "cluster.",
     bad=_BROKER.replace("MTChannelBasedBroker", "MTChanelBasedBroker"),
     good=_BROKER,
 )
-def known_class(bundle: Bundle) -> Iterator[Problem]:
-    for each in bundle.of(EVENTING, "Broker"):
+def known_class(bundle: Bundle) -> Iterator[RuleViolation]:
+    for each in bundle.of_kind(EVENTING, "Broker"):
         name = broker_class(each)
         if name not in _CLASSES:
             path = ("metadata", "annotations", "eventing.knative.dev/broker.class")
-            yield each, path, f"no known controller takes care of the class {name!r}{suggestion(name, _CLASSES)}"
+            yield each, path, f"no known controller handles the class {name!r}{suggestion(name, _CLASSES)}"

@@ -1,4 +1,4 @@
-"""Network policies: whether anything is denied."""
+"""Network policies: whether a namespace denies traffic by default."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from darkroom.check.bundle import Bundle, Manifest
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 
 _FUNCTION = """\
 apiVersion: serving.knative.dev/v1
@@ -26,21 +26,22 @@ spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
 @rule(
     "no-default-deny",
     Severity.WARNING,
-    "nothing is denied in a namespace that runs pods",
-    on_the_cluster="Every pod of the cluster may call the functions past the Broker and their storage past "
-    "its users, and a function that was broken into may call out.",
-    fix="A NetworkPolicy with an empty podSelector and both policyTypes, and one for each pair that must speak.",
+    "a namespace that runs pods does not deny traffic by default",
+    on_the_cluster="Every pod in the cluster can bypass the Broker and call the functions and their storage directly, "
+    "and a compromised function can connect to any address.",
+    fix="Add a NetworkPolicy with an empty podSelector and both policyTypes, and one for each pair that must "
+    "communicate.",
     bad=_FUNCTION,
     good=_FUNCTION + _DENY,
 )
-def default_deny(bundle: Bundle) -> Iterator[Problem]:
+def default_deny(bundle: Bundle) -> Iterator[RuleViolation]:
     first: dict[str, Manifest] = {}
     for manifest in bundle.manifests:
         if manifest.pod_path is not None:
             first.setdefault(manifest.namespace, manifest)
     denied = {
         each.namespace
-        for each in bundle.of("networking.k8s.io/", "NetworkPolicy")
+        for each in bundle.of_kind("networking.k8s.io/", "NetworkPolicy")
         if each.get("spec", "podSelector") == {} and set(each.get("spec", "policyTypes") or ()) >= {"Ingress", "Egress"}
     }
     for namespace, manifest in first.items():

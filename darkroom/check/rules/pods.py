@@ -1,4 +1,4 @@
-"""Containers: the Pod Security Standards' level "restricted", pinned images, no secrets in files."""
+"""Pods: the Pod Security Standards' level "restricted", pinned images, no secrets in files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from darkroom.check.bundle import Bundle
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 
 GOOD = """\
 apiVersion: serving.knative.dev/v1
@@ -32,15 +32,16 @@ _TAG = re.compile(r":(?P<tag>[\w][\w.-]*)$")
 @rule(
     "not-restricted",
     Severity.WARNING,
-    'a container does not say what pod security "restricted" asks for',
-    on_the_cluster="A namespace that enforces it refuses the pod, which shows only in the events of its "
-    "ReplicaSet; one that does not runs it with more rights than it needs.",
-    fix="In the container's securityContext: runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities.drop: "
-    "[ALL], seccompProfile.type: RuntimeDefault. In a Knative Service the pod-level one is refused.",
+    'a container does not set what pod security "restricted" requires',
+    on_the_cluster="A namespace that enforces it refuses the pod, which only the events of its ReplicaSet report. Any "
+    "other namespace runs the pod with more rights than it needs.",
+    fix="In the container's securityContext, set runAsNonRoot: true, allowPrivilegeEscalation: false, "
+    "capabilities.drop: [ALL], seccompProfile.type: RuntimeDefault. A Knative Service may not have a pod-level "
+    "securityContext.",
     bad=GOOD.replace("            runAsNonRoot: true\n", ""),
     good=GOOD,
 )
-def restricted(bundle: Bundle) -> Iterator[Problem]:
+def restricted(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest in bundle.manifests:
         of_pod = manifest.mapping(*(manifest.pod_path or ()), "securityContext")
         for path, container in manifest.containers():
@@ -71,13 +72,13 @@ def _missing(context: dict[str, Any]) -> list[str]:
     "image-not-pinned",
     Severity.WARNING,
     "an image has no version",
-    on_the_cluster="What runs depends on when the node pulled it. Serving resolves a tag to a digest for "
-    "each revision, so a new revision of the same YAML may be another program.",
-    fix="A version as the tag, or a digest.",
+    on_the_cluster="What runs depends on when the node pulled it. Serving resolves a tag to a digest for each "
+    "revision, so a new revision of the same YAML may be a different program.",
+    fix="Use a version as the tag, or a digest.",
     bad=GOOD.replace("resize:1.0.0", "resize:latest"),
     good=GOOD,
 )
-def pinned(bundle: Bundle) -> Iterator[Problem]:
+def pinned(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest in bundle.manifests:
         for path, container in manifest.containers():
             image = str(container.get("image") or "")
@@ -96,14 +97,15 @@ metadata: {name: keys}
 @rule(
     "secret-in-file",
     Severity.WARNING,
-    "a Secret's content stands in the file",
-    on_the_cluster="It works; and it is in the repository's history, in every clone, and in CI's logs.",
-    fix="Make the Secret outside (a secret store, SealedSecrets, kubectl create secret) and refer to it.",
+    "a Secret's content is in the file",
+    on_the_cluster="It works, but the secret is in the repository's history, in every clone and in the CI logs.",
+    fix="Create the Secret outside the repository (a secret store, SealedSecrets, kubectl create secret) and refer to "
+    "it.",
     bad=_MANIFEST + "stringData: {password: hunter2}\n",
     good=_MANIFEST,
 )
-def secrets(bundle: Bundle) -> Iterator[Problem]:
-    for secret in bundle.of("v1", "Secret"):
+def secrets(bundle: Bundle) -> Iterator[RuleViolation]:
+    for secret in bundle.of_kind("v1", "Secret"):
         for name in ("data", "stringData"):
             if secret.get(name):
                 yield secret, (name,), f"Secret {secret.name} has its content in {name}"

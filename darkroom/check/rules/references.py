@@ -1,4 +1,4 @@
-"""What a manifest refers to and is not among the files that are checked."""
+"""References to manifests that are not among the checked files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from darkroom.check.bundle import EVENTING, NATIVE, SERVING, Bundle, Manifest, broker_class
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.rules.timing import GOOD
 from darkroom.manifests.source import FieldPath
 
 Wanted = tuple[FieldPath, str, str, str, str]
-"""Where, group, kind, namespace, name."""
+"""The path of a reference, and the group, kind, namespace and name that it refers to."""
 _RECOVERY = """\
 ---
 apiVersion: serving.knative.dev/v1
@@ -25,14 +25,14 @@ spec: {template: {spec: {containers: [{image: "example.com/recovery:1.0.0"}]}}}
 @rule(
     "missing-reference",
     Severity.WARNING,
-    "something that is referred to is not there",
+    "a referenced manifest does not exist",
     on_the_cluster="The Trigger, source or Broker is not Ready, and events wait or are lost until it is. Only Brokers, "
-    "Knative Services and ConfigMaps are looked for, and only where the checked files have any of that kind.",
-    fix="Check all files together, or mend the name or the namespace.",
+    "Knative Services and ConfigMaps are checked, and only if the checked files contain any of that kind.",
+    fix="Check all files together, or correct the name or the namespace.",
     bad=GOOD.replace("broker: darkroom", "broker: darkrom") + _RECOVERY,
     good=GOOD + _RECOVERY,
 )
-def missing(bundle: Bundle) -> Iterator[Problem]:
+def missing(bundle: Bundle) -> Iterator[RuleViolation]:
     kinds = {(each.api_version.partition("/")[0], each.kind) for each in bundle.manifests}
     for manifest in bundle.manifests:
         for path, group, kind, namespace, name in _wanted(manifest):
@@ -42,7 +42,7 @@ def missing(bundle: Bundle) -> Iterator[Problem]:
 
 def _wanted(manifest: Manifest) -> Iterator[Wanted]:
     if manifest.is_a(EVENTING, "Trigger"):
-        # One that is missing altogether is the rule trigger-broker's.
+        # A Trigger without a Broker is reported by the rule trigger-broker.
         if manifest.get("spec", "broker"):
             yield ("spec", "broker"), EVENTING, "Broker", manifest.namespace, str(manifest.get("spec", "broker"))
         yield from _destination(manifest, ("spec", "subscriber"))
@@ -52,7 +52,7 @@ def _wanted(manifest: Manifest) -> Iterator[Wanted]:
         config: Any = manifest.get("spec", "config")
         if isinstance(config, dict) and config.get("kind") == "ConfigMap" and broker_class(manifest) != NATIVE:
             namespace = str(config.get("namespace") or manifest.namespace)
-            # Those of the installation itself are in nobody's files.
+            # The ConfigMaps of the installation itself are not in users' files.
             if namespace != "knative-eventing":
                 yield ("spec", "config", "name"), "v1", "ConfigMap", namespace, str(config.get("name"))
     elif manifest.api_version.startswith("sources.knative.dev/"):

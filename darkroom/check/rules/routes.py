@@ -1,4 +1,4 @@
-"""HTTPRoutes: what the Gateway API's own validation refuses beyond the values of single fields."""
+"""HTTPRoutes: what the Gateway API's own validation refuses, apart from the values of single fields."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from darkroom.check.bundle import Bundle, mappings
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.schema.gateway import FILTER_FIELDS
 from darkroom.events.durations import parse_go
 from darkroom.manifests.source import FieldPath
@@ -37,12 +37,12 @@ Below = Iterator[tuple[FieldPath, str]]
     Severity.ERROR,
     "an HTTPRoute that the Gateway API refuses",
     on_the_cluster="The API server refuses the route.",
-    fix="Write what the message names.",
+    fix="Follow the message.",
     bad=GOOD.replace("value: /jobs", "value: jobs"),
     good=GOOD,
 )
-def route(bundle: Bundle) -> Iterator[Problem]:
-    for each in bundle.of("gateway.networking.k8s.io/", "HTTPRoute"):
+def route(bundle: Bundle) -> Iterator[RuleViolation]:
+    for each in bundle.of_kind("gateway.networking.k8s.io/", "HTTPRoute"):
         rules = [*each.items("spec", "rules")]
         total = sum(len(found) for _, item in rules if isinstance(found := item.get("matches"), list))
         if total > _MAX_MATCHES:
@@ -61,9 +61,9 @@ def _parent_problems(parents: list[tuple[FieldPath, dict[str, Any]]]) -> Below:
         sections = seen.setdefault(identity, [])
         section = (parent.get("sectionName") or "", parent.get("port") or 0)
         if section in sections:
-            yield path, f"the parent {parent.get('name')!r} is there twice with the same sectionName and port"
+            yield path, f"the parent {parent.get('name')!r} is listed twice with the same sectionName and port"
         elif sections and (section == ("", 0) or ("", 0) in sections):
-            yield path, f"several references to {parent.get('name')!r} need a sectionName or a port each"
+            yield path, f"several references to {parent.get('name')!r} each need a sectionName or a port"
         sections.append(section)
 
 
@@ -114,7 +114,7 @@ def _filter_problems(filters: list[tuple[int, dict[str, Any]]], item: dict[str, 
     kinds = [each.get("type") for _, each in filters]
     for once in _ONCE:
         if kinds.count(once) > 1:
-            yield (), f"the filter {once} may be there once, is there {kinds.count(once)} times"
+            yield (), f"the filter {once} may be used once, is used {kinds.count(once)} times"
     if "RequestRedirect" in kinds and "URLRewrite" in kinds:
         yield (), "RequestRedirect and URLRewrite exclude each other"
     for index, each in filters:
@@ -151,12 +151,12 @@ def _change_problems(path: dict[str, Any], item: dict[str, Any]) -> Iterator[str
     kind = path.get("type")
     for name, field in (("ReplaceFullPath", "replaceFullPath"), ("ReplacePrefixMatch", "replacePrefixMatch")):
         if (kind == name) != (path.get(field) is not None):
-            yield f"the type {name} and the field {field} go together"
+            yield f"the type {name} requires the field {field}, and the reverse"
     if kind == "ReplacePrefixMatch" and path.get("replacePrefixMatch") is not None:
         matches = [match for _, match in mappings(item.get("matches"))]
         found = matches[0].get("path") if len(matches) == 1 else None
         if matches and (not isinstance(found, dict) or found.get("type", "PathPrefix") != "PathPrefix"):
-            yield "replacePrefixMatch needs exactly one match, of the type PathPrefix"
+            yield "replacePrefixMatch requires exactly one match, of the type PathPrefix"
 
 
 def _timeout_problems(item: dict[str, Any]) -> Below:

@@ -1,4 +1,4 @@
-"""Knative Services: what slows a start, makes the autoscaler panic, or is refused by the webhook."""
+"""Knative Services: settings that slow a start, make the autoscaler panic, or are refused by the webhook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from darkroom.check import names
 from darkroom.check.bundle import Bundle, mappings, whole
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.schema.serving import (
     POD_FEATURES,
     REFUSED_OF_CONTAINER,
@@ -24,7 +24,7 @@ _POD: FieldPath = ("spec", "template", "spec")
 _EMPTY_COUNTS = {"affinity", "dnsConfig", "runtimeClassName", "securityContext", "shareProcessNamespace"}
 _REFUSED_WHY = {
     "lifecycle": "Serving refuses it: it sets the preStop hook itself",
-    "terminationGracePeriodSeconds": "Serving refuses it: it is timeoutSeconds",
+    "terminationGracePeriodSeconds": "Serving refuses it: use timeoutSeconds",
 }
 _AUTOSCALING = "autoscaling.knative.dev/"
 _UTILISATION = f"{_AUTOSCALING}target-utilization-percentage"
@@ -48,13 +48,13 @@ spec:
     "concurrency-panic",
     Severity.WARNING,
     "a concurrency of 1 or 2 with a utilisation below 100 %",
-    on_the_cluster="The target is containerConcurrency x 70 %: at 1 that is 0.7, so a single steady request wants two "
-    "instances, and panics at once.",
-    fix='autoscaling.knative.dev/target-utilization-percentage: "100".',
+    on_the_cluster="The target is containerConcurrency x 70 %: at 1 that is 0.7, so a single steady request needs two "
+    "instances, and the autoscaler panics at once.",
+    fix='Set autoscaling.knative.dev/target-utilization-percentage: "100".',
     bad=GOOD.replace('target-utilization-percentage: "100"', 'min-scale: "0"'),
     good=GOOD,
 )
-def panic(bundle: Bundle) -> Iterator[Problem]:
+def panic(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         concurrency = whole(function.get("spec", "template", "spec", "containerConcurrency"))
         annotations = function.mapping("spec", "template", "metadata", "annotations")
@@ -62,38 +62,38 @@ def panic(bundle: Bundle) -> Iterator[Problem]:
         if concurrency in {1, 2} and utilisation < 100:
             path = ("spec", "template", "spec", "containerConcurrency")
             target = concurrency * utilisation / 100
-            yield function, path, f"{function.name} has a target of {target:g} requests an instance"
+            yield function, path, f"{function.name} has a target of {target:g} requests per instance"
 
 
 @rule(
     "slow-probe",
     Severity.WARNING,
     "a readiness probe has a period",
-    on_the_cluster="With periodSeconds unset queue-proxy asks every 50 ms until the function answers; with "
-    "it set, a cold start waits for the next whole second.",
-    fix="Remove periodSeconds, and with it timeoutSeconds and failureThreshold; or the probe: the default one is TCP.",
+    on_the_cluster="Without periodSeconds, queue-proxy probes every 50 ms until the function answers. With it, a cold "
+    "start waits for the next whole second.",
+    fix="Remove periodSeconds, timeoutSeconds and failureThreshold; or remove the probe: the default is a TCP probe.",
     bad=GOOD + "          readinessProbe: {periodSeconds: 10, httpGet: {path: /}}\n",
     good=GOOD,
 )
-def probe(bundle: Bundle) -> Iterator[Problem]:
+def probe(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         for path, container in function.containers():
             found = container.get("readinessProbe")
             if isinstance(found, dict) and found.get("periodSeconds"):
-                message = f"{function.name} is asked every {found['periodSeconds']} s whether it is ready"
+                message = f"the readiness of {function.name} is probed every {found['periodSeconds']} s"
                 yield function, (*path, "readinessProbe", "periodSeconds"), message
 
 
 @rule(
     "annotation-misplaced",
     Severity.ERROR,
-    "an autoscaling annotation stands on the Service",
-    on_the_cluster="The webhook refuses it: these annotations are the revision's.",
+    "an autoscaling annotation is on the Service",
+    on_the_cluster="The webhook refuses it: these annotations belong to the revision.",
     fix="Move it to spec.template.metadata.annotations.",
     bad=GOOD.replace("{name: resize}", '{name: resize, annotations: {autoscaling.knative.dev/max-scale: "3"}}'),
     good=GOOD,
 )
-def misplaced(bundle: Bundle) -> Iterator[Problem]:
+def misplaced(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         for name in function.mapping("metadata", "annotations"):
             if str(name).startswith(_AUTOSCALING):
@@ -104,20 +104,20 @@ def misplaced(bundle: Bundle) -> Iterator[Problem]:
     "refused-field",
     Severity.ERROR,
     "a field that Serving refuses",
-    on_the_cluster="The webhook refuses the Service, unless the feature was turned on for the whole cluster.",
-    fix="Do without it, or turn the feature on in config-features and say so beside the manifest.",
+    on_the_cluster="The webhook refuses the Service, unless the feature is turned on for the whole cluster.",
+    fix="Remove it, or turn on the feature in config-features and document that next to the manifest.",
     bad=GOOD.replace(
         "      containerConcurrency: 1\n", "      containerConcurrency: 1\n      nodeSelector: {disk: ssd}\n"
     ),
     good=GOOD,
 )
-def refused(bundle: Bundle) -> Iterator[Problem]:
+def refused(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         spec = function.mapping(*_POD)
-        for path, message in _of_pod(spec):
+        for path, message in _pod_problems(spec):
             yield function, (*_POD, *path), message
         for path, container in function.containers():
-            for below, message in _of_container(container):
+            for below, message in _container_problems(container):
                 yield function, (*path, *below), message
         for path, volume in function.items(*_POD, "volumes"):
             for name in sorted(set(volume) & set(VOLUME_FEATURES)):
@@ -129,12 +129,12 @@ def _needs(feature: str) -> str:
 
 
 def _is_set(name: str, value: Any) -> bool:
-    """Whether the webhook sees a field at all: an empty or false value is as if it were not there, unless the API
-    tells an empty object from none."""
+    """Whether the webhook sees a field at all. An empty or false value counts as missing, unless the API distinguishes
+    an empty object from a missing one."""
     return value is not None if name in _EMPTY_COUNTS else bool(value)
 
 
-def _of_pod(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+def _pod_problems(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     for name, feature in POD_FEATURES.items():
         if _is_set(name, spec.get(name)):
             container_level = " (set it on the container)" if name == "securityContext" else ""
@@ -143,10 +143,10 @@ def _of_pod(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
         if name in spec:
             yield (name,), f"{name}: {_REFUSED_WHY.get(name, 'Serving refuses it')}"
     if spec.get("automountServiceAccountToken") is True:
-        yield ("automountServiceAccountToken",), "automountServiceAccountToken: Serving takes only false"
+        yield ("automountServiceAccountToken",), "automountServiceAccountToken: Serving allows only false"
 
 
-def _of_container(container: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+def _container_problems(container: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     for name in REFUSED_OF_CONTAINER:
         if name in container:
             yield (name,), f"{name}: {_REFUSED_WHY.get(name, 'Serving refuses it')}"
@@ -164,12 +164,12 @@ def _of_container(container: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
                 yield ("env", index, "valueFrom", name), f"{name}: {_needs('kubernetes.podspec-fieldref')}"
     security = container.get("securityContext")
     if isinstance(security, dict):
-        yield from _of_security(security)
+        yield from _security_problems(security)
 
 
-def _of_security(security: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+def _security_problems(security: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     if security.get("privileged") is True:
-        yield ("securityContext", "privileged"), "privileged: Serving takes only false"
+        yield ("securityContext", "privileged"), "privileged: Serving allows only false"
     capabilities = security.get("capabilities")
     if isinstance(capabilities, dict) and capabilities.get("add"):
         feature = _needs("kubernetes.containerspec-addcapabilities")
@@ -185,7 +185,7 @@ def _of_security(security: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     bad=GOOD.replace("name: A", "name: K_SERVICE"),
     good=GOOD,
 )
-def reserved(bundle: Bundle) -> Iterator[Problem]:
+def reserved(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         several = len([*function.items(*_POD, "containers")]) > 1
         for path, container in function.containers():
@@ -200,13 +200,13 @@ def reserved(bundle: Bundle) -> Iterator[Problem]:
     "sink-variable",
     Severity.WARNING,
     "a sink's address is written into the environment",
-    on_the_cluster="It works as long as the address is right: a SinkBinding overwrites it, and without one it goes on "
-    "pointing to a Broker that was moved or renamed.",
+    on_the_cluster="It works as long as the address is right. A SinkBinding overwrites it; without one, it still "
+    "points to the old address after the Broker was moved or renamed.",
     fix="Remove it and write a SinkBinding.",
     bad=GOOD.replace("name: A", "name: K_SINK"),
     good=GOOD,
 )
-def sink_variable(bundle: Bundle) -> Iterator[Problem]:
+def sink_variable(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         for path, container in function.containers():
             for index, variable in mappings(container.get("env")):
@@ -218,15 +218,15 @@ def sink_variable(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "revision-bounds",
     Severity.ERROR,
-    "a concurrency or a timeout is out of Serving's bounds",
+    "a concurrency or a timeout is outside Serving's bounds",
     on_the_cluster=f"The webhook refuses a containerConcurrency above {MAX_CONCURRENCY} and a timeoutSeconds above "
     f"{MAX_TIMEOUT_S}, unless config-defaults raises them.",
-    fix=f"containerConcurrency from 0 (no limit) to {MAX_CONCURRENCY}; timeoutSeconds to {MAX_TIMEOUT_S}. Longer work "
-    "belongs in a JobSink.",
+    fix=f"Use a containerConcurrency from 0 (no limit) to {MAX_CONCURRENCY}; a timeoutSeconds up to {MAX_TIMEOUT_S}. "
+    "Longer work belongs in a JobSink.",
     bad=GOOD.replace("containerConcurrency: 1", "containerConcurrency: 1001"),
     good=GOOD,
 )
-def bounds(bundle: Bundle) -> Iterator[Problem]:
+def bounds(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         for name, highest in (("containerConcurrency", MAX_CONCURRENCY), ("timeoutSeconds", MAX_TIMEOUT_S)):
             value = function.get(*_POD, name)
@@ -238,13 +238,13 @@ def bounds(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "traffic",
     Severity.ERROR,
-    "the shares of a Service's traffic do not add up",
+    "a Service's traffic targets are not valid",
     on_the_cluster="The webhook refuses the Service.",
-    fix="The percentages of all targets together are 100; a target names a revision, or has latestRevision: true.",
+    fix="The percentages of all targets add up to 100; a target names a revision, or has latestRevision: true.",
     bad=GOOD + "  traffic: [{latestRevision: true, percent: 90}]\n",
     good=GOOD + "  traffic: [{latestRevision: true, percent: 100}]\n",
 )
-def traffic(bundle: Bundle) -> Iterator[Problem]:
+def traffic(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         targets = [*function.items("spec", "traffic")]
         if not targets:
@@ -274,7 +274,7 @@ def _target_problems(target: dict[str, Any], tags: set[str]) -> Iterator[str]:
         if not names.is_dns_1035_label(tag):
             yield f"a tag begins with a letter and has lower-case letters, digits and -, was {tag!r}"
         if tag in tags:
-            yield f"the tag {tag!r} is there twice"
+            yield f"the tag {tag!r} is used twice"
         tags.add(tag)
 
 
@@ -283,11 +283,11 @@ def _target_problems(target: dict[str, Any], tags: set[str]) -> Iterator[str]:
     Severity.ERROR,
     "a revision's name does not begin with its Service's",
     on_the_cluster="The webhook refuses the Service.",
-    fix="SERVICE-something, or no name: Serving numbers revisions itself.",
+    fix="Use SERVICE-something, or no name: Serving numbers revisions itself.",
     bad=GOOD.replace("metadata:\n      annotations", "metadata:\n      name: first\n      annotations"),
     good=GOOD.replace("metadata:\n      annotations", "metadata:\n      name: resize-first\n      annotations"),
 )
-def revision_name(bundle: Bundle) -> Iterator[Problem]:
+def revision_name(bundle: Bundle) -> Iterator[RuleViolation]:
     path: FieldPath = ("spec", "template", "metadata", "name")
     for function in bundle.functions:
         name = function.get(*path)

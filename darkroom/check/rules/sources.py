@@ -13,7 +13,7 @@ from darkroom.check import names
 from darkroom.check.bundle import Bundle
 from darkroom.check.cron import check_schedule, check_timezone
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 
 _GROUP = "sources.knative.dev/"
 GOOD_PING = """\
@@ -39,16 +39,16 @@ spec:
 @rule(
     "schedule",
     Severity.ERROR,
-    "a schedule or a time zone that cannot be read",
+    "a schedule or a time zone that is not valid",
     on_the_cluster="The webhook refuses the PingSource.",
-    fix="Five fields, or six of which the first is seconds; Sunday is 0, there is no day 7, no L, no #; or one of "
-    "@hourly, @daily, @weekly, @monthly, @yearly. The time zone has a name such as Europe/Berlin.",
+    fix="Use five fields, or six with the seconds first; Sunday is 0, there is no day 7, no L and no #. Or use "
+    "@hourly, @daily, @weekly, @monthly or @yearly. The time zone has a name such as Europe/Berlin.",
     bad=GOOD_PING.replace("*/15 * * * * *", "0 0 * * 7"),
     good=GOOD_PING,
 )
-def schedule(bundle: Bundle) -> Iterator[Problem]:
-    for source in bundle.of(_GROUP, "PingSource"):
-        # Without a schedule it is every minute.
+def schedule(bundle: Bundle) -> Iterator[RuleViolation]:
+    for source in bundle.of_kind(_GROUP, "PingSource"):
+        # The default schedule is every minute.
         for name, check in (("schedule", check_schedule), ("timezone", check_timezone)):
             text = source.get("spec", name)
             if isinstance(text, str) and text:
@@ -61,14 +61,15 @@ def schedule(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "ping-data",
     Severity.ERROR,
-    "a PingSource's data does not agree with its type",
+    "a PingSource's data does not match its contentType",
     on_the_cluster="The webhook refuses the PingSource.",
-    fix="With contentType application/json a JSON object; one of `data` and `dataBase64`, which is standard base64.",
+    fix="Use a JSON object with contentType application/json, and only one of `data` and `dataBase64` (standard "
+    "base64).",
     bad=GOOD_PING.replace("""'{"sweep": true}'""", "sweep"),
     good=GOOD_PING,
 )
-def data(bundle: Bundle) -> Iterator[Problem]:
-    for source in bundle.of(_GROUP, "PingSource"):
+def data(bundle: Bundle) -> Iterator[RuleViolation]:
+    for source in bundle.of_kind(_GROUP, "PingSource"):
         plain, encoded = source.get("spec", "data"), source.get("spec", "dataBase64")
         if plain and encoded:
             yield source, ("spec", "dataBase64"), "data and dataBase64 exclude each other"
@@ -91,14 +92,14 @@ def _data_problem(name: str, text: str, content_type: Any) -> str | None:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:
-        return f"{name} is not JSON, which contentType promises: {exc}"
+        return f"{name} is not JSON, but contentType is application/json: {exc}"
     if value is not None and not isinstance(value, dict):
         return f"{name} must be a JSON object for contentType application/json, was {text[:40]!r}"
     return None
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 @rule(
@@ -106,12 +107,12 @@ def _refuse_constant(name: str) -> None:
     Severity.ERROR,
     "a SinkBinding's subject that the webhook refuses",
     on_the_cluster="The webhook refuses the SinkBinding.",
-    fix="apiVersion and kind, and either a name or a selector, in the SinkBinding's own namespace.",
+    fix="Set apiVersion and kind, and either a name or a selector, in the SinkBinding's own namespace.",
     bad=GOOD_BINDING.replace(", name: ingest}\n", "}\n"),
     good=GOOD_BINDING,
 )
-def subject(bundle: Bundle) -> Iterator[Problem]:
-    for binding in bundle.of(_GROUP, "SinkBinding"):
+def subject(bundle: Bundle) -> Iterator[RuleViolation]:
+    for binding in bundle.of_kind(_GROUP, "SinkBinding"):
         for name, message in _subject_problems(binding.mapping("spec", "subject"), binding.namespace):
             yield binding, ("spec", "subject", name), message
 
@@ -128,7 +129,7 @@ def _subject_problems(subject: dict[str, Any], namespace: str) -> Iterator[tuple
     if selector is not None and name:
         yield "selector", "name and selector exclude each other"
     elif selector is None and not name:
-        yield "name", "the subject needs a name or a selector, has neither"
+        yield "name", "the subject requires a name or a selector, has neither"
     elif name and not names.is_dns_label(str(name)):
         yield "name", f"the subject's name has lower-case letters, digits and -, was {name!r}"
     if isinstance(selector, dict):
@@ -139,7 +140,7 @@ def _selector_problems(selector: dict[str, Any]) -> Iterator[str]:
     labels = selector.get("matchLabels")
     for key, value in labels.items() if isinstance(labels, dict) else ():
         if not names.is_qualified_name(str(key)) or not names.is_label_value(str(value)):
-            yield f"{key}: {value} is no label"
+            yield f"{key}: {value} is not a valid label"
     expressions = selector.get("matchExpressions")
     for each in expressions if isinstance(expressions, list) else ():
         operator, values = (each.get("operator"), each.get("values")) if isinstance(each, dict) else (None, None)
@@ -152,17 +153,17 @@ def _selector_problems(selector: dict[str, Any]) -> Iterator[str]:
 @rule(
     "ce-overrides",
     Severity.ERROR,
-    "a name of an extension that is not letters and digits",
+    "an extension's name is not letters and digits",
     on_the_cluster="The webhook refuses the source or the SinkBinding.",
-    fix="Letters and digits only; CloudEvents wants them in lower case.",
+    fix="Use letters and digits only; CloudEvents requires lower case.",
     bad=GOOD_BINDING + "  ceOverrides: {extensions: {Bad-Name: x}}\n",
     good=GOOD_BINDING + "  ceOverrides: {extensions: {goodname: x}}\n",
 )
-def overrides(bundle: Bundle) -> Iterator[Problem]:
+def overrides(bundle: Bundle) -> Iterator[RuleViolation]:
     for source in bundle.manifests:
         if not source.api_version.startswith(_GROUP):
             continue
         for name in source.mapping("spec", "ceOverrides", "extensions"):
             if not re.fullmatch("[A-Za-z0-9]+", str(name), re.ASCII):
                 path = ("spec", "ceOverrides", "extensions", str(name))
-                yield source, path, f"an extension's name is letters and digits, was {name!r}"
+                yield source, path, f"an extension's name must be letters and digits, was {name!r}"

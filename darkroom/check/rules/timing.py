@@ -1,4 +1,4 @@
-"""Time limits that must outlast each other, and how much is in flight against how much can be done.
+"""Time limits, of which each must outlast the previous one, and events in flight compared with a function's capacity.
 
 JOB_TIMEOUT < timeoutSeconds < delivery timeout < ackWait
 """
@@ -11,15 +11,15 @@ from math import ceil
 
 from darkroom.check.bundle import Bundle, Manifest, seconds, whole
 from darkroom.check.finding import Severity
-from darkroom.check.rule import Problem, rule
+from darkroom.check.rule import RuleViolation, rule
 from darkroom.check.rules.channel import GOOD as GOOD_CHANNEL
 from darkroom.check.rules.delivery import GOOD as GOOD_TRIGGER
 from darkroom.manifests.serving import DEFAULT_TIMEOUT_S
 
 DEFAULT_ACK_WAIT_S = 30.0
 DEFAULT_MAX_ACK_PENDING = 1000
-MOST_WAITING = 10
-"""Times the capacity. Twice keeps a function busy; past this, what waits is what times out."""
+MAX_IN_FLIGHT_FACTOR = 10
+"""A multiple of the capacity. Twice the capacity keeps a function busy; beyond this factor, waiting events time out."""
 _OURS = ("JOB_TIMEOUT", "CLOUD_RUN_TIMEOUT_SECONDS")
 
 _FUNCTION = """\
@@ -48,7 +48,7 @@ GOOD = "---\n".join([_FUNCTION, GOOD_TRIGGER, _BROKER, GOOD_CHANNEL])
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """A Trigger with what it leads to."""
+    """A Trigger with its function and its channel."""
 
     trigger: Manifest
     function: Manifest
@@ -62,8 +62,7 @@ class Path:
     def ack_wait_s(self) -> float:
         if self.delivery_timeout_s is not None:
             return self.delivery_timeout_s + 0.5
-        said = self.channel.get("spec", "consumerConfigTemplate", "ackWait") if self.channel is not None else None
-        return seconds(said) or DEFAULT_ACK_WAIT_S
+        return seconds(self._consumer_setting("ackWait")) or DEFAULT_ACK_WAIT_S
 
     @property
     def timeout_s(self) -> float:
@@ -71,12 +70,14 @@ class Path:
 
     @property
     def max_ack_pending(self) -> int:
-        said = self.channel.get("spec", "consumerConfigTemplate", "maxAckPending") if self.channel is not None else None
-        return whole(said) or DEFAULT_MAX_ACK_PENDING
+        return whole(self._consumer_setting("maxAckPending")) or DEFAULT_MAX_ACK_PENDING
+
+    def _consumer_setting(self, name: str) -> object:
+        return self.channel.get("spec", "consumerConfigTemplate", name) if self.channel is not None else None
 
     @property
     def capacity(self) -> int | None:
-        """Events that the function does at once at most; None: as many as come."""
+        """The most events that the function processes at once; None if there is no limit."""
         concurrency = whole(self.function.get("spec", "template", "spec", "containerConcurrency")) or 0
         annotations = self.function.mapping("spec", "template", "metadata", "annotations")
         scale = whole(annotations.get("autoscaling.knative.dev/max-scale")) or 0
@@ -98,13 +99,13 @@ def paths(bundle: Bundle) -> Iterator[Path]:
     "job-timeout",
     Severity.ERROR,
     "a job's own timeout is not below its revision's",
-    on_the_cluster="Serving cuts the request off (504) before the function has ended the job in order: it is delivered "
-    "again while the first one may still run.",
-    fix="JOB_TIMEOUT (or CLOUD_RUN_TIMEOUT_SECONDS) below timeoutSeconds, with room for a cold start.",
+    on_the_cluster="Serving cuts off the request (504) before the function has ended the job itself: the event is "
+    "delivered again while the first attempt may still run.",
+    fix="Set JOB_TIMEOUT (or CLOUD_RUN_TIMEOUT_SECONDS) below timeoutSeconds, with room for a cold start.",
     bad=GOOD.replace("value: 30s", "value: 50s"),
     good=GOOD,
 )
-def job_timeout(bundle: Bundle) -> Iterator[Problem]:
+def job_timeout(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         for name in _OURS:
             job_s = seconds(function.variable(name))
@@ -118,13 +119,13 @@ def job_timeout(bundle: Bundle) -> Iterator[Problem]:
     "delivery-below-revision",
     Severity.ERROR,
     "a delivery times out before the function's revision does",
-    on_the_cluster="The dispatcher gives up while the function still works, and delivers the event again to another "
-    "instance: done twice, and perhaps never acked.",
-    fix="`delivery.timeout` above the subscriber's timeoutSeconds (which is 300 where it is not set).",
+    on_the_cluster="The dispatcher gives up while the function is still working, and delivers the event again to "
+    "another instance: it is processed twice, and perhaps never acked.",
+    fix="Set `delivery.timeout` above the subscriber's timeoutSeconds (300 if it is not set).",
     bad=GOOD.replace("timeoutSeconds: 50", "timeoutSeconds: 60"),
     good=GOOD,
 )
-def delivery_timeout(bundle: Bundle) -> Iterator[Problem]:
+def delivery_timeout(bundle: Bundle) -> Iterator[RuleViolation]:
     for path in paths(bundle):
         delivery_s = path.delivery_timeout_s
         if delivery_s is not None and delivery_s <= path.timeout_s:
@@ -138,13 +139,13 @@ def delivery_timeout(bundle: Bundle) -> Iterator[Problem]:
     "ack-wait",
     Severity.ERROR,
     "a consumer's ackWait is shorter than the function may take",
-    on_the_cluster="The event is delivered again while it is still worked at. Of 150 one-second events with "
-    "the defaults, 67 ran twice because they had queued for 30 s.",
+    on_the_cluster="The event is delivered again while it is still being processed. Of 150 one-second events with the "
+    "defaults, 67 ran twice because they had queued for 30 s.",
     fix="Set the Trigger's `delivery.timeout` (ackWait is that plus 0.5 s), or `ackWait` in the channel's template.",
     bad=GOOD.replace("    timeout: PT60S\n", "").replace("ackWait: 120s", "ackWait: 30s"),
     good=GOOD,
 )
-def ack_wait(bundle: Bundle) -> Iterator[Problem]:
+def ack_wait(bundle: Bundle) -> Iterator[RuleViolation]:
     for path in paths(bundle):
         if path.delivery_timeout_s is None and path.ack_wait_s <= path.timeout_s:
             message = f"ackWait is {path.ack_wait_s:g} s, {path.function.name} may take {path.timeout_s:g}"
@@ -155,13 +156,13 @@ def ack_wait(bundle: Bundle) -> Iterator[Problem]:
     "backoff-outlives-ack-wait",
     Severity.WARNING,
     "a backoff is longer than the consumer's ackWait",
-    on_the_cluster="A message that waits out its backoff holds its place under maxAckPending; past ackWait JetStream "
-    "delivers it again, to whoever is next.",
-    fix="A smaller `backoffDelay` or fewer retries, or a longer timeout.",
+    on_the_cluster="A message that waits for its backoff still counts towards maxAckPending; after ackWait, JetStream "
+    "delivers it again, to the next receiver.",
+    fix="Use a smaller `backoffDelay`, fewer retries or a longer timeout.",
     bad=GOOD.replace("backoffDelay: PT1S", "backoffDelay: PT20S"),
     good=GOOD,
 )
-def backoff(bundle: Bundle) -> Iterator[Problem]:
+def backoff(bundle: Bundle) -> Iterator[RuleViolation]:
     for path in paths(bundle):
         delivery = path.trigger.get("spec", "delivery")
         if not isinstance(delivery, dict):
@@ -179,20 +180,20 @@ def backoff(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "max-ack-pending-high",
     Severity.WARNING,
-    "far more is delivered at once than the function can do",
-    on_the_cluster="A push consumer sends up to maxAckPending events at once (1000 by default). What is over the "
-    "function's capacity waits in the activator with its clock running, is cut off, and is delivered again.",
+    "far more events are delivered at once than the function can process",
+    on_the_cluster="A push consumer sends up to maxAckPending events at once (1000 by default). Events beyond the "
+    "function's capacity wait in the activator while their timeouts run, are cut off, and are delivered again.",
     fix="maxAckPending about twice max-scale x containerConcurrency.",
     bad=GOOD.replace("maxAckPending: 40", "maxAckPending: 1000"),
     good=GOOD,
 )
-def too_many(bundle: Bundle) -> Iterator[Problem]:
+def too_many(bundle: Bundle) -> Iterator[RuleViolation]:
     for path in paths(bundle):
         capacity = path.capacity
-        if path.channel is not None and capacity is not None and path.max_ack_pending > MOST_WAITING * capacity:
+        if path.channel is not None and capacity is not None and path.max_ack_pending > MAX_IN_FLIGHT_FACTOR * capacity:
             message = (
-                f"maxAckPending is {path.max_ack_pending}, {path.function.name} does {capacity} at once: "
-                f"{ceil(path.max_ack_pending / capacity)} turns"
+                f"maxAckPending is {path.max_ack_pending}, {path.function.name} processes {capacity} at once: "
+                f"{ceil(path.max_ack_pending / capacity)} rounds"
             )
             yield path.channel, ("spec", "consumerConfigTemplate"), message
 
@@ -200,31 +201,31 @@ def too_many(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "max-ack-pending-low",
     Severity.WARNING,
-    "less is delivered at once than the function can do",
-    on_the_cluster="Instances that max-scale allows are never needed: the consumer holds events back.",
+    "fewer events are delivered at once than the function can process",
+    on_the_cluster="Instances that max-scale allows are never needed, because the consumer holds events back.",
     fix="maxAckPending about twice max-scale x containerConcurrency.",
     bad=GOOD.replace("maxAckPending: 40", "maxAckPending: 5"),
     good=GOOD,
 )
-def too_few(bundle: Bundle) -> Iterator[Problem]:
+def too_few(bundle: Bundle) -> Iterator[RuleViolation]:
     for path in paths(bundle):
         capacity = path.capacity
         if path.channel is not None and capacity is not None and path.max_ack_pending < capacity:
-            message = f"maxAckPending is {path.max_ack_pending}, {path.function.name} could do {capacity} at once"
+            message = f"maxAckPending is {path.max_ack_pending}, {path.function.name} could process {capacity} at once"
             yield path.channel, ("spec", "consumerConfigTemplate", "maxAckPending"), message
 
 
 @rule(
     "no-max-scale",
     Severity.WARNING,
-    "a function that takes events from JetStream has no max-scale",
-    on_the_cluster="The dispatcher sends up to maxAckPending events at once, and the autoscaler answers with as many "
-    "instances as that takes: a backlog becomes a thousand pods, and as many connections to what they use.",
+    "a function that gets events from JetStream has no max-scale",
+    on_the_cluster="The dispatcher sends up to maxAckPending events at once, and the autoscaler starts as many "
+    "instances as they need: a backlog becomes a thousand pods, and as many connections to the services they use.",
     fix="Set autoscaling.knative.dev/max-scale.",
     bad=GOOD.replace('autoscaling.knative.dev/max-scale: "10"', 'autoscaling.knative.dev/min-scale: "0"'),
     good=GOOD,
 )
-def no_max_scale(bundle: Bundle) -> Iterator[Problem]:
+def no_max_scale(bundle: Bundle) -> Iterator[RuleViolation]:
     seen = set()
     for path in paths(bundle):
         annotations = path.function.mapping("spec", "template", "metadata", "annotations")

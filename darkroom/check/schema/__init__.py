@@ -1,8 +1,8 @@
-"""The fields of the kinds that the linter knows, with their types and bounds, as a cluster's API server holds them.
+"""The fields of the kinds that the linter knows, with their types and bounds, as a cluster's API server validates them.
 
 The tables were written from the types and CustomResourceDefinitions of Knative Serving, Knative Eventing,
-eventing-natss and the Gateway API of mid-2026. A test holds them against the definitions themselves. What needs
-more than one field to be judged is a rule.
+eventing-natss and the Gateway API of mid-2026. A test compares them with the definitions themselves. A check that
+involves more than one field is a rule.
 """
 
 from darkroom.check.schema.eventing import BROKER, CHANNEL, PING_SOURCE, SINK_BINDING, SUBSCRIPTION, TRIGGER
@@ -25,7 +25,7 @@ SPECS: dict[tuple[str, str], Shape] = {
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): HTTP_ROUTE,
     ("gateway.networking.k8s.io/v1beta1", "HTTPRoute"): HTTP_ROUTE,
 }
-"""By apiVersion and kind: the shape of `spec`."""
+"""The shape of `spec`, by apiVersion and kind."""
 
 SERVED: dict[tuple[str, str], tuple[str, ...]] = {
     ("serving.knative.dev", "Service"): ("v1",),
@@ -50,6 +50,6 @@ SERVED: dict[tuple[str, str], tuple[str, ...]] = {
     ("gateway.networking.k8s.io", "Gateway"): ("v1", "v1beta1"),
     ("gateway.networking.k8s.io", "HTTPRoute"): ("v1", "v1beta1"),
 }
-"""By group and kind: the versions that clusters of mid-2026 serve. Kinds of other projects are not judged."""
+"""The versions that clusters of mid-2026 serve, by group and kind. Other projects' kinds are not checked."""
 
 __all__ = ["SERVED", "SPECS", "Fault", "Shape", "faults"]

@@ -16,7 +16,7 @@ from darkroom.check.schema.shape import (
     WholeOrText,
 )
 
-# --- what Serving refuses unless the cluster's operator turned a feature on in config-features -----------------------
+# --- what Serving refuses unless the cluster's operator has turned on a feature in config-features -------------------
 
 POD_FEATURES = {
     "affinity": "kubernetes.podspec-affinity",
@@ -43,7 +43,7 @@ VOLUME_FEATURES = {
     "image": "kubernetes.podspec-volumes-image",
     "persistentVolumeClaim": "kubernetes.podspec-persistent-volume-claim",
 }
-# Fields of Kubernetes' pods that no feature allows.
+# Fields of Kubernetes pods that no feature allows.
 REFUSED_OF_POD = (
     "activeDeadlineSeconds",
     "hostname",
@@ -166,7 +166,7 @@ _VOLUME = Object(
 )
 REVISION = Object(
     {
-        # Judged by the rule refused-field.
+        # Checked by the rule refused-field.
         **dict.fromkeys((*POD_FEATURES, *REFUSED_OF_POD), ANYTHING),
         "automountServiceAccountToken": FLAG,
         "containerConcurrency": INTEGER_64,

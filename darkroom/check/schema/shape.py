@@ -1,4 +1,4 @@
-"""A small notation for the shape of YAML, and the walk that compares a value with it."""
+"""A small notation for the shape of YAML, and the function that compares a value with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FaultKind(StrEnum):
 
 
 Fault: TypeAlias = tuple[FaultKind, FieldPath, str]
-"""What kind, where, and what is wrong there with the measured value."""
+"""The kind, the field, and a message that says what is wrong there, with the measured value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class WholeOrText:
 
 @dataclass(frozen=True)
 class Anything:
-    """Not looked into: a part that has a rule of its own, or that Serving refuses as a whole."""
+    """Any value, not inspected: a part that has its own rule, or that Serving refuses as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class List:
 
 @dataclass(frozen=True)
 class Map:
-    """Any names, values of one shape."""
+    """A mapping with any names, whose values have one shape."""
 
     of: Shape
 
@@ -78,7 +78,7 @@ class Object:
 
 @dataclass
 class Recursive:
-    """A shape that contains itself, such as a filter's `not`; it is set after it is made."""
+    """A shape that contains itself, such as a filter's `not`. `shape` is set after creation."""
 
     shape: Shape | None = None
 
@@ -95,7 +95,7 @@ TEXT_MAP = Map(TEXT)
 
 
 def faults(value: Any, shape: Shape, path: FieldPath = ()) -> Iterator[Fault]:
-    """Every difference between a value and its shape. A null is taken as a field that is not there, as the API does."""
+    """Every difference between a value and its shape. A null counts as a missing field, as it does for the API."""
     match shape:
         case _ if value is None:
             return
@@ -104,15 +104,15 @@ def faults(value: Any, shape: Shape, path: FieldPath = ()) -> Iterator[Fault]:
         case Recursive(shape=Object() as inner):
             yield from faults(value, inner, path)
         case Object():
-            yield from _of_object(value, shape, path)
+            yield from _object_faults(value, shape, path)
         case Map():
-            yield from _of_map(value, shape, path)
+            yield from _map_faults(value, shape, path)
         case List():
-            yield from _of_list(value, shape, path)
+            yield from _list_faults(value, shape, path)
         case Text():
-            yield from _of_text(value, shape, path)
+            yield from _text_faults(value, shape, path)
         case Whole():
-            yield from _of_whole(value, shape, path)
+            yield from _whole_faults(value, shape, path)
         case WholeOrText():
             if isinstance(value, bool | dict | list):
                 yield _wrong_type(path, "a number or a string", value)
@@ -123,7 +123,7 @@ def faults(value: Any, shape: Shape, path: FieldPath = ()) -> Iterator[Fault]:
                 yield _wrong_type(path, "true or false", value)
 
 
-def _of_object(value: Any, shape: Object, path: FieldPath) -> Iterator[Fault]:
+def _object_faults(value: Any, shape: Object, path: FieldPath) -> Iterator[Fault]:
     if not isinstance(value, dict):
         yield _wrong_type(path, "a mapping", value)
         return
@@ -138,7 +138,7 @@ def _of_object(value: Any, shape: Object, path: FieldPath) -> Iterator[Fault]:
             yield FaultKind.WRONG_VALUE, path, f"{_name(path)} must have the field {name!r}"
 
 
-def _of_map(value: Any, shape: Map, path: FieldPath) -> Iterator[Fault]:
+def _map_faults(value: Any, shape: Map, path: FieldPath) -> Iterator[Fault]:
     if not isinstance(value, dict):
         yield _wrong_type(path, "a mapping", value)
         return
@@ -146,7 +146,7 @@ def _of_map(value: Any, shape: Map, path: FieldPath) -> Iterator[Fault]:
         yield from faults(each, shape.of, (*path, str(name)))
 
 
-def _of_list(value: Any, shape: List, path: FieldPath) -> Iterator[Fault]:
+def _list_faults(value: Any, shape: List, path: FieldPath) -> Iterator[Fault]:
     if not isinstance(value, list):
         yield _wrong_type(path, "a list", value)
         return
@@ -158,7 +158,7 @@ def _of_list(value: Any, shape: List, path: FieldPath) -> Iterator[Fault]:
         yield from faults(each, shape.of, (*path, index))
 
 
-def _of_text(value: Any, shape: Text, path: FieldPath) -> Iterator[Fault]:
+def _text_faults(value: Any, shape: Text, path: FieldPath) -> Iterator[Fault]:
     if not isinstance(value, str):
         yield _wrong_type(path, "a string", value)
     elif shape.one_of and value not in shape.one_of:
@@ -174,7 +174,7 @@ def _of_text(value: Any, shape: Text, path: FieldPath) -> Iterator[Fault]:
         yield FaultKind.WRONG_VALUE, path, f"{_name(path)} must match {shape.pattern}, was {value!r}"
 
 
-def _of_whole(value: Any, shape: Whole, path: FieldPath) -> Iterator[Fault]:
+def _whole_faults(value: Any, shape: Whole, path: FieldPath) -> Iterator[Fault]:
     if isinstance(value, bool) or not isinstance(value, int):
         yield _wrong_type(path, "a whole number", value)
     elif shape.one_of and value not in shape.one_of:
@@ -201,7 +201,7 @@ def _shown(value: Any) -> str:
 
 
 def _name(path: FieldPath) -> str:
-    """The nearest name: `containers[0]` for an element of a list, `spec` for the top."""
+    """The nearest name: `containers[0]` for an element of a list, `spec` at the top."""
     index = ""
     for step in reversed(path):
         if isinstance(step, str):

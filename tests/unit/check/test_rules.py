@@ -37,14 +37,14 @@ def test_what_keeps_a_rule_breaks_no_error_rule(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_says_what_happens_and_how_to_mend_it(name: str) -> None:
+def test_a_rule_says_what_happens_and_how_to_fix_it(name: str) -> None:
     rule = RULES[name]
     assert rule.title[0].islower() or rule.title.startswith("timeoutSeconds")
     assert rule.on_the_cluster.endswith(".")
     assert rule.fix.endswith(".")
 
 
-def test_a_finding_bears_the_line_of_what_is_wrong() -> None:
+def test_a_finding_has_the_line_of_what_is_wrong() -> None:
     text = RULES["delivery-duration"].bad
     (finding,) = (each for each in found(text) if each.rule == "delivery-duration")
     assert "1s" in text.splitlines()[finding.line - 1]

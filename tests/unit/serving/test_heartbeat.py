@@ -66,7 +66,7 @@ def eventually(condition: Callable[[], object]) -> bool:
 def test_a_lease_is_renewed_until_its_job_has_ended(store: Store, heartbeat: Heartbeat) -> None:
     lease = claimed(store)
 
-    with heartbeat.of(lease):
+    with heartbeat.renewing(lease):
         assert eventually(lambda: store.renewed[lease.job_id] >= 3)
     # One may have been under way.
     time.sleep(EVERY_S)
@@ -80,7 +80,7 @@ def test_jobs_after_one_another_share_a_thread_also_after_a_pause(store: Store, 
     threads = set()
     for pause_s in (0, 4 * EVERY_S, 0):
         lease = claimed(store)
-        with heartbeat.of(lease):
+        with heartbeat.renewing(lease):
             assert eventually(partial(store.renewed.__getitem__, lease.job_id))
             threads.add(heartbeat._thread)
         time.sleep(pause_s)
@@ -91,7 +91,7 @@ def test_jobs_after_one_another_share_a_thread_also_after_a_pause(store: Store, 
 def test_two_jobs_at_once_are_both_kept(store: Store, heartbeat: Heartbeat) -> None:
     first, second = claimed(store), claimed(store)
 
-    with heartbeat.of(first), heartbeat.of(second):
+    with heartbeat.renewing(first), heartbeat.renewing(second):
         assert eventually(lambda: store.renewed[first.job_id] >= 2 and store.renewed[second.job_id] >= 2)
 
 
@@ -99,7 +99,7 @@ def test_a_lease_that_is_lost_is_not_asked_for_again(store: Store, heartbeat: He
     lease = claimed(store)
     assert store.release(lease, DependencyUnavailableError("worker", "taken away"), counts=False) is Outcome.DONE
 
-    with heartbeat.of(lease):
+    with heartbeat.renewing(lease):
         assert eventually(lambda: store.renewed[lease.job_id])
         time.sleep(4 * EVERY_S)
 
@@ -110,17 +110,17 @@ def test_a_store_that_is_away_is_asked_again(store: Store, heartbeat: Heartbeat)
     lease = claimed(store)
     store.refusals = 2
 
-    with heartbeat.of(lease):
+    with heartbeat.renewing(lease):
         assert eventually(lambda: store.renewed[lease.job_id])
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_is_begun_anew(store: Store, heartbeat: Heartbeat) -> None:
     store.broken = True
-    with heartbeat.of(claimed(store)):
+    with heartbeat.renewing(claimed(store)):
         assert eventually(lambda: heartbeat._thread is not None and not heartbeat._thread.is_alive())
     store.broken = False
     lease = claimed(store)
 
-    with heartbeat.of(lease):
+    with heartbeat.renewing(lease):
         assert eventually(lambda: store.renewed[lease.job_id])

@@ -1,17 +1,17 @@
 #!lua flags=no-cluster
--- Write the jobs, their first emissions and their deadlines, and bind the idempotency keys; or find the jobs that are
--- there. All of them or none: one that another request has used before refuses all, before any is written.
--- Refused when memory is full (no allow-oom, unlike the scripts that bring jobs to their end).
+-- Write the jobs, their first emissions and their deadlines, and bind the idempotency keys; or find the jobs that
+-- already exist. All or none: if another request has used one of the keys or ids before, all are refused and none is
+-- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_A_JOB = 4, 10
+local FIRST_JOB, VALUES_PER_JOB = 4, 10
 
--- The caller has given up waiting and said that nothing was accepted.
+-- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
   return { 'late' }
 end
 
 local jobs = {}
-for at = FIRST_JOB, #ARGV, VALUES_A_JOB do
+for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
   jobs[#jobs + 1] = {
     id = ARGV[at],
     type = ARGV[at + 1],
@@ -26,7 +26,7 @@ for at = FIRST_JOB, #ARGV, VALUES_A_JOB do
   }
 end
 
--- The job that was first: that of the idempotency key, or the one with this id.
+-- The id of the job that was first: the one bound to the idempotency key, or the job's own.
 local function first_id(job)
   local bound = job.binding and redis.call('GET', job.binding)
   if bound and redis.call('EXISTS', job_key(bound)) == 1 then
@@ -35,7 +35,7 @@ local function first_id(job)
   return job.id
 end
 
--- The places of jobs whose key or id another request has used, an earlier one of the same batch too.
+-- The places of jobs whose key or id another request has used. It may be an earlier one in the same batch.
 local function mismatches()
   local found, written, bound = {}, {}, {}
   for place, job in ipairs(jobs) do
@@ -57,7 +57,7 @@ local function mismatches()
   return found
 end
 
--- The owner's index outlives its jobs a little; a bounded number of those that are gone leave with each new one.
+-- The index outlives the owner's jobs a little. Each new job removes a bounded number of expired entries.
 local function index_by_owner(job)
   local index = 'darkroom:owner:' .. job.owner
   redis.call('ZADD', index, now, job.id)
@@ -97,7 +97,7 @@ local function accept(job)
     return { 'created', id, redis.call('HGETALL', key) }
   end
   if there[2] and there[2] ~= caller then
-    -- Now the job is promised to somebody else too: its first caller may not take it back any more.
+    -- The job is now promised to another caller too, so the first caller may no longer retract it.
     redis.call('HDEL', key, 'caller')
   end
   return { 'existing', id, redis.call('HGETALL', key) }

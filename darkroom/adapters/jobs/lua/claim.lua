@@ -1,7 +1,7 @@
 #!lua flags=allow-oom,no-cluster
--- Count the attempt, set the lease and the fence. `token` is new for each call: the same claim sent twice, because the
--- answer was lost, gets the same lease. A copy that comes when nobody waits for it any more, because its caller has
--- withdrawn the claim or its lease has ended, must not begin another attempt: nobody would make it.
+-- Count the attempt, set the lease and the fence. Each claim has a new `token`: the same claim sent twice, because its
+-- answer was lost, gets the same lease. A copy may arrive after its caller has withdrawn the claim or its lease has
+-- ended. Nobody waits for it any more, so it must not begin another attempt.
 local job, worker, token, error = read(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 if not job then
   return { 'unknown' }
@@ -18,14 +18,14 @@ end
 if is_held(job) then
   return { 'held', fields(job), job.lease - now, now - (job.claimed or now) }
 end
-note_silent_end(job)
+record_lost_attempt(job)
 if job.attempts >= rules.max_attempts then
   give_up(job, error, now)
   return { 'spent', fields(job) }
 end
 
--- An error is always that of the latest attempt; this claim begins a new one. That it came shows that the broker had
--- the emission.
+-- The error is always that of the latest attempt, and this claim begins a new one. The claim also proves that the
+-- broker had the emission.
 redis.call('HDEL', job.key, 'error', 'caller')
 redis.call('HINCRBY', job.key, 'attempts', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)

@@ -1,19 +1,19 @@
--- What every script below stands on. It is put in front of each of them when they are loaded.
+-- Shared by all scripts. It is put in front of each script when the script is loaded.
 --
 -- ARGV[1] is the store's rules as JSON (attempts, emissions, times in milliseconds); a script's own arguments follow.
--- Keys are built from the job's id rather than declared: a job, its deadline and the indexes change in one step, which
--- Redis Cluster could not do; the scripts say `no-cluster` therefore.
+-- Keys are built from the job's id rather than declared: a job, its deadline and the indexes change in one step. Redis
+-- Cluster cannot do that, so the scripts are marked `no-cluster`.
 
 local rules = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local DEADLINES = 'darkroom:deadlines' -- unfinished jobs by the moment the sweep looks after them
-local GIVEN_UP = 'darkroom:given-up' -- failed jobs that wait to be kept with the dead letters
+local DEADLINES = 'darkroom:deadlines' -- unfinished jobs by the time at which the sweep recovers them
+local GIVEN_UP = 'darkroom:given-up' -- failed jobs that are not yet with the dead letters
 local CHANGES = 'darkroom:changes'
 
 local function unfinished(status)
-  return 'darkroom:unfinished:' .. status -- by the moment they were accepted
+  return 'darkroom:unfinished:' .. status -- by the time of their acceptance
 end
 
 local function job_key(id)
@@ -36,15 +36,15 @@ local function read(id)
     lease = tonumber(values[3]) or 0,
     attempts = tonumber(values[4]),
     emissions = tonumber(values[5]),
-    released = tonumber(values[6]), -- the fence of the last lease that was given back
-    confirmed = tonumber(values[7]) or 0, -- the last emission that the broker is known to have had
+    released = tonumber(values[6]), -- the fence of the last lease that was released
+    confirmed = tonumber(values[7]) or 0, -- the last emission that the broker is known to have received
     created = tonumber(values[8]),
     worker = values[9],
     claim = values[10], -- the token of the latest claim
     claimed = tonumber(values[11]), -- when the latest attempt began
     history = values[12] or '',
-    redriven = tonumber(values[13]) or 0, -- the emissions before the latest redrive
-    timeout = tonumber(values[14]), -- JOB_TIMEOUT of whoever claimed it
+    redriven = tonumber(values[13]) or 0, -- the number of emissions before the latest redrive
+    timeout = tonumber(values[14]), -- JOB_TIMEOUT of the worker that claimed it
     type = values[15],
     cost = values[16] or 'standard',
     withdrawn = values[17] or '', -- the claims that were withdrawn, each as "token;"
@@ -64,8 +64,8 @@ local function is_held(job)
   return job.status == 'processing' and job.lease > now
 end
 
--- Whether the bearer of `fence` may still act for the job. Its lease may have run out, and recovery may have put the job
--- back into the queue: as long as nobody else claimed it, what the bearer did is as good as what the next one would do.
+-- Whether the holder of `fence` may still act for the job. Its lease may have run out, and recovery may have put the
+-- job back into the queue. As long as nobody else has claimed the job, this holder's work is as good as the next one's.
 local function is_holder(job, fence)
   return not is_final(job) and job.fence == fence and job.released ~= fence
 end
@@ -87,7 +87,7 @@ local function set_status(job, status)
   redis.call('PUBLISH', CHANGES, job.id .. ' ' .. status)
 end
 
--- Lists are strings whose entries end in ";". The latest few entries are all that is kept.
+-- Lists are strings whose entries end in ";". Only the latest few entries are kept.
 local function latest(entries)
   local _, number = entries:gsub(';', '')
   if number > rules.history_kept then
@@ -100,9 +100,9 @@ local function set_due_in(job, milliseconds)
   redis.call('ZADD', DEADLINES, now + milliseconds, job.id)
 end
 
--- The attempts that ended, each as "fence,began,ended,code,worker;" with times in milliseconds after the acceptance. An
--- attempt that ended once and was taken up again has one entry.
-local function forget_end(job)
+-- The history lists the attempts that ended, each as "fence,began,ended,code,worker;" with times in milliseconds after
+-- the acceptance. An attempt whose end was recorded and that was then resumed has one entry.
+local function remove_end(job)
   local last = job.history:match('[^;]+;$')
   if last and tonumber(last:match('^%d+')) == job.fence then
     job.history = job.history:sub(1, -#last - 1)
@@ -111,11 +111,11 @@ local function forget_end(job)
   return false
 end
 
-local function note_end(job, ended, code)
+local function record_end(job, ended, code)
   if not job.claimed then
     return
   end
-  forget_end(job)
+  remove_end(job)
   local worker = (job.worker or ''):gsub('[;,]', ' ')
   job.history = latest(job.history .. string.format('%d,%d,%d,%s,%s;', job.fence, job.claimed - job.created,
     ended - job.created, code, worker))
@@ -127,10 +127,11 @@ local function code_of(error)
   return cjson.decode(error)[1]
 end
 
--- The lease of a job in work has run out: its worker was killed, crashed, or was cut off. Which of it shows in how long it
--- was alive; it would have renewed its lease once more `renew_every` after its last sign of life. Or it never had the
--- claim's answer: then it says so once it can (withdraw.lua), and finds the attempt by the claim's token.
-local function note_silent_end(job)
+-- Record that the lease of a job in progress ran out: its worker was killed, crashed, or was cut off. How long it was
+-- alive shows whether it timed out or crashed; it would have renewed its lease `renew_every` after its last sign of
+-- life. Or the worker never got the answer to its claim: then it withdraws the claim as soon as it can (withdraw.lua),
+-- and the attempt is found by the claim's token.
+local function record_lost_attempt(job)
   if job.status ~= 'processing' then
     return
   end
@@ -141,7 +142,7 @@ local function note_silent_end(job)
     error = string.format(rules.timed_out, job.timeout / 1000)
   end
   redis.call('HSET', job.key, 'error', error)
-  note_end(job, alive_until, code_of(error))
+  record_end(job, alive_until, code_of(error))
   if job.claim then
     redis.call('HSET', job.key, 'unheard', latest(job.unheard .. job.claim .. ',' .. job.fence .. ';'))
   end
@@ -151,12 +152,13 @@ local function doubled(base, times)
   return math.min(base * 2 ^ times, rules.longest_wait)
 end
 
--- The broker has the present emission; if its delivery comes to nothing, the sweep emits the job again.
+-- The broker has the current emission. If its delivery fails, the sweep emits the job again.
 local function set_due_as_emitted(job)
   set_due_in(job, doubled(rules.emitted_due_after, job.emissions - job.redriven - 1))
 end
 
--- Of a redriven job only that it ended once more: the time that it lay dead says nothing of how fast jobs are done.
+-- For a redriven job, count only that it ended again. Its duration includes the time as a dead letter, which says
+-- nothing about how fast jobs are processed.
 local function count_end(job, status, code)
   count(1, JOBS_ENDED, job.type, job.cost, status, code)
   if job.redriven > 0 then
@@ -179,8 +181,8 @@ local function finish(job, status, code)
   redis.call('PEXPIRE', job.key, rules.final_kept)
 end
 
--- Fail a job that nobody holds. The fence grows, so that a worker that comes back is refused. `kept_by` is when another
--- sweep hands the job out again, should it not have been kept with the dead letters until then.
+-- Fail a job that nobody holds. The fence grows, so that a worker that comes back is refused. If the job is not with
+-- the dead letters by the time `kept_by`, another sweep hands it out again.
 local function give_up(job, error, kept_by)
   redis.call('ZADD', GIVEN_UP, kept_by, job.id)
   redis.call('HINCRBY', job.key, 'fence', 1)

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom,no-cluster
--- Sent twice it says the same: only the bearer of this fence can have completed the job.
+-- Complete the job. A second call gets the same answer: only the holder of this fence can have completed the job.
 local job, fence, result, timings = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
 local function count_result(job, result, timings)
@@ -22,7 +22,7 @@ end
 if not is_holder(job, fence) then
   return { 'stale', fields(job) }
 end
-note_end(job, now, '')
+record_end(job, now, '')
 redis.call('HDEL', job.key, 'error')
 redis.call('HSET', job.key, 'result', result, 'timings', timings)
 finish(job, 'completed', '')

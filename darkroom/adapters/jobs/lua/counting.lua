@@ -1,6 +1,7 @@
--- What happens to jobs is counted in the step in which it happens, so that nothing that dies can lose or double a count.
--- It is put in front of every script, behind the catalog of metrics (statistics_fields.py, which tells how fields are
--- named). Counts only grow: Prometheus takes one that shrinks for a restart and counts all of it again.
+-- Events in a job's life are counted in the same atomic step in which they happen, so that no crash can lose or double
+-- a count. This part is put in front of every script, after the catalog of metrics (statistics_fields.py, which defines
+-- the names of the fields). Counts only grow: Prometheus takes a count that shrinks for a restart and adds all of it
+-- again.
 
 local STATISTICS = 'darkroom:statistics'
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom,no-cluster
--- The broker has these emissions: an id and a number each. Sent twice it says the same.
+-- Record that the broker has these emissions, each an id and a number. A second call changes nothing.
 local function confirm(job, emission)
   if not job or is_final(job) or emission ~= job.emissions then
     return

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom,no-cluster
--- Sent twice it says the same: whoever else fails a job lets its fence grow.
+-- Fail the job. A second call gets the same answer: any other script that fails a job increments its fence.
 local job, fence, error = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not job then
   return { 'stale', {} }
@@ -10,7 +10,7 @@ end
 if not is_holder(job, fence) then
   return { 'stale', fields(job) }
 end
-note_end(job, now, code_of(error))
+record_end(job, now, code_of(error))
 redis.call('HSET', job.key, 'error', error)
 finish(job, 'failed', code_of(error))
 return { 'done', fields(job) }

@@ -1,8 +1,8 @@
--- What release.lua and withdraw.lua have in common. It is put in front of both. The claim's token stays, so that a copy
--- of the claim that comes late is known (claim.lua).
+-- Shared by release.lua and withdraw.lua, and put in front of both. The claim's token stays, so that a late copy of the
+-- claim is recognised (claim.lua).
 
 local function give_back(job, error, counts)
-  note_end(job, now, code_of(error))
+  record_end(job, now, code_of(error))
   redis.call('HDEL', job.key, 'lease', 'worker')
   redis.call('HSET', job.key, 'error', error, 'released', job.fence)
   if not counts then

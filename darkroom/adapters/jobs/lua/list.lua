@@ -1,13 +1,13 @@
 #!lua flags=no-writes,no-cluster
--- An owner's jobs, newest first, from behind a cursor: those of a status and a type, where one is given. The index also
--- has jobs that expired. A bounded number is looked at; the cursor that is answered says where to go on, whether or not
--- the page is full.
+-- List an owner's jobs after a cursor, newest first, filtered by status and type if given. The index may still contain
+-- expired jobs. A bounded number of entries is examined; the returned cursor says where to continue, whether or not the
+-- page is full.
 local owner, status, job_type, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local from, after = tonumber(ARGV[6]), ARGV[7]
 local index = 'darkroom:owner:' .. owner
-local MOST_LOOKED_AT, AT_ONCE = 1000, 100
+local MAX_EXAMINED, AT_ONCE = 1000, 100
 
-local page, looked_at = {}, 0
+local page, examined = {}, 0
 local last_moment, last_id
 local more = false
 
@@ -25,20 +25,20 @@ local function take(id, moment)
 end
 
 local offset, highest = 0, from or '+inf'
-while not more and looked_at < MOST_LOOKED_AT do
+while not more and examined < MAX_EXAMINED do
   local found = redis.call('ZRANGE', index, highest, '-inf', 'BYSCORE', 'REV', 'LIMIT', offset, AT_ONCE, 'WITHSCORES')
   if #found == 0 then
     break
   end
   for n = 1, #found, 2 do
     local id, moment = found[n], tonumber(found[n + 1])
-    -- Of one moment, the ids come in falling order.
+    -- Jobs of the same millisecond come in descending order of their ids.
     if not more and not (from and moment == from and id >= after) then
       take(id, moment)
     end
   end
-  offset, looked_at = offset + AT_ONCE, looked_at + #found / 2
-  more = more or looked_at >= MOST_LOOKED_AT
+  offset, examined = offset + AT_ONCE, examined + #found / 2
+  more = more or examined >= MAX_EXAMINED
 end
 
 if more and last_id then

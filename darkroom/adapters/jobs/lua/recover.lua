@@ -1,6 +1,6 @@
 #!lua flags=allow-oom,no-cluster
--- A dead letter came in. Sent twice after a lost answer it uses up one emission more, or hands the failed job out once
--- more: both are harmless.
+-- Recover the job of a dead letter. A second call after a lost answer uses up one more emission, or hands the failed
+-- job out once more; both are harmless.
 local job, error = read(ARGV[2]), ARGV[3]
 if not job then
   return { 'nothing', {} }
@@ -16,8 +16,8 @@ if is_held(job) then
   return { 'nothing', fields(job) }
 end
 
-note_silent_end(job)
-redis.call('HSET', job.key, 'confirmed', job.emissions) -- the broker had it, else it could not have given it up
+record_lost_attempt(job)
+redis.call('HSET', job.key, 'confirmed', job.emissions) -- the broker had it, or there would be no dead letter
 redis.call('HDEL', job.key, 'caller')
 job.confirmed = job.emissions
 if is_spent(job) then
@@ -28,8 +28,8 @@ if job.emissions - job.redriven == 1 then
   emit(job)
   return { 'emit', fields(job) }
 end
--- It was emitted again before, and in vain. Whatever is down wants time: the sweep emits it, later each time, so that
--- the emissions last for hours and not for as many rounds of the broker's retries.
+-- It was already emitted again, without success. Whatever is down needs time, so the sweep emits the job, after a
+-- longer wait each time. The emissions then last for hours instead of a few rounds of the broker's retries.
 redis.call('HDEL', job.key, 'lease')
 set_status(job, 'queued')
 set_due_in(job, doubled(rules.dead_letter_wait, job.emissions - job.redriven - 2))

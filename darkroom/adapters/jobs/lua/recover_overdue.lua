@@ -1,6 +1,7 @@
 #!lua flags=allow-oom,no-cluster
--- The sweep. Whatever is handed out gets a later deadline in the same step, so that no other sweeper gets it too. Sent
--- twice after a lost answer it hands out others; those of the first answer are overdue again soon.
+-- Sweep the overdue jobs. Each job that is handed out gets a later deadline in the same step, so that no other sweeper
+-- gets it too. A second call after a lost answer hands out other jobs; those of the first answer are soon overdue
+-- again.
 local limit, error = tonumber(ARGV[2]), ARGV[3]
 local steps = {}
 
@@ -23,7 +24,7 @@ for _, id in ipairs(overdue(DEADLINES)) do
   if not job then
     redis.call('ZREM', DEADLINES, id)
   else
-    note_silent_end(job)
+    record_lost_attempt(job)
     if is_spent(job) then
       give_up(job, error, now + rules.keep_within)
       steps[#steps + 1] = { 'failed', fields(job), id }

@@ -1,7 +1,7 @@
--- What recover.lua and recover_overdue.lua have in common. It is put in front of both.
+-- Shared by recover.lua and recover_overdue.lua, and put in front of both.
 
--- Emit the job: the present emission once more while nothing says that the broker had it (the same event id then, and
--- no emission is used up by a broker that is down), else a new one.
+-- Emit the job again. As long as nothing confirms that the broker got the current emission, that one is repeated with
+-- the same event id, so that a broker that is down uses up no emission. Otherwise it is a new emission.
 local function emit(job)
   count(1, JOBS_EMITTED_AGAIN, job.type)
   redis.call('HDEL', job.key, 'lease', 'caller')
@@ -17,7 +17,7 @@ local function is_spent(job)
     or (job.confirmed >= job.emissions and job.emissions - job.redriven >= rules.max_emissions)
 end
 
--- A job that was given up and not yet kept with the dead letters is handed out once more.
+-- Hand out once more a job that was given up and is not yet with the dead letters.
 local function hand_out_again(job)
   redis.call('ZADD', GIVEN_UP, now + rules.keep_within, job.id)
 end

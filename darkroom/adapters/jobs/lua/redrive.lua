@@ -1,7 +1,7 @@
 #!lua flags=no-cluster
--- A person has the failed job done again, with other parameters where given. The fence grows, so that nobody of the time
--- before can act for it. Sent twice it says the second time that there is nothing to do.
--- Refused when memory is full (no allow-oom): it makes work, and the dead letter is still there.
+-- Queue a failed job again at a person's request, with new parameters if given. The fence grows, so that no earlier
+-- worker can act for it. A second call answers that there is nothing to do. Refused when memory is full (no allow-oom):
+-- a redrive adds work, and the dead letter is still there.
 local job, parameters = read(ARGV[2]), ARGV[3]
 if not job then
   return { 'nothing', {} }

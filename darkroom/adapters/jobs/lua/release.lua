@@ -1,5 +1,5 @@
 #!lua flags=allow-oom,no-cluster
--- Give the job back. Sent twice it says the same, and takes the attempt back once.
+-- Return the job to the queue. A second call gets the same answer, and the attempt is uncounted only once.
 local job, fence, error, counts = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5] == '1'
 if job and job.status == 'queued' and job.fence == fence and job.released == fence then
   return { 'done' }

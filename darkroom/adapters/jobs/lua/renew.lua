@@ -1,11 +1,11 @@
 #!lua flags=allow-oom,no-cluster
--- Extend the lease. One that ran out is taken up again as long as nobody else claimed the job.
+-- Extend the lease. One that ran out is resumed as long as nobody else has claimed the job.
 local job, fence = read(ARGV[2]), tonumber(ARGV[3])
 if not job or not is_holder(job, fence) then
   return { 'stale' }
 end
-if forget_end(job) then
-  -- Recovery took it for dead; it is not.
+if remove_end(job) then
+  -- Recovery took the worker for dead, but it is alive.
   redis.call('HSET', job.key, 'history', job.history)
   redis.call('HDEL', job.key, 'error')
 end

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom,no-cluster
--- Take back jobs whose caller was told that nothing was accepted, because the answer got lost. Only their own caller may,
--- and only as long as nobody else knows of the job: it was not emitted, not claimed, and not promised to another POST.
--- Before the deadline the accept itself may still lie in a socket's buffer: then it is too early to tell.
+-- Retract jobs whose caller reported that nothing was accepted, because the answer was lost. Only that caller may do
+-- so, and only as long as nobody else knows of the job: it was not emitted, not claimed, and not promised to another
+-- POST. Before the deadline, the accept itself may still be in a socket's buffer, so it is too early to decide.
 local caller, deadline = ARGV[2], tonumber(ARGV[3])
 local FIRST_ID = 4
 
-local function take_back(job)
+local function retract(job)
   local owner = redis.call('HGET', job.key, 'owner')
   count(1, JOBS_RETRACTED, job.type, job.cost)
   redis.call('DEL', job.key)
@@ -20,7 +20,7 @@ end
 for at = FIRST_ID, #ARGV do
   local job = read(ARGV[at])
   if job and redis.call('HGET', job.key, 'caller') == caller then
-    take_back(job)
+    retract(job)
   end
 end
 return { 'done' }

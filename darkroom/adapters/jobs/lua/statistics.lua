@@ -1,13 +1,14 @@
 #!lua flags=no-writes,no-cluster
--- Everything that was counted, and what the indexes tell of this moment.
+-- All counts, and the current numbers from the indexes.
 
--- Of so many queued jobs, the newest first, it is looked at whether the broker had them: enough to tell that the outbox
--- is stuck. By their age, not by their deadlines: each sweep puts those off, and would hide what it cannot help.
-local MOST_LOOKED_AT = 1000
+-- Check at most this many queued jobs, newest first, for an emission that the broker has not confirmed. That is enough
+-- to show that the outbox is stuck. Jobs are selected by age, not by deadline: each sweep moves the deadlines, which
+-- would hide jobs that it cannot help.
+local MAX_EXAMINED = 1000
 
 local function outbox()
   local waiting, due = 0, now - rules.unemitted_due_after
-  local old = redis.call('ZRANGE', unfinished('queued'), due, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, MOST_LOOKED_AT)
+  local old = redis.call('ZRANGE', unfinished('queued'), due, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, MAX_EXAMINED)
   for _, id in ipairs(old) do
     local job = redis.call('HMGET', job_key(id), 'confirmed', 'emissions')
     if (tonumber(job[1]) or 0) < tonumber(job[2]) then

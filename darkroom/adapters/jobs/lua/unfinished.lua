@@ -1,4 +1,4 @@
--- What backlog.lua and statistics.lua have in common: how many jobs are queued and processing, and the age of the oldest.
+-- Shared by backlog.lua and statistics.lua: how many jobs are queued and processing, and the age of the oldest.
 
 local function unfinished_jobs()
   local answer, oldest = {}, now
