@@ -71,7 +71,7 @@ class CountingSubscriber:
         self._left -= 1
         if self._left == 0:
             self.done.set()
-        return Attempt(outcome=Answered(status=204, body=b""))
+        return Attempt(result=Answered(status=204, body=b""))
 
 
 # --- the broker ------------------------------------------------------------------------------------------------------

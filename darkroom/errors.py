@@ -5,10 +5,10 @@ DarkroomError                   code, HTTP status, detail
 │   ├── EventInvalidError           event.invalid           400
 │   ├── RouteNotFoundError          route.not_found         404
 │   └── MethodNotAllowedError       method.not_allowed      405
-├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
-└── InternalError               a fault of ours: internal   500
+├── DependencyUnavailableError  a retry may succeed: dependency.unavailable 503
+└── InternalError               our fault: internal         500
 
-SettingsError                   a variable of the environment is missing or wrong; stops the process at its start
+SettingsError                   an environment variable is missing or invalid; stops the process at startup
 
 The branches are drawn in `darkroom.contract.errors` and `darkroom.local.errors`.
 """
@@ -21,7 +21,10 @@ from typing import Any, ClassVar
 
 
 class DarkroomError(Exception):
-    """`detail` is for people: it gives the measured value and the limit. `code` is for programs and never changes."""
+    """Base of all errors that callers may see.
+
+    `detail` is for people: it gives the measured value and the limit. `code` is for programs and never changes.
+    """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
@@ -30,25 +33,25 @@ class DarkroomError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.verdicts: tuple[DarkroomError | None, ...] = ()
-        """Of a batch that was refused for this error: what was found of each of its events, None where it was sound."""
+        self.batch_errors: tuple[DarkroomError | None, ...] = ()
+        """If this error caused a batch to be refused: one entry per event, None for a valid event."""
 
     def extensions(self) -> dict[str, Any]:
-        """Further members of the problem document (RFC 9457, section 3.2)."""
+        """Return additional members of the problem document (RFC 9457, section 3.2)."""
         return {}
 
     def headers(self) -> dict[str, str]:
-        """What the answer's head must say beside its status."""
+        """Return the response headers that this error requires."""
         return {}
 
 
 class RejectedError(DarkroomError):
-    """The request is refused and nothing was accepted."""
+    """The request was refused and nothing of it was accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FieldError:
-    """One thing that is wrong with one field."""
+    """One error in one field of a request."""
 
     field: str
     message: str
@@ -85,7 +88,7 @@ class MethodNotAllowedError(RejectedError):
 
 
 class DependencyUnavailableError(DarkroomError):
-    """An outside system did not do its part; the same request may succeed later."""
+    """An external system failed; the same request may succeed later."""
 
     code = "dependency.unavailable"
     status = 503
@@ -104,8 +107,8 @@ class DependencyUnavailableError(DarkroomError):
 
 
 class InternalError(DarkroomError):
-    """A fault of ours. Its detail never shows what only we should know."""
+    """A fault on our side. Its detail never reveals internals."""
 
 
 class SettingsError(Exception):
-    """Names every variable that is missing or wrong."""
+    """Environment variables are missing or invalid; the message names every one of them."""

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents. Framework-neutral: a status, headers and a body."""
+"""Converts errors to RFC 9457 problem documents, independent of any framework: a status, headers and a body."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _TYPE_BASE = "https://darkroom.dev/problems/"
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
+    """An HTTP response with a problem document."""
+
     status: int
     headers: dict[str, str]
     body: bytes
@@ -30,12 +32,12 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
         "request_id": request_id,
         **error.extensions(),
     }
-    if error.verdicts:
-        index = next(index for index, found in enumerate(error.verdicts) if found is error)
-        count = len(error.verdicts)
+    if error.batch_errors:
+        index = next(index for index, found in enumerate(error.batch_errors) if found is error)
+        count = len(error.batch_errors)
         document["detail"] = f"event {index} of {count}: {error.detail}; nothing of the batch was accepted"
-        document["events"] = [_verdict(index, found) for index, found in enumerate(error.verdicts)]
-    # It shows what the caller sent, and ends in the caller's logs.
+        document["events"] = [_batch_entry(index, found) for index, found in enumerate(error.batch_errors)]
+    # The document repeats what the caller sent and ends up in the caller's logs.
     document = redacted_value(document)
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **error.headers()}
     return Problem(
@@ -43,12 +45,12 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
     )
 
 
-def _verdict(index: int, error: DarkroomError | None) -> dict[str, Any]:
+def _batch_entry(index: int, error: DarkroomError | None) -> dict[str, Any]:
     if error is None:
         return {"index": index, "verdict": "sound"}
     return {"index": index, "verdict": "refused", "code": error.code, "detail": error.detail, **error.extensions()}
 
 
 def unexpected(exc: Exception) -> InternalError:
-    """What strangers are told of a fault of ours: that it was one. The log has the rest."""
+    """Wrap an unexpected exception for the caller, who learns only its type. The log has the rest."""
     return InternalError(f"the request could not be handled ({type(exc).__name__}); it was logged under its request id")

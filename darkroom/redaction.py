@@ -1,6 +1,7 @@
-"""Takes secrets out of text that is shown or kept: API keys, passwords in URLs, signatures of signed URLs.
+"""Removes secrets from text that is shown or stored: API keys, passwords in URLs, signatures of signed URLs.
 
-For what strangers send and libraries say. Settings mask their own secrets; this is what stands behind them.
+It is applied to what clients send and to messages from libraries. Settings mask their own secrets; this is the second
+line of defence.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ _SECRETS = re.compile(
     r"(?P<key>drk_[0-9A-Za-z]+_)[0-9A-Za-z]*"
     # user:password@host
     r"|(?P<user>://[^\s/:@]*:)[^\s/@]+(?=@)"
-    # What makes a signed URL good: of S3's two signature versions, and whatever else calls itself so.
+    # Credentials in signed URLs (both of S3's signature versions), and any other parameter with such a name.
     r"|(?P<parameter>(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|AWSAccessKeyId|access_token|api_key"
     r"|apikey|password|passwd|secret|token)(?:=|%3[Dd]|\"\s*:\s*\"|:\s*))[^&\s\"'<>]+"
     r"|(?P<scheme>\b(?:Bearer|Basic)\s+)[0-9A-Za-z._~+/=-]{8,}",
     re.IGNORECASE,
 )
 _MARKS = re.compile("[=%: ]|drk_", re.IGNORECASE)
-"""Nothing of the above is without one of these; most of what is logged is, and is passed on at once."""
+"""Every secret above contains one of these. Most logged text contains none and is returned at once."""
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key|authorization|credential|signature|cookie", re.I)
 
 
 def redacted(text: str) -> str:
+    """Return the text with every secret replaced by `[hidden]`."""
     if not _MARKS.search(text):
         return text
     return _SECRETS.sub(lambda match: f"{next(filter(None, match.groups()))}{HIDDEN}", text)
@@ -34,12 +36,12 @@ def redacted(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
-    """Whether a field of this name holds what nobody else should see."""
+    """Report whether a field with this name holds a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def redacted_value(value: Any) -> Any:
-    """A JSON value with the secrets taken out of its strings, and out of members whose name says that they are one."""
+    """Return a JSON value without secrets: those inside strings, and members whose name marks them as secret."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):

@@ -21,8 +21,8 @@ from types import FrameType
 
 import click
 
-from darkroom.cli.backstage import BROKER_PATH
-from darkroom.cli.own_stack import command_that_dies_with_us, own_stack
+from darkroom.cli.backends import BROKER_PATH
+from darkroom.cli.temporary_stack import guarded_command, temporary_stack
 from loadtests.errors import LoadTestError
 from loadtests.objective import Objective
 from loadtests.shapes import SHAPES
@@ -126,7 +126,7 @@ def main(
 def _local_runtime(folder: Path, max_instances: int | None) -> Iterator[Target]:
     click.echo(f"starting a Darkroom in {folder}")
     options = [] if max_instances is None else ["--max-instances", str(max_instances)]
-    with own_stack(folder, *options) as addresses:
+    with temporary_stack(folder, *options) as addresses:
         yield Target(host=addresses.api, broker_url=f"{addresses.broker}/{BROKER_PATH}", admin_url=addresses.admin)
 
 
@@ -148,7 +148,7 @@ def _run_locust(target: Target, options: list[str]) -> int:
     ]
     root = _LOCUSTFILE.parent.parent
     process = subprocess.Popen(
-        command_that_dies_with_us("locust", *arguments),
+        guarded_command("locust", *arguments),
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "")},
         start_new_session=True,

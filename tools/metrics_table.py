@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from darkroom.telemetry.metric import Kind, Metric, Source
+from darkroom.telemetry.metric import Metric, MetricKind, Source
 from tools.catalog import CATALOG
 
 BEGIN = "<!-- the catalog: made by `make reference`; do not edit -->"
@@ -42,7 +42,7 @@ def _row(metric: Metric) -> str:
 
 def _bounds() -> Iterator[str]:
     for metric in CATALOG:
-        if metric.kind is Kind.HISTOGRAM:
+        if metric.kind is MetricKind.HISTOGRAM:
             yield f"- `{metric.prometheus_name}`: {', '.join(f'{bound:g}' for bound in metric.buckets)}"
 
 

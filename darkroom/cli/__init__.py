@@ -1,1 +1,1 @@
-"""The command `darkroom`. Parses, calls, prints; what it calls lives in `darkroom.local` or behind the HTTP API."""
+"""The command `darkroom`. It parses, calls and prints; the work is done in `darkroom.local` or behind the HTTP API."""

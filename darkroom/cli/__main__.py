@@ -1,4 +1,4 @@
-"""`python -m darkroom.cli` is the command, for those who start it with an interpreter of their choice."""
+"""Runs the command as `python -m darkroom.cli`, with any interpreter."""
 
 from darkroom.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`darkroom deadletters`: what was given up, for a person to look at, have done again, or drop."""
+"""`darkroom deadletters`: inspect, redrive or drop the jobs and events that were given up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom.adapters.deadletters import KeptDeadLetter
-from darkroom.cli.backstage import Backstage, backstage, backstage_options
-from darkroom.cli.redriving import Redrive, Selection, selected
+from darkroom.cli.backends import Backends, backend_options, open_backends
+from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import timestamp
 from darkroom.events.durations import parse_go
 
 WIDTH = 120
-"""Of tables that go to a file or a pipe."""
+"""The width of tables that are written to a file or a pipe, in characters."""
 
 
 class _Age(click.ParamType[float]):
@@ -39,11 +40,11 @@ class _Age(click.ParamType[float]):
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--type", "kind", type=click.Choice([*NAMES, "event"]), help="Of what is no job: event."),
-        click.option("--error", "reason", metavar="CODE", help="The code of the last error, as image.crashed."),
-        click.option("--job", "job_id", metavar="ID", help="Of this job."),
-        click.option("--older-than", "older_than_s", type=_Age(), help="Kept at least so long ago, as 2h30m."),
-        click.option("--newer-than", "newer_than_s", type=_Age(), help="Kept less than so long ago."),
+        click.option("--type", "kind", type=click.Choice([*NAMES, "event"]), help="The job's type; event for no job."),
+        click.option("--error", "reason", metavar="CODE", help="The code of the last error, such as image.crashed."),
+        click.option("--job", "job_id", metavar="ID", help="The letter of this job."),
+        click.option("--older-than", "older_than_s", type=_Age(), help="Kept for at least this long, such as 2h30m."),
+        click.option("--newer-than", "newer_than_s", type=_Age(), help="Kept for less than this long."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -51,18 +52,18 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _selection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Letters by their number or by filters; all of them only when that is said."""
-    function = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(function)
-    function = click.option("--all", "everything", is_flag=True, help="Every letter there is.")(function)
+    """Add the options that select letters: by number, by filter, or explicitly all of them."""
+    function = click.option("--dry-run", is_flag=True, help="Only show what would be done.")(function)
+    function = click.option("--all", "everything", is_flag=True, help="Select all letters.")(function)
     return click.argument("sequences", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")(_filters(function))
 
 
 @click.group("deadletters")
 def command() -> None:
-    """Look at what was given up, have it done again, or drop it.
+    """Inspect, redrive or drop the jobs and events that were given up.
 
     \b
-    Every job that is given up is kept with its last error until it is redriven or dropped, for 30 days at most.
+    Every job that is given up is kept with its last error until it is redriven or dropped, for at most 30 days.
       darkroom deadletters list --error image.crashed --newer-than 24h
       darkroom deadletters show 17
       darkroom deadletters redrive 17 --set width=800
@@ -74,8 +75,8 @@ def command() -> None:
 @command.command("list")
 @_filters
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs, one letter a line.")
-@backstage_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one letter per line.")
+@backend_options
 def list_letters(
     limit: int,
     as_json: bool,
@@ -86,8 +87,8 @@ def list_letters(
     **filters: Any,
 ) -> None:
     """Show the letters, oldest first."""
-    with backstage(redis_url, nats_url, broker_url, data) as behind:
-        found = [kept for kept, _ in zip(selected(behind.letters, Selection(**filters)), range(limit), strict=False)]
+    with open_backends(redis_url, nats_url, broker_url, data) as backends:
+        found = list(islice(select(backends.letters, Selection(**filters)), limit))
     if as_json:
         for kept in found:
             click.echo(json.dumps(_document(kept)))
@@ -109,13 +110,13 @@ def list_letters(
 
 @command.command("show")
 @click.argument("sequence", type=click.IntRange(1), metavar="NUMBER")
-@backstage_options
+@backend_options
 def show(sequence: int, redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path) -> None:
-    """Show one letter: the event, the last error, the attempts, where it came from."""
-    with backstage(redis_url, nats_url, broker_url, data) as behind:
-        kept = behind.letters.get(sequence)
+    """Show one letter: the event, the last error, the attempts and the origin."""
+    with open_backends(redis_url, nats_url, broker_url, data) as backends:
+        kept = backends.letters.get(sequence)
     if kept is None:
-        raise click.ClickException(f"there is no letter {sequence}")
+        raise click.ClickException(f"letter {sequence} does not exist")
     Console().print_json(json.dumps(_document(kept)))
 
 
@@ -126,10 +127,10 @@ def show(sequence: int, redis_url: str | None, nats_url: str | None, broker_url:
     "changes",
     metavar="NAME=VALUE",
     multiple=True,
-    help="A parameter to do the jobs with; NAME= takes it away.",
+    help="Change a parameter of the jobs; NAME= removes it.",
 )
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
-@backstage_options
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="The maximum number per second.")
+@backend_options
 def redrive(
     sequences: tuple[int, ...],
     everything: bool,
@@ -142,17 +143,17 @@ def redrive(
     data: Path,
     **filters: Any,
 ) -> None:
-    """Have the selected letters done again. A job keeps its id and its history; redriven twice, it is done once."""
+    """Redrive the selected letters. A job keeps its id and history, and runs only once even if redriven twice."""
     new = dict(_name_and_value(change) for change in changes)
-    with backstage(redis_url, nats_url, broker_url, data) as behind:
-        redriving = Redrive(behind.jobs, behind.letters, behind.emitter)
-        for kept in _at_rate(_chosen(behind, sequences, everything, filters), None if dry_run else rate):
+    with open_backends(redis_url, nats_url, broker_url, data) as backends:
+        redriving = Redrive(backends.jobs, backends.letters, backends.emitter)
+        for kept in _at_rate(_chosen(backends, sequences, everything, filters), None if dry_run else rate):
             click.echo(f"{kept.sequence}: {redriving.redrive(kept, new, dry_run=dry_run)}")
 
 
 @command.command("drop")
 @_selection
-@backstage_options
+@backend_options
 def drop(
     sequences: tuple[int, ...],
     everything: bool,
@@ -163,22 +164,22 @@ def drop(
     data: Path,
     **filters: Any,
 ) -> None:
-    """Forget the selected letters. Their jobs stay failed."""
-    with backstage(redis_url, nats_url, broker_url, data) as behind:
-        for kept in _chosen(behind, sequences, everything, filters):
+    """Delete the selected letters. Their jobs stay failed."""
+    with open_backends(redis_url, nats_url, broker_url, data) as backends:
+        for kept in _chosen(backends, sequences, everything, filters):
             if not dry_run:
-                behind.letters.drop(kept.sequence)
+                backends.letters.drop(kept.sequence)
             name = kept.letter.job_id or kept.letter.event.get("id", "")
             click.echo(f"{kept.sequence}: {'would drop' if dry_run else 'dropped'} {name} ({kept.letter.reason})")
 
 
 def _chosen(
-    behind: Backstage, sequences: tuple[int, ...], everything: bool, filters: dict[str, Any]
+    backends: Backends, sequences: tuple[int, ...], everything: bool, filters: dict[str, Any]
 ) -> list[KeptDeadLetter]:
-    """Read to the end before anything is done, so that what fails again meanwhile is not met again."""
+    """Read all selected letters before acting on any, so that a job that fails again is not redriven again."""
     if not sequences and not everything and not any(value is not None for value in filters.values()):
-        raise click.UsageError("name letters by number, give a filter, or say --all")
-    chosen = list(selected(behind.letters, Selection(sequences=sequences, **filters)))
+        raise click.UsageError("give the numbers of letters, a filter, or --all")
+    chosen = list(select(backends.letters, Selection(sequences=sequences, **filters)))
     missing = sorted(set(sequences) - {kept.sequence for kept in chosen})
     if missing:
         raise click.ClickException(f"no such letter: {', '.join(map(str, missing))}")

@@ -1,4 +1,4 @@
-"""`darkroom demo`: the main job from start to end, as a stranger would do it, on a stack of its own."""
+"""`darkroom demo`: runs the main job from start to end, as an outside client would, on a temporary stack."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom.cli.api import Api
-from darkroom.cli.own_stack import own_stack
 from darkroom.cli.status import fetch_status
+from darkroom.cli.temporary_stack import temporary_stack
 from darkroom.imaging.photograph import make_photograph
 from darkroom.local.addresses import Addresses
 
@@ -24,7 +24,7 @@ DONE_WITHIN_S = 30.0
 IDLE_WITHIN_S = 40.0
 PICTURE_SIZE_PX = (4000, 3000)
 WINDOW = "6s"
-"""The shortest autoscaling window that Knative allows, so that scale to zero can be watched."""
+"""The shortest autoscaling window that Knative allows, so that scaling to zero can be watched."""
 
 JOBS: dict[str, dict[str, int]] = {
     "resize": {"width": 1200, "height": 900},
@@ -34,11 +34,11 @@ EXPECTED_PX = {"resize": (1200, 900), "crop": (1600, 1200)}
 
 
 class _DemoError(click.ClickException):
-    """What was promised did not happen."""
+    """The demo did not go as it should."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Done:
+class _FinishedJob:
     job: dict[str, Any]
     accepted_ms: int
     cold_start_ms: int | None
@@ -47,30 +47,30 @@ class _Done:
 
 @click.command("demo")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-output"), show_default=True)
-@click.option("--keep-up", is_flag=True, help="Leave the stack running at the end, until Ctrl-C.")
+@click.option("--keep-up", is_flag=True, help="Keep the stack running at the end, until Ctrl-C.")
 def command(out: Path, keep_up: bool) -> None:
-    """Run the main job: a 12 megapixel picture is resized and cropped by functions that start from zero.
+    """Run the main job: functions that start from zero resize and crop a 12-megapixel picture.
 
     Starts NATS, Redis, S3 and the functions on free ports, posts the picture over plain HTTP, follows both jobs, saves
-    their results, and watches the functions go back to zero.
+    their results, and waits until the functions have scaled back to zero.
     """
     console = Console()
     started = time.monotonic()
     with ExitStack() as stack:
         with console.status("starting NATS, Redis, S3, the Broker and the functions"):
-            addresses = stack.enter_context(own_stack(Path(".darkroom/demo"), "--window", WINDOW))
+            addresses = stack.enter_context(temporary_stack(Path(".darkroom/demo"), "--window", WINDOW))
         _expect_instances(addresses, 0)
         console.print(f"[bold]1.[/] the stack is up at {addresses.api}; resize and crop have 0 instances")
         picture = _make_picture(out, console)
-        console.print("[bold]3.[/] POST it twice, to functions that do not run yet")
-        done = {job_type: _run_job(addresses, picture, job_type, out) for job_type in JOBS}
-        console.print(_timelines(done))
-        console.print("[bold]4.[/] each function went 0 → 1; without work it goes back")
+        console.print("[bold]3.[/] POST it twice, to functions that are not running yet")
+        finished = {job_type: _run_job(addresses, picture, job_type, out) for job_type in JOBS}
+        console.print(_timelines(finished))
+        console.print("[bold]4.[/] each function scaled 0 → 1; without work it scales back to 0")
         idle_s = _wait_for_zero(addresses)
         console.print(f"   resize and crop are at 0 instances again, {idle_s:.0f} s later")
         console.print(f"[green]done[/] in {time.monotonic() - started:.1f} s: {out}/resize.jpg, {out}/crop.jpg")
         if keep_up:
-            console.print("Ctrl-C ends it")
+            console.print("press Ctrl-C to stop")
             _wait_for_interrupt()
 
 
@@ -86,9 +86,9 @@ def _make_picture(out: Path, console: Console) -> Path:
     return picture
 
 
-def _run_job(addresses: Addresses, picture: Path, job_type: str, out: Path) -> _Done:
+def _run_job(addresses: Addresses, picture: Path, job_type: str, out: Path) -> _FinishedJob:
     api = Api(addresses.api)
-    seen = _last_event(addresses)
+    last_event = _last_event(addresses)
     posted = time.monotonic()
     job_id = api.submit(picture, job_type, JOBS[job_type])
     accepted_ms = _since_ms(posted)
@@ -98,31 +98,31 @@ def _run_job(addresses: Addresses, picture: Path, job_type: str, out: Path) -> _
         raise _DemoError(f"{job_type} failed: {job['error']}")
     result = job["result"]
     if (result["width"], result["height"]) != EXPECTED_PX[job_type]:
-        raise _DemoError(f"{job_type}: asked for {EXPECTED_PX[job_type]}, got {result['width']}x{result['height']}")
+        raise _DemoError(f"{job_type}: expected {EXPECTED_PX[job_type]}, got {result['width']}x{result['height']}")
     (out / f"{job_type}.jpg").write_bytes(api.download(result["url"]))
-    cold_start_ms = _cold_start_ms(addresses, job_type, seen)
-    return _Done(job=job, accepted_ms=accepted_ms, cold_start_ms=cold_start_ms, total_ms=total_ms)
+    cold_start_ms = _cold_start_ms(addresses, job_type, last_event)
+    return _FinishedJob(job=job, accepted_ms=accepted_ms, cold_start_ms=cold_start_ms, total_ms=total_ms)
 
 
-def _timelines(done: dict[str, _Done]) -> Table:
-    table = Table("", *done, show_header=True)
-    rows: dict[str, Callable[[_Done], str]] = {
+def _timelines(finished: dict[str, _FinishedJob]) -> Table:
+    table = Table("", *finished, show_header=True)
+    rows: dict[str, Callable[[_FinishedJob], str]] = {
         "accepted (202)": lambda one: f"{one.accepted_ms} ms",
         "queued": lambda one: f"{one.job['timings_ms']['queued']} ms",
-        "  of it cold start": lambda one: "none" if one.cold_start_ms is None else f"{one.cold_start_ms} ms",
+        "  incl. cold start": lambda one: "none" if one.cold_start_ms is None else f"{one.cold_start_ms} ms",
         "fetched": lambda one: f"{one.job['timings_ms']['fetch']} ms",
         "rendered": lambda one: f"{one.job['timings_ms']['render']} ms",
         "stored": lambda one: f"{one.job['timings_ms']['store']} ms",
         "POST to result": lambda one: f"{one.total_ms} ms",
         "result": lambda one: "{width}x{height}, {bytes:,} bytes".format(**one.job["result"]),
     }
-    for label, shown in rows.items():
-        table.add_row(label, *(shown(one) for one in done.values()))
+    for label, cell in rows.items():
+        table.add_row(label, *(cell(one) for one in finished.values()))
     return table
 
 
 def _cold_start_ms(addresses: Addresses, service: str, after: int) -> int | None:
-    """From the spawn of the function's process until it took connections."""
+    """Return the time from the start of the function's process until it was ready; None if it was running already."""
     for event in _events(addresses, after):
         if event["action"] == "instance.ready" and event["service"] == service:
             return round(float(event["ready_s"]) * 1000)

@@ -1,4 +1,4 @@
-"""`darkroom jobs`: many jobs, from the records themselves."""
+"""`darkroom jobs`: lists jobs from the job records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from darkroom.cli.backstage import backstage, backstage_options
+from darkroom.cli.backends import backend_options, open_backends
 from darkroom.cli.deadletters import WIDTH
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobRecord, JobStatus, timestamp
@@ -20,16 +20,16 @@ from darkroom.contract.jobs import JobRecord, JobStatus, timestamp
 
 @click.group("jobs")
 def command() -> None:
-    """Look at many jobs at once; `darkroom job ID` shows one."""
+    """List jobs; `darkroom job ID` shows a single one."""
 
 
 @command.command("list")
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]))
 @click.option("--type", "job_type", type=click.Choice(NAMES))
-@click.option("--owner", default="", help="The id of the API key that made them; by default none.")
+@click.option("--owner", default="", help="The id of the API key that created them.  [default: jobs without a key]")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs, one job a line.")
-@backstage_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one job per line.")
+@backend_options
 def list_jobs(
     status: str | None,
     job_type: str | None,
@@ -42,16 +42,16 @@ def list_jobs(
     data: Path,
 ) -> None:
     """Show an owner's jobs, newest first."""
-    wanted: dict[str, Any] = {
+    filters: dict[str, Any] = {
         "status": None if status is None else JobStatus(status),
         "job_type": job_type,
     }
     records: list[JobRecord] = []
-    with backstage(redis_url, nats_url, broker_url, data) as behind:
-        page = behind.jobs.list_jobs(owner, limit=limit, **wanted)
+    with open_backends(redis_url, nats_url, broker_url, data) as backends:
+        page = backends.jobs.list_jobs(owner, limit=limit, **filters)
         records += page.records
         while page.next is not None and len(records) < limit:
-            page = behind.jobs.list_jobs(owner, limit=limit - len(records), after=page.next, **wanted)
+            page = backends.jobs.list_jobs(owner, limit=limit - len(records), after=page.next, **filters)
             records += page.records
     if as_json:
         for record in records:

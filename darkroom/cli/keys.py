@@ -1,4 +1,4 @@
-"""`darkroom keys`: makes, lists and revokes API keys. What it writes holds hashes only."""
+"""`darkroom keys`: creates, lists and revokes API keys. The file contains only hashes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ file_option = click.option(
     envvar="API_KEYS_FILE",
     default=Path(".darkroom/keys.json"),
     show_default=True,
-    help="The file of hashes, which `darkroom up --api-keys` and API_KEYS_FILE name.",
+    help="The file of hashes, for `darkroom up --api-keys` and API_KEYS_FILE.",
 )
 
 
 @click.group("keys")
 def command() -> None:
-    """Make, list and revoke API keys.
+    """Create, list and revoke API keys.
 
-    Several keys may be valid at once: to rotate one, make another, hand it out, and revoke the first. Functions see a
-    change of the file within a second, without a restart.
+    Several keys may be valid at once: to rotate a key, create a new one, distribute it, and revoke the old one.
+    Functions notice a change of the file within a second, without a restart.
 
     \b
       darkroom keys create --name "the shop"
@@ -41,21 +41,21 @@ def command() -> None:
 
 
 @command.command("create")
-@click.option("--name", default="", help="Whose key it is, for the list.")
+@click.option("--name", default="", help="The name of the key's owner, for the list.")
 @file_option
 def create(name: str, path: Path) -> None:
-    """Make a key and print it: this once, for only its hash is kept."""
+    """Create a key and print it. It cannot be shown again, because only its hash is stored."""
     kept = _read(path) if path.exists() else []
     key, stored = make_key(name)
     _write(path, [*kept, stored])
     click.echo(key)
-    click.echo(f"key {stored.id} is valid; its hash is in {path}, the key itself is nowhere but here", err=True)
+    click.echo(f"key {stored.id} is valid; only its hash is stored, in {path}, so keep the key itself", err=True)
 
 
 @command.command("list")
 @file_option
 def show(path: Path) -> None:
-    """Show the keys of the file: their ids, names and dates."""
+    """Show the ids, names and dates of the keys in the file."""
     table = Table("key", "name", "created", "revoked", box=box.SIMPLE)
     for key in _read(path):
         revoked = "" if key.revoked_at is None else timestamp(key.revoked_at)
@@ -67,7 +67,7 @@ def show(path: Path) -> None:
 @click.argument("key_id")
 @file_option
 def revoke(key_id: str, path: Path) -> None:
-    """Refuse the key KEY_ID from now on. Its jobs stay; nobody can ask for them any more."""
+    """Revoke the key KEY_ID. Its jobs are kept, but can no longer be accessed through the API."""
     kept = _read(path)
     if key_id not in {key.id for key in kept if key.revoked_at is None}:
         raise click.ClickException(f"{path} has no valid key {key_id[:32]!r}; `darkroom keys list` shows them")

@@ -1,4 +1,4 @@
-"""The command's entry: the list of its subcommands, each imported only when it is run."""
+"""The command's entry point and its subcommands, each of which is imported only when it is run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """`darkroom --help` and each command import only what they need."""
+    """A group whose commands are imported only when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -40,9 +40,9 @@ def main() -> None:
 
     \b
     Try it:
-      darkroom demo                                the main job, start to end, in a few seconds
-      darkroom up                                  everything, until Ctrl-C
+      darkroom demo                                run the main job from start to end, in a few seconds
+      darkroom up                                  run everything, until Ctrl-C
       darkroom submit cat.jpg resize --width 400 -o small.jpg
-      darkroom status                              functions, instances, backlog
-      darkroom deadletters list                    what was given up, to be redriven or dropped
+      darkroom status                              show functions, instances, backlog
+      darkroom deadletters list                    show what was given up, to redrive or drop it
     """

@@ -1,4 +1,4 @@
-"""Selecting dead letters and having them done again. What is shown and asked is `deadletters`' business."""
+"""Selects and redrives dead letters. The command line is in `deadletters`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _SOURCE = "/darkroom/redrive"
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which letters are meant; whatever is not set means all."""
+    """A selection of letters. A field that is not set selects all."""
 
     sequences: tuple[int, ...] = ()
     kind: str | None = None
-    """A job's type, or `event` for what is no job."""
+    """A job's type, or `event` for a letter without a job."""
     reason: str | None = None
     job_id: str | None = None
     older_than_s: float | None = None
     newer_than_s: float | None = None
 
-    def holds(self, kept: KeptDeadLetter, *, now: datetime) -> bool:
+    def matches(self, kept: KeptDeadLetter, *, now: datetime) -> bool:
         letter, age_s = kept.letter, (now - kept.kept_at).total_seconds()
         return (
             (not self.sequences or kept.sequence in self.sequences)
@@ -46,19 +46,19 @@ class Selection:
         )
 
 
-def selected(letters: DeadLetters, selection: Selection) -> Iterator[KeptDeadLetter]:
-    """Oldest first; reads the stream page by page."""
+def select(letters: DeadLetters, selection: Selection) -> Iterator[KeptDeadLetter]:
+    """Yield the selected letters, oldest first, reading the stream page by page."""
     now, after = datetime.now(UTC), 0
     while page := letters.list(limit=_PAGE, after=after):
         after = page[-1].sequence
-        yield from (kept for kept in page if selection.holds(kept, now=now))
+        yield from (kept for kept in page if selection.matches(kept, now=now))
 
 
 class Redrive:
-    """Has dead letters done again. A job is queued under its own id, whatever else is not a job is emitted anew.
+    """Redrives dead letters: a job is queued again under its own id, any other event is emitted again.
 
-    The letter is dropped only once the job's record (or the Broker) has it; until then it can be redriven again, and a
-    job that is no longer failed is left alone then. So nothing is lost between the two, and nothing is done twice.
+    A letter is dropped only once the job's record, or the Broker, has accepted it. Until then it can be redriven again,
+    which leaves a job alone that is no longer failed. So nothing is lost, and nothing is done twice.
     """
 
     def __init__(self, jobs: JobStore, letters: DeadLetters, emitter: Emitter | None) -> None:
@@ -67,16 +67,19 @@ class Redrive:
         self._emitter = emitter
 
     def redrive(self, kept: KeptDeadLetter, changes: Mapping[str, str], *, dry_run: bool = False) -> str:
-        """What was done, for people. Raises ParametersInvalidError, DependencyUnavailableError."""
+        """Redrive a letter; returns what was done, for people.
+
+        Raises ParametersInvalidError, DependencyUnavailableError.
+        """
         if kept.letter.job_id is not None and kept.letter.job_type is not None:
             return self._redrive_job(kept, UUID(kept.letter.job_id), changes, dry_run=dry_run)
-        return self._emit_anew(kept, dry_run=dry_run)
+        return self._emit_again(kept, dry_run=dry_run)
 
     def _redrive_job(self, kept: KeptDeadLetter, job_id: UUID, changes: Mapping[str, str], *, dry_run: bool) -> str:
         record = self._jobs.get(job_id)
         if record is None:
-            return f"job {job_id} is not known any more; the letter stays until it is dropped"
-        parameters = _changed(record, changes) if changes else None
+            return f"job {job_id} no longer exists; the letter is kept until you drop it"
+        parameters = _with_changes(record, changes) if changes else None
         if dry_run:
             return f"would redrive job {job_id}, which is {record.status}"
         recovered = self._jobs.redrive(job_id, parameters=parameters)
@@ -89,32 +92,32 @@ class Redrive:
         return done
 
     def _emit(self, record: JobRecord) -> None:
-        """Best effort: the record is the outbox, and recovery's sweep emits what is not emitted here."""
+        """Emit the job's event, best effort: the record is the outbox, and recovery's sweep emits it otherwise."""
         if self._emitter is None:
             return
         try:
             self._emitter.emit(events.requested(record, source=_SOURCE))
             self._jobs.emitted(record.job_id, record.emissions)
         except DependencyUnavailableError:
-            return  # within seconds the sweep does it
+            return  # the sweep emits it within seconds
 
-    def _emit_anew(self, kept: KeptDeadLetter, *, dry_run: bool) -> str:
+    def _emit_again(self, kept: KeptDeadLetter, *, dry_run: bool) -> str:
         if self._emitter is None:
-            raise DependencyUnavailableError("broker", "its address is not known; name it with --broker")
+            raise DependencyUnavailableError("broker", "its address is not known; give it with --broker")
         try:
             event = from_json_object(kept.letter.event)
         except EventInvalidError as exc:
-            return f"letter {kept.sequence} holds no event that could be sent ({exc.detail}); it stays"
+            return f"letter {kept.sequence} has no valid event to send ({exc.detail}); it is kept"
         if dry_run:
             return f"would emit event {event.id} again"
-        # Its own id was taken once already; and redriven twice within two minutes, this one is sent once.
+        # The original id may be in the duplicate window. If redriven twice within two minutes, this one is sent once.
         self._emitter.emit(replace(event, id=f"{event.id}.redriven.{kept.sequence}"))
         self._letters.drop(kept.sequence)
         return f"event {event.id} is emitted again"
 
 
-def _changed(record: JobRecord, changes: Mapping[str, str]) -> dict[str, Any]:
-    """The job's parameters with those that were given anew; `name=` takes one away."""
+def _with_changes(record: JobRecord, changes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the job's parameters with the changes applied; an empty value removes a parameter."""
     merged = {**record.parameters, **{name: _value(text) for name, text in changes.items() if text != ""}}
     for name, text in changes.items():
         if text == "":
@@ -123,7 +126,7 @@ def _changed(record: JobRecord, changes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """JSON where it is JSON (a number, a boolean, a point), else the text itself."""
+    """Parse a value as JSON (a number, a boolean, a point), or return the text if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

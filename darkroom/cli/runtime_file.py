@@ -1,4 +1,4 @@
-"""Where a running `darkroom up` can be found: a small file in its data folder, written when all is ready."""
+"""Reads the addresses of a running `darkroom up` from a file in its data folder, which is written once it is ready."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ data_option = click.option(
 
 
 def runtime_addresses(data: Path) -> Addresses:
-    """Raises click.ClickException when nothing runs there."""
+    """Return the addresses of the running stack. Raises click.ClickException if nothing runs there."""
     path = data / "runtime.json"
     try:
         return Addresses(**json.loads(path.read_text())["addresses"])
     except FileNotFoundError as exc:
         raise click.ClickException(
-            f"nothing runs in {data}: start it with `darkroom up`, or name its folder with --data"
+            f"nothing is running in {data}: start it with `darkroom up`, or give its folder with --data"
         ) from exc
 
 
 def runtime_redis(data: Path) -> str:
-    """Raises click.ClickException when nothing runs there, or without a Redis."""
+    """Return the running stack's Redis URL. Raises click.ClickException if nothing runs there, or it has no Redis."""
     url = runtime_addresses(data).redis
     if url is None:
-        raise click.ClickException(f"the project that runs in {data} has no Redis, so it has no job records")
+        raise click.ClickException(f"the project running in {data} has no Redis, and therefore no job records")
     return url

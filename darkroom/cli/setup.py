@@ -1,7 +1,8 @@
-"""`darkroom setup`: the bucket with its rules and the dead-letter stream, as the cluster's setup Job makes them.
+"""`darkroom setup`: creates the bucket with its rules and the dead-letter stream. The cluster's setup Job runs it.
 
-Idempotent: what is there stays. The same adapters and the same definition as `darkroom up` uses. Users and policies are
-the servers' own affair (knative/components), since an application that may make users may make itself any.
+It is idempotent: existing data stays. It uses the same adapters and the same definition as `darkroom up`. Users and
+policies are configured in the servers (knative/components), because an application that may create users could give
+itself any rights.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ _NEEDED = frozenset({"BUCKET_NAME", "NATS_URL"})
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     default=Path("nats-eventing/deadletter-stream.json"),
     show_default=True,
-    help="The stream's definition, as JetStream's API has it.",
+    help="The stream's definition, in the format of JetStream's API.",
 )
 @click.option(
     "--replicas",
     type=click.IntRange(1, 5),
     envvar="DEAD_LETTER_REPLICAS",
-    help="Of the dead-letter stream, in the place of what its definition says.  [env: DEAD_LETTER_REPLICAS]",
+    help="Replicas of the dead-letter stream, overriding its definition.  [env: DEAD_LETTER_REPLICAS]",
 )
 @click.option("--within", default="2m", show_default=True, help="How long to wait for servers that do not answer.")
 def command(definition_file: Path, replicas: int | None, within: str) -> None:
-    """Make the bucket with its rules and the dead-letter stream; what is there already stays.
+    """Create the bucket with its rules and the dead-letter stream. Existing data stays.
 
-    Where the servers are is read from the same variables as the functions' (BUCKET_NAME, STORAGE_..., NATS_URL, ...).
+    The servers' addresses are read from the same variables as in the functions (BUCKET_NAME, STORAGE_..., NATS_URL,
+    ...).
     """
     try:
         settings = Settings.load(needs=_NEEDED)
@@ -72,7 +74,7 @@ def _dead_letters(settings: Settings, definition: dict[str, Any]) -> JetStreamDe
         url,
         definition=definition,
         tls_folder=None if folder is None else Path(folder),
-        # A cluster that makes a stream first elects its leader.
+        # A cluster elects a leader before it creates a stream.
         deadline_s=15.0,
         answer_timeout_s=10.0,
     )
@@ -88,5 +90,5 @@ def _until_done(what: str, make: Callable[[], None], give_up_at: float) -> None:
             click.echo(f"{what}: waiting ({exc.detail})", err=True)
             time.sleep(_PAUSE_S)
         else:
-            click.echo(f"{what}: there")
+            click.echo(f"{what}: ready")
             return

@@ -1,4 +1,4 @@
-"""`darkroom status`: functions, instances, backlog of the running `darkroom up`."""
+"""`darkroom status`: shows functions, instances and backlog of the running `darkroom up`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rich.table import Table
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 
 WIDTH = 120
-"""Of tables that go to a file or a pipe."""
+"""The width of tables that are written to a file or a pipe, in characters."""
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
 def command(as_json: bool, data: Path) -> None:
     """Show each function's instances, each Trigger's backlog, the unfinished jobs and the servers."""

@@ -1,4 +1,4 @@
-"""`darkroom submit`: hand in a picture, follow its job, save the result."""
+"""`darkroom submit`: submits a picture, follows its job, and saves the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = "\n".join(f"  {job_type.name:<10} {job_type.summary}" for job_type in J
 
 
 def _parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """One option for each parameter of any kind of job; the API judges the values."""
+    """Add one option per parameter of any type of job. The API validates the values."""
     for name in reversed(_FIELDS):
         takers = [job_type.name for job_type in JOB_TYPES if name in job_type.parameters.model_fields]
         note = "" if len(takers) == len(JOB_TYPES) else f"{', '.join(takers)} only"
@@ -51,15 +51,15 @@ def command(
     started = time.monotonic()
     job_id = api.submit(file, job_type, parameters)
     console.print(f"accepted as job [bold]{job_id}[/]")
-    with console.status(f"{job_type} is under way"):
+    with console.status(f"{job_type} is in progress"):
         job = api.follow(job_id, timeout_s=timeout_s)
     if job["status"] == "failed":
         raise click.ClickException(f"{job['error']['code']}: {job['error']['message']}")
-    _tell(console, job, time.monotonic() - started)
+    _print_summary(console, job, time.monotonic() - started)
     _save(api, job, out, console)
 
 
-def _tell(console: Console, job: dict[str, Any], took_s: float) -> None:
+def _print_summary(console: Console, job: dict[str, Any], took_s: float) -> None:
     result, steps = job["result"], job["timings_ms"]
     shown = ", ".join(f"{step} {duration} ms" for step, duration in steps.items())
     size = f"{result['width']}x{result['height']}"

@@ -1,4 +1,4 @@
-"""A job's attempts for people and programs: which instance had it, when, how long it had waited, what came of it."""
+"""A job's timeline: for each attempt, the instance, the start, the wait before it, and the outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darkroom.contract.jobs import JobRecord, timestamp
 
 
 def timeline(record: JobRecord) -> list[dict[str, Any]]:
-    """One entry for each attempt that the record remembers, oldest first."""
+    """Return one entry per attempt in the record, oldest first."""
     entries, waiting_since = [], record.created_at
     for attempt in record.history:
         entry: dict[str, Any] = {

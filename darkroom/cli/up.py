@@ -1,4 +1,4 @@
-"""`darkroom up`: everything on this machine until Ctrl-C."""
+"""`darkroom up`: runs everything on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from darkroom.manifests import ManifestError
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
 
 _QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
-"""What happens with every picture is in the logs; the console shows what an operator acts on, unless --verbose."""
+"""Events of every picture. They are in the logs; without --verbose, the console shows only what needs attention."""
 _STYLES = {
     "died": "red",
     "failed": "red",
@@ -37,7 +37,7 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class FrontDoor:
-    """Whom the API lets in, and how often. Everything listens on loopback: by default everybody, without a limit."""
+    """The API's keys and rate limit. By default there are none, because everything listens on loopback."""
 
     api_keys: Path | None
     rate_limit: str
@@ -77,15 +77,15 @@ class _RateLimit(click.ParamType[str]):
     type=click.IntRange(1, 65530),
     default=DEFAULT_PORT,
     show_default=True,
-    help=("Port of the API. The broker, the admin API, NATS, Redis and S3 take the five ports after it."),
+    help=("Port of the API. The Broker, the admin API, NATS, Redis and S3 use the five ports after it."),
 )
-@click.option("--free-ports", is_flag=True, help="Take whichever ports are free instead, and say which.")
+@click.option("--free-ports", is_flag=True, help="Use any free ports instead, and print them.")
 @click.option(
     "--manifests",
     type=click.Path(exists=True, path_type=Path),
     multiple=True,
-    help="Knative YAML in the place of the project's: a folder or a file; may be given more than once.  "
-    "[default: what darkroom.toml names, else knative/, config/, k8s/ and *.yaml]",
+    help="Knative YAML to run instead of the project's: a folder or a file; may be given more than once.  "
+    "[default: as in darkroom.toml, else knative/, config/, k8s/ and *.yaml]",
 )
 @click.option(
     "--data",
@@ -93,7 +93,7 @@ class _RateLimit(click.ParamType[str]):
     default=DEFAULT_DATA,
     envvar="DARKROOM_DATA",
     show_default=True,
-    help="Where servers keep their data and logs; jobs survive in it.",
+    help="Folder for the servers' data and logs. Jobs survive in it.",
 )
 @click.option("--nats", "nats_url", help="Use this NATS server (nats://...) instead of the embedded one.")
 @click.option("--redis", "redis_url", help="Use this Redis server (redis://...) instead of the embedded one.")
@@ -109,37 +109,37 @@ class _RateLimit(click.ParamType[str]):
     "--max-instances",
     type=click.IntRange(1),
     help=(
-        "Function processes at once beyond the Services' min-scale; each function may always have one.  "
-        "[default: four for each core]"
+        "Maximum number of function processes beyond the Services' min-scale; each function may always have one.  "
+        "[default: four per core]"
     ),
 )
 @click.option(
     "--window",
     "window_s",
     type=_Duration(),
-    help=("Autoscaling window of every function, 6s to 1h, in place of the manifests': to see scale to zero sooner."),
+    help=("Autoscaling window of every function, 6s to 1h, overriding the manifests, to see scale to zero sooner."),
 )
 @click.option(
     "--api-keys",
     type=click.Path(exists=True, path_type=Path, dir_okay=False),
-    help="Ask for API keys: the file that `darkroom keys create` writes.  [default: no keys, loopback only]",
+    help="Require API keys from this file, which `darkroom keys create` writes.  [default: no keys, loopback only]",
 )
 @click.option(
     "--rate-limit",
     type=_RateLimit(),
     default="off",
     show_default=True,
-    help="Requests that ingest, and status, take from one key or address, like 60/minute.",
+    help="Requests that ingest and status each accept per key or address, such as 60/minute.",
 )
-@click.option("--watch/--no-watch", default=True, show_default=True, help="Replace functions when their code changes.")
+@click.option("--watch/--no-watch", default=True, show_default=True, help="Restart functions when their code changes.")
 @click.option(
     "--fork-server/--no-fork-server",
     default=True,
     show_default=True,
-    help="Fork functions from a process that has loaded their libraries. Without it each is a new interpreter, as on a "
+    help="Fork functions from a process that has loaded their libraries. Otherwise each is a new interpreter, as on a "
     "cluster, and a cold start takes twice as long.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show every event, also those of each picture.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every event, including those of each picture.")
 def command(
     port: int,
     free_ports: bool,
@@ -158,8 +158,9 @@ def command(
 ) -> None:
     """Run the whole pipeline here: NATS, Redis, S3, the Broker, and functions that scale from zero.
 
-    The manifests in knative/ and nats-eventing/ say what runs and how; a cluster takes the same files. Everything
-    listens on loopback, and nothing outlives this command. Ctrl-C stops it; jobs under way go on with the next `up`.
+    The manifests in knative/ and nats-eventing/ define what runs and how; a cluster uses the same files. Everything
+    listens on loopback, and nothing outlives this command. Ctrl-C stops it; unfinished jobs continue with the next
+    `up`.
 
     \b
       darkroom up
@@ -180,7 +181,7 @@ def command(
         )
         asyncio.run(_run(options, front_door, Console(), verbose=verbose))
     except PortTakenError as exc:
-        raise click.ClickException(f"{exc}; choose others with --port, or take free ones with --free-ports") from exc
+        raise click.ClickException(f"{exc}; choose other ports with --port or --free-ports") from exc
     except (LocalRuntimeError, ManifestError) as exc:
         raise click.ClickException(str(exc)) from exc
 
@@ -193,7 +194,7 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
         places = ", ".join(f"{name}/" for name in DEFAULT_FOLDERS)
         raise click.ClickException(
             f"there is nothing to run in {root.resolve()}: no {PROJECT_FILE}, no {places} and no *.yaml; "
-            "change into a project's folder, or name its Knative YAML with --manifests"
+            "change to a project's folder, or give its Knative YAML with --manifests"
         )
     return project
 
@@ -217,7 +218,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
         _show_addresses(console, addresses)
         _show_front_door(console, front_door)
         await waiting
-        console.print("stopping; jobs under way go on with the next `darkroom up`")
+        console.print("stopping; unfinished jobs continue with the next `darkroom up`")
     finally:
         await stack.stop()
 
@@ -235,13 +236,13 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
     console.print("[bold green]Darkroom is up[/]")
     for name, url, holds in rows:
         if url is not None:
-            # Lines, not a table: an address that is cut short by a narrow terminal is none.
+            # Lines instead of a table, which would truncate addresses on a narrow terminal.
             console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
     console.print(f"try: curl -F image=@cat.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
 
 
 def _show_front_door(console: Console, front_door: FrontDoor) -> None:
-    keys = "API keys are off: whoever reaches this machine's loopback is let in (--api-keys turns them on)"
+    keys = "API keys are off: anyone who can reach this machine's loopback may use the API (--api-keys requires them)"
     if front_door.api_keys is not None:
         keys = f"API keys are required: {front_door.api_keys}"
     limit = "no rate limit" if front_door.rate_limit == "off" else f"rate limit {front_door.rate_limit}"
@@ -253,7 +254,7 @@ def _show_event(console: Console, action: str, fields: dict[str, Any], *, verbos
         return
     shown = " ".join(f"{name}={_shown(value)}" for name, value in fields.items() if value not in (None, ""))
     style = _STYLES.get(action.rpartition(".")[2], "dim")
-    # Text, not markup: what a function printed last may hold brackets.
+    # Text instead of markup, because a function's output may contain brackets.
     console.print(Text(f"{action:<24}", style), Text(shown), soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ The job store's scripts, the OTLP push, the rules, the dashboards and the docume
 
 from __future__ import annotations
 
-from darkroom.telemetry.metric import Kind, Metric, Source
+from darkroom.telemetry.metric import Metric, MetricKind, Source
 
 OBJECTIVE_WITHIN_S = 10.0
 """A standard job is good when it ends within this time of its acceptance, and not because of a fault of ours."""
@@ -21,7 +21,7 @@ _STAGE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 JOBS_ACCEPTED = Metric(
     name="darkroom.jobs.accepted",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type", "cost_class"),
     description="Jobs written to the job store.",
@@ -29,7 +29,7 @@ JOBS_ACCEPTED = Metric(
 )
 JOBS_RETRACTED = Metric(
     name="darkroom.jobs.retracted",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type", "cost_class"),
     description="Accepted jobs that were withdrawn: the answer got lost, and the caller was told that nothing was "
@@ -38,7 +38,7 @@ JOBS_RETRACTED = Metric(
 )
 JOBS_ENDED = Metric(
     name="darkroom.jobs.ended",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type", "cost_class", "status", "error.type"),
     description="Jobs that ended; the error is empty when completed. A redriven job ends once more.",
@@ -46,7 +46,7 @@ JOBS_ENDED = Metric(
 )
 JOB_ATTEMPTS = Metric(
     name="darkroom.job.attempts",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{attempt}",
     attributes=("type", "error.type"),
     description="Attempts that ended; the error is empty for the one that completed the job. An attempt that was "
@@ -55,7 +55,7 @@ JOB_ATTEMPTS = Metric(
 )
 JOBS_EMITTED_AGAIN = Metric(
     name="darkroom.jobs.emitted_again",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{emission}",
     attributes=("type",),
     description="Jobs that recovery emitted again.",
@@ -63,7 +63,7 @@ JOBS_EMITTED_AGAIN = Metric(
 )
 JOBS_REDRIVEN = Metric(
     name="darkroom.jobs.redriven",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("type",),
     description="Failed jobs that a person redrove.",
@@ -71,7 +71,7 @@ JOBS_REDRIVEN = Metric(
 )
 JOB_DURATION = Metric(
     name="darkroom.job.duration",
-    kind=Kind.HISTOGRAM,
+    kind=MetricKind.HISTOGRAM,
     unit="s",
     attributes=("type", "cost_class", "status"),
     description="Time from a job's acceptance to its first end, so that a redriven job's wait for a person does "
@@ -81,7 +81,7 @@ JOB_DURATION = Metric(
 )
 JOB_STAGE_DURATION = Metric(
     name="darkroom.job.stage.duration",
-    kind=Kind.HISTOGRAM,
+    kind=MetricKind.HISTOGRAM,
     unit="s",
     attributes=("type", "stage"),
     description="Stages of a job: queued until its first claim; fetch, render and store of the attempt that "
@@ -91,7 +91,7 @@ JOB_STAGE_DURATION = Metric(
 )
 RENDER_DURATION = Metric(
     name="darkroom.render.duration",
-    kind=Kind.HISTOGRAM,
+    kind=MetricKind.HISTOGRAM,
     unit="s",
     attributes=("format",),
     description="The render stage of completed jobs by the result's format.",
@@ -100,7 +100,7 @@ RENDER_DURATION = Metric(
 )
 RESULT_SIZE = Metric(
     name="darkroom.result.size",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="By",
     attributes=("format",),
     description="Total bytes of the results of completed jobs.",
@@ -108,7 +108,7 @@ RESULT_SIZE = Metric(
 )
 OBJECTIVE_JOBS = Metric(
     name="darkroom.objective.jobs",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{job}",
     attributes=("good",),
     description=f"Standard jobs at their first end. Good: within {OBJECTIVE_WITHIN_S:g} s of the acceptance, "
@@ -117,7 +117,7 @@ OBJECTIVE_JOBS = Metric(
 )
 JOBS_UNFINISHED = Metric(
     name="darkroom.jobs.unfinished",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{job}",
     attributes=("status",),
     description="Jobs that are queued or processing.",
@@ -125,14 +125,14 @@ JOBS_UNFINISHED = Metric(
 )
 JOBS_OLDEST_UNFINISHED_AGE = Metric(
     name="darkroom.jobs.oldest_unfinished_age",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="s",
     description="Age of the oldest unfinished job since its acceptance; 0 where there is none.",
     source=Source.RECORD,
 )
 JOBS_OUTBOX = Metric(
     name="darkroom.jobs.outbox",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{job}",
     description="Queued jobs, older than ingest takes to emit them, whose latest event no broker confirmed: the broker "
     "is down.",
@@ -140,14 +140,14 @@ JOBS_OUTBOX = Metric(
 )
 JOBS_GIVEN_UP = Metric(
     name="darkroom.jobs.given_up",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{job}",
     description="Failed jobs that wait to be kept with the dead letters.",
     source=Source.RECORD,
 )
 DEAD_LETTERS = Metric(
     name="darkroom.dead_letters",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{message}",
     description="Dead letters that wait for a person.",
     source=Source.BROKER,

@@ -1,4 +1,5 @@
-"""What both halves say to each other and to the world: CloudEvents, durations, trace context, strict JSON.
+"""Formats shared by the platform and the application: CloudEvents, durations, trace context, strict JSON.
 
-Pure, and the ground floor of the house: values in, values out, and nothing of the project above is known here.
+Pure functions on values. This package is the bottom layer and imports nothing from the packages above it, except the
+roots of the error tree and redaction.
 """

@@ -1,9 +1,10 @@
-"""CloudEvents 1.0 over HTTP: headers and bytes to events and back, strictly, in binary, structured and batched mode.
+"""Strict CloudEvents 1.0 over HTTP: decodes headers and bytes to events and encodes events, in binary, structured and
+batched mode.
 
-Ours rather than the SDK's, because the release that functions-framework pins lets through a third of what the
-specification forbids (quoted and percent-encoded header values, both `data` and `data_base64`, bad times, empty
-attributes); the SDK is the peer in the tests. Sections named below are those of the CloudEvents specification ("core"),
-its HTTP protocol binding ("http") and its JSON event format ("json"), version 1.0.2.
+Hand-written because the SDK release that functions-framework pins accepts a third of what the specification forbids
+(quoted and percent-encoded header values, both `data` and `data_base64`, invalid times, empty attributes). The tests
+compare with the SDK. Section numbers below refer to version 1.0.2 of the CloudEvents specification ("core"), its HTTP
+protocol binding ("http") and its JSON event format ("json").
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _REQUIRED = ("id", "source", "type")
 _OPTIONAL = ("subject", "time", "datacontenttype", "dataschema")
 _RESERVED = {"specversion", "data", "data_base64", *_REQUIRED, *_OPTIONAL}
 _NAME = re.compile(r"[a-z0-9]+")
-# RFC 3339, section 5.6. Python's own parser takes much more than that.
+# RFC 3339, section 5.6. Python's own parser accepts much more than that.
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _LEAP_SECOND = re.compile(r"(:\d\d):60")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+\s*(;.*)?", re.ASCII | re.DOTALL)
@@ -44,7 +45,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 # core 3.1.1, String: no control characters, no surrogates, no noncharacters.
 _FORBIDDEN_CHARACTER = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef{_NONCHARACTERS}]")
-# Printable ASCII but for what is encoded or quoted: these stand for themselves.
+# Printable ASCII that is neither percent-encoded nor quoted: no decoding needed.
 _PLAIN_HEADER = re.compile(r"[ !#$&-~]*")
 _TO_ENCODE = re.compile(r"[^!#$&-~]+")
 _INT32 = range(-(2**31), 2**31)
@@ -52,7 +53,7 @@ _INT32 = range(-(2**31), 2**31)
 
 @dataclass(frozen=True, kw_only=True)
 class CloudEvent:
-    """One event. `data` is the payload's bytes, whatever mode it came in; None is no payload at all."""
+    """One event. `data` holds the payload's bytes regardless of the content mode; None means no payload."""
 
     id: str
     source: str
@@ -65,7 +66,7 @@ class CloudEvent:
     data: bytes | None = None
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """Every context attribute that is set, by name, as Trigger filters see them."""
+        """Return every context attribute that is set, by name, as Trigger filters see them."""
         present: dict[str, AttributeValue] = {"specversion": _SPECVERSION}
         for name in (*_REQUIRED, "subject", "datacontenttype", "dataschema"):
             value = getattr(self, name)
@@ -79,7 +80,7 @@ class CloudEvent:
         return replace(self, extensions={**self.extensions, **extensions})
 
     def json(self) -> Any:
-        """The payload as JSON; raises EventInvalidError if it is none."""
+        """Return the payload as JSON; raises EventInvalidError if there is none or it is not JSON."""
         if self.data is None:
             raise EventInvalidError("the event has no data")
         if not is_json(self.datacontenttype):
@@ -97,7 +98,7 @@ def new_event(
     dataschema: str | None = None,
     extensions: Mapping[str, AttributeValue] | None = None,
 ) -> CloudEvent:
-    """An event with JSON data, the present time, and a new id unless one is given."""
+    """Create an event with JSON data, the current time, and a new id unless one is given."""
     return CloudEvent(
         id=id or str(uuid.uuid4()),
         source=source,
@@ -112,7 +113,7 @@ def new_event(
 
 
 def is_json(media_type: str | None) -> bool:
-    """json 3.1.1: no type means JSON; so does a subtype of json or one that ends in +json."""
+    """Report whether a media type means JSON (json 3.1.1): no type, the subtype json, or a subtype ending in +json."""
     if media_type is None:
         return True
     subtype = media_type.split(";")[0].strip().lower().partition("/")[2]
@@ -127,20 +128,20 @@ def is_batch(headers: Mapping[str, str]) -> bool:
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
-    """Whether a request claims to be an event, in any mode (http 3). Header names are lower case."""
+    """Report whether a request claims to be an event, in any mode (http 3). Header names are lower case."""
     return _essence(headers).startswith("application/cloudevents") or f"{_PREFIX}specversion" in headers
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:
-    """The events of a request: one, or a batch's, possibly none. Header names are lower case.
+    """Parse the events of a request: one, or those of a batch, which may be empty. Header names are lower case.
 
-    Raises EventInvalidError that names the attribute and what is wrong with it.
+    Raises EventInvalidError, which names the attribute and what is wrong with it.
     """
     essence = _essence(headers)
     if essence == BATCHED:
         return _parse_batch(body)
     if essence == STRUCTURED:
-        return [_from_json_object(_load_json(body, "the event"))]
+        return [from_json_object(_load_json(body, "the event"))]
     if essence.startswith("application/cloudevents"):
         raise EventInvalidError(f"only the JSON event format is taken ({STRUCTURED} or {BATCHED}), not {essence}")
     if f"{_PREFIX}specversion" in headers:
@@ -151,19 +152,19 @@ def parse(headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:
 
 
 def parse_each(body: bytes) -> list[CloudEvent | EventInvalidError]:
-    """Each element of a batch (json 4): the event, or why it is none. Raises EventInvalidError for what is no batch."""
+    """Parse each element of a batch (json 4) to an event or its error. Raises EventInvalidError if it is no batch."""
     return [_event_or_error(element) for element in _elements(body)]
 
 
 def _event_or_error(element: Any) -> CloudEvent | EventInvalidError:
     try:
-        return _from_json_object(element)
+        return from_json_object(element)
     except EventInvalidError as exc:
         return exc
 
 
 def parse_one(headers: Mapping[str, str], body: bytes) -> CloudEvent:
-    """The one event of a request; raises EventInvalidError for a batch, too."""
+    """Parse the single event of a request; raises EventInvalidError for a batch too."""
     if _essence(headers) == BATCHED:
         raise EventInvalidError("a batch is not taken here, send one event a request")
     return parse(headers, body)[0]
@@ -185,22 +186,22 @@ def _parse_binary(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     media_type = headers.get("content-type", "").strip()
     if media_type:
         attributes["datacontenttype"] = media_type
-    # http 3.1.2 does not tell an empty body from none; without a Content-Type it is none.
+    # http 3.1.2 does not distinguish an empty body from no body; without a Content-Type it means no data.
     return _event(attributes, body if body or media_type else None)
 
 
 def _decode_header(name: str, raw: str) -> str:
-    """http 3.1.3.2: unquote a quoted-string, then percent-decode as UTF-8."""
+    """Decode a header value (http 3.1.3.2): unquote a quoted-string, then percent-decode as UTF-8."""
     value = raw.strip(" \t")
     if _PLAIN_HEADER.fullmatch(value):
         return value
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     if _BAD_PERCENT.search(value):
-        # The specification leaves a lone % open; the receivers in use keep it as it is.
+        # The specification does not define a lone %; the receivers in use keep it unchanged.
         value = _BAD_PERCENT.sub("%25", value)
     try:
-        # Some senders put UTF-8 into headers as it is; HTTP servers hand it over as Latin-1.
+        # Some senders put raw UTF-8 into headers; HTTP servers decode it as Latin-1.
         return unquote_to_bytes(value.encode("latin-1")).decode("utf-8")
     except UnicodeError as exc:
         raise EventInvalidError(f"{name} is not valid UTF-8 after percent-decoding: {raw!r}") from exc
@@ -217,16 +218,17 @@ def _parse_batch(body: bytes) -> list[CloudEvent]:
     events = []
     for index, element in enumerate(_elements(body)):
         try:
-            events.append(_from_json_object(element))
+            events.append(from_json_object(element))
         except EventInvalidError as exc:
             raise EventInvalidError(f"event {index} of the batch: {exc.detail}") from exc
     return events
 
 
-def _from_json_object(value: Any) -> CloudEvent:
+def from_json_object(value: Any) -> CloudEvent:
+    """Parse a JSON object in the JSON event format; raises EventInvalidError."""
     if not isinstance(value, dict):
         raise EventInvalidError(f"an event must be a JSON object (json 3), was {_json_type(value)}")
-    # json 2.1: an attribute that is null is one that is not there.
+    # json 2.1: a null attribute is an absent attribute.
     members = {name: member for name, member in value.items() if member is not None or name == "data"}
     has_data, has_base64 = "data" in members, "data_base64" in members
     if has_data and has_base64:
@@ -260,7 +262,7 @@ def _data_from_json(member: Any, media_type: str | None) -> bytes:
 
 
 def _event(attributes: Mapping[str, Any], data: bytes | None) -> CloudEvent:
-    """The event of these attributes, each checked against core 3."""
+    """Build an event from attributes after checking each against core 3."""
     version = attributes.get("specversion")
     if version != _SPECVERSION:
         raise EventInvalidError(f'specversion must be "{_SPECVERSION}", was {version!r}')
@@ -324,7 +326,7 @@ def _extension_value(name: str, value: Any) -> AttributeValue:
     if isinstance(value, bool):
         return value
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        # JSON has one kind of number: 1.0 is 1.
+        # JSON has a single number type: 1.0 is 1.
         number = int(value)
         if number not in _INT32:
             raise EventInvalidError(f"{name} must be a 32-bit integer (core 3.1.1), was {number}")
@@ -343,7 +345,7 @@ def _check_characters(name: str, value: str) -> None:
 
 
 def _check_uri_reference(name: str, value: str) -> None:
-    """RFC 3986, section 4.1: its characters, whole percent-encodings, and an authority that parses."""
+    """Check a URI reference (RFC 3986, section 4.1): its characters, complete percent-encodings, a valid authority."""
     sound = _URI_REFERENCE.fullmatch(value) is not None and not _BAD_PERCENT.search(value)
     try:
         urlsplit(value)
@@ -355,10 +357,10 @@ def _check_uri_reference(name: str, value: str) -> None:
 
 def _parse_time(text: str) -> datetime:
     if _TIME.fullmatch(text):
-        # A leap second is right by RFC 3339 and unknown to datetime, which keeps six digits of a second.
-        whole = _LEAP_SECOND.sub(r"\1:59", text.upper())
+        # RFC 3339 allows a leap second, which datetime does not. datetime keeps six digits of a second.
+        without_leap_second = _LEAP_SECOND.sub(r"\1:59", text.upper())
         try:
-            return datetime.fromisoformat(whole)
+            return datetime.fromisoformat(without_leap_second)
         except ValueError:
             pass
     raise EventInvalidError(f"time must be an RFC 3339 timestamp, was {text!r}")
@@ -387,7 +389,7 @@ def _json_type(value: Any) -> str:
 
 
 def encode_binary(event: CloudEvent) -> tuple[dict[str, str], bytes]:
-    """Headers and body in binary mode (http 3.1)."""
+    """Encode an event as headers and body in binary mode (http 3.1)."""
     headers = {
         f"{_PREFIX}{name}": _encode_header(_attribute_text(value))
         for name, value in event.attributes().items()
@@ -399,19 +401,19 @@ def encode_binary(event: CloudEvent) -> tuple[dict[str, str], bytes]:
 
 
 def encode_structured(event: CloudEvent) -> tuple[dict[str, str], bytes]:
-    """Headers and body in structured mode (http 3.2)."""
+    """Encode an event as headers and body in structured mode (http 3.2)."""
     body = json.dumps(json_object(event), separators=(",", ":"), ensure_ascii=False).encode()
     return {"content-type": f"{STRUCTURED}; charset=utf-8"}, body
 
 
 def encode_batch(events: Iterable[CloudEvent]) -> tuple[dict[str, str], bytes]:
-    """Headers and body in batched mode (http 3.3)."""
+    """Encode events as headers and body in batched mode (http 3.3)."""
     body = json.dumps([json_object(event) for event in events], separators=(",", ":"), ensure_ascii=False).encode()
     return {"content-type": f"{BATCHED}; charset=utf-8"}, body
 
 
 def json_object(event: CloudEvent) -> dict[str, Any]:
-    """The event in the JSON event format: JSON data as it is, anything else in Base64."""
+    """Convert an event to the JSON event format: JSON data unchanged, anything else in Base64."""
     members: dict[str, Any] = dict(event.attributes())
     if event.data is None:
         return members
@@ -419,18 +421,20 @@ def json_object(event: CloudEvent) -> dict[str, Any]:
         try:
             data = strict_json.load(event.data)
             if b"\\u" in event.data:
-                # Half of a surrogate pair can be escaped, but not be written out by whoever gets the event.
+                # Half of a surrogate pair can be escaped in JSON, but a receiver could not write it out again.
                 strict_json.dump(data)
             return {**members, "data": data}
         except ValueError:
-            # Binary mode does not promise that the payload is what its type says.
+            # Binary mode does not guarantee that the payload matches its media type.
             pass
     return {**members, "data_base64": _base64(event.data)}
 
 
 def lossless_json_object(event: CloudEvent) -> dict[str, Any]:
-    """As `json_object`, but what reads it gets the data byte for byte: JSON that is spelled in another way than ours,
-    or that Python's numbers cannot hold, is in Base64 too."""
+    """Convert an event like `json_object`, but preserve the data byte for byte.
+
+    JSON that is formatted differently from ours, or that Python's numbers cannot hold, is encoded in Base64 too.
+    """
     members = json_object(event)
     if "data" not in members or strict_json.dump(members["data"]) == event.data:
         return members
@@ -442,18 +446,13 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def from_json_object(value: Any) -> CloudEvent:
-    """The event of a JSON object in the JSON event format; raises EventInvalidError."""
-    return _from_json_object(value)
-
-
 def _encode_header(value: str) -> str:
-    """http 3.1.3.2: space, double quote, percent and all but printable ASCII are percent-encoded."""
+    """Percent-encode spaces, double quotes, percent signs and everything but printable ASCII (http 3.1.3.2)."""
     return _TO_ENCODE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), value)
 
 
 def _attribute_text(value: AttributeValue) -> str:
-    """core 3.1.1: the canonical string form."""
+    """Return the canonical string form of an attribute (core 3.1.1)."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

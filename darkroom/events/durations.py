@@ -1,6 +1,6 @@
-"""The two notations of durations, to seconds: Go's (settings, annotations, streams) and ISO 8601 (delivery blocks).
+"""Parses durations to seconds in two notations: Go's (settings, annotations, streams) and ISO 8601 (delivery blocks).
 
-Both raise ValueError with the text and what a right one looks like; where it stood is the caller's knowledge.
+Both parsers raise ValueError with the text and a valid example. The caller knows where the text came from.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GO_UNIT_S = {
 _GO_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _GO = re.compile(rf"[+-]?(?:0|(?:{_GO_PART.pattern})+)", re.ASCII)
 
-# ISO 8601, section 4.4.3, as far as a delivery block may use it: no years and months, whose length depends on the date.
+# What a delivery block may use of ISO 8601, section 4.4.3: no years or months, whose length depends on the date.
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _ISO = re.compile(
     rf"P(?:(?P<weeks>{_NUMBER})W)?(?:(?P<days>{_NUMBER})D)?"
@@ -33,7 +33,7 @@ _ISO_UNIT_S = {"weeks": 604800, "days": 86400, "hours": 3600, "minutes": 60, "se
 
 
 def parse_go(text: str) -> float:
-    """Seconds of `30s`, `1m30s`, `1.5h`, `0`. May be negative, as Go's may."""
+    """Convert `30s`, `1m30s`, `1.5h` or `0` to seconds. The result may be negative, as in Go. Raises ValueError."""
     if not _GO.fullmatch(text):
         raise ValueError(f"must be a Go duration such as 30s or 1m30s, was {text!r}")
     total = sum((Decimal(number) * _GO_UNIT_S[unit] for number, unit in _GO_PART.findall(text)), Decimal(0))
@@ -41,7 +41,7 @@ def parse_go(text: str) -> float:
 
 
 def parse_iso(text: str) -> float:
-    """Seconds of `PT1.5S`, `PT1M30S`, `P1DT2H`."""
+    """Convert `PT1.5S`, `PT1M30S` or `P1DT2H` to seconds. Raises ValueError."""
     match = _ISO.fullmatch(text)
     parts = {} if match is None else {unit: number for unit, number in match.groupdict().items() if number is not None}
     if not parts:

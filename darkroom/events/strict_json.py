@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, read without Python's leniency: no member twice, no NaN, no endless depth."""
+"""Reads JSON strictly by RFC 8259, without Python's leniency: no duplicate members, no NaN, limited depth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def load(body: bytes) -> Any:
-    """Raises ValueError that says what is wrong."""
+    """Parse JSON; raises ValueError with what is wrong."""
     try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
     except UnicodeDecodeError as exc:
@@ -19,7 +19,7 @@ def load(body: bytes) -> Any:
 
 
 def dump(value: Any) -> bytes:
-    """Compact. Raises ValueError for what JSON's escapes can say and UTF-8 cannot: half a surrogate pair."""
+    """Write compact JSON; raises ValueError for half a surrogate pair, which UTF-8 cannot encode."""
     try:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     except UnicodeEncodeError as exc:

@@ -1,7 +1,7 @@
-"""Knative on one machine: the same YAML as on the cluster, with real NATS, Redis-protocol and S3 servers beside it.
+"""Knative on one machine: the same YAML as on a cluster, with real NATS, Redis-protocol and S3 servers beside it.
 
-No function imports this package. What flows: `gateway` and `dispatch` hand requests to the `activator`, which holds
-them until `instances` has a process ready; `scaler` asks the pure `autoscaler` every two seconds how many there should
-be; `broker` takes events into JetStream, from which `dispatch` delivers them by the Triggers. All of it is wired in
-`stack`.
+No function imports this package. The gateway and the dispatchers pass requests to the `activator`, which holds them
+until an instance is ready. Every two seconds, the `scaler` asks the pure `autoscaler` how many instances there should
+be. The `broker` stores events in JetStream, from where `dispatch` delivers them to the Triggers' subscribers. `stack`
+wires all of it together.
 """

@@ -1,13 +1,13 @@
-"""What can go wrong in the local runtime itself. A branch of the tree in `darkroom.contract.errors`.
+"""Errors of the local runtime itself. A branch of the tree in `darkroom.errors`.
 
 DarkroomError
-├── LocalRuntimeError           the runtime cannot be started or kept up; ends the command with its detail
-│   ├── PortTakenError              another program listens on a port we were told to use
-│   └── StartFailedError            a process died, or did not answer, before it was ready
+├── LocalRuntimeError           the runtime cannot start or keep running; ends the command with its detail
+│   ├── PortTakenError              another program listens on a port that we should use
+│   └── StartFailedError            a process died or did not answer before it was ready
 ├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
 ├── RouteTimeoutError           route.timeout         504   the exchange took longer than its HTTPRoute allows
-├── InstanceBrokenError         instance.broken       502   the instance's connection broke before an answer
-└── RevisionOverloadedError     revision.overloaded   503   the queue before the revision is full
+├── InstanceBrokenError         instance.broken       502   the instance's connection broke before it responded
+└── RevisionOverloadedError     revision.overloaded   503   the revision's queue is full
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from darkroom.errors import DarkroomError
 
 class LocalRuntimeError(DarkroomError):
     code = "local.runtime"
-    title = "The local runtime cannot go on"
+    title = "The local runtime cannot continue"
 
 
 class PortTakenError(LocalRuntimeError):
@@ -33,7 +33,7 @@ class PortTakenError(LocalRuntimeError):
 
 
 class StartFailedError(LocalRuntimeError):
-    """`last_lines` is what the process wrote last: as a rule the reason."""
+    """A process did not start. `last_lines` holds its last output, which usually gives the reason."""
 
     code = "local.start_failed"
     title = "A process did not start"
@@ -42,7 +42,7 @@ class StartFailedError(LocalRuntimeError):
         super().__init__("\n  ".join([detail, *last_lines]))
         self.reason = detail
         self.retired = retired
-        """We stopped it ourselves before it was ready."""
+        """True if we stopped it ourselves before it was ready."""
         self.last_lines = tuple(last_lines)
 
 

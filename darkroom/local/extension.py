@@ -1,7 +1,7 @@
-"""How a project extends the runtime: its own counts, preparations and preloads, without the runtime knowing of them.
+"""The interface through which a project extends the runtime with its own metrics, preparation and preloads.
 
-The project file names an object (`extension = "package.module:object"`) that follows `Extension`. Everything here is
-called by the runtime; an extension imports nothing of it but these Protocols.
+The project file names an object (`extension = "package.module:object"`) that implements `Extension`. The runtime calls
+it; an extension imports nothing from the runtime except these Protocols.
 """
 
 from __future__ import annotations
@@ -19,36 +19,41 @@ from darkroom.telemetry.metric import Readings
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What an application learns of the run that it is part of."""
+    """What an application is told about the current run."""
 
     project_root: Path
     variables: Mapping[str, str]
-    """What functions find in the place of their manifests' addresses and Secrets: those of the project file's servers,
-    and what the command was told."""
+    """Environment variables that replace the addresses and Secrets of the functions' manifests: those of the project
+    file's servers, and those set on the command line."""
 
 
 class Application(Protocol):
-    """An application's part in one run. Methods block, and raise DependencyUnavailableError for a server that is away;
-    the runtime calls them in threads."""
+    """An application during one run.
+
+    Its methods may block, so the runtime calls them in threads. They raise DependencyUnavailableError if a server is
+    unavailable.
+    """
 
     @property
     def code(self) -> Sequence[Path]:
-        """Folders of code that every function imports, for the watch mode."""
+        """Return the folders of code that every function imports, for the watch mode."""
 
     @property
     def status(self) -> Mapping[str, Callable[[], Mapping[str, Any]]]:
-        """Sections of `darkroom status` by name."""
+        """Return the application's sections of `darkroom status`, by name."""
 
     @property
     def readings(self) -> Mapping[str, Callable[[], Readings]]:
-        """Parts of `/metrics` by name. One that fails is left out and the others are shown."""
+        """Return the application's parts of `/metrics`, by name. If one fails, only that part is left out."""
 
     def prepare(self, servers: Collection[str]) -> None:
-        """Make in these servers (`nats`, `redis`, `s3`) what the application needs; idempotent. Called with all of them
-        at the start, and again with one that may have lost its data."""
+        """Create what the application needs in these servers (`nats`, `redis`, `s3`). Must be idempotent.
+
+        Called with all of them at startup, and again with a server that may have lost its data.
+        """
 
     def route_template(self, path: str) -> str:
-        """The route that a path belongs to, as a metric's label; empty for a path of nobody's."""
+        """Return the route of a path, for use as a metric label; empty for an unknown path."""
 
     def close(self) -> None: ...
 
@@ -57,13 +62,15 @@ class Extension(Protocol):
     def attach(self, run: Run) -> Application: ...
 
     def preload(self) -> None:
-        """Import what every function imports, in the process that functions are forked from. Must start no thread and
-        leave no connection open."""
+        """Import what every function imports, in the process that functions are forked from.
+
+        Must not start threads or leave connections open.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoApplication:
-    """The part of a project that extends nothing."""
+    """The application of a project without an extension."""
 
     code: Sequence[Path] = ()
     status: Mapping[str, Callable[[], Mapping[str, Any]]] = field(default_factory=dict)
@@ -79,16 +86,16 @@ class NoApplication:
         return None
 
 
-def attached(reference: str | None, run: Run) -> Application:
-    """The application of a project's extension. Raises LocalRuntimeError that says why it cannot be loaded."""
-    return NoApplication() if reference is None else _loaded(reference, run.project_root).attach(run)
+def load_application(reference: str | None, run: Run) -> Application:
+    """Load a project's extension and attach it to the run. Raises LocalRuntimeError if it cannot be loaded."""
+    return NoApplication() if reference is None else _load_extension(reference, run.project_root).attach(run)
 
 
-def _loaded(reference: str, project_root: Path) -> Extension:
+def _load_extension(reference: str, project_root: Path) -> Extension:
     module, _, name = reference.partition(":")
     root = str(project_root.resolve())
     if root not in sys.path:
-        # Behind everything that is installed: a project's folder hides no library.
+        # Appended, so that the project's folder shadows no installed library.
         sys.path.append(root)
     try:
         extension: Extension = getattr(importlib.import_module(module), name)

@@ -1,6 +1,7 @@
-"""How the runtime's parts say what happened: an action name and fields, to one callback that the stack gives them.
+"""The callback through which the runtime's parts report what happened: an action name and fields.
 
-Only the shape of that callback; what becomes of a report (console, log, counters) is the stack's affair.
+Only its type is defined here. The stack provides the callback and decides what happens with a report (console, log,
+counters).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import Any, Protocol
 
 class Report(Protocol):
     def __call__(self, action: str, /, **fields: Any) -> None:
-        """`action` is past tense and dotted, as in `server.died`. Must not block and must not raise."""
+        """Report an action. `action` is dotted and in the past tense, as in `server.died`. Must not block or raise."""
 
 
 def report_nothing(action: str, /, **fields: Any) -> None:
-    """For parts that run without a stack."""
+    """Discard a report. For parts that run without a stack."""

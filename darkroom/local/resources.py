@@ -1,4 +1,4 @@
-"""The servers beside the functions: those that the project file asks for, or the user's own in their place."""
+"""The servers beside the functions: those that the project file requires, or the user's own instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darkroom.local.children.supervision import Server, start_all, stop_all
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.reporting import Report
 from darkroom.local.run_folder import RunFolder
-from darkroom.manifests.project import Bucket, Project, Resource
+from darkroom.manifests.project import Project, ProjectServer, S3ProjectServer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class ServerPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalServers:
-    """URLs of servers that the user runs; they are used in the place of ours, and whether or not the project asks."""
+    """URLs of the user's own servers. They replace ours, and are used even if the project file does not list them."""
 
     nats: str | None = None
     redis: str | None = None
@@ -33,10 +33,10 @@ class ExternalServers:
 
 
 class ResourceServers:
-    """NATS always; the others where the project file, or the user, names them."""
+    """Runs NATS always, and the other servers if the project file or the user names them."""
 
     def __init__(self, project: Project, external: ExternalServers, folder: RunFolder) -> None:
-        self._wanted = project.resources
+        self._configured = project.resources
         self._external = external
         self._folder = folder
         self._credentials: S3Credentials | None = None
@@ -45,10 +45,10 @@ class ResourceServers:
     async def start(self, logs: LogDirectory, ports: ServerPorts, report: Report) -> None:
         home = ServerHome(data_dir=self._folder.path, logs=logs, report=report)
         self.servers["nats"] = self._nats(home, ports.nats)
-        if self._wanted.redis is not None or self._external.redis is not None:
+        if self._configured.redis is not None or self._external.redis is not None:
             self.servers["redis"] = self._redis(home, ports.redis)
-        if self._wanted.s3 is not None or self._external.s3 is not None:
-            self.servers["s3"] = self._s3(home, ports.s3, self._wanted.s3 or Bucket())
+        if self._configured.s3 is not None or self._external.s3 is not None:
+            self.servers["s3"] = self._s3(home, ports.s3, self._configured.s3 or S3ProjectServer())
         await start_all(list(self.servers.values()))
 
     async def stop(self) -> None:
@@ -63,22 +63,22 @@ class ResourceServers:
         return "s3" in self.servers and self._external.s3 is None
 
     def variables(self) -> dict[str, str]:
-        """What functions find in the place of their manifests' addresses and Secrets."""
-        found: dict[str, str] = {}
+        """Return the variables that replace the addresses and Secrets of the functions' manifests."""
+        variables: dict[str, str] = {}
         for name, server in self.servers.items():
-            resource: Resource | None = getattr(self._wanted, name)
-            if resource is not None:
-                found |= resource.variables(url=server.url, **self._s3_values(resource))
-        return found
+            configured: ProjectServer | None = getattr(self._configured, name)
+            if configured is not None:
+                variables |= configured.variables(url=server.url, **self._s3_values(configured))
+        return variables
 
-    def _s3_values(self, resource: Resource) -> dict[str, str]:
-        if not isinstance(resource, Bucket) or self._credentials is None:
+    def _s3_values(self, configured: ProjectServer) -> dict[str, str]:
+        if not isinstance(configured, S3ProjectServer) or self._credentials is None:
             return {}
         credentials = self._credentials
         return {
             "access_key": credentials.access_key,
             "secret_key": credentials.secret_key,
-            "bucket": resource.bucket,
+            "bucket": configured.bucket,
         }
 
     def _nats(self, home: ServerHome, port: int) -> Server:
@@ -91,16 +91,16 @@ class ResourceServers:
             return servers.external_redis(self._external.redis, home.report)
         return servers.redis_server(home, port=port)
 
-    def _s3(self, home: ServerHome, port: int, wanted: Bucket) -> Server:
+    def _s3(self, home: ServerHome, port: int, configured: S3ProjectServer) -> Server:
         if self._external.s3 is not None:
-            self._credentials = _credentials_of_environment()
+            self._credentials = _credentials_from_environment()
             return servers.external_s3(self._external.s3, home.report)
         self._credentials = self._folder.s3_credentials()
-        return servers.s3_server(home, credentials=self._credentials, bucket=wanted.bucket, port=port)
+        return servers.s3_server(home, credentials=self._credentials, bucket=configured.bucket, port=port)
 
 
-def _credentials_of_environment() -> S3Credentials:
-    """Raises LocalRuntimeError."""
+def _credentials_from_environment() -> S3Credentials:
+    """Read the credentials of the user's S3 server. Raises LocalRuntimeError if one is not set."""
     try:
         return S3Credentials(access_key=os.environ["STORAGE_ACCESS_KEY"], secret_key=os.environ["STORAGE_SECRET_KEY"])
     except KeyError as exc:

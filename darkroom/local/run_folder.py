@@ -1,4 +1,4 @@
-"""The data folder of a `darkroom up`: one process at a time has it; it tells where that can be reached."""
+"""The data folder of a `darkroom up`: locked by one process at a time, whose addresses it holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RunFolder:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Raises LocalRuntimeError that names who has it. The kernel gives it back when its holder dies."""
+        """Lock the folder. Raises LocalRuntimeError with the holder's pid. The kernel unlocks it if the holder dies."""
         self.path.mkdir(parents=True, exist_ok=True)
         lock = (self.path / "lock").open("a+")
         try:
@@ -44,7 +44,7 @@ class RunFolder:
             self._lock = None
 
     def write_runtime(self, addresses: Addresses) -> None:
-        """Whole or not at all: others wait for the file to appear."""
+        """Write the addresses atomically, because others wait for the file to appear."""
         draft = self._runtime.with_suffix(".draft")
         draft.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses.as_dict()}, indent=2) + "\n")
         draft.replace(self._runtime)
@@ -54,10 +54,10 @@ class RunFolder:
             self._runtime.unlink(missing_ok=True)
 
     def s3_credentials(self) -> S3Credentials:
-        """Made once for each folder and readable by its owner only."""
+        """Return the folder's credentials, which are created once and readable only by their owner."""
         path = self.path / "s3-credentials.json"
         if not path.exists():
-            made = {"access_key": f"darkroom{secrets.token_hex(4)}", "secret_key": secrets.token_urlsafe(30)}
+            created = {"access_key": f"darkroom{secrets.token_hex(4)}", "secret_key": secrets.token_urlsafe(30)}
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(made, file)
+                json.dump(created, file)
         return S3Credentials(**json.loads(path.read_text()))

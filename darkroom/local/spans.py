@@ -1,7 +1,7 @@
-"""The runtime's own part of a trace: what a cluster's broker, dispatcher and activator do with a job's event.
+"""The runtime's own spans: what a cluster's broker, dispatcher and activator do with an event.
 
-On when an OTLP endpoint is set in the runtime's own environment, as `darkroom.telemetry` is in functions, which
-are handed the same settings. What belongs to no trace (a PingSource's event) is not told of.
+They are recorded when an OTLP endpoint is set in the runtime's own environment. Functions get the same settings. An
+event that belongs to no trace, such as a PingSource's, is not recorded.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from darkroom.telemetry import names
 
 SERVICE = "darkroom-local"
 _PREFIX = "OTEL_"
-_OUR_OWN = "OTEL_SERVICE_NAME"
-"""A function has its own."""
+_NOT_SHARED = "OTEL_SERVICE_NAME"
+"""Each function has its own."""
 _SHORTEST_WAIT_NS = 1_000_000
 
 
 def begin(report: Report) -> None:
-    """Raises SettingsError."""
-    telemetry.begin(SERVICE, tell=lambda error: report("telemetry.failed", error=error))
+    """Switch the spans on if the environment asks for them. Raises SettingsError."""
+    telemetry.begin(SERVICE, report=lambda error: report("telemetry.failed", error=error))
 
 
-def handed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """What functions are told of where telemetry goes."""
-    return {name: value for name, value in environment.items() if name.startswith(_PREFIX) and name != _OUR_OWN}
+def variables_for_functions(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the telemetry variables that functions inherit."""
+    return {name: value for name, value in environment.items() if name.startswith(_PREFIX) and name != _NOT_SHARED}
 
 
-def taking(event: CloudEvent, headers: Mapping[str, str], broker: str) -> AbstractContextManager[telemetry.Span]:
-    """The Broker's ingress: from the request to the event's being stored."""
+def publish_span(event: CloudEvent, headers: Mapping[str, str], broker: str) -> AbstractContextManager[telemetry.Span]:
+    """Open a span in the Broker's ingress, from the request until the event is stored."""
     parent = tracing.from_headers(headers) or tracing.from_attributes(event.extensions)
     return _span(f"publish {broker}", parent, event, broker, kind="server", operation="publish")
 
 
-def replying(reply: CloudEvent, broker: str) -> AbstractContextManager[telemetry.Span]:
-    """An answer that is an event, published to the Broker again."""
+def reply_span(reply: CloudEvent, broker: str) -> AbstractContextManager[telemetry.Span]:
+    """Open a span for a reply event that is published to the Broker."""
     return _span(f"reply {broker}", tracing.current(), reply, broker, kind="producer", operation="publish")
 
 
-def delivering(event: CloudEvent, trigger: str, broker: str) -> AbstractContextManager[telemetry.Span]:
-    """One attempt to deliver an event to a Trigger's subscriber."""
+def delivery_span(event: CloudEvent, trigger: str, broker: str) -> AbstractContextManager[telemetry.Span]:
+    """Open a span for one attempt to deliver an event to a Trigger's subscriber."""
     parent = tracing.from_attributes(event.extensions)
     return _span(f"deliver {trigger}", parent, event, broker, kind="client", operation="deliver")
 
 
 def _span(
-    name: str, parent: TraceContext | None, event: CloudEvent, broker: str, *, kind: telemetry.Kind, operation: str
+    name: str, parent: TraceContext | None, event: CloudEvent, broker: str, *, kind: telemetry.SpanKind, operation: str
 ) -> AbstractContextManager[telemetry.Span]:
     if parent is None:
-        return telemetry.SILENT
+        return telemetry.NO_SPAN
     if not telemetry.is_on():
         return telemetry.unrecorded(parent)
     attributes = {
-        **names.of_event(event),
+        **names.event_attributes(event),
         names.MESSAGING_SYSTEM: "nats",
         names.MESSAGING_OPERATION: operation,
         names.MESSAGING_DESTINATION: broker,
@@ -69,8 +69,8 @@ def _span(
 
 
 @contextmanager
-def waiting_for_an_instance(service: str) -> Iterator[None]:
-    """The activator's part; told of only where there was a wait."""
+def instance_wait_span(service: str) -> Iterator[None]:
+    """Record the activator's wait for an instance, if there was one."""
     began_ns = time.time_ns()
     yield
     ended_ns = time.time_ns()

@@ -1,6 +1,6 @@
-"""The whole local runtime, wired in one place: what is started in which order, and stopped in the other.
+"""The whole local runtime, wired together in one place: the order in which parts are started and stopped.
 
-Reads top to bottom. Nothing is decided here; that is the manifests' and the parts' business.
+Read it from top to bottom. Decisions are made in the manifests and in the parts, not here.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.ping import run_ping_source
 from darkroom.local.eventing.subscribers import Subscribers
-from darkroom.local.extension import Application, NoApplication, Run, attached
+from darkroom.local.extension import Application, NoApplication, Run, load_application
 from darkroom.local.front.gateway import Gateway, Resolve
 from darkroom.local.front.routes import Backend, RouteTable
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
+from darkroom.local.revisions.code_watch import keep_current
 from darkroom.local.revisions.environment import revisions
 from darkroom.local.revisions.fleet import Fleet
-from darkroom.local.revisions.instances import Surroundings, interpreter_env
+from darkroom.local.revisions.instances import InstanceContext, interpreter_env
 from darkroom.local.revisions.limit import InstanceLimit
-from darkroom.local.revisions.watch import keep_current
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
-from darkroom.local.watching.consumption import StorageSize
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
-from darkroom.manifests import Destination, Manifests, PingSource, load, resolved
+from darkroom.local.watching.resource_usage import StorageSize
+from darkroom.manifests import Destination, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.project import Project
 from darkroom.manifests.revision import Revision
 
@@ -59,15 +59,15 @@ class StackOptions:
     project: Project
     data: Path
     port: int | None = None
-    """Of the API; broker, admin, NATS, Redis and S3 take the five after it. None: free ports."""
+    """The API's port; broker, admin, NATS, Redis and S3 take the five ports after it. None: free ports."""
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Variables of functions that the user sets for this run; they win over the manifests and the project file."""
+    """Variables of functions that the user sets for this run; they override the manifests and the project file."""
     max_instances: int | None = None
     window_s: float | None = None
     watch: bool = False
     fork_server: bool = True
-    """Instances are forked from a process that has loaded their libraries; False: each is a new interpreter."""
+    """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class Stack:
         self._forks: ForkServer | None = None
 
     async def start(self) -> Addresses:
-        """Returns when the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
+        """Start, until the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
         manifests = load(self._options.project.manifests)
         self._begin_telemetry()
         self._folder.lock()
@@ -117,12 +117,12 @@ class Stack:
             ports.require_free(port)
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
-        settings = {**self._resources.variables(), **self._options.settings}
-        self._application = attached(self._options.project.extension, Run(project_root=self._root, variables=settings))
+        run = Run(project_root=self._root, variables={**self._resources.variables(), **self._options.settings})
+        self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
-        self._fill_fleet(manifests, settings, logs)
+        self._fill_fleet(manifests, run.variables, logs)
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(self._fleet.activator, ingress, self._http)
         await brokers.dispatch(subscribers, ingress)
@@ -137,7 +137,7 @@ class Stack:
         await gateway.start()
         self._run_scalers()
         await self._fleet.bind(bindings(manifests), partial(_sink_url, addresses=addresses))
-        await self._fleet.until_ready(self._folder.logs)
+        await self._fleet.wait_until_ready(self._folder.logs)
         self._run_sources(manifests, subscribers)
         self._watch_code()
         self._folder.write_runtime(addresses)
@@ -145,7 +145,7 @@ class Stack:
         return addresses
 
     async def stop(self) -> None:
-        """Stop accepting, drain, cancel, close; in this order, and whatever of it was started."""
+        """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
         if self._gateway is not None:
             await self._gateway.close()
@@ -191,12 +191,12 @@ class Stack:
         return [os.getpid(), *(self._forks.pids if self._forks is not None else [])]
 
     def _fork_server(self, logs: LogDirectory) -> ForkServer | None:
-        # Elsewhere system libraries do not survive a fork without an exec.
+        # On other systems, system libraries do not survive a fork without an exec.
         if not self._options.fork_server or not sys.platform.startswith("linux"):
             return None
         extension = self._options.project.extension
         forks = ForkServer(
-            env={**interpreter_env(self._root), **spans.handed_on(os.environ)},
+            env={**interpreter_env(self._root), **spans.variables_for_functions(os.environ)},
             cwd=self._root.resolve(),
             preload=() if extension is None else (f"{extension}.preload",),
             on_line=logs.sink("fork-server"),
@@ -206,22 +206,22 @@ class Stack:
         return forks
 
     def _fill_fleet(self, manifests: Manifests, settings: Mapping[str, str], logs: LogDirectory) -> None:
-        surroundings = Surroundings(
+        context = InstanceContext(
             project_root=self._root,
             data_dir=self._folder.path,
             logs=logs,
-            env=spans.handed_on(os.environ),
+            env=spans.variables_for_functions(os.environ),
             forks=self._forks,
         )
         for revision in revisions(manifests, settings=settings):
-            self._fleet.add(self._with_window(revision), surroundings)
+            self._fleet.add(self._with_window(revision), context)
 
     def _with_window(self, revision: Revision) -> Revision:
         if self._options.window_s is None:
             return revision
         return replace(revision, scaling=replace(revision.scaling, window_s=self._options.window_s))
 
-    # --- the rest ----------------------------------------------------------------------------------------------------
+    # --- servers and background tasks --------------------------------------------------------------------------------
 
     def _admin(self, brokers: Brokers, gateway: Gateway) -> web.Application:
         overview = Overview(
@@ -251,7 +251,7 @@ class Stack:
 
     def _run_sources(self, manifests: Manifests, subscribers: Subscribers) -> None:
         for source in manifests.ping_sources:
-            sink = resolved(source.spec.sink, source.namespace)
+            sink = with_namespace(source.spec.sink, source.namespace)
             self._spawn(self._ping(source, sink, subscribers), f"ping source {source.name}")
 
     def _watch_code(self) -> None:
@@ -280,7 +280,7 @@ class Stack:
 
 
 def _report_crash(events: EventLog, task: asyncio.Task[None]) -> None:
-    """A part that runs until it is cancelled has no other end; one that crashed must not do so in silence."""
+    """Report a background task that crashed. Such a task only ever ends by being cancelled."""
     if not task.cancelled() and task.exception() is not None:
         events.report("part.crashed", part=task.get_name(), error=repr(task.exception()))
 

@@ -1,7 +1,7 @@
-"""The YAML of `knative/` and `nats-eventing/` as typed models: the single truth about routing, scaling and retries.
+"""Typed models of Knative YAML, the single source of truth about routing, scaling and retries.
 
-Here is what the files say and whether a cluster would take them. What follows from it (filters, deliveries, routes,
-revisions) is worked out by the pure modules beside this package.
+This package reads the files and reports whether a cluster would accept them. The local runtime derives filters,
+deliveries, routes and revisions from the models.
 """
 
 from darkroom.manifests.channel import ChannelTemplate
@@ -10,7 +10,7 @@ from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.eventing import Broker, Delivery, FilterExpression, PingSource, SinkBinding, Trigger
 from darkroom.manifests.gateway import HTTPRoute
 from darkroom.manifests.load import Manifests, load
-from darkroom.manifests.model import Destination, Reference, resolved
+from darkroom.manifests.model import Destination, Reference, with_namespace
 from darkroom.manifests.serving import Service
 
 __all__ = [
@@ -30,5 +30,5 @@ __all__ = [
     "SinkBinding",
     "Trigger",
     "load",
-    "resolved",
+    "with_namespace",
 ]

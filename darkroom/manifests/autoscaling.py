@@ -1,4 +1,4 @@
-"""The annotations `autoscaling.knative.dev/...` of a revision, within the bounds that Serving's webhook sets."""
+"""Parses a revision's `autoscaling.knative.dev/...` annotations, with the bounds that Serving's webhook enforces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from darkroom.events.durations import parse_go
-from darkroom.manifests.model import Problem, raise_any
+from darkroom.manifests.model import FieldProblem, raise_problems
 from darkroom.manifests.revision import ScalingConfig
 
 PREFIX = "autoscaling.knative.dev/"
@@ -30,31 +30,31 @@ NAMES = frozenset(
     )
 )
 
-_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _KPA = "kpa.autoscaling.knative.dev"
 _HOUR_S = 3600.0
 _MAX_INT32 = 2**31 - 1
 _DEFAULT_TOTAL = 100.0
-"""Requests in flight that an instance is taken to bear when nothing says how many."""
+"""Requests in flight that an instance is assumed to handle when neither the annotation nor the Service says."""
 
 
 def parse(annotations: Mapping[str, str], container_concurrency: int) -> ScalingConfig:
-    """Raises ProblemsError that gives each annotation's value and its bounds."""
+    """Parse the annotations; raises FieldProblemsError with the value and the bounds of each invalid one."""
     read = _Reader(annotations)
-    read.only("class", _KPA, "the local runtime has no other autoscaler")
-    read.only("metric", "concurrency", "the local runtime measures concurrency")
-    read.burst_capacity()
-    min_scale = read.whole("min-scale", 0, minimum=0)
-    max_scale = read.whole("max-scale", 0, minimum=0)
+    read.require("class", _KPA, "the local runtime has no other autoscaler")
+    read.require("metric", "concurrency", "the local runtime measures concurrency")
+    read.check_burst_capacity()
+    min_scale = read.integer("min-scale", 0, minimum=0)
+    max_scale = read.integer("max-scale", 0, minimum=0)
     if 0 < max_scale < min_scale:
         read.refuse("max-scale", f"must not be below {PREFIX}min-scale, which is {min_scale}, was {max_scale}")
     config = ScalingConfig(
         min_scale=min_scale,
         max_scale=max_scale,
         # A cluster forbids 0 unless allow-zero-initial-scale is on.
-        initial_scale=read.whole("initial-scale", 1, minimum=1),
-        activation_scale=read.whole("activation-scale", 1, minimum=1),
-        target=_total(read.number("target", 0.0, minimum=0.01), container_concurrency),
+        initial_scale=read.integer("initial-scale", 1, minimum=1),
+        activation_scale=read.integer("activation-scale", 1, minimum=1),
+        target=_target(read.number("target", 0.0, minimum=0.01), container_concurrency),
         target_utilization=read.number("target-utilization-percentage", 70.0, minimum=1, maximum=100) / 100,
         container_concurrency=container_concurrency,
         window_s=read.duration("window", 60.0, minimum_s=6.0),
@@ -63,23 +63,23 @@ def parse(annotations: Mapping[str, str], container_concurrency: int) -> Scaling
         scale_down_delay_s=read.duration("scale-down-delay", 0.0),
         retention_s=read.duration("scale-to-zero-pod-retention-period", 0.0),
     )
-    raise_any(read.problems)
+    raise_problems(read.problems)
     return config
 
 
-def _total(target: float, container_concurrency: int) -> float:
-    """What an instance bears: the annotation, but never more than containerConcurrency lets in."""
+def _target(target: float, container_concurrency: int) -> float:
+    """Return the requests per instance: the annotation, but never more than containerConcurrency allows."""
     if not container_concurrency:
         return target or _DEFAULT_TOTAL
     return min(target, container_concurrency) if target else float(container_concurrency)
 
 
 class _Reader:
-    """Reads one annotation after the other; for what is wrong it notes the problem and goes on with the default."""
+    """Reads annotations; for an invalid one, it records the problem and continues with the default."""
 
     def __init__(self, annotations: Mapping[str, str]) -> None:
         self._annotations = annotations
-        self.problems: list[Problem] = []
+        self.problems: list[FieldProblem] = []
 
     def refuse(self, name: str, message: str) -> None:
         self.problems.append(((PREFIX + name,), message))
@@ -87,16 +87,16 @@ class _Reader:
     def _text(self, name: str) -> str | None:
         return self._annotations.get(PREFIX + name)
 
-    def only(self, name: str, allowed: str, reason: str) -> None:
+    def require(self, name: str, allowed: str, reason: str) -> None:
         text = self._text(name)
         if text is not None and text != allowed:
             self.refuse(name, f"must be {allowed!r} ({reason}), was {text!r}")
 
-    def whole(self, name: str, default: int, *, minimum: int) -> int:
+    def integer(self, name: str, default: int, *, minimum: int) -> int:
         text = self._text(name)
         if text is None:
             return default
-        if not _WHOLE.fullmatch(text):
+        if not _INTEGER.fullmatch(text):
             self.refuse(name, f"must be a whole number, was {text!r}")
             return default
         value = int(text)
@@ -115,8 +115,8 @@ class _Reader:
             return default
         return value
 
-    def burst_capacity(self) -> None:
-        # The local activator is always in the path, which is what a capacity of -1 asks for: read, and of no effect.
+    def check_burst_capacity(self) -> None:
+        # Checked but without effect: the local activator is always in the path, as with a capacity of -1.
         value = self._float("target-burst-capacity")
         if value is not None and not value >= 0 and value != -1:
             self.refuse("target-burst-capacity", f"must be -1 or at least 0, was {value:g}")
@@ -143,6 +143,5 @@ class _Reader:
         try:
             return float(text)
         except ValueError:
-            # Reported with the others.
             self.refuse(name, f"must be a number, was {text!r}")
             return None

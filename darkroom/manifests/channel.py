@@ -1,7 +1,7 @@
 """The channel template in a Broker's ConfigMap: the JetStream stream and the consumers behind the Broker.
 
-The stream's settings stand under `spec.stream.config`; directly under `spec.stream` a cluster ignores them in silence,
-so here they are refused.
+The stream's settings belong under `spec.stream.config`. Directly under `spec.stream` a cluster silently ignores them,
+so they are refused here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from darkroom.events.durations import parse_go
 from darkroom.manifests.model import GoDuration, Strict
 
 KEYS = ("channel-template-spec", "channelTemplateSpec")
-"""Where a Broker's ConfigMap may have it."""
+"""The keys of a Broker's ConfigMap that may hold the template."""
 
 Retention: TypeAlias = Literal["Limits", "Interest", "Workqueue"]
 Storage: TypeAlias = Literal["File", "Memory"]
@@ -25,19 +25,19 @@ DeliverPolicy: TypeAlias = Literal["All", "Last", "New"]
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelTemplate:
-    """With the defaults of NatsJetStreamChannel."""
+    """Settings of a Broker's stream and consumers, with the defaults of NatsJetStreamChannel."""
 
     retention: Retention = "Limits"
     storage: Storage = "File"
     replicas: int = 1
     max_age_s: float = 0.0
-    """0: for ever."""
+    """0: unlimited."""
     max_bytes: int = -1
     """-1: no limit."""
     max_messages: int = -1
     """-1: no limit."""
     max_message_bytes: int = -1
-    """-1: no limit but the server's."""
+    """-1: only the server's limit."""
     discard: Discard = "Old"
     duplicate_window_s: float = 120.0
     deliver_policy: DeliverPolicy = "All"
@@ -76,13 +76,13 @@ class ConsumerConfig(Strict):
     }
 
     consumer_type: Literal["Push"] = "Push"
-    """Pull is the other choice, with which a Broker's second Trigger is never served."""
+    """Pull is refused: with it, a Broker's second Trigger never receives events."""
     deliver_policy: DeliverPolicy = "All"
     ack_wait: GoDuration = "30s"
     max_ack_pending: Annotated[int, Field(ge=1)] = 1000
 
     @model_validator(mode="after")
-    def _waits(self) -> ConsumerConfig:
+    def _ack_wait_is_long_enough(self) -> ConsumerConfig:
         if parse_go(self.ack_wait) < 1:
             raise ValueError(f"ackWait must be at least 1s, was {self.ack_wait}")
         return self

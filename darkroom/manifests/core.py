@@ -1,4 +1,4 @@
-"""Kubernetes' own kinds, as far as the pipeline uses them, and kustomize's list of files."""
+"""Kubernetes' own kinds that the pipeline uses, and kustomize's list of files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RENDER_FIRST = "the local runtime does not render it; render it first with kube
 
 
 class Kustomization(Strict):
-    """Only what needs no rendering. `refused` has what kustomize would change the resources by."""
+    """A kustomization that needs no rendering. `refused` lists every field with which kustomize changes resources."""
 
     refused: ClassVar[dict[str, str]] = dict.fromkeys(
         (

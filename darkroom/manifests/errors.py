@@ -1,4 +1,4 @@
-"""What is wrong with manifests: every finding with its place, all of them together."""
+"""Errors in manifests: each finding has its location, and all findings are reported together."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from darkroom.errors import DarkroomError
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Finding:
+    """One error in a manifest, with its location."""
+
     file: Path
     line: int
-    """From 1."""
+    """Counted from 1."""
     path: str
-    """The field, `spec.delivery.retry`; empty for the document as a whole."""
+    """The field, such as `spec.delivery.retry`; empty for the whole document."""
     message: str
 
     def __str__(self) -> str:
@@ -25,7 +27,7 @@ class Finding:
 
 
 class ManifestError(DarkroomError):
-    """Manifests that the local runtime or a cluster would not run. `findings` has each thing that is wrong."""
+    """The local runtime or a cluster would not run the manifests. `findings` lists every error."""
 
     code = "manifests.invalid"
     status = 500
@@ -37,8 +39,8 @@ class ManifestError(DarkroomError):
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """`; did you mean "min-scale"?`, or nothing when no known name is near."""
-    # Case is the most frequent slip, and difflib counts it as different letters.
+    """Return `; did you mean "min-scale"?`, or an empty string if no known name is similar."""
+    # Wrong case is the most common mistake, and difflib treats it as different letters.
     by_lower_case = {name.lower(): name for name in known}
     near = difflib.get_close_matches(wrong.lower(), by_lower_case, n=1, cutoff=0.6)
     return f'; did you mean "{by_lower_case[near[0]]}"?' if near else ""

@@ -14,10 +14,10 @@ from darkroom.events.durations import parse_iso
 from darkroom.manifests.model import (
     Destination,
     DnsSubdomain,
+    FieldProblemsError,
     IsoDuration,
     Metadata,
     NonEmpty,
-    ProblemsError,
     Reference,
     Resource,
     Strict,
@@ -45,13 +45,13 @@ class Delivery(Strict):
 
     @field_validator("timeout")
     @classmethod
-    def _lasts(cls, timeout: str | None) -> str | None:
+    def _timeout_is_positive(cls, timeout: str | None) -> str | None:
         if timeout is not None and parse_iso(timeout) <= 0:
             raise ValueError(f"must be more than 0, was {timeout!r}")
         return timeout
 
     @model_validator(mode="after")
-    def _does_not_panic_the_dispatcher(self) -> Delivery:
+    def _backoff_is_complete(self) -> Delivery:
         missing = [
             name
             for name, value in (("backoffPolicy", self.backoff_policy), ("backoffDelay", self.backoff_delay))
@@ -79,7 +79,7 @@ class BrokerConfig(Reference):
 
 class BrokerSpec(Strict):
     config: BrokerConfig
-    """Optional for a cluster, where it would take the cluster's default channel: rarely JetStream's."""
+    """Optional on a cluster, but then the Broker uses the cluster's default channel, which is rarely JetStream's."""
     delivery: Delivery | None = None
 
 
@@ -95,7 +95,7 @@ class Broker(Resource):
         broker_class = metadata.annotations.get(BROKER_CLASS)
         if broker_class != CHANNEL_BASED:
             message = f"must be {CHANNEL_BASED}, whose semantics the local runtime has, was {broker_class!r}"
-            raise ProblemsError([(("annotations", BROKER_CLASS), message)])
+            raise FieldProblemsError([(("annotations", BROKER_CLASS), message)])
         return metadata
 
 
@@ -110,11 +110,11 @@ def _check_attribute_name(name: str) -> str:
 
 AttributeName = Annotated[str, AfterValidator(_check_attribute_name)]
 OneAttribute = Annotated[dict[AttributeName, NonEmpty], Field(min_length=1, max_length=1)]
-"""The webhook takes one attribute for each expression; two are written as two elements or with `all`."""
+"""The webhook accepts one attribute per expression; write two as two elements or with `all`."""
 
 
 class FilterExpression(Strict):
-    """One element of `filters`: exactly one dialect."""
+    """One element of `filters`, with exactly one dialect."""
 
     refused: ClassVar[dict[str, str]] = {
         "cesql": "the local runtime has no CloudEvents SQL; write it with exact, prefix, suffix, all, any and not",
@@ -129,7 +129,7 @@ class FilterExpression(Strict):
     not_: FilterExpression | None = Field(default=None, alias="not")
 
     @model_validator(mode="after")
-    def _one_dialect(self) -> FilterExpression:
+    def _has_one_dialect(self) -> FilterExpression:
         named = [field.alias or name for name, field in type(self).model_fields.items()]
         given = [name for name in named if getattr(self, "not_" if name == "not" else name) is not None]
         if len(given) != 1:
@@ -139,7 +139,7 @@ class FilterExpression(Strict):
 
 
 class AttributeFilter(Strict):
-    """The older filter: every attribute is equal; an empty value means that the attribute is there."""
+    """The older filter: every attribute must be equal; an empty value only requires the attribute to be present."""
 
     attributes: dict[AttributeName, str] = Field(default_factory=dict)
 
@@ -166,14 +166,14 @@ class Trigger(Resource):
 
 
 class CloudEventOverrides(Strict):
-    """Extension attributes that a source sets on every event that it sends."""
+    """Extension attributes that a source sets on every event it sends."""
 
     extensions: dict[AttributeName, str] = Field(default_factory=dict)
 
 
 class PingSourceSpec(Strict):
     schedule: NonEmpty
-    """Five fields, or six of which the first is seconds."""
+    """Five fields, or six, of which the first is seconds."""
     timezone: str | None = None
     content_type: str | None = None
     data: str | None = None
@@ -192,7 +192,7 @@ class PingSourceSpec(Strict):
 
     @field_validator("timezone")
     @classmethod
-    def _is_known(cls, timezone: str | None) -> str | None:
+    def _is_time_zone(cls, timezone: str | None) -> str | None:
         try:
             if timezone is not None:
                 ZoneInfo(timezone)
@@ -201,7 +201,7 @@ class PingSourceSpec(Strict):
         return timezone
 
     @model_validator(mode="after")
-    def _one_payload(self) -> PingSourceSpec:
+    def _has_one_payload(self) -> PingSourceSpec:
         if self.data is not None and self.data_base64 is not None:
             raise ValueError("data and dataBase64 exclude each other")
         return self

@@ -1,4 +1,4 @@
-"""Which files a path stands for: a file, a directory with a kustomization, or a plain directory of YAML files."""
+"""Finds the files of a path: a file, a directory with a kustomization, or a plain directory of YAML files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 class Files:
-    """The documents of some paths and every file that was read for them, kustomizations included."""
+    """The documents found under some paths, and every file read for them, including kustomizations."""
 
     def __init__(self) -> None:
         self.read: list[Path] = []
@@ -61,7 +61,7 @@ class Files:
 
     def _add_resources(self, kustomization: Kustomization, document: Document) -> None:
         for index, resource in enumerate(kustomization.resources):
-            # Without the dots of ../base: one name for a file, and one that reads well in an error.
+            # Resolves ../base, so that each file has one name, which also reads well in an error.
             path = Path(os.path.normpath(document.file.parent / resource))
             if path.exists():
                 self._add(path)

@@ -1,4 +1,4 @@
-"""The Gateway API's HTTPRoute, as far as the local gateway matches it."""
+"""The parts of the Gateway API's HTTPRoute that the local gateway supports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Hostname = Annotated[str, AfterValidator(_check_hostname)]
 
 
 class ParentReference(Strict):
-    """The Gateway; locally that is the runtime's own."""
+    """The Gateway. Locally it is always the runtime's own."""
 
     group: str | None = None
     kind: str | None = None
@@ -37,7 +37,7 @@ class ParentReference(Strict):
 
 class PathMatch(Strict):
     type: Literal["Exact", "PathPrefix"] = "PathPrefix"
-    """RegularExpression means something else in each implementation."""
+    """RegularExpression is refused: its meaning depends on the implementation."""
     value: str = "/"
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ class RouteFilter(Strict):
 
 
 class BackendReference(Strict):
-    """A Kubernetes Service: the one that Serving makes for a Knative Service of the same name, or the ingress's own."""
+    """A Kubernetes Service: the one Serving creates for a Knative Service of the same name, or the ingress's own."""
 
     refused: ClassVar[dict[str, str]] = {"filters": "put them on the rule"}
 
@@ -94,7 +94,7 @@ class BackendReference(Strict):
 
 
 class RouteTimeouts(Strict):
-    """Zero switches a timeout off, as its absence does."""
+    """Timeouts of a rule. Zero turns a timeout off, as leaving it out does."""
 
     request: GoDuration | None = None
     backend_request: GoDuration | None = None
@@ -105,7 +105,7 @@ class RouteRule(Strict):
     matches: list[RouteMatch] = Field(default_factory=list)
     filters: Annotated[list[RouteFilter], Field(max_length=1)] = Field(default_factory=list)
     backend_refs: Annotated[list[BackendReference], Field(min_length=1, max_length=1)]
-    """One: the local gateway does not split traffic."""
+    """Exactly one, because the local gateway does not split traffic."""
     timeouts: RouteTimeouts | None = None
 
     @property
@@ -114,7 +114,7 @@ class RouteRule(Strict):
 
     @property
     def timeout_s(self) -> float | None:
-        """The shorter one: the local gateway asks a backend once for each request."""
+        """Return the shorter timeout, because the local gateway calls a backend once per request."""
         if self.timeouts is None:
             return None
         given = [parse_go(text) for text in (self.timeouts.request, self.timeouts.backend_request) if text]
@@ -128,7 +128,7 @@ class RouteRule(Strict):
 class HTTPRouteSpec(Strict):
     parent_refs: list[ParentReference] = Field(default_factory=list)
     hostnames: list[Hostname] = Field(default_factory=list)
-    """None: any host."""
+    """Empty: any host."""
     rules: Annotated[list[RouteRule], Field(min_length=1)]
 
 
@@ -138,9 +138,9 @@ class HTTPRoute(Resource):
     spec: HTTPRouteSpec
 
     def knative_service(self, rule: RouteRule) -> tuple[str, str]:
-        """Namespace and name of the Knative Service that a rule leads to.
+        """Return the namespace and name of the Knative Service that a rule routes to.
 
-        Knative's ingress tells Services apart by host name, so a rewritten one decides; else it is the backend's name.
+        Knative's ingress selects Services by host name, so a rewritten host name decides; otherwise the backend's name.
         """
         rewritten = rule.rewritten_hostname
         match = re.fullmatch(r"([^.]+)\.([^.]+)(\.svc(\.cluster\.local)?)?", rewritten or "")

@@ -1,4 +1,4 @@
-"""Paths to manifests: read, parse, hold against each other, and report everything that is wrong at once."""
+"""Loads manifests from paths: reads, parses and cross-checks them, and reports all errors at once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
 from darkroom.manifests.files import Files
 from darkroom.manifests.gateway import HTTPRoute
+from darkroom.manifests.ignored_kinds import IGNORED_KINDS
 from darkroom.manifests.model import Resource, ResourceKey
-from darkroom.manifests.passed_over import PASSED_OVER
 from darkroom.manifests.references import unresolved
 from darkroom.manifests.serving import Service
 from darkroom.manifests.source import Document
@@ -31,15 +31,15 @@ KINDS: Mapping[tuple[str, str], type[Resource]] = {
     ("v1", "ConfigMap"): ConfigMap,
     ("v1", "Namespace"): Namespace,
     ("v1", "ServiceAccount"): ServiceAccount,
-    **PASSED_OVER,
+    **IGNORED_KINDS,
 }
 
-Kind = TypeVar("Kind", bound=Resource)
+ResourceT = TypeVar("ResourceT", bound=Resource)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifests:
-    """What was loaded, in the order of the files. Every reference in it resolves."""
+    """Loaded manifests, in the order of the files. Every reference in them resolves."""
 
     services: tuple[Service, ...]
     brokers: tuple[Broker, ...]
@@ -49,9 +49,9 @@ class Manifests:
     routes: tuple[HTTPRoute, ...]
     config_maps: tuple[ConfigMap, ...]
     channels: Mapping[tuple[str, str], ChannelTemplate]
-    """By namespace and name of the Broker."""
+    """Keyed by namespace and name of the Broker."""
     files: tuple[Path, ...]
-    """Every file that was read: a change of one of them may change the rest of this."""
+    """Every file that was read: a change to any of them may change the manifests."""
 
     def channel(self, broker: Broker) -> ChannelTemplate:
         return self.channels[broker.namespace, broker.name]
@@ -64,7 +64,10 @@ class Manifests:
 
 
 def load(paths: Sequence[Path]) -> Manifests:
-    """The manifests of files and of directories, with or without a kustomization; a ManifestError has all findings."""
+    """Load manifests from files and directories, with or without a kustomization.
+
+    Raises ManifestError with all findings.
+    """
     files = Files()
     files.add_all(paths)
     findings = files.findings
@@ -78,19 +81,19 @@ def load(paths: Sequence[Path]) -> Manifests:
     if findings:
         raise ManifestError(findings)
     return Manifests(
-        services=_all(resources, Service),
-        brokers=_all(resources, Broker),
-        triggers=_all(resources, Trigger),
-        ping_sources=_all(resources, PingSource),
-        sink_bindings=_all(resources, SinkBinding),
-        routes=_all(resources, HTTPRoute),
-        config_maps=_all(resources, ConfigMap),
+        services=_of_kind(resources, Service),
+        brokers=_of_kind(resources, Broker),
+        triggers=_of_kind(resources, Trigger),
+        ping_sources=_of_kind(resources, PingSource),
+        sink_bindings=_of_kind(resources, SinkBinding),
+        routes=_of_kind(resources, HTTPRoute),
+        config_maps=_of_kind(resources, ConfigMap),
         channels=channels,
         files=tuple(files.read),
     )
 
 
-def _all(resources: Iterable[Resource], kind: type[Kind]) -> tuple[Kind, ...]:
+def _of_kind(resources: Iterable[Resource], kind: type[ResourceT]) -> tuple[ResourceT, ...]:
     return tuple(resource for resource in resources if isinstance(resource, kind))
 
 
@@ -105,10 +108,10 @@ def _parse_all(documents: Iterable[Document]) -> tuple[list[Resource], list[Find
         if isinstance(model, Finding):
             findings.append(model)
             continue
-        resource, wrong = parsing.parse(model, document)
-        findings += wrong
+        resource, parse_findings = parsing.parse(model, document)
+        findings += parse_findings
         if resource is not None:
-            resource.read_from(document)
+            resource.attach_document(document)
             resources.append(resource)
     return resources, findings
 
@@ -133,11 +136,11 @@ def _unknown_kind(document: Document, api_version: str, kind: str) -> Finding:
     return document.finding(("kind",), f"unknown kind {kind!r} of {api_version!r}{near}")
 
 
-# --- what is there, by name ------------------------------------------------------------------------------------------
+# --- resources by name -----------------------------------------------------------------------------------------------
 
 
 def _key(document: Document) -> ResourceKey | None:
-    """From the raw data, so that a reference to a manifest with another fault is not a second fault."""
+    """Read a resource's key from the raw data, so that a reference to an invalid manifest is not a second error."""
     data = document.data
     metadata: Any = data.get("metadata") if isinstance(data, dict) else None
     if not isinstance(metadata, dict):
@@ -169,16 +172,16 @@ def _duplicates(documents: Iterable[Document]) -> list[Finding]:
 
 
 def _channels(resources: Sequence[Resource]) -> tuple[dict[tuple[str, str], ChannelTemplate], list[Finding]]:
-    config_maps = {(c.namespace, c.name): c for c in _all(resources, ConfigMap)}
+    config_maps = {(c.namespace, c.name): c for c in _of_kind(resources, ConfigMap)}
     channels: dict[tuple[str, str], ChannelTemplate] = {}
     findings: list[Finding] = []
-    for broker in _all(resources, Broker):
+    for broker in _of_kind(resources, Broker):
         config = broker.spec.config
         config_map = config_maps.get((config.namespace or broker.namespace, config.name))
         if config_map is None:
-            continue  # An unresolved reference, or a ConfigMap with a fault: reported already.
-        template, wrong = _channel(config_map)
-        findings += wrong
+            continue  # An unresolved reference or an invalid ConfigMap, which is already reported.
+        template, channel_findings = _channel(config_map)
+        findings += channel_findings
         if template is not None:
             channels[broker.namespace, broker.name] = template
     return channels, findings
@@ -191,7 +194,7 @@ def _channel(config_map: ConfigMap) -> tuple[ChannelTemplate | None, list[Findin
         message = f"a Broker's ConfigMap needs the key {KEYS[0]}{near}"
         return None, [config_map.document.finding(("data",), message)]
     text = config_map.data[key]
-    # The text of a block scalar begins on the line after its key.
+    # A block scalar's text begins on the line after its key.
     first_line = config_map.document.line(("data", key)) + ("\n" in text)
     try:
         documents = parse_yaml(text, config_map.document.file, first_line)
@@ -201,5 +204,5 @@ def _channel(config_map: ConfigMap) -> tuple[ChannelTemplate | None, list[Findin
         message = f"must hold one manifest, found {len(documents)}"
         return None, [config_map.document.finding(("data", key), message)]
     channel, findings = parsing.parse(ChannelManifest, documents[0])
-    below = [replace(finding, path=f"data.{key}: {finding.path}") for finding in findings]
-    return (channel.template() if channel is not None else None), below
+    findings = [replace(finding, path=f"data.{key}: {finding.path}") for finding in findings]
+    return (channel.template() if channel is not None else None), findings

@@ -1,4 +1,4 @@
-"""What every manifest's model has in common: strictness, names as Kubernetes writes them, references, metadata."""
+"""Common parts of all manifest models: strictness, Kubernetes names, references, metadata."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darkroom.manifests.source import Document, FieldPath
 
 
 class Strict(BaseModel):
-    """A part of a manifest: unknown fields and converted types are errors, as a cluster's strict decoding has them."""
+    """Base of all models: unknown fields and type conversions are errors, as in a cluster's strict decoding."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -27,23 +27,24 @@ class Strict(BaseModel):
     )
 
     refused: ClassVar[Mapping[str, str]] = {}
-    """Fields that the API has and that cannot be used, with the reason."""
+    """Fields that the API has but that cannot be used, with the reason."""
 
 
-class ProblemsError(ValueError):
-    """What a check found, each with its path from the model that it checked, so that its own line can be named."""
+class FieldProblemsError(ValueError):
+    """Problems found by a check of a model, each with its path from that model, so that its line can be reported."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
         super().__init__("; ".join(message for _, message in problems))
         self.problems = tuple(problems)
 
 
-Problem: TypeAlias = tuple[FieldPath, str]
+FieldProblem: TypeAlias = tuple[FieldPath, str]
 
 
-def raise_any(problems: Sequence[Problem]) -> None:
+def raise_problems(problems: Sequence[FieldProblem]) -> None:
+    """Raise FieldProblemsError if there are any problems."""
     if problems:
-        raise ProblemsError(problems)
+        raise FieldProblemsError(problems)
 
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -90,7 +91,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
-# Labels of these domains change what Knative and Kubernetes do, so a slip in them must not pass; others are anybody's.
+# Labels of these domains change what Knative and Kubernetes do, so a typo in them must not pass; others are free.
 _MEANINGFUL_LABELS = frozenset(
     {
         "networking.knative.dev/visibility",
@@ -108,11 +109,11 @@ _MEANINGFUL_LABELS = frozenset(
     }
 )
 _MEANINGFUL_DOMAINS = ("knative.dev", "pod-security.kubernetes.io", "app.kubernetes.io")
-# Written by tools, read by tools.
+# Written and read by tools.
 _TOOL_ANNOTATIONS = ("kubectl.kubernetes.io/", "config.kubernetes.io/", "internal.config.kubernetes.io/")
 
 
-def label_problems(labels: Mapping[str, str]) -> Iterator[Problem]:
+def label_problems(labels: Mapping[str, str]) -> Iterator[FieldProblem]:
     for name, value in labels.items():
         domain = name.partition("/")[0]
         if domain.endswith(_MEANINGFUL_DOMAINS) and name not in _MEANINGFUL_LABELS:
@@ -123,14 +124,14 @@ def label_problems(labels: Mapping[str, str]) -> Iterator[Problem]:
             yield ("labels", name), f'must be "cluster-local" or not be there, was {value!r}'
 
 
-def annotation_problems(annotations: Mapping[str, str], known: frozenset[str]) -> Iterator[Problem]:
+def annotation_problems(annotations: Mapping[str, str], known: frozenset[str]) -> Iterator[FieldProblem]:
     for name in annotations:
         if name not in known and not name.startswith(_TOOL_ANNOTATIONS):
             yield ("annotations", name), f"unknown annotation{suggestion(name, known)}"
 
 
-class Marks(Strict):
-    """Labels and annotations: the metadata that a template has, too."""
+class LabelsAndAnnotations(Strict):
+    """The metadata that both resources and templates have."""
 
     known_annotations: ClassVar[frozenset[str]] = frozenset()
 
@@ -139,11 +140,11 @@ class Marks(Strict):
 
     @model_validator(mode="after")
     def _are_known(self) -> Self:
-        raise_any([*label_problems(self.labels), *annotation_problems(self.annotations, self.known_annotations)])
+        raise_problems([*label_problems(self.labels), *annotation_problems(self.annotations, self.known_annotations)])
         return self
 
 
-class Metadata(Marks):
+class Metadata(LabelsAndAnnotations):
     refused: ClassVar[Mapping[str, str]] = {
         "generateName": "a name that is made up cannot be referred to; use name",
         "ownerReferences": "the cluster's controllers set it",
@@ -155,7 +156,7 @@ class Metadata(Marks):
 
 
 class Resource(Strict):
-    """A manifest. The loader tells it where it was read."""
+    """One manifest. The loader attaches the document that it was read from."""
 
     _document: Document | None = PrivateAttr(default=None)
 
@@ -177,11 +178,11 @@ class Resource(Strict):
             raise RuntimeError(f"{self.kind} {self.name} was not read from a file")
         return self._document
 
-    def read_from(self, document: Document) -> None:
+    def attach_document(self, document: Document) -> None:
         self._document = document
 
     def where(self, path: FieldPath = ()) -> str:
-        """`file:line` of a field, for messages."""
+        """Return `file:line` of a field, for messages."""
         return f"{self.document.file}:{self.document.line(path)}"
 
 
@@ -194,7 +195,7 @@ ResourceKey: TypeAlias = tuple[str, str, str, str]
 
 
 class Reference(Strict):
-    """A KReference: another resource, in the same namespace unless it says otherwise."""
+    """A KReference to another resource, by default in the same namespace."""
 
     api_version: NonEmpty
     kind: NonEmpty
@@ -218,7 +219,7 @@ class SinkReference(Reference):
 
 
 class Destination(Strict):
-    """Where events go: a resource, an absolute address, or a path at a resource."""
+    """A destination of events: a resource, an absolute URI, or a path at a resource."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "CACerts": "the local runtime speaks plain HTTP; leave it to an overlay",
@@ -229,7 +230,7 @@ class Destination(Strict):
     uri: NonEmpty | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> Destination:
+    def _ref_and_uri_agree(self) -> Destination:
         if self.ref is None and self.uri is None:
             raise ValueError("one of ref and uri is needed")
         absolute = self.uri is not None and re.match(r"https?://[^/]", self.uri) is not None
@@ -240,8 +241,8 @@ class Destination(Strict):
         return self
 
 
-def resolved(destination: Destination, namespace: str) -> Destination:
-    """The destination with a reference that bears its namespace: that of the manifest, where it says none."""
+def with_namespace(destination: Destination, namespace: str) -> Destination:
+    """Fill in the namespace of a destination's reference: that of the manifest, if the reference has none."""
     reference = destination.ref
     if reference is None or reference.namespace is not None:
         return destination
@@ -249,5 +250,5 @@ def resolved(destination: Destination, namespace: str) -> Destination:
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's fields by the names they have in YAML, with their types."""
+    """Return a model's fields by their YAML names, with their types."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}

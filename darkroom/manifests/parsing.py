@@ -1,4 +1,4 @@
-"""One document into one model, and pydantic's errors into findings: with the line, the reason and the nearest name."""
+"""Parses a document into a model, and turns pydantic's errors into findings with line, reason and suggestion."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from darkroom.manifests.errors import Finding, suggestion
-from darkroom.manifests.model import ProblemsError, Strict, fields_of
+from darkroom.manifests.model import FieldProblemsError, Strict, fields_of
 from darkroom.manifests.source import Document, FieldPath
 
-Model = TypeVar("Model", bound=Strict)
+ModelT = TypeVar("ModelT", bound=Strict)
 
 
-def parse(model: type[Model], document: Document) -> tuple[Model | None, list[Finding]]:
-    """The model, or None and what is wrong with the document."""
+def parse(model: type[ModelT], document: Document) -> tuple[ModelT | None, list[Finding]]:
+    """Parse a document; returns the model, or None and the findings."""
     try:
         return model.model_validate(document.data), []
     except ValidationError as exc:
@@ -28,7 +28,7 @@ def parse(model: type[Model], document: Document) -> tuple[Model | None, list[Fi
 def _findings(model: type[Strict], document: Document, error: ErrorDetails) -> list[Finding]:
     path = _path_in_document(document, error)
     cause = error.get("ctx", {}).get("error")
-    if isinstance(cause, ProblemsError):
+    if isinstance(cause, FieldProblemsError):
         return [document.finding((*path, *below), message) for below, message in cause.problems]
     if isinstance(cause, ValueError):
         return [document.finding(path, str(cause))]
@@ -36,7 +36,7 @@ def _findings(model: type[Strict], document: Document, error: ErrorDetails) -> l
 
 
 def _path_in_document(document: Document, error: ErrorDetails) -> FieldPath:
-    """pydantic's location without the steps that are its own: the branch of a union, `[key]`."""
+    """Return pydantic's location without the steps it adds itself: a union's branch, `[key]`."""
     path: FieldPath = error["loc"]
     missing: FieldPath = path[-1:] if error["type"] == "missing" else ()
     path = path[: len(path) - len(missing)]
@@ -75,7 +75,7 @@ def _unknown_field(model: type[Strict], path: FieldPath) -> str:
 
 
 def _model_at(model: type[Strict], path: FieldPath) -> type[Strict] | None:
-    """The model that a path leads to, through lists, dictionaries and optional fields."""
+    """Find the model at a path, through lists, dictionaries and optional fields."""
     current: Any = model
     for step in path:
         if isinstance(step, int):

@@ -1,6 +1,6 @@
-"""The project file: which manifests a project runs, which servers it needs, and what extends the runtime for it.
+"""The project file: which manifests a project runs, which servers it needs, and which extension it adds to the runtime.
 
-`darkroom.toml` in the project's root, or `[tool.darkroom]` in its pyproject.toml. Every key has a default, so that a
+It is `darkroom.toml` in the project's root, or `[tool.darkroom]` in its pyproject.toml. Every key has a default, so a
 project with plain Knative YAML needs no such file.
 """
 
@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from darkroom.manifests import parsing
 from darkroom.manifests.errors import Finding, ManifestError
-from darkroom.manifests.model import NonEmpty, Problem, Strict, raise_any
+from darkroom.manifests.model import FieldProblem, NonEmpty, Strict, raise_problems
 from darkroom.manifests.source import Document, FieldPath
 
 PROJECT_FILE = "darkroom.toml"
@@ -35,20 +35,20 @@ def _check_reference(text: str) -> str:
     return text
 
 
-class Resource(Strict):
-    """A server that runs beside the functions, and the variables by which functions find it."""
+class ProjectServer(Strict):
+    """A server that runs beside the functions, and the variables through which functions find it."""
 
     placeholders: ClassVar[frozenset[str]] = frozenset({"url"})
 
     env: dict[NonEmpty, str] = Field(default_factory=dict)
-    """Values may hold placeholders: `{url}`, and for S3 `{access_key}`, `{secret_key}` and `{bucket}`."""
+    """Values may contain placeholders: `{url}`, and for S3 also `{access_key}`, `{secret_key}` and `{bucket}`."""
 
     @model_validator(mode="after")
-    def _placeholders_are_known(self) -> Resource:
-        raise_any(list(self._unknown_placeholders()))
+    def _placeholders_are_known(self) -> ProjectServer:
+        raise_problems(list(self._unknown_placeholders()))
         return self
 
-    def _unknown_placeholders(self) -> Iterator[Problem]:
+    def _unknown_placeholders(self) -> Iterator[FieldProblem]:
         known = ", ".join(f"{{{name}}}" for name in sorted(self.placeholders))
         for variable, text in self.env.items():
             try:
@@ -60,22 +60,22 @@ class Resource(Strict):
                 yield ("env", variable), f"has an unknown placeholder {{{name}}}; there is {known}"
 
     def variables(self, **values: str) -> dict[str, str]:
-        """The variables with the placeholders filled in."""
+        """Return the variables with their placeholders filled in."""
         return {variable: text.format_map(values) for variable, text in self.env.items()}
 
 
-class Bucket(Resource):
+class S3ProjectServer(ProjectServer):
     placeholders: ClassVar[frozenset[str]] = frozenset({"url", "access_key", "secret_key", "bucket"})
 
     bucket: NonEmpty = "files"
 
 
-class Resources(Strict):
-    """Each is started only when it is named here, but for NATS, which every Broker needs."""
+class ProjectServers(Strict):
+    """The servers to start. NATS always runs, because every Broker needs it; the others only if they are listed."""
 
-    nats: Resource = Field(default_factory=Resource)
-    redis: Resource | None = None
-    s3: Bucket | None = None
+    nats: ProjectServer = Field(default_factory=ProjectServer)
+    redis: ProjectServer | None = None
+    s3: S3ProjectServer | None = None
 
 
 class _ProjectTable(Strict):
@@ -84,7 +84,7 @@ class _ProjectTable(Strict):
 
 class _ProjectFile(Strict):
     manifests: list[NonEmpty] | None = None
-    resources: Resources = Field(default_factory=Resources)
+    resources: ProjectServers = Field(default_factory=ProjectServers)
     project: _ProjectTable = Field(default_factory=_ProjectTable)
 
 
@@ -93,14 +93,14 @@ class Project:
     root: Path
     manifests: tuple[Path, ...]
     """Files and folders below `root`."""
-    resources: Resources = field(default_factory=Resources)
+    resources: ProjectServers = field(default_factory=ProjectServers)
     extension: str | None = None
-    """`package.module:object` of what extends the runtime for this project."""
+    """The object that extends the runtime for this project, as `package.module:object`."""
 
 
 def read_project(root: Path) -> Project:
-    """The project in a folder. Raises ManifestError for a project file that is wrong."""
-    file = _parsed(root)
+    """Read the project in a folder. Raises ManifestError for an invalid project file."""
+    file = _parse_project_file(root)
     given = file.manifests if file.manifests is not None else _default_manifests(root)
     return Project(
         root=root,
@@ -115,7 +115,7 @@ def _default_manifests(root: Path) -> Sequence[str]:
     return [*folders, *sorted(path.name for path in (*root.glob("*.yaml"), *root.glob("*.yml")))]
 
 
-def _parsed(root: Path) -> _ProjectFile:
+def _parse_project_file(root: Path) -> _ProjectFile:
     document = _document(root)
     if document is None:
         return _ProjectFile()
@@ -128,25 +128,25 @@ def _parsed(root: Path) -> _ProjectFile:
 def _document(root: Path) -> Document | None:
     file = root / PROJECT_FILE
     if file.is_file():
-        text = _text(file)
-        return Document(file=file, data=_loaded(text, file), lines=_lines(text, ()))
+        text = _read(file)
+        return Document(file=file, data=_parse_toml(text, file), lines=_lines(text, ()))
     file = root / PYPROJECT_FILE
     if file.is_file():
-        text = _text(file)
-        tools = _loaded(text, file).get("tool")
+        text = _read(file)
+        tools = _parse_toml(text, file).get("tool")
         if isinstance(tools, dict) and "darkroom" in tools:
             return Document(file=file, data=tools["darkroom"], lines=_lines(text, ("tool", "darkroom")))
     return None
 
 
-def _text(file: Path) -> str:
+def _read(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ManifestError([Finding(file=file, line=1, path="", message=f"cannot be read: {exc}")]) from exc
 
 
-def _loaded(text: str, file: Path) -> dict[str, Any]:
+def _parse_toml(text: str, file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
@@ -156,20 +156,23 @@ def _loaded(text: str, file: Path) -> dict[str, Any]:
 
 
 def _lines(text: str, above: FieldPath) -> Mapping[FieldPath, int]:
-    """The line of every table and key below `above`. tomllib reports none; a value of several lines is not entered."""
+    """Find the line of every table and key below `above`, which tomllib does not report.
+
+    Keys inside a multi-line value are not found.
+    """
     lines: dict[FieldPath, int] = {(): 1}
     table: FieldPath = ()
     for number, line in enumerate(text.splitlines(), 1):
         if found := _TABLE_LINE.match(line):
             table = _path(found[1])
         elif found := _KEY_LINE.match(line):
-            _enter(lines, (*table, *_path(found[1])), number, above)
+            _set_line(lines, (*table, *_path(found[1])), number, above)
             continue
-        _enter(lines, table, number, above)
+        _set_line(lines, table, number, above)
     return lines
 
 
-def _enter(lines: dict[FieldPath, int], path: FieldPath, number: int, above: FieldPath) -> None:
+def _set_line(lines: dict[FieldPath, int], path: FieldPath, number: int, above: FieldPath) -> None:
     if path[: len(above)] != above:
         return
     below = path[len(above) :]

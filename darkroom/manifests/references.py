@@ -1,4 +1,4 @@
-"""Whether what the manifests refer to is there."""
+"""Checks that every resource that the manifests refer to exists."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from darkroom.manifests.model import EVENTING, SERVING, Destination, Resource, R
 from darkroom.manifests.serving import Service
 from darkroom.manifests.source import FieldPath
 
-Wanted = tuple[FieldPath, ResourceKey]
+ReferenceAt = tuple[FieldPath, ResourceKey]
+"""A field and the resource that it refers to."""
 
 
 def unresolved(resources: Iterable[Resource], known: Set[ResourceKey]) -> Iterator[Finding]:
-    """A finding for each reference to something that is not among the known."""
+    """Yield a finding for each reference to a resource that is not among the known ones."""
     for resource in resources:
-        for path, key in _wanted(resource):
+        for path, key in _references(resource):
             if key not in known:
                 yield resource.document.finding(path, _message(key, known))
 
@@ -32,45 +33,48 @@ def _message(key: ResourceKey, known: Set[ResourceKey]) -> str:
     return message + suggestion(name, (k[3] for k in known if k[:3] == key[:3]))
 
 
-def _wanted(resource: Resource) -> Iterator[Wanted]:
+def _references(resource: Resource) -> Iterator[ReferenceAt]:
     match resource:
         case Trigger():
-            yield from _of_trigger(resource)
+            yield from _trigger_references(resource)
         case Broker():
             yield ("spec", "config", "name"), resource.spec.config.key(resource.namespace)
             if resource.spec.delivery is not None:
                 sink = resource.spec.delivery.dead_letter_sink
-                yield from _of_destination(resource, sink, ("spec", "delivery", "deadLetterSink"))
+                yield from _destination_reference(resource, sink, ("spec", "delivery", "deadLetterSink"))
         case PingSource():
-            yield from _of_destination(resource, resource.spec.sink, ("spec", "sink"))
+            yield from _destination_reference(resource, resource.spec.sink, ("spec", "sink"))
         case SinkBinding():
             yield ("spec", "subject", "name"), resource.spec.subject.key(resource.namespace)
-            yield from _of_destination(resource, resource.spec.sink, ("spec", "sink"))
+            yield from _destination_reference(resource, resource.spec.sink, ("spec", "sink"))
         case HTTPRoute():
             for index, rule in enumerate(resource.spec.rules):
                 namespace, name = resource.knative_service(rule)
                 path = ("spec", "rules", index, "backendRefs", 0, "name")
                 yield path, (SERVING, "Service", namespace, name)
         case Service():
-            yield from _of_service(resource)
+            yield from _service_references(resource)
         case _:
             pass
 
 
-def _of_trigger(trigger: Trigger) -> Iterator[Wanted]:
+def _trigger_references(trigger: Trigger) -> Iterator[ReferenceAt]:
     spec = trigger.spec
     yield ("spec", "broker"), (EVENTING, "Broker", trigger.namespace, spec.broker)
-    yield from _of_destination(trigger, spec.subscriber, ("spec", "subscriber"))
+    yield from _destination_reference(trigger, spec.subscriber, ("spec", "subscriber"))
     if spec.delivery is not None:
-        yield from _of_destination(trigger, spec.delivery.dead_letter_sink, ("spec", "delivery", "deadLetterSink"))
+        sink = spec.delivery.dead_letter_sink
+        yield from _destination_reference(trigger, sink, ("spec", "delivery", "deadLetterSink"))
 
 
-def _of_destination(resource: Resource, destination: Destination | None, path: FieldPath) -> Iterator[Wanted]:
+def _destination_reference(
+    resource: Resource, destination: Destination | None, path: FieldPath
+) -> Iterator[ReferenceAt]:
     if destination is not None and destination.ref is not None:
         yield (*path, "ref", "name"), destination.ref.key(resource.namespace)
 
 
-def _of_service(service: Service) -> Iterator[Wanted]:
+def _service_references(service: Service) -> Iterator[ReferenceAt]:
     container = service.spec.template.spec.container
     path: FieldPath = ("spec", "template", "spec", "containers", 0)
     for index, source in enumerate(container.env_from):

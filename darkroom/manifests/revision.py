@@ -1,4 +1,4 @@
-"""A Service's revision as the local runtime runs it: all that instances, activator and scaler need of the manifests."""
+"""A Service's revision as the local runtime runs it, with everything that instances, activator and scaler need."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingConfig:
-    """The autoscaling annotations of a revision, with Knative's defaults. Durations in seconds."""
+    """A revision's autoscaling annotations, with Knative's defaults."""
 
     min_scale: int = 0
     max_scale: int = 0
     """0: no maximum."""
     initial_scale: int = 1
     target: float = 100.0
-    """Requests in flight for each instance; never above `container_concurrency` where that is set."""
+    """Requests in flight per instance; never above `container_concurrency` where that is set."""
     target_utilization: float = 0.7
-    """A fraction: `target-utilization-percentage` / 100."""
+    """`target-utilization-percentage` / 100."""
     container_concurrency: int = 0
     """0: no limit."""
     window_s: float = 60.0
@@ -40,13 +40,13 @@ class HttpCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadinessCheck:
-    """A readinessProbe, with Knative's defaults. Durations in seconds."""
+    """A readinessProbe, with Knative's defaults."""
 
     http: HttpCheck | None = None
-    """None: the port takes connections."""
+    """None: it is enough that the port accepts connections."""
     initial_delay_s: float = 0.0
     period_s: float = 0.0
-    """0: as often as queue-proxy likes."""
+    """0: as often as queue-proxy would."""
     timeout_s: float = 1.0
     success_threshold: int = 1
 
@@ -57,9 +57,9 @@ class Revision:
     service: str
     number: int
     env: Mapping[str, str]
-    """The container's environment, ConfigMaps and Secrets resolved; FUNCTION_TARGET and FUNCTION_SOURCE are in it."""
+    """The container's environment, with ConfigMaps and Secrets resolved. It has FUNCTION_TARGET and FUNCTION_SOURCE."""
     timeout_s: float
-    """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the answer."""
+    """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the response."""
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     cluster_local: bool = False
     readiness: ReadinessCheck = field(default_factory=ReadinessCheck)

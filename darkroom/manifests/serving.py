@@ -1,4 +1,4 @@
-"""Knative Serving's Service, as far as the local runtime runs it, with what Serving's webhook refuses."""
+"""The parts of Knative Serving's Service that the local runtime supports, with the checks of Serving's webhook."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from darkroom.manifests.model import (
     SERVING,
     DnsLabel,
     DnsSubdomain,
-    Marks,
+    FieldProblem,
+    FieldProblemsError,
+    LabelsAndAnnotations,
     Metadata,
     NonEmpty,
     Port,
-    Problem,
-    ProblemsError,
     Resource,
     Strict,
     check_dns_1035,
-    raise_any,
+    raise_problems,
 )
 from darkroom.manifests.revision import ScalingConfig
 
@@ -78,7 +78,7 @@ class Variable(Strict):
     value_from: ValueFrom | None = None
 
     @model_validator(mode="after")
-    def _one_value(self) -> Variable:
+    def _has_one_value(self) -> Variable:
         if self.value is not None and self.value_from is not None:
             raise ValueError("value and valueFrom exclude each other")
         return self
@@ -101,7 +101,7 @@ class EnvironmentSource(Strict):
 # --- the container ---------------------------------------------------------------------------------------------------
 
 _RESERVED_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
-"""queue-proxy's own."""
+"""Ports that queue-proxy uses."""
 
 
 class ContainerPort(Strict):
@@ -112,7 +112,7 @@ class ContainerPort(Strict):
 
     container_port: Port = 8080
     name: Literal["http1", ""] = ""
-    """h2c is Serving's other choice; gunicorn does not speak it."""
+    """Serving also allows h2c, which gunicorn does not support."""
     protocol: Literal["TCP"] = "TCP"
 
     @field_validator("container_port")
@@ -134,7 +134,7 @@ _UNITS = {
 
 
 def quantity(value: str | int | float) -> Decimal:
-    """Kubernetes' resource.Quantity: `500m`, `2Gi`, `2`."""
+    """Parse a Kubernetes resource.Quantity such as `500m`, `2Gi` or `2`; raises ValueError."""
     match = _QUANTITY.fullmatch(str(value))
     if match is None:
         raise ValueError(f"must be a quantity such as 500m or 2Gi, was {value!r}")
@@ -163,14 +163,14 @@ class Resources(Strict):
     limits: Amounts = Field(default_factory=Amounts)
 
     @model_validator(mode="after")
-    def _requests_fit(self) -> Resources:
-        problems: list[Problem] = []
+    def _requests_are_within_limits(self) -> Resources:
+        problems: list[FieldProblem] = []
         for name in Amounts.model_fields:
             request, limit = getattr(self.requests, name), getattr(self.limits, name)
             if request is not None and limit is not None and quantity(request) > quantity(limit):
                 path = ("requests", name.replace("_", "-"))
                 problems.append((path, f"must not be above the limit, which is {limit}, was {request}"))
-        raise_any(problems)
+        raise_problems(problems)
         return self
 
 
@@ -231,8 +231,8 @@ class Grpc(Strict):
 
 
 class Probe(Strict):
-    """What a webhook would refuse is refused. The local runtime asks by httpGet and tcpSocket; exec and grpc are taken
-    for TCP."""
+    """A probe, with the checks of Serving's webhook. The local runtime supports httpGet and tcpSocket, and treats exec
+    and grpc as TCP probes."""
 
     http_get: HttpGet | None = None
     tcp_socket: TcpSocket | None = None
@@ -245,7 +245,7 @@ class Probe(Strict):
     failure_threshold: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
-    def _one_handler(self) -> Probe:
+    def _has_at_most_one_handler(self) -> Probe:
         handlers = [h for h in (self.http_get, self.tcp_socket, self.exec, self.grpc) if h is not None]
         if len(handlers) > 1:
             raise ValueError("at most one of httpGet, tcpSocket, exec and grpc may be there")
@@ -255,7 +255,7 @@ class Probe(Strict):
 class ReadinessProbe(Probe):
     @model_validator(mode="after")
     def _period_and_thresholds_agree(self) -> ReadinessProbe:
-        problems: list[Problem] = []
+        problems: list[FieldProblem] = []
         if not self.period_seconds:
             reason = "is refused while periodSeconds is 0 or not there: queue-proxy then polls as fast as it can"
             for name, value in (("timeoutSeconds", self.timeout_seconds), ("failureThreshold", self.failure_threshold)):
@@ -265,7 +265,7 @@ class ReadinessProbe(Probe):
             for name, value in (("timeoutSeconds", self.timeout_seconds), ("failureThreshold", self.failure_threshold)):
                 if value == 0:
                     problems.append(((name,), "must be at least 1 while periodSeconds is set, was 0"))
-        raise_any(problems)
+        raise_problems(problems)
         return self
 
 
@@ -330,7 +330,7 @@ class ConfigMapVolume(Strict):
 
 
 class Volume(Strict):
-    """Read for what a webhook would say; the local runtime mounts nothing, its functions use the machine's files."""
+    """Checked as by Serving's webhook only: the local runtime mounts nothing, its functions use the machine's files."""
 
     refused: ClassVar[dict[str, str]] = {
         "persistentVolumeClaim": _needs_feature("kubernetes.podspec-persistent-volume-claim"),
@@ -397,7 +397,7 @@ class RevisionSpec(Strict):
     def _mounts_and_volumes_agree(self) -> RevisionSpec:
         volumes = {volume.name for volume in self.volumes}
         mounted = {mount.name for mount in self.container.volume_mounts}
-        raise_any(
+        raise_problems(
             [
                 (("containers", 0, "volumeMounts", index, "name"), f"there is no volume {mount.name!r}")
                 for index, mount in enumerate(self.container.volume_mounts)
@@ -412,7 +412,7 @@ class RevisionSpec(Strict):
         return self
 
 
-class RevisionMarks(Marks):
+class TemplateMetadata(LabelsAndAnnotations):
     known_annotations = autoscaling.NAMES
     refused: ClassVar[dict[str, str]] = {
         "name": "the local runtime numbers revisions itself, as Serving does where there is none",
@@ -421,7 +421,7 @@ class RevisionMarks(Marks):
 
 
 class RevisionTemplate(Strict):
-    metadata: RevisionMarks = Field(default_factory=RevisionMarks)
+    metadata: TemplateMetadata = Field(default_factory=TemplateMetadata)
     spec: RevisionSpec
 
     @property
@@ -432,8 +432,8 @@ class RevisionTemplate(Strict):
     def _scaling_is_in_bounds(self) -> RevisionTemplate:
         try:
             autoscaling.parse(self.metadata.annotations, self.spec.container_concurrency)
-        except ProblemsError as exc:
-            raise ProblemsError(
+        except FieldProblemsError as exc:
+            raise FieldProblemsError(
                 [(("metadata", "annotations", *path), message) for path, message in exc.problems]
             ) from exc
         return self
@@ -454,7 +454,7 @@ class ServiceMetadata(Metadata):
     @classmethod
     def _scaling_belongs_to_the_template(cls, annotations: Any) -> Any:
         if isinstance(annotations, dict):
-            raise_any(
+            raise_problems(
                 [
                     ((name,), "autoscaling annotations belong under spec.template.metadata.annotations")
                     for name in annotations

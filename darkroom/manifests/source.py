@@ -1,4 +1,4 @@
-"""YAML text to plain data that remembers the line of every field. What the data means is not known here."""
+"""Parses YAML to plain data plus the line of every field. It knows nothing about the meaning of the data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Document:
     """The line of every key and list element, from 1."""
 
     def line(self, path: FieldPath = ()) -> int:
-        """The line of a field, or of the nearest thing around it that is there."""
+        """Return the line of a field, or of its nearest enclosing field that exists."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
@@ -34,7 +34,7 @@ class Document:
 
 
 def dotted(path: FieldPath) -> str:
-    """`spec.containers[0].image`; keys that hold a dot or a slash stand in brackets."""
+    """Format a path as `spec.containers[0].image`; keys with a dot or a slash are put in brackets."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -47,7 +47,7 @@ def dotted(path: FieldPath) -> str:
 
 
 def read(file: Path) -> list[Document]:
-    """The documents of a file, empty ones left out; raises ManifestError."""
+    """Read a file's documents, without the empty ones; raises ManifestError."""
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
@@ -56,7 +56,10 @@ def read(file: Path) -> list[Document]:
 
 
 def parse(text: str, file: Path, first_line: int = 1) -> list[Document]:
-    """The documents of a text that begins on `first_line` of the file (a manifest may hold another one as a string)."""
+    """Parse the documents of a text that begins on `first_line` of the file.
+
+    The text may be a string inside a manifest. Raises ManifestError.
+    """
     try:
         nodes = list(yaml.compose_all(text, yaml.SafeLoader))
     except yaml.MarkedYAMLError as exc:
@@ -92,7 +95,7 @@ def _document(node: yaml.Node, file: Path, first_line: int) -> Document:
 
 
 def _construct(node: yaml.Node, file: Path, first_line: int) -> Any:
-    # A constructor of its own for each document: it caches by node.
+    # Each document needs a new constructor, which caches by node.
     constructor = yaml.constructor.SafeConstructor()
     try:
         return constructor.construct_document(node)
@@ -103,11 +106,11 @@ def _construct(node: yaml.Node, file: Path, first_line: int) -> Any:
 
 
 def _walk(node: yaml.Node, path: FieldPath) -> Iterator[tuple[FieldPath, yaml.Node]]:
-    """Every field below a node, with the node that marks its line."""
+    """Yield every field below a node, with the node that marks its line."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                continue  # No name for a path; what it is constructed to is refused for it.
+                continue  # It has no name for a path; the constructed data is refused because of it.
             yield (*path, key.value), key
             yield from _walk(value, (*path, key.value))
     elif isinstance(node, yaml.SequenceNode):

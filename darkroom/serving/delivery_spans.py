@@ -100,12 +100,12 @@ def _record_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -> Non
 
 
 def _record_cold_start(waiting_ns: int) -> bool:
-    """Return whether this is the first job of a process that was started while the job was waiting, and record the
-    start.
+    """Record the cold start, and return whether there was one: whether this is the first job of a process that was
+    started while the job was waiting.
     """
-    from darkroom.telemetry import births
+    from darkroom.telemetry import instance_start
 
-    birth = births.first_use()
+    birth = instance_start.take()
     if birth is None or birth.started_ns < waiting_ns:
         return False
     telemetry.past("cold start", birth.started_ns, birth.ready_ns, {names.FAAS_COLDSTART: True})

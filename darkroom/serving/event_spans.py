@@ -29,7 +29,7 @@ def processing(
     for now.
     """
     attributes = {
-        **names.of_event(event),
+        **names.event_attributes(event),
         names.MESSAGING_SYSTEM: "knative",
         names.MESSAGING_OPERATION: "process",
         names.MESSAGING_OPERATION_TYPE: "process",

@@ -13,8 +13,8 @@ def begin_reporting(service: str, *, log_level: str) -> None:
     Raises SettingsError for a value of OTEL_* that is not supported.
     """
     configure_logging(level=log_level, service=service)
-    telemetry.begin(service, tell=_log_failure)
-    metrics.begin(service, tell=_log_failure)
+    telemetry.begin(service, report=_log_failure)
+    metrics.begin(service, report=_log_failure)
 
 
 def _log_failure(error: str) -> None:

@@ -171,14 +171,7 @@ class Worker(Generic[P]):
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
             with self._heartbeat.of(lease):
-                made = self._make(lease)
-                with telemetry.span("complete"):
-                    outcome, record = self._resources.jobs.complete(lease, made.result, made.timings_ms)
-        except (RejectedError, PictureError) as exc:
-            with telemetry.span("fail", code=exc.code):
-                outcome, record = self._resources.jobs.fail(lease, exc)
-        except _LeaseLostError:
-            outcome, record = Outcome.STALE, self._resources.jobs.get(lease.job_id)
+                outcome, record, facts = self._end(lease)
         except DependencyUnavailableError as exc:
             return self._give_back(lease, exc, counts=False)
         except SystemExit as exc:
@@ -187,9 +180,22 @@ class Worker(Generic[P]):
         except Exception as exc:
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
-        else:
-            return self._ended(lease, outcome, record, render_cpu_ms=made.render_cpu_ms)
-        return self._ended(lease, outcome, record)
+        return self._ended(lease, outcome, record, **facts)
+
+    def _end(self, lease: Lease) -> tuple[Outcome, JobRecord | None, dict[str, float]]:
+        """What came of completing or failing the job, and what its log line says beyond the record."""
+        jobs = self._resources.jobs
+        try:
+            made = self._make(lease)
+        except (RejectedError, PictureError) as exc:
+            with telemetry.span("fail", code=exc.code):
+                outcome, record = jobs.fail(lease, exc)
+            return outcome, record, {}
+        except _LeaseLostError:
+            return Outcome.STALE, jobs.get(lease.job_id), {}
+        with telemetry.span("complete"):
+            outcome, record = jobs.complete(lease, made.result, made.timings_ms)
+        return outcome, record, {"render_cpu_ms": made.render_cpu_ms}
 
     def _make(self, lease: Lease) -> _Made:
         """The job's result, stored. Raises _LeaseLostError."""
@@ -224,7 +230,9 @@ class Worker(Generic[P]):
         return self._work(job, picture)
 
     def _ended(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> Answer:
-        if outcome is Outcome.DONE and record is not None:
+        # Only the bearer of a fence ends a job under it: the end that is found there is ours, whose answer was lost.
+        is_our_end = record is not None and record.status.is_final and record.fence == lease.fence
+        if record is not None and (outcome is Outcome.DONE or is_our_end):
             log.info(f"job.{record.status}", job_id=str(lease.job_id), code=_code(record), **record.timings_ms, **facts)
             return Done(reply=events.ended(record, source=self._source))
         log.warning("job.stale_write_refused", job_id=str(lease.job_id), fence=lease.fence)
@@ -236,7 +244,8 @@ class Worker(Generic[P]):
         with telemetry.span("release", code=error.code, counts=counts):
             outcome = self._resources.jobs.release(lease, error, counts=counts)
         if outcome is Outcome.STALE:
-            # A worker that was paused: while it slept, its request ran into its timeout and its lease ran out.
+            # The job was ended before the answer to that was lost. Or the worker was paused: while it slept, its
+            # request ran into its timeout and its lease ran out.
             return self._ended(lease, outcome, self._resources.jobs.get(lease.job_id))
         log.warning("job.released", job_id=str(lease.job_id), code=error.code, error=error.detail, counts=counts)
         retry_after_s = error.retry_after_s if isinstance(error, DependencyUnavailableError) else 1

@@ -1,16 +1,16 @@
-"""Spans, for serving code that does not want to know whether anybody records them.
+"""Spans, through an API that works the same whether or not they are recorded.
 
     with telemetry.span("render", format="webp") as span:
         ...
         span.set(width=400)
 
-Off, which is where no OTLP endpoint is set, a span is one function call, and nothing of OpenTelemetry's SDK is ever
-imported; the trace ids of `darkroom.events.tracing` still reach events, records and log lines. On, `recording` makes
-the SDK's parts on the first span of a process: in gunicorn's worker, that is, after the fork. How the spans of a
-delivery hang together is `deliveries`'.
+Telemetry is off when no OTLP endpoint is set. Then a span costs one function call and OpenTelemetry's SDK is never
+imported; the trace ids of `darkroom.events.tracing` still reach events, records and log lines. When it is on,
+`recording` sets up the SDK on the first span of a process, which in gunicorn's workers is after the fork. How the spans
+of a delivery are related is defined by the code that serves it.
 
-Attributes with names of ours are given by keyword and are recorded as `darkroom.<name>`; those that OpenTelemetry names
-come in a mapping, by the constants of `names`.
+Our own attributes are passed by keyword and recorded as `darkroom.<name>`; those named by OpenTelemetry are passed in a
+mapping, keyed by the constants in `names`.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, Value]
-Kind = Literal["internal", "server", "client", "producer", "consumer"]
-Tell = Callable[[str], None]
-"""Takes what OpenTelemetry complains of, at most once a minute."""
+SpanKind = Literal["internal", "server", "client", "producer", "consumer"]
+ReportWarning = Callable[[str], None]
+"""Receives OpenTelemetry's own warnings, at most one per minute."""
 
 
 class Span(Protocol):
     def set(self, attributes: Attributes | None = None, /, **ours: Value | None) -> None:
-        """None leaves an attribute out."""
+        """Set attributes. None leaves an attribute out."""
 
     def rename(self, name: str) -> None: ...
 
     def failed(self, code: str, detail: str = "") -> None:
-        """An exception that leaves the block is told of by itself."""
+        """Mark the span as failed. An exception that leaves the block does so by itself."""
 
 
-class _Silent:
-    """The span that nobody records, and the block that holds it."""
+class _NoSpan:
+    """A span that is not recorded and does not touch the current trace; also its context manager."""
 
     def __enter__(self) -> Span:
         return self
@@ -66,8 +66,8 @@ class _Silent:
         return None
 
 
-class _Unrecorded(_Silent):
-    """Nobody records it, but its trace is the current one."""
+class _Unrecorded(_NoSpan):
+    """A span that is not recorded, whose trace is the current one."""
 
     def __init__(self, context: TraceContext) -> None:
         self._context = context
@@ -80,24 +80,27 @@ class _Unrecorded(_Silent):
         tracing.detach(self._token)
 
 
-SILENT: AbstractContextManager[Span] = _Silent()
+NO_SPAN: AbstractContextManager[Span] = _NoSpan()
 """No span at all, whether telemetry is on or off."""
 _make_recorder: Callable[[], Recorder] | None = None
-"""None: off."""
+"""None: telemetry is off."""
 _recorder: Recorder | None = None
-_making = threading.Lock()
+_recorder_lock = threading.Lock()
 
 
-def begin(service: str, *, tell: Tell, environment: Mapping[str, str] | None = None) -> None:
-    """Once a process, at start. Raises SettingsError for what OTEL_* ask for and we do not have."""
+def begin(service: str, *, report: ReportWarning, environment: Mapping[str, str] | None = None) -> None:
+    """Switch telemetry on if the environment asks for it. Call it once per process, at startup.
+
+    Raises SettingsError if OTEL_* require something unsupported.
+    """
     global _make_recorder
     if not traces_are_wanted(os.environ if environment is None else environment):
         return
-    # In the master, so that its workers share the modules, and none imports them while a job waits.
-    from darkroom.telemetry import births, recording
+    # Imported in the master, so that its workers share the modules and none imports them while a job waits.
+    from darkroom.telemetry import instance_start, recording
 
-    births.watch()
-    _make_recorder = partial(recording.make_recorder, service, tell)
+    instance_start.watch()
+    _make_recorder = partial(recording.make_recorder, service, report)
 
 
 def is_on() -> bool:
@@ -105,12 +108,12 @@ def is_on() -> bool:
 
 
 def span(
-    name: str, attributes: Attributes | None = None, /, *, kind: Kind = "internal", **ours: Value | None
+    name: str, attributes: Attributes | None = None, /, *, kind: SpanKind = "internal", **ours: Value | None
 ) -> AbstractContextManager[Span]:
-    """A span of the current trace; of a new one when there is none."""
+    """Open a span in the current trace, or in a new trace if there is none."""
     if _make_recorder is None:
-        return SILENT
-    return _recording().span(name, attributes, ours, kind=kind, parent=tracing.current())
+        return NO_SPAN
+    return _the_recorder().span(name, attributes, ours, kind=kind, parent=tracing.current())
 
 
 def entry(
@@ -119,22 +122,22 @@ def entry(
     attributes: Attributes | None = None,
     /,
     *,
-    kind: Kind = "server",
+    kind: SpanKind = "server",
     links: Sequence[TraceContext] = (),
     start_ns: int | None = None,
     **ours: Value | None,
 ) -> AbstractContextManager[Span]:
-    """The span with which the work begins here that `parent`, of another process, asked for; None: a new trace.
+    """Open the first span in this process for work that `parent`, in another process, requested.
 
-    The block has a current trace in any case, recorded or not.
+    Without a parent, a new trace begins. The block has a current trace in any case, recorded or not.
     """
     if _make_recorder is None:
         return unrecorded(parent)
-    return _recording().span(name, attributes, ours, kind=kind, parent=parent, links=links, start_ns=start_ns)
+    return _the_recorder().span(name, attributes, ours, kind=kind, parent=parent, links=links, start_ns=start_ns)
 
 
 def unrecorded(parent: TraceContext | None) -> AbstractContextManager[Span]:
-    """The same without a span: what polls us every few seconds would drown what matters."""
+    """Enter a trace like `entry`, without a span: for health checks and polling, which would drown what matters."""
     return _Unrecorded(parent or tracing.new_root())
 
 
@@ -145,39 +148,39 @@ def past(
     attributes: Attributes | None = None,
     /,
     *,
-    kind: Kind = "internal",
+    kind: SpanKind = "internal",
     error: str | None = None,
     **ours: Value | None,
 ) -> None:
-    """A span of the current trace that has ended already; times since the epoch. `error` is a code."""
+    """Record a span of the current trace that has already ended. Times are since the epoch; `error` is a code."""
     if _make_recorder is not None:
-        _recording().past(name, start_ns, end_ns, attributes, ours, kind=kind, error=error)
+        _the_recorder().past(name, start_ns, end_ns, attributes, ours, kind=kind, error=error)
 
 
 def past_root(
     name: str, root: TraceContext, start_ns: int, end_ns: int, /, *, links: Sequence[TraceContext], **ours: Value | None
 ) -> None:
-    """The first span of a trace whose ids were agreed on before."""
+    """Record the root span, already ended, of a trace whose ids were chosen in advance."""
     if _make_recorder is not None:
-        _recording().past_root(name, root, start_ns, end_ns, ours, links=links)
+        _the_recorder().past_root(name, root, start_ns, end_ns, ours, links=links)
 
 
 def finish() -> None:
-    """Send what there is, within two seconds. A process that ends by itself does so at its exit."""
+    """Send the remaining spans within two seconds. A process that exits normally does this on its own."""
     if _recorder is not None:
         _recorder.close()
 
 
 def wake() -> None:
-    """Ahead of the first span: for servers, whose own thread must do it and whose first span may be another's."""
+    """Set up recording before the first span. A server must do this on its main thread, where spans may never start."""
     if _make_recorder is not None:
-        _recording()
+        _the_recorder()
 
 
-def _recording() -> Recorder:
+def _the_recorder() -> Recorder:
     global _recorder
     if _recorder is None:
-        with _making:
+        with _recorder_lock:
             if _recorder is None:
                 if _make_recorder is None:
                     raise RuntimeError("telemetry is off")

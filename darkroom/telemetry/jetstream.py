@@ -1,4 +1,4 @@
-"""JetStream's own figures of its streams, as readings."""
+"""Converts JetStream's own statistics of its streams to readings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _NO_LIMIT = -1
 
 
 def stream_readings(streams: Sequence[StreamInfo], *, server_limit_bytes: int = 0) -> Readings:
-    """A stream without a limit of its own is full when all together have reached the server's; 0: that is unknown."""
+    """Convert stream infos to readings.
+
+    A stream without its own limit is full when all streams together reach the server's limit; 0 means unknown.
+    """
     used = sum(stream.state.bytes for stream in streams)
     shared = {(_name(stream),): server_limit_bytes - used + stream.state.bytes for stream in streams}
     limits = {(_name(stream),): stream.config.max_bytes or _NO_LIMIT for stream in streams}

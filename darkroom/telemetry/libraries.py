@@ -1,8 +1,8 @@
-"""Spans of Redis calls, by OpenTelemetry's own instrumentation of redis.
+"""Records spans of Redis calls with OpenTelemetry's own instrumentation of redis.
 
-Not of HTTP: the spans of requests are `requests`' and those of events `deliveries`', because they begin a trace and
-carry route and job, and the package for ASGI would add one span for each message of a body. Those of S3 are
-`storage`'s: the adapter is no library that a package could know.
+HTTP is not instrumented this way. The application opens the spans of requests and events itself, because they begin a
+trace and carry the route and the job; the ASGI package would also add one span per message of a body. The storage
+adapter records its own S3 calls, because no instrumentation package knows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from opentelemetry.trace import TracerProvider
 
 
 def instrument_libraries(provider: TracerProvider) -> None:
-    """Those that are installed; what there is to fit was fitted by the extra `telemetry`."""
+    """Instrument the libraries that are installed. The extra `telemetry` installs the instrumentation packages."""
     if find_spec("redis"):
         from opentelemetry.instrumentation.redis import RedisInstrumentor
 

@@ -1,6 +1,6 @@
-"""What a metric is, and what a reading of it looks like. Nothing here measures.
+"""Types for metrics and their readings. Nothing here measures.
 
-Names follow OpenTelemetry (dots, with the unit beside the name); the name that Prometheus sees follows from it by
+Names follow OpenTelemetry (dots, with the unit beside the name). The Prometheus name is derived from it by
 OpenTelemetry's rule (`Metric.prometheus_name`). The platform's metrics are defined in `platform_metrics`, the
 application's in `darkroom.contract.metrics`.
 """
@@ -13,23 +13,23 @@ from enum import StrEnum
 from typing import TypeAlias
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     COUNTER = "counter"
-    """Only grows."""
+    """Never decreases."""
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
 class Source(StrEnum):
-    """Who measures."""
+    """Where a metric is measured."""
 
     RECORD = "job record"
-    """Counted in Redis by the scripts that change a job, so that no killed instance loses or doubles a count. Read by
-    the local runtime, and on a cluster by `recovery`, which pushes it."""
+    """Counted in Redis by the scripts that change a job, so that a killed instance neither loses nor doubles a count.
+    Read by the local runtime, and on a cluster by `recovery`, which pushes it."""
     BROKER = "JetStream"
-    """Like the record's: asked by the local runtime, and on a cluster by `recovery`."""
+    """Read like RECORD: by the local runtime, and on a cluster by `recovery`."""
     RUNTIME = "local runtime"
-    """A cluster has Knative's own metrics instead."""
+    """On a cluster, Knative's own metrics replace it."""
     FRONT = "gateway; on a cluster ingest and status"
 
 
@@ -39,20 +39,22 @@ _UNIT_SUFFIXES = {"s": "_seconds", "By": "_bytes"}
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     name: str
-    kind: Kind
+    kind: MetricKind
     unit: str
-    """UCUM, as OpenTelemetry has it: `s`, `By`, or what is counted in braces."""
+    """A UCUM unit, as in OpenTelemetry: `s`, `By`, or the thing counted, in braces."""
     attributes: tuple[str, ...] = ()
     description: str
     buckets: tuple[float, ...] = ()
-    """Of a histogram: the upper bounds, inclusive, without the last one, which is infinity."""
+    """The inclusive upper bounds of a histogram's buckets, without the last one, which is infinity."""
     source: Source
 
     @property
     def prometheus_name(self) -> str:
-        """Of the family: a histogram's samples add `_bucket`, `_sum` and `_count` (OpenTelemetry specification,
-        "Prometheus and OpenMetrics Compatibility", metric metadata)."""
-        total = "_total" if self.kind is Kind.COUNTER else ""
+        """Return the name of the metric family; a histogram's samples add `_bucket`, `_sum` and `_count`.
+
+        The rule is from the OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility", metric metadata.
+        """
+        total = "_total" if self.kind is MetricKind.COUNTER else ""
         return self.name.replace(".", "_") + _UNIT_SUFFIXES.get(self.unit, "") + total
 
     @property
@@ -62,10 +64,10 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:
-    """What a histogram has seen."""
+    """The values that a histogram has observed."""
 
     counts: tuple[int, ...]
-    """For each bucket by itself, the one up to infinity last."""
+    """Observations per bucket, not cumulative; the last bucket extends to infinity."""
     sum: float
 
     @property
@@ -74,6 +76,6 @@ class Distribution:
 
 
 Values: TypeAlias = Mapping[tuple[str, ...], float | Distribution]
-"""By the values of the attributes, in their order."""
+"""Values keyed by the attributes' values, in the order of the attributes."""
 Readings: TypeAlias = Mapping[Metric, Values]
-"""What was measured, whoever measured it, ready to be served or pushed."""
+"""Measured values, from any source, ready to be served or pushed."""

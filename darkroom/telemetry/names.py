@@ -1,6 +1,6 @@
-"""Names of attributes by OpenTelemetry's semantic conventions: those that we use, without the package of all.
+"""The attribute names from OpenTelemetry's semantic conventions that we use, without the package that has them all.
 
-Names of our own are given by keyword to `telemetry.span` and stand nowhere else.
+Our own attributes are passed by keyword to `telemetry.span` and are not listed anywhere.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ _EVENT_SUBJECT = "cloudevents.event_subject"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 
 
-def of_event(event: CloudEvent) -> dict[str, str]:
+def event_attributes(event: CloudEvent) -> dict[str, str]:
+    """Return the span attributes that describe an event."""
     attributes = {_EVENT_ID: event.id, _EVENT_SOURCE: event.source, _EVENT_TYPE: event.type}
     return attributes if event.subject is None else {**attributes, _EVENT_SUBJECT: event.subject}
 
 
 def method_label(method: str) -> str:
-    """As OpenTelemetry's semantic conventions have it: what strangers make up is `_OTHER`."""
+    """Return the method, or `_OTHER` for an unknown one, as OpenTelemetry's semantic conventions require."""
     return method if method in _METHODS else "_OTHER"

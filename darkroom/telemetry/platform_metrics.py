@@ -1,22 +1,22 @@
-"""The platform's metrics: JetStream's streams, the local runtime, and HTTP requests. Nothing here measures.
+"""Definitions of the platform's metrics: JetStream streams, the local runtime, and HTTP requests.
 
-A cluster has Knative's own metrics in place of the runtime's. The streams and the requests are measured there too: by
-`recovery`, and by the functions that answer people.
+On a cluster, Knative's own metrics replace the runtime's. Streams and requests are measured there too: by `recovery`,
+and by the functions that answer HTTP requests from users.
 """
 
 from __future__ import annotations
 
-from darkroom.telemetry.metric import Kind, Metric, Source
+from darkroom.telemetry.metric import Metric, MetricKind, Source
 
 _HTTP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Those that OpenTelemetry's semantic conventions advise."""
+"""The buckets that OpenTelemetry's semantic conventions recommend."""
 _COLD_START_BUCKETS_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 
 # --- JetStream -------------------------------------------------------------------------------------------------------
 
 STREAM_MESSAGES = Metric(
     name="darkroom.stream.messages",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{message}",
     attributes=("stream",),
     description="Messages in a JetStream stream.",
@@ -24,7 +24,7 @@ STREAM_MESSAGES = Metric(
 )
 STREAM_SIZE = Metric(
     name="darkroom.stream.size",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="By",
     attributes=("stream",),
     description="Bytes in a JetStream stream.",
@@ -32,7 +32,7 @@ STREAM_SIZE = Metric(
 )
 STREAM_LIMIT = Metric(
     name="darkroom.stream.limit",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="By",
     attributes=("stream",),
     description="Bytes at which a JetStream stream is full: its own limit, else what the server has left for it.",
@@ -43,7 +43,7 @@ STREAM_LIMIT = Metric(
 
 TRIGGER_BACKLOG = Metric(
     name="darkroom.trigger.backlog",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{message}",
     attributes=("trigger",),
     description="Messages that a Trigger's consumer has not been given yet.",
@@ -51,7 +51,7 @@ TRIGGER_BACKLOG = Metric(
 )
 TRIGGER_IN_FLIGHT = Metric(
     name="darkroom.trigger.in_flight",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{message}",
     attributes=("trigger",),
     description="Messages that a Trigger's consumer was given and has not acknowledged.",
@@ -59,15 +59,15 @@ TRIGGER_IN_FLIGHT = Metric(
 )
 DELIVERIES = Metric(
     name="darkroom.deliveries",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{delivery}",
     attributes=("trigger", "outcome"),
-    description="Deliveries by what came of them: delivered, retried, dead_lettered, lost.",
+    description="Deliveries by outcome: delivered, retried, dead_lettered, lost.",
     source=Source.RUNTIME,
 )
 INSTANCES = Metric(
     name="darkroom.instances",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{instance}",
     attributes=("service", "state"),
     description="Instances of a Service: wanted, ready, starting, draining.",
@@ -75,24 +75,24 @@ INSTANCES = Metric(
 )
 INSTANCES_CAPACITY = Metric(
     name="darkroom.instances.capacity",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{request}",
     attributes=("service",),
-    description="Requests that the ready instances take at once: their number times containerConcurrency; left out "
+    description="Requests that the ready instances accept at once: their number times containerConcurrency; left out "
     "where that has no limit.",
     source=Source.RUNTIME,
 )
 REQUESTS_IN_FLIGHT = Metric(
     name="darkroom.requests.in_flight",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{request}",
     attributes=("service",),
-    description="Requests that a Service's instances have in work.",
+    description="Requests that a Service's instances are processing.",
     source=Source.RUNTIME,
 )
 ACTIVATOR_WAITING = Metric(
     name="darkroom.activator.waiting",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="{request}",
     attributes=("service",),
     description="Requests that wait in the activator for an instance.",
@@ -100,7 +100,7 @@ ACTIVATOR_WAITING = Metric(
 )
 AUTOSCALER_PANICKING = Metric(
     name="darkroom.autoscaler.panicking",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="",
     attributes=("service",),
     description="1 while the Service's autoscaler is in panic mode, else 0.",
@@ -108,7 +108,7 @@ AUTOSCALER_PANICKING = Metric(
 )
 COLD_STARTS = Metric(
     name="darkroom.cold_starts",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{start}",
     attributes=("service",),
     description="Instances that were started and became ready.",
@@ -116,24 +116,24 @@ COLD_STARTS = Metric(
 )
 COLD_START_DURATION = Metric(
     name="darkroom.cold_start.duration",
-    kind=Kind.HISTOGRAM,
+    kind=MetricKind.HISTOGRAM,
     unit="s",
     attributes=("service",),
-    description="From an instance's spawn to its being ready.",
+    description="From the start of an instance's process until it is ready.",
     buckets=_COLD_START_BUCKETS_S,
     source=Source.RUNTIME,
 )
 SERVER_UP = Metric(
     name="darkroom.server.up",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="",
     attributes=("server",),
-    description="1 when the server answered at the latest look, else 0: nats, redis, s3.",
+    description="1 when the server answered the latest check, else 0: nats, redis, s3.",
     source=Source.RUNTIME,
 )
 SERVER_RESTARTS = Metric(
     name="darkroom.server.restarts",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="{restart}",
     attributes=("server",),
     description="How often a server died and was started again.",
@@ -141,22 +141,22 @@ SERVER_RESTARTS = Metric(
 )
 STORAGE_SIZE = Metric(
     name="darkroom.storage.size",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="By",
-    description="What the S3 server's folder holds; measured seldom.",
+    description="Bytes in the S3 server's folder; measured once a minute.",
     source=Source.RUNTIME,
 )
 PROCESS_CPU_TIME = Metric(
     name="process.cpu.time",
-    kind=Kind.COUNTER,
+    kind=MetricKind.COUNTER,
     unit="s",
     attributes=("process",),
-    description="Processor time of nats, redis, s3, the runtime, and each Service's instances together.",
+    description="CPU time of nats, redis, s3, the runtime, and each Service's instances together.",
     source=Source.RUNTIME,
 )
 PROCESS_MEMORY_USAGE = Metric(
     name="process.memory.usage",
-    kind=Kind.GAUGE,
+    kind=MetricKind.GAUGE,
     unit="By",
     attributes=("process",),
     description="Resident memory of nats, redis, s3, the runtime, and each Service's instances together.",
@@ -167,10 +167,10 @@ PROCESS_MEMORY_USAGE = Metric(
 
 HTTP_SERVER_REQUEST_DURATION = Metric(
     name="http.server.request.duration",
-    kind=Kind.HISTOGRAM,
+    kind=MetricKind.HISTOGRAM,
     unit="s",
     attributes=("http.request.method", "http.route", "http.response.status_code"),
-    description="From a request's arrival to the end of its answer. The route is its template, or empty.",
+    description="From a request's arrival to the end of its response. The route is its template, or empty.",
     buckets=_HTTP_BUCKETS_S,
     source=Source.FRONT,
 )

@@ -1,7 +1,7 @@
-"""Spans as OpenTelemetry's SDK records and sends them. Imported only where traces are on; made after the fork.
+"""Records and sends spans with OpenTelemetry's SDK. Imported only when traces are on; set up after the fork.
 
-What is set: the resource, the batch, and an end that waits for nobody. Endpoint, headers, sampler, limits and the rest
-the SDK reads from OTEL_* by itself.
+Only the resource, the batching and a shutdown that waits for nobody are set here. The SDK itself reads the endpoint,
+headers, sampler, limits and the rest from OTEL_*.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from darkroom.events import tracing
 from darkroom.events.tracing import TraceContext
 from darkroom.redaction import redacted
 from darkroom.telemetry import names
-from darkroom.telemetry.complaints import quieten
-from darkroom.telemetry.endings import end_as_programs_do
+from darkroom.telemetry.graceful_exit import exit_normally_on_sigterm
 from darkroom.telemetry.libraries import instrument_libraries
 from darkroom.telemetry.resource import resource_of
-from darkroom.telemetry.whole import WholeWork
+from darkroom.telemetry.sdk_warnings import report_sdk_warnings
+from darkroom.telemetry.span_filter import SpanFilter
 
 SEND_EVERY_MS = 1000
-"""Unless OTEL_BSP_SCHEDULE_DELAY says otherwise; the specification's five seconds are long for a process that may be
-killed at any moment and scales to zero."""
+"""The default; OTEL_BSP_SCHEDULE_DELAY overrides it. The specification's default of five seconds is long for a process
+that may be killed at any moment and scales to zero."""
 FLUSH_WITHIN_S = 1.8
 
 _KINDS = {kind.name.lower(): kind for kind in otel.SpanKind}
@@ -44,28 +44,28 @@ _KINDS = {kind.name.lower(): kind for kind in otel.SpanKind}
 Attributes = Mapping[str, Any]
 
 
-def make_recorder(service: str, tell: Callable[[str], None]) -> Recorder:
-    """As OTEL_* say. `tell` is told of what goes wrong with sending."""
-    quieten(tell)
+def make_recorder(service: str, report: Callable[[str], None]) -> Recorder:
+    """Create a recorder as configured by OTEL_*. `report` receives warnings, such as failures to send."""
+    report_sdk_warnings(report)
     every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else SEND_EVERY_MS
     recorder = Recorder(service, BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=every_ms))
     atexit.register(recorder.close)
-    end_as_programs_do()
+    exit_normally_on_sigterm()
     instrument_libraries(recorder.provider)
     return recorder
 
 
 class Recorder:
-    """One a process. `sender` is handed what has ended."""
+    """Records spans and passes finished ones to `sender`. There is one instance per process."""
 
     def __init__(self, service: str, sender: SpanProcessor) -> None:
-        self._ids = _Ids()
+        self._ids = _IdGenerator()
         self._sender = sender
         self.provider = TracerProvider(resource=resource_of(service), id_generator=self._ids, shutdown_on_exit=False)
-        self.provider.add_span_processor(WholeWork(sender))
+        self.provider.add_span_processor(SpanFilter(sender))
         self._tracer = self.provider.get_tracer("darkroom", darkroom.__version__)
         self._closing, self._closed = threading.Event(), threading.Event()
-        # Waits from the start: at the interpreter's exit no thread can be begun any more.
+        # Started now because no thread can be started while the interpreter exits.
         threading.Thread(target=self._close, name="telemetry-close", daemon=True).start()
 
     def span(
@@ -79,8 +79,8 @@ class Recorder:
         links: Sequence[TraceContext] = (),
         start_ns: int | None = None,
     ) -> AbstractContextManager[Any]:
-        started = self._start(name, attributes, ours, kind, _within(parent), links, start_ns)
-        return _Current(started, "" if parent is None else parent.tracestate)
+        started = self._start(name, attributes, ours, kind, _parent_context(parent), links, start_ns)
+        return _CurrentSpan(started, "" if parent is None else parent.tracestate)
 
     def past(
         self,
@@ -93,7 +93,7 @@ class Recorder:
         kind: str,
         error: str | None,
     ) -> None:
-        span = self._start(name, attributes, ours, kind, _within(tracing.current()), (), start_ns)
+        span = self._start(name, attributes, ours, kind, _parent_context(tracing.current()), (), start_ns)
         if error is not None:
             _fail(span, error, "")
         span.end(max(start_ns, end_ns))
@@ -108,12 +108,12 @@ class Recorder:
         *,
         links: Sequence[TraceContext],
     ) -> None:
-        with self._ids.agreed(root):
+        with self._ids.use_next(root):
             span = self._start(name, None, ours, "internal", otel_context.Context(), links, start_ns)
         span.end(max(start_ns, end_ns))
 
     def close(self) -> None:
-        """Sends what there is; a collector that does not answer is not waited for."""
+        """Send what is left, without waiting for a collector that does not answer."""
         self._closing.set()
         self._closed.wait(FLUSH_WITHIN_S)
 
@@ -136,7 +136,7 @@ class Recorder:
             name,
             context=context,
             kind=_KINDS[kind],
-            attributes={**(attributes or {}), **_named(ours)},
+            attributes={**(attributes or {}), **_prefixed(ours)},
             links=[otel.Link(_span_context(link)) for link in links],
             start_time=start_ns,
             record_exception=False,
@@ -144,8 +144,8 @@ class Recorder:
         )
 
 
-class _Current:
-    """A span that is the current one, for OpenTelemetry and for `tracing`, as long as its block lasts."""
+class _CurrentSpan:
+    """A span that is current, for OpenTelemetry and for `tracing`, until its block ends."""
 
     __slots__ = ("_otel_token", "_span", "_token", "_tracestate")
 
@@ -153,7 +153,7 @@ class _Current:
         self._span = span
         self._tracestate = tracestate
 
-    def __enter__(self) -> _Current:
+    def __enter__(self) -> _CurrentSpan:
         self._otel_token = otel_context.attach(otel.set_span_in_context(self._span))
         self._token = tracing.attach(_trace_context(self._span.get_span_context(), self._tracestate))
         return self
@@ -167,7 +167,7 @@ class _Current:
         self._span.end()
 
     def set(self, attributes: Attributes | None = None, /, **ours: Any) -> None:
-        self._span.set_attributes({**(attributes or {}), **_named(ours)})
+        self._span.set_attributes({**(attributes or {}), **_prefixed(ours)})
 
     def rename(self, name: str) -> None:
         self._span.update_name(name)
@@ -176,25 +176,25 @@ class _Current:
         _fail(self._span, code, detail)
 
 
-class _Ids(RandomIdGenerator):
-    """Random ones, unless those of the next span were agreed on before."""
+class _IdGenerator(RandomIdGenerator):
+    """Generates random ids, unless the ids of the next span were chosen in advance."""
 
     def __init__(self) -> None:
-        self._agreed: ContextVar[TraceContext | None] = ContextVar("darkroom_agreed_ids", default=None)
+        self._chosen: ContextVar[TraceContext | None] = ContextVar("darkroom_chosen_ids", default=None)
 
-    def agreed(self, context: TraceContext) -> AbstractContextManager[None]:
-        return _Set(self._agreed, context)
+    def use_next(self, context: TraceContext) -> AbstractContextManager[None]:
+        return _SetVariable(self._chosen, context)
 
     def generate_trace_id(self) -> int:
-        agreed = self._agreed.get()
-        return super().generate_trace_id() if agreed is None else int(agreed.trace_id, 16)
+        chosen = self._chosen.get()
+        return super().generate_trace_id() if chosen is None else int(chosen.trace_id, 16)
 
     def generate_span_id(self) -> int:
-        agreed = self._agreed.get()
-        return super().generate_span_id() if agreed is None else int(agreed.span_id, 16)
+        chosen = self._chosen.get()
+        return super().generate_span_id() if chosen is None else int(chosen.span_id, 16)
 
 
-class _Set:
+class _SetVariable:
     def __init__(self, variable: ContextVar[TraceContext | None], value: TraceContext) -> None:
         self._variable = variable
         self._value = value
@@ -206,13 +206,15 @@ class _Set:
         self._variable.reset(self._token)
 
 
-def _within(parent: TraceContext | None) -> otel_context.Context:
-    """Where a span of `parent`'s is begun: in the current one if that is it; only then is it known as a local one."""
+def _parent_context(parent: TraceContext | None) -> otel_context.Context:
+    """Return the context in which to start a child of `parent`.
+
+    If `parent` is the current span, this is the current context, so that the SDK treats the parent as local.
+    """
     if parent is None:
         return otel_context.Context()
-    current = otel.get_current_span()
-    known = current.get_span_context()
-    if known.is_valid and known.span_id == int(parent.span_id, 16):
+    current = otel.get_current_span().get_span_context()
+    if current.is_valid and current.span_id == int(parent.span_id, 16):
         return otel_context.get_current()
     return otel.set_span_in_context(otel.NonRecordingSpan(_span_context(parent)))
 
@@ -237,7 +239,7 @@ def _trace_context(context: otel.SpanContext, tracestate: str) -> TraceContext:
     )
 
 
-def _named(ours: Attributes) -> dict[str, Any]:
+def _prefixed(ours: Attributes) -> dict[str, Any]:
     return {f"darkroom.{name}": value for name, value in ours.items() if value is not None}
 
 

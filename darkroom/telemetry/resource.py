@@ -1,4 +1,4 @@
-"""Who a span or a metric is from, in OpenTelemetry's words. Imported only where telemetry is on."""
+"""The OpenTelemetry resource that describes the sender of spans and metrics. Imported only when telemetry is on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from darkroom.telemetry.workers import worker_name
 
 
 def resource_of(service: str, *, instance: bool = True) -> Resource:
-    """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over what we say of ourselves.
+    """Describe this process as a resource. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override the defaults.
 
-    Without `instance` it is the service as a whole: what any of its processes could tell, it tells as one.
+    Without `instance`, the resource is the service as a whole, for values that any of its processes could report.
     """
     own = {
         names.SERVICE_NAME: service,

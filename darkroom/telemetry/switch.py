@@ -1,7 +1,7 @@
-"""What OTEL_* say about whether traces are recorded and metrics pushed. The rest about them is the SDK's own reading.
+"""Decides from OTEL_* whether traces are recorded and metrics pushed. The SDK itself reads the other OTEL_* variables.
 
-OpenTelemetry's "Environment Variable Specification", with one difference that it allows: without an endpoint nothing is
-sent, where the specification's default is a collector on localhost.
+Follows OpenTelemetry's "Environment Variable Specification", with one difference that it allows: without an endpoint
+nothing is sent, whereas the specification's default is a collector on localhost.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def is_disabled(environment: Mapping[str, str]) -> bool:
 
 
 def traces_are_wanted(environment: Mapping[str, str]) -> bool:
-    """Raises SettingsError for what is asked for and is not there."""
+    """Report whether traces are on. Raises SettingsError for an exporter or protocol that is not supported."""
     return _is_wanted("TRACES", environment)
 
 
 def metrics_are_wanted(environment: Mapping[str, str]) -> bool:
-    """Raises SettingsError for what is asked for and is not there."""
+    """Report whether metrics are on. Raises SettingsError for an exporter or protocol that is not supported."""
     return _is_wanted("METRICS", environment)
 
 

@@ -1,40 +1,43 @@
-"""Counts in memory, for whoever measures: counters and histograms of the catalog, read as `Readings`.
-
-Nothing here knows when to count, or who reads.
-"""
+"""Counters and histograms in memory, which are read as `Readings`."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
-from darkroom.telemetry.metric import Distribution, Kind, Metric, Readings
+from darkroom.telemetry.metric import Distribution, Metric, MetricKind, Readings
 
 Labels = tuple[str, ...]
 
 
 class Tally:
-    """Not safe to share between threads. A metric is read from the start, without values at first."""
+    """A set of metrics counted in memory. Readings include each metric from the start, at first without values.
+
+    Not thread-safe.
+    """
 
     def __init__(self, *metrics: Metric) -> None:
         self._totals: dict[Metric, dict[Labels, float]] = {metric: {} for metric in metrics}
-        """Of a histogram, the sums."""
+        """For histograms, the sums of the observed values."""
         self._buckets: dict[Metric, dict[Labels, list[int]]] = {}
 
     def begin(self, metric: Metric, *labels: str) -> None:
-        """From now on it is read, as 0 until something is counted: what first appears with a 1 is lost to a rate."""
+        """Include these labels in the readings from now on, starting at 0.
+
+        A series that first appears with a 1 is invisible to a rate.
+        """
         totals = self._totals.setdefault(metric, {})
         if labels not in totals:
             totals[labels] = 0
-            if metric.kind is Kind.HISTOGRAM:
+            if metric.kind is MetricKind.HISTOGRAM:
                 self._buckets.setdefault(metric, {})[labels] = [0] * (len(metric.buckets) + 1)
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
-        """Of a histogram, its sum."""
+        """Add to a counter, or to a histogram's sum."""
         self.begin(metric, *labels)
         self._totals[metric][labels] += by
 
     def fill(self, metric: Metric, *labels: str, value: float, times: int = 1) -> None:
-        """Into the bucket of a histogram that has this value, without its sum."""
+        """Count a value in its bucket of a histogram, without adding to the sum."""
         self.begin(metric, *labels)
         self._buckets[metric][labels][bisect_left(metric.buckets, value)] += times
 
@@ -47,7 +50,7 @@ class Tally:
 
     def _values(self, metric: Metric) -> dict[Labels, float | Distribution]:
         totals = self._totals[metric]
-        if metric.kind is not Kind.HISTOGRAM:
+        if metric.kind is not MetricKind.HISTOGRAM:
             return dict(totals)
         buckets = self._buckets.get(metric, {})
         return {labels: Distribution(counts=tuple(buckets[labels]), sum=totals[labels]) for labels in totals}

@@ -1,7 +1,7 @@
-"""Who holds a lease, and whether that process is still there.
+"""Names the process that holds a lease, and detects whether it is still alive.
 
-Only its neighbours, in the same pod or on the same machine, can tell; to everybody else a worker is dead when its lease
-has run out.
+Only processes in the same pod or on the same machine can detect this. For all others, a worker is dead when its lease
+has expired.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _STATE_FIELD, _START_FIELD = 0, 19
-"""Of /proc/PID/stat after the program's name, which is in parentheses and may itself hold anything (proc(5))."""
+"""Field indexes in /proc/PID/stat after the program's name, which is in parentheses and may hold anything (proc(5))."""
 _ENDED_STATES = "ZX"
 
 
 def worker_name() -> str:
-    """`host:pid:start`: the pod (or machine), the process in it, and when that began, since pids are used again.
+    """Return `host:pid:start`: the pod or machine, the process, and when it started, because pids are reused.
 
-    `start` is in clock ticks after the machine's start; empty where there is no /proc.
+    `start` is in clock ticks since boot; empty where there is no /proc.
     """
     return _name_of(os.getpid())
 
 
 @lru_cache(maxsize=1)
 def _name_of(pid: int) -> str:
-    """Read once a process, and again in its forks."""
+    """Cached per process: a fork has another pid."""
     return f"{socket.gethostname()}:{pid}:{start_ticks_of(pid) or ''}"
 
 
 def is_gone(worker: str) -> bool:
-    """True only for a process of our own host that has certainly ended. A paused one has not."""
+    """Report whether a process on our own host has certainly ended. A paused process has not."""
     host, pid, start = _parts(worker)
     if host != socket.gethostname() or not pid.isdecimal() or not start.isdecimal():
         return False
@@ -48,7 +48,7 @@ def _parts(worker: str) -> tuple[str, str, str]:
 
 
 def start_ticks_of(pid: int) -> str | None:
-    """None when there is no such process, or it has ended and only waits to be reaped."""
+    """Return when a process started, in clock ticks since boot; None if it does not exist or is a zombie."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -72,7 +72,7 @@ def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:
     refused = [(error.status, index, error) for index, error in enumerate(verdicts) if error is not None]
     if refused:
         _, _, error = min(refused, key=lambda one: one[:2])
-        error.verdicts = tuple(verdicts)
+        error.batch_errors = tuple(verdicts)
         raise error
 
 

@@ -47,9 +47,9 @@ spec:
     deadLetterSink: {uri: "%s"}
 """
 EXTENSION = """
-from darkroom.telemetry.metric import Kind, Metric, Source
+from darkroom.telemetry.metric import MetricKind, Metric, Source
 
-ORDERS = Metric(name="shop.orders", kind=Kind.GAUGE, unit="{order}", description="Orders.", source=Source.RUNTIME)
+ORDERS = Metric(name="shop.orders", kind=MetricKind.GAUGE, unit="{order}", description="Orders.", source=Source.RUNTIME)
 
 
 class Shop:

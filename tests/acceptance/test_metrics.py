@@ -11,7 +11,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from darkroom.telemetry.metric import Kind, Metric, Source
+from darkroom.telemetry.metric import Metric, MetricKind, Source
 from tests.pausing import paused
 from tests.stack import RunningStack, eventually
 from tools import catalog as metrics
@@ -40,7 +40,7 @@ class Scrape:
 
     def of(self, metric: Metric, **labels: str) -> list[Sample]:
         """A histogram's counts."""
-        name = metric.prometheus_name + ("_count" if metric.kind is Kind.HISTOGRAM else "")
+        name = metric.prometheus_name + ("_count" if metric.kind is MetricKind.HISTOGRAM else "")
         return [
             sample for sample in self.samples if sample.name == name and labels.items() <= {**sample.labels}.items()
         ]
@@ -83,7 +83,7 @@ def test_every_metric_of_the_catalog_has_samples_with_its_labels(scrape: Scrape,
 
 
 def test_the_catalog_is_all_there_is(scrape: Scrape) -> None:
-    suffixes = {Kind.HISTOGRAM: ("_bucket", "_count", "_sum")}
+    suffixes = {MetricKind.HISTOGRAM: ("_bucket", "_count", "_sum")}
     known = {metric.prometheus_name + suffix for metric in CATALOG for suffix in suffixes.get(metric.kind, ("",))}
     assert {sample.name for sample in scrape.samples} == known
 

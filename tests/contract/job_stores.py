@@ -12,6 +12,24 @@ from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract.jobs import JobResult
 
+_INTO_THE_PAST = """
+local milliseconds = -tonumber(ARGV[1])
+for _, key in ipairs(redis.call('KEYS', 'darkroom:job:*')) do
+  for _, field in ipairs({ 'created', 'started', 'finished', 'lease', 'claimed' }) do
+    if redis.call('HEXISTS', key, field) == 1 then
+      redis.call('HINCRBY', key, field, milliseconds)
+    end
+  end
+end
+for _, pattern in ipairs({ 'deadlines', 'given-up', 'unfinished:*', 'owner:*' }) do
+  for _, key in ipairs(redis.call('KEYS', 'darkroom:' .. pattern)) do
+    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      redis.call('ZINCRBY', key, milliseconds, member)
+    end
+  end
+end
+"""
+
 
 class JobStores(Protocol):
     """Makes stores of one kind that share their jobs' clock."""
@@ -53,16 +71,7 @@ class RedisJobStores:
         return store
 
     def advance(self, seconds: float) -> None:
-        milliseconds = round(seconds * 1000)
-        for key in self.client.scan_iter("darkroom:job:*"):
-            for field in ("created", "started", "finished", "lease", "claimed"):
-                if self.client.hexists(key, field):
-                    self.client.hincrby(key, field, -milliseconds)
-        for pattern in ("darkroom:deadlines", "darkroom:given-up", "darkroom:unfinished:*", "darkroom:owner:*"):
-            for key in self.client.scan_iter(pattern):
-                members: Any = self.client.zrange(key, 0, -1)
-                for member in members:
-                    self.client.zincrby(key, -milliseconds, member)
+        self.client.eval(_INTO_THE_PAST, 0, round(seconds * 1000))
 
     def close(self) -> None:
         for store in self._made:

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from darkroom.adapters.jobs import JobPage, JobReader, JobStore, Lease
-from darkroom.adapters.jobs.memory import MemoryJobReader, MemoryJobStore
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.jobs.memory_notices import MemoryJobReader
 from darkroom.adapters.jobs.reading import RedisJobReader
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord, JobStatus

@@ -16,7 +16,8 @@ import pytest
 from redis import Redis
 
 from darkroom.adapters.jobs import JobNotices, JobStore, Lease
-from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobStore
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.jobs.memory_notices import MemoryJobNotices
 from darkroom.adapters.jobs.notices import RedisJobNotices
 from darkroom.adapters.jobs.redis import CHANGES_CHANNEL, RedisJobStore
 from darkroom.contract.errors import ImageCorruptError

@@ -1,4 +1,5 @@
-"""The job record under random interleavings: workers, pauses, leases that run out, duplicate deliveries, dead letters.
+"""The job record under random interleavings: workers, pauses, leases that run out, duplicate deliveries, dead letters,
+claims whose answer was lost.
 
 Two things are held against what Redis does. A ledger of what was promised to whom: one live lease, fences that grow,
 ends that are never taken back. And the store in memory, which must answer the same to every call.
@@ -9,7 +10,7 @@ take decide nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from darkroom.adapters.jobs import ClaimAnswer, JobStore, Lease, NewJob, NextStep, Outcome, Recovered
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract.errors import ImageCorruptError, ImageCrashedError, JobTimeoutError
-from darkroom.contract.jobs import JobRecord
+from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError, ImageCrashedError, JobTimeoutError
+from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.telemetry.metric import Distribution, Metric
 from tests.contract.job_stores import MemoryJobStores, RedisJobStores, a_result, new_job
 from tests.servers import Server
@@ -58,6 +59,18 @@ class Promised:
     """The record as it was when the job ended."""
     to_be_kept: bool = False
     redrives: int = 0
+    counting: set[int] = field(default_factory=set)
+    """The fences of the attempts that count."""
+
+
+@dataclass
+class Unheard:
+    """A claim whose maker never had an answer."""
+
+    job_id: UUID
+    token: str
+    fence: int | None
+    """That of its lease; None: it got none, or did not arrive yet."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,15 @@ def without_times(record: JobRecord | None) -> dict[str, Any] | None:
     return None if record is None else record.model_dump(mode="json", exclude=OF_THE_CLOCK)
 
 
-def comparable(answer: ClaimAnswer) -> tuple[str, int | None, dict[str, Any] | None]:
+def answer_to(store: JobStore, lost: Unheard) -> ClaimAnswer | None:
+    """None: it was refused, for it came too late."""
+    try:
+        return store.claim(lost.job_id, worker="unlucky", token=lost.token)
+    except DependencyUnavailableError:
+        return None
+
+
+def comparable(answer: ClaimAnswer | None) -> tuple[str, int | None, dict[str, Any] | None]:
     return type(answer).__name__, getattr(answer, "fence", None), without_times(getattr(answer, "record", None))
 
 
@@ -100,6 +121,7 @@ class JobRecordMachine(RuleBasedStateMachine):
         self.redis, self.memory = self.redis_stores.make(**rules), self.memory_stores.make(**rules)
         self.promised: dict[UUID, Promised] = {}
         self.leases: list[Held] = []
+        self.unheard: list[Unheard] = []
         self.now_s = 0.0
         for _ in range(JOBS):
             self.accept(new_job())
@@ -124,15 +146,36 @@ class JobRecordMachine(RuleBasedStateMachine):
         job_id = self.job(pick)
         answer, expected = self.redis.claim(job_id, worker=worker), self.memory.claim(job_id, worker=worker)
         assert comparable(answer) == comparable(expected)
-        if not isinstance(answer, Lease) or not isinstance(expected, Lease):
-            self.note_end(job_id)
+        self.note_claim(job_id, answer)
+        if isinstance(answer, Lease) and isinstance(expected, Lease):
+            self.leases.append(Held(answer, expected))
+
+    @rule(pick=INDEX, arrives=st.booleans(), after_a_pause=st.booleans())
+    def lose_a_claim(self, pick: int, arrives: bool, after_a_pause: bool) -> None:
+        """Its request, or its answer."""
+        if after_a_pause:
+            self.let_time_pass(2)
+        lost = Unheard(self.job(pick), f"t{len(self.unheard)}", None)
+        self.unheard.append(lost)
+        if arrives:
+            self.claim_unheard(lost)
+
+    @precondition(lambda self: self.unheard)
+    @rule(pick=INDEX, act=st.sampled_from(["withdraw", "withdraw", "a copy comes late"]))
+    def settle_a_claim(self, pick: int, act: str) -> None:
+        """However long after it was made, and in whatever order."""
+        lost = self.unheard[-1 - pick % len(self.unheard)]
+        if act == "a copy comes late":
+            self.claim_unheard(lost)
             return
-        promised = self.promised[job_id]
-        assert promised.end is None, "an ended job was claimed"
-        assert promised.leased_until_s is None or promised.leased_until_s <= self.now_s, "two live leases"
-        assert answer.fence > promised.fence, "the fence did not grow"
-        promised.fence, promised.leased_until_s = answer.fence, self.now_s + LEASE_S
-        self.leases.append(Held(answer, expected))
+        promised = self.promised[lost.job_id]
+        is_live = self.record(lost.job_id).status is JobStatus.PROCESSING and promised.fence == lost.fence
+        self.redis.withdraw(lost.job_id, lost.token)
+        self.memory.withdraw(lost.job_id, lost.token)
+        self.compare_records(lost.job_id)
+        if promised.end is None and lost.fence is not None:
+            promised.counting.discard(lost.fence)
+            promised.leased_until_s = None if is_live else promised.leased_until_s
 
     @precondition(lambda self: self.leases)
     @rule(pick=INDEX, act=st.sampled_from(["renew", "renew", "release", "take back", "complete", "fail"]))
@@ -172,6 +215,18 @@ class JobRecordMachine(RuleBasedStateMachine):
             self.note_step(each)
             self.act_on(each, tells_the_broker=tells_the_broker, keeps=keeps)
 
+    def claim_unheard(self, lost: Unheard) -> None:
+        before = self.record(lost.job_id)
+        answer = answer_to(self.redis, lost)
+        assert comparable(answer) == comparable(answer_to(self.memory, lost))
+        if isinstance(answer, Lease) and answer.fence == lost.fence:
+            assert without_times(answer.record) == without_times(before), "a claim that was sent twice did something"
+            return
+        assert not (isinstance(answer, Lease) and lost.fence), "one claim got two leases"
+        self.note_claim(lost.job_id, answer)
+        if isinstance(answer, Lease):
+            lost.fence = answer.fence
+
     # --- what workers do
 
     def renew(self, held: Held) -> None:
@@ -180,9 +235,14 @@ class JobRecordMachine(RuleBasedStateMachine):
 
     def release(self, held: Held, *, counts: bool) -> None:
         error = JobTimeoutError("took 30 s")
+        before = self.record(held.in_redis.job_id).attempts
         outcome = self.redis.release(held.in_redis, error, counts=counts)
         if self.same(held, outcome, self.memory.release(held.in_memory, error, counts=counts)) is Outcome.DONE:
-            self.promised[held.in_redis.job_id].leased_until_s = None
+            promised = self.promised[held.in_redis.job_id]
+            promised.leased_until_s = None
+            if self.record(held.in_redis.job_id).attempts < before:
+                assert not counts, "an attempt that counts was taken back"
+                promised.counting.remove(held.in_redis.fence)
 
     def complete(self, held: Held) -> None:
         result = a_result(held.in_redis)
@@ -207,6 +267,7 @@ class JobRecordMachine(RuleBasedStateMachine):
         for job_id, promised in self.promised.items():
             record = self.record(job_id)
             assert 0 <= record.attempts <= MAX_ATTEMPTS
+            assert record.attempts == len(promised.counting)
             assert 1 <= record.emissions <= MAX_EMISSIONS * (1 + promised.redrives)
 
     @invariant()
@@ -258,6 +319,20 @@ class JobRecordMachine(RuleBasedStateMachine):
         record = self.redis.get(job_id)
         assert record is not None
         return record
+
+    def compare_records(self, job_id: UUID) -> None:
+        assert without_times(self.redis.get(job_id)) == without_times(self.memory.get(job_id))
+
+    def note_claim(self, job_id: UUID, answer: ClaimAnswer | None) -> None:
+        if not isinstance(answer, Lease):
+            self.note_end(job_id)
+            return
+        promised = self.promised[job_id]
+        assert promised.end is None, "an ended job was claimed"
+        assert promised.leased_until_s is None or promised.leased_until_s <= self.now_s, "two live leases"
+        assert answer.fence > promised.fence, "the fence did not grow"
+        promised.fence, promised.leased_until_s = answer.fence, self.now_s + LEASE_S
+        promised.counting.add(answer.fence)
 
     def same(self, held: Held, outcome: Outcome, expected: Outcome) -> Outcome:
         assert outcome == expected

@@ -18,7 +18,7 @@ from darkroom.contract.errors import (
     InputNotFoundError,
 )
 from darkroom.imaging import CostClass
-from darkroom.telemetry.metric import Distribution, Kind, Metric, Source
+from darkroom.telemetry.metric import Distribution, Metric, MetricKind, Source
 from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
 from tools import catalog as metrics
 from tools.catalog import CATALOG
@@ -49,7 +49,7 @@ def counts_of(store: JobStore) -> Counts:
     for metric, values in store.statistics().items():
         for labels, value in values.items():
             number = value.count if isinstance(value, Distribution) else value
-            if number and metric.kind is not Kind.GAUGE:
+            if number and metric.kind is not MetricKind.GAUGE:
                 found[metric.name.removeprefix("darkroom."), *labels] = number
     return found
 

@@ -450,8 +450,8 @@ def test_one_mismatch_refuses_all_and_is_named(store: JobStore, make: Callable[[
     with pytest.raises(IdempotencyMismatchError) as refused:
         store.accept_many(jobs)
 
-    assert [verdict is None for verdict in refused.value.verdicts] == [True, False, True]
-    assert refused.value.verdicts[1] is refused.value
+    assert [verdict is None for verdict in refused.value.batch_errors] == [True, False, True]
+    assert refused.value.batch_errors[1] is refused.value
     assert store.backlog().by_status == before.by_status
     assert [store.get(job.job_id) for job in jobs] == [None, None, None]
 
@@ -977,6 +977,241 @@ def test_a_record_remembers_only_the_latest_attempts(store: JobStore) -> None:
         store.release(claimed(store, job_id), STORAGE_DOWN, counts=False)
 
     assert [attempt.fence for attempt in record_of(store, job_id).history] == list(range(4, HISTORY_KEPT + 4))
+
+
+# --- claims whose answer was lost ------------------------------------------------------------------------------------
+
+
+def unheard(store: JobStore, job_id: UUID, token: str) -> Lease:
+    """A claim whose maker never had this answer."""
+    answer = store.claim(job_id, worker="unlucky", token=token)
+    assert isinstance(answer, Lease), answer
+    return answer
+
+
+def test_a_claim_made_again_finds_its_own_lease_and_counts_once(store: JobStore, stores: JobStores) -> None:
+    job_id = accepted(store)
+    first = unheard(store, job_id, "t1")
+    stores.advance(LEASE_S - 1)
+
+    again = store.claim(job_id, worker="unlucky", token="t1")
+
+    assert isinstance(again, Lease)
+    assert again.fence == first.fence
+    assert record_of(store, job_id).attempts == 1
+
+
+def test_one_claim_sent_ten_times_at_once_is_one_attempt(store: JobStore) -> None:
+    job_id = accepted(store)
+
+    answers = at_once(10, lambda: store.claim(job_id, worker="worker-1", token="t1"))
+
+    assert [answer.fence for answer in answers] == [1] * 10
+    assert record_of(store, job_id).attempts == 1
+
+
+def test_a_withdrawn_claim_is_no_attempt_and_its_job_can_be_claimed_at_once(store: JobStore) -> None:
+    job_id = accepted(store)
+    unheard(store, job_id, "t1")
+
+    store.withdraw(job_id, "t1")
+
+    record = record_of(store, job_id)
+    assert (record.status, record.attempts, record.lease_until) == (JobStatus.QUEUED, 0, None)
+    assert [(attempt.worker, attempt.code) for attempt in record.history] == [("unlucky", "dependency.unavailable")]
+    assert claimed(store, job_id).record.attempts == 1
+
+
+def test_a_claim_is_withdrawn_once_however_often_it_is_asked(store: JobStore) -> None:
+    job_id = accepted(store)
+    store.release(claimed(store, job_id), NO_WORD, counts=True)
+    unheard(store, job_id, "t1")
+    store.withdraw(job_id, "t1")
+    before = record_of(store, job_id)
+
+    store.withdraw(job_id, "t1")
+
+    assert record_of(store, job_id) == before
+    assert before.attempts == 1
+
+
+def test_a_job_whose_claims_are_all_lost_never_fails_for_it(store: JobStore, stores: JobStores) -> None:
+    job_id = accepted(store)
+    for number in range(3 * HISTORY_KEPT):
+        unheard(store, job_id, f"t{number}")
+        store.withdraw(job_id, f"t{number}")
+
+    lease = claimed(store, job_id)
+
+    assert lease.record.attempts == 1
+    assert len(lease.record.history) == HISTORY_KEPT + 1
+
+
+def noticed_by_nobody(store: JobStore, job_id: UUID) -> None:
+    pass
+
+
+def noticed_by_a_claim(store: JobStore, job_id: UUID) -> None:
+    claimed(store, job_id, "worker-2")
+
+
+def noticed_by_a_claim_of_a_worker_that_gave_it_back(store: JobStore, job_id: UUID) -> None:
+    store.release(claimed(store, job_id, "worker-2"), STORAGE_DOWN, counts=False)
+
+
+def noticed_by_a_dead_letter(store: JobStore, job_id: UUID) -> None:
+    assert store.recover(job_id, NO_WORD).step is NextStep.EMIT
+
+
+def noticed_by_the_sweep(store: JobStore, job_id: UUID) -> None:
+    assert [each.step for each in store.recover_overdue(limit=10, error=NO_WORD)] == [NextStep.EMIT]
+
+
+@pytest.mark.parametrize(
+    ("notice", "others"),
+    [
+        (noticed_by_nobody, 0),
+        (noticed_by_a_claim, 1),
+        (noticed_by_a_claim_of_a_worker_that_gave_it_back, 0),
+        (noticed_by_a_dead_letter, 0),
+        (noticed_by_the_sweep, 0),
+    ],
+)
+def test_a_claim_that_is_withdrawn_after_its_lease_ran_out_does_not_count_either(
+    store: JobStore, stores: JobStores, notice: Callable[[JobStore, UUID], None], others: int
+) -> None:
+    job_id = accepted(store)
+    unheard(store, job_id, "t1")
+    stores.advance(LEASE_S + 1)
+    notice(store, job_id)
+    before = record_of(store, job_id)
+
+    store.withdraw(job_id, "t1")
+
+    record = record_of(store, job_id)
+    assert record.attempts == others
+    assert record.history[0].code == "dependency.unavailable"
+    assert record.history[0].worker == "unlucky"
+    assert record.error is None or record.error.code == "dependency.unavailable"
+    if notice is not noticed_by_nobody:
+        assert (record.status, record.fence, record.lease_until) == (before.status, before.fence, before.lease_until)
+        assert record.history[1:] == before.history[1:]
+    else:
+        assert record.status is JobStatus.QUEUED
+
+
+def test_three_claims_that_are_lost_for_longer_than_their_leases_leave_three_attempts(
+    store: JobStore, stores: JobStores
+) -> None:
+    job_id = accepted(store)
+    for number in range(2):
+        unheard(store, job_id, f"t{number}")
+        stores.advance(LEASE_S + 1)
+    unheard(store, job_id, "t2")
+    for number in range(3):
+        store.withdraw(job_id, f"t{number}")
+
+    for attempt in range(1, 4):
+        assert claimed(store, job_id).record.attempts == attempt
+        stores.advance(LEASE_S + 1)
+
+    assert isinstance(store.claim(job_id, worker="worker-1"), AttemptsSpent)
+
+
+def test_a_lost_claim_that_nobody_withdraws_counts_as_the_attempt_of_a_dead_worker(
+    store: JobStore, stores: JobStores
+) -> None:
+    """Its process died before it could, like one that its picture killed at once."""
+    job_id = accepted(store)
+    for number in range(3):
+        unheard(store, job_id, f"t{number}")
+        stores.advance(LEASE_S + 1)
+
+    answer = store.claim(job_id, worker="worker-1")
+
+    assert isinstance(answer, AttemptsSpent)
+    assert [attempt.code for attempt in answer.record.history] == ["image.crashed"] * 3
+
+
+def test_a_claim_that_arrives_after_it_was_withdrawn_begins_nothing(store: JobStore) -> None:
+    """It lay in a socket's buffer while its maker gave up."""
+    job_id = accepted(store)
+    store.withdraw(job_id, "t1")
+    before = record_of(store, job_id)
+
+    with pytest.raises(DependencyUnavailableError, match="too late"):
+        store.claim(job_id, worker="unlucky", token="t1")
+
+    assert record_of(store, job_id) == before
+    assert claimed(store, job_id).record.attempts == 1
+
+
+def given_back(store: JobStore, stores: JobStores, lease: Lease) -> None:
+    store.release(lease, STORAGE_DOWN, counts=False)
+
+
+def run_out(store: JobStore, stores: JobStores, lease: Lease) -> None:
+    stores.advance(LEASE_S + 1)
+
+
+def run_out_and_swept(store: JobStore, stores: JobStores, lease: Lease) -> None:
+    run_out(store, stores, lease)
+    noticed_by_the_sweep(store, lease.job_id)
+
+
+@pytest.mark.parametrize("end", [given_back, run_out, run_out_and_swept])
+def test_a_copy_of_a_claim_that_arrives_after_its_lease_ended_begins_nothing(
+    store: JobStore, stores: JobStores, end: Callable[[JobStore, JobStores, Lease], None]
+) -> None:
+    lease = unheard(store, accepted(store), "t1")
+    end(store, stores, lease)
+    before = record_of(store, lease.job_id)
+
+    with pytest.raises(DependencyUnavailableError, match="too late"):
+        store.claim(lease.job_id, worker="unlucky", token="t1")
+
+    assert record_of(store, lease.job_id) == before
+
+
+def test_withdrawing_a_claim_leaves_another_workers_lease_alone(store: JobStore) -> None:
+    lease = claimed(store, accepted(store))
+    before = record_of(store, lease.job_id)
+
+    store.withdraw(lease.job_id, "t1")
+
+    assert record_of(store, lease.job_id) == before
+    assert store.complete(lease, a_result(lease), {})[0] is Outcome.DONE
+
+
+@pytest.mark.parametrize("end", [complete, fail])
+def test_withdrawing_a_claim_of_an_ended_job_changes_nothing(
+    store: JobStore, stores: JobStores, end: Callable[[JobStore, Lease], str]
+) -> None:
+    job_id = accepted(store)
+    unheard(store, job_id, "t1")
+    stores.advance(LEASE_S + 1)
+    end(store, claimed(store, job_id))
+    before = record_of(store, job_id)
+
+    store.withdraw(job_id, "t1")
+    store.withdraw(uuid.uuid4(), "t1")
+
+    assert record_of(store, job_id) == before
+
+
+def test_withdrawing_a_claim_of_before_a_redrive_takes_no_attempt_from_the_time_after(
+    store: JobStore, stores: JobStores
+) -> None:
+    job_id = accepted(store)
+    unheard(store, job_id, "t1")
+    stores.advance(LEASE_S + 1)
+    fail(store, claimed(store, job_id))
+    store.redrive(job_id)
+    claimed(store, job_id)
+
+    store.withdraw(job_id, "t1")
+
+    assert record_of(store, job_id).attempts == 1
 
 
 # --- redriving -------------------------------------------------------------------------------------------------------

@@ -344,7 +344,7 @@ class LosesAcceptance(RedisJobStore):
 def test_a_job_that_was_written_though_the_caller_was_refused_is_taken_back(
     redis: Server, stores: RedisJobStores
 ) -> None:
-    store = LosesAcceptance(redis.url, answer_timeout_s=0.1)
+    store = LosesAcceptance(redis.url, answer_timeout_s=1.0)
 
     with pytest.raises(DependencyUnavailableError):
         store.accept(new_job(idempotency_key="k"))
@@ -376,14 +376,13 @@ def claimed_by_a_worker(store: RedisJobStore, job_id: UUID) -> None:
 def test_a_job_that_others_know_of_is_not_taken_back(
     redis: Server, stores: RedisJobStores, happens: Callable[[RedisJobStore, UUID], None]
 ) -> None:
-    refused, other = LosesAcceptance(redis.url, answer_timeout_s=0.3), stores.make()
+    refused, other = LosesAcceptance(redis.url, answer_timeout_s=1.0), stores.make()
     job = new_job(idempotency_key="k")
     with pytest.raises(DependencyUnavailableError):
         refused.accept(job)
     happens(other, job.job_id)
 
-    # The retractor's thread has settled the matter when it has ended.
-    assert poll(lambda: refused._retractor._thread is None)
+    assert poll(lambda: refused._settler.is_idle)
     assert other.get(job.job_id) is not None
     refused.close()
 
@@ -392,12 +391,12 @@ def test_a_batch_that_was_written_though_the_caller_was_refused_is_taken_back_wh
     redis: Server, stores: RedisJobStores
 ) -> None:
     there = stores.make().accept(new_job(idempotency_key="0")).record.job_id
-    store = LosesAcceptance(redis.url, answer_timeout_s=0.1)
+    store = LosesAcceptance(redis.url, answer_timeout_s=1.0)
 
     with pytest.raises(DependencyUnavailableError):
         store.accept_many([new_job(idempotency_key=str(number)) for number in range(3)])
 
-    assert poll(lambda: store._retractor._thread is None)
+    assert poll(lambda: store._settler.is_idle)
     assert {key for key in jobs_in(redis) if key.startswith("darkroom:job:")} == {f"darkroom:job:{there}"}
     assert store.statistics()[metrics.JOBS_RETRACTED]["resize", "standard"] == 2
     store.close()
@@ -430,7 +429,7 @@ def test_a_server_that_is_killed_in_the_middle_of_batches_has_each_whole_or_not_
         sender.join(timeout=20)
         server.start()
 
-        assert poll(lambda: store._retractor._thread is None)
+        assert poll(lambda: store._settler.is_idle)
         kept = [sum(store.get(job.job_id) is not None for job in batch) for batch in batches]
         assert set(kept) <= {0, 100}, kept
         assert all(store.get(job.job_id) is not None for job in acknowledged)
@@ -540,3 +539,143 @@ def test_a_change_whose_answer_was_lost_is_counted_once(stores: RedisJobStores, 
     through_a_life(forgetful, lambda: setattr(forgetful, "lose_next", True))
 
     assert how_often(plain) == expected
+
+
+# --- a call that came to nothing -------------------------------------------------------------------------------------
+
+
+class LosesCalls(RedisJobStore):
+    """Loses the calls of a script as the list says: "answer" after it was carried out, "request" before."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.losses: dict[str, list[str]] = {}
+        self.calls: list[str] = []
+
+    def _run_script(self, name: str, *arguments: str | int) -> Any:
+        from redis.exceptions import TimeoutError
+
+        self.calls.append(name)
+        losses = self.losses.get(name)
+        loss = losses.pop(0) if losses else None
+        if loss == "request":
+            raise TimeoutError("the test lost the request")
+        answer = super()._run_script(name, *arguments)
+        if loss == "answer":
+            raise TimeoutError("the test lost the answer")
+        return answer
+
+
+@pytest.fixture
+def unlucky(stores: RedisJobStores) -> Iterator[LosesCalls]:
+    made = LosesCalls(stores.url)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+@pytest.mark.parametrize("withdrawals", [[], ["request"], ["answer", "request", "answer"]])
+def test_a_claim_that_is_given_up_does_not_count(unlucky: LosesCalls, lost: str, withdrawals: list[str]) -> None:
+    job_id = unlucky.accept(new_job()).record.job_id
+    for _ in range(4):
+        unlucky.losses = {"claim": [lost], "withdraw": list(withdrawals)}
+        with pytest.raises(DependencyUnavailableError):
+            unlucky.claim(job_id, worker="worker-1")
+        assert poll(lambda: unlucky._settler.is_idle)
+
+    answer = unlucky.claim(job_id, worker="worker-1")
+
+    assert isinstance(answer, Lease)
+    assert answer.record.attempts == 1
+
+
+def test_a_claim_that_is_carried_out_after_its_withdrawal_is_refused(
+    unlucky: LosesCalls, stores: RedisJobStores
+) -> None:
+    """Two connections are served in any order: here the request of the one that was given up comes last."""
+    job_id = unlucky.accept(new_job()).record.job_id
+    unlucky.losses = {"claim": ["request"]}
+    with pytest.raises(DependencyUnavailableError):
+        unlucky.claim(job_id, worker="worker-1", token="t1")
+    assert poll(lambda: unlucky._settler.is_idle)
+
+    with pytest.raises(DependencyUnavailableError, match="too late"):
+        stores.make().claim(job_id, worker="worker-1", token="t1")
+
+    record = unlucky.get(job_id)
+    assert record is not None
+    assert (record.status, record.attempts, record.fence) == (JobStatus.QUEUED, 0, 0)
+
+
+def test_a_claim_whose_lease_ran_out_while_it_waited_for_its_answer_does_not_count(
+    unlucky: LosesCalls, stores: RedisJobStores
+) -> None:
+    job_id = unlucky.accept(new_job()).record.job_id
+    unlucky.losses = {"claim": ["answer"], "withdraw": ["request"]}
+    with pytest.raises(DependencyUnavailableError):
+        unlucky.claim(job_id, worker="worker-1", token="t1")
+    stores.advance(11)
+
+    with pytest.raises(DependencyUnavailableError):
+        unlucky.claim(job_id, worker="worker-1", token="t1")
+
+    assert poll(lambda: unlucky._settler.is_idle)
+    record = unlucky.get(job_id)
+    assert record is not None
+    assert (record.status, record.attempts) == (JobStatus.QUEUED, 0)
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_an_end_that_is_not_answered_in_time_is_asked_for_once_more(unlucky: LosesCalls, lost: str) -> None:
+    renewed, done, bad = (claimed(unlucky) for _ in range(3))
+    unlucky.losses = {name: [lost] for name in ("renew", "complete", "fail")}
+
+    assert unlucky.renew(renewed) is Outcome.DONE
+    assert unlucky.complete(done, a_result(done), {"render": 1})[0] is Outcome.DONE
+    assert unlucky.fail(bad, NO_WORD)[0] is Outcome.DONE
+
+    ended = unlucky.statistics()[metrics.JOBS_ENDED]
+    assert ended["resize", "standard", "completed", ""] == 1
+    assert ended["resize", "standard", "failed", "image.crashed"] == 1
+
+
+@pytest.mark.parametrize("lost", [["request"], ["answer"], ["request", "answer", "request"]])
+@pytest.mark.parametrize(("counts", "attempts"), [(True, 1), (False, 0)])
+def test_a_release_is_repeated_until_it_is_heard(
+    unlucky: LosesCalls, lost: list[str], counts: bool, attempts: int
+) -> None:
+    lease = claimed(unlucky)
+    unlucky.losses = {"release": list(lost)}
+
+    with pytest.raises(DependencyUnavailableError):
+        unlucky.release(lease, NO_WORD, counts=counts)
+
+    assert poll(lambda: unlucky._settler.is_idle)
+    record = unlucky.get(lease.job_id)
+    assert record is not None
+    assert (record.status, record.attempts) == (JobStatus.QUEUED, attempts)
+
+
+def test_a_call_that_was_refused_leaves_nothing_to_settle(tmp_path: Path) -> None:
+    with running(redis_server(tmp_path, "--user", "reader", "on", ">pw", "~darkroom:*", "+hgetall", "+info")) as server:
+        store = RedisJobStore(server.url.replace("//", "//reader:pw@"))
+        with pytest.raises(DependencyUnavailableError, match="NoPermissionError"):
+            store.claim(new_job().job_id, worker="worker-1")
+        assert store._settler.is_idle
+        store.close()
+
+
+def test_a_record_of_before_withdrawals_is_claimed_and_ended(stores: RedisJobStores, store: RedisJobStore) -> None:
+    """As an earlier version left it: the token of the claim was removed with each lease, and nothing was withdrawn."""
+    lease = claimed(store)
+    key = f"darkroom:job:{lease.job_id}"
+    stores.client.hdel(key, "claim")
+    stores.advance(11)
+    store.withdraw(lease.job_id, "t1")
+
+    second = store.claim(lease.job_id, worker="worker-2")
+
+    assert isinstance(second, Lease)
+    assert (second.fence, second.record.attempts) == (2, 2)
+    assert [attempt.code for attempt in second.record.history] == ["image.crashed", None]
+    assert store.complete(second, a_result(second), {})[0] is Outcome.DONE

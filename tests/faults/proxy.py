@@ -1,4 +1,8 @@
-"""A TCP proxy that can be told to delay, cut, swallow or refuse: what networks and dying servers do to a connection."""
+"""A TCP proxy that can be told to delay, cut, swallow or refuse: what networks and dying servers do to a connection.
+
+A manner holds for all connections as long as it is set. `lose_answers` instead loses exactly so many answers to one
+command, and treats everything else well.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 
 _CHUNK_BYTES = 64 * 1024
 _POLL_S = 0.02
@@ -36,12 +41,33 @@ class Manner:
 WELL = Manner()
 
 
+class AfterLoss(StrEnum):
+    """What the proxy does to a connection whose answer it has swallowed."""
+
+    CUT = "cut"
+    SILENT = "silent"
+    """Nothing more arrives, until the client gives up."""
+
+
+@dataclass(kw_only=True)
+class LostAnswers:
+    """An order to lose the answers to the next `times` commands in which all of `marks` are found."""
+
+    marks: tuple[bytes, ...]
+    times: int
+    then: AfterLoss
+    lost: int = 0
+    """So many came from the server, which has carried the command out therefore, and never reached the client."""
+
+
 class Proxy:
     """`target` is asked anew for each connection: a server may have moved meanwhile."""
 
     def __init__(self, target: Callable[[], tuple[str, int]]) -> None:
         self._target = target
         self.manner = WELL
+        self._orders: list[LostAnswers] = []
+        self._lock = threading.Lock()
         self.swallowed = 0
         """How many connections have lost answers."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
@@ -60,6 +86,35 @@ class Proxy:
             yield
         finally:
             self.manner = WELL
+
+    def lose_answers(self, *marks: bytes, times: int = 1, then: AfterLoss) -> LostAnswers:
+        """Beside the orders that were given before."""
+        order = LostAnswers(marks=marks, times=times, then=then)
+        with self._lock:
+            self._orders.append(order)
+        return order
+
+    def _order_for(self, chunk: bytes) -> LostAnswers | None:
+        """The order that this chunk falls under, which has one loss less to make then."""
+        with self._lock:
+            for order in self._orders:
+                if order.times and all(mark in chunk for mark in order.marks):
+                    order.times -= 1
+                    return order
+        return None
+
+    def _lose(self, order: LostAnswers, client: socket.socket, server: socket.socket) -> None:
+        server.recv(_CHUNK_BYTES)
+        with self._lock:
+            order.lost += 1
+        if order.then is AfterLoss.CUT:
+            _reset(client)
+            return
+        client.settimeout(_POLL_S)
+        while not self._closed.is_set():
+            with suppress(TimeoutError):
+                if not client.recv(_CHUNK_BYTES):
+                    return
 
     def close(self) -> None:
         self._closed.set()
@@ -114,6 +169,9 @@ class Proxy:
                     self.swallowed += 1
                 if not manner.silent:
                     server.sendall(chunk)
+                if order := self._order_for(chunk):
+                    self._lose(order, client, server)
+                    return
             if server in readable:
                 chunk = server.recv(_CHUNK_BYTES)
                 if not chunk:

@@ -66,7 +66,8 @@ def _report(ledger: Ledger, load: Load, verdict: Verdict, faults: list[Fault], e
         print(f"            {count:3d}  {kind}")
     print(
         f"POSTs       {len(ledger.answers)}: {counts[PostResult.ACCEPTED]} accepted, "
-        f"{counts[PostResult.REFUSED]} refused with 503, {counts[PostResult.UNKNOWN]} without ingest's answer; {load.given_up} submissions never got in"
+        f"{counts[PostResult.REFUSED]} refused with 503, {counts[PostResult.UNKNOWN]} without ingest's answer; "
+        f"{load.given_up} submissions never got in"
     )
     for name, count in verdict.counts().items():
         print(f"{name:<12}{count}")

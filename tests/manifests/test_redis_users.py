@@ -108,6 +108,8 @@ def test_every_job_ends_with_each_function_as_its_own_user(store: Callable[[str]
         assert isinstance(lease, Lease)
         renderer.renew(lease)
         renderer.release(lease, JobTimeoutError("a test"), counts=False)
+        assert isinstance(renderer.claim(job_id, worker="worker", token="t1"), Lease)
+        renderer.withdraw(job_id, "t1")
         lease = renderer.claim(job_id, worker="worker")
         assert isinstance(lease, Lease)
         _, record = renderer.complete(lease, a_result(lease), {"render": 1})

@@ -24,7 +24,7 @@ from darkroom.local.eventing.ping import ping_event
 from darkroom.local.front.routes import RouteTable
 from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.environment import revisions
-from darkroom.manifests import ManifestError, Manifests, load, resolved
+from darkroom.manifests import ManifestError, Manifests, load, with_namespace
 from darkroom.manifests.revision import Revision
 from tests.manifests.rendering import ROOT
 
@@ -108,7 +108,7 @@ def _triggers(manifests: Manifests) -> Iterator[Any]:
     for trigger in manifests.triggers:
         broker = next(b for b in manifests.brokers if (b.namespace, b.name) == (trigger.namespace, trigger.spec.broker))
         delivery = delivery_of(trigger, broker)
-        yield trigger.namespace, trigger.name, resolved(trigger.spec.subscriber, trigger.namespace), delivery
+        yield trigger.namespace, trigger.name, with_namespace(trigger.spec.subscriber, trigger.namespace), delivery
         yield consumer_settings(delivery, manifests.channel(broker))
         yield [passes(trigger.spec, event) for event in EVENTS]
 
@@ -122,7 +122,7 @@ def _routes(manifests: Manifests) -> Iterator[Any]:
 def _pings(manifests: Manifests) -> Iterator[Any]:
     for source in manifests.ping_sources:
         event = ping_event(source, at=NOON)
-        yield source.spec.schedule, replace(event, id=""), resolved(source.spec.sink, source.namespace)
+        yield source.spec.schedule, replace(event, id=""), with_namespace(source.spec.sink, source.namespace)
 
 
 # --- a field, changed ------------------------------------------------------------------------------------------------

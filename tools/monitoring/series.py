@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from darkroom.telemetry.metric import Kind
+from darkroom.telemetry.metric import MetricKind
 from tools.catalog import CATALOG
 from tools.monitoring.promql import UnknownMetricError, metrics_in
 from tools.monitoring.records import HTTPCHECK, KNATIVE_METRICS, NAMES
@@ -20,7 +20,7 @@ ALERTS = "ALERTS"
 
 def of_catalog() -> Iterator[str]:
     for metric in CATALOG:
-        suffixes = _HISTOGRAM_SAMPLES if metric.kind is Kind.HISTOGRAM else ("",)
+        suffixes = _HISTOGRAM_SAMPLES if metric.kind is MetricKind.HISTOGRAM else ("",)
         yield from (metric.prometheus_name + suffix for suffix in suffixes)
 
 

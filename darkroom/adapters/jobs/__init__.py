@@ -178,22 +178,41 @@ class JobStore(Protocol):
     def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
         """The same of several; each is a job's id and the number of its emission."""
 
-    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
+    def claim(self, job_id: UUID, *, worker: str, token: str | None = None) -> ClaimAnswer:
         """Count the attempt, set the lease and the fence. A queued job, or one whose lease ran out, can be claimed.
 
         An attempt whose lease ran out has ended without a word. Whoever finds it so, here or in recovery, gives it its
         error: job.timeout when it had lasted JOB_TIMEOUT, else image.crashed.
+
+        `token`, of letters and digits, names this claim; without one it gets a random one. The same claim made again
+        finds its own lease while that lives, and counts once. DependencyUnavailableError means that the caller has no
+        lease and that the attempt does not count: the claim is withdrawn as soon as the store answers again.
+        """
+
+    def withdraw(self, job_id: UUID, token: str) -> None:
+        """Take back a claim whose answer never came; idempotent.
+
+        Its attempt does not count, also when its lease has run out meanwhile. A copy of the claim that comes later is
+        refused with DependencyUnavailableError. Stores that can lose an answer call this themselves.
         """
 
     def renew(self, lease: Lease) -> Outcome: ...
 
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        """The record as it is now; None only when it is gone."""
+        """The record as it is now; None only when it is gone.
+
+        Made again after its answer was lost, an end finds itself and is done. An end that raises
+        DependencyUnavailableError may have been carried out: then the record is final under the lease's fence.
+        """
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]: ...
 
     def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
-        """Give the job back, queued. `counts` False takes the attempt back: the dependency failed, not the picture."""
+        """Give the job back, queued. `counts` False takes the attempt back: the dependency failed, not the picture.
+
+        The caller is done with the lease, whatever comes: after DependencyUnavailableError the release is repeated
+        until the store has answered it.
+        """
 
     def get(self, job_id: UUID) -> JobRecord | None: ...
 

@@ -5,13 +5,11 @@ It passes the same contract suite as Redis. Nothing outlives the process, and no
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +27,6 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
-    JobWatch,
     Lease,
     NewJob,
     NextStep,
@@ -37,103 +34,18 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.silence import crashed, ended_without_a_word
+from darkroom.adapters.jobs.silence import claim_too_late, claim_unanswered, crashed, ended_without_a_word
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.adapters.jobs.watching import EventWatch
 from darkroom.contract import metrics
 from darkroom.contract.errors import DarkroomError, client_fault_codes
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Readings
 
 ChangeListener = Callable[[UUID, JobStatus], None]
-
-
-@dataclass
-class _Job:
-    new: NewJob
-    created_s: float
-    due_s: float
-    status: JobStatus = JobStatus.QUEUED
-    attempts: int = 0
-    emissions: int = 1
-    confirmed: int = 0
-    """The last emission that the broker is known to have had."""
-    fence: int = 0
-    released: int | None = None
-    """The fence of the last lease that was given back."""
-    worker: str | None = None
-    lease_s: float | None = None
-    started_s: float | None = None
-    finished_s: float | None = None
-    result: JobResult | None = None
-    error: DarkroomError | None = None
-    timings_ms: dict[str, int] = field(default_factory=dict)
-    claimed_s: float = 0.0
-    """When the latest attempt began."""
-    timeout_s: float = 0.0
-    """JOB_TIMEOUT of whoever claimed it."""
-    history: list[Attempt] = field(default_factory=list)
-    redrives: int = 0
-    redriven: int = 0
-    """The emissions before the latest redrive."""
-    hand_out_s: float | None = None
-    """When a failed job that was not kept with the dead letters is handed out again."""
-
-    def is_held(self, now_s: float) -> bool:
-        return self.status is JobStatus.PROCESSING and self.lease_s is not None and self.lease_s > now_s
-
-    def is_holder(self, fence: int) -> bool:
-        return not self.status.is_final and self.fence == fence and self.released != fence
-
-    def note_end(self, ended_s: float, code: str | None) -> None:
-        self.forget_end()
-        ended = self._attempt().model_copy(update={"ended_at": _moment(ended_s), "code": code})
-        self.history = [*self.history, ended][-HISTORY_KEPT:]
-
-    def forget_end(self) -> bool:
-        """An attempt that ended once and was taken up again has one entry."""
-        if self.history and self.history[-1].fence == self.fence:
-            self.history.pop()
-            return True
-        return False
-
-    def _attempt(self) -> Attempt:
-        return Attempt(fence=self.fence, worker=self.worker or "", started_at=_moment(self.claimed_s))
-
-    def record(self) -> JobRecord:
-        queued = {} if self.started_s is None else {"queued": round((self.started_s - self.created_s) * 1000)}
-        return JobRecord(
-            job_id=self.new.job_id,
-            type=self.new.type,
-            status=self.status,
-            owner=self.new.owner,
-            parameters=self.new.parameters,
-            storage_key=self.new.storage_key,
-            request_id=self.new.request_id,
-            cost_class=self.new.cost_class,
-            trace=self.new.trace,
-            attempts=self.attempts,
-            emissions=self.emissions,
-            fence=self.fence,
-            worker=self.worker,
-            redrives=self.redrives,
-            history=(*self.history, *([self._attempt()] if self.status is JobStatus.PROCESSING else [])),
-            created_at=_moment(self.created_s),
-            started_at=None if self.started_s is None else _moment(self.started_s),
-            finished_at=None if self.finished_s is None else _moment(self.finished_s),
-            lease_until=None if self.lease_s is None else _moment(self.lease_s),
-            result=self.result,
-            error=self._failure(),
-            timings_ms={**queued, **self.timings_ms},
-        )
-
-    def _failure(self) -> JobFailure | None:
-        if self.error is None:
-            return None
-        return JobFailure(code=self.error.code, message=self.error.detail, attempts=self.attempts)
 
 
 class MemoryJobStore:
@@ -153,7 +65,7 @@ class MemoryJobStore:
         self._job_timeout_s = job_timeout_s
         self._times = times or JobTimes()
         self._lock = threading.RLock()
-        self._jobs: dict[UUID, _Job] = {}
+        self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
@@ -184,13 +96,18 @@ class MemoryJobStore:
         for job_id, emission in emissions:
             self.emitted(job_id, emission)
 
-    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
+    def claim(self, job_id: UUID, *, worker: str, token: str | None = None) -> ClaimAnswer:
+        token = token or uuid.uuid4().hex
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
             if job is None:
                 return Unknown()
             if job.status.is_final:
                 return AlreadyFinal(record=job.record())
+            if job.is_held(now_s) and job.token == token:
+                return Lease(job_id=job_id, fence=job.fence, record=job.record())
+            if job.token == token or token in job.withdrawn:
+                raise claim_too_late()
             if job.is_held(now_s) and job.lease_s is not None:
                 lease = Lease(job_id=job_id, fence=job.fence, record=job.record())
                 return Held(lease=lease, lease_left_s=job.lease_s - now_s, attempt_s=now_s - job.claimed_s)
@@ -202,6 +119,7 @@ class MemoryJobStore:
             job.attempts += 1
             job.fence += 1
             job.worker = worker
+            job.token = token
             job.claimed_s = now_s
             job.timeout_s = self._job_timeout_s
             job.confirmed = job.emissions
@@ -210,6 +128,18 @@ class MemoryJobStore:
                 self._tally.observe(metrics.JOB_STAGE_DURATION, job.new.type, "queued", value=now_s - job.created_s)
             self._lease(job)
             return Lease(job_id=job_id, fence=job.fence, record=job.record())
+
+    def withdraw(self, job_id: UUID, token: str) -> None:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None or job.status.is_final or token in job.withdrawn:
+                return
+            job.withdrawn = [*job.withdrawn, token][-HISTORY_KEPT:]
+            fence = job.unheard.pop(token, None)
+            if fence is not None:
+                job.forgive(fence, claim_unanswered())
+            elif job.status is JobStatus.PROCESSING and job.token == token:
+                self._give_back(job, claim_unanswered(), counts=False)
 
     def renew(self, lease: Lease) -> Outcome:
         with self._lock:
@@ -249,12 +179,7 @@ class MemoryJobStore:
                 return Outcome.DONE
             if not job.is_holder(lease.fence):
                 return Outcome.STALE
-            self._note_end(job, self._clock(), error.code)
-            job.error, job.released = error, lease.fence
-            job.lease_s = job.worker = None
-            job.attempts -= 0 if counts else 1
-            self._set_status(job, JobStatus.QUEUED)
-            self._set_due_as_emitted(job)
+            self._give_back(job, error, counts=counts)
             return Outcome.DONE
 
     def get(self, job_id: UUID) -> JobRecord | None:
@@ -273,7 +198,7 @@ class MemoryJobStore:
     ) -> JobPage:
         with self._lock:
             fitting = [
-                (_milliseconds(job.created_s), str(job_id), job)
+                (milliseconds(job.created_s), str(job_id), job)
                 for job_id, job in self._jobs.items()
                 if job.new.owner == owner and status in {None, job.status} and job_type in {None, job.new.type}
             ]
@@ -399,7 +324,7 @@ class MemoryJobStore:
         if there is not None:
             return Accepted(record=there.record(), created=False)
         now_s = self._clock()
-        made = _Job(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
+        made = MemoryJob(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
         self._jobs[job.job_id] = made
         if job.idempotency_key:
             self._bindings[_binding(job)] = job.job_id
@@ -407,14 +332,14 @@ class MemoryJobStore:
         self._tell(made)
         return Accepted(record=made.record(), created=True)
 
-    def _recover_overdue(self, job: _Job, error: DarkroomError) -> Recovered:
+    def _recover_overdue(self, job: MemoryJob, error: DarkroomError) -> Recovered:
         self._note_silent_end(job)
         if self._is_spent(job):
             self._give_up(job, error, hand_out_s=self._clock())
             return self._hand_out(job)
         return self._emit(job)
 
-    def _emit(self, job: _Job) -> Recovered:
+    def _emit(self, job: MemoryJob) -> Recovered:
         self._tally.count(metrics.JOBS_EMITTED_AGAIN, job.new.type)
         job.lease_s = None
         if job.confirmed >= job.emissions:
@@ -423,22 +348,22 @@ class MemoryJobStore:
         job.due_s = self._clock() + self._times.unemitted_due_after_s
         return Recovered(step=NextStep.EMIT, record=job.record())
 
-    def _hand_out(self, job: _Job) -> Recovered:
+    def _hand_out(self, job: MemoryJob) -> Recovered:
         job.hand_out_s = self._clock() + self._times.keep_within_s
         return Recovered(step=NextStep.FAILED, record=job.record())
 
-    def _give_up(self, job: _Job, error: DarkroomError, *, hand_out_s: float) -> None:
+    def _give_up(self, job: MemoryJob, error: DarkroomError, *, hand_out_s: float) -> None:
         job.hand_out_s = hand_out_s
         job.fence += 1
         job.error = job.error or error
         self._finish(job, JobStatus.FAILED)
 
-    def _is_spent(self, job: _Job) -> bool:
+    def _is_spent(self, job: MemoryJob) -> bool:
         needs_another_emission = job.confirmed >= job.emissions
         emissions_spent = job.emissions - job.redriven >= self._max_emissions
         return job.attempts >= self._max_attempts or (needs_another_emission and emissions_spent)
 
-    def _note_silent_end(self, job: _Job) -> None:
+    def _note_silent_end(self, job: MemoryJob) -> None:
         """The lease of a job in work has run out; the last sign of life was its latest renewal."""
         if job.status is not JobStatus.PROCESSING or job.lease_s is None:
             return
@@ -446,22 +371,35 @@ class MemoryJobStore:
         lasted_s = alive_until_s + RENEW_EVERY_S - job.claimed_s
         job.error = ended_without_a_word(lasted_s=lasted_s, job_timeout_s=job.timeout_s)
         self._note_end(job, alive_until_s, job.error.code)
+        if job.token is not None:
+            job.unheard[job.token] = job.fence
+            for oldest in list(job.unheard)[:-HISTORY_KEPT]:
+                del job.unheard[oldest]
 
-    def _note_end(self, job: _Job, ended_s: float, code: str | None) -> None:
+    def _give_back(self, job: MemoryJob, error: DarkroomError, *, counts: bool) -> None:
+        self._note_end(job, self._clock(), error.code)
+        job.error, job.released = error, job.fence
+        job.lease_s = job.worker = None
+        job.attempts -= 0 if counts else 1
+        self._set_status(job, JobStatus.QUEUED)
+        self._set_due_as_emitted(job)
+
+    def _note_end(self, job: MemoryJob, ended_s: float, code: str | None) -> None:
         job.note_end(ended_s, code)
         self._tally.count(metrics.JOB_ATTEMPTS, job.new.type, code or "")
 
-    def _lease(self, job: _Job) -> None:
+    def _lease(self, job: MemoryJob) -> None:
         job.lease_s = job.due_s = self._clock() + self._times.lease_s
         self._set_status(job, JobStatus.PROCESSING)
 
-    def _finish(self, job: _Job, status: JobStatus) -> None:
-        job.lease_s = None
+    def _finish(self, job: MemoryJob, status: JobStatus) -> None:
+        job.lease_s = job.token = None
+        job.withdrawn, job.unheard = [], {}
         job.finished_s = self._clock()
         self._count_end(job, job.finished_s, status)
         self._set_status(job, status)
 
-    def _count_end(self, job: _Job, ended_s: float, status: JobStatus) -> None:
+    def _count_end(self, job: MemoryJob, ended_s: float, status: JobStatus) -> None:
         code = "" if status is JobStatus.COMPLETED or job.error is None else job.error.code
         of_job = (job.new.type, job.new.cost_class)
         self._tally.count(metrics.JOBS_ENDED, *of_job, status, code)
@@ -473,7 +411,7 @@ class MemoryJobStore:
             good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in client_fault_codes())
             self._tally.count(metrics.OBJECTIVE_JOBS, "true" if good else "false")
 
-    def _count_result(self, job: _Job, result: JobResult) -> None:
+    def _count_result(self, job: MemoryJob, result: JobResult) -> None:
         name = result_format(result.content_type)
         self._tally.count(metrics.RESULT_SIZE, name, by=result.bytes)
         for stage, lasted_ms in job.timings_ms.items():
@@ -481,78 +419,28 @@ class MemoryJobStore:
         if "render" in job.timings_ms:
             self._tally.observe(metrics.RENDER_DURATION, name, value=job.timings_ms["render"] / 1000)
 
-    def _ended(self, job: _Job | None, lease: Lease, status: JobStatus) -> tuple[Outcome, JobRecord | None]:
+    def _ended(self, job: MemoryJob | None, lease: Lease, status: JobStatus) -> tuple[Outcome, JobRecord | None]:
         """Done also when the same lease had ended the job so before: nobody else leaves its fence behind."""
         if job is None:
             return Outcome.STALE, None
         done = job.status is status and job.fence == lease.fence
         return Outcome.DONE if done else Outcome.STALE, job.record()
 
-    def _set_due_as_emitted(self, job: _Job) -> None:
+    def _set_due_as_emitted(self, job: MemoryJob) -> None:
         job.due_s = self._clock() + self._doubled(self._times.emitted_due_after_s, job.emissions - job.redriven - 1)
 
     def _doubled(self, base_s: float, times: int) -> float:
         return min(base_s * 2.0**times, self._times.longest_wait_s)
 
-    def _set_status(self, job: _Job, status: JobStatus) -> None:
+    def _set_status(self, job: MemoryJob, status: JobStatus) -> None:
         if job.status is not status:
             job.status = status
             self._tell(job)
 
-    def _tell(self, job: _Job) -> None:
+    def _tell(self, job: MemoryJob) -> None:
         for listener in self._listeners:
             listener(job.new.job_id, job.status)
 
 
-class MemoryJobReader:
-    """Reads one MemoryJobStore from an event loop."""
-
-    def __init__(self, store: MemoryJobStore) -> None:
-        self._store = store
-
-    async def get(self, job_id: UUID) -> JobRecord | None:
-        return self._store.get(job_id)
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-class MemoryJobNotices:
-    """Tells of the changes of one MemoryJobStore, whichever thread makes them."""
-
-    def __init__(self, store: MemoryJobStore) -> None:
-        self._watches: dict[EventWatch, asyncio.AbstractEventLoop] = {}
-        store.on_change(self._changed)
-
-    def watch(self, job_id: UUID) -> AbstractAsyncContextManager[JobWatch]:
-        return self._watching(job_id)
-
-    async def close(self) -> None:
-        self._watches.clear()
-
-    @asynccontextmanager
-    async def _watching(self, job_id: UUID) -> AsyncIterator[JobWatch]:
-        watch = EventWatch(job_id)
-        self._watches[watch] = asyncio.get_running_loop()
-        try:
-            yield watch
-        finally:
-            self._watches.pop(watch, None)
-
-    def _changed(self, job_id: UUID, status: JobStatus) -> None:
-        for watch, loop in list(self._watches.items()):
-            if watch.job_id == job_id:
-                loop.call_soon_threadsafe(watch.wake)
-
-
 def _binding(job: NewJob) -> tuple[str, str]:
     return job.owner, job.idempotency_key or ""
-
-
-def _milliseconds(since_epoch_s: float) -> int:
-    return round(since_epoch_s * 1000)
-
-
-def _moment(since_epoch_s: float) -> datetime:
-    """In whole milliseconds, as Redis keeps it."""
-    return datetime.fromtimestamp(_milliseconds(since_epoch_s) / 1000, tz=UTC)

@@ -17,5 +17,5 @@ def idempotency_mismatch(places: Collection[int], *, of: int) -> IdempotencyMism
     ]
     first = next(error for error in errors if error is not None)
     if of > 1:
-        first.verdicts = tuple(errors)
+        first.batch_errors = tuple(errors)
     return first

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from darkroom.adapters import redis_library
-from darkroom.adapters.jobs.redis import JOB_KEY_PREFIX, record_of
+from darkroom.adapters.jobs.redis import JOB_KEY_PREFIX
+from darkroom.adapters.jobs.redis_records import record_of
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord
 

@@ -14,26 +14,18 @@ Here are only the calls and the translation of what comes back; what may follow 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from darkroom.adapters import redis_library
 from darkroom.adapters.jobs import (
-    HISTORY_KEPT,
     JOB_TIMEOUT_S,
     MAX_ATTEMPTS,
     MAX_EMISSIONS,
-    RENEW_EVERY_S,
     Accepted,
     AlreadyFinal,
     AttemptsSpent,
@@ -51,33 +43,28 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.retraction import Doubtful, Retractor
-from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
+from darkroom.adapters.jobs.settling import Settler
+from darkroom.adapters.jobs.silence import claim_too_late, claim_unanswered, crashed
 from darkroom.adapters.jobs.statistics import job_readings
-from darkroom.adapters.jobs.statistics_fields import lua_catalog, tally_of
+from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
     InternalError,
-    JobTimeoutError,
 )
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from redis import Redis
+from darkroom.adapters.jobs.redis_records import record_of
+from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
 
 CHANGES_CHANNEL = "darkroom:changes"
 
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
-_SHARED_PARTS = {
-    "recover": ("recovery",),
-    "recover_overdue": ("recovery",),
-    "backlog": ("unfinished",),
-    "statistics": ("unfinished",),
-}
 
 Answer = TypeVar("Answer")
 
@@ -100,9 +87,10 @@ class RedisJobStore:
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
-        self._crashed = _error_text(crashed())
-        self._rules = _rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
-        self._retractor = Retractor(self._retract)
+        self._crashed = error_text(crashed())
+        self._unanswered = error_text(claim_unanswered())
+        self._rules = rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
+        self._settler = Settler()
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
@@ -122,8 +110,8 @@ class RedisJobStore:
     def _accepted_before(self, give_up_at: float, jobs: Sequence[NewJob]) -> list[Accepted] | None:
         """None: by Redis' clock, as far as we know it, it was asked too late."""
         caller = uuid.uuid4().hex[:16]
-        deadline_ms = self._clock.now_ms() + _milliseconds(give_up_at - time.monotonic())
-        values = [value for job in jobs for value in _values(job)]
+        deadline_ms = self._clock.now_ms() + milliseconds(give_up_at - time.monotonic())
+        values = [value for job in jobs for value in job_values(job)]
         sent: list[None] = []
 
         def send() -> Any:
@@ -134,8 +122,8 @@ class RedisJobStore:
             code, *rest = self._ask(send)
         except DependencyUnavailableError as exc:
             if _may_have_been_done(exc):
-                job_ids = tuple(job.job_id for job in jobs)
-                self._retractor.take_back(Doubtful(job_ids=job_ids, caller=caller, deadline_ms=deadline_ms))
+                job_ids = [str(job.job_id) for job in jobs]
+                self._settler.settle(lambda: self._is_retracted(caller, deadline_ms, job_ids))
             raise
         if code == "late":
             return None
@@ -149,8 +137,14 @@ class RedisJobStore:
     def emitted_many(self, emissions: Sequence[tuple[UUID, int]]) -> None:
         self._script("emitted", *(value for job_id, emission in emissions for value in (str(job_id), emission)))
 
-    def claim(self, job_id: UUID, *, worker: str) -> ClaimAnswer:
-        code, *rest = self._script("claim", str(job_id), worker, uuid.uuid4().hex[:16], self._crashed)
+    def claim(self, job_id: UUID, *, worker: str, token: str | None = None) -> ClaimAnswer:
+        token = token or uuid.uuid4().hex[:16]
+        try:
+            code, *rest = self._script("claim", str(job_id), worker, token, self._crashed)
+        except DependencyUnavailableError as exc:
+            if _may_have_been_done(exc):
+                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
+            raise
         match code:
             case "lease":
                 record = record_of(rest[0], job_id)
@@ -165,20 +159,39 @@ class RedisJobStore:
                 return AttemptsSpent(record=record_of(rest[0], job_id))
             case "unknown":
                 return Unknown()
+            case "late":
+                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
+                raise claim_too_late()
         raise InternalError(f"the claim script answered {code!r}")
 
+    def withdraw(self, job_id: UUID, token: str) -> None:
+        self._script("withdraw", str(job_id), token, self._unanswered)
+
     def renew(self, lease: Lease) -> Outcome:
-        return Outcome(self._script("renew", str(lease.job_id), lease.fence)[0])
+        return Outcome(self._script("renew", str(lease.job_id), lease.fence, patient=True)[0])
 
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        return self._end("complete", lease, result.model_dump_json(), _compact(timings_ms))
+        return self._end("complete", lease, result.model_dump_json(), compact(timings_ms))
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
-        return self._end("fail", lease, _error_text(error))
+        return self._end("fail", lease, error_text(error))
 
     def release(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Outcome:
-        answer = self._script("release", str(lease.job_id), lease.fence, _error_text(error), "1" if counts else "0")
-        return Outcome(answer[0])
+        def send() -> Outcome:
+            return Outcome(self._script("release", str(lease.job_id), lease.fence, text, "1" if counts else "0")[0])
+
+        def is_heard() -> bool:
+            send()
+            return True
+
+        text = error_text(error)
+        try:
+            return send()
+        except DependencyUnavailableError as exc:
+            # Were it not carried out, the lease would run out, and its end would pass for a crash.
+            if _may_have_been_done(exc):
+                self._settler.settle(is_heard)
+            raise
 
     def get(self, job_id: UUID) -> JobRecord | None:
         fields: Any = self._ask(lambda: self._connected().hgetall(f"{JOB_KEY_PREFIX}{job_id}"))
@@ -201,18 +214,18 @@ class RedisJobStore:
         )
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
-        step, flat = self._script("recover", str(job_id), _error_text(error))
+        step, flat = self._script("recover", str(job_id), error_text(error))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
-        steps = self._script("recover_overdue", limit, _error_text(error))
+        steps = self._script("recover_overdue", limit, error_text(error))
         return [Recovered(step=NextStep(step), record=record_of(flat, UUID(job_id))) for step, flat, job_id in steps]
 
     def kept(self, job_id: UUID) -> None:
         self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
 
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
-        step, flat = self._script("redrive", str(job_id), "" if parameters is None else _compact(parameters))
+        step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def backlog(self) -> Backlog:
@@ -236,20 +249,22 @@ class RedisJobStore:
             raise DependencyUnavailableError("jobs", f"maxmemory-policy must be noeviction, was {policy}")
 
     def close(self) -> None:
-        self._retractor.close()
+        self._settler.close()
         with self._lock:
             if self._client is not None:
                 self._client.close()
             self._client = None
 
     def _end(self, script: str, lease: Lease, *arguments: str) -> tuple[Outcome, JobRecord | None]:
-        outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments)
+        outcome, flat = self._script(script, str(lease.job_id), lease.fence, *arguments, patient=True)
         return Outcome(outcome), record_of(flat, lease.job_id) if flat else None
 
-    def _retract(self, doubtful: Doubtful) -> float:
-        job_ids = [str(job_id) for job_id in doubtful.job_ids]
-        code, number = self._script("retract", doubtful.caller, doubtful.deadline_ms, *job_ids)
-        return int(number) / 1000 if code == "early" else 0
+    def _is_retracted(self, caller: str, deadline_ms: int, job_ids: list[str]) -> bool:
+        return bool(self._script("retract", caller, deadline_ms, *job_ids)[0] == "done")
+
+    def _is_withdrawn(self, job_id: UUID, token: str) -> bool:
+        self.withdraw(job_id, token)
+        return True
 
     def _time_ms(self) -> int:
         seconds, microseconds = self._ask(lambda: self._connected().time())
@@ -260,26 +275,27 @@ class RedisJobStore:
         memory: Any = self._connected().info("memory")
         return str(memory.get("maxmemory_policy"))
 
-    def _script(self, name: str, *arguments: str | int) -> Any:
-        return self._ask(lambda: self._run_script(name, *arguments))
+    def _script(self, name: str, *arguments: str | int, patient: bool = False) -> Any:
+        return self._ask(lambda: self._run_script(name, *arguments), patient=patient)
 
     def _run_script(self, name: str, *arguments: str | int) -> Any:
         """What redis-py's Script does, which takes a fifth of the whole call for itself."""
         from redis.exceptions import NoScriptError
 
-        client, script = self._connected(), _script(name)
+        client, loaded = self._connected(), script(name)
         run: Callable[..., Any] = client.execute_command
         try:
-            return run("EVALSHA", script.sha1, 0, self._rules, *arguments)
+            return run("EVALSHA", loaded.sha1, 0, self._rules, *arguments)
         except NoScriptError:
-            client.script_load(script.text)
-            return run("EVALSHA", script.sha1, 0, self._rules, *arguments)
+            client.script_load(loaded.text)
+            return run("EVALSHA", loaded.sha1, 0, self._rules, *arguments)
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
-        """Once more at once when the connection broke: a server that restarted closes those that were open. Every call
+    def _ask(self, call: Callable[[], Answer], *, patient: bool = False) -> Answer:
+        """Once more at once when the connection broke: a server that restarted closes those that were open. `patient`
+        asks once more also when no answer came in time: a job that is rendered already is worth the wait. Every call
         may be sent twice; the scripts say why."""
         redis_library.load()
-        from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError
+        from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError, TimeoutError
 
         try:
             try:
@@ -287,6 +303,10 @@ class RedisJobStore:
             except (AuthenticationError, BusyLoadingError):
                 raise
             except ConnectionError:
+                return call()
+            except TimeoutError:
+                if not patient:
+                    raise
                 return call()
         except RedisError as exc:
             raise DependencyUnavailableError("jobs", f"{type(exc).__name__}: {exc}") from exc
@@ -311,46 +331,6 @@ class RedisJobStore:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Script:
-    text: str
-    sha1: str
-    """Redis' name for it."""
-
-
-@cache
-def _script(name: str) -> _Script:
-    text = script_text(name)
-    return _Script(text=text, sha1=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-def script_text(name: str) -> str:
-    """The script as Redis gets it: its first line, the catalog of metrics, the common parts, the rest."""
-    shebang, _, body = _lua(name).partition("\n")
-    parts = [_lua(part) for part in ("counting", "common", *_SHARED_PARTS.get(name, ()))]
-    return "\n".join([shebang, lua_catalog(), *parts, body])
-
-
-def _lua(name: str) -> str:
-    return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-
-
-def _values(job: NewJob) -> list[str]:
-    """As accept.lua expects them of each job."""
-    return [
-        str(job.job_id),
-        job.type,
-        job.owner,
-        _compact(job.parameters),
-        job.storage_key,
-        job.request_id,
-        job.fingerprint,
-        job.idempotency_key or "",
-        job.cost_class,
-        job.trace,
-    ]
-
-
 def _accepted(job: NewJob, answer: list[Any], *, repeated: bool) -> Accepted:
     """Sent a second time because the first answer was lost, a job finds itself there. Then the caller emits it, perhaps
     once too often, rather than never."""
@@ -364,114 +344,3 @@ def _may_have_been_done(error: DependencyUnavailableError) -> bool:
     from redis.exceptions import ConnectionError, TimeoutError
 
     return isinstance(error.__cause__, ConnectionError | TimeoutError)
-
-
-def _rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, times: JobTimes) -> str:
-    return _compact(
-        {
-            "history_kept": HISTORY_KEPT,
-            "job_timeout": _milliseconds(job_timeout_s),
-            "renew_every": _milliseconds(RENEW_EVERY_S),
-            "crashed": _error_text(crashed()),
-            "timed_out": _compact([JobTimeoutError.code, TIMED_OUT]),
-            "max_attempts": max_attempts,
-            "max_emissions": max_emissions,
-            "lease": _milliseconds(times.lease_s),
-            "emitted_due_after": _milliseconds(times.emitted_due_after_s),
-            "unemitted_due_after": _milliseconds(times.unemitted_due_after_s),
-            "dead_letter_wait": _milliseconds(times.dead_letter_wait_s),
-            "longest_wait": _milliseconds(times.longest_wait_s),
-            "keep_within": _milliseconds(times.keep_within_s),
-            "final_kept": _milliseconds(times.final_kept_s),
-            "idempotency_kept": _milliseconds(times.idempotency_kept_s),
-            "indexed": _milliseconds(times.indexed_s),
-        }
-    )
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _error_text(error: DarkroomError) -> str:
-    return _compact([error.code, error.detail])
-
-
-def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
-    """The record of a job's hash, as a dictionary or as the flat list that scripts answer with.
-
-    Built without validation: only our scripts write the hash, and they write it from validated values.
-    """
-    f = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-    created_ms, started_ms, attempts = int(f["created"]), _optional_int(f.get("started")), int(f["attempts"])
-    queued = {} if started_ms is None else {"queued": started_ms - created_ms}
-    return JobRecord.model_construct(
-        job_id=job_id,
-        type=f["type"],
-        status=JobStatus(f["status"]),
-        owner=f["owner"],
-        parameters=json.loads(f["parameters"]),
-        storage_key=f["storage_key"],
-        request_id=f["request_id"],
-        cost_class=f.get("cost", "standard"),
-        trace=f.get("trace", ""),
-        attempts=attempts,
-        emissions=int(f["emissions"]),
-        fence=int(f["fence"]),
-        worker=f.get("worker"),
-        redrives=int(f.get("redrives", 0)),
-        history=_history(f, created_ms),
-        created_at=_moment(created_ms),
-        started_at=None if started_ms is None else _moment(started_ms),
-        finished_at=_optional_moment(f.get("finished")),
-        lease_until=_optional_moment(f.get("lease")),
-        result=JobResult.model_validate_json(f["result"]) if "result" in f else None,
-        error=_failure(f["error"], attempts) if "error" in f else None,
-        timings_ms={**queued, **json.loads(f.get("timings", "{}"))},
-    )
-
-
-def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:
-    """The attempts that ended, and the one that is under way."""
-    attempts = []
-    for entry in fields.get("history", "").split(";")[:-1]:
-        fence, began_ms, ended_ms, code, worker = entry.split(",")
-        attempts.append(
-            Attempt.model_construct(
-                fence=int(fence),
-                worker=worker,
-                started_at=_moment(created_ms + int(began_ms)),
-                ended_at=_moment(created_ms + int(ended_ms)),
-                code=code or None,
-            )
-        )
-    if fields["status"] == JobStatus.PROCESSING and "claimed" in fields:
-        started_at = _moment(int(fields["claimed"]))
-        worker = fields.get("worker", "")
-        attempts.append(
-            Attempt.model_construct(
-                fence=int(fields["fence"]), worker=worker, started_at=started_at, ended_at=None, code=None
-            )
-        )
-    return tuple(attempts)
-
-
-def _failure(text: str, attempts: int) -> JobFailure:
-    code, message = json.loads(text)
-    return JobFailure(code=code, message=message, attempts=attempts)
-
-
-def _optional_int(text: str | None) -> int | None:
-    return None if text is None else int(text)
-
-
-def _optional_moment(text: str | None) -> datetime | None:
-    return None if text is None else _moment(int(text))
-
-
-def _moment(since_epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(since_epoch_ms / 1000, tz=UTC)

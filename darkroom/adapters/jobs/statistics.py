@@ -10,11 +10,11 @@ from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import COST_CLASSES, STAGES
 from darkroom.contract.parameters.values import Format
-from darkroom.telemetry.metric import Kind, Metric, Readings, Source
+from darkroom.telemetry.metric import Metric, MetricKind, Readings, Source
 from darkroom.telemetry.tally import Tally
 
 COUNTED = tuple(
-    metric for metric in metrics.CATALOG if metric.source is Source.RECORD and metric.kind is not Kind.GAUGE
+    metric for metric in metrics.CATALOG if metric.source is Source.RECORD and metric.kind is not MetricKind.GAUGE
 )
 
 _COMPLETED = JobStatus.COMPLETED.value

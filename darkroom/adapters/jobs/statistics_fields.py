@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from darkroom.adapters.jobs.statistics import COUNTED, job_tally
 from darkroom.contract.errors import client_fault_codes
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
-from darkroom.telemetry.metric import Kind, Metric
+from darkroom.telemetry.metric import Metric, MetricKind
 from darkroom.telemetry.tally import Tally
 
 _PREFIX = "darkroom."
@@ -28,7 +28,7 @@ def lua_catalog() -> str:
     bounds = [
         f"  if metric == {_constant(name)} then return {{ {_bounds_ms(metric)} }} end"
         for name, metric in _BY_NAME.items()
-        if metric.kind is Kind.HISTOGRAM
+        if metric.kind is MetricKind.HISTOGRAM
     ]
     codes = " ".join(f"['{code}'] = true," for code in sorted(client_fault_codes()))
     return "\n".join(
@@ -57,7 +57,7 @@ def tally_of(fields: Mapping[str, str]) -> Tally:
 
 
 def _add(tally: Tally, metric: Metric, labels: list[str], number: int) -> None:
-    if metric.kind is not Kind.HISTOGRAM:
+    if metric.kind is not MetricKind.HISTOGRAM:
         tally.count(metric, *labels, by=number)
     elif labels[-1] == "sum":
         tally.count(metric, *labels[:-1], by=number / 1000)

@@ -1,4 +1,4 @@
-"""Processes: how they are started, kept alive, watched and always ended, and the servers that run beside the functions.
+"""Child processes: starting, supervising and always ending them, and the servers that run beside the functions.
 
-Knows nothing of Knative. Every process that is started here dies with the one that started it (`guard`).
+Nothing here depends on Knative. Every process started here dies with the process that started it (`guard`).
 """

@@ -1,8 +1,8 @@
-"""Starts function instances by forking them from a process that has their libraries loaded (`zygote`).
+"""Starts function instances by forking them from a process that has loaded their libraries (`zygote`).
 
-A new interpreter needs half a second of processor time for what all functions import alike, and a burst from zero
-starts ten at once. Where a fork is not possible, because the zygote is not ready, its modules have changed since, or
-the instance wants another environment for its interpreter, a new interpreter is started: nothing depends on this.
+A new interpreter needs half a second of CPU time for the imports that all functions share, and a burst from zero starts
+ten at once. Forking is an optimisation only: if the zygote is not ready, its modules have changed, or the instance
+needs another environment for its interpreter, a new interpreter is started instead.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ STOP_GRACE_S = 2.0
 RESTART_PAUSE_S = 1.0
 ANSWER_TIMEOUT_S = 5.0
 _READ_AT_EXEC = ("PYTHON", "LD_", "LANG", "LC_", "MALLOC_", "GLIBC_")
-"""Variables that work only for a program that starts with them."""
+"""Prefixes of variables that only take effect when a program starts with them."""
 
 
 class CannotForkError(Exception):
-    """Start a new interpreter instead."""
+    """The process could not be forked; start a new interpreter instead."""
 
 
 class ForkServer:
-    """One zygote at a time takes orders. One whose modules were edited since goes on until its last child has ended."""
+    """Forks processes from one current zygote. A zygote with outdated modules lives on until its last child ends."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class ForkServer:
         report: Report,
         preload: Sequence[str] = (),
     ) -> None:
-        """`preload` has references, `package.module:function`, to what imports the libraries of the functions."""
+        """`preload` lists functions that import the functions' libraries, as `package.module:function`."""
         self._env = dict(env)
         self._cwd = cwd
         self._preload = tuple(preload)
@@ -63,17 +63,17 @@ class ForkServer:
 
     @property
     def pids(self) -> list[int]:
-        """Of its own processes, without what was forked from them."""
+        """Return the pids of the zygotes, without those of the processes forked from them."""
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         return [zygote.pid for zygote in zygotes if zygote.is_alive]
 
     def start(self) -> None:
-        """In the background; until it is ready, instances start without it."""
+        """Start a zygote in the background. Until it is ready, instances start without it."""
         if not self._closed and (self._starting is None or self._starting.done()):
             self._starting = asyncio.create_task(self._start(), name="fork-server")
 
     async def close(self) -> None:
-        """With all that was forked."""
+        """End the zygotes and everything forked from them."""
         self._closed = True
         if self._starting is not None:
             self._starting.cancel()
@@ -84,13 +84,13 @@ class ForkServer:
 
     async def start_process(self, name: str, program: PythonModule, *, on_line: LineSink) -> ManagedProcess:
         try:
-            return await self._forked(name, program, on_line)
+            return await self._fork(name, program, on_line)
         except CannotForkError:
             return await ManagedProcess.start(name, python_command(program), on_line=on_line)
 
-    async def _forked(self, name: str, program: PythonModule, on_line: LineSink) -> ManagedProcess:
+    async def _fork(self, name: str, program: PythonModule, on_line: LineSink) -> ManagedProcess:
         zygote = self._zygote
-        if zygote is None or _at_exec(program.env) != _at_exec(self._env):
+        if zygote is None or _variables_read_at_exec(program.env) != _variables_read_at_exec(self._env):
             raise CannotForkError
         try:
             return await zygote.fork(name, program, on_line)
@@ -101,7 +101,7 @@ class ForkServer:
             raise
 
     def _retire(self, zygote: _Zygote) -> None:
-        """Its children run on; a new one takes the next orders."""
+        """Let its children run on, and start a new zygote for the next forks."""
         if not zygote.is_alive:
             return
         self._report("fork_server.replaced")
@@ -113,7 +113,7 @@ class ForkServer:
         program = PythonModule(
             module="darkroom.local.children.zygote", arguments=self._preload, env=self._env, cwd=self._cwd
         )
-        zygote = await _Zygote.start(program, on_line=self._on_line, on_end=self._ended)
+        zygote = await _Zygote.start(program, on_line=self._on_line, on_end=self._zygote_ended)
         try:
             await zygote.ready.wait()
         except asyncio.CancelledError:
@@ -122,10 +122,10 @@ class ForkServer:
         if zygote.is_alive:
             self._zygote = zygote
         else:
-            # It would end like this again.
+            # Not restarted: it would fail the same way again.
             self._report("fork_server.unavailable", said=zygote.last_line)
 
-    def _ended(self, zygote: _Zygote) -> None:
+    def _zygote_ended(self, zygote: _Zygote) -> None:
         self._retired.discard(zygote)
         if self._zygote is not zygote or self._closed:
             return
@@ -135,19 +135,19 @@ class ForkServer:
 
 
 class _Zygote:
-    """Our end of one zygote process."""
+    """The runtime's end of the connection to one zygote process."""
 
     def __init__(self, process: ManagedProcess, channel: socket.socket, on_end: Callable[[_Zygote], None]) -> None:
         self.ready = asyncio.Event()
-        """It takes orders, or has ended."""
+        """Set when it accepts orders, or has ended."""
         self._process = process
         self._channel = channel
         self._on_end = on_end
         self._orders = itertools.count()
         self._answers: dict[int, asyncio.Future[int]] = {}
-        self._children: dict[int, _Forked] = {}
-        self._ended_before_known: dict[int, int] = {}
-        self._no_more_orders = False
+        self._children: dict[int, _ForkedProcess] = {}
+        self._exits_before_registration: dict[int, int] = {}
+        self._is_retired = False
         asyncio.get_running_loop().add_reader(channel, self._receive)
 
     @classmethod
@@ -177,32 +177,32 @@ class _Zygote:
         return next(reversed(self._process.last_lines), "")
 
     async def fork(self, name: str, program: PythonModule, on_line: LineSink) -> ManagedProcess:
-        """Raises CannotForkError; then nothing was started."""
-        output, its_output = os.pipe()
+        """Fork a process that runs the module. Raises CannotForkError; then nothing was started."""
+        output, child_output = os.pipe()
         try:
-            pid = await self._ordered(name, program, its_output)
+            pid = await self._order(name, program, child_output)
         except BaseException:
             os.close(output)
             raise
         finally:
-            os.close(its_output)
+            os.close(child_output)
         watch = OutputWatch(on_line)
-        child = self._children[pid] = _Forked(pid, watch)
-        if pid in self._ended_before_known:
-            self._child_ended(pid, self._ended_before_known.pop(pid))
+        child = self._children[pid] = _ForkedProcess(pid, watch)
+        if pid in self._exits_before_registration:
+            self._child_ended(pid, self._exits_before_registration.pop(pid))
         await child.read(output)
         return ManagedProcess(name, child, watch)
 
     def close_after_last_child(self) -> None:
-        self._no_more_orders = True
+        self._is_retired = True
         if not self._children:
-            self._hang_up()
+            self._disconnect()
 
     async def close(self) -> None:
-        self._hang_up()
+        self._disconnect()
         await self._process.stop(grace_s=STOP_GRACE_S)
 
-    async def _ordered(self, name: str, program: PythonModule, output: int) -> int:
+    async def _order(self, name: str, program: PythonModule, output: int) -> int:
         number = next(self._orders)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
@@ -231,7 +231,7 @@ class _Zygote:
         except OSError:
             data = b""
         if not data:
-            self._hang_up()
+            self._disconnect()
             return
         message = json.loads(data)
         if "ready" in message:
@@ -239,12 +239,12 @@ class _Zygote:
         elif "ended" in message:
             self._child_ended(message["ended"], message["status"])
         else:
-            self._answered(message)
+            self._handle_answer(message)
 
-    def _answered(self, message: Mapping[str, Any]) -> None:
+    def _handle_answer(self, message: Mapping[str, Any]) -> None:
         answer = self._answers.get(message["order"])
         if answer is None or answer.done():
-            # Whoever ordered it has given up, and started a process of its own.
+            # The caller has given up waiting and started a new interpreter.
             if "pid" in message:
                 _kill_group(message["pid"])
         elif "refused" in message:
@@ -255,14 +255,14 @@ class _Zygote:
     def _child_ended(self, pid: int, status: int) -> None:
         child = self._children.pop(pid, None)
         if child is None:
-            self._ended_before_known[pid] = status
+            self._exits_before_registration[pid] = status
             return
         child.ended(status)
-        if self._no_more_orders and not self._children:
-            self._hang_up()
+        if self._is_retired and not self._children:
+            self._disconnect()
 
-    def _hang_up(self) -> None:
-        """The zygote ends, by itself if it has not done so already, and what is left of its children with it."""
+    def _disconnect(self) -> None:
+        """Close the connection, upon which the zygote exits if it has not yet, and kill its remaining children."""
         if not self.is_alive:
             return
         asyncio.get_running_loop().remove_reader(self._channel)
@@ -278,8 +278,8 @@ class _Zygote:
         self._on_end(self)
 
 
-class _Forked:
-    """What `ManagedProcess` knows of a process that is no child of ours."""
+class _ForkedProcess:
+    """The transport of a `ManagedProcess` that is not our own child."""
 
     def __init__(self, pid: int, watch: OutputWatch) -> None:
         self._pid = pid
@@ -289,7 +289,7 @@ class _Forked:
 
     async def read(self, output: int) -> None:
         pipe = os.fdopen(output, "rb", buffering=0)
-        self._reading, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: _ToWatch(self._watch), pipe)
+        self._reading, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: _PipeReader(self._watch), pipe)
 
     def ended(self, returncode: int) -> None:
         self._returncode = returncode
@@ -310,7 +310,7 @@ class _Forked:
             self._reading.close()
 
 
-class _ToWatch(asyncio.Protocol):
+class _PipeReader(asyncio.Protocol):
     def __init__(self, watch: OutputWatch) -> None:
         self._watch = watch
 
@@ -321,7 +321,7 @@ class _ToWatch(asyncio.Protocol):
         self._watch.pipe_connection_lost(1, exc)
 
 
-def _at_exec(env: Mapping[str, str]) -> dict[str, str]:
+def _variables_read_at_exec(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.startswith(_READ_AT_EXEC) and name not in MALLOC_OPTIONS}
 
 

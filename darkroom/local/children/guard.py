@@ -1,13 +1,13 @@
-"""The launcher through which every child process is started, so that none outlives the one that started it.
+"""The launcher of every child process, which ensures that no child outlives the process that started it.
 
-A supervisor that is killed with SIGKILL can clean up nothing; the kernel can. Linux sends a process the signal it asked
-for with PR_SET_PDEATHSIG when its parent dies. The setting survives execve and is lost at fork, hence two modes:
+A supervisor killed with SIGKILL cannot clean up, but the kernel can. When a process dies, Linux sends its children the
+signal that they requested with PR_SET_PDEATHSIG. The setting survives execve but not fork, hence two modes:
 
     python guard.py PARENT_PID exec PROGRAM [ARGUMENT...]     becomes a native server
-    python guard.py PARENT_PID python MODULE [ARGUMENT...]    runs a Python module in this interpreter, and gives
-                                                              whatever that forks (gunicorn's workers) the same setting
+    python guard.py PARENT_PID python MODULE [ARGUMENT...]    runs a Python module in this interpreter, and applies the
+                                                              setting to everything it forks (gunicorn's workers)
 
-Standard library only and few imports: every cold start of a function pays for this file.
+It uses only the standard library and few imports, because every cold start of a function pays for it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def die_with(parent_pid: int) -> None:
-    """From now on this process is killed when `parent_pid` dies; if it has died already, at once."""
+    """Have this process killed when `parent_pid` dies, or at once if it has already died."""
     if not sys.platform.startswith("linux"):
         sys.stderr.write(
             "guard: only Linux kills a child with its parent; stop the runtime with Ctrl-C, never kill -9\n"
@@ -48,13 +48,13 @@ def die_with(parent_pid: int) -> None:
     if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
-    # The parent may have died between starting us and the call above; then nobody would ever signal us.
+    # If the parent died between starting us and the call above, nobody would ever signal us.
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def guard_forks() -> None:
-    """Every process that this one forks, and those that they fork, dies with its own parent."""
+    """Have every process forked from this one, directly or indirectly, die with its own parent."""
     forking_pid = os.getpid()
 
     def guard_forked_child() -> None:

@@ -1,6 +1,6 @@
-"""Where the lines that child processes write go: a file for each name in `.darkroom/logs/`, the console if asked.
+"""Writes the output lines of child processes to one file per name in `.darkroom/logs/`, and optionally to the console.
 
-Whoever reads a process' output calls the sink of its name; files are bounded, the previous one is kept beside it.
+The reader of a process's output calls the sink for its name. File sizes are bounded; the previous file is kept.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import IO, TypeAlias
 
 LineSink: TypeAlias = Callable[[str], None]
 ConsoleSink: TypeAlias = Callable[[str, str], None]
-"""Takes the name and the line."""
+"""Receives the name and the line."""
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
@@ -47,7 +47,7 @@ class LogDirectory:
             self._rotate(name)
 
     def _open(self, name: str) -> IO[bytes]:
-        # Unbuffered: whoever reads the file while something goes wrong must see the last line.
+        # Unbuffered, so that the last line can be read while something is going wrong.
         self._files[name] = self.path(name).open("ab", buffering=0)
         return self._files[name]
 

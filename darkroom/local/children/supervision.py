@@ -1,6 +1,6 @@
-"""Keeping one native server alive: started, ready, watched, started again when it dies or hangs, stopped in the end.
+"""Keeps a native server alive: starts it, watches it, restarts it when it dies or hangs, and stops it.
 
-What a server is (its command line, when it is ready) is in `servers`; function processes are `instances`.
+The servers themselves (command lines, readiness) are defined in `servers`; function processes are `instances`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
 
 READY_POLL_S = 0.005
-"""A server is asked this often whether it is ready; slower would be our own part of the start-up time."""
+"""How often we check whether a server is ready; a longer interval would add to the startup time."""
 CHECK_TIMEOUT_S = 5.0
 
 
 class Server(Protocol):
-    """One that we run, or one that the user points to."""
+    """A server that we run, or an external one."""
 
     @property
     def name(self) -> str: ...
@@ -34,52 +34,52 @@ class Server(Protocol):
     def url(self) -> str: ...
 
     async def start(self) -> None:
-        """Returns once the server answers. Raises LocalRuntimeError; then nothing of it is left running."""
+        """Start the server; returns once it answers. Raises LocalRuntimeError, leaving nothing running."""
 
     async def check(self) -> None:
-        """Raises DependencyUnavailableError when it does not answer."""
+        """Raise DependencyUnavailableError if the server does not answer."""
 
     async def stop(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerPlan:
-    """All that supervision needs to know of a server. Its ports stay the same across restarts."""
+    """What supervision needs to know about a server. Its ports stay the same across restarts."""
 
     name: str
     url: str
     command: Command
     ports: tuple[int, ...]
     check: Callable[[], Awaitable[None]]
-    """Raises DependencyUnavailableError until the server does its part."""
+    """Raises DependencyUnavailableError until the server works."""
     monitor_url: str = ""
-    """Where it tells of itself by HTTP, if it does."""
+    """The server's HTTP monitoring address, if it has one."""
     before_start: Callable[[], None] = lambda: None
     after_stop: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long supervision waits for what."""
+class SupervisionTimeouts:
+    """The intervals and timeouts of supervision."""
 
     ready_s: float = 30.0
     stop_s: float = 10.0
     check_every_s: float = 3.0
     check_timeout_s: float = CHECK_TIMEOUT_S
     unhealthy_after_s: float = 5.0
-    """Without an answer for so long, the server is reported as unhealthy."""
+    """After this long without an answer, the server is reported as unhealthy."""
     hung_after_s: float = 30.0
-    """Without an answer for so long, it is killed and started again. Under full load a machine is slow, not dead."""
+    """After this long without an answer, it is killed and restarted. Under full load, a machine is slow, not dead."""
 
 
 @dataclass(kw_only=True)
 class SupervisedServer:
-    """A server of ours."""
+    """A server that we run and keep alive."""
 
     plan: ServerPlan
     on_line: LineSink
     report: Report
-    patience: Patience = field(default_factory=Patience)
+    timeouts: SupervisionTimeouts = field(default_factory=SupervisionTimeouts)
     backoff: Backoff = field(default_factory=Backoff)
     restarts: int = 0
     _process: ManagedProcess | None = None
@@ -106,7 +106,7 @@ class SupervisedServer:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"{self.name}: supervisor")
 
     async def check(self) -> None:
-        await _check_in_time(self.name, self.plan.check, self.patience.check_timeout_s)
+        await _check_in_time(self.name, self.plan.check, self.timeouts.check_timeout_s)
 
     async def stop(self) -> None:
         if self._supervisor is not None:
@@ -114,48 +114,48 @@ class SupervisedServer:
             await asyncio.wait([self._supervisor])
             self._supervisor = None
         if self._process is not None:
-            await self._process.stop(grace_s=self.patience.stop_s)
+            await self._process.stop(grace_s=self.timeouts.stop_s)
             self._process = None
             self.plan.after_stop()
             self.report("server.stopped", server=self.name)
 
     async def _launch(self) -> float:
-        """Seconds from the spawn to the first answer."""
+        """Start the process; returns the seconds until its first answer."""
         self.plan.before_start()
         began = time.monotonic()
         process = await ManagedProcess.start(self.name, self.plan.command, on_line=self.on_line)
         try:
-            await self._until_ready(process)
+            await self._wait_until_ready(process)
         except BaseException:
             await process.kill()
             raise
         self._process = process
         return time.monotonic() - began
 
-    async def _until_ready(self, process: ManagedProcess) -> None:
-        deadline = time.monotonic() + self.patience.ready_s
+    async def _wait_until_ready(self, process: ManagedProcess) -> None:
+        deadline = time.monotonic() + self.timeouts.ready_s
         while True:
             try:
-                return await _check_in_time(self.name, self.plan.check, self.patience.check_timeout_s)
+                return await _check_in_time(self.name, self.plan.check, self.timeouts.check_timeout_s)
             except DependencyUnavailableError as error:
                 if process.returncode is not None:
                     await process.wait()
                     detail = f"{self.name} ended with {process.returncode} before it was ready"
                     raise StartFailedError(detail, last_lines=process.last_lines) from error
                 if time.monotonic() > deadline:
-                    detail = f"{self.name} did not answer within {self.patience.ready_s:g} s: {error.detail}"
+                    detail = f"{self.name} did not answer within {self.timeouts.ready_s:g} s: {error.detail}"
                     raise StartFailedError(detail, last_lines=process.last_lines) from error
             await asyncio.sleep(READY_POLL_S)
 
     async def _supervise(self) -> None:
         while True:
             if self._process is not None:
-                await self._until_dead(self._process)
+                await self._wait_until_dead(self._process)
             delay_s = self._count_death()
             await asyncio.sleep(delay_s)
             await self._restart()
 
-    async def _until_dead(self, process: ManagedProcess) -> None:
+    async def _wait_until_dead(self, process: ManagedProcess) -> None:
         health = asyncio.create_task(self._kill_when_hung(process), name=f"{self.name}: health")
         try:
             await process.wait()
@@ -167,15 +167,15 @@ class SupervisedServer:
         answered_at = time.monotonic()
         unhealthy = False
         while True:
-            await asyncio.sleep(self.patience.check_every_s)
+            await asyncio.sleep(self.timeouts.check_every_s)
             try:
                 await self.check()
             except DependencyUnavailableError as error:
                 silent_s = time.monotonic() - answered_at
-                if silent_s >= self.patience.unhealthy_after_s and not unhealthy:
+                if silent_s >= self.timeouts.unhealthy_after_s and not unhealthy:
                     unhealthy = True
                     self.report("server.unhealthy", server=self.name, silent_s=silent_s, detail=error.detail)
-                if silent_s >= self.patience.hung_after_s:
+                if silent_s >= self.timeouts.hung_after_s:
                     self.report("server.hung", server=self.name, silent_s=silent_s, pid=process.pid)
                     await process.kill()
                 continue
@@ -211,7 +211,7 @@ class SupervisedServer:
 
 @dataclass(kw_only=True)
 class ExternalServer:
-    """One that somebody else runs: only checked, never started or stopped."""
+    """A server that somebody else runs: only checked, never started or stopped."""
 
     name: str
     url: str
@@ -226,7 +226,7 @@ class ExternalServer:
         await _check_in_time(self.name, self.probe, CHECK_TIMEOUT_S)
 
     async def stop(self) -> None:
-        """It is not ours to stop."""
+        """Do nothing: the server is not ours to stop."""
 
 
 async def _check_in_time(name: str, check: Callable[[], Awaitable[None]], timeout_s: float) -> None:
@@ -238,7 +238,7 @@ async def _check_in_time(name: str, check: Callable[[], Awaitable[None]], timeou
 
 
 async def start_all(servers: Sequence[Server]) -> None:
-    """All at once; when one fails, those that started are stopped and its error is raised."""
+    """Start servers concurrently. If one fails, stop the others and raise its error."""
     results = await asyncio.gather(*(server.start() for server in servers), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     if failures:

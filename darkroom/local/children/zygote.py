@@ -1,12 +1,12 @@
 """The process that function instances are forked from, with the libraries that every function imports already loaded.
 
-Run by `fork_server` as a module, with references to what preloads the project's libraries as its arguments, and a
-socket to the runtime as its standard input. An order comes with the end of a
-pipe for the output; the answer is a pid, and later its exit status. The instance is a child of this process, which is a
-child of the runtime: whichever is killed, what it forked dies with it (`guard`).
+`fork_server` runs it as a module. Its arguments name what preloads the project's libraries; its standard input is a
+socket to the runtime. The runtime sends an order together with the write end of a pipe for the output, and gets back a
+pid and, later, its exit status. An instance is a child of this process, which is a child of the runtime: whichever of
+them is killed, its forks die with it (`guard`).
 
-Loads nothing that starts threads or opens connections (libvips above all), and no function: only what is the same for
-all of them. Standard library only, apart from what it preloads.
+It loads only what all functions share, and nothing that starts threads or opens connections (above all not libvips).
+Apart from what it preloads, it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ FRAMEWORK = (
     "uvicorn.protocols.http.httptools_impl",
 )
 _NOT_IN_AN_IMAGE = ("rich",)
-"""The command line's; structlog would import it for its colours."""
+"""Used by the command line only; structlog would import it for its colours."""
 MALLOC_OPTIONS = {"MALLOC_ARENA_MAX": -8, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3}
-"""Environment variables of glibc, and what mallopt(3) calls them."""
+"""Environment variables of glibc, with their mallopt(3) parameters."""
 _PR_SET_NAME = 15  # prctl(2)
 
 
@@ -59,15 +59,15 @@ def main() -> None:
     channel.send(_message(ready=True))
     order = serve(channel, lambda: files == _mtimes(packages))
     if order is not None:
-        become(order)
+        run_order(order)
 
 
 def preload(references: Sequence[str]) -> None:
-    """Import what functions-framework needs, and whatever the references' functions import."""
+    """Import what functions-framework needs, and call the referenced functions, which import more."""
     for name in _NOT_IN_AN_IMAGE:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     for name in FRAMEWORK:
-        # What is not installed is imported by no function either.
+        # A module that is not installed is imported by no function either.
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
     from darkroom.telemetry.switch import traces_are_wanted
@@ -75,53 +75,53 @@ def preload(references: Sequence[str]) -> None:
     if traces_are_wanted(os.environ):
         importlib.import_module("darkroom.telemetry.recording")
     for reference in references:
-        _called(reference)
-    # Of a library's own too, which Python does not know of: none of them would live on in a fork.
+        _call(reference)
+    # Includes threads of libraries, which Python does not know about. No thread survives a fork.
     if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError(f"what is preloaded has started threads; Python's own are {threading.enumerate()}")
-    # What is frozen is not touched by collections, so that its pages stay shared.
+        raise RuntimeError(f"preloading has started threads; Python's own are {threading.enumerate()}")
+    # The garbage collector does not touch frozen objects, so their memory pages stay shared.
     gc.collect()
     gc.freeze()
 
 
-def _called(reference: str) -> None:
-    """Call what `package.module:object.method` names."""
+def _call(reference: str) -> None:
+    """Call the function named by `package.module:object.method`."""
     module, _, path = reference.partition(":")
     attrgetter(path)(importlib.import_module(module))()
 
 
 def serve(channel: socket.socket, is_current: Callable[[], bool]) -> dict[str, Any] | None:
-    """The order, in the process that was forked for it; None here, once the runtime has closed its end."""
-    awake, wake = os.pipe()
-    for end in (awake, wake):
+    """Fork a process per order. Returns the order in that process, and None in this one once the runtime hangs up."""
+    wakeup_read, wakeup_write = os.pipe()
+    for end in (wakeup_read, wakeup_write):
         os.set_blocking(end, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
-        selector.register(awake, selectors.EVENT_READ)
+        selector.register(wakeup_read, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fileobj is not channel:
-                    os.read(awake, 4096)
-                    _tell_of_the_ended(channel)
+                    os.read(wakeup_read, 4096)
+                    _report_exits(channel)
                     continue
                 data, fds, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
                 if not data:
                     return None
                 order: dict[str, Any] = json.loads(data)
-                if _is_the_forked(channel, order, fds[0], is_current):
-                    for end in (awake, wake, channel.detach()):
+                if _fork(channel, order, fds[0], is_current):
+                    for end in (wakeup_read, wakeup_write, channel.detach()):
                         os.close(end)
                     return order
 
 
-def _is_the_forked(channel: socket.socket, order: dict[str, Any], output: int, is_current: Callable[[], bool]) -> bool:
-    """True in the new process, which writes to `output`; here the runtime is told of it, or that there is none."""
+def _fork(channel: socket.socket, order: dict[str, Any], output: int, is_current: Callable[[], bool]) -> bool:
+    """Fork, and send the pid or a refusal to the runtime. Returns True in the child, which writes to `output`."""
     try:
         pid = os.fork() if is_current() else None
     except OSError:
-        # No process is to be had now. The runtime's own attempt will tell why.
+        # No process can be created now. The runtime's own attempt will show why.
         pid = None
     if pid == 0:
         os.setpgid(0, 0)
@@ -131,21 +131,21 @@ def _is_the_forked(channel: socket.socket, order: dict[str, Any], output: int, i
         channel.send(_message(order=order["order"], refused=True))
     else:
         with suppress(ProcessLookupError, PermissionError):
-            # Here too: whoever is told the pid may signal the group at once.
+            # Also done here, because the runtime may signal the group as soon as it has the pid.
             os.setpgid(pid, pid)
         channel.send(_message(order=order["order"], pid=pid))
     os.close(output)
     return pid == 0
 
 
-def become(order: dict[str, Any]) -> None:
-    """Run the order's module as `python -m` would; raises SystemExit with its end."""
+def run_order(order: dict[str, Any]) -> None:
+    """Run the order's module as `python -m` would; raises SystemExit when it ends."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    # What `top` shows; the command line stays this process'.
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    # Sets the name that `top` shows; the command line stays that of the zygote.
     ctypes.CDLL(None).prctl(_PR_SET_NAME, order["name"].encode()[:15], 0, 0, 0)
     os.chdir(order["cwd"])
     os.environ.clear()
@@ -153,12 +153,13 @@ def become(order: dict[str, Any]) -> None:
     time.tzset()
     for name, option in MALLOC_OPTIONS.items():
         if value := order["env"].get(name):
-            # glibc reads the variable when a program starts, which this one did long ago.
+            # glibc reads the variable only when a program starts, and this one started long ago.
             ctypes.CDLL(None).mallopt(option, int(value))
     run_module(order["module"], order["arguments"])
 
 
-def _tell_of_the_ended(channel: socket.socket) -> None:
+def _report_exits(channel: socket.socket) -> None:
+    """Reap the children that have ended, and send their exit statuses to the runtime."""
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             pid, status = ended
@@ -166,16 +167,16 @@ def _tell_of_the_ended(channel: socket.socket) -> None:
 
 
 def _mtimes(packages: Collection[str]) -> dict[str, float]:
-    """Modification times of our own modules and the project's: whoever edits one wants to see it run."""
-    found = {}
+    """Return the modification times of our own and the project's modules, to detect edits."""
+    mtimes = {}
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
         if name.partition(".")[0] in packages and path is not None:
             try:
-                found[path] = os.stat(path).st_mtime
+                mtimes[path] = os.stat(path).st_mtime
             except FileNotFoundError:
-                found[path] = 0.0
-    return found
+                mtimes[path] = 0.0
+    return mtimes
 
 
 def _message(**fields: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""The Broker's ingress: `POST /{namespace}/{broker}` as Knative's does it. 202 only once the stream has the event."""
+"""The Brokers' ingress: `POST /{namespace}/{broker}`, as in Knative. Answers 202 only once the stream has the event."""
 
 from __future__ import annotations
 
@@ -30,22 +30,25 @@ class Ingress:
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
-        app.router.add_post("/{namespace}/{broker}", self._take)
+        app.router.add_post("/{namespace}/{broker}", self._receive)
         return app
 
     async def publish(self, address: BrokerAddress, event: CloudEvent) -> None:
-        """From inside the runtime: replies and sources. Raises DependencyUnavailableError, EventInvalidError."""
-        await self._streams[address].publish(_admitted(event))
+        """Publish an event from inside the runtime: a reply, or from a source.
 
-    async def _take(self, request: web.Request) -> web.Response:
+        Raises DependencyUnavailableError, EventInvalidError.
+        """
+        await self._streams[address].publish(_admit(event))
+
+    async def _receive(self, request: web.Request) -> web.Response:
         address = (request.match_info["namespace"], request.match_info["broker"])
         stream = self._streams.get(address)
         if stream is None:
             return web.Response(status=404, text=f"no Broker {address[0]}/{address[1]}")
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            event = _admitted(cloudevents.parse_one(headers, await request.read()))
-            with spans.taking(event, headers, address[1]):
+            event = _admit(cloudevents.parse_one(headers, await request.read()))
+            with spans.publish_span(event, headers, address[1]):
                 await stream.publish(event)
         except EventInvalidError as exc:
             self._report("event.refused", broker=address[1], error=exc.detail)
@@ -57,13 +60,17 @@ class Ingress:
         return web.Response(status=202)
 
 
-def _admitted(event: CloudEvent) -> CloudEvent:
-    """Knative's ingress: one hop less to live each time round, and the time of arrival. A loop ends here."""
+def _admit(event: CloudEvent) -> CloudEvent:
+    """Decrement the TTL, which ends loops, and set the time of arrival, as Knative's ingress does.
+
+    Raises EventInvalidError if the TTL is used up.
+    """
     ttl_left = _ttl(event) - 1 if TTL_EXTENSION in event.extensions else INITIAL_TTL
     if ttl_left <= 0:
         raise EventInvalidError(f"{TTL_EXTENSION} is used up: the event went round {INITIAL_TTL} times")
     arrived = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return _with(event, {TTL_EXTENSION: ttl_left, ARRIVAL_EXTENSION: arrived})
+    extensions: dict[str, AttributeValue] = {TTL_EXTENSION: ttl_left, ARRIVAL_EXTENSION: arrived}
+    return event.with_extensions(**extensions)
 
 
 def _ttl(event: CloudEvent) -> int:
@@ -73,15 +80,11 @@ def _ttl(event: CloudEvent) -> int:
         raise EventInvalidError(f"{TTL_EXTENSION} must be an integer") from exc
 
 
-def for_subscriber(event: CloudEvent) -> CloudEvent:
-    """Without the hops left, which are the Broker's own business."""
+def without_ttl(event: CloudEvent) -> CloudEvent:
+    """Remove the TTL, which is internal to the Broker, before a delivery."""
     return replace(event, extensions={k: v for k, v in event.extensions.items() if k != TTL_EXTENSION})
 
 
-def reply_to(event: CloudEvent, reply: CloudEvent) -> CloudEvent:
-    """A reply inherits the hops left of the event it answers, so that replies to replies end too."""
-    return _with(reply, {TTL_EXTENSION: event.extensions.get(TTL_EXTENSION, INITIAL_TTL)})
-
-
-def _with(event: CloudEvent, extensions: Mapping[str, AttributeValue]) -> CloudEvent:
-    return replace(event, extensions={**event.extensions, **extensions})
+def inherit_ttl(reply: CloudEvent, *, from_event: CloudEvent) -> CloudEvent:
+    """Give a reply the TTL of the event that it answers, so that a loop of replies ends too."""
+    return reply.with_extensions(**{TTL_EXTENSION: from_event.extensions.get(TTL_EXTENSION, INITIAL_TTL)})

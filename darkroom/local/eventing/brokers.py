@@ -1,4 +1,4 @@
-"""All Brokers of the manifests: their connection to NATS, a stream for each, and a dispatcher for each Trigger."""
+"""All Brokers of the manifests: the connection to NATS, one stream per Broker, and one dispatcher per Trigger."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from darkroom.local.eventing.broker import BrokerAddress, Ingress
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.stream import BrokerStream
-from darkroom.local.eventing.subscribers import Subscribers, name_of
+from darkroom.local.eventing.subscribers import Subscribers, destination_name
 from darkroom.local.reporting import Report
-from darkroom.manifests import Broker, Manifests, Trigger, resolved
+from darkroom.manifests import Broker, Manifests, Trigger, with_namespace
 
-ENSURE_AGAIN_AFTER_S = 1.0
+ENSURE_RETRY_S = 1.0
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
-"""Runs a part in the background under a name; it is cancelled at the end of the run, and reported if it crashes."""
+"""Runs a named background task, which is cancelled at the end of the run and reported if it crashes."""
 
 
 class Brokers:
@@ -41,7 +41,10 @@ class Brokers:
         return self._connection
 
     async def open(self, nats_url: str, prepare: Callable[[], Awaitable[None]]) -> Ingress:
-        """Connect and make the streams. `prepare` makes again what else lies in NATS, which may have lost its data."""
+        """Connect to NATS and create the streams.
+
+        After a reconnection, NATS may have lost its data: `prepare` recreates what the application keeps there.
+        """
         self._connection = connection = await self._connect(nats_url, prepare)
         for broker in self._manifests.brokers:
             stream = BrokerStream(connection, broker, self._manifests.channel(broker), self._report)
@@ -51,7 +54,7 @@ class Brokers:
         return Ingress(self.streams, self._report)
 
     async def dispatch(self, subscribers: Subscribers, ingress: Ingress) -> None:
-        """Deliver to the Triggers' subscribers from now on."""
+        """Start delivering to the Triggers' subscribers."""
         for broker in self._manifests.brokers:
             for trigger in self._manifests.triggers_of(broker):
                 dispatcher = Dispatcher(self._route(broker, trigger, subscribers), ingress, self._report)
@@ -67,7 +70,7 @@ class Brokers:
 
     def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers) -> Route:
         delivery = delivery_of(trigger, broker)
-        subscriber = resolved(trigger.spec.subscriber, trigger.namespace)
+        subscriber = with_namespace(trigger.spec.subscriber, trigger.namespace)
         sink = delivery.dead_letter_sink
         return Route(
             trigger=trigger,
@@ -75,7 +78,7 @@ class Brokers:
             stream=self.streams[_address(broker)],
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
-            subscriber_name=name_of(subscriber),
+            subscriber_name=destination_name(subscriber),
             subscriber=subscribers.resolve(subscriber),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
         )
@@ -105,7 +108,7 @@ class Brokers:
         )
 
     async def _ensure(self, prepare: Callable[[], Awaitable[None]]) -> None:
-        """A nats-server that comes back may have lost its data. What is there stays; tried until it is done."""
+        """Recreate what a restarted nats-server may have lost, retrying until it succeeds. Existing data stays."""
         while True:
             try:
                 for stream in self.streams.values():
@@ -116,7 +119,7 @@ class Brokers:
                 return
             except (nats.errors.Error, DependencyUnavailableError) as exc:
                 self._report("nats.streams_not_ensured", error=repr(exc))
-            await asyncio.sleep(ENSURE_AGAIN_AFTER_S)
+            await asyncio.sleep(ENSURE_RETRY_S)
 
 
 def _address(broker: Broker) -> BrokerAddress:

@@ -1,8 +1,8 @@
-"""What becomes of one delivery: the arithmetic and the verdicts of the channel-based broker on JetStream channels.
+"""The delivery rules of the channel-based broker on JetStream channels: backoff, timeouts, retries and dead letters.
 
-Not of the delivery specification, from which JetStream's dispatcher differs: there, a 4xx answer (other than 408 and
-429) is neither retried nor dead-lettered while retries are left. What it really does was measured on a cluster. Nothing
-here sends or waits; that is `dispatch`.
+They follow JetStream's dispatcher, as measured on a cluster, which differs from the delivery specification: the
+dispatcher neither retries nor dead-letters a 4xx response (other than 408 and 429) while retries are left. Nothing here
+sends or waits; see `dispatch`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Literal, TypeAlias
 from darkroom.events.durations import parse_iso
 from darkroom.manifests.channel import ChannelTemplate
 from darkroom.manifests.eventing import Broker, Delivery, Trigger
-from darkroom.manifests.model import Destination, resolved
+from darkroom.manifests.model import Destination, with_namespace
 
 MAX_ERROR_DATA_BYTES = 1024
-"""Of knativeerrordata, in Base64."""
+"""The maximum size of knativeerrordata, in Base64."""
 
 
 # --- the delivery block ----------------------------------------------------------------------------------------------
@@ -32,22 +32,23 @@ class DeliverySpec:
     backoff_policy: Literal["linear", "exponential"] = "exponential"
     backoff_delay_s: float = 0.0
     timeout_s: float | None = None
-    """Of each delivery; None: what the channel's ackWait leaves."""
+    """Per delivery; None: derived from the channel's ackWait."""
     dead_letter_sink: Destination | None = None
-    """A reference in it bears its namespace."""
+    """A reference in it has its namespace."""
 
     @property
     def max_deliveries(self) -> int:
         return self.retry + 1
 
     def backoff_s(self, attempt_index: int) -> float:
-        """The wait after the delivery with this index, from 0: linear 0, d, 2d; exponential d, 2d, 4d."""
+        """Return the delay after the delivery with this index, from 0: linear 0, d, 2d; exponential d, 2d, 4d."""
         factor = attempt_index if self.backoff_policy == "linear" else 2**attempt_index
         return self.backoff_delay_s * factor
 
 
 def delivery_of(trigger: Trigger, broker: Broker) -> DeliverySpec:
-    """A Trigger's block replaces the Broker's as a whole, except for the dead-letter sink, which is inherited."""
+    """Return a Trigger's delivery rules. Its block replaces the Broker's, except for the dead-letter sink, which is
+    inherited."""
     own, inherited = trigger.spec.delivery, broker.spec.delivery
     block = own or inherited
     return DeliverySpec(
@@ -62,23 +63,26 @@ def delivery_of(trigger: Trigger, broker: Broker) -> DeliverySpec:
 def _sink(block: Delivery | None, namespace: str) -> Destination | None:
     if block is None or block.dead_letter_sink is None:
         return None
-    return resolved(block.dead_letter_sink, namespace)
+    return with_namespace(block.dead_letter_sink, namespace)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerSettings:
-    """Of the JetStream consumer behind a Trigger."""
+    """Settings of the JetStream consumer behind a Trigger."""
 
     max_deliver: int
     ack_wait_s: float
     max_ack_pending: int
     http_timeout_s: float
-    """When a delivery's request is given up: before the consumer would deliver the event again."""
+    """When a delivery's request is aborted, which is before the consumer would redeliver the event."""
 
 
 def consumer_settings(delivery: DeliverySpec, channel: ChannelTemplate) -> ConsumerSettings:
-    """`delivery.timeout` T makes ackWait T + 0.5 s, whatever the channel's template says, and the request's timeout
-    T + 0.3 s; without it they are the template's ackWait and 0.2 s less."""
+    """Compute the consumer settings of a Trigger.
+
+    A `delivery.timeout` of T sets ackWait to T + 0.5 s, overriding the channel's template, and the request's timeout to
+    T + 0.3 s. Without it, ackWait is the template's and the request's timeout is 0.2 s less.
+    """
     if delivery.timeout_s is not None:
         ack_wait_s, http_timeout_s = delivery.timeout_s + 0.5, delivery.timeout_s + 0.3
     else:
@@ -91,7 +95,7 @@ def consumer_settings(delivery: DeliverySpec, channel: ChannelTemplate) -> Consu
     )
 
 
-# --- what came of a delivery -----------------------------------------------------------------------------------------
+# --- the result of a delivery ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +103,12 @@ class Answered:
     status: int
     body: bytes = b""
     is_event: bool = False
-    """The answer is a CloudEvent, by its headers."""
+    """The headers say that the response is a CloudEvent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unreachable:
-    """No connection, or it broke before there was an answer."""
+    """There was no connection, or it broke before a response."""
 
     reason: str
 
@@ -114,69 +118,71 @@ class TimedOut:
     timeout_s: float
 
 
-Outcome: TypeAlias = Answered | Unreachable | TimedOut
+DeliveryResult: TypeAlias = Answered | Unreachable | TimedOut
 
 
-class Verdict(StrEnum):
+class Disposition(StrEnum):
+    """How the dispatcher treats a result."""
+
     ACCEPTED = "accepted"
     REPLY = "reply"
-    """Accepted, and the answer is an event for the Broker."""
+    """Accepted, and the response is an event for the Broker."""
     RETRY = "retry"
     LOST = "lost"
-    """Never delivered again, and while retries are left not dead-lettered either."""
+    """Never redelivered, and not dead-lettered either while retries are left."""
 
 
 _RETRIED_4XX = (408, 429)
 
 
-def classify(outcome: Outcome) -> Verdict:
-    match outcome:
+def classify(result: DeliveryResult) -> Disposition:
+    match result:
         case Unreachable() | TimedOut():
-            return Verdict.RETRY
+            return Disposition.RETRY
         case Answered(status=status) if 200 <= status < 300:
-            return _classify_success(outcome)
+            return _classify_success(result)
         case Answered(status=status) if status >= 500 or status in _RETRIED_4XX:
-            return Verdict.RETRY
+            return Disposition.RETRY
         case _:
-            return Verdict.LOST
+            return Disposition.LOST
 
 
-def _classify_success(answer: Answered) -> Verdict:
+def _classify_success(answer: Answered) -> Disposition:
     if answer.is_event:
-        return Verdict.REPLY
-    # The broker's filter makes a body that is no event a 502.
-    return Verdict.RETRY if answer.body else Verdict.ACCEPTED
+        return Disposition.REPLY
+    # The broker's filter turns a body that is not an event into a 502.
+    return Disposition.RETRY if answer.body else Disposition.ACCEPTED
 
 
 class Action(StrEnum):
     ACK = "ack"
     REPLY = "reply"
-    """Publish the answer to the Broker, then ack."""
+    """Publish the response to the Broker, then ack."""
     REDELIVER = "redeliver"
     DEAD_LETTER = "dead_letter"
     DROP = "drop"
-    """The event is lost; say so loudly."""
+    """The event is lost, which is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     action: Action
     delay_s: float = 0.0
-    """Before the next delivery, where there is one."""
+    """Before the next delivery, if there is one."""
 
 
-def next_step(delivery: DeliverySpec, verdict: Verdict, attempt_index: int) -> Step:
-    """What follows on the delivery with this index, from 0.
+def next_step(delivery: DeliverySpec, disposition: Disposition, attempt_index: int) -> Step:
+    """Decide what follows the delivery with this index, from 0.
 
-    The dispatcher dead-letters whatever fails on the last delivery, also what it would have dropped before.
+    The dispatcher dead-letters whatever fails on the last delivery, even what it would have dropped earlier.
     """
-    if verdict is Verdict.ACCEPTED:
+    if disposition is Disposition.ACCEPTED:
         return Step(action=Action.ACK)
-    if verdict is Verdict.REPLY:
+    if disposition is Disposition.REPLY:
         return Step(action=Action.REPLY)
     if attempt_index >= delivery.retry:
         return Step(action=Action.DROP if delivery.dead_letter_sink is None else Action.DEAD_LETTER)
-    if verdict is Verdict.RETRY:
+    if disposition is Disposition.RETRY:
         return Step(action=Action.REDELIVER, delay_s=delivery.backoff_s(attempt_index))
     return Step(action=Action.DROP)
 
@@ -184,12 +190,12 @@ def next_step(delivery: DeliverySpec, verdict: Verdict, attempt_index: int) -> S
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 
-def dead_letter_extensions(outcome: Outcome, destination: str) -> Mapping[str, str]:
-    """The extensions that a dead letter bears beside its own.
+def dead_letter_extensions(result: DeliveryResult, destination: str) -> Mapping[str, str]:
+    """Return the extensions that are added to a dead letter.
 
-    None after a timeout or a 2xx with a wrong body. A code is a string there: it travels as a header.
+    There are none after a timeout or a 2xx with an invalid body. The code is a string because it travels as a header.
     """
-    match outcome:
+    match result:
         case TimedOut():
             return {}
         case Answered(status=status) if 200 <= status < 300:
@@ -207,6 +213,6 @@ def _error_extensions(destination: str, code: int, body: bytes) -> Mapping[str, 
 
 
 def _error_data(body: bytes) -> str:
-    """Base64 of what is printable, cut after encoding: 1024 is a multiple of four, so it still decodes."""
+    """Encode the printable bytes in Base64, and truncate: 1024 is a multiple of four, so the result still decodes."""
     printable = bytes(byte for byte in body if 31 <= byte <= 127)
     return base64.b64encode(printable).decode("ascii")[:MAX_ERROR_DATA_BYTES]

@@ -1,7 +1,7 @@
-"""Whether a Trigger takes an event: the predicates of CloudEvents' Subscriptions API 1.0, and Knative's older filter.
+"""Trigger filters: the predicates of the CloudEvents Subscriptions API 1.0, and Knative's older filter.
 
-Section 3.2.4 of the Subscriptions API: an attribute that is not there never matches; values are compared in their
-canonical string form.
+By section 3.2.4 of the Subscriptions API, an absent attribute never matches, and values are compared in their canonical
+string form.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from darkroom.events.cloudevents import AttributeValue
 from darkroom.manifests.eventing import FilterExpression, TriggerSpec
 
 
-def texts_of(attributes: Mapping[str, AttributeValue]) -> dict[str, str]:
-    """Of CloudEvent.attributes(): what `passes` compares. The same for every Trigger of a Broker."""
+def attribute_texts(attributes: Mapping[str, AttributeValue]) -> dict[str, str]:
+    """Convert CloudEvent.attributes() to the strings that `passes` compares, once for all Triggers of a Broker."""
     return {name: _text(value) for name, value in attributes.items()}
 
 
 def passes(trigger: TriggerSpec, texts: Mapping[str, str]) -> bool:
-    """A Trigger without a filter takes everything."""
+    """Report whether an event passes a Trigger's filters. A Trigger without a filter accepts every event."""
     if trigger.filters:
-        return all(_holds(expression, texts) for expression in trigger.filters)
+        return all(_matches(expression, texts) for expression in trigger.filters)
     if trigger.filter is not None:
-        return all(_equals_or_is_there(texts, name, value) for name, value in trigger.filter.attributes.items())
+        return all(_equals_or_is_present(texts, name, value) for name, value in trigger.filter.attributes.items())
     return True
 
 
 def only_type(trigger: TriggerSpec) -> str | None:
-    """The one type of event that can pass, where the filter names one; None where several may."""
+    """Return the only event type that can pass the filter; None if several can."""
     if trigger.filters:
         return _only_type_of_all(trigger.filters)
     if trigger.filter is not None:
-        # An empty value asks that the attribute be there, which a type always is.
+        # An empty value only requires the attribute to be present, which the type always is.
         return trigger.filter.attributes.get("type") or None
     return None
 
@@ -51,12 +51,12 @@ def _text(value: AttributeValue) -> str:
     return str(value)
 
 
-def _equals_or_is_there(texts: Mapping[str, str], name: str, value: str) -> bool:
+def _equals_or_is_present(texts: Mapping[str, str], name: str, value: str) -> bool:
     return name in texts and value in ("", texts[name])
 
 
-def _holds(expression: FilterExpression, texts: Mapping[str, str]) -> bool:
-    """One dialect: the manifests hold no expression with several, or none."""
+def _matches(expression: FilterExpression, texts: Mapping[str, str]) -> bool:
+    """Evaluate an expression. It has exactly one dialect, which the manifests' models guarantee."""
     if expression.exact is not None:
         return all(texts.get(name) == value for name, value in expression.exact.items())
     if expression.prefix is not None:
@@ -64,9 +64,9 @@ def _holds(expression: FilterExpression, texts: Mapping[str, str]) -> bool:
     if expression.suffix is not None:
         return all(name in texts and texts[name].endswith(value) for name, value in expression.suffix.items())
     if expression.all is not None:
-        return all(_holds(below, texts) for below in expression.all)
+        return all(_matches(nested, texts) for nested in expression.all)
     if expression.any is not None:
-        return any(_holds(below, texts) for below in expression.any)
+        return any(_matches(nested, texts) for nested in expression.any)
     if expression.not_ is not None:
-        return not _holds(expression.not_, texts)
+        return not _matches(expression.not_, texts)
     raise ValueError("a filter expression without a dialect")

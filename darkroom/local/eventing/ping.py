@@ -1,4 +1,4 @@
-"""PingSources: an event to a sink each time a cron expression, with or without seconds, comes due."""
+"""PingSources: send an event to a sink on a cron schedule, with or without seconds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _data(source: PingSource) -> bytes | None:
 
 
 async def run_ping_source(source: PingSource, send: Send, report: Report) -> None:
-    """Until cancelled. A sink that fails is told of and tried again at the next time, as Knative does."""
+    """Run a PingSource until cancelled. If the sink fails, report it and wait for the next time, as Knative does."""
     zone = ZoneInfo(source.spec.timezone or "UTC")
     times = CronSim(source.spec.schedule, datetime.now(zone))
     for due in times:

@@ -1,6 +1,6 @@
-"""A Broker's JetStream stream and a durable consumer for each of its Triggers, as Knative's JetStream channel has them.
+"""A Broker's JetStream stream, with a durable consumer per Trigger, as in Knative's JetStream channel.
 
-Only the life of events in the stream; what an HTTP client sees is `broker`, what becomes of a delivery is `dispatch`.
+This module only stores events and sets up consumers. `broker` is the HTTP side, `dispatch` handles deliveries.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from nats.js import JetStreamContext
 from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, from_json_object, lossless_json_object
 from darkroom.local.eventing.delivery import ConsumerSettings
-from darkroom.local.eventing.filters import only_type, texts_of
+from darkroom.local.eventing.filters import attribute_texts, only_type
 from darkroom.local.reporting import Report
 from darkroom.manifests import Broker, ChannelTemplate, Trigger
 
 PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2
-DECODED_KEPT = 256
-MAX_KEPT_BYTES = 16 * 1024
-"""An event's in the stream; larger ones are read again by each Trigger rather than held."""
+CACHED_EVENTS = 256
+MAX_CACHED_BYTES = 16 * 1024
+"""Larger events are not cached but decoded by each Trigger. Measured as stored in the stream."""
 MAX_TYPE_IN_SUBJECT = 512
-"""Characters; nats-server ends a connection whose control line has more than 4096 bytes."""
+"""In characters; nats-server closes a connection whose control line has more than 4096 bytes."""
 MAX_EVENT_BYTES = 1024 * 1024
-"""nats-server's max_payload; pictures go by reference."""
+"""nats-server's max_payload; pictures are sent by reference."""
 _HEADERS_ROOM_BYTES = 64
-"""For the name of the header that has the message's id, and what frames it."""
+"""Space for the name of the message id's header and its framing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerState:
-    """Of a Trigger's consumer, in events."""
+    """The number of events that a Trigger's consumer has to handle."""
 
     waiting: int
-    """Not delivered yet."""
+    """Not yet delivered."""
     unacked: int
 
 
 class BrokerStream:
-    """One Broker's stream. Safe to `ensure` again, after a nats-server that lost its data, for example."""
+    """One Broker's stream. `ensure` may be called again, for example after a nats-server has lost its data."""
 
     def __init__(self, connection: Client, broker: Broker, channel: ChannelTemplate, report: Report) -> None:
         self._connection = connection
@@ -56,12 +56,12 @@ class BrokerStream:
         self._broker = broker
         self._channel = channel
         self._report = report
-        self._decoded: OrderedDict[bytes, Stored] = OrderedDict()
-        # The names that eventing-natss gives them, so that what is learned here holds there.
+        self._decoded: OrderedDict[bytes, StoredEvent] = OrderedDict()
+        # The same names as in eventing-natss, so that what is learned here applies there.
         self.name = f"KN_{broker.namespace}__{broker.name}_KNE_TRIGGER".upper().replace("-", "_")
         self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
-        """Of the channel. What the ingress publishes goes below it, by type, so that nobody is sent what a filter on
-        the type would throw away."""
+        """The channel's subject. The ingress publishes below it, by event type, so that a Trigger that filters by type
+        does not receive events only to discard them."""
 
     async def ensure(self) -> None:
         config = self._config()
@@ -72,16 +72,16 @@ class BrokerStream:
             await self._jetstream.add_stream(config)
 
     async def ensure_consumer(self, trigger: Trigger, settings: ConsumerSettings) -> str:
-        """The subject on which this Trigger's deliveries arrive."""
+        """Create a Trigger's consumer; returns the subject on which its deliveries arrive."""
         config = self._consumer_config(trigger, settings)
         await self._jetstream.add_consumer(self.name, config)
         return config.deliver_subject or ""
 
     async def reclaim(self, trigger: Trigger, settings: ConsumerSettings) -> None:
-        """Have what a dispatcher before us left unacked delivered again now, and not only after its ackWait.
+        """Redeliver at once what a previous dispatcher left unacked, instead of after its ackWait.
 
-        Only for one that starts, before it subscribes: nobody else can be at those deliveries. nats-server looks
-        through what is pending as soon as a consumer's ack_wait changes.
+        Call it only at startup, before subscribing, when nobody else can be working on those deliveries. nats-server
+        rechecks pending messages as soon as a consumer's ack_wait changes.
         """
         try:
             left = (await self._jetstream.consumer_info(self.name, consumer_name(trigger))).num_ack_pending or 0
@@ -109,18 +109,19 @@ class BrokerStream:
         )
 
     def _subjects_of(self, trigger: Trigger) -> list[str]:
-        """The channel's own too: what others publish there is for everybody, and is filtered when it has come."""
+        """Return a Trigger's subjects, including the channel's own: events that others publish there go to every
+        Trigger and are filtered on arrival."""
         type = only_type(trigger.spec)
         below = f"{self.subject}.>" if type is None else self._subject_of(type)
         return list(dict.fromkeys([self.subject, below]))
 
     def _subject_of(self, type: str) -> str:
-        """The type's parts as tokens, escaped: NATS forbids empty ones, wildcards and spaces."""
+        """Append the type's parts as escaped tokens: NATS forbids empty tokens, wildcards and spaces."""
         tokens = ".".join(quote(part, safe="") or "%" for part in type.split("."))
         return f"{self.subject}.{tokens}" if len(tokens) <= MAX_TYPE_IN_SUBJECT else self.subject
 
     async def drop_other_consumers(self, triggers: Sequence[Trigger]) -> None:
-        """With Interest retention a Trigger that is no longer there would keep every event for ever."""
+        """Delete the consumers of removed Triggers, which with Interest retention would keep every event forever."""
         known = {consumer_name(trigger) for trigger in triggers}
         for consumer in await self._jetstream.consumers_info(self.name):
             if consumer.name not in known:
@@ -128,18 +129,18 @@ class BrokerStream:
                 self._report("trigger.removed", broker=self._broker.name, consumer=consumer.name)
 
     async def publish(self, event: CloudEvent) -> None:
-        """Returns once the stream has stored it. Raises EventInvalidError for one that is too large for the stream, and
-        DependencyUnavailableError.
+        """Publish an event; returns once the stream has stored it.
 
-        The duplicate window goes by the event's id alone, as eventing-natss has it, whatever its source.
+        Raises EventInvalidError if it is too large for the stream, and DependencyUnavailableError. The duplicate window
+        compares only the event's id and ignores its source, as in eventing-natss.
         """
         if not self._connection.is_connected:
-            # The client would keep it in a buffer and let the caller wait for nothing.
+            # The client would buffer the message and let the caller wait in vain.
             raise DependencyUnavailableError("broker", "NATS is not connected")
         payload = json.dumps(lossless_json_object(event), separators=(",", ":")).encode()
         message_id = _message_id(event)
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
-        self._keep(payload, _stored(event))
+        self._cache(payload, _stored_event(event))
         try:
             acked = await self._jetstream.publish(
                 self._subject_of(event.type), payload, headers={"Nats-Msg-Id": message_id}
@@ -149,20 +150,22 @@ class BrokerStream:
         if acked.duplicate:
             self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
 
-    def decode(self, payload: bytes) -> Stored:
-        """Every Trigger gets the same bytes, mostly of an event that has just been published here, so what they say is
-        kept for a moment. Raises EventInvalidError, ValueError."""
+    def decode(self, payload: bytes) -> StoredEvent:
+        """Decode an event, with a cache, because every Trigger gets the same bytes, usually just published here.
+
+        Raises EventInvalidError, ValueError.
+        """
         stored = self._decoded.get(payload)
         if stored is None:
-            stored = _stored(from_json_object(json.loads(payload)))
-            self._keep(payload, stored)
+            stored = _stored_event(from_json_object(json.loads(payload)))
+            self._cache(payload, stored)
         return stored
 
-    def _keep(self, payload: bytes, stored: Stored) -> None:
-        if len(payload) > MAX_KEPT_BYTES:
+    def _cache(self, payload: bytes, stored: StoredEvent) -> None:
+        if len(payload) > MAX_CACHED_BYTES:
             return
         self._decoded[payload] = stored
-        if len(self._decoded) > DECODED_KEPT:
+        if len(self._decoded) > CACHED_EVENTS:
             self._decoded.popitem(last=False)
 
     async def consumers(self) -> dict[str, ConsumerState]:
@@ -173,7 +176,7 @@ class BrokerStream:
         }
 
     async def backlog(self) -> dict[str, int]:
-        """Events not yet acked, by consumer."""
+        """Return the number of events not yet acked, by consumer."""
         return {name: state.waiting + state.unacked for name, state in (await self.consumers()).items()}
 
     def _config(self) -> jsapi.StreamConfig:
@@ -183,7 +186,7 @@ class BrokerStream:
             subjects=[self.subject, f"{self.subject}.>"],
             retention=jsapi.RetentionPolicy(channel.retention.lower()),
             storage=jsapi.StorageType(channel.storage.lower()),
-            # One server, one replica: what the manifest says of replicas is for clusters.
+            # There is only one server; the manifest's number of replicas is for clusters.
             num_replicas=1,
             max_age=channel.max_age_s,
             max_bytes=channel.max_bytes,
@@ -208,11 +211,11 @@ def _message_id(event: CloudEvent) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredEvent:
     event: CloudEvent
     texts: Mapping[str, str]
     """Its attributes, as filters compare them."""
 
 
-def _stored(event: CloudEvent) -> Stored:
-    return Stored(event=event, texts=texts_of(event.attributes()))
+def _stored_event(event: CloudEvent) -> StoredEvent:
+    return StoredEvent(event=event, texts=attribute_texts(event.attributes()))

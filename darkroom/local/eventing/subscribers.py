@@ -1,4 +1,4 @@
-"""Where an event goes when it leaves the runtime's own hands: a Service, a Broker, or a URL."""
+"""Sends events to their destinations: a Service, a Broker, or a URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.eventing.broker import Ingress
-from darkroom.local.eventing.delivery import Answered, Outcome, TimedOut, Unreachable
+from darkroom.local.eventing.delivery import Answered, DeliveryResult, TimedOut, Unreachable
 from darkroom.local.revisions.activator import Activator
 from darkroom.manifests import Destination
 from darkroom.manifests.model import SERVING
@@ -19,13 +19,13 @@ from darkroom.manifests.model import SERVING
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    outcome: Outcome
+    result: DeliveryResult
     reply: CloudEvent | None = None
-    """The event in a 2xx answer."""
+    """The event in a 2xx response."""
 
 
 Deliver = Callable[[CloudEvent, float], Awaitable[Attempt]]
-"""One attempt within so many seconds; never raises for what a subscriber does."""
+"""Makes one attempt with a timeout in seconds; never raises for a subscriber's failure."""
 
 
 class Subscribers:
@@ -35,7 +35,10 @@ class Subscribers:
         self._http = http
 
     def resolve(self, destination: Destination) -> Deliver:
-        """`destination` bears its namespace (`revisions.resolved`), and the loader has held it against what exists."""
+        """Return the function that delivers to a destination.
+
+        Its reference has a namespace (`with_namespace`), and the loader has checked that the target exists.
+        """
         if destination.ref is None:
             return self._to_url(destination.uri or "")
         if destination.ref.api_version == SERVING:
@@ -43,13 +46,13 @@ class Subscribers:
         return self._to_broker(destination.ref.namespace or "", destination.ref.name)
 
     async def send(self, destination: Destination, event: CloudEvent, *, timeout_s: float) -> None:
-        """For sources: raises DependencyUnavailableError unless the sink answers 2xx."""
+        """Send a source's event; raises DependencyUnavailableError unless the sink answers 2xx."""
         attempt = await self.resolve(destination)(event, timeout_s)
-        match attempt.outcome:
+        match attempt.result:
             case Answered(status=status) if 200 <= status < 300:
                 return
-            case outcome:
-                raise DependencyUnavailableError("sink", f"{name_of(destination)}: {outcome}")
+            case result:
+                raise DependencyUnavailableError("sink", f"{destination_name(destination)}: {result}")
 
     def _to_service(self, service: str) -> Deliver:
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
@@ -57,7 +60,7 @@ class Subscribers:
             try:
                 answer = await self._activator.request(service, "POST", "/", headers, body, timeout_s=timeout_s)
             except TimeoutError:
-                return Attempt(outcome=TimedOut(timeout_s=timeout_s))
+                return Attempt(result=TimedOut(timeout_s=timeout_s))
             return _attempt(answer.status, dict(answer.headers), answer.body)
 
         return deliver
@@ -70,9 +73,9 @@ class Subscribers:
                 async with self._http.post(url, headers=headers, data=body, timeout=timeout) as answer:
                     return _attempt(answer.status, dict(answer.headers), await answer.read())
             except TimeoutError:
-                return Attempt(outcome=TimedOut(timeout_s=timeout_s))
+                return Attempt(result=TimedOut(timeout_s=timeout_s))
             except aiohttp.ClientError as exc:
-                return Attempt(outcome=Unreachable(reason=repr(exc)))
+                return Attempt(result=Unreachable(reason=repr(exc)))
 
         return deliver
 
@@ -81,16 +84,16 @@ class Subscribers:
             try:
                 await self._ingress.publish((namespace, name), event)
             except EventInvalidError as exc:
-                return Attempt(outcome=Answered(status=400, body=exc.detail.encode()))
+                return Attempt(result=Answered(status=400, body=exc.detail.encode()))
             except DependencyUnavailableError as exc:
-                return Attempt(outcome=Answered(status=500, body=exc.detail.encode()))
-            return Attempt(outcome=Answered(status=202))
+                return Attempt(result=Answered(status=500, body=exc.detail.encode()))
+            return Attempt(result=Answered(status=202))
 
         return deliver
 
 
-def name_of(destination: Destination) -> str:
-    """For people, and for `knativeerrordest`."""
+def destination_name(destination: Destination) -> str:
+    """Name a destination, for people and for `knativeerrordest`."""
     if destination.ref is None:
         return destination.uri or ""
     return f"http://{destination.ref.name}.{destination.ref.namespace}.svc.cluster.local"
@@ -105,10 +108,10 @@ def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:
 def _attempt(status: int, headers: dict[str, str], body: bytes) -> Attempt:
     lower = {name.lower(): value for name, value in headers.items()}
     if not 200 <= status < 300 or not cloudevents.is_event(lower):
-        return Attempt(outcome=Answered(status=status, body=body))
+        return Attempt(result=Answered(status=status, body=body))
     try:
         reply = cloudevents.parse_one(lower, body)
     except EventInvalidError as exc:
-        # It claims to be an event and is none: for the broker's filter that is any other body, a 502.
-        return Attempt(outcome=Answered(status=status, body=body or exc.detail.encode()))
-    return Attempt(outcome=Answered(status=status, body=body, is_event=True), reply=reply)
+        # It claims to be an event but is not. The broker's filter treats it like any other body, as a 502.
+        return Attempt(result=Answered(status=status, body=body or exc.detail.encode()))
+    return Attempt(result=Answered(status=status, body=body, is_event=True), reply=reply)

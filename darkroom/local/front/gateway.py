@@ -1,7 +1,7 @@
-"""The one port that the world sees: finds the Service that a request is for, and streams it through the activator.
+"""The only public port: finds the Service for a request and streams the request through the activator.
 
-Where a request goes is told by `resolve` (the HTTPRoutes); a Service can also be addressed by its own host name. Bodies
-are not limited here, and nothing is read into memory as a whole.
+`resolve` applies the HTTPRoutes; a Service can also be addressed by its own host name. Bodies are not limited here and
+are never read into memory as a whole.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from darkroom.problems import problem, unexpected
 
 LOCALHOST_SUFFIX = ".localhost"
 MAX_HEADER_BYTES = 64 * 1024
-"""Of one header, and of the request line: signed query strings and trace headers are long."""
+"""The limit for one header and for the request line. It is high because signed query strings are long."""
 CLOSE_GRACE_S = 10.0
 
 log = logging.getLogger(__name__)
 
 Resolve = Callable[[str, str, str, Mapping[str, str]], Backend | None]
-"""Takes method, host, path without the query, headers with names in lower case."""
+"""Takes the method, host, path without query, and headers with lower-case names."""
 
 
 class Gateway:
@@ -59,11 +59,11 @@ class Gateway:
         return f"http://{self._host}:{self._port}"
 
     async def start(self) -> None:
-        """Raises PortTakenError."""
+        """Start listening. Raises PortTakenError."""
         require_free(self._port)
         server = web.Server(
             self._handle,
-            # A client that goes away takes its request to the function with it.
+            # When a client disconnects, its request to the function is cancelled.
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
@@ -76,7 +76,7 @@ class Gateway:
         await web.TCPSite(self._runner, self._host, self._port).start()
 
     async def close(self) -> None:
-        """No new connections; what is under way has CLOSE_GRACE_S to end."""
+        """Accept no new connections, and give requests in progress CLOSE_GRACE_S to finish."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -84,38 +84,39 @@ class Gateway:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         began, status = time.perf_counter(), None
         try:
-            response = await self._answer(request)
+            response = await self._respond(request)
             status = response.status
             return response
         finally:
             path, lasted_s = _path(request), time.perf_counter() - began
             self.request_times.observe(method=request.method, path=path, status=status, lasted_s=lasted_s)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             service, timeout_s = self._destination(request)
-            # In the caller's trace, if he has one: a wait for an instance is part of what he waits for.
+            forward = self._activator.forward(service, _forward_request(request))
+            # In the caller's trace, if there is one, because the caller also waits for the instance.
             with tracing.use(tracing.from_headers(request.headers)):
-                async with _within(timeout_s, service), self._activator.forward(service, _forwarded(request)) as answer:
+                async with _route_timeout(timeout_s, service), forward as answer:
                     return await _stream(answer, request)
         except DarkroomError as error:
-            return _problem(error, request)
+            return _problem_response(error, request)
         except Exception as error:
             log.exception("gateway.failed", extra={"method": request.method, "path": request.path})
-            return _problem(unexpected(error), request)
+            return _problem_response(unexpected(error), request)
 
     def _destination(self, request: web.BaseRequest) -> tuple[str, float | None]:
-        """A Service, and how long the exchange with it may take."""
+        """Return the Service for a request, and how long the exchange with it may take."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = _path(request)
         backend = self._resolve(request.method, request.host, path, headers)
-        service = self._addressed_directly(request.host) if backend is None else backend.service
+        service = self._service_by_host_name(request.host) if backend is None else backend.service
         if service is None or service not in self._activator.services:
             raise RouteNotFoundError(f"no HTTPRoute takes {request.method} {path} on {request.host}")
         return service, None if backend is None else backend.timeout_s
 
-    def _addressed_directly(self, host: str) -> str | None:
-        """`<service>.<namespace>.localhost`, except for a Service that only the cluster may call."""
+    def _service_by_host_name(self, host: str) -> str | None:
+        """Find the Service of `<service>.<namespace>.localhost`, unless only the cluster may call it."""
         name = host.partition(":")[0].lower()
         service, _, namespace = name.removesuffix(LOCALHOST_SUFFIX).partition(".")
         pool = self._activator.services.get(service)
@@ -126,8 +127,8 @@ class Gateway:
 
 
 @asynccontextmanager
-async def _within(timeout_s: float | None, service: str) -> AsyncIterator[None]:
-    """Raises RouteTimeoutError."""
+async def _route_timeout(timeout_s: float | None, service: str) -> AsyncIterator[None]:
+    """Raise RouteTimeoutError if the block takes too long."""
     timeout = asyncio.timeout(timeout_s)
     try:
         async with timeout:
@@ -143,7 +144,7 @@ def _path(request: web.BaseRequest) -> str:
     return request.raw_path.partition("?")[0]
 
 
-def _forwarded(request: web.BaseRequest) -> ForwardRequest:
+def _forward_request(request: web.BaseRequest) -> ForwardRequest:
     headers = with_forwarded(
         end_to_end(request.headers), client=request.remote, host=request.host, scheme=request.scheme
     )
@@ -162,24 +163,24 @@ async def _stream(answer: ForwardAnswer, request: web.BaseRequest) -> web.Stream
         async for chunk in answer.chunks():
             await response.write(chunk)
     except DarkroomError as error:
-        # The head has been sent: only a broken connection can still say that the answer is incomplete.
+        # The headers have been sent, so only a broken connection can show that the response is incomplete.
         log.warning("gateway.answer_broken_off", extra={"path": request.path, "detail": error.detail})
-        _break_off(request)
+        _abort(request)
     except ConnectionError:
-        _break_off(request)  # the client went away; there is nobody left to answer
+        _abort(request)  # the client disconnected
     except asyncio.CancelledError:
-        # The route's timeout, or the client went away.
+        # The route's timeout expired, or the client disconnected.
         if response.prepared:
-            _break_off(request)
+            _abort(request)
         raise
     return response
 
 
-def _break_off(request: web.BaseRequest) -> None:
+def _abort(request: web.BaseRequest) -> None:
     if request.transport is not None:
         request.transport.abort()
 
 
-def _problem(error: DarkroomError, request: web.BaseRequest) -> web.StreamResponse:
+def _problem_response(error: DarkroomError, request: web.BaseRequest) -> web.StreamResponse:
     document = problem(error, request_id=request.headers.get("X-Request-Id") or str(uuid.uuid4()))
     return web.Response(status=document.status, headers=document.headers, body=document.body)

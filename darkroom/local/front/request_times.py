@@ -1,4 +1,4 @@
-"""How long the gateway's answers take, by route and status."""
+"""Measures how long the gateway's responses take, by route and status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RequestTimes:
         self._tally = Tally(HTTP_SERVER_REQUEST_DURATION)
 
     def observe(self, *, method: str, path: str, status: int | None, lasted_s: float) -> None:
-        """`path` without the query. No status: the client went away before it had an answer."""
+        """Count a request. `path` has no query; `status` is None if the client disconnected before the response."""
         labels = (method_label(method), self._route_template(path), "" if status is None else str(status))
         self._tally.observe(HTTP_SERVER_REQUEST_DURATION, *labels, value=lasted_s)
 

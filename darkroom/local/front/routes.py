@@ -1,7 +1,7 @@
-"""Which Service a request goes to, by the HTTPRoutes and the precedence of the Gateway API.
+"""Finds the Service for a request, by the HTTPRoutes and the precedence rules of the Gateway API.
 
-https://gateway-api.sigs.k8s.io/reference/spec/#httproutespec: the most specific host name; then an exact path, the
-longest prefix, a method, the most headers; then what stands first.
+The rules (https://gateway-api.sigs.k8s.io/reference/spec/#httproutespec) prefer the most specific host name; then an
+exact path, the longest prefix, a method, the most headers; then the first in order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Backend:
     service: str
     port: int
     hostname: str | None = None
-    """What the Host header is rewritten to, where it is."""
+    """The value to which the Host header is rewritten, if any."""
     timeout_s: float | None = None
     """For the whole exchange; None: the route sets no limit."""
 
@@ -35,11 +35,11 @@ class _Entry:
 
     @property
     def precedence(self) -> tuple[int, int, bool, int, bool, int, int]:
-        """Smaller comes first."""
+        """Return the sort key; smaller comes first."""
         hostname = self.hostname or ""
         path = self.match.path
         return (
-            # An exact name is more specific than any wildcard, a longer wildcard than a shorter one, any than none.
+            # Most specific first: an exact name, then wildcards by length, then no name.
             0 if hostname and not hostname.startswith("*.") else 1,
             -len(hostname),
             path.type != "Exact",
@@ -49,7 +49,7 @@ class _Entry:
             self.order,
         )
 
-    def takes(self, method: str, host: str, path: str, headers: Mapping[str, str]) -> bool:
+    def matches(self, method: str, host: str, path: str, headers: Mapping[str, str]) -> bool:
         return (
             _host_matches(self.hostname, host)
             and (self.match.method is None or self.match.method == method)
@@ -59,15 +59,15 @@ class _Entry:
 
 
 class RouteTable:
-    """The rules of all routes in their order of precedence: the first that takes a request decides."""
+    """The rules of all routes in order of precedence: the first that matches a request decides."""
 
     def __init__(self, routes: Sequence[HTTPRoute]) -> None:
         self._entries = sorted(_entries(routes), key=lambda entry: entry.precedence)
 
     def find(self, *, method: str, host: str, path: str, headers: Mapping[str, str]) -> Backend | None:
-        """`host` as in the Host header, `path` without the query, header names in lower case."""
+        """Find a request's backend. `host` is the Host header, `path` has no query, header names are lower case."""
         name = _without_port(host)
-        return next((e.backend for e in self._entries if e.takes(method, name, path, headers)), None)
+        return next((e.backend for e in self._entries if e.matches(method, name, path, headers)), None)
 
 
 def _entries(routes: Sequence[HTTPRoute]) -> Iterator[_Entry]:
@@ -103,7 +103,7 @@ def _host_matches(hostname: str | None, host: str) -> bool:
     if hostname is None:
         return True
     if hostname.startswith("*."):
-        # One label or more in the place of the asterisk.
+        # The asterisk stands for one or more labels.
         return host.endswith(hostname[1:]) and len(host) > len(hostname) - 1
     return host == hostname
 
@@ -112,6 +112,6 @@ def _path_matches(match: RouteMatch, path: str) -> bool:
     value = match.path.value
     if match.path.type == "Exact":
         return path == value
-    # By whole elements: /a takes /a, /a/ and /a/b, not /ab; a slash at the prefix's end makes no difference.
+    # Whole elements only: /a matches /a, /a/ and /a/b but not /ab; a trailing slash of the prefix is ignored.
     prefix = value.rstrip("/")
     return path == prefix or path.startswith(f"{prefix}/")

@@ -1,7 +1,7 @@
-"""The one HTTP hop before each function: holds requests while a revision starts, then streams them to an instance.
+"""The single HTTP hop before each function: holds requests while a revision starts, then streams them to an instance.
 
-Used by the gateway for what comes from outside, and in-process by the dispatcher for events. Who gets which instance is
-`admission`; how many instances there should be is not decided here, only measured.
+The gateway uses it for external requests, and the dispatcher uses it in-process for events. `admission` assigns the
+instances. The activator only measures the load; the autoscaler decides how many instances there should be.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from darkroom.manifests.revision import Revision
 __all__ = ["Activator", "ActivatorResponse", "ConcurrencyMeter", "ForwardAnswer", "ForwardRequest"]
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""Of an answer that is read as a whole: an event's reply, which no broker would take if it were larger than 1 MB."""
+"""The limit for a response that is read as a whole. It is an event's reply, and no broker accepts more than 1 MB."""
 
 
 class ForwardAnswer:
-    """An instance's answer, whose body has yet to be read."""
+    """An instance's response, whose body has not been read yet."""
 
     def __init__(self, exchange: Exchange, service: str) -> None:
         self.status = exchange.status
@@ -43,7 +43,7 @@ class ForwardAnswer:
         self._service = service
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """As they arrive. Raises InstanceBrokenError when the body ends before its time."""
+        """Yield the chunks of the body as they arrive. Raises InstanceBrokenError if the body ends early."""
         try:
             async for chunk in self._exchange.chunks():
                 yield chunk
@@ -58,7 +58,7 @@ class ActivatorResponse:
     """Case-insensitive."""
     body: bytes
     from_function: bool = True
-    """False: the activator's own answer, because no function gave one (502, 503, 504)."""
+    """False: the activator's own response, because the function gave none (502, 503, 504)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,10 @@ class _Target:
 
 
 class Activator:
-    """`poke` is called with a revision that has requests and nobody ready: the scaler decides at once."""
+    """Forwards requests to instances.
+
+    `poke` is called with a revision that has requests but no ready instance, so that the scaler decides at once.
+    """
 
     def __init__(self, *, poke: Callable[[Revision], None], max_queued: int = MAX_QUEUED) -> None:
         self._poke = poke
@@ -78,7 +81,7 @@ class Activator:
         self._connections = Connections()
 
     def serve(self, pool: Pool) -> None:
-        """From now on the pool's Service can be asked for by its name."""
+        """Make the pool's Service available under its name."""
         admission = Admission(pool, poke=lambda: self._poke(pool.revision), max_queued=self._max_queued)
         self._targets[pool.revision.service] = _Target(pool=pool, admission=admission)
 
@@ -87,7 +90,7 @@ class Activator:
         return {service: target.pool for service, target in self._targets.items()}
 
     def meter(self, service: str) -> ConcurrencyMeter:
-        """It goes on over the Service's revisions."""
+        """Return a Service's meter, which is shared by all its revisions."""
         return self._targets[service].meter
 
     def queued(self, service: str) -> int:
@@ -98,7 +101,7 @@ class Activator:
 
     @asynccontextmanager
     async def forward(self, service: str, request: ForwardRequest) -> AsyncIterator[ForwardAnswer]:
-        """The instance is the request's until the context ends, which must be after the body was read.
+        """Forward a request. The context, which holds an instance, must not end before the body was read.
 
         Raises RevisionOverloadedError, RevisionTimeoutError, InstanceBrokenError; KeyError for an unknown Service.
         """
@@ -106,7 +109,7 @@ class Activator:
         deadline = asyncio.get_running_loop().time() + target.pool.revision.timeout_s
         target.meter.enter()
         try:
-            instance, exchange = await self._first_byte(target, request, deadline)
+            instance, exchange = await self._send_until_first_byte(target, request, deadline)
             try:
                 yield ForwardAnswer(exchange, service)
             finally:
@@ -124,9 +127,9 @@ class Activator:
         body: bytes,
         timeout_s: float | None = None,
     ) -> ActivatorResponse:
-        """A whole exchange. What the activator itself refuses is an answer too, as it is on the wire.
+        """Make a complete exchange. The activator's own errors become responses too, as they do over HTTP.
 
-        Raises TimeoutError when `timeout_s`, the caller's own patience, ends first.
+        Raises TimeoutError after `timeout_s`, the caller's own timeout.
         """
         sent = CIMultiDict(headers)
         sent.setdefault("Host", self._cluster_host(service))
@@ -134,34 +137,36 @@ class Activator:
         async with asyncio.timeout(timeout_s):
             try:
                 async with self.forward(service, request) as answer:
-                    read = await _read(answer, service)
+                    read = await _read_body(answer, service)
                     return ActivatorResponse(status=answer.status, headers=answer.headers, body=read)
             except DarkroomError as error:
-                return _own_answer(error)
+                return _error_response(error)
 
     def _cluster_host(self, service: str) -> str:
-        """As a caller within the cluster names the Service."""
+        """Return the Service's host name within a cluster."""
         return f"{service}.{self._targets[service].pool.revision.namespace}.svc.cluster.local"
 
-    async def _first_byte(self, target: _Target, request: ForwardRequest, deadline: float) -> tuple[Instance, Exchange]:
-        """The revision's timeout covers all of this: waiting, a cold start, connecting, sending, thinking."""
+    async def _send_until_first_byte(
+        self, target: _Target, request: ForwardRequest, deadline: float
+    ) -> tuple[Instance, Exchange]:
+        """Wait for an instance, send, and wait for the first byte, all within the revision's timeout."""
         revision = target.pool.revision
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._reach(target, request)
+                return await self._send_to_an_instance(target, request)
         except TimeoutError as error:
             detail = f"{revision.service} sent no first byte within its timeoutSeconds, {revision.timeout_s:g} s"
             raise RevisionTimeoutError(detail) from error
 
-    async def _reach(self, target: _Target, request: ForwardRequest) -> tuple[Instance, Exchange]:
+    async def _send_to_an_instance(self, target: _Target, request: ForwardRequest) -> tuple[Instance, Exchange]:
         refused: set[Instance] = set()
         while True:
-            with spans.waiting_for_an_instance(target.pool.revision.service):
+            with spans.instance_wait_span(target.pool.revision.service):
                 instance = await target.admission.acquire(avoid=refused)
             try:
                 return instance, await self._connections.send(instance.address, request)
             except NotReachedError:
-                # Any other instance may have the request.
+                # The request was not sent, so another instance may have it.
                 target.admission.release(instance)
                 refused.add(instance)
                 await asyncio.sleep(0)
@@ -174,7 +179,7 @@ class Activator:
                 raise
 
 
-async def _read(answer: ForwardAnswer, service: str) -> bytes:
+async def _read_body(answer: ForwardAnswer, service: str) -> bytes:
     body = bytearray()
     async for chunk in answer.chunks():
         body += chunk
@@ -183,6 +188,6 @@ async def _read(answer: ForwardAnswer, service: str) -> bytes:
     return bytes(body)
 
 
-def _own_answer(error: DarkroomError) -> ActivatorResponse:
+def _error_response(error: DarkroomError) -> ActivatorResponse:
     headers = CIMultiDict({"Content-Type": "text/plain; charset=utf-8"})
     return ActivatorResponse(status=error.status, headers=headers, body=error.detail.encode(), from_function=False)

@@ -1,4 +1,4 @@
-"""Which instance gets the next request of a Service, and who waits: containerConcurrency, one queue, first come.
+"""Assigns a Service's requests to instances within their containerConcurrency; the others wait in one FIFO queue.
 
 Pure bookkeeping on one event loop; nothing is sent here.
 """
@@ -14,7 +14,7 @@ from darkroom.local.revisions.instances import Instance
 from darkroom.local.revisions.pool import Pool
 
 MAX_QUEUED = 10_000
-"""Of one revision, as Knative's activator has it."""
+"""The limit per revision, as in Knative's activator."""
 
 
 class Admission:
@@ -23,30 +23,31 @@ class Admission:
         self._poke = poke
         self._max_queued = max_queued
         self._waiting: OrderedDict[asyncio.Future[Instance], None] = OrderedDict()
-        """In order of arrival; whoever gives up leaves from the middle."""
-        pool.on_change = self._hand_out
+        """In order of arrival; a request that is cancelled leaves from the middle."""
+        pool.on_change = self._assign_waiting
 
     @property
     def queued(self) -> int:
         return len(self._waiting)
 
     async def acquire(self, *, avoid: Collection[Instance] = ()) -> Instance:
-        """An instance with room, which the caller must give back by `release`. Waits for one in order of arrival.
+        """Acquire an instance with room, waiting for one in order of arrival. The caller must `release` it.
 
-        `avoid`: instances that have just refused a connection; their end may not have been noticed yet.
+        `avoid` lists instances that have just refused a connection, whose end may not have been noticed yet. Raises
+        RevisionOverloadedError if the queue is full.
         """
         if not self._waiting:
             instance = self._least_busy(avoid)
             if instance is not None:
                 instance.enter()
                 return instance
-        return await self._wait_in_line()
+        return await self._wait_in_queue()
 
     def release(self, instance: Instance) -> None:
         instance.leave()
-        self._hand_out()
+        self._assign_waiting()
 
-    async def _wait_in_line(self) -> Instance:
+    async def _wait_in_queue(self) -> Instance:
         if len(self._waiting) >= self._max_queued:
             service = self._pool.revision.service
             raise RevisionOverloadedError(f"{self._max_queued} requests wait for {service} already, the limit")
@@ -57,20 +58,20 @@ class Admission:
         try:
             return await waiter
         except asyncio.CancelledError:
-            # It may have been given an instance in the moment it was cancelled.
+            # An instance may have been assigned at the moment of cancellation.
             if waiter.done() and not waiter.cancelled():
                 self.release(waiter.result())
             raise
         finally:
             self._waiting.pop(waiter, None)
 
-    def _hand_out(self) -> None:
+    def _assign_waiting(self) -> None:
         while self._waiting:
             instance = self._least_busy()
             if instance is None:
                 return
             waiter, _ = self._waiting.popitem(last=False)
-            if not waiter.done():  # cancelled, and its caller has not run since
+            if not waiter.done():  # done: cancelled, and its caller has not run since
                 instance.enter()
                 waiter.set_result(instance)
 

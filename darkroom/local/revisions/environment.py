@@ -1,6 +1,6 @@
-"""From the manifests of Services to revisions that can be started: environment and scaling resolved.
+"""Turns the manifests of Services into revisions that can be started, with their environment and scaling resolved.
 
-Nothing is started here, and K_SINK is not set here: a SinkBinding does that (`binding`).
+Nothing is started here. K_SINK is not set here either; a SinkBinding does that (`binding`).
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from darkroom.manifests.serving import HttpGet, KeySelector, ReadinessProbe, Ser
 from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
-_NEEDED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
+_REQUIRED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
 
 
 def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int = 1) -> list[Revision]:
-    """A revision for each Service.
+    """Create a revision for each Service.
 
-    `settings` are this machine's values by variable name: they take the place of what ConfigMaps say, and are the
-    Secrets. Raises ManifestError that names every secret that is not among them.
+    `settings` are this machine's values by variable name. They replace the values of ConfigMaps and Secrets. Raises
+    ManifestError, which names every secret without a value.
     """
     findings: list[Finding] = []
-    made = []
+    resolved = []
     for service in manifests.services:
         env = _Environment(service, manifests, settings)
-        made.append(_revision(service, env.resolve(), number))
+        resolved.append(_revision(service, env.resolve(), number))
         findings += env.findings
     if findings:
         raise ManifestError(findings)
-    return made
+    return resolved
 
 
 def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision:
@@ -69,7 +69,7 @@ def _http_check(http: HttpGet) -> HttpCheck:
 
 
 class _Environment:
-    """A container's environment, built as the kubelet does it: envFrom first, then env in its order."""
+    """Builds a container's environment as the kubelet does: first envFrom, then env in its order."""
 
     def __init__(self, service: Service, manifests: Manifests, settings: Mapping[str, str]) -> None:
         self._service = service
@@ -83,7 +83,7 @@ class _Environment:
             value = self._value(variable, (*_CONTAINER, "env", index), env)
             if value is not None:
                 env[variable.name] = value
-        for name in _NEEDED:
+        for name in _REQUIRED:
             if not env.get(name):
                 self._refuse((*_CONTAINER, "env"), f"{name} is missing: functions-framework is started by it")
         return env
@@ -126,7 +126,7 @@ class _Environment:
 
 
 def _expand(text: str, env: Mapping[str, str]) -> str:
-    """`$(NAME)` of a variable that was set before, as the kubelet does it; an unknown one stays, `$$` is `$`."""
+    """Expand `$(NAME)` of variables set before, as the kubelet does. Unknown ones stay; `$$` becomes `$`."""
 
     def replacement(match: re.Match[str]) -> str:
         name = match[1]

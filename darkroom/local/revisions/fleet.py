@@ -1,4 +1,4 @@
-"""All revisions of the manifests: a pool of instances and a scaler for each, ready together and drained together."""
+"""All revisions of the manifests, each with a pool and a scaler, which are started and drained together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.activator import Activator
-from darkroom.local.revisions.binding import Binding, bound
-from darkroom.local.revisions.instances import Surroundings
+from darkroom.local.revisions.binding import Binding, with_binding
+from darkroom.local.revisions.instances import InstanceContext
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.revisions.scaler import Scaler
@@ -20,7 +20,7 @@ from darkroom.manifests.revision import Revision
 
 READY_WITHIN_S = 60.0
 DRAIN_S = 10.0
-"""How long requests under way may take once we are told to stop; what is cut off, the next start does again."""
+"""How long requests in progress may take after a stop. The next start redoes what is interrupted."""
 
 
 class Fleet:
@@ -31,24 +31,24 @@ class Fleet:
         self.scalers: dict[str, Scaler] = {}
         self.activator = Activator(poke=self._poke)
 
-    def add(self, revision: Revision, surroundings: Surroundings) -> None:
-        pool = Pool(revision, surroundings, self._limit, self._report)
+    def add(self, revision: Revision, context: InstanceContext) -> None:
+        pool = Pool(revision, context, self._limit, self._report)
         self.activator.serve(pool)
         self.pools[revision.service] = pool
         self.scalers[revision.service] = Scaler(pool, self.activator.meter(revision.service), self._report)
 
-    async def bind(self, bindings: Mapping[tuple[str, str], Binding], url_of: Callable[[Destination], str]) -> None:
-        """Replace each bound Service's revision by one that has its K_SINK."""
+    async def bind(self, bindings: Mapping[tuple[str, str], Binding], sink_url: Callable[[Destination], str]) -> None:
+        """Replace each bound Service's revision with one that has its K_SINK."""
         await asyncio.gather(
             *(
-                pool.replace(bound(pool.revision, binding, url_of(binding.sink)))
+                pool.replace(with_binding(pool.revision, binding, sink_url(binding.sink)))
                 for pool in self.pools.values()
                 if (binding := bindings.get((pool.revision.namespace, pool.revision.service))) is not None
             )
         )
 
-    async def until_ready(self, logs: Path) -> None:
-        """Until those with a min-scale, which people call first, have an instance. Raises LocalRuntimeError."""
+    async def wait_until_ready(self, logs: Path) -> None:
+        """Wait until all Services with a min-scale, which users call first, are ready. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
         awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
         while missing := [pool.revision.service for pool in awaited if not _is_up_to_date(pool)]:
@@ -57,7 +57,7 @@ class Fleet:
             await asyncio.sleep(0.01)
 
     async def close_pools(self) -> None:
-        """Draining is bounded: a job that is cut off here is found by its lease and done again."""
+        """Drain all pools, for a limited time. A job interrupted here is found by its lease and redone."""
         pools = list(self.pools.values())
         try:
             async with asyncio.timeout(DRAIN_S):

@@ -1,6 +1,6 @@
-"""One function process: started from a revision, ready when its probe says so, drained before it is stopped.
+"""One function process: started from a revision, ready when its probe succeeds, drained before it is stopped.
 
-How many of them there are is `pool`'s affair, which of them gets a request the `activator`'s.
+`pool` decides how many instances there are, and `activator` which of them gets a request.
 """
 
 from __future__ import annotations
@@ -25,58 +25,58 @@ from darkroom.manifests.revision import Revision
 
 START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 10.0
-"""For gunicorn to end its workers once nothing is in flight any more."""
+"""How long gunicorn has to end its workers once nothing is in flight."""
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
-"""All that a function sees of our own environment; the rest comes from its manifest, as on a cluster."""
+"""The variables of our environment that a function inherits; the rest comes from its manifest, as on a cluster."""
 
 
 class InstanceState(StrEnum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
-    """Gets no new requests; those in flight end."""
+    """Gets no new requests; those in flight may finish."""
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What every instance is given besides its revision."""
+class InstanceContext:
+    """What all instances share."""
 
     project_root: Path
-    """Where FUNCTION_SOURCE starts from; also PYTHONPATH."""
+    """The base of FUNCTION_SOURCE; also PYTHONPATH."""
     data_dir: Path
     logs: LogDirectory
     env: Mapping[str, str] = field(default_factory=dict)
-    """Addresses and secrets of the servers beside us; the revision's own variables do not override them."""
+    """Variables of every function, such as telemetry settings; they override the revision's own."""
     start_timeout_s: float = START_TIMEOUT_S
     forks: ForkServer | None = None
     """None: every instance is a new interpreter, as on a cluster."""
 
 
 class Instance:
-    """`in_flight` is kept by the activator, through `enter` and `leave`."""
+    """One function process. The activator counts `in_flight` through `enter` and `leave`."""
 
-    def __init__(self, revision: Revision, surroundings: Surroundings) -> None:
+    def __init__(self, revision: Revision, context: InstanceContext) -> None:
         self.revision = revision
         self.port = ports.free_port()
         self.state = InstanceState.STARTING
         self.in_flight = 0
         self.ready_s: float | None = None
-        """Seconds from the spawn to the first accepted connection."""
+        """Seconds from the start of the process until it was ready."""
         self.settled = asyncio.Event()
-        """It is ready, or will never be."""
+        """Set when the instance is ready or never will be."""
         self.process: ManagedProcess | None = None
-        self._surroundings = surroundings
-        self._home = surroundings.data_dir.resolve() / "home" / str(self.port)
+        self._context = context
+        self._home = context.data_dir.resolve() / "home" / str(self.port)
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def start(self) -> None:
-        """Returns when the instance is ready. Raises StartFailedError; then nothing of it is left running."""
+        """Start the process; returns when it is ready. Raises StartFailedError, leaving nothing running."""
         self._home.mkdir(parents=True, exist_ok=True)
         try:
             self.process = await self._launch()
-            await self._until_ready(self.process)
+            await self._wait_until_ready(self.process)
         except BaseException:
             await self.kill()
             raise
@@ -103,7 +103,10 @@ class Instance:
             self._idle.set()
 
     async def drain(self) -> bool:
-        """No new requests; False when some were in flight after the revision's timeout, or at a stop before it."""
+        """Accept no new requests, and wait for those in flight.
+
+        Returns False if some were still in flight after the revision's timeout, or at a stop before it.
+        """
         self.state = InstanceState.DRAINING
         try:
             async with asyncio.timeout(self.revision.timeout_s):
@@ -115,7 +118,7 @@ class Instance:
     async def stop(self, *, grace_s: float = STOP_GRACE_S) -> None:
         self.state = InstanceState.STOPPED
         self.settled.set()
-        # Whoever waits for its requests to end waits for nothing more.
+        # Wakes a pending drain, which has nothing left to wait for.
         self._idle.set()
         try:
             if self.process is not None:
@@ -128,18 +131,18 @@ class Instance:
         await self.stop(grace_s=0)
 
     async def _launch(self) -> ManagedProcess:
-        program = _program(self.revision, self.port, self._home, self._surroundings)
-        name, on_line = self.revision.name, self._surroundings.logs.sink(self.revision.service)
-        if self._surroundings.forks is None:
+        program = _program(self.revision, self.port, self._home, self._context)
+        name, on_line = self.revision.name, self._context.logs.sink(self.revision.service)
+        if self._context.forks is None:
             return await ManagedProcess.start(name, python_command(program), on_line=on_line)
-        return await self._surroundings.forks.start_process(name, program, on_line=on_line)
+        return await self._context.forks.start_process(name, program, on_line=on_line)
 
-    async def _until_ready(self, process: ManagedProcess) -> None:
-        timeout_s = self._surroundings.start_timeout_s
+    async def _wait_until_ready(self, process: ManagedProcess) -> None:
+        timeout_s = self._context.start_timeout_s
         deadline = process.started_at + timeout_s
         readiness = Readiness(self.revision.readiness, self.port)
         await asyncio.sleep(self.revision.readiness.initial_delay_s)
-        while not await readiness.ask():
+        while not await readiness.probe():
             if process.returncode is not None:
                 returncode = await process.wait()
                 raise self._start_failed(f"ended with {returncode} before it was ready")
@@ -156,24 +159,24 @@ class Instance:
 
 
 def interpreter_env(project_root: Path) -> dict[str, str]:
-    """What the interpreter of every instance starts with."""
+    """Return the environment with which every instance's interpreter starts."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    # Unbuffered: an instance's lines must be in the log when it is killed.
+    # Unbuffered, so that an instance's last lines are in the log when it is killed.
     return {**inherited, "PYTHONPATH": str(project_root.resolve()), "PYTHONUNBUFFERED": "1"}
 
 
-def _program(revision: Revision, port: int, home: Path, surroundings: Surroundings) -> PythonModule:
-    root = surroundings.project_root
-    of_interpreter = interpreter_env(root)
-    env = {**of_interpreter, **revision.env, **surroundings.env}
+def _program(revision: Revision, port: int, home: Path, context: InstanceContext) -> PythonModule:
+    root = context.project_root
+    base = interpreter_env(root)
+    env = {**base, **revision.env, **context.env}
     env |= {
         "PORT": str(port),
         "HOST": LOOPBACK,
         "K_SERVICE": revision.service,
         "K_REVISION": revision.name,
         "K_CONFIGURATION": revision.service,
-        # gunicorn keeps a control socket there; each instance has its own, or they would remove each other's.
+        # gunicorn keeps a control socket there. Instances that share a home would remove each other's socket.
         "HOME": str(home),
-        **{name: value for name, value in of_interpreter.items() if name.startswith("PYTHON")},
+        **{name: value for name, value in base.items() if name.startswith("PYTHON")},
     }
     return PythonModule(module="functions_framework", env=env, cwd=root.resolve())

@@ -1,6 +1,6 @@
-"""How many function processes this machine carries at once. A cluster has nodes for that; here it is one number.
+"""Limits the number of function processes on this machine. On a cluster the nodes do that; here it is one number.
 
-The autoscaler decides without knowing of it, as on the cluster; where it wants more than fits, this says so.
+The autoscaler does not know the limit, as on a cluster. If it wants more than the limit allows, that is reported.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ from typing import Protocol
 PROCESSES_PER_CORE = 4
 
 
-class Claimant(Protocol):
+class LimitedPool(Protocol):
     """A pool, as the limit sees it."""
 
     @property
     def processes(self) -> int:
-        """That run, in whatever state."""
+        """Return the number of its processes, in any state."""
 
     @property
     def reserved(self) -> int:
-        """Its min-scale: these do not count."""
+        """Return its min-scale, which does not count towards the limit."""
 
     def reconcile(self) -> None:
-        """Start what is missing; called when another pool has given room back."""
+        """Start missing instances; called when another pool has freed room."""
 
 
 class InstanceLimit:
-    """At most `most` processes over all revisions, beyond their min-scale; each revision may always have one."""
+    """Allows at most `most` processes beyond min-scale over all revisions. Each revision may always have one."""
 
     def __init__(self, most: int | None = None) -> None:
         self.most = PROCESSES_PER_CORE * (os.cpu_count() or 1) if most is None else most
-        self._claimants: list[Claimant] = []
+        self._pools: list[LimitedPool] = []
 
-    def join(self, claimant: Claimant) -> None:
-        self._claimants.append(claimant)
+    def join(self, pool: LimitedPool) -> None:
+        self._pools.append(pool)
 
-    def leave(self, claimant: Claimant) -> None:
-        """A second time changes nothing."""
-        if claimant in self._claimants:
-            self._claimants.remove(claimant)
+    def leave(self, pool: LimitedPool) -> None:
+        """Remove a pool. A second call has no effect."""
+        if pool in self._pools:
+            self._pools.remove(pool)
 
     @property
     def used(self) -> int:
-        return sum(max(0, claimant.processes - claimant.reserved) for claimant in self._claimants)
+        return sum(max(0, pool.processes - pool.reserved) for pool in self._pools)
 
-    def allows_one_more(self, claimant: Claimant) -> bool:
-        if claimant.processes < max(1, claimant.reserved):
+    def allows_one_more(self, pool: LimitedPool) -> bool:
+        if pool.processes < max(1, pool.reserved):
             return True
         return self.used < self.most
 
-    def room_was_made(self) -> None:
-        """Who has the fewest processes may take first, so that a large revision does not starve a small one."""
-        for claimant in sorted(self._claimants, key=lambda one: one.processes):
-            claimant.reconcile()
+    def offer_room(self) -> None:
+        """Offer freed room, first to the pools with the fewest processes, so that a large one does not starve them."""
+        for pool in sorted(self._pools, key=lambda one: one.processes):
+            pool.reconcile()

@@ -1,6 +1,6 @@
-"""How many requests a revision has in the system, on average: what the autoscaler decides by.
+"""Measures a revision's average number of requests, on which the autoscaler bases its decisions.
 
-A request counts from its arrival at the activator, waiting or running, to the end of its answer.
+A request counts from its arrival at the activator, whether waiting or running, to the end of its response.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class ConcurrencyMeter:
-    """Integrates the number of requests over time, so that a tick reads a true average and not a sample."""
+    """Integrates the number of requests over time, so that each reading is a true average and not a sample."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,7 +32,7 @@ class ConcurrencyMeter:
         self._current -= 1
 
     def take_average(self) -> float:
-        """The time-weighted average since the last call; right after it, the current number."""
+        """Return the time-weighted average since the last call, or the current number if no time has passed."""
         self._integrate()
         elapsed_s = self._changed_at - self._read_at
         average = self._integral_s / elapsed_s if elapsed_s > 0 else float(self._current)

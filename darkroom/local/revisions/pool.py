@@ -1,6 +1,6 @@
-"""The instances of one Service: as many as the autoscaler wants and the machine carries, replaced when code changes.
+"""The instances of one Service: as many as the autoscaler wants and the machine allows, replaced when code changes.
 
-Starting and stopping one is `instances`; who wants how many, and why, is not known here.
+Starting and stopping a single instance is in `instances`. The desired number is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -12,37 +12,41 @@ from typing import Any
 from darkroom.local.children.backoff import Backoff
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
-from darkroom.local.revisions.instances import Instance, InstanceState, Surroundings
+from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests.revision import Revision
 from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
 
 LAST_LINES_REPORTED = 20
-SERVING = (InstanceState.STARTING, InstanceState.READY)
+KEPT_STATES = (InstanceState.STARTING, InstanceState.READY)
+"""The states of instances that count towards the desired number."""
 
 
 class Pool:
-    """`scale_to` sets a wish and returns; reports and `on_change` tell what became of it."""
+    """The instances of one Service.
 
-    def __init__(self, revision: Revision, surroundings: Surroundings, limit: InstanceLimit, report: Report) -> None:
+    `scale_to` sets the desired number and returns at once. Reports and `on_change` announce the results.
+    """
+
+    def __init__(self, revision: Revision, context: InstanceContext, limit: InstanceLimit, report: Report) -> None:
         self.revision = revision
-        """The one from which new instances are started."""
+        """The revision of new instances."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when an instance has become ready or is gone: the activator hands out what waits."""
-        self._surroundings = surroundings
+        """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
+        self._context = context
         self._limit = limit
         self._report = report
         self._desired = 0
         self._instances: list[Instance] = []
         self._backoff = Backoff()
         self._hold: asyncio.TimerHandle | None = None
-        """After a death nothing is started until this has run."""
+        """Set after a death: nothing is started until it has run."""
         self._reported_cap: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.tally = Tally()
-        """Of cold starts."""
+        """Counts cold starts."""
         self.tally.begin(COLD_STARTS, revision.service)
         self.tally.begin(COLD_START_DURATION, revision.service)
         limit.join(self)
@@ -53,7 +57,7 @@ class Pool:
 
     @property
     def instances(self) -> list[Instance]:
-        """In whatever state, until their process is gone."""
+        """Return all instances whose process is not gone yet, in any state."""
         return list(self._instances)
 
     @property
@@ -73,35 +77,35 @@ class Pool:
         self.reconcile()
 
     def reconcile(self) -> None:
-        """Towards the wish: start what is missing and allowed, drain what is too much."""
+        """Move towards the desired number: start missing instances within the limit, and drain surplus ones."""
         if self._closing:
             return
-        serving = self._serving(self.revision)
-        for surplus in _dispensable(serving)[: max(0, len(serving) - self._desired)]:
+        kept = self._kept(self.revision)
+        for surplus in _by_removal_order(kept)[: max(0, len(kept) - self._desired)]:
             self._retire(surplus)
-        missing = self._desired - len(self._serving(self.revision))
+        missing = self._desired - len(self._kept(self.revision))
         if missing <= 0 or self._hold is not None:
             self._reported_cap = None
             return
         for _ in range(missing):
             if not self._limit.allows_one_more(self):
-                self._tell_of_the_cap()
+                self._report_cap()
                 return
             self._launch(self.revision)
         self._reported_cap = None
 
     async def replace(self, revision: Revision) -> bool:
-        """From now on `revision`; those that run are drained once the new ones are ready.
+        """Replace the revision, and drain the old instances once the new ones are ready.
 
-        False: the first new one did not start, and the old ones serve on.
+        Returns False if the first new instance did not start; then the old ones keep serving.
         """
         self._release_hold()
-        old = [one for one in self._instances if one.state in SERVING]
-        if old and not await self._proves_to_start(revision):
+        old = [one for one in self._instances if one.state in KEPT_STATES]
+        if old and not await self._first_instance_starts(revision):
             return False
         replaced, self.revision = self.revision, revision
         self.reconcile()
-        for new in self._serving(revision):
+        for new in self._kept(revision):
             await new.settled.wait()
         for instance in old:
             self._retire(instance)
@@ -109,7 +113,7 @@ class Pool:
         return True
 
     async def close(self, *, drain: bool = True) -> None:
-        """End all instances; with `drain`, once their requests have ended. A second call may be less patient."""
+        """End all instances; with `drain`, after their requests have ended. May be called again without `drain`."""
         self._closing = True
         self._desired = 0
         self._cancel_hold()
@@ -119,28 +123,28 @@ class Pool:
             await asyncio.wait(set(self._tasks))
         self._limit.leave(self)
 
-    def _serving(self, revision: Revision) -> list[Instance]:
-        return [one for one in self._instances if one.revision is revision and one.state in SERVING]
+    def _kept(self, revision: Revision) -> list[Instance]:
+        return [one for one in self._instances if one.revision is revision and one.state in KEPT_STATES]
 
-    async def _proves_to_start(self, revision: Revision) -> bool:
-        """The first of a new revision runs beside the old ones, whatever the limit says: else nothing could change."""
+    async def _first_instance_starts(self, revision: Revision) -> bool:
+        """Start the first instance of a new revision beside the old ones, ignoring the limit, which may be reached."""
         first = self._launch(revision)
         await first.settled.wait()
         return first.state is InstanceState.READY
 
     def _launch(self, revision: Revision) -> Instance:
-        instance = Instance(revision, self._surroundings)
+        instance = Instance(revision, self._context)
         self._instances.append(instance)
-        self._begin(self._live(instance), f"{revision.name}: life")
+        self._spawn(self._run(instance), f"{revision.name}: life")
         return instance
 
     def _retire(self, instance: Instance, *, drain: bool = True) -> None:
-        """A second call finds it draining; then only an end without draining changes anything."""
-        if instance.state in SERVING or not drain:
-            self._begin(self._end(instance, drain=drain), f"{instance.revision.name}: end")
+        """Drain and end an instance. If it is draining already, only a call without `drain` has an effect."""
+        if instance.state in KEPT_STATES or not drain:
+            self._spawn(self._end(instance, drain=drain), f"{instance.revision.name}: end")
 
-    async def _live(self, instance: Instance) -> None:
-        """An instance's life, from its start until its process is gone."""
+    async def _run(self, instance: Instance) -> None:
+        """Run an instance from its start until its process is gone."""
         try:
             await instance.start()
         except StartFailedError as error:
@@ -171,10 +175,10 @@ class Pool:
         if error.retired:
             self._report("instance.stopped", **_identity(instance))
         else:
-            self._tell_of_the_failed_start(instance, error)
-        self._limit.room_was_made()
+            self._report_failed_start(instance, error)
+        self._limit.offer_room()
 
-    def _tell_of_the_failed_start(self, instance: Instance, error: StartFailedError) -> None:
+    def _report_failed_start(self, instance: Instance, error: StartFailedError) -> None:
         fields = {**_identity(instance), "detail": error.reason, "last_lines": list(error.last_lines)}
         if instance.revision is self.revision:
             delay_s = self._hold_back(uptime_s=0)
@@ -187,12 +191,12 @@ class Pool:
         if instance.state is InstanceState.STOPPED:
             self._report("instance.stopped", **_identity(instance))
         else:
-            await self._bury(instance)
+            await self._clean_up_dead(instance)
         self.on_change()
-        self._limit.room_was_made()
+        self._limit.offer_room()
 
-    async def _bury(self, instance: Instance) -> None:
-        """It died by itself, or was killed by somebody else."""
+    async def _clean_up_dead(self, instance: Instance) -> None:
+        """Clean up and report an instance that died, or was killed by somebody else."""
         process, in_flight = instance.process, instance.in_flight
         await instance.kill()
         if process is None:
@@ -210,7 +214,7 @@ class Pool:
         )
 
     def _hold_back(self, *, uptime_s: float) -> float:
-        """Start nothing for a while, the longer the more often it happens. Returns how long."""
+        """Start nothing for a while, longer each time. Returns the delay in seconds."""
         self._cancel_hold()
         delay_s = self._backoff.next_delay_s(uptime_s=uptime_s)
         if not self._closing:
@@ -227,29 +231,29 @@ class Pool:
             self._hold = None
 
     def _release_hold(self) -> None:
-        """The code has changed: what failed so far says nothing any more."""
+        """Allow starts again after the code has changed: earlier failures no longer mean anything."""
         self._cancel_hold()
         self._backoff.reset()
 
-    def _tell_of_the_cap(self) -> None:
+    def _report_cap(self) -> None:
         if self._reported_cap != self._desired:
             self._reported_cap = self._desired
             self._report(
                 "scale.capped",
                 service=self.revision.service,
                 wanted=self._desired,
-                granted=len(self._serving(self.revision)),
+                granted=len(self._kept(self.revision)),
                 limit=self._limit.most,
             )
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _dispensable(instances: list[Instance]) -> list[Instance]:
-    """Those that are not ready yet first, then those with the fewest requests; of equals the newest."""
+def _by_removal_order(instances: list[Instance]) -> list[Instance]:
+    """Sort instances: first those not ready yet, then those with the fewest requests; the newest first among equals."""
     newest_first = reversed(instances)
     return sorted(newest_first, key=lambda one: (one.state is InstanceState.READY, one.in_flight))
 

@@ -1,7 +1,7 @@
-"""Whether an instance is ready, asked as its readinessProbe says; without one, when its port takes connections.
+"""Probes whether an instance is ready, by its readinessProbe; without one, by whether its port accepts connections.
 
-As queue-proxy does it: with `periodSeconds` 0 or unset it asks as fast as it can, else once per period. `exec` and
-`grpc` are taken for TCP: there is no container here to run a command in.
+As in queue-proxy, `periodSeconds` 0 or unset means as fast as possible, otherwise once per period. `exec` and `grpc`
+are treated as TCP, because there is no container here in which to run a command.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from darkroom.manifests.revision import HttpCheck, ReadinessCheck
 
 TCP_POLL_S = 0.005
 HTTP_POLL_S = 0.02
-"""queue-proxy asks every 50 ms."""
+"""queue-proxy probes every 50 ms."""
 
 
 class Readiness:
-    """Asks one instance until it is ready."""
+    """Probes one instance until it is ready."""
 
     def __init__(self, check: ReadinessCheck, port: int) -> None:
         self._check = check
         self._port = port
         self._successes = 0
         self.last_answer = "nothing listens on its port"
-        """What was seen when it was last asked: for whoever must say why it is not ready."""
+        """The result of the last probe, to explain why the instance is not ready."""
 
     @property
     def pause_s(self) -> float:
@@ -35,7 +35,8 @@ class Readiness:
             return self._check.period_s
         return TCP_POLL_S if self._check.http is None else HTTP_POLL_S
 
-    async def ask(self) -> bool:
+    async def probe(self) -> bool:
+        """Probe once; returns whether the instance is ready."""
         if await self._answers():
             self._successes += 1
         else:
@@ -71,7 +72,7 @@ async def _beginning(answer: aiohttp.ClientResponse) -> str:
 
 
 async def _accepts(port: int) -> bool:
-    """Whether somebody listens; the connection is closed at once."""
+    """Report whether somebody listens on the port, by opening and closing a connection."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

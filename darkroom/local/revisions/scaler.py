@@ -1,6 +1,6 @@
-"""Asks the autoscaler every two seconds how many instances a revision should have, and tells its pool.
+"""Asks the autoscaler every two seconds how many instances a revision should have, and scales its pool.
 
-The measuring and the clock are here, the arithmetic is `autoscaler`'s. One Scaler a Service.
+Measuring and timing happen here; the arithmetic is in `autoscaler`. There is one Scaler per Service.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Scaler:
         self.decision = Decision(desired=0, unbounded=0, panicking=False)
 
     def poke(self) -> None:
-        """A request came to a revision at zero: the activator reports {1, 1} and the autoscaler decides at once."""
+        """Decide at once, because a request arrived at a revision at zero. Knative's activator then reports {1, 1}."""
         self._poked.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Scale the pool until cancelled."""
         self._pool.scale_to(self._initial())
         next_sample = next_decision = time.monotonic()
         while True:
@@ -57,7 +57,7 @@ class Scaler:
             await self._sleep(min(next_sample, next_decision) - time.monotonic())
 
     def _initial(self) -> int:
-        """A cluster starts `initial-scale` instances to see that the image runs; here `min-scale` are enough."""
+        """Return `min-scale`. A cluster starts `initial-scale` instances to check that the image runs."""
         return self._pool.revision.scaling.min_scale
 
     def _windows_for(self, config: ScalingConfig) -> None:
@@ -74,7 +74,7 @@ class Scaler:
 
     def _decide(self, now_s: float) -> None:
         config = replace(self._pool.revision.scaling, scale_to_zero_grace_s=0)
-        # The grace period is for the cluster's network to turn to the activator; here it is always in the way.
+        # On a cluster, the grace period lets the network switch to the activator, which here is always in the path.
         if config.window_s != self._config.window_s:
             self._windows_for(config)
         metrics = Metrics(

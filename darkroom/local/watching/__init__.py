@@ -1,4 +1,4 @@
-"""What runs, waits and happened: the status, the event log and Prometheus' `/metrics`, served at the admin address.
+"""Observability: the status, the event log and Prometheus's `/metrics`, served at the admin address.
 
-Reads all other rooms and is imported by none of them.
+It reads from all other packages of the runtime and is imported by none of them.
 """

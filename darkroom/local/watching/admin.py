@@ -1,4 +1,4 @@
-"""The runtime's own HTTP side, for `darkroom status`, Prometheus, the demo and tests: what runs, waits and happened."""
+"""The runtime's admin API: status, events and metrics, for `darkroom status`, Prometheus, the demo and tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def admin_application(
         return web.json_response([event.as_dict() for event in events.since(int(text))], dumps=_dumps)
 
     async def show_metrics(_request: web.Request) -> web.Response:
-        # Only here: fifty milliseconds that `darkroom up` need not wait for.
+        # Imported only here, because it takes fifty milliseconds for which `darkroom up` need not wait.
         from darkroom.local.watching.exposition import CONTENT_TYPE, exposition
 
         return web.Response(body=exposition(await measure()), headers={"Content-Type": CONTENT_TYPE})

@@ -1,4 +1,4 @@
-"""What happened in the runtime: the one `Report` that all parts share, kept for a while, counted, told on."""
+"""The event log: the `Report` that all parts share. It counts events, keeps the latest, and notifies subscribers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Subscriber = Callable[[str, dict[str, Any]], None]
 @dataclass(frozen=True, kw_only=True)
 class LoggedEvent:
     number: int
-    """Grows by one with each event."""
+    """Increases by one with each event."""
     at: float
     """Seconds since the epoch."""
     action: str
@@ -44,5 +44,5 @@ class EventLog:
         self._subscribers.append(subscriber)
 
     def since(self, number: int) -> list[LoggedEvent]:
-        """Those after this number that are still kept, oldest first."""
+        """Return the kept events after this number, oldest first."""
         return [event for event in self._events if event.number > number]

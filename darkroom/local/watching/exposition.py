@@ -1,4 +1,4 @@
-"""Readings in Prometheus' text format, by its own client's writer."""
+"""Writes readings in Prometheus's text format, with its own client library."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from darkroom.telemetry.metric import Distribution, Kind, Metric, Readings, Values
+from darkroom.telemetry.metric import Distribution, Metric, MetricKind, Readings, Values
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 def exposition(readings: Readings) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(readings))
+    registry.register(_ReadingsCollector(readings))
     return generate_latest(registry)
 
 
-class _Read(Collector):
+class _ReadingsCollector(Collector):
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
 
@@ -31,7 +31,7 @@ class _Read(Collector):
 
 
 def _family(metric: Metric, values: Values) -> Family:
-    family = _empty(metric)
+    family = _empty_family(metric)
     for labels, value in values.items():
         if isinstance(family, HistogramMetricFamily) and isinstance(value, Distribution):
             family.add_metric(labels, _cumulative(metric, value), value.sum)
@@ -42,17 +42,17 @@ def _family(metric: Metric, values: Values) -> Family:
     return family
 
 
-def _empty(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
-    name, told, labels = metric.prometheus_name, metric.description, metric.labels
+def _empty_family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+    name, description, labels = metric.prometheus_name, metric.description, metric.labels
     match metric.kind:
-        case Kind.COUNTER:
-            return CounterMetricFamily(name, told, labels=labels)
-        case Kind.GAUGE:
-            return GaugeMetricFamily(name, told, labels=labels)
-        case Kind.HISTOGRAM:
-            return HistogramMetricFamily(name, told, labels=labels)
+        case MetricKind.COUNTER:
+            return CounterMetricFamily(name, description, labels=labels)
+        case MetricKind.GAUGE:
+            return GaugeMetricFamily(name, description, labels=labels)
+        case MetricKind.HISTOGRAM:
+            return HistogramMetricFamily(name, description, labels=labels)
 
 
-def _cumulative(metric: Metric, seen: Distribution) -> list[tuple[str, float]]:
+def _cumulative(metric: Metric, distribution: Distribution) -> list[tuple[str, float]]:
     bounds = [*(str(bound) for bound in metric.buckets), "+Inf"]
-    return list(zip(bounds, accumulate(seen.counts), strict=True))
+    return list(zip(bounds, accumulate(distribution.counts), strict=True))

@@ -1,4 +1,4 @@
-"""What the running stack looks like at this moment, as `darkroom status` shows it."""
+"""The current status of the running stack, as shown by `darkroom status`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nats.errors
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.brokers import Brokers
-from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
+from darkroom.local.eventing.dispatch import COUNTED, Dispatcher
 from darkroom.local.eventing.stream import consumer_name
 from darkroom.local.extension import Application
 from darkroom.local.revisions.fleet import Fleet
@@ -55,17 +55,17 @@ class Overview:
         }
 
     async def _backlog(self) -> dict[str, int | None]:
-        found: dict[str, int | None] = {}
+        backlog: dict[str, int | None] = {}
         for stream in self.brokers.streams.values():
             try:
-                found |= await stream.backlog()
+                backlog |= await stream.backlog()
             except (nats.errors.Error, DependencyUnavailableError):
-                # NATS is down: the table says that the number is not known, the servers' rows say why.
+                # NATS is down: the backlog is shown as unknown, and the servers' section shows why.
                 continue
-        return found
+        return backlog
 
     def _sections(self) -> dict[str, Any]:
-        """The application's own."""
+        """Return the application's own sections."""
         return {name: _section(read) for name, read in self.application.status.items()}
 
 
@@ -83,7 +83,7 @@ def _trigger(dispatcher: Dispatcher, backlog: Mapping[str, int | None]) -> dict[
         "subscriber": dispatcher.route.subscriber_name,
         "backlog": backlog.get(consumer_name(dispatcher.route.trigger)),
         "in_flight": dispatcher.in_flight,
-        **{name: counts[name] for name in OUTCOMES},
+        **{name: counts[name] for name in COUNTED},
     }
 
 

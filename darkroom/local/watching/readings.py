@@ -1,6 +1,6 @@
-"""Everything that can be read of the running stack at this moment.
+"""Collects the current readings of all the running stack's metrics.
 
-A dependency that is down takes only its own metrics with it: they are left out, and `darkroom.server.up` says why.
+If a dependency is down, only its own metrics are left out, and `darkroom.server.up` shows why.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.health import nats_storage_limit_bytes
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.brokers import Brokers
-from darkroom.local.eventing.dispatch import OUTCOMES, Dispatcher
+from darkroom.local.eventing.dispatch import COUNTED, Dispatcher
 from darkroom.local.eventing.stream import consumer_name
 from darkroom.local.extension import Application
 from darkroom.local.front.request_times import RequestTimes
@@ -24,14 +24,14 @@ from darkroom.local.reporting import Report
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
-from darkroom.local.watching.consumption import ProcessTimes, StorageSize
+from darkroom.local.watching.resource_usage import ProcessTimes, StorageSize
 from darkroom.telemetry import platform_metrics as metrics
 from darkroom.telemetry.jetstream import stream_readings
 from darkroom.telemetry.metric import Distribution, Metric, Readings, Values
 from darkroom.telemetry.tally import Labels
 
 ANSWER_WITHIN_S = 4.0
-"""Of each part. Prometheus waits for ten seconds; a machine under full load is slow, not dead."""
+"""The timeout per part. Prometheus waits for ten seconds, and a machine under full load is slow but not dead."""
 
 _SHOWN_STATES = (InstanceState.READY, InstanceState.STARTING, InstanceState.DRAINING)
 
@@ -44,25 +44,25 @@ class Measurements:
     application: Application
     requests: RequestTimes
     own_pids: Callable[[], list[int]]
-    """Of the runtime's own processes."""
+    """Returns the pids of the runtime's own processes."""
     storage: StorageSize | None
-    """None: the S3 server is somebody else's."""
+    """None: the S3 server is not ours."""
     report: Report
     processes: ProcessTimes = field(default_factory=ProcessTimes)
 
     async def read(self) -> Readings:
         parts: list[Awaitable[Readings]] = [
             self._servers(),
-            *(self._if_it_answers(name, asyncio.to_thread(read)) for name, read in self.application.readings.items()),
-            self._if_it_answers("streams", self._streams()),
-            self._if_it_answers("triggers", self._triggers()),
+            *(self._if_available(name, asyncio.to_thread(read)) for name, read in self.application.readings.items()),
+            self._if_available("streams", self._streams()),
+            self._if_available("triggers", self._triggers()),
             asyncio.to_thread(self.processes.read, self._pids(), alone={"runtime"}),
         ]
         if self.storage is not None:
             parts.append(asyncio.to_thread(self.storage.read))
-        return merged([*await asyncio.gather(*parts), *self._own()])
+        return merge([*await asyncio.gather(*parts), *self._runtime_readings()])
 
-    async def _if_it_answers(self, part: str, readings: Awaitable[Readings]) -> Readings:
+    async def _if_available(self, part: str, readings: Awaitable[Readings]) -> Readings:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await readings
@@ -70,7 +70,7 @@ class Measurements:
             self.report("metrics.left_out", part=part, error=repr(exc))
             return {}
 
-    # --- asked of others ---------------------------------------------------------------------------------------------
+    # --- read from servers -------------------------------------------------------------------------------------------
 
     async def _servers(self) -> Readings:
         servers = list(self.servers.values())
@@ -79,24 +79,24 @@ class Measurements:
         restarts: dict[Labels, float] = {(server.name,): _restarts(server) for server in servers}
         return {metrics.SERVER_UP: up, metrics.SERVER_RESTARTS: restarts}
 
-    def _refuse_without_nats(self) -> None:
-        """Its client would wait for it, and Prometheus for us, longer than some scrape."""
+    def _require_nats(self) -> None:
+        """Raise DependencyUnavailableError without NATS. Its client would wait longer than Prometheus's timeout."""
         if not self.brokers.connection.is_connected:
             raise DependencyUnavailableError("nats", "the connection is lost")
 
     async def _streams(self) -> Readings:
-        self._refuse_without_nats()
+        self._require_nats()
         streams = await self.brokers.connection.jetstream(timeout=ANSWER_WITHIN_S).streams_info()
         limit_bytes = await self._nats_storage_limit_bytes()
         return stream_readings(streams, server_limit_bytes=limit_bytes)
 
     async def _nats_storage_limit_bytes(self) -> int:
-        """0: NATS is somebody else's."""
+        """Return the limit of our own NATS server; 0 if NATS is not ours."""
         server = self.servers["nats"]
         return await nats_storage_limit_bytes(server.plan.monitor_url) if isinstance(server, SupervisedServer) else 0
 
     async def _triggers(self) -> Readings:
-        self._refuse_without_nats()
+        self._require_nats()
         names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.brokers.dispatchers}
         backlog: dict[Labels, float] = {}
         in_flight: dict[Labels, float] = {}
@@ -108,7 +108,7 @@ class Measurements:
         return {metrics.TRIGGER_BACKLOG: backlog, metrics.TRIGGER_IN_FLIGHT: in_flight}
 
     def _pids(self) -> dict[str, list[int]]:
-        """A Service at zero has used processor time before."""
+        """Return the pids by name. A Service at zero is included, because its earlier CPU time counts."""
         pids: dict[str, list[int]] = {"runtime": self.own_pids()}
         for server in self.servers.values():
             if isinstance(server, SupervisedServer):
@@ -117,13 +117,13 @@ class Measurements:
             pids[service] = [instance.process.pid for instance in pool.instances if instance.process is not None]
         return pids
 
-    # --- our own -----------------------------------------------------------------------------------------------------
+    # --- counted by the runtime itself -------------------------------------------------------------------------------
 
-    def _own(self) -> list[Readings]:
-        of_services = [self._service(service, pool) for service, pool in self.fleet.pools.items()]
+    def _runtime_readings(self) -> list[Readings]:
+        services = [self._service(service, pool) for service, pool in self.fleet.pools.items()]
         cold_starts = [pool.tally.readings() for pool in self.fleet.pools.values()]
         deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.dispatchers]
-        return [*of_services, *cold_starts, *deliveries, self.requests.readings()]
+        return [*services, *cold_starts, *deliveries, self.requests.readings()]
 
     def _service(self, service: str, pool: Pool) -> Readings:
         states = [instance.state for instance in pool.instances]
@@ -140,17 +140,17 @@ class Measurements:
         return readings
 
 
-def merged(readings: Sequence[Readings]) -> Readings:
-    """One family of each metric, whoever read its series."""
-    found: dict[Metric, dict[Labels, float | Distribution]] = defaultdict(dict)
+def merge(readings: Sequence[Readings]) -> Readings:
+    """Merge readings, so that each metric has one family with the series from all sources."""
+    merged: dict[Metric, dict[Labels, float | Distribution]] = defaultdict(dict)
     for each in readings:
         for metric, values in each.items():
-            found[metric].update(values)
-    return dict(found)
+            merged[metric].update(values)
+    return dict(merged)
 
 
 def _deliveries(dispatcher: Dispatcher) -> Readings:
-    return {metrics.DELIVERIES: {(dispatcher.name, outcome): dispatcher.counts[outcome] for outcome in OUTCOMES}}
+    return {metrics.DELIVERIES: {(dispatcher.name, outcome): dispatcher.counts[outcome] for outcome in COUNTED}}
 
 
 def _restarts(server: Server) -> int:

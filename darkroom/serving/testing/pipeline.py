@@ -14,7 +14,8 @@ from uuid import UUID
 from darkroom.adapters.broker.memory import MemoryEmitter
 from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.adapters.jobs import Lease, NewJob
-from darkroom.adapters.jobs.memory import MemoryJobNotices, MemoryJobReader, MemoryJobStore
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.jobs.memory_notices import MemoryJobNotices, MemoryJobReader
 from darkroom.adapters.rates.memory import MemoryRateLimiter
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.contract import events

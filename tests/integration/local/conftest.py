@@ -1,4 +1,4 @@
-"""What the tests of the local runtime's processes share: coroutines as tests, reports, and where files go."""
+"""Shared by the tests of the local runtime's processes: coroutine tests, reports, and folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.local.waiting import Reports
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A test that is a coroutine runs in an event loop of its own, in the main thread as the guard demands."""
+    """Run a coroutine test in its own event loop on the main thread, as the guard requires."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}

@@ -1,4 +1,4 @@
-"""Small functions that the tests of the local runtime write down and run on the real functions-framework."""
+"""Small functions that the tests of the local runtime write to files and run on the real functions-framework."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from darkroom.local.children.logs import LogDirectory
-from darkroom.local.revisions.instances import Surroundings
+from darkroom.local.revisions.instances import InstanceContext
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import ReadinessCheck, Revision, ScalingConfig
@@ -97,13 +97,13 @@ class Workshop:
         )
 
     def pool(self, revision: Revision, *, start_timeout_s: float = 30) -> Pool:
-        surroundings = Surroundings(
+        context = InstanceContext(
             project_root=self.root,
             data_dir=self.root / ".darkroom",
             logs=self.logs,
             start_timeout_s=start_timeout_s,
         )
-        return Pool(revision, surroundings, self.limit, self.reports)
+        return Pool(revision, context, self.limit, self.reports)
 
     @asynccontextmanager
     async def running(self, service: str, code: str, **settings: Any) -> AsyncIterator[Pool]:
@@ -119,7 +119,7 @@ class Workshop:
 
 
 async def get(pool: Pool, path: str = "/") -> str:
-    """The answer of the first ready instance, asked directly."""
+    """Request the first ready instance directly, and return its response."""
     url = f"http://{pool.ready[0].address}{path}"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return await answer.text()

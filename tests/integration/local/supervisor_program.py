@@ -1,4 +1,4 @@
-"""A runtime in small, started as a process of its own so that a test can kill it: three servers and two functions.
+"""A small runtime with three servers and two functions, started as a separate process so that a test can kill it.
 
 Prints `up` once all of it runs. Arguments: the project's folder.
 """

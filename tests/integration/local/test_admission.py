@@ -15,7 +15,7 @@ STEPS = st.lists(st.sampled_from(["arrive", "give up", "finish", "start", "give 
 
 
 class Model:
-    """Callers of one admission, and what must hold of them after every step."""
+    """Callers of one admission, and the invariants after every step."""
 
     def __init__(self, admission: Admission, start: list[Instance]) -> None:
         self.admission = admission

@@ -246,7 +246,7 @@ async def test_a_sender_that_fails_takes_the_connection_with_it() -> None:
     async with asking(peer) as ask:
         with pytest.raises(BrokenOffError, match="ended early"):
             await ask("POST", failing(), **{"Content-Length": "5"})
-        await until(lambda: peer.open == 0, "the peer is told")
+        await until(lambda: peer.open == 0, "the peer sees it")
     assert peer.requests == [[]]
 
 

@@ -143,7 +143,7 @@ async def test_a_forked_program_is_as_if_a_new_interpreter_had_started_it(tmp_pa
 async def test_a_forked_program_gives_memory_back_as_its_environment_says(
     tmp_path: Path, threshold: str | None, is_kept: bool
 ) -> None:
-    """glibc reads it when a program starts; the zygote says it again. A page that was given back costs a fault."""
+    """glibc reads it when a program starts; the zygote applies it again. A page that was returned costs a fault."""
     async with forks(tmp_path) as running:
         await running.until_ready()
         lines: list[str] = []
@@ -237,7 +237,7 @@ async def test_closing_ends_everything(tmp_path: Path) -> None:
         assert running.zygotes() == []
 
 
-async def test_ten_at_once_are_all_told_apart(tmp_path: Path) -> None:
+async def test_ten_forks_at_once_are_not_confused(tmp_path: Path) -> None:
     async with forks(tmp_path) as running:
         await running.until_ready()
         outputs: list[list[str]] = [[] for _ in range(10)]

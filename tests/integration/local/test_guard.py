@@ -34,7 +34,7 @@ time.sleep(600)
 
 @pytest.fixture
 def supervisors() -> Iterator[list[subprocess.Popen[str]]]:
-    """Supervisors that a test started; killed in the end, and with them, if the guard works, their children."""
+    """Supervisors started by a test. They are killed at the end, and so are their children if the guard works."""
     started: list[subprocess.Popen[str]] = []
     yield started
     for supervisor in started:

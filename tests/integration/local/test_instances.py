@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from darkroom.local.children.logs import LogDirectory
-from darkroom.local.revisions import watch
+from darkroom.local.revisions import code_watch
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
@@ -31,7 +31,7 @@ def workshop(tmp_path: Path, logs: LogDirectory, reports: Reports) -> Workshop:
     return Workshop(root=tmp_path / "project", logs=logs, reports=reports, limit=InstanceLimit(4))
 
 
-async def test_an_instance_serves_its_function_and_tells_how_long_it_took_to_start(workshop: Workshop) -> None:
+async def test_an_instance_serves_its_function_and_reports_how_long_it_took_to_start(workshop: Workshop) -> None:
     async with workshop.running("greet", GREETING.format(greeting="hello")) as pool:
         assert await get(pool) == "hello"
         report = await workshop.reports.wait_for("instance.ready")
@@ -183,7 +183,7 @@ async def test_a_second_and_impatient_close_ends_what_the_first_still_waits_for(
         await asyncio.wait([patient])
 
 
-async def test_the_machines_limit_caps_what_the_autoscaler_wants_and_says_so(workshop: Workshop) -> None:
+async def test_the_machines_limit_caps_what_the_autoscaler_wants_and_reports_it(workshop: Workshop) -> None:
     for service in ("greedy", "modest"):
         workshop.write(service, GREETING.format(greeting=service))
     workshop.limit.most = 2
@@ -211,7 +211,7 @@ async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leave
     async with workshop.running("greet", GREETING.format(greeting="old")) as pool:
         folder = workshop.root / "functions" / "greet"
         watching = asyncio.create_task(
-            watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
+            code_watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
         )
         await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 
@@ -235,7 +235,7 @@ async def test_changed_code_of_a_service_at_zero_starts_nothing(workshop: Worksh
     folder = workshop.write("greet", GREETING.format(greeting="old"))
     pool = workshop.pool(workshop.revision("greet"))
     watching = asyncio.create_task(
-        watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
+        code_watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
     )
     await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 

@@ -25,7 +25,7 @@ async def start_python(program: str, lines: list[str], cwd: Path) -> ManagedProc
     return await ManagedProcess.start("child", command, on_line=lines.append)
 
 
-async def test_every_line_of_both_outputs_is_read_before_the_end_is_told(tmp_path: Path) -> None:
+async def test_every_line_of_both_outputs_is_read_before_the_end_is_reported(tmp_path: Path) -> None:
     program = """
 import os, sys
 print(os.environ["GIVEN"], flush=True)

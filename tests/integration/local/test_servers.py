@@ -21,7 +21,7 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.local.children import ports, servers, supervision
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.servers import S3Credentials, ServerHome
-from darkroom.local.children.supervision import Patience, Server, SupervisedServer
+from darkroom.local.children.supervision import Server, SupervisedServer, SupervisionTimeouts
 from darkroom.local.errors import PortTakenError, StartFailedError
 from tests.integration.local.waiting import Reports, is_running, until
 
@@ -63,7 +63,7 @@ def s3_client(url: str) -> Any:
 
 
 async def content_of(client: Any, key: str) -> bytes:
-    """SeaweedFS is ready a moment before its volumes have told its master of themselves: until then it answers 5xx."""
+    """SeaweedFS is ready a moment before its volumes have registered with its master: until then it answers 5xx."""
     body = b""
 
     def is_there() -> bool:
@@ -107,8 +107,8 @@ async def test_a_nats_that_is_stuck_after_a_full_disk_is_started_again(
 ) -> None:
     """Files that may not grow are a disk that is full. With room again it still refuses to write until it is restarted:
     this fails without the question for its own health."""
-    patience = Patience(check_every_s=0.1, unhealthy_after_s=0.1, hung_after_s=0.5)
-    home = ServerHome(data_dir=tmp_path / "data", logs=logs, report=reports, patience=patience)
+    timeouts = SupervisionTimeouts(check_every_s=0.1, unhealthy_after_s=0.1, hung_after_s=0.5)
+    home = ServerHome(data_dir=tmp_path / "data", logs=logs, report=reports, timeouts=timeouts)
     server = servers.nats_server(home)
     async with running(server):
         client = await nats.connect(server.url, allow_reconnect=False)
@@ -236,8 +236,8 @@ async def test_a_server_that_ends_before_it_is_ready_gives_its_last_words(home: 
 
 async def test_a_server_that_hangs_is_killed_and_started_again(tmp_path: Path, logs: LogDirectory) -> None:
     reports = Reports()
-    patience = Patience(check_every_s=0.05, unhealthy_after_s=0.1, hung_after_s=0.2, check_timeout_s=0.2)
-    home = ServerHome(data_dir=tmp_path / "data", logs=logs, report=reports, patience=patience)
+    timeouts = SupervisionTimeouts(check_every_s=0.05, unhealthy_after_s=0.1, hung_after_s=0.2, check_timeout_s=0.2)
+    home = ServerHome(data_dir=tmp_path / "data", logs=logs, report=reports, timeouts=timeouts)
     server = servers.redis_server(home)
     async with running(server):
         hung = server.pid
@@ -276,7 +276,7 @@ async def test_stopping_in_the_middle_of_a_restart_leaves_nothing_behind(home: S
 
     await server.stop()
 
-    assert ports.who_holds(server.plan.ports[0]) is None
+    assert ports.port_holder(server.plan.ports[0]) is None
     assert reports.of("server.restarted") == []
 
 

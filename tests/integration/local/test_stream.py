@@ -17,7 +17,7 @@ from nats.aio.subscription import Subscription
 from darkroom.contract.errors import EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, json_object
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
-from darkroom.local.eventing.stream import MAX_EVENT_BYTES, MAX_KEPT_BYTES, BrokerStream, consumer_name
+from darkroom.local.eventing.stream import MAX_CACHED_BYTES, MAX_EVENT_BYTES, BrokerStream, consumer_name
 from darkroom.manifests import Trigger, load
 from darkroom.manifests.eventing import FilterExpression
 from tests.integration.local.waiting import Reports
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 async def a_stream(
     server: Server, reports: Reports, *, type: str | None = None
 ) -> AsyncIterator[tuple[BrokerStream, Subscription]]:
-    """A Broker's stream, and what a Trigger gets that takes everything, or events of this type."""
+    """A Broker's stream, and what a Trigger gets that accepts every event, or the events of one type."""
     manifests = load([PROJECT / "knative" / "base", PROJECT / "nats-eventing"])
     broker, channel = manifests.brokers[0], manifests.channel(manifests.brokers[0])
     trigger = trigger_of(manifests.triggers[0], type)
@@ -89,7 +89,7 @@ EVENTS = {
     "bytes": CloudEvent(id="7", source="/t", type="t", datacontenttype="image/png", data=b"\x89PNG\x00"),
     "no data": CloudEvent(id="8", source="/t", type="t"),
     "more than is held": CloudEvent(
-        id="14", source="/t", type="t", datacontenttype="text/plain", data=b"x" * MAX_KEPT_BYTES
+        id="14", source="/t", type="t", datacontenttype="text/plain", data=b"x" * MAX_CACHED_BYTES
     ),
     "every attribute": CloudEvent(
         id="9 ä",
@@ -170,7 +170,7 @@ async def test_a_trigger_for_one_type_is_sent_nothing_else(server: Server, repor
 async def test_what_others_publish_on_the_channels_own_subject_is_for_every_trigger(
     server: Server, reports: Reports
 ) -> None:
-    """As a runtime did before events had subjects by type: what it left in the stream is still delivered."""
+    """Publish as a runtime did before events had subjects by type: such events are still delivered."""
     event = CloudEvent(id=str(uuid4()), source="/t", type="t")
     payload = json.dumps(json_object(event)).encode()
     async with a_stream(server, reports, type="another") as (stream, deliveries):

@@ -1,4 +1,4 @@
-"""Servers that stand for instances where a test needs to see, or to break, the other end of the activator's hop."""
+"""Servers in place of instances, for tests that must see or break the other end of the activator's hop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.reporting import report_nothing
-from darkroom.local.revisions.instances import Instance, InstanceState, Surroundings
+from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import Revision, ScalingConfig
@@ -26,7 +26,7 @@ class StandInPool(Pool):
     """A pool whose instances are servers of the test; none is started, so none must be stopped."""
 
     def add(self, port: int) -> Instance:
-        instance = Instance(self.revision, self._surroundings)
+        instance = Instance(self.revision, self._context)
         instance.port = port
         instance.state = InstanceState.READY
         self._instances.append(instance)
@@ -46,8 +46,8 @@ def stand_in_pool(
         scaling=ScalingConfig(**scaling),
         cluster_local=cluster_local,
     )
-    surroundings = Surroundings(project_root=tmp_path, data_dir=tmp_path, logs=LogDirectory(tmp_path / "logs"))
-    return StandInPool(revision, surroundings, InstanceLimit(4), report_nothing)
+    context = InstanceContext(project_root=tmp_path, data_dir=tmp_path, logs=LogDirectory(tmp_path / "logs"))
+    return StandInPool(revision, context, InstanceLimit(4), report_nothing)
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def upstream(handler: Handler) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def raw_upstream(handler: RawHandler) -> AsyncIterator[int]:
-    """A TCP server's port; the handler says byte for byte what is answered, and the connection is closed after it."""
+    """A TCP server's port; the handler writes the response byte for byte, then the connection is closed."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await handler(reader, writer)

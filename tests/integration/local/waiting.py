@@ -1,4 +1,4 @@
-"""Waiting for outcomes in the tests of the local runtime: with a deadline, and without sleeping for one."""
+"""Polling with a deadline for the tests of the local runtime."""
 
 from __future__ import annotations
 

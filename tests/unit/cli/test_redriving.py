@@ -1,4 +1,4 @@
-"""Selecting dead letters and having them done again, with fakes for the outside systems."""
+"""Selecting and redriving dead letters, with fakes for the external systems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
 from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.adapters.jobs import Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
-from darkroom.cli.redriving import Redrive, Selection, selected
+from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.timeline import timeline
 from darkroom.contract.errors import ImageCrashedError, ParametersInvalidError
 from darkroom.contract.jobs import JobRecord, JobStatus
@@ -118,7 +118,7 @@ def test_the_letter_of_a_job_that_is_gone_stays() -> None:
     world = World()
     kept = world.keep(job_id=str(uuid.uuid4()), job_type="resize")
 
-    assert "not known" in world.redriving.redrive(kept, {})
+    assert "no longer exists" in world.redriving.redrive(kept, {})
     assert len(world.letters.list()) == 1
 
 
@@ -152,7 +152,7 @@ def test_letters_are_selected_by_type_error_age_number_and_job(selection: Select
     world.keep(job_id="j", job_type="resize", reason="image.crashed")
     world.keep()
 
-    assert {kept.sequence for kept in selected(world.letters, selection)} == found
+    assert {kept.sequence for kept in select(world.letters, selection)} == found
 
 
 def test_age_counts_from_when_the_letter_was_kept() -> None:
@@ -160,15 +160,15 @@ def test_age_counts_from_when_the_letter_was_kept() -> None:
     old = KeptDeadLetter(
         sequence=1, kept_at=now - timedelta(hours=2), letter=DeadLetter(reason="r", detail="", event={})
     )
-    assert Selection(older_than_s=3600).holds(old, now=now)
-    assert not Selection(newer_than_s=3600).holds(old, now=now)
+    assert Selection(older_than_s=3600).matches(old, now=now)
+    assert not Selection(newer_than_s=3600).matches(old, now=now)
 
 
 def test_a_selection_reads_the_stream_page_by_page_to_its_end() -> None:
     world = World()
     for _ in range(250):
         world.keep()
-    assert len(list(selected(world.letters, Selection()))) == 250
+    assert len(list(select(world.letters, Selection()))) == 250
 
 
 def test_the_timeline_shows_each_attempts_instance_wait_length_and_outcome() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from darkroom.contract import metrics as application
 from darkroom.telemetry import platform_metrics
-from darkroom.telemetry.metric import Distribution, Kind, Metric
+from darkroom.telemetry.metric import Distribution, Metric, MetricKind
 from tools import catalog as metrics
 from tools.catalog import CATALOG
 
@@ -49,7 +49,7 @@ def test_the_catalog_has_every_declared_metric_once() -> None:
 def test_every_metric_is_whole(metric: Metric) -> None:
     assert re.fullmatch(r"[a-z]+([._][a-z]+)+", metric.name)
     assert metric.description.endswith(".")
-    assert (metric.kind is Kind.HISTOGRAM) == bool(metric.buckets)
+    assert (metric.kind is MetricKind.HISTOGRAM) == bool(metric.buckets)
     assert list(metric.buckets) == sorted(set(metric.buckets))
     assert metric.unit != "1", "Prometheus would add _ratio to a gauge's name"
 

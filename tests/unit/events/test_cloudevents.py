@@ -1,4 +1,4 @@
-"""The receiver and the sender held against CloudEvents 1.0.2: core, the HTTP binding ("http") and the JSON format."""
+"""The receiver and the sender checked against CloudEvents 1.0.2: core, HTTP binding ("http") and JSON format."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_binary_body_is_handed_over_byte_for_byte() -> None:
     assert binary({"content_type": "application/octet-stream"}, body).data == body
 
 
-def test_no_body_and_no_content_type_is_no_data() -> None:
+def test_no_body_and_no_content_type_means_no_data() -> None:
     assert binary({}).data is None
 
 
@@ -209,7 +209,7 @@ def test_structured_extensions_keep_their_types() -> None:
         (b'{"specversion":"1.0","id":"1","source":"/s","type":"t","data":NaN}', "NaN"),
     ],
 )
-def test_a_structured_body_that_is_no_event_is_refused(body: bytes, said: str) -> None:
+def test_a_structured_body_that_is_not_an_event_is_refused(body: bytes, said: str) -> None:
     with pytest.raises(EventInvalidError) as refused:
         parse_one({"content-type": STRUCTURED}, body)
     assert said in refused.value.detail
@@ -239,7 +239,7 @@ def test_a_batch_with_one_bad_event_names_it() -> None:
         ({}, "not a CloudEvent"),
     ],
 )
-def test_what_is_in_no_mode_is_refused(headers: dict[str, str], said: str) -> None:
+def test_a_request_in_no_content_mode_is_refused(headers: dict[str, str], said: str) -> None:
     with pytest.raises(EventInvalidError) as refused:
         parse(headers, b"{}")
     assert said in refused.value.detail
@@ -250,7 +250,7 @@ def test_a_batch_is_refused_where_one_event_is_wanted() -> None:
         parse_one({"content-type": BATCHED}, b"[]")
 
 
-def test_requests_are_told_from_events_by_their_headers() -> None:
+def test_requests_are_distinguished_from_events_by_their_headers() -> None:
     assert is_event({"content-type": f"{STRUCTURED}; charset=utf-8"})
     assert is_event(REQUIRED)
     assert not is_event({"content-type": "image/jpeg"})

@@ -1,4 +1,4 @@
-"""W3C trace context: what is taken, what is refused, and how a job's trace goes on."""
+"""W3C trace context: what is accepted, what is refused, and how a job's trace continues."""
 
 from __future__ import annotations
 

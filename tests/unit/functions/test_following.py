@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from darkroom.adapters.jobs.memory import MemoryJobReader, MemoryJobStore
+from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.jobs.memory_notices import MemoryJobReader
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.serving.testing import MemoryPipeline

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.local.revisions.binding import Binding, bindings, bound
+from darkroom.local.revisions.binding import Binding, bindings, with_binding
 from darkroom.manifests import Destination, ManifestError, load
 from darkroom.manifests.revision import Revision
 
@@ -54,7 +54,7 @@ def test_overrides_with_a_name_that_no_event_may_have_are_refused(tmp_path: Path
 def test_a_bound_service_gets_a_new_revision_and_the_bindings_sink_wins() -> None:
     of_binding = Binding(sink=Destination(uri="http://sink.example/"), extensions=None)
 
-    after = bound(SHOP, of_binding, "http://sink.example/")
+    after = with_binding(SHOP, of_binding, "http://sink.example/")
 
     assert after.name == "shop-00002"
     assert after.env == {"K_SINK": "http://sink.example/", "K_CE_OVERRIDES": "", "OWN": "1"}

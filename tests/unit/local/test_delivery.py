@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from darkroom.local.eventing.delivery import (
     Action,
     Answered,
+    DeliveryResult,
     DeliverySpec,
-    Outcome,
+    Disposition,
     Step,
     TimedOut,
     Unreachable,
-    Verdict,
     classify,
     consumer_settings,
     dead_letter_extensions,
@@ -34,34 +34,36 @@ def test_the_backoff_index_starts_at_zero(policy: Any, waits: list[float]) -> No
 
 
 @pytest.mark.parametrize(
-    ("outcome", "verdict"),
+    ("result", "disposition"),
     [
-        (Answered(status=204), Verdict.ACCEPTED),
-        (Answered(status=200), Verdict.ACCEPTED),
-        (Answered(status=202), Verdict.ACCEPTED),
-        (Answered(status=200, body=b"{}", is_event=True), Verdict.REPLY),
-        (Answered(status=200, is_event=True), Verdict.REPLY),
-        (Answered(status=200, body=b"OK"), Verdict.RETRY),
-        (Answered(status=500), Verdict.RETRY),
-        (Answered(status=502), Verdict.RETRY),
-        (Answered(status=503), Verdict.RETRY),
-        (Answered(status=429), Verdict.RETRY),
-        (Answered(status=408), Verdict.RETRY),
-        (Answered(status=400), Verdict.LOST),
-        (Answered(status=404), Verdict.LOST),
-        (Answered(status=409), Verdict.LOST),
-        (Answered(status=301), Verdict.LOST),
-        (Unreachable(reason="connection refused"), Verdict.RETRY),
-        (TimedOut(timeout_s=110.3), Verdict.RETRY),
+        (Answered(status=204), Disposition.ACCEPTED),
+        (Answered(status=200), Disposition.ACCEPTED),
+        (Answered(status=202), Disposition.ACCEPTED),
+        (Answered(status=200, body=b"{}", is_event=True), Disposition.REPLY),
+        (Answered(status=200, is_event=True), Disposition.REPLY),
+        (Answered(status=200, body=b"OK"), Disposition.RETRY),
+        (Answered(status=500), Disposition.RETRY),
+        (Answered(status=502), Disposition.RETRY),
+        (Answered(status=503), Disposition.RETRY),
+        (Answered(status=429), Disposition.RETRY),
+        (Answered(status=408), Disposition.RETRY),
+        (Answered(status=400), Disposition.LOST),
+        (Answered(status=404), Disposition.LOST),
+        (Answered(status=409), Disposition.LOST),
+        (Answered(status=301), Disposition.LOST),
+        (Unreachable(reason="connection refused"), Disposition.RETRY),
+        (TimedOut(timeout_s=110.3), Disposition.RETRY),
     ],
 )
-def test_an_outcome_is_judged_as_the_jetstream_dispatcher_does(outcome: Outcome, verdict: Verdict) -> None:
-    assert classify(outcome) is verdict
+def test_a_result_is_classified_as_by_the_jetstream_dispatcher(
+    result: DeliveryResult, disposition: Disposition
+) -> None:
+    assert classify(result) is disposition
 
 
 def test_what_failed_is_delivered_again_until_the_retries_are_spent_then_dead_lettered() -> None:
     delivery = DeliverySpec(retry=2, backoff_policy="exponential", backoff_delay_s=1.0, dead_letter_sink=SINK)
-    steps = [next_step(delivery, Verdict.RETRY, index) for index in range(3)]
+    steps = [next_step(delivery, Disposition.RETRY, index) for index in range(3)]
     assert steps == [
         Step(action=Action.REDELIVER, delay_s=1.0),
         Step(action=Action.REDELIVER, delay_s=2.0),
@@ -71,26 +73,28 @@ def test_what_failed_is_delivered_again_until_the_retries_are_spent_then_dead_le
 
 def test_a_client_error_is_dropped_while_retries_are_left_and_dead_lettered_on_the_last_delivery() -> None:
     delivery = DeliverySpec(retry=1, backoff_delay_s=1.0, dead_letter_sink=SINK)
-    assert next_step(delivery, Verdict.LOST, 0) == Step(action=Action.DROP)
-    assert next_step(delivery, Verdict.LOST, 1) == Step(action=Action.DEAD_LETTER)
+    assert next_step(delivery, Disposition.LOST, 0) == Step(action=Action.DROP)
+    assert next_step(delivery, Disposition.LOST, 1) == Step(action=Action.DEAD_LETTER)
 
 
 def test_without_a_dead_letter_sink_the_event_is_dropped_at_the_end() -> None:
-    assert next_step(DeliverySpec(retry=0), Verdict.RETRY, 0) == Step(action=Action.DROP)
+    assert next_step(DeliverySpec(retry=0), Disposition.RETRY, 0) == Step(action=Action.DROP)
 
 
 @pytest.mark.parametrize("index", [0, 1, 5])
 def test_success_needs_no_further_delivery(index: int) -> None:
     delivery = DeliverySpec(retry=1, dead_letter_sink=SINK)
-    assert next_step(delivery, Verdict.ACCEPTED, index) == Step(action=Action.ACK)
-    assert next_step(delivery, Verdict.REPLY, index) == Step(action=Action.REPLY)
+    assert next_step(delivery, Disposition.ACCEPTED, index) == Step(action=Action.ACK)
+    assert next_step(delivery, Disposition.REPLY, index) == Step(action=Action.REPLY)
 
 
-@given(retry=st.integers(0, 10), verdicts=st.lists(st.sampled_from([Verdict.RETRY, Verdict.LOST]), min_size=11))
-def test_there_are_never_more_deliveries_than_retry_plus_one(retry: int, verdicts: list[Verdict]) -> None:
+@given(
+    retry=st.integers(0, 10), dispositions=st.lists(st.sampled_from([Disposition.RETRY, Disposition.LOST]), min_size=11)
+)
+def test_there_are_never_more_deliveries_than_retry_plus_one(retry: int, dispositions: list[Disposition]) -> None:
     delivery = DeliverySpec(retry=retry, backoff_delay_s=1.0, dead_letter_sink=SINK)
     deliveries = 1
-    while next_step(delivery, verdicts[deliveries - 1], deliveries - 1).action is Action.REDELIVER:
+    while next_step(delivery, dispositions[deliveries - 1], deliveries - 1).action is Action.REDELIVER:
         deliveries += 1
     assert deliveries <= delivery.max_deliveries
 
@@ -189,9 +193,9 @@ def test_a_network_error_is_recorded_as_500() -> None:
     assert extensions["knativeerrorcode"] == "500"
 
 
-@pytest.mark.parametrize("outcome", [TimedOut(timeout_s=1.3), Answered(status=200, body=b"OK")])
-def test_after_a_timeout_or_a_wrong_body_a_dead_letter_says_nothing(outcome: Outcome) -> None:
-    assert dead_letter_extensions(outcome, DESTINATION) == {}
+@pytest.mark.parametrize("result", [TimedOut(timeout_s=1.3), Answered(status=200, body=b"OK")])
+def test_after_a_timeout_or_a_wrong_body_a_dead_letter_says_nothing(result: DeliveryResult) -> None:
+    assert dead_letter_extensions(result, DESTINATION) == {}
 
 
 def test_an_answer_without_a_body_gives_no_data() -> None:

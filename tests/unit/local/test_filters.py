@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
-from darkroom.local.eventing.filters import only_type, passes, texts_of
+from darkroom.local.eventing.filters import attribute_texts, only_type, passes
 from darkroom.manifests.eventing import TriggerSpec
 
 EVENT = CloudEvent(
@@ -26,11 +26,11 @@ def spec(**fields: Any) -> TriggerSpec:
     return TriggerSpec.model_validate({"broker": "b", "subscriber": {"uri": "http://example.com"}, **fields})
 
 
-TEXTS = texts_of(EVENT.attributes())
+TEXTS = attribute_texts(EVENT.attributes())
 
 
 def takes(*expressions: Expression, event: CloudEvent = EVENT) -> bool:
-    return passes(spec(filters=list(expressions)), texts_of(event.attributes()))
+    return passes(spec(filters=list(expressions)), attribute_texts(event.attributes()))
 
 
 def test_a_trigger_without_a_filter_takes_everything() -> None:
@@ -120,16 +120,16 @@ _attributes: st.SearchStrategy[dict[str, AttributeValue]] = st.dictionaries(
 
 @given(expression=_expressions, attributes=_attributes)
 def test_negation_turns_every_expression_round(expression: Expression, attributes: dict[str, AttributeValue]) -> None:
-    plain = passes(spec(filters=[expression]), texts_of(attributes))
-    assert passes(spec(filters=[{"not": expression}]), texts_of(attributes)) is not plain
+    plain = passes(spec(filters=[expression]), attribute_texts(attributes))
+    assert passes(spec(filters=[{"not": expression}]), attribute_texts(attributes)) is not plain
 
 
 @given(one=_expressions, other=_expressions, attributes=_attributes)
 def test_all_and_any_follow_de_morgan(
     one: Expression, other: Expression, attributes: dict[str, AttributeValue]
 ) -> None:
-    not_all = passes(spec(filters=[{"not": {"all": [one, other]}}]), texts_of(attributes))
-    assert not_all == passes(spec(filters=[{"any": [{"not": one}, {"not": other}]}]), texts_of(attributes))
+    not_all = passes(spec(filters=[{"not": {"all": [one, other]}}]), attribute_texts(attributes))
+    assert not_all == passes(spec(filters=[{"any": [{"not": one}, {"not": other}]}]), attribute_texts(attributes))
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_no_event_of_another_type_than_the_only_one_passes(
     expressions: list[Expression], attributes: dict[str, AttributeValue]
 ) -> None:
     trigger = spec(filters=expressions)
-    if passes(trigger, texts_of(attributes)):
+    if passes(trigger, attribute_texts(attributes)):
         assert only_type(trigger) in (None, attributes.get("type"))

@@ -1,4 +1,4 @@
-"""The cases that Knative's own autoscaler was seen to give, and what must hold for any."""
+"""Results observed from Knative's own autoscaler, and properties that must hold for any input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wanted(
 
 
 class Clock:
-    """Decisions one after the other, each on the state that the last one left."""
+    """Consecutive decisions, each on the state of the previous one."""
 
     def __init__(self, config: ScalingConfig, *, ready: int = 0, now_s: float = 0.0) -> None:
         self.config = config
@@ -134,7 +134,7 @@ def test_min_scale_does_not_keep_an_unreachable_revision() -> None:
     assert decide(config, state, Metrics(stable=0, panic=0, ready=2), 100.0, reachable=False)[0].desired == 0
 
 
-# --- to zero and back ------------------------------------------------------------------------------------------------
+# --- scaling to zero and back ----------------------------------------------------------------------------------------
 
 
 def test_an_idle_revision_goes_to_zero_after_the_stable_window_and_the_grace_period() -> None:
@@ -154,7 +154,7 @@ def test_a_longer_retention_period_takes_the_place_of_the_grace_period() -> None
     assert clock.at(110.0, ready=1, stable=0, panic=0).desired == 0
 
 
-def test_a_request_in_the_grace_period_begins_the_way_to_zero_anew() -> None:
+def test_a_request_in_the_grace_period_restarts_scaling_to_zero() -> None:
     clock = Clock(BASE, ready=1)
     assert clock.at(60.0, ready=1, stable=0, panic=0).desired == 1
     assert clock.at(80.0, ready=1, stable=1, panic=1).desired == 1
@@ -174,7 +174,7 @@ def test_min_scale_keeps_a_revision_from_zero() -> None:
     assert clock.at(1000.0, ready=1, stable=0, panic=0).desired == 1
 
 
-# --- what holds for all ----------------------------------------------------------------------------------------------
+# --- properties ------------------------------------------------------------------------------------------------------
 
 _configs = st.builds(
     ScalingConfig,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from darkroom.local.watching.consumption import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
 from darkroom.local.watching.exposition import exposition
+from darkroom.local.watching.resource_usage import STORAGE_MEASURED_EVERY_S, ProcessTimes, StorageSize
 from darkroom.telemetry.metric import Distribution, Readings
 from darkroom.telemetry.platform_metrics import (
     COLD_START_DURATION,
@@ -53,7 +53,7 @@ def test_a_kind_that_does_not_fit_its_metric_is_refused() -> None:
 
 
 def burn(seconds: float) -> subprocess.Popen[bytes]:
-    """A process whose child uses so much processor time, says so, and waits to be ended."""
+    """Start a process whose child uses this much CPU time, reports it, and waits to be killed."""
     child = f"import time\nwhile time.process_time() < {seconds}: pass\nprint('done', flush=True)\ninput()"
     parent = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"
     return subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -78,7 +78,7 @@ def test_processor_time_has_the_descendants_and_outlives_the_process() -> None:
     assert gone[PROCESS_MEMORY_USAGE]["resize",] == 0
 
 
-def test_storage_is_measured_seldom(tmp_path: Path) -> None:
+def test_storage_is_measured_at_most_once_a_minute(tmp_path: Path) -> None:
     now_s = time.monotonic()
     size = StorageSize(tmp_path, clock=lambda: now_s)
     assert size.read()[STORAGE_SIZE][()] == 0

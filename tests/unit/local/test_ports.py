@@ -32,7 +32,7 @@ def test_a_taken_port_is_refused_with_the_name_and_pid_of_its_holder(taken_port:
 
 
 def test_a_port_without_a_listener_has_no_holder_and_is_not_refused(taken_port: int) -> None:
-    assert ports.who_holds(taken_port) is None
+    assert ports.port_holder(taken_port) is None
     ports.require_free(taken_port)
 
 

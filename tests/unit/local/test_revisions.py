@@ -159,7 +159,7 @@ def test_every_annotation_reaches_the_autoscaler(tmp_path: Path) -> None:
     )
 
 
-def test_a_sink_binding_leads_to_a_destination_that_bears_its_namespace(tmp_path: Path) -> None:
+def test_a_sink_binding_resolves_to_a_destination_with_its_namespace(tmp_path: Path) -> None:
     binding = """---
 apiVersion: sources.knative.dev/v1
 kind: SinkBinding

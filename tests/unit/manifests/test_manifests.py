@@ -1,4 +1,4 @@
-"""Strict loading: what is taken, what is refused, and where an error points."""
+"""Strict loading: what is accepted, what is refused, and where an error points."""
 
 from __future__ import annotations
 
@@ -176,13 +176,13 @@ def test_a_complete_pipeline_is_loaded_with_everything_in_it(tmp_path: Path) -> 
     assert manifests.files == (tmp_path / "all.yaml",)
 
 
-# --- one fault, one finding: the field, its line and what is said ----------------------------------------------------
+# --- one fault, one finding: the field, its line and the message -----------------------------------------------------
 
 CONTAINER = "spec.template.spec.containers[0]"
 ANNOTATIONS = 'spec.template.metadata.annotations["autoscaling.knative.dev'
 
 FAULTS = {
-    # names that nobody knows
+    # unknown names
     "a kind": ("kind: Trigger\n", "kind: Triger\n", "kind", 'did you mean "Trigger"?'),
     "an apiVersion": (
         "apiVersion: gateway.networking.k8s.io/v1\n",
@@ -384,7 +384,7 @@ FAULTS = {
         'metadata.labels["networking.knative.dev/visibility"]',
         'must be "cluster-local" or not be there',
     ),
-    # what Eventing refuses, or dies of
+    # what Eventing refuses or crashes on
     "no broker": ("  broker: broker\n", "", "spec.broker", "is missing"),
     "two dialects": (
         "    - exact:\n        type: dev.example.requested\n",
@@ -545,7 +545,7 @@ def test_a_reference_into_another_namespace_says_where_the_thing_is(tmp_path: Pa
 # --- YAML ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_there_twice_is_a_fault(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_a_fault(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, "apiVersion: v1\nkind: Namespace\nkind: ConfigMap\nmetadata: {name: n}\n")
     assert (finding.line, finding.path) == (3, "kind")
 
@@ -617,7 +617,7 @@ def test_a_kustomization_that_changes_its_resources_must_be_rendered_first(tmp_p
     assert caught.value.findings[0].line == 2
 
 
-def test_a_slip_in_a_kustomization_is_told_from_what_needs_rendering(tmp_path: Path) -> None:
+def test_a_typo_in_a_kustomization_is_distinguished_from_what_needs_rendering(tmp_path: Path) -> None:
     write_kustomization(tmp_path, "resource: []\n")
     with pytest.raises(ManifestError, match='unknown field; did you mean "resources"'):
         load([tmp_path])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.manifests import ManifestError
-from darkroom.manifests.project import Bucket, Resource, read_project
+from darkroom.manifests.project import ProjectServer, S3ProjectServer, read_project
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,16 +43,16 @@ def test_pyproject_is_read_where_there_is_no_file_of_its_own(tmp_path: Path) -> 
     assert read_project(tmp_path).manifests == (tmp_path / "elsewhere",)
 
 
-def test_a_pyproject_of_somebody_else_is_passed_over(tmp_path: Path) -> None:
+def test_a_pyproject_without_a_darkroom_table_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("tool = 3\n")
     assert read_project(tmp_path).manifests == ()
 
 
 def test_placeholders_become_addresses() -> None:
-    resource = Resource.model_validate({"env": {"URL": "{url}/0", "PLAIN": "as it is"}})
+    resource = ProjectServer.model_validate({"env": {"URL": "{url}/0", "PLAIN": "as it is"}})
     assert resource.variables(url="redis://127.0.0.1:1") == {"URL": "redis://127.0.0.1:1/0", "PLAIN": "as it is"}
 
-    bucket = Bucket.model_validate({"env": {"WHERE": "{access_key}@{bucket}"}})
+    bucket = S3ProjectServer.model_validate({"env": {"WHERE": "{access_key}@{bucket}"}})
     assert bucket.variables(url="", access_key="a", secret_key="s", bucket="b") == {"WHERE": "a@b"}
 
 

@@ -19,8 +19,8 @@ from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptErr
 from darkroom.events import tracing
 from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.answers import Done, TryAgain
-from darkroom.telemetry import births
-from darkroom.telemetry.births import Birth
+from darkroom.telemetry import instance_start
+from darkroom.telemetry.instance_start import InstanceStart
 from tests.spans import Recorded, milliseconds_of, recorded_spans, trace_id_of
 from tests.unit.serving.test_work import World
 
@@ -153,8 +153,8 @@ def test_a_cold_start_is_told_of_where_the_process_began_after_the_emission(
 ) -> None:
     now = datetime.now(UTC)
     started, ready = now - timedelta(seconds=started_s_ago), now - timedelta(seconds=started_s_ago - 0.5)
-    birth = Birth(started_ns=int(started.timestamp() * 1e9), ready_ns=int(ready.timestamp() * 1e9))
-    monkeypatch.setattr(births, "first_use", lambda: birth)
+    birth = InstanceStart(started_ns=int(started.timestamp() * 1e9), ready_ns=int(ready.timestamp() * 1e9))
+    monkeypatch.setattr(instance_start, "take", lambda: birth)
     world = world_of(photograph, accepted_s_ago=2)
     world.worker.handle(world.event())
     process = recorded.one("process dev.darkroom.resize.requested")

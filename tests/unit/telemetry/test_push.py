@@ -1,4 +1,4 @@
-"""Metrics by OTLP, on and off: what a real receiver gets, and that a missing collector is nobody's burden."""
+"""Metrics by OTLP, on and off: what a real receiver gets, and that a missing collector delays nobody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from darkroom.errors import SettingsError
 from darkroom.serving.testing import MemoryPipeline
 from darkroom.telemetry import push as metrics
-from darkroom.telemetry.metric import Kind, Readings, Source
+from darkroom.telemetry.metric import MetricKind, Readings, Source
 from darkroom.telemetry.switch import metrics_are_wanted
 from functions.recovery.metrics import PipelineMetrics
 from tests.collector import Collector, running_collector
@@ -66,7 +66,7 @@ def test_off_nothing_is_read() -> None:
 
 THREE_REQUESTS = """
 from darkroom.telemetry import push as metrics
-metrics.begin("ingest", tell=print)
+metrics.begin("ingest", report=print)
 for status, lasted_s in ((202, 0.03), (202, 20.0), (404, 0.001)):
     route = "/api/v1/resize" if status == 202 else ""
     metrics.observe_request(method="POST", route=route, status=status, lasted_s=lasted_s)
@@ -99,7 +99,7 @@ def test_requests_are_pushed_now_and_then_by_each_worker_for_itself(collector: C
     program = """
 import os, time
 from darkroom.telemetry import push as metrics
-metrics.begin("status", tell=print)
+metrics.begin("status", report=print)
 children = []
 for _ in range(2):
     if (child := os.fork()) == 0:
@@ -148,7 +148,7 @@ def test_a_process_does_not_wait_for_a_collector_that_does_not_answer(answers: b
 
     assert done.returncode == 0, done.stderr
     reports = len(done.stdout.splitlines())
-    assert reports == 1 or (answers and reports == 0), "told once, however often it fails"
+    assert reports == 1 or (answers and reports == 0), "reported once, however often it fails"
     assert done.stderr == ""
 
 
@@ -156,14 +156,14 @@ FIGURES = """
 from tools import catalog
 from darkroom.telemetry import push as metrics
 from tests.unit.telemetry.test_push import figures
-metrics.begin("recovery", tell=print)
+metrics.begin("recovery", report=print)
 for _ in range(3):
     metrics.push(figures().read)
 """
 
 
 def figures(*, letters_are_down: bool = False) -> PipelineMetrics:
-    """Of one completed job."""
+    """The values after one completed job."""
     pipeline = MemoryPipeline("recovery")
     pipeline.dead_letters.is_down = letters_are_down
     lease = pipeline.claim(pipeline.accept())
@@ -182,13 +182,13 @@ def test_what_recovery_reads_is_pushed_as_the_catalog_has_it(collector: Collecto
     assert latest["darkroom.result.size", "jpeg"] == 27272
     assert latest["darkroom.jobs.unfinished", "queued"] == 0
     assert latest["darkroom.dead_letters",] == 0
-    told = {point.metric: point for point in collector.metrics()}
+    reported = {point.metric: point for point in collector.metrics()}
     for metric in catalog.CATALOG:
         if metric.source is Source.RECORD:
-            assert told[metric.name].unit == metric.unit
-            kinds = {Kind.COUNTER: "sum", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
-            assert told[metric.name].kind == kinds[metric.kind]
-    assert not [point for point in told.values() if "service.instance.id" in point.resource], (
+            assert reported[metric.name].unit == metric.unit
+            kinds = {MetricKind.COUNTER: "sum", MetricKind.GAUGE: "gauge", MetricKind.HISTOGRAM: "histogram"}
+            assert reported[metric.name].kind == kinds[metric.kind]
+    assert not [point for point in reported.values() if "service.instance.id" in point.resource], (
         "one series, whoever tells"
     )
 

@@ -1,4 +1,4 @@
-"""What is taken out of text that strangers send and libraries say."""
+"""What is removed from text that clients send and libraries write."""
 
 from __future__ import annotations
 

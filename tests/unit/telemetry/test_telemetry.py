@@ -1,4 +1,4 @@
-"""Spans, on and off: what is recorded, what is sent, what never is, and that a missing collector is nobody's burden."""
+"""Spans, on and off: what is recorded, what is sent, what never is, and that a missing collector delays nobody."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.errors import SettingsError
 from darkroom.events import tracing
 from darkroom.serving.traced_storage import TracedStorage
-from darkroom.telemetry import complaints, names
+from darkroom.telemetry import names, sdk_warnings
 from darkroom.telemetry.switch import traces_are_wanted
 from tests.collector import Collector, running_collector
 from tests.interpreter import python
@@ -135,7 +135,7 @@ def test_what_the_caller_does_not_sample_is_not_recorded_and_stays_in_its_trace(
     assert (current.trace_id, current.sampled) == (unsampled.trace_id, False)
 
 
-def test_an_error_that_leaves_a_span_is_told_of_by_its_code_and_without_its_secrets(recorded: Recorded) -> None:
+def test_an_error_that_leaves_a_span_is_recorded_by_its_code_and_without_its_secrets(recorded: Recorded) -> None:
     detail = "connecting to redis://user:canary@host failed"
     with pytest.raises(DependencyUnavailableError), telemetry.span("claim"):
         raise DependencyUnavailableError("jobs", detail)
@@ -154,7 +154,7 @@ def test_a_secret_in_an_attribute_of_anybodys_is_hidden(recorded: Recorded) -> N
     assert "[hidden]" in shown
 
 
-def test_spans_of_the_past_are_told_as_they_were(recorded: Recorded) -> None:
+def test_finished_spans_are_recorded_with_their_own_times(recorded: Recorded) -> None:
     with telemetry.entry("process", REMOTE):
         telemetry.past("queued", 1_000_000_000, 3_000_000_000, attempt=2)
         telemetry.past("attempt lost", 2_000_000_000, 1_000_000_000, error="image.crashed")
@@ -166,7 +166,7 @@ def test_spans_of_the_past_are_told_as_they_were(recorded: Recorded) -> None:
 
 
 def test_nothing_is_sent_of_work_that_has_not_ended(recorded: Recorded) -> None:
-    """A worker that is killed in the middle leaves no span without its parent."""
+    """A worker that is killed midway leaves no span without its parent."""
     with telemetry.entry("process", REMOTE):
         with telemetry.span("fetch"):
             pass
@@ -174,7 +174,7 @@ def test_nothing_is_sent_of_work_that_has_not_ended(recorded: Recorded) -> None:
     assert [span.name for span in recorded.spans] == ["fetch", "process"]
 
 
-def test_a_librarys_call_outside_any_work_is_not_told_of(recorded: Recorded) -> None:
+def test_a_librarys_call_outside_any_work_is_not_recorded(recorded: Recorded) -> None:
     with telemetry.span("EVALSHA", kind="client"):
         pass
     with telemetry.entry("process", None), telemetry.span("EVALSHA", kind="client"):
@@ -182,17 +182,17 @@ def test_a_librarys_call_outside_any_work_is_not_told_of(recorded: Recorded) -> 
     assert [span.name for span in recorded.spans] == ["EVALSHA", "process"]
 
 
-def test_complaints_are_told_once_a_minute_and_without_secrets() -> None:
-    told: list[str] = []
+def test_sdk_warnings_are_reported_once_a_minute_and_without_secrets() -> None:
+    reported: list[str] = []
     logger = logging.getLogger("opentelemetry")
     before = (logger.propagate, logger.handlers)
     try:
-        complaints.quieten(told.append)
+        sdk_warnings.report_sdk_warnings(reported.append)
         for _ in range(50):
             logging.getLogger("opentelemetry.exporter").error("no answer from http://user:canary@collector")
     finally:
         logger.propagate, logger.handlers = before
-    assert told == ["no answer from http://user:[hidden]@collector"]
+    assert reported == ["no answer from http://user:[hidden]@collector"]
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ import sys
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.events import tracing
 from darkroom import telemetry
-telemetry.begin("resize", tell=lambda error: print("told:", error))
+telemetry.begin("resize", report=lambda error: print("reported:", error))
 for _ in range(int(sys.argv[1])):
     with telemetry.entry("process", tracing.parse(sys.argv[2])):
         with telemetry.span("render", format="webp"):
@@ -260,7 +260,7 @@ def test_a_process_does_not_wait_for_a_collector_that_does_not_answer(answers: b
             silent.accept()[0].close()
     assert done.returncode == 0, done.stderr
     reports = len(done.stdout.splitlines())
-    assert reports == 1 or (answers and reports == 0), "told once, however often it fails"
+    assert reports == 1 or (answers and reports == 0), "reported once, however often it fails"
     assert done.stderr == ""
 
 
@@ -270,13 +270,13 @@ import os, sys
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.events import tracing
 from darkroom import telemetry
-from darkroom.telemetry import births
-telemetry.begin("resize", tell=print)
+from darkroom.telemetry import instance_start
+telemetry.begin("resize", report=print)
 for _ in range(2):
     if (child := os.fork()) == 0:
         with telemetry.entry("process", tracing.parse(sys.argv[1])) as span:
-            birth = births.first_use()
-            span.set(startup_ms=(birth.ready_ns - birth.started_ns) / 1e6, again=births.first_use() is None)
+            birth = instance_start.take()
+            span.set(startup_ms=(birth.ready_ns - birth.started_ns) / 1e6, again=instance_start.take() is None)
         sys.exit(0)
     os.waitpid(child, 0)
 """

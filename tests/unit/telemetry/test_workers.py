@@ -1,4 +1,4 @@
-"""Telling a dead neighbour from one that is alive, with real processes."""
+"""Distinguishing dead processes from living ones, with real processes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom,no-cluster
 -- Count the attempt, set the lease and the fence. `token` is new for each call: the same claim sent twice, because the
--- answer was lost, gets the same lease.
+-- answer was lost, gets the same lease. A copy that comes when nobody waits for it any more, because its caller has
+-- withdrawn the claim or its lease has ended, must not begin another attempt: nobody would make it.
 local job, worker, token, error = read(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 if not job then
   return { 'unknown' }
@@ -8,10 +9,13 @@ end
 if is_final(job) then
   return { 'final', fields(job) }
 end
+if is_held(job) and job.claim == token then
+  return { 'lease', fields(job) }
+end
+if job.claim == token or is_withdrawn(job, token) then
+  return { 'late' }
+end
 if is_held(job) then
-  if job.claim == token then
-    return { 'lease', fields(job) }
-  end
   return { 'held', fields(job), job.lease - now, now - (job.claimed or now) }
 end
 note_silent_end(job)

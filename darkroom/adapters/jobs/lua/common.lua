@@ -24,7 +24,7 @@ local function read(id)
   local key = job_key(id)
   local values = redis.call('HMGET', key, 'status', 'fence', 'lease', 'attempts', 'emissions', 'released', 'confirmed',
     'created', 'worker', 'claim', 'claimed', 'history', 'redriven',
-    'timeout', 'type', 'cost')
+    'timeout', 'type', 'cost', 'withdrawn', 'unheard')
   if not values[1] then
     return nil
   end
@@ -40,13 +40,15 @@ local function read(id)
     confirmed = tonumber(values[7]) or 0, -- the last emission that the broker is known to have had
     created = tonumber(values[8]),
     worker = values[9],
-    claim = values[10],
+    claim = values[10], -- the token of the latest claim
     claimed = tonumber(values[11]), -- when the latest attempt began
     history = values[12] or '',
     redriven = tonumber(values[13]) or 0, -- the emissions before the latest redrive
     timeout = tonumber(values[14]), -- JOB_TIMEOUT of whoever claimed it
     type = values[15],
     cost = values[16] or 'standard',
+    withdrawn = values[17] or '', -- the claims that were withdrawn, each as "token;"
+    unheard = values[18] or '', -- the claims whose lease ran out, each as "token,fence;"
   }
 end
 
@@ -68,6 +70,10 @@ local function is_holder(job, fence)
   return not is_final(job) and job.fence == fence and job.released ~= fence
 end
 
+local function is_withdrawn(job, token)
+  return (';' .. job.withdrawn):find(';' .. token .. ';', 1, true) ~= nil
+end
+
 local function set_status(job, status)
   if job.status == status then
     return
@@ -79,6 +85,15 @@ local function set_status(job, status)
   end
   redis.call('HSET', job.key, 'status', status)
   redis.call('PUBLISH', CHANGES, job.id .. ' ' .. status)
+end
+
+-- Lists are strings whose entries end in ";". The latest few entries are all that is kept.
+local function latest(entries)
+  local _, number = entries:gsub(';', '')
+  if number > rules.history_kept then
+    entries = entries:gsub('^[^;]*;', '')
+  end
+  return entries
 end
 
 local function set_due_in(job, milliseconds)
@@ -102,12 +117,8 @@ local function note_end(job, ended, code)
   end
   forget_end(job)
   local worker = (job.worker or ''):gsub('[;,]', ' ')
-  job.history = job.history .. string.format('%d,%d,%d,%s,%s;', job.fence, job.claimed - job.created,
-    ended - job.created, code, worker)
-  local _, entries = job.history:gsub(';', '')
-  if entries > rules.history_kept then
-    job.history = job.history:gsub('^[^;]*;', '')
-  end
+  job.history = latest(job.history .. string.format('%d,%d,%d,%s,%s;', job.fence, job.claimed - job.created,
+    ended - job.created, code, worker))
   redis.call('HSET', job.key, 'history', job.history)
   count(1, JOB_ATTEMPTS, job.type, code)
 end
@@ -117,7 +128,8 @@ local function code_of(error)
 end
 
 -- The lease of a job in work has run out: its worker was killed, crashed, or was cut off. Which of it shows in how long it
--- was alive; it would have renewed its lease once more `renew_every` after its last sign of life.
+-- was alive; it would have renewed its lease once more `renew_every` after its last sign of life. Or it never had the
+-- claim's answer: then it says so once it can (withdraw.lua), and finds the attempt by the claim's token.
 local function note_silent_end(job)
   if job.status ~= 'processing' then
     return
@@ -130,6 +142,9 @@ local function note_silent_end(job)
   end
   redis.call('HSET', job.key, 'error', error)
   note_end(job, alive_until, code_of(error))
+  if job.claim then
+    redis.call('HSET', job.key, 'unheard', latest(job.unheard .. job.claim .. ',' .. job.fence .. ';'))
+  end
 end
 
 local function doubled(base, times)
@@ -157,7 +172,7 @@ end
 
 local function finish(job, status, code)
   count_end(job, status, code)
-  redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'timeout', 'confirmed', 'caller')
+  redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'timeout', 'confirmed', 'caller', 'withdrawn', 'unheard')
   redis.call('HSET', job.key, 'finished', now)
   set_status(job, status)
   redis.call('ZREM', DEADLINES, job.id)

@@ -30,7 +30,7 @@ if job.emissions - job.redriven == 1 then
 end
 -- It was emitted again before, and in vain. Whatever is down wants time: the sweep emits it, later each time, so that
 -- the emissions last for hours and not for as many rounds of the broker's retries.
-redis.call('HDEL', job.key, 'lease', 'claim')
+redis.call('HDEL', job.key, 'lease')
 set_status(job, 'queued')
 set_due_in(job, doubled(rules.dead_letter_wait, job.emissions - job.redriven - 2))
 return { 'nothing', fields(job) }

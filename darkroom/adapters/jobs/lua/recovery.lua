@@ -4,7 +4,7 @@
 -- no emission is used up by a broker that is down), else a new one.
 local function emit(job)
   count(1, JOBS_EMITTED_AGAIN, job.type)
-  redis.call('HDEL', job.key, 'lease', 'claim', 'caller')
+  redis.call('HDEL', job.key, 'lease', 'caller')
   if job.confirmed >= job.emissions then
     job.emissions = redis.call('HINCRBY', job.key, 'emissions', 1)
   end

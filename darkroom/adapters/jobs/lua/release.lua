@@ -7,12 +7,5 @@ end
 if not job or not is_holder(job, fence) then
   return { 'stale' }
 end
-note_end(job, now, code_of(error))
-redis.call('HDEL', job.key, 'lease', 'claim', 'worker')
-redis.call('HSET', job.key, 'error', error, 'released', fence)
-if not counts then
-  redis.call('HINCRBY', job.key, 'attempts', -1)
-end
-set_status(job, 'queued')
-set_due_as_emitted(job)
+give_back(job, error, counts)
 return { 'done' }

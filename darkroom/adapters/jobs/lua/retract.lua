@@ -15,14 +15,12 @@ local function take_back(job)
 end
 
 if now <= deadline then
-  return { 'early', deadline - now + 1 }
+  return { 'early' }
 end
-local taken_back = 0
 for at = FIRST_ID, #ARGV do
   local job = read(ARGV[at])
   if job and redis.call('HGET', job.key, 'caller') == caller then
     take_back(job)
-    taken_back = taken_back + 1
   end
 end
-return { 'done', taken_back }
+return { 'done' }

@@ -1,6 +1,6 @@
-"""Knative's autoscaler, the KPA, as pure functions: the clock, the metrics and the state are handed in.
+"""Knative's autoscaler, the KPA, as pure functions of the time, the metrics and the state.
 
-`windows` averages what was measured, `kpa` decides. Measuring, waiting two seconds and starting instances are others'.
+`windows` averages the measurements, `kpa` decides. Measuring, waiting and starting instances happen elsewhere.
 """
 
 from darkroom.local.revisions.autoscaler.kpa import TICK_S, Decision, Metrics, ScalerState, decide

@@ -1,6 +1,7 @@
-"""How many instances there should be: the arithmetic of Knative's pod autoscaler, step by step.
+"""Computes how many instances there should be, with the arithmetic of Knative's pod autoscaler, step by step.
 
-pkg/autoscaler/scaling/autoscaler.go decides the number, pkg/reconciler/autoscaling/kpa/scaler.go when it may be zero.
+In Knative, pkg/autoscaler/scaling/autoscaler.go decides the number, and pkg/reconciler/autoscaling/kpa/scaler.go when
+it may be zero.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from darkroom.manifests.revision import ScalingConfig
 
 TICK_S = 2.0
-"""The autoscaler decides this often, and the delay window counts in these."""
+"""The interval between decisions, and the unit of the delay window."""
 
 _MIN_TARGET = 0.01
 
@@ -28,22 +29,22 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class ScalerState:
-    """What one decision leaves for the next."""
+    """The state that one decision passes to the next."""
 
     panic_since_s: float | None = None
     """When the panic threshold was last reached, while panicking."""
     max_panic: int = 0
-    """The most that was wanted since the panic began."""
+    """The largest number wanted since the panic began."""
     recent: tuple[tuple[int, int], ...] = ()
     """The delay window: the largest number wanted in each tick."""
     active_since_s: float | None = None
     inactive_since_s: float | None = None
-    """Since when nothing is wanted any more and the way to zero is open. Neither of the two: at zero."""
+    """Since when no instance is wanted and scaling to zero may begin. If neither is set, the revision is at zero."""
 
     @classmethod
     def at_start(cls, *, ready: int, now_s: float) -> ScalerState:
-        """Where more than one instance runs already, the autoscaler begins in a panic, which keeps them until the
-        windows have filled."""
+        """Return the initial state. With more than one ready instance, the autoscaler begins in panic mode, which keeps
+        them until the windows have filled."""
         return cls(
             panic_since_s=now_s if ready > 1 else None,
             max_panic=ready if ready > 1 else 0,
@@ -55,49 +56,49 @@ class ScalerState:
 class Decision:
     desired: int
     unbounded: int
-    """What the arithmetic wanted before min-scale, max-scale and the way to zero."""
+    """The computed number, before min-scale, max-scale and scaling to zero are applied."""
     panicking: bool
 
 
 def decide(
     config: ScalingConfig, state: ScalerState, metrics: Metrics, now_s: float, *, reachable: bool = True
 ) -> tuple[Decision, ScalerState]:
-    """`reachable`: requests can come in; a revision that was replaced is not, and may go at once."""
+    """Decide the number of instances. A revision that was replaced is not `reachable` and may scale to zero at once."""
     stable, panic, over_threshold = _wanted(config, metrics, reachable)
-    state = _panic(state, config, over_threshold, now_s)
-    wanted, state = _while_panicking(state, stable, panic)
-    wanted, state = _delayed(state, config, wanted, now_s, reachable)
-    bounded = _bounded(config, wanted, reachable)
-    desired, state = _down_to_zero(state, config, bounded, metrics.ready, now_s)
+    state = _update_panic(state, config, over_threshold, now_s)
+    wanted, state = _keep_maximum_while_panicking(state, stable, panic)
+    wanted, state = _delay_scale_down(state, config, wanted, now_s, reachable)
+    bounded = _within_bounds(config, wanted, reachable)
+    desired, state = _scale_to_zero(state, config, bounded, metrics.ready, now_s)
     return Decision(desired=desired, unbounded=wanted, panicking=state.panic_since_s is not None), state
 
 
 def target_value(config: ScalingConfig) -> float:
-    """Requests in flight for each instance that the autoscaler aims at."""
+    """Return the requests in flight per instance that the autoscaler aims for."""
     return max(_MIN_TARGET, config.target * config.target_utilization)
 
 
 def _wanted(config: ScalingConfig, metrics: Metrics, reachable: bool) -> tuple[int, int, bool]:
-    """Instances wanted by the stable and by the panic window, and whether the panic threshold is reached."""
+    """Return the instances wanted by the stable and by the panic window, and whether the panic threshold is reached."""
     ready = max(1, metrics.ready)
     most = math.ceil(config.max_scale_up_rate * ready)
     least = math.floor(ready / config.max_scale_down_rate) if reachable else 0
     by_stable = math.ceil(metrics.stable / target_value(config))
     by_panic = math.ceil(metrics.panic / target_value(config))
     over_threshold = by_panic / ready >= config.panic_threshold_percentage / 100
-    stable = _activated(config, by_stable, min(max(by_stable, least), most))
-    panic = _activated(config, by_panic, min(max(by_panic, least), most))
+    stable = _with_activation_scale(config, by_stable, min(max(by_stable, least), most))
+    panic = _with_activation_scale(config, by_panic, min(max(by_panic, least), most))
     return stable, panic, over_threshold
 
 
-def _activated(config: ScalingConfig, needed: int, wanted: int) -> int:
-    """Once anything is needed, at least `activation-scale`."""
+def _with_activation_scale(config: ScalingConfig, needed: int, wanted: int) -> int:
+    """Return at least `activation-scale` if any instance is needed."""
     if config.activation_scale > 1 and needed > 0:
         return max(wanted, config.activation_scale)
     return wanted
 
 
-def _panic(state: ScalerState, config: ScalingConfig, over_threshold: bool, now_s: float) -> ScalerState:
+def _update_panic(state: ScalerState, config: ScalingConfig, over_threshold: bool, now_s: float) -> ScalerState:
     if over_threshold:
         return replace(state, panic_since_s=now_s)
     if state.panic_since_s is not None and state.panic_since_s + config.window_s < now_s:
@@ -105,18 +106,18 @@ def _panic(state: ScalerState, config: ScalingConfig, over_threshold: bool, now_
     return state
 
 
-def _while_panicking(state: ScalerState, stable: int, panic: int) -> tuple[int, ScalerState]:
-    """A panic only ever scales up."""
+def _keep_maximum_while_panicking(state: ScalerState, stable: int, panic: int) -> tuple[int, ScalerState]:
+    """Never scale down in panic mode."""
     if state.panic_since_s is None:
         return stable, state
     most = max(state.max_panic, stable, panic)
     return most, replace(state, max_panic=most)
 
 
-def _delayed(
+def _delay_scale_down(
     state: ScalerState, config: ScalingConfig, wanted: int, now_s: float, reachable: bool
 ) -> tuple[int, ScalerState]:
-    """The most that was wanted within `scale-down-delay`."""
+    """Return the largest number wanted within `scale-down-delay`."""
     if not reachable or config.scale_down_delay_s <= 0:
         return wanted, replace(state, recent=())
     tick = math.floor(now_s / TICK_S)
@@ -126,16 +127,16 @@ def _delayed(
     return max(ticks.values()), replace(state, recent=tuple(sorted(ticks.items())))
 
 
-def _bounded(config: ScalingConfig, wanted: int, reachable: bool) -> int:
+def _within_bounds(config: ScalingConfig, wanted: int, reachable: bool) -> int:
     least = config.min_scale if reachable else 0
     most = config.max_scale or max(wanted, least)
     return min(max(wanted, least), most)
 
 
-def _down_to_zero(
+def _scale_to_zero(
     state: ScalerState, config: ScalingConfig, wanted: int, ready: int, now_s: float
 ) -> tuple[int, ScalerState]:
-    """To zero only after having been active for the stable window, and then after the grace or retention period."""
+    """Allow zero only after the revision was active for the stable window, and after the grace or retention period."""
     if wanted > 0:
         active_since_s = now_s if state.active_since_s is None else state.active_since_s
         return wanted, replace(state, active_since_s=active_since_s, inactive_since_s=None)

@@ -1,6 +1,6 @@
-"""The average of what was measured over a sliding window of one-second buckets.
+"""Averages measurements over a sliding window of one-second buckets.
 
-Knative's `TimedFloat64Buckets` (pkg/autoscaler/aggregation/bucketing.go).
+Follows Knative's `TimedFloat64Buckets` (pkg/autoscaler/aggregation/bucketing.go).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections import deque
 from darkroom.manifests.revision import ScalingConfig
 
 _DIGITS = 6
-"""An average is rounded: a sum of floats that is a hair above 2 must not want a third instance."""
+"""Averages are rounded, so that a sum of floats slightly above 2 does not require a third instance."""
 
 
 def panic_window_s(config: ScalingConfig) -> float:
-    """A part of the stable window, at least one bucket."""
+    """Return the length of the panic window: a part of the stable window, at least one bucket."""
     return max(1.0, config.window_s * config.panic_window_percentage / 100)
 
 
 class ConcurrencyWindow:
-    """Values recorded within the same second add up, as those of several reporters do."""
+    """A sliding window. Values recorded within the same second add up, as those of several reporters do."""
 
     def __init__(self, window_s: float) -> None:
         self._size = max(1, math.ceil(window_s))
@@ -29,7 +29,7 @@ class ConcurrencyWindow:
         """The second of the first write since the window was last empty."""
 
     def record(self, now_s: float, value: float) -> None:
-        """Times never go back further than the last write's second."""
+        """Record a value. `now_s` must not be before the second of the last write."""
         second = math.floor(now_s)
         if self._buckets and second - self._buckets[-1][0] >= self._size:
             self._buckets.clear()
@@ -40,12 +40,12 @@ class ConcurrencyWindow:
             self._buckets.append((last, total + value))
         else:
             self._buckets.append((second, value))
-        self._forget(self._buckets[-1][0])
+        self._drop_expired(self._buckets[-1][0])
 
     def average(self, now_s: float) -> float:
-        """0 without data for a whole window.
+        """Return the average, which is 0 after a whole window without data.
 
-        A window that is not full yet is divided by the seconds it has; seconds since the last write are not counted.
+        If the window is not full yet, only the seconds that it covers count; seconds since the last write do not.
         """
         if not self._buckets or self._first is None:
             return 0.0
@@ -57,6 +57,6 @@ class ConcurrencyWindow:
         seconds = min(last - self._first + 1, self._size - (now - last))
         return round(total / seconds, _DIGITS)
 
-    def _forget(self, now: int) -> None:
+    def _drop_expired(self, now: int) -> None:
         while self._buckets[0][0] <= now - self._size:
             self._buckets.popleft()

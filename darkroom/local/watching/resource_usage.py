@@ -1,4 +1,4 @@
-"""Processor time and memory of the stack's processes, and the disk space that the pictures take. All of it blocks."""
+"""Measures CPU time and memory of the stack's processes, and the disk space of stored files. All calls block."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from darkroom.telemetry.metric import Readings
 from darkroom.telemetry.platform_metrics import PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE, STORAGE_SIZE
 
 STORAGE_MEASURED_EVERY_S = 60.0
-"""A walk over every file."""
+"""Not more often, because it walks over every file."""
 _BLOCK_BYTES = 512
-"""stat(2): st_blocks counts these, whatever the file system's own are."""
+"""The unit of st_blocks (stat(2)), independent of the file system's block size."""
 
-_Born = tuple[int, float]
-"""A pid and when it was given: pids are used again."""
+_ProcessKey = tuple[int, float]
+"""A pid and its creation time, because pids are reused."""
 
 
 class ProcessTimes:
-    """Processes come and go under a name; what those used that are gone still counts."""
+    """Measures named groups of processes. The CPU time of processes that have ended still counts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._alive: dict[str, dict[_Born, float]] = defaultdict(dict)
-        self._of_the_gone_s: dict[str, float] = defaultdict(float)
+        self._alive: dict[str, dict[_ProcessKey, float]] = defaultdict(dict)
+        self._ended_s: dict[str, float] = defaultdict(float)
 
     def read(self, named: Mapping[str, Collection[int]], *, alone: Collection[str] = ()) -> Readings:
-        """`named` are pids by name, each with all its descendants but for those in `alone`."""
+        """Measure the processes of each name, including all descendants, except for the names in `alone`."""
         children = _children()
         cpu_s: dict[tuple[str, ...], float] = {}
         memory_bytes: dict[tuple[str, ...], float] = {}
@@ -40,14 +40,14 @@ class ProcessTimes:
             for name, pids in named.items():
                 family = pids if name in alone else [one for pid in pids for one in _family(pid, children)]
                 alive, memory = _usage(family)
-                self._note_the_gone(name, alive)
-                cpu_s[name,] = self._of_the_gone_s[name] + sum(alive.values())
+                self._add_ended(name, alive)
+                cpu_s[name,] = self._ended_s[name] + sum(alive.values())
                 memory_bytes[name,] = memory
         return {PROCESS_CPU_TIME: cpu_s, PROCESS_MEMORY_USAGE: memory_bytes}
 
-    def _note_the_gone(self, name: str, alive: dict[_Born, float]) -> None:
-        gone = self._alive[name].keys() - alive.keys()
-        self._of_the_gone_s[name] += sum(self._alive[name][each] for each in gone)
+    def _add_ended(self, name: str, alive: dict[_ProcessKey, float]) -> None:
+        ended = self._alive[name].keys() - alive.keys()
+        self._ended_s[name] += sum(self._alive[name][each] for each in ended)
         self._alive[name] = alive
 
 
@@ -79,9 +79,9 @@ def _family(pid: int, children: Mapping[int, list[int]]) -> Iterator[int]:
         yield from _family(child, children)
 
 
-def _usage(pids: Collection[int]) -> tuple[dict[_Born, float], int]:
-    """Seconds of processor time of each, and resident bytes of all."""
-    cpu_s: dict[_Born, float] = {}
+def _usage(pids: Collection[int]) -> tuple[dict[_ProcessKey, float], int]:
+    """Return the CPU seconds of each process, and the resident bytes of all together."""
+    cpu_s: dict[_ProcessKey, float] = {}
     memory_bytes = 0
     for pid in pids:
         try:
@@ -91,7 +91,7 @@ def _usage(pids: Collection[int]) -> tuple[dict[_Born, float], int]:
                 cpu_s[pid, process.create_time()] = times.user + times.system
                 memory_bytes += process.memory_info().rss
         except psutil.NoSuchProcess:
-            continue  # It ended since it was listed.
+            continue  # It ended after it was listed.
     return cpu_s, memory_bytes
 
 
@@ -101,4 +101,4 @@ def _file_sizes(folder: Path) -> Iterator[int]:
             try:
                 yield os.lstat(os.path.join(place, name)).st_blocks * _BLOCK_BYTES
             except FileNotFoundError:
-                continue  # It was deleted since it was listed.
+                continue  # It was deleted after it was listed.

@@ -1,7 +1,7 @@
-"""Seeing that code has changed, so that the functions run what the editor has just saved.
+"""Watches the code, so that functions run what the editor has just saved.
 
-Looks at times and sizes, twice a second: no dependency, and the same on every file system. What is then replaced, and
-how, is `pool`.
+It polls modification times and sizes twice a second, which needs no dependency and works on every file system. `pool`
+does the replacing.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from darkroom.local.revisions.pool import Pool
 
 POLL_S = 0.5
 SETTLE_S = 0.1
-"""A change is acted upon once nothing more changes for so long: editors and git write more than one file."""
+"""How long nothing may change before a change is acted on, because editors and git write more than one file."""
 IGNORED_SUFFIXES = (".pyc", ".swp", "~")
 
 Fingerprint: TypeAlias = dict[Path, tuple[int, int]]
-"""Modification time in ns and size in bytes of each file."""
+"""The modification time in ns and the size in bytes of each file."""
 CodeFolders: TypeAlias = Mapping[str, Sequence[Path]]
-"""Of each Service: the files and folders of its code, shared ones included."""
+"""The files and folders of each Service's code, including shared code."""
 
 
 def fingerprint(roots: Sequence[Path]) -> Fingerprint:
@@ -34,7 +34,7 @@ def fingerprint(roots: Sequence[Path]) -> Fingerprint:
                 try:
                     status = path.stat()
                 except FileNotFoundError:
-                    continue  # removed since we listed it, so it is part of no fingerprint
+                    continue  # it was removed after it was listed
                 seen[path] = (status.st_mtime_ns, status.st_size)
     return seen
 
@@ -51,7 +51,7 @@ async def watch(
     poll_s: float = POLL_S,
     settle_s: float = SETTLE_S,
 ) -> None:
-    """Until cancelled; `on_change` gets the names of the Services whose code changed, and is awaited."""
+    """Watch until cancelled. `on_change` is awaited with the names of the Services whose code changed."""
     known = _fingerprints(folders)
     while True:
         await asyncio.sleep(poll_s)
@@ -78,7 +78,7 @@ async def _fingerprints_after(delay_s: float, folders: CodeFolders) -> dict[str,
 async def keep_current(
     pools: Mapping[str, Pool], folders: CodeFolders, report: Report, *, poll_s: float = POLL_S
 ) -> None:
-    """Until cancelled: a Service whose code changed gets a new revision, the old one serving until that is ready."""
+    """Replace each Service whose code changes by a new revision, until cancelled. The old one serves until then."""
     latest = {service: pool.revision.number for service, pool in pools.items()}
 
     async def renew(service: str) -> None:

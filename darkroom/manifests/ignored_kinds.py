@@ -1,7 +1,7 @@
-"""Kinds that a cluster needs and one machine has no use for: taken, with their metadata checked, and not run.
+"""Kinds that a cluster needs but one machine does not: accepted, with their metadata checked, and otherwise ignored.
 
-Only what is named here: a kind that nobody thought of stays an error, so that nothing is left out in silence. Their
-specifications are held against Kubernetes' own schemas in the tests of the manifests.
+Only the kinds listed here are ignored; any other unknown kind is an error, so that nothing is skipped silently. The
+tests of the manifests validate their specifications against Kubernetes' own schemas.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from darkroom.manifests.model import Resource
 
 
 class NetworkPolicy(Resource):
-    """Everything listens on loopback."""
+    """Ignored because everything listens on loopback."""
 
     api_version: Literal["networking.k8s.io/v1"]
     kind: Literal["NetworkPolicy"]
@@ -21,7 +21,7 @@ class NetworkPolicy(Resource):
 
 
 class PodDisruptionBudget(Resource):
-    """Nobody drains this machine."""
+    """Ignored because nobody drains this machine."""
 
     api_version: Literal["policy/v1"]
     kind: Literal["PodDisruptionBudget"]
@@ -29,7 +29,8 @@ class PodDisruptionBudget(Resource):
 
 
 class Job(Resource):
-    """The setup Job: `darkroom up` makes the bucket and the dead-letter stream itself, by the same adapters."""
+    """The setup Job. Ignored because `darkroom up` creates the bucket and the dead-letter stream itself, with the same
+    adapters."""
 
     api_version: Literal["batch/v1"]
     kind: Literal["Job"]
@@ -37,14 +38,14 @@ class Job(Resource):
 
 
 class ReferenceGrant(Resource):
-    """The local gateway may reach every Service."""
+    """Ignored because the local gateway may reach every Service."""
 
     api_version: Literal["gateway.networking.k8s.io/v1beta1"]
     kind: Literal["ReferenceGrant"]
     spec: dict[str, Any]
 
 
-PASSED_OVER: Mapping[tuple[str, str], type[Resource]] = {
+IGNORED_KINDS: Mapping[tuple[str, str], type[Resource]] = {
     ("networking.k8s.io/v1", "NetworkPolicy"): NetworkPolicy,
     ("policy/v1", "PodDisruptionBudget"): PodDisruptionBudget,
     ("batch/v1", "Job"): Job,

@@ -1,6 +1,7 @@
-"""What lies behind the API, for the commands of operators: the job records, the dead letters, the Broker.
+"""Access to what is behind the API, for operators' commands: the job records, the dead letters, the Broker.
 
-Their addresses are those of the running `darkroom up`, or are given: in a cluster through `kubectl port-forward`.
+Their addresses are those of the running `darkroom up`, or are passed as options: for a cluster, through
+`kubectl port-forward`.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ BROKER_PATH = "darkroom/darkroom"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backstage:
+class Backends:
     jobs: RedisJobStore
     letters: JetStreamDeadLetters
     emitter: HttpEmitter | None
-    """None: no Broker is known. What is queued is emitted by recovery's next sweep then."""
+    """None: the Broker's address is unknown. Then recovery's next sweep emits the events of queued jobs."""
 
 
-def backstage_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def backend_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--redis", "redis_url", envvar="REDIS_URL", help="The job records (redis://...)."),
-        click.option("--nats", "nats_url", envvar="NATS_URL", help="The dead letters (nats://...)."),
+        click.option("--redis", "redis_url", envvar="REDIS_URL", help="Redis with the job records (redis://...)."),
+        click.option("--nats", "nats_url", envvar="NATS_URL", help="NATS with the dead letters (nats://...)."),
         click.option("--broker", "broker_url", envvar="K_SINK", help="The Broker's ingress (http://...)."),
         click.option(
             "--data",
@@ -43,7 +44,7 @@ def backstage_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=DEFAULT_DATA,
             envvar="DARKROOM_DATA",
             show_default=True,
-            help="Folder of the running `darkroom up`, which knows what is not given.",
+            help="Folder of the running `darkroom up`, which provides the addresses that are not given.",
         ),
     ]
     for option in reversed(options):
@@ -52,29 +53,31 @@ def backstage_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def backstage(redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path) -> Iterator[Backstage]:
-    """Errors of the servers become messages. With both servers given, nothing need run here."""
+def open_backends(
+    redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path
+) -> Iterator[Backends]:
+    """Open the backends; their errors become messages. If Redis and NATS are given, `darkroom up` need not run."""
     if redis_url is None or nats_url is None:
-        here = runtime_addresses(data)
-        redis_url, nats_url = redis_url or runtime_redis(data), nats_url or here.nats
-        broker_url = broker_url or f"{here.broker}/{BROKER_PATH}"
-    behind = Backstage(
+        local = runtime_addresses(data)
+        redis_url, nats_url = redis_url or runtime_redis(data), nats_url or local.nats
+        broker_url = broker_url or f"{local.broker}/{BROKER_PATH}"
+    backends = Backends(
         jobs=RedisJobStore(redis_url),
         letters=JetStreamDeadLetters(nats_url, tls_folder=_tls_folder()),
         emitter=HttpEmitter(broker_url) if broker_url else None,
     )
     try:
-        yield behind
+        yield backends
     except DarkroomError as exc:
         raise click.ClickException(f"{exc.code}: {exc.detail}") from exc
     finally:
-        behind.jobs.close()
-        behind.letters.close()
-        if behind.emitter is not None:
-            behind.emitter.close()
+        backends.jobs.close()
+        backends.letters.close()
+        if backends.emitter is not None:
+            backends.emitter.close()
 
 
 def _tls_folder() -> Path | None:
-    """Where ca.crt, tls.crt and tls.key are, for a NATS that knows its users by their certificates."""
+    """Return the folder of ca.crt, tls.crt and tls.key, for a NATS that authenticates users by certificates."""
     folder = os.environ.get("NATS_TLS_FOLDER")
     return Path(folder) if folder else None

@@ -1,4 +1,4 @@
-"""A `darkroom up` for the time of another command: on free ports, ready when it is handed out, gone afterwards."""
+"""Runs a `darkroom up` on free ports for the duration of another command."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ STOPPED_WITHIN_S = 30.0
 
 
 @contextmanager
-def own_stack(data: Path, *options: str) -> Iterator[Addresses]:
-    """A process of its own with these options, that ends with this one however this one ends.
+def temporary_stack(data: Path, *options: str) -> Iterator[Addresses]:
+    """Run a stack in another process, which ends when this one ends, in whatever way.
 
-    Its output goes to up.log in `data`. Raises click.ClickException when it does not start.
+    Its output goes to up.log in `data`. Raises click.ClickException if it does not start.
     """
     data.mkdir(parents=True, exist_ok=True)
-    # That of a stack that was killed would be taken for this one's.
+    # The file of a stack that was killed would be mistaken for this one's.
     (data / "runtime.json").unlink(missing_ok=True)
     log = data / "up.log"
     arguments = ["up", "--free-ports", "--data", str(data), "--no-watch", "--verbose", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command_that_dies_with_us("darkroom.cli", *arguments),
+            guarded_command("darkroom.cli", *arguments),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            # Ctrl-C is for the command, which still has things to do with the stack.
+            # Ctrl-C must reach only this command, which still needs the stack.
             start_new_session=True,
         )
         try:
@@ -46,8 +46,8 @@ def own_stack(data: Path, *options: str) -> Iterator[Addresses]:
             _stop(process)
 
 
-def command_that_dies_with_us(module: str, *arguments: str) -> list[str]:
-    """Runs a Python module, which the kernel kills when this process ends, however it ends."""
+def guarded_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a Python module which the kernel kills when this process ends, in whatever way."""
     return [sys.executable, "-P", guard.__file__, str(os.getpid()), "python", module, *arguments]
 
 
@@ -67,6 +67,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(timeout=STOPPED_WITHIN_S)
     finally:
-        # What it started dies with it, by the guard.
+        # The guard ends whatever it started.
         process.kill()
         process.wait()

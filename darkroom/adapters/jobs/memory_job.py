@@ -1,0 +1,123 @@
+"""One job of the store in memory, and the record that it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from darkroom.adapters.jobs import (
+    HISTORY_KEPT,
+    NewJob,
+)
+from darkroom.contract.errors import DarkroomError
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+
+
+@dataclass
+class MemoryJob:
+    new: NewJob
+    created_s: float
+    due_s: float
+    status: JobStatus = JobStatus.QUEUED
+    attempts: int = 0
+    emissions: int = 1
+    confirmed: int = 0
+    """The last emission that the broker is known to have had."""
+    fence: int = 0
+    released: int | None = None
+    """The fence of the last lease that was given back."""
+    worker: str | None = None
+    lease_s: float | None = None
+    started_s: float | None = None
+    finished_s: float | None = None
+    result: JobResult | None = None
+    error: DarkroomError | None = None
+    timings_ms: dict[str, int] = field(default_factory=dict)
+    claimed_s: float = 0.0
+    """When the latest attempt began."""
+    token: str | None = None
+    """That of the latest claim."""
+    withdrawn: list[str] = field(default_factory=list)
+    """The tokens of the latest claims that were withdrawn."""
+    unheard: dict[str, int] = field(default_factory=dict)
+    """The latest claims whose lease ran out: token and fence."""
+    timeout_s: float = 0.0
+    """JOB_TIMEOUT of whoever claimed it."""
+    history: list[Attempt] = field(default_factory=list)
+    redrives: int = 0
+    redriven: int = 0
+    """The emissions before the latest redrive."""
+    hand_out_s: float | None = None
+    """When a failed job that was not kept with the dead letters is handed out again."""
+
+    def is_held(self, now_s: float) -> bool:
+        return self.status is JobStatus.PROCESSING and self.lease_s is not None and self.lease_s > now_s
+
+    def is_holder(self, fence: int) -> bool:
+        return not self.status.is_final and self.fence == fence and self.released != fence
+
+    def note_end(self, ended_s: float, code: str | None) -> None:
+        self.forget_end()
+        ended = self._attempt().model_copy(update={"ended_at": moment(ended_s), "code": code})
+        self.history = [*self.history, ended][-HISTORY_KEPT:]
+
+    def forget_end(self) -> bool:
+        """An attempt that ended once and was taken up again has one entry."""
+        if self.history and self.history[-1].fence == self.fence:
+            self.history.pop()
+            return True
+        return False
+
+    def forgive(self, fence: int, error: DarkroomError) -> None:
+        """The attempt was never made: its holder did not know that it held the job."""
+        self.attempts -= 1
+        self.history = [
+            attempt.model_copy(update={"code": error.code}) if attempt.fence == fence else attempt
+            for attempt in self.history
+        ]
+        if self.fence == fence:
+            self.error = error
+
+    def _attempt(self) -> Attempt:
+        return Attempt(fence=self.fence, worker=self.worker or "", started_at=moment(self.claimed_s))
+
+    def record(self) -> JobRecord:
+        queued = {} if self.started_s is None else {"queued": round((self.started_s - self.created_s) * 1000)}
+        return JobRecord(
+            job_id=self.new.job_id,
+            type=self.new.type,
+            status=self.status,
+            owner=self.new.owner,
+            parameters=self.new.parameters,
+            storage_key=self.new.storage_key,
+            request_id=self.new.request_id,
+            cost_class=self.new.cost_class,
+            trace=self.new.trace,
+            attempts=self.attempts,
+            emissions=self.emissions,
+            fence=self.fence,
+            worker=self.worker,
+            redrives=self.redrives,
+            history=(*self.history, *([self._attempt()] if self.status is JobStatus.PROCESSING else [])),
+            created_at=moment(self.created_s),
+            started_at=None if self.started_s is None else moment(self.started_s),
+            finished_at=None if self.finished_s is None else moment(self.finished_s),
+            lease_until=None if self.lease_s is None else moment(self.lease_s),
+            result=self.result,
+            error=self._failure(),
+            timings_ms={**queued, **self.timings_ms},
+        )
+
+    def _failure(self) -> JobFailure | None:
+        if self.error is None:
+            return None
+        return JobFailure(code=self.error.code, message=self.error.detail, attempts=self.attempts)
+
+
+def milliseconds(since_epoch_s: float) -> int:
+    return round(since_epoch_s * 1000)
+
+
+def moment(since_epoch_s: float) -> datetime:
+    """In whole milliseconds, as Redis keeps it."""
+    return datetime.fromtimestamp(milliseconds(since_epoch_s) / 1000, tz=UTC)

@@ -1,0 +1,107 @@
+"""The Lua scripts of the Redis job store as Redis gets them, and the rules and values that they are called with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from darkroom.adapters.jobs import (
+    HISTORY_KEPT,
+    RENEW_EVERY_S,
+    NewJob,
+)
+from darkroom.adapters.jobs.silence import TIMED_OUT, crashed
+from darkroom.adapters.jobs.statistics_fields import lua_catalog
+from darkroom.adapters.jobs.times import JobTimes
+from darkroom.contract.errors import (
+    DarkroomError,
+    JobTimeoutError,
+)
+
+_SHARED_PARTS = {
+    "release": ("giving_back",),
+    "withdraw": ("giving_back",),
+    "recover": ("recovery",),
+    "recover_overdue": ("recovery",),
+    "backlog": ("unfinished",),
+    "statistics": ("unfinished",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    text: str
+    sha1: str
+    """Redis' name for it."""
+
+
+@cache
+def script(name: str) -> Script:
+    text = script_text(name)
+    return Script(text=text, sha1=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def script_text(name: str) -> str:
+    """The script as Redis gets it: its first line, the catalog of metrics, the common parts, the rest."""
+    shebang, _, body = _lua(name).partition("\n")
+    parts = [_lua(part) for part in ("counting", "common", *_SHARED_PARTS.get(name, ()))]
+    return "\n".join([shebang, lua_catalog(), *parts, body])
+
+
+def _lua(name: str) -> str:
+    return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+def job_values(job: NewJob) -> list[str]:
+    """As accept.lua expects them of each job."""
+    return [
+        str(job.job_id),
+        job.type,
+        job.owner,
+        compact(job.parameters),
+        job.storage_key,
+        job.request_id,
+        job.fingerprint,
+        job.idempotency_key or "",
+        job.cost_class,
+        job.trace,
+    ]
+
+
+def rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, times: JobTimes) -> str:
+    return compact(
+        {
+            "history_kept": HISTORY_KEPT,
+            "job_timeout": milliseconds(job_timeout_s),
+            "renew_every": milliseconds(RENEW_EVERY_S),
+            "crashed": error_text(crashed()),
+            "timed_out": compact([JobTimeoutError.code, TIMED_OUT]),
+            "max_attempts": max_attempts,
+            "max_emissions": max_emissions,
+            "lease": milliseconds(times.lease_s),
+            "emitted_due_after": milliseconds(times.emitted_due_after_s),
+            "unemitted_due_after": milliseconds(times.unemitted_due_after_s),
+            "dead_letter_wait": milliseconds(times.dead_letter_wait_s),
+            "longest_wait": milliseconds(times.longest_wait_s),
+            "keep_within": milliseconds(times.keep_within_s),
+            "final_kept": milliseconds(times.final_kept_s),
+            "idempotency_kept": milliseconds(times.idempotency_kept_s),
+            "indexed": milliseconds(times.indexed_s),
+        }
+    )
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def error_text(error: DarkroomError) -> str:
+    return compact([error.code, error.detail])
