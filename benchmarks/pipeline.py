@@ -87,7 +87,7 @@ class Round:
     raw: RawRender
     measured: dict[str, Measured]
     rendering_ms: dict[str, float]
-    """Of our contestants: a job's render by the clock of the process that did it."""
+    """CPU time of a job's render by the clock of the process that did it; our contestants only."""
 
     def of_raw(self, name: str) -> float:
         return self.measured[name].per_s / self.raw.per_s

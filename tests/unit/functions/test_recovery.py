@@ -1,4 +1,4 @@
-"""What becomes of dead letters, rejected events and overdue jobs, with fakes for the outside systems."""
+"""How recovery handles dead letters, rejected events and overdue jobs, with fakes for the outside systems."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_sweep_emits_what_nobody_emitted() -> None:
 
 
 def test_a_job_that_is_given_up_while_the_stream_is_down_is_kept_by_a_later_sweep() -> None:
-    """Fails if `kept` is told before the letter is kept."""
+    """Fails if `kept` is called before the letter is stored."""
     world = World()
     job_id = world.accept()
     world.spend_attempts(job_id)
