@@ -75,14 +75,23 @@ ENGINE ?= $(firstword $(notdir $(shell command -v docker podman buildah)))
 REGISTRY ?= dev.local/darkroom
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
+# PUSH=yes sends them to the registry, and writes the digests that it gave them into OVERLAY: what runs is then what was
+# pushed, whoever moves the tag.
+OVERLAY ?= knative/overlays/production/kustomization.yaml
+
 .PHONY: images
-images: ## Build an image for each function
+images: ## Build an image for each function: REGISTRY=registry.example.com/darkroom PUSH=yes
 	@test -n "$(ENGINE)" || { echo "none of docker, podman and buildah is installed"; exit 1; }
 	@for function in $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.py)))); do \
 	  echo "$(REGISTRY)/$$function:$(VERSION)"; \
 	  $(ENGINE) build --file images/Dockerfile --build-arg FUNCTION=$$function $(if $(BASE),--build-arg BASE=$(BASE)) \
 	    --tag $(REGISTRY)/$$function:$(VERSION) . || exit 1; \
 	done
+	@$(if $(PUSH),$(PYTHON) images/digests.py --engine $(ENGINE) --registry $(REGISTRY) --version $(VERSION) $(OVERLAY))
+
+.PHONY: requirements
+requirements: ## Write images/requirements anew: each package of an image with its version and hashes
+	images/requirements.sh $(PYTHON)
 
 .PHONY: format
 format: setup ## Format the code, and fix what ruff can fix

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What is in a function's image, put into an empty folder: its extra from pyproject.toml (`job` where it has none of its
-# own) with the pinned versions, the library's parts that functions may use, and the function. The Dockerfile runs it, and so does the test of what images
-# hold; neither knows anything of it that the other does not.
+# Puts what is in a function's image into an empty folder: its packages, each by version and hash from images/requirements
+# (job.txt for a function without a file of its own), the library's parts that functions may use, and the function. The
+# Dockerfile runs it, and so does the test of what images hold; neither knows anything of it that the other does not.
 #
 #   images/install.sh FUNCTION FOLDER [PYTHON]
 set -eu
@@ -9,26 +9,26 @@ function=${1:?usage: install.sh FUNCTION FOLDER [PYTHON]} folder=${2:?a folder} 
 source=$(cd "$(dirname "$0")/.." && pwd)
 [ -f "$source/functions/$function/main.py" ] || { echo "there is no function $function" >&2; exit 1; }
 
-extra=$("$python" - "$source/pyproject.toml" "$function" <<'END'
-import sys, tomllib
-with open(sys.argv[1], "rb") as file:
-    extras = tomllib.load(file)["project"]["optional-dependencies"]
-print(sys.argv[2] if sys.argv[2] in extras else "job")
-END
-)
+requirements=$source/images/requirements/$function.txt
+[ -f "$requirements" ] || requirements=$source/images/requirements/job.txt
 
 packages=$folder/packages
 mkdir -p "$packages" "$folder/functions"
-# Wheels only, since an image has no compiler; pyvips has none, and is plain Python. A copy, since pip builds where the
-# source is.
+# A copy of the library, since pip builds where the source is.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 cp -R "$source/pyproject.toml" "$source/README.md" "$source/LICENSE" "$source/darkroom" "$copy/"
-"$python" -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: --no-binary darkroom,pyvips \
-  --constraint "$source/constraints.txt" --target "$packages" "$copy[$extra]"
-
-# Programs are run as modules; the S3 client needs the description of one service of four hundred.
+pip() { "$python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --target "$packages" "$@"; }
+# A file with another hash is refused. Wheels only, since an image has no compiler; pyvips has none, and is plain Python:
+# its source is held by its hash too, what builds it is not. The report says which files it were, for the bill of materials.
+pip --require-hashes --only-binary :all: --no-binary pyvips --report "$copy/report.json" --requirement "$requirements"
+# Programs are run as modules.
 rm -rf "$packages/bin"
+# The library has no hash: it is this very source.
+pip --no-binary darkroom "$copy"
+rm -rf "$packages/bin"
+
+# The S3 client needs the description of one service of four hundred.
 if [ -d "$packages/botocore/data" ]; then
   find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 -exec rm -r {} +
   # Those of S3 that no call of ours needs.
@@ -39,7 +39,8 @@ fi
 # Sources of what is compiled, and types: nothing reads them at run time.
 find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' \) -exec rm {} +
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup`, for the setup Job.
-rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client"
+rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \
+  "$packages/darkroom/charts" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py"
 if [ "$function" = recovery ]; then
   find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name setup.py \
     -exec rm {} +
@@ -50,7 +51,7 @@ fi
 
 cp "$source/functions/__init__.py" "$folder/functions/"
 cp -R "$source/functions/$function" "$folder/functions/"
-"$python" "$source/images/sbom.py" "$packages" "darkroom-$function" > "$folder/sbom.cdx.json"
+"$python" "$source/images/sbom.py" "$packages" "darkroom-$function" "$copy/report.json" > "$folder/sbom.cdx.json"
 find "$folder" -name __pycache__ -prune -exec rm -r {} +
 # Some packages bring templates that are no Python yet, hence "|| true". Bytecode now, and never looked after again: the root file system is read-only.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$folder" > /dev/null || true

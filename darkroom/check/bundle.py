@@ -6,7 +6,7 @@ Only what is asked of them is read, and nothing is required: a part that is miss
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -64,10 +64,8 @@ class Manifest:
 
     def items(self, *path: str | int) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
         """The mappings in a list, each with its path."""
-        found = self.get(*path)
-        for index, item in enumerate(found if isinstance(found, list) else ()):
-            if isinstance(item, dict):
-                yield (*path, index), item
+        for index, item in mappings(self.get(*path)):
+            yield (*path, index), item
 
     def mapping(self, *path: str | int) -> dict[str, Any]:
         """The mapping at a path; empty where there is none."""
@@ -112,9 +110,10 @@ class Bundle:
         """`events` are the types that are known to be emitted; empty: nothing is known of them."""
         self.events = frozenset(events)
         self.manifests = [
-            Manifest(document=document)
+            Manifest(document=each)
             for document in documents
-            if isinstance(document.data, dict) and document.data.get("kind") not in {"Kustomization", "Component"}
+            for each in unpacked(document)
+            if isinstance(each.data, dict) and each.data.get("kind") not in {"Kustomization", "Component"}
         ]
 
     def of(self, group: str, *kinds: str) -> list[Manifest]:
@@ -189,6 +188,18 @@ class Bundle:
         return not found or any(each.kind == "NatsJetStreamChannel" for each in found)
 
 
+def unpacked(document: Document) -> Iterator[Document]:
+    """The document itself, or the items of a List as kubectl prints it, each with its lines."""
+    data = document.data
+    if not isinstance(data, dict) or data.get("kind") != "List" or not isinstance(data.get("items"), list):
+        yield document
+        return
+    for index, item in enumerate(data["items"]):
+        top: FieldPath = ("items", index)
+        lines = {path[2:]: line for path, line in document.lines.items() if path[:2] == top}
+        yield from unpacked(replace(document, data=item, lines=lines))
+
+
 def broker_class(broker: Manifest) -> str:
     return str(broker.mapping("metadata", "annotations").get(BROKER_CLASS, CHANNEL_BASED))
 
@@ -207,6 +218,13 @@ def templates_in(config_map: Manifest) -> list[Manifest]:
                 return []
             return [Manifest(document=each) for each in documents if isinstance(each.data, dict)]
     return []
+
+
+def mappings(value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The mappings in what should be a list, each with its index."""
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, dict):
+            yield index, item
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ class Rule:
     title: str
     on_the_cluster: str
     """What happens there."""
-    mend: str
+    fix: str
+    """What to write instead."""
     bad: str
     """The least YAML that breaks it; `--explain` shows it, and the tests run it."""
     good: str
@@ -33,7 +34,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, severity: Severity, title: str, *, on_the_cluster: str, mend: str, bad: str, good: str
+    id: str, severity: Severity, title: str, *, on_the_cluster: str, fix: str, bad: str, good: str
 ) -> Callable[[Look], Look]:
     def enter(look: Look) -> Look:
         RULES[id] = Rule(
@@ -41,7 +42,7 @@ def rule(
             severity=severity,
             title=title,
             on_the_cluster=on_the_cluster,
-            mend=mend,
+            fix=fix,
             bad=bad,
             good=good,
             look=look,

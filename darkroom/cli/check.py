@@ -109,7 +109,7 @@ def _explanation(rule: Rule) -> str:
     parts = [
         f"{rule.id} ({rule.severity}): {rule.title}",
         f"On the cluster: {rule.on_the_cluster}",
-        f"To mend it: {rule.mend}",
+        f"To fix it: {rule.fix}",
         "Breaks it:\n" + _indented(example),
         "Keeps it:\n" + _indented(rule.good),
     ]

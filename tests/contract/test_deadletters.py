@@ -90,6 +90,23 @@ def test_a_stream_tells_how_full_it_is(nats: Server) -> None:
     stream.close()
 
 
+def test_a_full_stream_refuses_the_next_letter_and_drops_none(nats: Server) -> None:
+    stream = stream_on(nats)
+    stream._definition = {**(stream._definition or {}), "max_bytes": 2_000}
+    stream.prepare()
+    first = stream.keep(a_letter(), key="first")
+
+    def fill() -> None:
+        for number in range(20):
+            stream.keep(a_letter(), key=str(number))
+
+    with pytest.raises(DependencyUnavailableError):
+        fill()
+
+    assert stream.get(first) is not None
+    stream.close()
+
+
 def test_a_kept_letter_is_found_as_it_was(letters: DeadLetters) -> None:
     letter = a_letter()
 

@@ -125,6 +125,10 @@ def test_the_bill_of_materials_names_each_package_with_its_version(image: Image)
         name.replace(".", "-") for name in image.distributions()
     }
     assert all(each["version"] and each["purl"].endswith(f"@{each['version']}") for each in bill["components"])
+    # Each came from a file whose hash was checked, but for the library itself.
+    assert [each["name"] for each in bill["components"] if "hashes" not in each] == ["darkroom"]
+    native = {part["name"] for each in bill["components"] for part in each.get("components", ())}
+    assert any(name.startswith("libvips") for name in native) == (image.function in ONLY_IN["pyvips-binary"])
 
 
 @pytest.mark.slow

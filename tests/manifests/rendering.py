@@ -23,14 +23,28 @@ COMPONENTS = (
     "knative/components/minio",
     MONITORING,
     "knative/components/redis",
+    "knative/components/seaweedfs",
     "nats-eventing/components/native-broker",
 )
 """nats-tls is part of the production overlay already, and is tried with the development overlay only."""
+SEAWEEDFS = "knative/installations/production-seaweedfs"
+TLS_EVERYWHERE = "knative/overlays/production with TLS everywhere"
 BASES = ("knative/base", "nats-eventing", "nats-eventing/cluster", "nats-eventing/development")
 INSTALLATIONS = ("knative/installations/development", "knative/installations/production")
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in (*BASES, *OVERLAYS, *INSTALLATIONS)},
     **{f"{overlay} + {component}": (overlay, component) for overlay in OVERLAYS for component in COMPONENTS},
+    SEAWEEDFS: (SEAWEEDFS,),
+    # Certificates for everything that can have one, issued by cert-manager.
+    TLS_EVERYWHERE: (
+        OVERLAYS[1],
+        "knative/components/redis",
+        "knative/components/seaweedfs",
+        MONITORING,
+        "knative/components/redis-tls",
+        "knative/components/seaweedfs-tls",
+        "knative/components/tls-cert-manager",
+    ),
     # A collector that watches all of it.
     f"{INSTALLATIONS[1]} + {MONITORING}": (INSTALLATIONS[1], MONITORING),
     "knative/overlays/development + knative/components/nats-tls": (OVERLAYS[0], "knative/components/nats-tls"),

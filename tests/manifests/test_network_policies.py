@@ -95,7 +95,9 @@ def test_the_allowed_pairs_are_the_table_of_the_operations_guide(
     installed: list[Resource], watched: list[Resource]
 ) -> None:
     outside_storage = rendered(f"{OVERLAYS[1]} + knative/components/aws-s3")
-    computed = {pair for _, pair in allowed(installed) | allowed(outside_storage) | allowed(watched)}
+    seaweedfs = rendered(f"{OVERLAYS[1]} + knative/components/seaweedfs")
+    combinations = (installed, outside_storage, seaweedfs, watched)
+    computed = {pair for resources in combinations for _, pair in allowed(resources)}
     assert computed == documented()
 
 
@@ -104,7 +106,12 @@ def test_development_allows_no_other_pairs_than_production(installed: list[Resou
     assert {pair for _, pair in allowed(rendered(INSTALLATIONS[0]))} == of
 
 
-@pytest.mark.parametrize("combination", ["installed", "watched"])
+@pytest.fixture(scope="module")
+def with_seaweedfs() -> list[Resource]:
+    return rendered(f"{OVERLAYS[1]} + knative/components/seaweedfs")
+
+
+@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs"])
 def test_a_pair_of_ours_is_allowed_at_both_ends(request: pytest.FixtureRequest, combination: str) -> None:
     resources: list[Resource] = request.getfixturevalue(combination)
     pods = {each["metadata"]["name"] for each in resources if pod_spec(each) is not None}

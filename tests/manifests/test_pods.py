@@ -99,6 +99,47 @@ def test_a_secret_of_each_shape_is_found(line: str) -> None:
     assert any(shape.search(f"a: b\n{line}\n") for shape in _SECRET_SHAPES)
 
 
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+SERVERS = {"StatefulSet", "Deployment"}
+_DEFAULTS = {"periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3}
+
+
+def seconds_until_killed(probe: dict[str, Any]) -> int:
+    settings = {**_DEFAULTS, **probe}
+    return int(settings["periodSeconds"] * settings["failureThreshold"])
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_every_server_is_given_time_to_start_and_is_restarted_when_it_hangs(combination: str) -> None:
+    for resource in rendered(combination):
+        for container in (
+            (pod_spec(resource) or {"containers": []})["containers"] if resource["kind"] in SERVERS else []
+        ):
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container), named(resource)
+            assert container["startupProbe"]["periodSeconds"] <= 5, named(resource)
+            assert seconds_until_killed(container["startupProbe"]) >= 120, named(resource)
+            # A busy server is slow, not dead.
+            assert seconds_until_killed(container["livenessProbe"]) >= 60, named(resource)
+            assert container["livenessProbe"]["timeoutSeconds"] >= 5, named(resource)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_clients_of_a_stateful_server_have_an_address_that_outlives_its_pods(combination: str) -> None:
+    """A headless name does not exist while no pod is ready, and resolvers remember that."""
+    resources = rendered(combination)
+    services = [each for each in resources if each["kind"] == "Service" and each["apiVersion"] == "v1"]
+    for server in (each for each in resources if each["kind"] == "StatefulSet"):
+        labels = server["spec"]["template"]["metadata"]["labels"]
+        found = {
+            each["metadata"]["name"]: each["spec"].get("clusterIP") == "None"
+            for each in services
+            if each["metadata"]["namespace"] == server["metadata"]["namespace"]
+            and each["spec"]["selector"].items() <= labels.items()
+        }
+        assert found == {server["metadata"]["name"]: False, server["spec"]["serviceName"]: True}
+
+
 # --- what overlays change in the Broker's channel ---------------------------------------------------------------------
 
 

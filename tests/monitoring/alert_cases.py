@@ -4,10 +4,14 @@ notation, one sample a minute: `0+5x30` grows by 5 thirty times, `3x10` stays at
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 Series = Mapping[str, str]
+_STREAM = Path(__file__).parents[2] / "nats-eventing" / "deadletter-stream.json"
+DEAD_LETTERS_LIMIT_BYTES = json.loads(_STREAM.read_text())["max_bytes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,24 @@ def _pods(desired: int, requested: int) -> Series:
 def _api(status: int, per_minute: int) -> Series:
     labels = f'http_request_method="POST",http_route="/api/v1/resize",http_response_status_code="{status}"'
     return {f"http_server_request_duration_seconds_count{{{labels}}}": f"0+{per_minute}x30"}
+
+
+def _passed_on(status: int, per_minute: int) -> Series:
+    """What Knative's activator reports of the same requests, and of everybody else's: it knows no route."""
+    labels = f'http_request_method="POST",http_response_status_code="{status}",kn_service_name="other"'
+    return {f"http_server_request_duration_seconds_count{{{labels}}}": f"0+{per_minute}x30"}
+
+
+def _store(used: str) -> Series:
+    return {"redis_memory_used_bytes": used, "redis_maxmemory_bytes": "100x80"}
+
+
+def _volume(namespace: str) -> Series:
+    labels = f'namespace="{namespace}",persistentvolumeclaim="data"'
+    return {
+        f"kubelet_volume_stats_used_bytes{{{labels}}}": "85x20",
+        f"kubelet_volume_stats_capacity_bytes{{{labels}}}": "100x20",
+    }
 
 
 def _queue(values: str) -> Series:
@@ -297,6 +319,35 @@ CASES = (
         what="a stream without a limit",
         series={'darkroom_stream_size_bytes{stream="a"}': "1000x20"},
     ),
+    *(
+        Case(alert="DarkroomStoreNearlyFull", fires=fires, at="70m", what=what, series=_store(values))
+        for fires, what, values in (
+            (True, "85 of 100", "85x80"),
+            (True, "full in less than an hour", "20+0.75x80"),
+            (False, "half full and hardly growing", "60+0.01x80"),
+            (False, "small and growing fast", "0+0.7x80"),
+        )
+    ),
+    *(
+        Case(
+            alert="DarkroomVolumeNearlyFull",
+            fires=fires,
+            at="15m",
+            what=what,
+            series=_volume(namespace),
+        )
+        for fires, what, namespace in ((True, "one of ours", "nats-io"), (False, "somebody else's", "shop"))
+    ),
+    Case(
+        alert="DarkroomStreamNearlyFull",
+        fires=True,
+        at="10m",
+        what="the dead letters' stream, before it refuses more",
+        series={
+            'darkroom_stream_size_bytes{stream="DARKROOM_DEAD_LETTERS"}': f"{DEAD_LETTERS_LIMIT_BYTES * 85 // 100}x20",
+            'darkroom_stream_limit_bytes{stream="DARKROOM_DEAD_LETTERS"}': f"{DEAD_LETTERS_LIMIT_BYTES}x20",
+        },
+    ),
     Case(
         alert="DarkroomAtScaleLimit",
         fires=True,
@@ -379,5 +430,12 @@ CASES = (
         at="15m",
         what="the clients' own faults",
         series={**_api(200, 1), **_api(422, 9)},
+    ),
+    Case(
+        alert="DarkroomApiErrors",
+        fires=False,
+        at="15m",
+        what="somebody else's functions, seen by Knative",
+        series={**_api(200, 9), **_passed_on(503, 90)},
     ),
 )

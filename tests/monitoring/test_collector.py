@@ -3,11 +3,13 @@ Deployment and the network policies, and what it blocks is what must not go on."
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
 import pytest
 
+from darkroom.check.schema.shape import FLAG, TEXT, TEXTS, List, Map, Object, Text, Whole, faults
 from darkroom.contract.api_keys import make_key
 from tests.manifests.rendering import INSTALLATIONS, MONITORING, Resource, rendered
 from tools.monitoring import collector
@@ -35,6 +37,147 @@ def test_every_part_is_used_and_every_part_that_is_used_is_there() -> None:
     for kind in ("receivers", "processors", "exporters"):
         assert {name for pipeline in pipelines for name in pipeline[kind]} == set(CONFIGURATION[kind])
     assert set(CONFIGURATION["service"]["extensions"]) == set(CONFIGURATION["extensions"])
+
+
+DURATION = Text(pattern=r"^\d+(ms|s|m|h)$")
+ENDPOINT = Text(min_length=1)
+# A variable stands for a flag too: the collector puts it in before it reads the type.
+FLAG_OR_VARIABLE = Text(pattern=r"^(true|false|\$\{env:\w+\})$")
+NATURAL = Whole(minimum=0)
+PARTS: dict[str, Object] = {
+    "receivers/otlp": Object(
+        {"protocols": Object({name: Object({"endpoint": ENDPOINT}) for name in ("grpc", "http")})},
+        required=("protocols",),
+    ),
+    "receivers/httpcheck": Object(
+        {
+            "collection_interval": DURATION,
+            "initial_delay": DURATION,
+            "timeout": DURATION,
+            "targets": List(
+                of=Object({"endpoint": ENDPOINT, "endpoints": TEXTS, "method": TEXT, "body": TEXT}), min_items=1
+            ),
+        },
+        required=("targets",),
+    ),
+    "receivers/redis": Object(
+        {
+            "endpoint": ENDPOINT,
+            "transport": TEXT,
+            "username": TEXT,
+            "password": TEXT,
+            "collection_interval": DURATION,
+            "initial_delay": DURATION,
+            "timeout": DURATION,
+            "tls": Object({"insecure": FLAG_OR_VARIABLE, "ca_file": TEXT, "cert_file": TEXT, "key_file": TEXT}),
+            "metrics": Map(Object({"enabled": FLAG}, required=("enabled",))),
+        },
+        required=("endpoint",),
+    ),
+    "processors/memory_limiter": Object(
+        {
+            "check_interval": DURATION,
+            "limit_mib": NATURAL,
+            "spike_limit_mib": NATURAL,
+            "limit_percentage": Whole(minimum=0, maximum=100),
+            "spike_limit_percentage": Whole(minimum=0, maximum=100),
+        },
+        required=("check_interval",),
+    ),
+    "processors/transform": Object(
+        {
+            "error_mode": Text(one_of=("ignore", "silent", "propagate")),
+            "flatten_data": FLAG,
+            **dict.fromkeys(("trace_statements", "metric_statements", "log_statements"), TEXTS),
+        }
+    ),
+    "processors/redaction": Object(
+        {
+            "allow_all_keys": FLAG,
+            "redact_all_types": FLAG,
+            "summary": Text(one_of=("debug", "info", "silent")),
+            **dict.fromkeys(
+                (
+                    "allowed_keys",
+                    "allowed_values",
+                    "blocked_key_patterns",
+                    "blocked_values",
+                    "ignored_keys",
+                    "ignored_key_patterns",
+                ),
+                TEXTS,
+            ),
+        }
+    ),
+    "processors/batch": Object(
+        {"timeout": DURATION, "send_batch_size": NATURAL, "send_batch_max_size": NATURAL, "metadata_keys": TEXTS}
+    ),
+    "exporters/prometheus": Object(
+        {
+            "endpoint": ENDPOINT,
+            "namespace": TEXT,
+            "metric_expiration": DURATION,
+            "send_timestamps": FLAG,
+            "enable_open_metrics": FLAG,
+            "without_scope_info": FLAG,
+            "translation_strategy": Text(
+                one_of=(
+                    "UnderscoreEscapingWithSuffixes",
+                    "UnderscoreEscapingWithoutSuffixes",
+                    "NoUTF8EscapingWithSuffixes",
+                    "NoTranslation",
+                )
+            ),
+        },
+        required=("endpoint",),
+    ),
+    "exporters/otlp": Object(
+        {
+            "endpoint": ENDPOINT,
+            "compression": TEXT,
+            "timeout": DURATION,
+            "tls": Object({"insecure": FLAG_OR_VARIABLE, "ca_file": TEXT, "cert_file": TEXT, "key_file": TEXT}),
+            "retry_on_failure": Object(
+                {
+                    "enabled": FLAG,
+                    **dict.fromkeys(("initial_interval", "max_interval", "max_elapsed_time"), DURATION),
+                }
+            ),
+            "sending_queue": Object({"enabled": FLAG, "num_consumers": NATURAL, "queue_size": NATURAL}),
+        },
+        required=("endpoint",),
+    ),
+    "extensions/health_check": Object({"endpoint": ENDPOINT, "path": TEXT}),
+}
+"""The fields that the collector's parts have, from the schemas that they publish (`config.schema.yaml` beside each
+part's source, version 0.156): without a collector to run, a slip would show only when its pod does not start."""
+
+
+def parts(configuration: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Each part with the name of its kind: `processors/transform` for `transform/health-check`."""
+    return [
+        (f"{kind}/{name.partition('/')[0]}", settings)
+        for kind in ("receivers", "processors", "exporters", "extensions")
+        for name, settings in configuration[kind].items()
+    ]
+
+
+def test_every_part_has_the_fields_that_its_schema_publishes() -> None:
+    found = [
+        (kind, message) for kind, settings in parts(CONFIGURATION) for _, _, message in faults(settings, PARTS[kind])
+    ]
+    assert found == []
+
+
+def test_a_slip_in_a_field_of_the_collector_is_found() -> None:
+    wrong = copy.deepcopy(CONFIGURATION)
+    wrong["processors"]["redaction"]["block_values"] = wrong["processors"]["redaction"].pop("blocked_values")
+    assert [
+        message
+        for kind, settings in parts(wrong)
+        for _, _, message in faults(settings, PARTS[kind])
+        if "block" in message
+    ]
 
 
 @pytest.mark.parametrize("signal", ["metrics", "traces"])

@@ -13,7 +13,7 @@ from tools.monitoring.alerts import ALERTS
 from tools.monitoring.files import RULES, documents, expressions
 from tools.monitoring.promql import UnknownMetricError, metrics_in, with_catalog_names, with_spans
 from tools.monitoring.records import NAMES
-from tools.monitoring.rules import Alert
+from tools.monitoring.rules import DOCUMENTATION, Alert
 from tools.monitoring.series import refuse_unknown
 
 COMPONENT = ROOT / MONITORING
@@ -55,7 +55,7 @@ def test_an_alert_says_how_urgent_it_is_what_it_is_and_what_to_do(alert: Alert) 
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"].endswith(".")
-    assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+    assert rule["annotations"]["runbook_url"] == f"{DOCUMENTATION}/operations.md#{rule['alert'].lower()}"
 
 
 # --- reading PromQL --------------------------------------------------------------------------------------------------

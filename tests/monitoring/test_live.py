@@ -30,7 +30,7 @@ from tools.monitoring.dashboards import DASHBOARDS
 from tools.monitoring.dashboards.panels import PanelKind
 from tools.monitoring.files import GROUPS, expressions
 from tools.monitoring.promql import RATE_INTERVAL, metrics_in
-from tools.monitoring.records import HTTPCHECK, KNATIVE_METRICS
+from tools.monitoring.records import CLUSTER_METRICS, CLUSTER_RECORDS
 from tools.monitoring.rules import rule_file
 from tools.monitoring.series import ALERTS
 
@@ -40,7 +40,7 @@ TIME_SCALE = 0.02
 INTERVAL = "2s"
 RATE_OVER = "10s"
 FIRES_WITHIN_S = 90.0
-NOT_HERE = KNATIVE_METRICS | {HTTPCHECK, ALERTS}
+NOT_HERE = CLUSTER_METRICS | CLUSTER_RECORDS | {ALERTS}
 """What only a cluster measures; and there are no alerts when all is well."""
 
 

@@ -8,7 +8,7 @@ days. The short window beside each lets the alert end soon after the cause has.
 from __future__ import annotations
 
 from darkroom.contract.metrics import OBJECTIVE_RATIO, OBJECTIVE_WITHIN_S
-from tools.monitoring.records import objective_record
+from tools.monitoring.records import STORE_USED, VOLUMES_USED, objective_record
 from tools.monitoring.rules import Alert, Group, Severity
 
 _BUDGET = 1 - OBJECTIVE_RATIO
@@ -167,6 +167,31 @@ PLATFORM_ALERTS = Group(
             summary="The stream {{ $labels.stream }} is nearly full",
             description=(
                 "{{ $value | humanizePercentage }} of its limit. A full stream refuses events; the outbox holds them."
+            ),
+        ),
+        Alert(
+            name="DarkroomStoreNearlyFull",
+            # By its growth an hour before it is full, but not for a small store that has just begun to fill.
+            expression=(
+                f"{STORE_USED} > 0.8 or ({STORE_USED} > 0.5 and predict_linear({STORE_USED}[1h], 3600) > 0.95)"
+            ),
+            lasting="5m",
+            severity=Severity.PAGE,
+            summary="The job store is nearly full",
+            description=(
+                "Redis uses {{ $value | humanizePercentage }} of its maxmemory. A full store refuses new jobs; those "
+                "that were accepted stay."
+            ),
+        ),
+        Alert(
+            name="DarkroomVolumeNearlyFull",
+            expression=f"{VOLUMES_USED} > 0.8",
+            lasting="10m",
+            severity=Severity.PAGE,
+            summary="The volume {{ $labels.persistentvolumeclaim }} is nearly full",
+            description=(
+                "{{ $value | humanizePercentage }} of it in the namespace {{ $labels.namespace }}. A full volume of "
+                "Redis, NATS or the storage refuses new jobs."
             ),
         ),
         Alert(

@@ -42,7 +42,7 @@ def configuration() -> dict[str, Any]:
             "extensions": ["health_check"],
             "pipelines": {
                 "metrics": {
-                    "receivers": ["otlp", "httpcheck"],
+                    "receivers": ["otlp", "httpcheck", "redis"],
                     "processors": ["memory_limiter", "transform/health-check", "redaction", "batch"],
                     "exporters": ["prometheus"],
                 },
@@ -67,6 +67,16 @@ def _receivers() -> dict[str, Any]:
             }
         },
         "httpcheck": {"collection_interval": "15s", "targets": [{"endpoint": NATS_HEALTH, "method": "GET"}]},
+        # As the user that may ask for figures and for nothing else. Where Redis is somebody else's, the Deployment's
+        # variables say where; where it does not answer, there is a line in the log and no figure.
+        "redis": {
+            "endpoint": "${env:REDIS_ENDPOINT}",
+            "username": "exporter",
+            "password": "${env:REDIS_EXPORTER_PASSWORD}",
+            "collection_interval": "15s",
+            "tls": {"insecure": "${env:REDIS_INSECURE}", "ca_file": "${env:REDIS_CA_FILE}"},
+            "metrics": {"redis.maxmemory": {"enabled": True}},
+        },
     }
 
 

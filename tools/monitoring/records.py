@@ -3,12 +3,14 @@
 There are two kinds. `darkroom:instances:*` and the like give one name to metrics that the local runtime and Knative
 name differently, so that dashboards and alerts are the same for both. The others are ratios and means over a window.
 
-Knative's names (Serving 1.19 and newer, OpenTelemetry's): kn.revision.pods.desired, .requested, .count,
-.not_ready.count, .pending.count, .terminating.count and kn.revision.panic.mode, with kn.service.name and
-k8s.namespace.name on each, were read in its source (pkg/autoscaler/scaling/metrics.go,
-pkg/reconciler/autoscaling/kpa/metrics.go) and in its documentation; the activator's kn.revision.request.concurrency in
-its documentation only. None was scraped from a cluster. Knative counts no cold starts, and how its other "concurrency"
-gauges are computed differs from their description: these have no cluster variant here.
+Knative's names were seen on a cluster with Serving of August 2026: those of the pods and of the panic mode at the
+autoscaler, kn_revision_request_queued at the activator, with kn_service_name and k8s_namespace_name on each. Knative
+counts no cold starts. Its activator and queue-proxy report http_server_request_duration_seconds as our functions do,
+but without an http_route, so rules that read that metric must require one.
+
+The collector reads Redis' metrics. The kubelet reports those of the volumes, and every Prometheus for Kubernetes
+scrapes it. The size of the Broker's own stream is measured on one machine only: on a cluster it is in an account of
+NATS that our components cannot read, and the alert for the servers' volumes covers it.
 
 Metrics of the job record are pushed by whichever recovery instance the sweep woke, without the instance's name, so that
 there is one series and a sum counts nothing twice.
@@ -31,9 +33,19 @@ KNATIVE_METRICS = frozenset(
         "kn_revision_pods_pending_count",
         "kn_revision_pods_terminating_count",
         "kn_revision_panic_mode",
-        "kn_revision_request_concurrency",
+        "kn_revision_request_queued",
     }
 )
+REDIS_USED, REDIS_LIMIT = "redis_memory_used_bytes", "redis_maxmemory_bytes"
+VOLUME_USED, VOLUME_SIZE = "kubelet_volume_stats_used_bytes", "kubelet_volume_stats_capacity_bytes"
+CLUSTER_METRICS = KNATIVE_METRICS | {REDIS_USED, REDIS_LIMIT, VOLUME_USED, VOLUME_SIZE, HTTPCHECK}
+"""What only a cluster measures."""
+STORE_USED, VOLUMES_USED = "darkroom:store_used:ratio", "darkroom:volume_used:ratio"
+CLUSTER_RECORDS = frozenset({STORE_USED, VOLUMES_USED})
+"""Recording rules that only a cluster has data for."""
+OURS = '{http_route!=""}'
+"""Requests that our functions answered, and not those that Knative's activator and queue-proxy passed on."""
+_VOLUMES = '{namespace=~"darkroom|nats-io"}'
 
 
 def objective_record(window: str) -> str:
@@ -72,7 +84,7 @@ ONE_NAME = Group(
         _instances("draining", "kn_revision_pods_terminating_count"),
         Record(
             name="darkroom:activator:waiting",
-            expression=("sum by (service) ($ACTIVATOR_WAITING) or " + _knative("kn_revision_request_concurrency")),
+            expression=("sum by (service) ($ACTIVATOR_WAITING) or " + _knative("kn_revision_request_queued")),
         ),
         Record(
             name="darkroom:autoscaler:panicking",
@@ -138,6 +150,14 @@ RATIOS = Group(
             name="darkroom:stream_used:ratio",
             expression=("max by (stream) ($STREAM_SIZE) / (max by (stream) ($STREAM_LIMIT) > 0)"),
         ),
+        Record(name=STORE_USED, expression=f"max({REDIS_USED}) / (max({REDIS_LIMIT}) > 0)"),
+        Record(
+            name=VOLUMES_USED,
+            expression=(
+                f"max by (namespace, persistentvolumeclaim) ({VOLUME_USED}{_VOLUMES})"
+                f" / (max by (namespace, persistentvolumeclaim) ({VOLUME_SIZE}{_VOLUMES}) > 0)"
+            ),
+        ),
         *(
             Record(
                 name=f"darkroom:cold_start:mean{window}",
@@ -151,8 +171,8 @@ RATIOS = Group(
         Record(
             name="darkroom:api_errors:ratio_rate5m",
             expression=(
-                '(sum(rate(${HTTP_SERVER_REQUEST_DURATION}_count{http_response_status_code=~"5.."}[5m]))'
-                " or vector(0)) / (sum(rate(${HTTP_SERVER_REQUEST_DURATION}_count[5m])) > 0)"
+                '(sum(rate(${HTTP_SERVER_REQUEST_DURATION}_count{http_route!="",http_response_status_code=~"5.."}[5m]))'
+                f" or vector(0)) / (sum(rate(${{HTTP_SERVER_REQUEST_DURATION}}_count{OURS}[5m])) > 0)"
             ),
         ),
     ),

@@ -12,7 +12,9 @@ from typing import Any
 
 from tools.monitoring.promql import seconds, with_catalog_names, with_spans
 
-RUNBOOK = "docs/operations.md"
+DOCUMENTATION = "https://github.com/darkroom-project/darkroom/blob/main/docs"
+"""Where the alerts' runbooks are read. A fork changes it here and runs `make monitoring`."""
+RUNBOOK = f"{DOCUMENTATION}/operations.md"
 _SHORTEST_SPAN_S = 5
 """In a faster variant: a rate needs two samples in its window, and some are scraped late."""
 
@@ -84,7 +86,7 @@ def _rule(rule: Record | Alert, scale: float) -> dict[str, Any]:
         "expr": expression,
         "for": _scaled(rule.lasting, scale, at_least_s=0),
         "labels": {"severity": str(rule.severity)},
-        "annotations": {"summary": rule.summary, "description": rule.description, "runbook": rule.runbook},
+        "annotations": {"summary": rule.summary, "description": rule.description, "runbook_url": rule.runbook},
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from darkroom.telemetry.metric import MetricKind
 from tools.catalog import CATALOG
 from tools.monitoring.promql import UnknownMetricError, metrics_in
-from tools.monitoring.records import HTTPCHECK, KNATIVE_METRICS, NAMES
+from tools.monitoring.records import CLUSTER_METRICS, NAMES
 
 _HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 ALERTS = "ALERTS"
@@ -24,7 +24,7 @@ def of_catalog() -> Iterator[str]:
         yield from (metric.prometheus_name + suffix for suffix in suffixes)
 
 
-KNOWN = frozenset(of_catalog()) | NAMES | KNATIVE_METRICS | {HTTPCHECK, ALERTS}
+KNOWN = frozenset(of_catalog()) | NAMES | CLUSTER_METRICS | {ALERTS}
 
 
 def refuse_unknown(expressions: Iterable[str]) -> None:

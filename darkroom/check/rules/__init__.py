@@ -1,5 +1,37 @@
 """The rules, one module a subject. Importing one enters its rules into `darkroom.check.rule.RULES`."""
 
-from darkroom.check.rules import channel, delivery, events, network, pods, references, serving, timing
+from darkroom.check.rules import (
+    autoscaling,
+    channel,
+    containers,
+    delivery,
+    destinations,
+    events,
+    fields,
+    filters,
+    network,
+    pods,
+    references,
+    routes,
+    serving,
+    sources,
+    timing,
+)
 
-__all__ = ["channel", "delivery", "events", "network", "pods", "references", "serving", "timing"]
+__all__ = [
+    "autoscaling",
+    "channel",
+    "containers",
+    "delivery",
+    "destinations",
+    "events",
+    "fields",
+    "filters",
+    "network",
+    "pods",
+    "references",
+    "routes",
+    "serving",
+    "sources",
+    "timing",
+]

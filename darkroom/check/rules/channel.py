@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from darkroom.check.bundle import Bundle, Manifest, whole
+from darkroom.check.bundle import Bundle, whole
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
+from darkroom.events.durations import parse_go
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import FieldPath
 
 GOOD = """\
@@ -30,6 +33,14 @@ data:
         ackWait: 120s
         maxAckPending: 40
 """
+_CHANNEL = """\
+apiVersion: messaging.knative.dev/v1alpha1
+kind: NatsJetStreamChannel
+metadata: {name: events}
+spec:
+  stream: {config: {retention: Interest, maxAge: 168h, discard: New}}
+  consumerConfigTemplate: {deliverPolicy: New}
+"""
 _CONFIG: FieldPath = ("spec", "stream", "config")
 _CONSUMER: FieldPath = ("spec", "consumerConfigTemplate")
 _LIMITS = ("maxAge", "maxBytes", "maxMsgs")
@@ -39,17 +50,13 @@ STREAM_SETTINGS = {
 }  # fmt: skip
 
 
-def _lower(manifest: Manifest, *path: str | int) -> str:
-    return str(manifest.get(*path) or "").lower()
-
-
 @rule(
     "stream-grows",
     Severity.ERROR,
     "a stream has no limit",
     on_the_cluster="With the default retention (Limits) and no maxAge, maxBytes or maxMsgs every event is "
     "kept for ever: the disk fills up, and then nothing is published any more.",
-    mend="Set `retention: Interest` and a `maxAge` under `spec.stream.config`.",
+    fix="Set `retention: Interest` and a `maxAge` under `spec.stream.config`.",
     bad=GOOD.replace("          maxAge: 168h\n", ""),
     good=GOOD,
 )
@@ -65,7 +72,7 @@ def grows(bundle: Bundle) -> Iterator[Problem]:
     "stream settings stand beside `config`",
     on_the_cluster="Directly under spec.stream they are ignored in silence: the stream has the defaults, among them no "
     "limit at all.",
-    mend="Move them under `spec.stream.config`.",
+    fix="Move them under `spec.stream.config`.",
     bad=GOOD.replace("          maxAge: 168h\n", "").replace(
         "        config:", "        maxAge: 168h\n        config:"
     ),
@@ -83,13 +90,14 @@ def ignored(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a channel's consumers pull",
     on_the_cluster="The second Trigger of the Broker is never served.",
-    mend="`consumerType: Push`.",
+    fix="`consumerType: Push`.",
     bad=GOOD.replace("Push", "Pull"),
     good=GOOD,
 )
 def pull(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONSUMER, "consumerType") == "pull":
+        # Only this spelling: any other word means Push, as the rule channel-word says.
+        if channel.get(*_CONSUMER, "consumerType") == "Pull":
             yield channel, (*_CONSUMER, "consumerType"), "pull consumers serve one Trigger only"
 
 
@@ -99,13 +107,13 @@ def pull(bundle: Bundle) -> Iterator[Problem]:
     "a new Trigger is sent the whole history",
     on_the_cluster="The default deliverPolicy is All: a Trigger that is added or made anew gets every event "
     "that is still in the stream, all at once.",
-    mend="`deliverPolicy: New`.",
+    fix="`deliverPolicy: New`.",
     bad=GOOD.replace("        deliverPolicy: New\n", ""),
     good=GOOD,
 )
 def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONSUMER, "deliverPolicy") in {"", "all"}:
+        if channel.get(*_CONSUMER, "deliverPolicy") in {None, "", "All"}:
             yield channel, _CONSUMER, "deliverPolicy is All, which is the default"
 
 
@@ -115,29 +123,29 @@ def deliver_policy(bundle: Bundle) -> Iterator[Problem]:
     "events stay in the stream after everybody has had them",
     on_the_cluster="With retention Limits the stream is as long as its limits allow, whatever was acked: "
     "its length says nothing of the backlog, and with `discard: Old` unacked events are dropped for acked ones.",
-    mend="`retention: Interest`: an event goes when every Trigger has acked it.",
+    fix="`retention: Interest`: an event goes when every Trigger has acked it.",
     bad=GOOD.replace("Interest", "Limits"),
     good=GOOD,
 )
 def retention(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONFIG, "retention") in {"", "limits"}:
+        if channel.get(*_CONFIG, "retention") in {None, "", "Limits"}:
             yield channel, _CONFIG, "retention is Limits, which is the default"
 
 
 @rule(
     "work-queue-retention",
     Severity.ERROR,
-    "a Broker's stream has retention Workqueue",
+    "a Broker's stream has retention Work",
     on_the_cluster="A work queue takes one consumer for a subject, and a channel has one subject: the second Trigger's "
     "consumer is refused.",
-    mend="`retention: Interest`.",
-    bad=GOOD.replace("Interest", "Workqueue"),
+    fix="`retention: Interest`.",
+    bad=GOOD.replace("Interest", "Work"),
     good=GOOD,
 )
 def work_queue(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONFIG, "retention") == "workqueue":
+        if channel.get(*_CONFIG, "retention") == "Work":
             yield channel, (*_CONFIG, "retention"), "only one Trigger can be served"
 
 
@@ -147,14 +155,14 @@ def work_queue(bundle: Bundle) -> Iterator[Problem]:
     "a full stream drops what was accepted",
     on_the_cluster="With maxBytes or maxMsgs and discard Old (the default) the oldest events go when the "
     "stream is full, acked or not; whoever sent them had a 202.",
-    mend="`discard: New`: the ingress refuses, and the sender knows.",
+    fix="`discard: New`: the ingress refuses, and the sender knows.",
     bad=GOOD.replace("          discard: New\n", "          maxBytes: 1000000000\n"),
     good=GOOD,
 )
 def discard(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
         limited = [name for name in ("maxBytes", "maxMsgs") if (whole(channel.get(*_CONFIG, name)) or 0) > 0]
-        if limited and _lower(channel, *_CONFIG, "discard") in {"", "old"}:
+        if limited and channel.get(*_CONFIG, "discard") != "New":
             yield channel, (*_CONFIG, limited[0]), f"{' and '.join(limited)} with discard Old drops unacked events"
 
 
@@ -164,13 +172,13 @@ def discard(bundle: Bundle) -> Iterator[Problem]:
     "a stream lies in memory",
     on_the_cluster="A restart of NATS loses every event, and the Broker stays Ready while its ingress "
     "answers 500 until the dispatcher is restarted.",
-    mend="`storage: File`, on a persistent volume.",
+    fix="`storage: File`, on a persistent volume.",
     bad=GOOD.replace("storage: File", "storage: Memory"),
     good=GOOD,
 )
 def memory(bundle: Bundle) -> Iterator[Problem]:
     for channel in bundle.channels:
-        if _lower(channel, *_CONFIG, "storage") == "memory":
+        if channel.get(*_CONFIG, "storage") == "Memory":
             yield channel, (*_CONFIG, "storage"), "the stream does not survive a restart"
 
 
@@ -180,7 +188,7 @@ def memory(bundle: Bundle) -> Iterator[Problem]:
     "a stream has an even number of replicas",
     on_the_cluster="Two replicas need both for every event, four need three: one more server that can fail, "
     "and not one more failure that is survived.",
-    mend="One or three.",
+    fix="One or three.",
     bad=GOOD.replace("storage: File", "storage: File\n          replicas: 2"),
     good=GOOD,
 )
@@ -189,3 +197,83 @@ def replicas(bundle: Bundle) -> Iterator[Problem]:
         count = whole(channel.get(*_CONFIG, "replicas"))
         if count is not None and count % 2 == 0:
             yield channel, (*_CONFIG, "replicas"), f"{count} replicas survive no more than {count - 1}"
+
+
+_WORDS: dict[FieldPath, tuple[str, ...]] = {
+    (*_CONFIG, "retention"): ("Limits", "Interest", "Work"),
+    (*_CONFIG, "discard"): ("Old", "New"),
+    (*_CONFIG, "storage"): ("File", "Memory"),
+    (*_CONSUMER, "deliverPolicy"): ("All", "Last", "New", "ByStartSequence", "ByStartTime"),
+    (*_CONSUMER, "replayPolicy"): ("Instant", "Original"),
+    (*_CONSUMER, "consumerType"): ("Push", "Pull"),
+}
+"""The first is what the controller takes for a word that it does not know."""
+
+
+@rule(
+    "channel-word",
+    Severity.WARNING,
+    "a word that the JetStream channel does not know",
+    on_the_cluster="It is accepted, and the default is used in silence: `retention: interest` is Limits, which keeps "
+    "every event.",
+    fix="Write it as the message does, with a capital letter.",
+    bad=GOOD.replace("Interest", "interest"),
+    good=GOOD,
+)
+def words(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        for path, known in _WORDS.items():
+            value = channel.get(*path)
+            default = "Push" if path[-1] == "consumerType" else known[0]
+            if isinstance(value, str) and value and value not in known:
+                message = f"{path[-1]} {value!r} is taken for {default}{suggestion(value, known)}"
+                yield channel, path, message
+
+
+@rule(
+    "channel-duration",
+    Severity.ERROR,
+    "a duration or a time of a channel that cannot be read",
+    on_the_cluster="The webhook refuses the channel; a Broker whose template has it never gets Ready.",
+    fix="Write durations as Go does (30s, 2m, 168h; there are no days), times as 2026-01-31T12:00:00Z.",
+    bad=GOOD.replace("168h", "7d"),
+    good=GOOD,
+)
+def durations(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        for path in _DURATIONS:
+            text = channel.get(*path)
+            try:
+                parse_go(text if isinstance(text, str) else "0")
+            except ValueError as exc:
+                yield channel, path, f"{path[-1]} {exc}"
+        for path in ((*_CONSUMER, "optStartTime"), (*_CONFIG, "mirror", "optStartTime")):
+            text = channel.get(*path)
+            if isinstance(text, str) and not _RFC3339.fullmatch(text):
+                yield channel, path, f"{path[-1]} must look like 2026-01-31T12:00:00Z, was {text!r}"
+
+
+_DURATIONS: tuple[FieldPath, ...] = (
+    (*_CONFIG, "maxAge"),
+    (*_CONFIG, "duplicateWindow"),
+    (*_CONSUMER, "ackWait"),
+    (*_CONSUMER, "fetchMaxWait"),
+)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+@rule(
+    "channel-scope",
+    Severity.ERROR,
+    "a channel's scope is neither cluster nor namespace",
+    on_the_cluster="The webhook refuses the channel.",
+    fix="eventing.knative.dev/scope: cluster (the default) or namespace.",
+    bad=_CHANNEL.replace("{name: events}", "{name: events, annotations: {eventing.knative.dev/scope: pod}}"),
+    good=_CHANNEL,
+)
+def scope(bundle: Bundle) -> Iterator[Problem]:
+    for channel in bundle.channels:
+        value = channel.mapping("metadata", "annotations").get("eventing.knative.dev/scope")
+        if value not in {None, "cluster", "namespace"}:
+            path = ("metadata", "annotations", "eventing.knative.dev/scope")
+            yield channel, path, f"scope must be cluster or namespace, was {value!r}"

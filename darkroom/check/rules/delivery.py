@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from darkroom.check.bundle import (
@@ -12,11 +13,11 @@ from darkroom.check.bundle import (
     Bundle,
     Manifest,
     broker_class,
-    seconds,
     whole,
 )
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.source import FieldPath
 
 _TRIGGER = """\
@@ -47,7 +48,8 @@ GOOD = _TRIGGER + _COMPLETE
 
 def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     """Every delivery block."""
-    for manifest in [*bundle.of(EVENTING, "Trigger", "Broker"), *bundle.of(MESSAGING, "Subscription")]:
+    delivering = [*bundle.of(EVENTING, "Trigger", "Broker"), *bundle.of(MESSAGING, "Subscription", "Channel")]
+    for manifest in [*delivering, *bundle.channels]:
         if isinstance(manifest.get("spec", "delivery"), dict):
             yield manifest, ("spec", "delivery")
 
@@ -58,7 +60,7 @@ def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     "a delivery block has no backoffPolicy or no backoffDelay",
     on_the_cluster="The JetStream dispatcher panics as soon as it reads the block, and with it every Trigger of the "
     "cluster stands still. Without JetStream the retries follow each other at once.",
-    mend="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
+    fix="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
     bad=without("backoffDelay"),
     good=GOOD,
 )
@@ -80,7 +82,7 @@ def backoff(bundle: Bundle) -> Iterator[Problem]:
     Severity.WARNING,
     "a Trigger has no deadLetterSink",
     on_the_cluster="What could not be delivered is dropped when its retries are spent; nothing says so but a log line.",
-    mend="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
+    fix="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
     bad=without("deadLetterSink"),
     good=GOOD,
 )
@@ -105,7 +107,7 @@ def _inherits_sink(bundle: Bundle, trigger: Manifest) -> bool:
     "a Trigger delivers once only",
     on_the_cluster="A function that restarts, is cold or answers 503 once has lost the event, or sent it to the dead "
     "letters. A Trigger's delivery block takes the place of the Broker's as a whole, its retry included.",
-    mend="Set `retry` in the Trigger's delivery block.",
+    fix="Set `retry` in the Trigger's delivery block.",
     bad=without("retry"),
     good=GOOD,
 )
@@ -124,7 +126,7 @@ def retry(bundle: Bundle) -> Iterator[Problem]:
     "a delivery block has no timeout",
     on_the_cluster="On JetStream a delivery is cut off when the consumer's ackWait less 0.2 s is over, 29.8 "
     "s by default, and the event is delivered again while the first delivery still runs.",
-    mend="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
+    fix="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
     bad=without("timeout"),
     good=GOOD,
 )
@@ -137,9 +139,10 @@ def timeout(bundle: Bundle) -> Iterator[Problem]:
 @rule(
     "delivery-duration",
     Severity.ERROR,
-    "a duration in a delivery block is not ISO 8601",
-    on_the_cluster="The webhook refuses the manifest.",
-    mend="Write PT1S, PT0.5S, PT1M30S.",
+    "a duration in a delivery block that cannot be used",
+    on_the_cluster="The webhook refuses the manifest. A timeout below a tenth of a second is 0 to it, which it refuses "
+    "too; a negative one would end every delivery before it begins.",
+    fix="Write PT1S, PT0.5S, PT1M30S.",
     bad=GOOD.replace("PT1S", "1s"),
     good=GOOD,
 )
@@ -147,17 +150,84 @@ def duration(bundle: Bundle) -> Iterator[Problem]:
     for manifest, path in blocks(bundle):
         for name in ("backoffDelay", "timeout", "retryAfterMax"):
             text = manifest.get(*path, name)
-            if text is not None and (not str(text).startswith("P") or seconds(text) is None):
-                yield manifest, (*path, name), f"{name} must be an ISO 8601 duration such as PT1S, was {text!r}"
+            if isinstance(text, str) and (message := _duration_problem(name, text)) is not None:
+                yield manifest, (*path, name), message
+
+
+def _duration_problem(name: str, text: str) -> str | None:
+    tenths = period_tenths(text)
+    if tenths is None:
+        return f"{name} must be an ISO 8601 duration such as PT1S, was {text!r}"
+    if tenths < 0 or (name == "timeout" and tenths == 0):
+        return f"{name} must be more than 0, was {text!r}"
+    return None
+
+
+_PERIOD = re.compile(
+    r"(?P<sign>[+-]?)P"
+    r"(?:(?P<years>[\d.,]+)Y)?(?:(?P<months>[\d.,]+)M)?(?:(?P<weeks>[\d.,]+)W)?(?:(?P<days>[\d.,]+)D)?"
+    r"(?P<time>T(?:(?P<hours>[\d.,]+)H)?(?:(?P<minutes>[\d.,]+)M)?(?:(?P<seconds>[\d.,]+)S)?)?",
+    re.ASCII,
+)
+_PERIOD_SECONDS = {
+    "years": 31_556_952,
+    "months": 2_629_746,
+    "weeks": 604_800,
+    "days": 86_400,
+    "hours": 3600,
+    "minutes": 60,
+    "seconds": 1,
+}
+
+
+def period_tenths(text: str) -> int | None:
+    """Tenths of a second of a period as Knative Eventing reads it; None where it cannot.
+
+    Each number counts to its first decimal: `PT0.05S` is 0. Years and months are taken, and a sign before the P.
+    """
+    if text == "P0":
+        return 0
+    match = _PERIOD.fullmatch(text)
+    if match is None or not any(match[unit] for unit in _PERIOD_SECONDS):
+        return None
+    total = 0
+    for unit, unit_s in _PERIOD_SECONDS.items():
+        whole_part, _, decimals = (match[unit] or "0").replace(",", ".").partition(".")
+        digits = f"{whole_part}{decimals[:1] or '0'}"
+        if not digits.isdigit():
+            return None
+        total += int(digits) * unit_s
+    return -total if match["sign"] == "-" else total
+
+
+@rule(
+    "delivery-value",
+    Severity.ERROR,
+    "a delivery block has a value that the webhook refuses",
+    on_the_cluster="The webhook refuses the manifest.",
+    fix="`retry` from 0, `backoffPolicy` linear or exponential, `format` binary or json, all in lower case.",
+    bad=GOOD.replace("backoffPolicy: exponential", "backoffPolicy: Exponential"),
+    good=GOOD,
+)
+def value(bundle: Bundle) -> Iterator[Problem]:
+    for manifest, path in blocks(bundle):
+        retries = manifest.get(*path, "retry")
+        if isinstance(retries, int) and retries < 0:
+            yield manifest, (*path, "retry"), f"retry must be at least 0, was {retries}"
+        for name, words in (("backoffPolicy", ("linear", "exponential")), ("format", ("json", "binary"))):
+            word = manifest.get(*path, name)
+            if isinstance(word, str) and word not in words:
+                message = f"{name} must be {' or '.join(words)}, was {word!r}{suggestion(word, words)}"
+                yield manifest, (*path, name), message
 
 
 @rule(
     "retry-after-ignored",
-    Severity.WARNING,
+    Severity.ERROR,
     "a delivery block has retryAfterMax",
     on_the_cluster="The webhook refuses it unless the feature delivery-retryafter is on, and the JetStream dispatcher "
-    "pays no heed to Retry-After either way.",
-    mend="Remove it; let backoffDelay do this.",
+    "ignores Retry-After either way.",
+    fix="Remove it; let backoffDelay do this.",
     bad=GOOD + "    retryAfterMax: PT30S\n",
     good=GOOD,
 )
@@ -181,7 +251,7 @@ metadata:
     Severity.ERROR,
     "a NatsJetStreamBroker has a delivery block",
     on_the_cluster="It is ignored: one attempt and no dead letter for every Trigger that has no block of its own.",
-    mend="Move the block into each Trigger.",
+    fix="Move the block into each Trigger.",
     bad=_NATIVE + "spec:\n" + _COMPLETE,
     good=_NATIVE,
 )
@@ -198,7 +268,7 @@ def native_delivery(bundle: Bundle) -> Iterator[Problem]:
     on_the_cluster="An answer of 4xx (but for 408, 409 and 429) ends the delivery at once, and over "
     "JetStream also without a dead letter: the event is gone. Whether an outside service answers 4xx is not "
     "yours to say.",
-    mend="Put a function before it that answers 2xx or 503 and never 4xx.",
+    fix="Put a function before it that answers 2xx or 503 and never 4xx.",
     bad=GOOD.replace(
         "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}", "{uri: https://example.com/hook}"
     ),

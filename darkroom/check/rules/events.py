@@ -37,7 +37,7 @@ spec:
     "a Trigger's filters exclude each other",
     on_the_cluster="All elements of `filters` must hold; two values for one attribute never do. The Trigger "
     "is Ready and delivers nothing.",
-    mend="Put alternatives under one `any`.",
+    fix="Put alternatives under one `any`.",
     bad=_TRIGGER + _FILTERS.replace("size: large", "type: crop.requested"),
     good=_TRIGGER + _FILTERS,
 )
@@ -65,7 +65,7 @@ def _denied(element: dict[str, Any]) -> dict[str, Any]:
     Severity.WARNING,
     "a Trigger has both filter and filters",
     on_the_cluster="`filters` wins and `filter` is ignored.",
-    mend="Keep `filters`.",
+    fix="Keep `filters`.",
     bad=_TRIGGER + _FILTERS + "  filter: {attributes: {type: resize.requested}}\n",
     good=_TRIGGER + _FILTERS,
 )
@@ -81,7 +81,7 @@ def both(bundle: Bundle) -> Iterator[Problem]:
     "a Trigger takes every event",
     on_the_cluster="It also takes the replies of its own subscriber: a function that answers with an event "
     "is called with that event again, until knativebrokerttl runs out after 255 rounds.",
-    mend="Filter on `type`.",
+    fix="Filter on `type`.",
     bad=_TRIGGER,
     good=_TRIGGER + _FILTERS,
 )
@@ -96,7 +96,7 @@ def unfiltered(bundle: Bundle) -> Iterator[Problem]:
     Severity.WARNING,
     "a Trigger waits for an event that nobody emits",
     on_the_cluster="It is Ready and delivers nothing. Known only where `--event` names what is emitted.",
-    mend="Mend the type, or name it with --event.",
+    fix="Correct the type, or name it with --event.",
     bad=_TRIGGER + _FILTERS.replace("resize.requested", "resize.request"),
     good=_TRIGGER + _FILTERS,
 )
@@ -119,7 +119,7 @@ def unmatched(bundle: Bundle) -> Iterator[Problem]:
     "stream. Known "
     "only where `--event` names what is emitted; an event meant for whoever subscribes later is not worth "
     "naming there.",
-    mend="Add a Trigger, or mend the type of one.",
+    fix="Add a Trigger, or mend the type of one.",
     bad=_TRIGGER + _FILTERS.replace("resize.requested", "crop.requested"),
     good=_TRIGGER + _FILTERS,
 )
@@ -155,7 +155,7 @@ def wanted_types(trigger: Manifest) -> set[str]:
     "a source's data is larger than NATS takes",
     on_the_cluster="NATS refuses a message of more than 1 MB, headers and base64 included: the Broker's "
     "ingress answers 500 each time. 900 KB of binary data are too much already.",
-    mend="Put it into storage and send its key.",
+    fix="Put it into storage and send its key.",
     bad=_PING.replace('"{}"', '"' + "x" * (MAX_PAYLOAD_BYTES + 1) + '"'),
     good=_PING,
 )

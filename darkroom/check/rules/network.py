@@ -29,7 +29,7 @@ spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
     "nothing is denied in a namespace that runs pods",
     on_the_cluster="Every pod of the cluster may call the functions past the Broker and their storage past "
     "its users, and a function that was broken into may call out.",
-    mend="A NetworkPolicy with an empty podSelector and both policyTypes, and one for each pair that must speak.",
+    fix="A NetworkPolicy with an empty podSelector and both policyTypes, and one for each pair that must speak.",
     bad=_FUNCTION,
     good=_FUNCTION + _DENY,
 )

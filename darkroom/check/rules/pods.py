@@ -35,7 +35,7 @@ _TAG = re.compile(r":(?P<tag>[\w][\w.-]*)$")
     'a container does not say what pod security "restricted" asks for',
     on_the_cluster="A namespace that enforces it refuses the pod, which shows only in the events of its "
     "ReplicaSet; one that does not runs it with more rights than it needs.",
-    mend="In the container's securityContext: runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities.drop: "
+    fix="In the container's securityContext: runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities.drop: "
     "[ALL], seccompProfile.type: RuntimeDefault. In a Knative Service the pod-level one is refused.",
     bad=GOOD.replace("            runAsNonRoot: true\n", ""),
     good=GOOD,
@@ -73,7 +73,7 @@ def _missing(context: dict[str, Any]) -> list[str]:
     "an image has no version",
     on_the_cluster="What runs depends on when the node pulled it. Serving resolves a tag to a digest for "
     "each revision, so a new revision of the same YAML may be another program.",
-    mend="A version as the tag, or a digest.",
+    fix="A version as the tag, or a digest.",
     bad=GOOD.replace("resize:1.0.0", "resize:latest"),
     good=GOOD,
 )
@@ -98,7 +98,7 @@ metadata: {name: keys}
     Severity.WARNING,
     "a Secret's content stands in the file",
     on_the_cluster="It works; and it is in the repository's history, in every clone, and in CI's logs.",
-    mend="Make the Secret outside (a secret store, SealedSecrets, kubectl create secret) and refer to it.",
+    fix="Make the Secret outside (a secret store, SealedSecrets, kubectl create secret) and refer to it.",
     bad=_MANIFEST + "stringData: {password: hunter2}\n",
     good=_MANIFEST,
 )

@@ -28,7 +28,7 @@ spec: {template: {spec: {containers: [{image: "example.com/recovery:1.0.0"}]}}}
     "something that is referred to is not there",
     on_the_cluster="The Trigger, source or Broker is not Ready, and events wait or are lost until it is. Only Brokers, "
     "Knative Services and ConfigMaps are looked for, and only where the checked files have any of that kind.",
-    mend="Check all files together, or mend the name or the namespace.",
+    fix="Check all files together, or mend the name or the namespace.",
     bad=GOOD.replace("broker: darkroom", "broker: darkrom") + _RECOVERY,
     good=GOOD + _RECOVERY,
 )
@@ -42,7 +42,9 @@ def missing(bundle: Bundle) -> Iterator[Problem]:
 
 def _wanted(manifest: Manifest) -> Iterator[Wanted]:
     if manifest.is_a(EVENTING, "Trigger"):
-        yield ("spec", "broker"), EVENTING, "Broker", manifest.namespace, str(manifest.get("spec", "broker"))
+        # One that is missing altogether is the rule trigger-broker's.
+        if manifest.get("spec", "broker"):
+            yield ("spec", "broker"), EVENTING, "Broker", manifest.namespace, str(manifest.get("spec", "broker"))
         yield from _destination(manifest, ("spec", "subscriber"))
         yield from _destination(manifest, ("spec", "delivery", "deadLetterSink"))
     elif manifest.is_a(EVENTING, "Broker"):

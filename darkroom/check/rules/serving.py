@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from darkroom.check.bundle import Bundle, whole
+from darkroom.check import names
+from darkroom.check.bundle import Bundle, mappings, whole
 from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
-from darkroom.manifests import serving as model
+from darkroom.check.schema.serving import (
+    POD_FEATURES,
+    REFUSED_OF_CONTAINER,
+    REFUSED_OF_POD,
+    REFUSED_OF_PORT,
+    VOLUME_FEATURES,
+)
+from darkroom.manifests.serving import MAX_TIMEOUT_S
+from darkroom.manifests.source import FieldPath
 
+MAX_CONCURRENCY = 1000
+_POD: FieldPath = ("spec", "template", "spec")
+_EMPTY_COUNTS = {"affinity", "dnsConfig", "runtimeClassName", "securityContext", "shareProcessNamespace"}
+_REFUSED_WHY = {
+    "lifecycle": "Serving refuses it: it sets the preStop hook itself",
+    "terminationGracePeriodSeconds": "Serving refuses it: it is timeoutSeconds",
+}
 _AUTOSCALING = "autoscaling.knative.dev/"
 _UTILISATION = f"{_AUTOSCALING}target-utilization-percentage"
 GOOD = """\
@@ -33,7 +50,7 @@ spec:
     "a concurrency of 1 or 2 with a utilisation below 100 %",
     on_the_cluster="The target is containerConcurrency x 70 %: at 1 that is 0.7, so a single steady request wants two "
     "instances, and panics at once.",
-    mend='autoscaling.knative.dev/target-utilization-percentage: "100".',
+    fix='autoscaling.knative.dev/target-utilization-percentage: "100".',
     bad=GOOD.replace('target-utilization-percentage: "100"', 'min-scale: "0"'),
     good=GOOD,
 )
@@ -54,7 +71,7 @@ def panic(bundle: Bundle) -> Iterator[Problem]:
     "a readiness probe has a period",
     on_the_cluster="With periodSeconds unset queue-proxy asks every 50 ms until the function answers; with "
     "it set, a cold start waits for the next whole second.",
-    mend="Remove periodSeconds, and with it timeoutSeconds and failureThreshold; or the probe: the default one is TCP.",
+    fix="Remove periodSeconds, and with it timeoutSeconds and failureThreshold; or the probe: the default one is TCP.",
     bad=GOOD + "          readinessProbe: {periodSeconds: 10, httpGet: {path: /}}\n",
     good=GOOD,
 )
@@ -72,7 +89,7 @@ def probe(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "an autoscaling annotation stands on the Service",
     on_the_cluster="The webhook refuses it: these annotations are the revision's.",
-    mend="Move it to spec.template.metadata.annotations.",
+    fix="Move it to spec.template.metadata.annotations.",
     bad=GOOD.replace("{name: resize}", '{name: resize, annotations: {autoscaling.knative.dev/max-scale: "3"}}'),
     good=GOOD,
 )
@@ -88,43 +105,194 @@ def misplaced(bundle: Bundle) -> Iterator[Problem]:
     Severity.ERROR,
     "a field that Serving refuses",
     on_the_cluster="The webhook refuses the Service, unless the feature was turned on for the whole cluster.",
-    mend="Do without it, or turn the feature on in config-features and say so beside the manifest.",
+    fix="Do without it, or turn the feature on in config-features and say so beside the manifest.",
     bad=GOOD.replace(
         "      containerConcurrency: 1\n", "      containerConcurrency: 1\n      nodeSelector: {disk: ssd}\n"
     ),
     good=GOOD,
 )
 def refused(bundle: Bundle) -> Iterator[Problem]:
-    of_pod, of_container = (
-        model.RevisionSpec.refused,
-        {name: why for name, why in model.Container.refused.items() if why.startswith("Serving")},
-    )
     for function in bundle.functions:
-        spec = function.get("spec", "template", "spec")
-        for name in sorted(set(spec) & set(of_pod)) if isinstance(spec, dict) else ():
-            yield function, ("spec", "template", "spec", name), f"{name}: {of_pod[name]}"
+        spec = function.mapping(*_POD)
+        for path, message in _of_pod(spec):
+            yield function, (*_POD, *path), message
         for path, container in function.containers():
-            for name in sorted(set(container) & set(of_container)):
-                yield function, (*path, name), f"{name}: {of_container[name]}"
-        for path, volume in function.items("spec", "template", "spec", "volumes"):
-            for name in sorted(set(volume) & set(model.Volume.refused)):
-                yield function, (*path, name), f"{name}: {model.Volume.refused[name]}"
+            for below, message in _of_container(container):
+                yield function, (*path, *below), message
+        for path, volume in function.items(*_POD, "volumes"):
+            for name in sorted(set(volume) & set(VOLUME_FEATURES)):
+                yield function, (*path, name), f"{name}: {_needs(VOLUME_FEATURES[name])}"
+
+
+def _needs(feature: str) -> str:
+    return f"Serving refuses it unless the feature {feature} is on"
+
+
+def _is_set(name: str, value: Any) -> bool:
+    """Whether the webhook sees a field at all: an empty or false value is as if it were not there, unless the API
+    tells an empty object from none."""
+    return value is not None if name in _EMPTY_COUNTS else bool(value)
+
+
+def _of_pod(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    for name, feature in POD_FEATURES.items():
+        if _is_set(name, spec.get(name)):
+            container_level = " (set it on the container)" if name == "securityContext" else ""
+            yield (name,), f"{name}: {_needs(feature)}{container_level}"
+    for name in REFUSED_OF_POD:
+        if name in spec:
+            yield (name,), f"{name}: {_REFUSED_WHY.get(name, 'Serving refuses it')}"
+    if spec.get("automountServiceAccountToken") is True:
+        yield ("automountServiceAccountToken",), "automountServiceAccountToken: Serving takes only false"
+
+
+def _of_container(container: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    for name in REFUSED_OF_CONTAINER:
+        if name in container:
+            yield (name,), f"{name}: {_REFUSED_WHY.get(name, 'Serving refuses it')}"
+    for index, port in mappings(container.get("ports")):
+        for name in sorted(set(port) & set(REFUSED_OF_PORT)):
+            yield ("ports", index, name), f"{name}: Serving refuses it"
+    for index, mount in mappings(container.get("volumeMounts")):
+        if mount.get("mountPropagation") is not None:
+            feature = _needs("kubernetes.podspec-volumes-mount-propagation")
+            yield ("volumeMounts", index, "mountPropagation"), f"mountPropagation: {feature}"
+    for index, variable in mappings(container.get("env")):
+        value_from = variable.get("valueFrom")
+        for name in ("fieldRef", "resourceFieldRef"):
+            if isinstance(value_from, dict) and value_from.get(name) is not None:
+                yield ("env", index, "valueFrom", name), f"{name}: {_needs('kubernetes.podspec-fieldref')}"
+    security = container.get("securityContext")
+    if isinstance(security, dict):
+        yield from _of_security(security)
+
+
+def _of_security(security: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    if security.get("privileged") is True:
+        yield ("securityContext", "privileged"), "privileged: Serving takes only false"
+    capabilities = security.get("capabilities")
+    if isinstance(capabilities, dict) and capabilities.get("add"):
+        feature = _needs("kubernetes.containerspec-addcapabilities")
+        yield ("securityContext", "capabilities", "add"), f"capabilities.add: {feature}"
 
 
 @rule(
     "reserved-variable",
     Severity.ERROR,
-    "an environment variable that Knative sets",
-    on_the_cluster="The webhook refuses PORT, K_SERVICE, K_REVISION and K_CONFIGURATION; a K_SINK of one's own is "
-    "overwritten by a SinkBinding, or points to a Broker that moved.",
-    mend="Remove it; for K_SINK write a SinkBinding.",
-    bad=GOOD.replace("name: A", "name: K_SINK"),
+    "an environment variable that Serving sets itself",
+    on_the_cluster="The webhook refuses PORT, K_SERVICE, K_REVISION and K_CONFIGURATION.",
+    fix="Remove it. To listen on another port, set the container's containerPort.",
+    bad=GOOD.replace("name: A", "name: K_SERVICE"),
     good=GOOD,
 )
 def reserved(bundle: Bundle) -> Iterator[Problem]:
     for function in bundle.functions:
+        several = len([*function.items(*_POD, "containers")]) > 1
         for path, container in function.containers():
-            for index, variable in enumerate(container.get("env") or ()):
-                name = str(variable.get("name")) if isinstance(variable, dict) else ""
-                if name == "PORT" or name.startswith("K_"):
-                    yield function, (*path, "env", index), f"{name} of {function.name} is Knative's"
+            sidecar = path[-2] == "initContainers" or (several and not container.get("ports"))
+            for index, variable in mappings(container.get("env")):
+                name = str(variable.get("name"))
+                if name in {"K_SERVICE", "K_REVISION", "K_CONFIGURATION"} or (name == "PORT" and not sidecar):
+                    yield function, (*path, "env", index), f"{name} of {function.name} is set by Serving"
+
+
+@rule(
+    "sink-variable",
+    Severity.WARNING,
+    "a sink's address is written into the environment",
+    on_the_cluster="It works as long as the address is right: a SinkBinding overwrites it, and without one it goes on "
+    "pointing to a Broker that was moved or renamed.",
+    fix="Remove it and write a SinkBinding.",
+    bad=GOOD.replace("name: A", "name: K_SINK"),
+    good=GOOD,
+)
+def sink_variable(bundle: Bundle) -> Iterator[Problem]:
+    for function in bundle.functions:
+        for path, container in function.containers():
+            for index, variable in mappings(container.get("env")):
+                if variable.get("name") in {"K_SINK", "K_CE_OVERRIDES"}:
+                    message = f"{variable['name']} of {function.name} is what a SinkBinding sets"
+                    yield function, (*path, "env", index), message
+
+
+@rule(
+    "revision-bounds",
+    Severity.ERROR,
+    "a concurrency or a timeout is out of Serving's bounds",
+    on_the_cluster=f"The webhook refuses a containerConcurrency above {MAX_CONCURRENCY} and a timeoutSeconds above "
+    f"{MAX_TIMEOUT_S}, unless config-defaults raises them.",
+    fix=f"containerConcurrency from 0 (no limit) to {MAX_CONCURRENCY}; timeoutSeconds to {MAX_TIMEOUT_S}. Longer work "
+    "belongs in a JobSink.",
+    bad=GOOD.replace("containerConcurrency: 1", "containerConcurrency: 1001"),
+    good=GOOD,
+)
+def bounds(bundle: Bundle) -> Iterator[Problem]:
+    for function in bundle.functions:
+        for name, highest in (("containerConcurrency", MAX_CONCURRENCY), ("timeoutSeconds", MAX_TIMEOUT_S)):
+            value = function.get(*_POD, name)
+            if isinstance(value, int) and not 0 <= value <= highest:
+                message = f"{name} of {function.name} must be from 0 to {highest}, was {value}"
+                yield function, (*_POD, name), message
+
+
+@rule(
+    "traffic",
+    Severity.ERROR,
+    "the shares of a Service's traffic do not add up",
+    on_the_cluster="The webhook refuses the Service.",
+    fix="The percentages of all targets together are 100; a target names a revision, or has latestRevision: true.",
+    bad=GOOD + "  traffic: [{latestRevision: true, percent: 90}]\n",
+    good=GOOD + "  traffic: [{latestRevision: true, percent: 100}]\n",
+)
+def traffic(bundle: Bundle) -> Iterator[Problem]:
+    for function in bundle.functions:
+        targets = [*function.items("spec", "traffic")]
+        if not targets:
+            continue
+        shares = [each.get("percent") or 0 for _, each in targets]
+        total = sum(share for share in shares if isinstance(share, int))
+        if total != 100:
+            yield function, ("spec", "traffic"), f"the traffic of {function.name} adds up to {total} %"
+        tags: set[str] = set()
+        for path, target in targets:
+            for message in _target_problems(target, tags):
+                yield function, path, message
+
+
+def _target_problems(target: dict[str, Any], tags: set[str]) -> Iterator[str]:
+    percent, revision, latest, tag = (target.get(name) for name in ("percent", "revisionName", "latestRevision", "tag"))
+    if isinstance(percent, int) and not 0 <= percent <= 100:
+        yield f"percent must be from 0 to 100, was {percent}"
+    if isinstance(latest, bool) and bool(revision) == latest:
+        yield f"latestRevision is {str(latest).lower()} {'and' if revision else 'but'} revisionName is {revision!r}"
+    if isinstance(revision, str) and revision and not names.is_qualified_name(revision):
+        yield f"revisionName must be a revision's name, was {revision!r}"
+    for name in ("configurationName", "url"):
+        if target.get(name):
+            yield f"a Service's traffic has no {name}"
+    if isinstance(tag, str) and tag:
+        if not names.is_dns_1035_label(tag):
+            yield f"a tag begins with a letter and has lower-case letters, digits and -, was {tag!r}"
+        if tag in tags:
+            yield f"the tag {tag!r} is there twice"
+        tags.add(tag)
+
+
+@rule(
+    "revision-name",
+    Severity.ERROR,
+    "a revision's name does not begin with its Service's",
+    on_the_cluster="The webhook refuses the Service.",
+    fix="SERVICE-something, or no name: Serving numbers revisions itself.",
+    bad=GOOD.replace("metadata:\n      annotations", "metadata:\n      name: first\n      annotations"),
+    good=GOOD.replace("metadata:\n      annotations", "metadata:\n      name: resize-first\n      annotations"),
+)
+def revision_name(bundle: Bundle) -> Iterator[Problem]:
+    path: FieldPath = ("spec", "template", "metadata", "name")
+    for function in bundle.functions:
+        name = function.get(*path)
+        if name is not None and not (str(name).startswith(f"{function.name}-") and names.is_dns_1035_label(str(name))):
+            message = (
+                f"a revision of {function.name} is named {function.name}-..., with lower-case letters, was {name!r}"
+            )
+            yield function, path, message

@@ -14,7 +14,7 @@ from darkroom.check.finding import Severity
 from darkroom.check.rule import Problem, rule
 from darkroom.check.rules.channel import GOOD as GOOD_CHANNEL
 from darkroom.check.rules.delivery import GOOD as GOOD_TRIGGER
-from darkroom.manifests.serving import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S
+from darkroom.manifests.serving import DEFAULT_TIMEOUT_S
 
 DEFAULT_ACK_WAIT_S = 30.0
 DEFAULT_MAX_ACK_PENDING = 1000
@@ -100,7 +100,7 @@ def paths(bundle: Bundle) -> Iterator[Path]:
     "a job's own timeout is not below its revision's",
     on_the_cluster="Serving cuts the request off (504) before the function has ended the job in order: it is delivered "
     "again while the first one may still run.",
-    mend="JOB_TIMEOUT (or CLOUD_RUN_TIMEOUT_SECONDS) below timeoutSeconds, with room for a cold start.",
+    fix="JOB_TIMEOUT (or CLOUD_RUN_TIMEOUT_SECONDS) below timeoutSeconds, with room for a cold start.",
     bad=GOOD.replace("value: 30s", "value: 50s"),
     good=GOOD,
 )
@@ -120,7 +120,7 @@ def job_timeout(bundle: Bundle) -> Iterator[Problem]:
     "a delivery times out before the function's revision does",
     on_the_cluster="The dispatcher gives up while the function still works, and delivers the event again to another "
     "instance: done twice, and perhaps never acked.",
-    mend="`delivery.timeout` above the subscriber's timeoutSeconds (which is 300 where it is not set).",
+    fix="`delivery.timeout` above the subscriber's timeoutSeconds (which is 300 where it is not set).",
     bad=GOOD.replace("timeoutSeconds: 50", "timeoutSeconds: 60"),
     good=GOOD,
 )
@@ -140,7 +140,7 @@ def delivery_timeout(bundle: Bundle) -> Iterator[Problem]:
     "a consumer's ackWait is shorter than the function may take",
     on_the_cluster="The event is delivered again while it is still worked at. Of 150 one-second events with "
     "the defaults, 67 ran twice because they had queued for 30 s.",
-    mend="Set the Trigger's `delivery.timeout` (ackWait is that plus 0.5 s), or `ackWait` in the channel's template.",
+    fix="Set the Trigger's `delivery.timeout` (ackWait is that plus 0.5 s), or `ackWait` in the channel's template.",
     bad=GOOD.replace("    timeout: PT60S\n", "").replace("ackWait: 120s", "ackWait: 30s"),
     good=GOOD,
 )
@@ -157,7 +157,7 @@ def ack_wait(bundle: Bundle) -> Iterator[Problem]:
     "a backoff is longer than the consumer's ackWait",
     on_the_cluster="A message that waits out its backoff holds its place under maxAckPending; past ackWait JetStream "
     "delivers it again, to whoever is next.",
-    mend="A smaller `backoffDelay` or fewer retries, or a longer timeout.",
+    fix="A smaller `backoffDelay` or fewer retries, or a longer timeout.",
     bad=GOOD.replace("backoffDelay: PT1S", "backoffDelay: PT20S"),
     good=GOOD,
 )
@@ -182,7 +182,7 @@ def backoff(bundle: Bundle) -> Iterator[Problem]:
     "far more is delivered at once than the function can do",
     on_the_cluster="A push consumer sends up to maxAckPending events at once (1000 by default). What is over the "
     "function's capacity waits in the activator with its clock running, is cut off, and is delivered again.",
-    mend="maxAckPending about twice max-scale x containerConcurrency.",
+    fix="maxAckPending about twice max-scale x containerConcurrency.",
     bad=GOOD.replace("maxAckPending: 40", "maxAckPending: 1000"),
     good=GOOD,
 )
@@ -202,7 +202,7 @@ def too_many(bundle: Bundle) -> Iterator[Problem]:
     Severity.WARNING,
     "less is delivered at once than the function can do",
     on_the_cluster="Instances that max-scale allows are never needed: the consumer holds events back.",
-    mend="maxAckPending about twice max-scale x containerConcurrency.",
+    fix="maxAckPending about twice max-scale x containerConcurrency.",
     bad=GOOD.replace("maxAckPending: 40", "maxAckPending: 5"),
     good=GOOD,
 )
@@ -220,7 +220,7 @@ def too_few(bundle: Bundle) -> Iterator[Problem]:
     "a function that takes events from JetStream has no max-scale",
     on_the_cluster="The dispatcher sends up to maxAckPending events at once, and the autoscaler answers with as many "
     "instances as that takes: a backlog becomes a thousand pods, and as many connections to what they use.",
-    mend="Set autoscaling.knative.dev/max-scale.",
+    fix="Set autoscaling.knative.dev/max-scale.",
     bad=GOOD.replace('autoscaling.knative.dev/max-scale: "10"', 'autoscaling.knative.dev/min-scale: "0"'),
     good=GOOD,
 )
@@ -232,19 +232,3 @@ def no_max_scale(bundle: Bundle) -> Iterator[Problem]:
         if not whole(annotations.get("autoscaling.knative.dev/max-scale")) and key not in seen:
             seen.add(key)
             yield path.function, ("spec", "template"), f"{path.function.name} has no max-scale"
-
-
-@rule(
-    "timeout-too-long",
-    Severity.ERROR,
-    "timeoutSeconds is above what Serving takes",
-    on_the_cluster=f"The webhook refuses more than max-revision-timeout-seconds, {MAX_TIMEOUT_S} unless it was raised.",
-    mend=f"At most {MAX_TIMEOUT_S}; longer work belongs into a JobSink.",
-    bad=_FUNCTION.replace("timeoutSeconds: 50", "timeoutSeconds: 900"),
-    good=GOOD,
-)
-def too_long(bundle: Bundle) -> Iterator[Problem]:
-    for function in bundle.functions:
-        if revision_timeout_s(function) > MAX_TIMEOUT_S:
-            path = ("spec", "template", "spec", "timeoutSeconds")
-            yield function, path, f"timeoutSeconds of {function.name} is {revision_timeout_s(function):g}"

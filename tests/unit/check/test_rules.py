@@ -41,7 +41,7 @@ def test_a_rule_says_what_happens_and_how_to_mend_it(name: str) -> None:
     rule = RULES[name]
     assert rule.title[0].islower() or rule.title.startswith("timeoutSeconds")
     assert rule.on_the_cluster.endswith(".")
-    assert rule.mend.endswith(".")
+    assert rule.fix.endswith(".")
 
 
 def test_a_finding_bears_the_line_of_what_is_wrong() -> None:
@@ -54,6 +54,14 @@ def test_a_finding_in_a_channel_template_bears_the_line_of_the_file_around_it() 
     text = "# a comment\n" + RULES["pull-consumer"].bad
     (finding,) = (each for each in found(text) if each.rule == "pull-consumer")
     assert "Pull" in text.splitlines()[finding.line - 1]
+
+
+def test_the_items_of_a_list_are_read_with_their_own_lines() -> None:
+    item = RULES["delivery-duration"].bad
+    indented = "".join(f"    {line}" for line in item.splitlines(keepends=True))
+    text = "apiVersion: v1\nkind: List\nitems:\n  -\n" + indented
+    (finding,) = (each for each in found(text) if each.rule == "delivery-duration")
+    assert "1s" in text.splitlines()[finding.line - 1]
 
 
 def test_an_annotation_takes_a_manifest_out_of_a_rule() -> None:

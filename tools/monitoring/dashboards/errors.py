@@ -97,7 +97,7 @@ ERRORS = Dashboard(
                             m.HTTP_SERVER_REQUEST_DURATION,
                             "http_response_status_code",
                             sample="_count",
-                            matching='{http_response_status_code=~"[45].."}',
+                            matching='{http_route!="",http_response_status_code=~"[45].."}',
                         ),
                     ),
                     unit=Unit.PER_S,

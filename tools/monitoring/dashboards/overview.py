@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools import catalog as m
 from tools.monitoring.dashboards.panels import Dashboard, Panel, PanelKind, Query, Row, Unit
 from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
-from tools.monitoring.records import objective_record
+from tools.monitoring.records import OURS, objective_record
 
 OVERVIEW = Dashboard(
     uid="darkroom-overview",
@@ -133,7 +133,14 @@ OVERVIEW = Dashboard(
                 Panel(
                     title="API requests",
                     description="By response status.",
-                    queries=(rate(m.HTTP_SERVER_REQUEST_DURATION, "http_response_status_code", sample="_count"),),
+                    queries=(
+                        rate(
+                            m.HTTP_SERVER_REQUEST_DURATION,
+                            "http_response_status_code",
+                            sample="_count",
+                            matching=OURS,
+                        ),
+                    ),
                     unit=Unit.PER_S,
                     stacked=True,
                 ),

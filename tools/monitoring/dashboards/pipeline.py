@@ -7,6 +7,7 @@ from __future__ import annotations
 from tools import catalog as m
 from tools.monitoring.dashboards.panels import Dashboard, Panel, Query, Row, Unit
 from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
+from tools.monitoring.records import STORE_USED, VOLUMES_USED
 
 PIPELINE = Dashboard(
     uid="darkroom-pipeline",
@@ -145,6 +146,22 @@ PIPELINE = Dashboard(
                     description="Local runtime: size of the S3 server's folder.",
                     queries=(now(m.STORAGE_SIZE, legend="stored"),),
                     unit=Unit.BYTES,
+                ),
+                Panel(
+                    title="Job store",
+                    description="Cluster only: Redis' memory as a share of its maxmemory. Full, it refuses new jobs.",
+                    queries=(recorded(STORE_USED, legend="Redis"),),
+                    unit=Unit.SHARE,
+                    bad_above=0.8,
+                    at_most=1,
+                ),
+                Panel(
+                    title="Volumes",
+                    description="Cluster only: what Redis, NATS and the storage use of their volumes.",
+                    queries=(recorded(VOLUMES_USED, legend="{{persistentvolumeclaim}}"),),
+                    unit=Unit.SHARE,
+                    bad_above=0.8,
+                    at_most=1,
                 ),
                 Panel(
                     title="Balance",

@@ -1,0 +1,55 @@
+"""The fields of the kinds that the linter knows, with their types and bounds, as a cluster's API server holds them.
+
+The tables were written from the types and CustomResourceDefinitions of Knative Serving, Knative Eventing,
+eventing-natss and the Gateway API of mid-2026. A test holds them against the definitions themselves. What needs
+more than one field to be judged is a rule.
+"""
+
+from darkroom.check.schema.eventing import BROKER, CHANNEL, PING_SOURCE, SINK_BINDING, SUBSCRIPTION, TRIGGER
+from darkroom.check.schema.gateway import HTTP_ROUTE
+from darkroom.check.schema.jetstream import JETSTREAM_CHANNEL
+from darkroom.check.schema.serving import DOMAIN_MAPPING, SERVICE
+from darkroom.check.schema.shape import Fault, Shape, faults
+
+SPECS: dict[tuple[str, str], Shape] = {
+    ("serving.knative.dev/v1", "Service"): SERVICE,
+    ("serving.knative.dev/v1beta1", "DomainMapping"): DOMAIN_MAPPING,
+    ("eventing.knative.dev/v1", "Broker"): BROKER,
+    ("eventing.knative.dev/v1", "Trigger"): TRIGGER,
+    ("messaging.knative.dev/v1", "Channel"): CHANNEL,
+    ("messaging.knative.dev/v1", "Subscription"): SUBSCRIPTION,
+    ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel"): JETSTREAM_CHANNEL,
+    ("sources.knative.dev/v1", "PingSource"): PING_SOURCE,
+    ("sources.knative.dev/v1beta2", "PingSource"): PING_SOURCE,
+    ("sources.knative.dev/v1", "SinkBinding"): SINK_BINDING,
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): HTTP_ROUTE,
+    ("gateway.networking.k8s.io/v1beta1", "HTTPRoute"): HTTP_ROUTE,
+}
+"""By apiVersion and kind: the shape of `spec`."""
+
+SERVED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("serving.knative.dev", "Service"): ("v1",),
+    ("serving.knative.dev", "Configuration"): ("v1",),
+    ("serving.knative.dev", "Revision"): ("v1",),
+    ("serving.knative.dev", "Route"): ("v1",),
+    ("serving.knative.dev", "DomainMapping"): ("v1beta1",),
+    ("eventing.knative.dev", "Broker"): ("v1",),
+    ("eventing.knative.dev", "Trigger"): ("v1",),
+    ("eventing.knative.dev", "EventType"): ("v1beta1", "v1beta2", "v1beta3"),
+    ("eventing.knative.dev", "EventPolicy"): ("v1alpha1",),
+    ("messaging.knative.dev", "Channel"): ("v1",),
+    ("messaging.knative.dev", "Subscription"): ("v1",),
+    ("messaging.knative.dev", "InMemoryChannel"): ("v1",),
+    ("messaging.knative.dev", "NatsJetStreamChannel"): ("v1alpha1",),
+    ("flows.knative.dev", "Sequence"): ("v1",),
+    ("flows.knative.dev", "Parallel"): ("v1",),
+    ("sources.knative.dev", "PingSource"): ("v1", "v1beta2"),
+    ("sources.knative.dev", "SinkBinding"): ("v1",),
+    ("sources.knative.dev", "ApiServerSource"): ("v1",),
+    ("sources.knative.dev", "ContainerSource"): ("v1",),
+    ("gateway.networking.k8s.io", "Gateway"): ("v1", "v1beta1"),
+    ("gateway.networking.k8s.io", "HTTPRoute"): ("v1", "v1beta1"),
+}
+"""By group and kind: the versions that clusters of mid-2026 serve. Kinds of other projects are not judged."""
+
+__all__ = ["SERVED", "SPECS", "Fault", "Shape", "faults"]

@@ -1,0 +1,60 @@
+#!/bin/sh
+# Makes up passwords and keys, and the Secrets of the namespace darkroom from them, as files for kubectl.
+#
+#   knative/secrets.sh DIRECTORY            # writes DIRECTORY/*.yaml
+#   knative/secrets.sh DIRECTORY --apply    # also puts them into the cluster
+#
+# What is there already is kept: to rotate a password, remove its file and run this again. The directory is as secret as what
+# is in it; keep it in your secret store. TLS=yes writes REDIS_URLs for components/redis-tls.
+set -eu
+umask 077
+directory=${1:?usage: secrets.sh DIRECTORY [--apply]}
+source=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$directory"
+cd "$directory"
+
+made() { # file, bytes: random, in hexadecimal
+  [ -s "$1" ] || openssl rand -hex "$2" > "$1"
+  cat "$1"
+}
+
+secret() { # name, arguments of kubectl
+  name=$1
+  shift
+  kubectl create secret generic "$name" --namespace darkroom "$@" --dry-run=client --output yaml > "$name.yaml"
+}
+
+redis_url() { # user
+  if [ "${TLS:-}" = yes ]; then
+    echo "rediss://$1:$(made "redis-$1" 24)@redis.darkroom.svc.cluster.local:6379/0?ssl_ca_certs=/etc/darkroom/redis-ca/ca.crt"
+  else
+    echo "redis://$1:$(made "redis-$1" 24)@redis.darkroom.svc.cluster.local:6379/0"
+  fi
+}
+
+# Redis knows the digests only.
+mkdir -p redis-users
+grep -v '^#' "$source/knative/components/redis/users.rules" | while read -r user _; do
+  [ -n "$user" ] || continue
+  printf %s "$(made "redis-$user" 24)" | sha256sum | cut -c 1-64 > "redis-users/$user"
+done
+secret darkroom-redis-users --from-file=redis-users
+secret darkroom-redis-exporter --from-literal=REDIS_EXPORTER_PASSWORD="$(made redis-exporter 24)"
+
+for function in ingest status resize crop; do
+  secret "darkroom-$function" --from-literal=REDIS_URL="$(redis_url "$function")" \
+    --from-literal=STORAGE_ACCESS_KEY="$(made "storage-$function-access" 10)" \
+    --from-literal=STORAGE_SECRET_KEY="$(made "storage-$function-secret" 20)"
+done
+secret darkroom-recovery --from-literal=REDIS_URL="$(redis_url recovery)"
+secret darkroom-setup --from-literal=STORAGE_ACCESS_KEY="$(made storage-setup-access 10)" \
+  --from-literal=STORAGE_SECRET_KEY="$(made storage-setup-secret 20)"
+secret darkroom-minio --from-literal=MINIO_ROOT_USER="$(made minio-user 10)" \
+  --from-literal=MINIO_ROOT_PASSWORD="$(made minio-password 20)" \
+  --from-literal=MINIO_KMS_SECRET_KEY="darkroom:$([ -s minio-kms ] || openssl rand -base64 32 > minio-kms; cat minio-kms)"
+secret darkroom-seaweedfs --from-literal=WEED_S3_SSE_KEK="$(made storage-encryption 32)"
+# No key yet: `darkroom keys create --file DIRECTORY/keys.json` adds one; then run this again.
+[ -s keys.json ] || echo '{"keys": []}' > keys.json
+secret darkroom-api-keys --from-file=keys.json
+
+[ "${2:-}" != --apply ] || for file in ./*.yaml; do kubectl apply --filename "$file"; done
