@@ -15,7 +15,7 @@ from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobStatus
 from darkroom.events.cloudevents import CloudEvent, new_event
-from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.testing import MemoryPipeline
 from functions.recovery.app import build
 from functions.recovery.recovery import JOBS_PER_SWEEP, WAKE_UP
@@ -36,7 +36,7 @@ class World(MemoryPipeline):
     def dead_letter(self, job_id: UUID) -> CloudEvent:
         return self.requested(job_id).with_extensions(knativeerrorcode="503")
 
-    def sweep(self) -> Answer:
+    def sweep(self) -> EventAnswer:
         return self.recovery.handle(new_event(WAKE_UP, "/ping", {}))
 
     def kept(self) -> list[DeadLetter]:

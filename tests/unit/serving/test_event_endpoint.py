@@ -12,7 +12,7 @@ import pytest
 
 from darkroom.contract import events
 from darkroom.events.cloudevents import CloudEvent, encode_binary
-from darkroom.serving.answers import Answer, Done, Failed, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, Failed, TryAgain
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import View, serve_endpoint
 from darkroom.serving.rejections import rejecting_unreadable
@@ -22,7 +22,7 @@ EVENT = CloudEvent(
 )
 
 Send = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
-Serve = Callable[[Callable[[CloudEvent], Answer]], Send]
+Serve = Callable[[Callable[[CloudEvent], EventAnswer]], Send]
 
 
 def environ_of(headers: dict[str, str], body: bytes) -> dict[str, Any]:
@@ -57,18 +57,18 @@ def calling(app: flask.Flask) -> Send:
     return send
 
 
-def endpoint(handle: Callable[[CloudEvent], Answer]) -> EventEndpoint:
+def endpoint(handle: Callable[[CloudEvent], EventAnswer]) -> EventEndpoint:
     return EventEndpoint("events", handle, unreadable=rejecting_unreadable("resize"))
 
 
-def past_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
+def past_flask(handle: Callable[[CloudEvent], EventAnswer]) -> Send:
     app = flask.Flask("events")
     with app.app_context():
         serve_endpoint(endpoint(handle))
     return calling(app)
 
 
-def through_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
+def through_flask(handle: Callable[[CloudEvent], EventAnswer]) -> Send:
     app = flask.Flask("events")
     view: View = serve_endpoint(endpoint(handle))
     app.add_url_rule("/", view_func=lambda: view(flask.request), methods=["GET", "POST"])
@@ -85,7 +85,7 @@ def serve(request: pytest.FixtureRequest) -> Serve:
 def test_the_event_arrives_and_its_reply_goes_back(serve: Serve, is_chunked: bool) -> None:
     seen: list[CloudEvent] = []
 
-    def handle(event: CloudEvent) -> Answer:
+    def handle(event: CloudEvent) -> EventAnswer:
         seen.append(event)
         return Done(reply=EVENT)
 
@@ -105,7 +105,7 @@ def test_half_an_event_is_never_taken_for_one() -> None:
     """The broker disconnected while it sent; it delivers again."""
     seen: list[CloudEvent] = []
 
-    def handle(event: CloudEvent) -> Answer:
+    def handle(event: CloudEvent) -> EventAnswer:
         seen.append(event)
         return Done()
 
@@ -136,7 +136,7 @@ def test_what_is_no_event_is_answered_with_a_rejection_and_never_a_4xx(serve: Se
 
 
 def test_a_handler_that_crashes_gets_a_500_without_the_reason(serve: Serve) -> None:
-    def crash(_event: CloudEvent) -> Answer:
+    def crash(_event: CloudEvent) -> EventAnswer:
         raise ValueError("canary")
 
     headers, body = encode_binary(EVENT)
