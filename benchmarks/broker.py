@@ -243,7 +243,7 @@ def _cpu_s(server: Server) -> float:
 
 
 def _silent(_action: str, /, **_fields: Any) -> None:
-    """What the runtime would tell of each event goes nowhere."""
+    """Discard what the runtime would report about each event."""
 
 
 def measure(name: str, server: Server, manifests: Manifests, count: int) -> Run:

@@ -103,7 +103,7 @@ def report(snapshots: Sequence[Snapshot]) -> str:
     def row(title: str, cells: Sequence[str]) -> None:
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
 
-    row("jobs a second", [f"{snapshot.stretch.per_s:.1f}" for snapshot in snapshots])
+    row("jobs per second", [f"{snapshot.stretch.per_s:.1f}" for snapshot in snapshots])
     row("of the first", [f"{snapshot.stretch.per_s / first.per_s:.2f}" for snapshot in snapshots])
     row("CPU ms per job, all processes", [f"{snapshot.stretch.total_ms_each:.1f}" for snapshot in snapshots])
     row("of the first", [f"{snapshot.stretch.total_ms_each / first.total_ms_each:.2f}" for snapshot in snapshots])

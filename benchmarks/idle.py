@@ -22,7 +22,7 @@ from darkroom.imaging.photograph import make_photograph
 from tests.stack import RunningStack, eventually, running_stack
 
 GOAL_PERCENT = 2.0
-"""Of one core."""
+"""In percent of one core."""
 READ_EVERY_S = 1.0
 AT_ZERO_WITHIN_S = 120.0
 

@@ -14,64 +14,39 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from benchmarks.measure import machine, renders, thumbor_peer
 from benchmarks.measure.clients import Endings, Http, Pipeline, rendering_by_thumbor, written
-from benchmarks.measure.closed_loop import ClosedLoop, Exchange, Measured
+from benchmarks.measure.closed_loop import ClosedLoop, Exchange
 from benchmarks.measure.cpu_time import Family
-from benchmarks.measure.raw_render import RawRender, RawRenderers
+from benchmarks.measure.raw_render import RawRenderers
+from benchmarks.pipeline_report import chart, print_round, report
+from benchmarks.pipeline_rounds import (
+    CASES,
+    CORES,
+    OURS,
+    STORED,
+    THUMBOR_FILE,
+    THUMBOR_S3,
+    UPLOADED,
+    WAITED,
+    Case,
+    Round,
+)
 from darkroom.adapters.storage.s3 import S3Storage
-from darkroom.charts import Bar, BarGroup, Colour, bar_chart, standalone
 from darkroom.imaging.photograph import make_photograph
 from darkroom.local.run_folder import RunFolder
 from tests.stack import RunningStack, running_stack
 
 RESULTS = Path(__file__).parent / "results"
-CORES = os.cpu_count() or 1
 WARM_UP_S = 5.0
 PEER_WARM_UP_S = 2.0
-DISTURBED = 0.05
-"""A round in which other processes took more than this share of the machine is marked."""
-RAW = "raw render"
-UPLOADED, STORED, WAITED = "uploaded", "from storage", "uploaded and waited for"
-THUMBOR_S3, THUMBOR_FILE = "thumbor, S3 to S3", "thumbor, from a file"
-OURS = (UPLOADED, STORED, WAITED)
-GOAL_OUTSIDE_MS = 12.0
-BOUGHT = ("nats", "redis", "s3")
-"""Third-party servers, which we cannot make faster."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    name: str
-    source: tuple[int, int]
-    target: tuple[int, int]
-    goal: float
-    """The share of the raw render's throughput to reach."""
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return {"width": self.target[0], "height": self.target[1]}
-
-    @property
-    def title(self) -> str:
-        return f"{self.name}: JPEG {_size(self.source)} to {_size(self.target)}"
-
-
-CASES = (
-    Case(name="2k", source=(2048, 1536), target=(512, 384), goal=0.35),
-    Case(name="12mp", source=(4000, 3000), target=(400, 300), goal=0.7),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,47 +55,6 @@ class Contestant:
     exchange: Exchange
     families: Sequence[Family]
     warm_up_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Round:
-    raw: RawRender
-    measured: dict[str, Measured]
-    rendering_ms: dict[str, float]
-    """Of our contestants: a job's render by the clock of the process that did it."""
-
-    def of_raw(self, name: str) -> float:
-        return self.measured[name].per_s / self.raw.per_s
-
-    def of_raw_by_cpu(self, name: str) -> float:
-        """Return the ratio of throughputs on a machine where nothing else runs and no core is ever idle."""
-        measured = self.measured[name]
-        client_ms = measured.client_s * 1000 / measured.count
-        return self.raw.cpu_ms_each / (measured.total_ms_each + client_ms)
-
-    def outside_ms(self, name: str) -> float:
-        """Return the CPU time of everything measured for this contestant, minus that of the render."""
-        return self.measured[name].total_ms_each - self.raw.cpu_ms_each
-
-    def ours_outside_ms(self, name: str) -> float:
-        """Return the CPU time of our own processes minus the raw render: the render's loss by shared caches counts as
-        outside.
-        """
-        return self.outside_ms(name) - self.bought_ms(name)
-
-    def ours_outside_own_render_ms(self, name: str) -> float:
-        """Return the CPU time of our own processes minus the render as it ran in them."""
-        return self.measured[name].total_ms_each - self.bought_ms(name) - self.rendering_ms[name]
-
-    def bought_ms(self, name: str) -> float:
-        return sum(self.measured[name].milliseconds_each(server) for server in BOUGHT)
-
-    @property
-    def disturbed(self) -> bool:
-        return any(one.others_s > DISTURBED * CORES * one.seconds for one in self.measured.values())
-
-
-# --- measuring -------------------------------------------------------------------------------------------------------
 
 
 async def measure(case: Case, stack: RunningStack, folder: Path, options: argparse.Namespace) -> list[Round]:
@@ -139,7 +73,7 @@ async def measure(case: Case, stack: RunningStack, folder: Path, options: argpar
         rounds = []
         for number in range(1, options.rounds + 1):
             rounds.append(await _round(contestants, raw, stack.data / "logs", options))
-            _print_round(f"{case.name}, round {number} of {options.rounds}", rounds[-1])
+            print_round(f"{case.name}, round {number} of {options.rounds}", rounds[-1])
         print(f"{len(picture):,} bytes a picture")
         if THUMBOR_S3 in rounds[0].measured:
             _require_stored(case, _s3_of(stack), options.in_flight)
@@ -247,112 +181,6 @@ async def _round(
     return Round(raw=rendered, measured=measured, rendering_ms=rendering_ms)
 
 
-# --- reporting -------------------------------------------------------------------------------------------------------
-
-
-def _print_round(title: str, one: Round) -> None:
-    print(f"\n{title}: raw render {one.raw.per_s:.1f}/s, {one.raw.cpu_ms_each:.1f} ms")
-    for name, measured in one.measured.items():
-        others = measured.others_s / measured.seconds / CORES
-        print(
-            f"  {name:<26}{measured.per_s:>7.1f}/s {one.of_raw(name):>6.2f} {measured.total_ms_each:>7.1f} ms"
-            f"   client {measured.client_s * 1000 / measured.count:4.1f} ms, others {others:.0%} of the machine"
-        )
-    sys.stdout.flush()
-
-
-def report(results: dict[Case, list[Round]]) -> str:
-    lines = []
-    for case, rounds in results.items():
-        lines += ["", f"## {case.title}", "", *_table(rounds), "", *_split(rounds), "", *_goal_results(case, rounds)]
-    return "\n".join(lines) + "\n"
-
-
-def _table(rounds: list[Round]) -> list[str]:
-    lines = [
-        "| | jobs per second | of the raw render | by CPU time | ms per job | outside the render | client's ms |",
-        "|---|---|---|---|---|---|---|",
-        f"| {RAW}, {CORES} processes | {median(one.raw.per_s for one in rounds):.1f} | 1 | 1 "
-        f"| {median(one.raw.cpu_ms_each for one in rounds):.1f} | | |",
-    ]
-    for name in rounds[0].measured:
-        per_s, ratio = median(one.measured[name].per_s for one in rounds), median(one.of_raw(name) for one in rounds)
-        total = median(one.measured[name].total_ms_each for one in rounds)
-        by_cpu = median(one.of_raw_by_cpu(name) for one in rounds)
-        client = median(one.measured[name].client_s * 1000 / one.measured[name].count for one in rounds)
-        outside = f"{median(one.outside_ms(name) for one in rounds):.1f}" if name in OURS else ""
-        lines.append(f"| {name} | {per_s:.1f} | {ratio:.2f} | {by_cpu:.2f} | {total:.1f} | {outside} | {client:.1f} |")
-    return lines
-
-
-def _split(rounds: list[Round]) -> list[str]:
-    """Return the table of where a job's CPU time goes."""
-    spent: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in OURS}
-    for one in rounds:
-        for name in OURS:
-            for process in one.measured[name].spent.by_name:
-                spent[name][process].append(one.measured[name].milliseconds_each(process))
-    processes = sorted({process for found in spent.values() for process in found}, key=lambda name: _cost(spent, name))
-    lines = ["| CPU ms per job | " + " | ".join(OURS) + " |", "|---|" + "---|" * len(OURS)]
-    for process in processes:
-        cells = [f"{median(spent[name][process] or [0.0]):.2f}" for name in OURS]
-        lines.append(f"| {process} | " + " | ".join(cells) + " |")
-    cells = [f"{median(one.rendering_ms[name] for one in rounds):.2f}" for name in OURS]
-    return [*lines, "| of resize: the render | " + " | ".join(cells) + " |"]
-
-
-def _cost(spent: dict[str, dict[str, list[float]]], process: str) -> float:
-    return -max(median(found[process]) if process in found else 0.0 for found in spent.values())
-
-
-def _goal_results(case: Case, rounds: list[Round]) -> list[str]:
-    ratio = median(one.of_raw(UPLOADED) for one in rounds)
-    outside = median(one.ours_outside_ms(UPLOADED) for one in rounds)
-    outside_own = median(one.ours_outside_own_render_ms(UPLOADED) for one in rounds)
-    rendering = median(one.rendering_ms[UPLOADED] for one in rounds)
-    bought = median(one.bought_ms(UPLOADED) for one in rounds)
-    verdicts = [
-        f"- {_reached(ratio >= case.goal)}: {ratio:.2f} of the raw render's throughput, the goal is {case.goal}",
-        f"- by CPU time, which is what it would be with the machine to itself: "
-        f"{median(one.of_raw_by_cpu(UPLOADED) for one in rounds):.2f}",
-        f"- {_reached(outside < GOAL_OUTSIDE_MS)}: {outside:.1f} ms outside the render in our own processes, the goal "
-        f"is {GOAL_OUTSIDE_MS:g} ms; and {bought:.1f} ms in {', '.join(BOUGHT)}",
-        f"- that is less the raw render's time; in the functions, beside everything else, a render took "
-        f"{rendering:.1f} ms, and less that it is {outside_own:.1f} ms",
-    ]
-    if THUMBOR_S3 in rounds[0].measured:
-        beside = median(one.measured[STORED].per_s / one.measured[THUMBOR_S3].per_s for one in rounds)
-        verdicts.append(f"- {_reached(beside >= 1)}: {beside:.2f} of thumbor's throughput from S3 to S3, the goal is 1")
-    if any(one.disturbed for one in rounds):
-        count = sum(one.disturbed for one in rounds)
-        verdicts.append(
-            f"- {count} of {len(rounds)} rounds were disturbed: others took more than {DISTURBED:.0%} of the machine"
-        )
-    return verdicts
-
-
-def _reached(yes: bool) -> str:
-    return "reached" if yes else "**not reached**"
-
-
-def drawing(results: dict[Case, list[Round]]) -> str:
-    groups = []
-    for case, rounds in results.items():
-        raw = median(one.raw.per_s for one in rounds)
-        bars = [Bar(label=f"{RAW}, {CORES} processes", value=raw, colour=Colour.GREY, text=f"{raw:.1f}")]
-        for name in rounds[0].measured:
-            value = median(one.measured[name].per_s for one in rounds)
-            colour = Colour.BLUE if name in OURS else Colour.ORANGE
-            ratio = median(one.of_raw(name) for one in rounds)
-            bars.append(Bar(label=name, value=value, colour=colour, text=f"{value:.1f}, {ratio:.2f} of raw"))
-        groups.append(BarGroup(title=f"{case.title}, jobs per second", bars=bars, goal=case.goal * raw))
-    return standalone(bar_chart(groups, title="Jobs per second of the whole pipeline"))
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
 def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement, after its warm-up")
@@ -378,8 +206,8 @@ def main() -> None:
     text += report(results)
     print(f"\n{command}\n\n{text}")
     if options.save:
-        (RESULTS / "pipeline.md").write_text(text.replace("\n\n## ", "\n\n![Jobs a second](pipeline.svg)\n\n## ", 1))
-        (RESULTS / "pipeline.svg").write_text(drawing(results))
+        (RESULTS / "pipeline.md").write_text(text.replace("\n\n## ", "\n\n![Jobs per second](pipeline.svg)\n\n## ", 1))
+        (RESULTS / "pipeline.svg").write_text(chart(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be wrong with a load test itself, as opposed to what it finds.
+"""The errors of a load test itself, as opposed to what it finds.
 
 LoadTestError
 ├── UnknownShapeError      no such shape, or a shape that names no such story

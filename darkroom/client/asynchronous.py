@@ -43,7 +43,7 @@ class AsyncJob:
 
 
 class AsyncClient:
-    """For one event loop. Use it as a context manager, or call `close`."""
+    """The client for one event loop. Use it as a context manager, or call `close`."""
 
     def __init__(
         self,

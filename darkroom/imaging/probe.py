@@ -22,7 +22,7 @@ from darkroom.imaging.geometry import Size, is_turned
 class Facts:
     format: Format
     width: int
-    """Of one frame, after EXIF orientation, like `height`."""
+    """Width of one frame after EXIF orientation; `height` likewise."""
     height: int
     bands: int
     has_alpha: bool

@@ -33,7 +33,7 @@ class Rendition:
     extension: str
     width: int
     height: int
-    """Of one frame."""
+    """Height of one frame."""
     frames: int
 
 

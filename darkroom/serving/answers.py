@@ -32,4 +32,4 @@ class Failed:
     reason: str
 
 
-Answer = Done | TryAgain | Failed
+EventAnswer = Done | TryAgain | Failed

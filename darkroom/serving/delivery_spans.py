@@ -100,8 +100,8 @@ def _record_redrive(arrival: Arrival, record: JobRecord, claimed_ns: int) -> Non
 
 
 def _record_cold_start(waiting_ns: int) -> bool:
-    """Return whether this is the first job of a process that was started while the job was waiting, and record the
-    start.
+    """Record the cold start, and return whether there was one: whether this is the first job of a process that was
+    started while the job was waiting.
     """
     from darkroom.telemetry import instance_start
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
-from darkroom.serving.answers import Answer, Done, Failed, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, Failed, TryAgain
 from darkroom.serving.log import get_logger
 from darkroom.serving.shortcut import HttpAnswer
 
 log = get_logger()
 
-Handler = Callable[[CloudEvent], Answer]
-Unreadable = Callable[[Mapping[str, str], bytes, EventInvalidError], Answer]
+Handler = Callable[[CloudEvent], EventAnswer]
+Unreadable = Callable[[Mapping[str, str], bytes, EventInvalidError], EventAnswer]
 """Answers a request that is not an event; takes its headers, its body and the error."""
 
 _PLAIN_TEXT = "text/plain; charset=utf-8"
@@ -55,7 +55,7 @@ class EventEndpoint:
                 log.exception("request.crashed")
                 return HttpAnswer(status=500)
 
-    def _answer(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _answer(self, headers: Mapping[str, str], body: bytes) -> EventAnswer:
         try:
             event = cloudevents.parse_one(headers, body)
         except EventInvalidError as exc:
@@ -64,7 +64,7 @@ class EventEndpoint:
         return self.handle(event)
 
 
-def _http_answer(answer: Answer) -> HttpAnswer:
+def _http_answer(answer: EventAnswer) -> HttpAnswer:
     """Convert to a response that every Knative broker understands: never a 4xx, never a 2xx with another body."""
     match answer:
         case Done(reply=None):

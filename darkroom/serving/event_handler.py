@@ -44,7 +44,7 @@ from cloudevents.http import CloudEvent as SdkEvent
 from darkroom.errors import EventInvalidError, SettingsError
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent
-from darkroom.serving.answers import Answer, Done, Failed
+from darkroom.serving.answers import Done, EventAnswer, Failed
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.event_spans import contexts_of, processing
 from darkroom.serving.framework import is_serving, serve_endpoint
@@ -78,7 +78,7 @@ class EventHandler:
         """Build the endpoint that is served."""
         return EventEndpoint(self.__name__, self._handle, unreadable=_unreadable)
 
-    def _handle(self, event: CloudEvent) -> Answer:
+    def _handle(self, event: CloudEvent) -> EventAnswer:
         parent = next(iter(contexts_of(event)), None)
         with (
             log_fields(event_id=event.id, event_type=event.type, event_source=event.source),
@@ -89,7 +89,7 @@ class EventHandler:
                 span.failed("event.failed", answer.reason)
             return answer
 
-    def _answer(self, event: CloudEvent, *, in_trace: bool) -> Answer:
+    def _answer(self, event: CloudEvent, *, in_trace: bool) -> EventAnswer:
         if event.type not in self.event_types:
             reason = f"this function takes {' or '.join(self.event_types)}, not {event.type}"
             log.error("event.refused", error=reason)
@@ -170,7 +170,7 @@ def _in_trace(reply: CloudEvent) -> CloudEvent:
     return reply.with_extensions(**current.attributes())
 
 
-def _unreadable(_headers: Mapping[str, str], _body: bytes, error: EventInvalidError) -> Answer:
+def _unreadable(_headers: Mapping[str, str], _body: bytes, error: EventInvalidError) -> EventAnswer:
     return Failed(reason=error.detail)
 
 

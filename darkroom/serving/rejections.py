@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from darkroom.contract import events
 from darkroom.errors import EventInvalidError
 from darkroom.events.cloudevents import CloudEvent
-from darkroom.serving.answers import Answer, Done
+from darkroom.serving.answers import Done, EventAnswer
 from darkroom.serving.event_endpoint import Unreadable
 
 _KEPT_BYTES = 65_536
@@ -16,7 +16,7 @@ _KEPT_BYTES = 65_536
 def rejecting_unreadable(service: str) -> Unreadable:
     """Make the `unreadable` handler for an `EventEndpoint` of this service."""
 
-    def reject(headers: Mapping[str, str], body: bytes, error: EventInvalidError) -> Answer:
+    def reject(headers: Mapping[str, str], body: bytes, error: EventInvalidError) -> EventAnswer:
         source = f"/darkroom/{service}"
         wrapped = CloudEvent(
             id=headers.get("ce-id") or "unknown",

@@ -40,7 +40,7 @@ from darkroom.contract.parameters.output import OutputParameters
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
-from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.delivery_spans import Arrival, record_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.job_messages import parse_message
@@ -94,7 +94,7 @@ class Worker(Generic[ParametersT]):
     def _heartbeat(self) -> Heartbeat:
         return Heartbeat(self._resources.jobs)
 
-    def handle(self, event: CloudEvent) -> Answer:
+    def handle(self, event: CloudEvent) -> EventAnswer:
         arrival = Arrival(event)
         try:
             message = self._valid_message(event)
@@ -106,7 +106,7 @@ class Worker(Generic[ParametersT]):
         with log_fields(job_id=str(message.job_id), request_id=message.metadata.request_id):
             return self._process(arrival, message)
 
-    def _process(self, arrival: Arrival, message: JobMessage) -> Answer:
+    def _process(self, arrival: Arrival, message: JobMessage) -> EventAnswer:
         try:
             claim = self._claim(message.job_id)
         except DependencyUnavailableError as exc:
@@ -150,7 +150,7 @@ class Worker(Generic[ParametersT]):
         message.parsed_parameters()
         return message
 
-    def _answer_claim(self, claim: ClaimAnswer, event: CloudEvent, message: JobMessage) -> Answer:
+    def _answer_claim(self, claim: ClaimAnswer, event: CloudEvent, message: JobMessage) -> EventAnswer:
         match claim:
             case Lease():
                 return self._run_attempt(claim)
@@ -167,7 +167,7 @@ class Worker(Generic[ParametersT]):
                 log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
                 return Done(reply=events.rejected(event, reason, source=self._source))
 
-    def _run_attempt(self, lease: Lease) -> Answer:
+    def _run_attempt(self, lease: Lease) -> EventAnswer:
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
@@ -230,7 +230,7 @@ class Worker(Generic[ParametersT]):
         job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
 
-    def _answer_for_end(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> Answer:
+    def _answer_for_end(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> EventAnswer:
         # Only the holder of a fence ends a job under it: an end found under our fence is ours, and its answer was lost.
         is_our_end = record is not None and record.status.is_final and record.fence == lease.fence
         if record is not None and (outcome is Outcome.DONE or is_our_end):
@@ -241,7 +241,7 @@ class Worker(Generic[ParametersT]):
             return Done()
         return TryAgain(reason="another worker has claimed the job", retry_after_s=5)
 
-    def _give_back(self, lease: Lease, error: DarkroomError, *, counts: bool) -> Answer:
+    def _give_back(self, lease: Lease, error: DarkroomError, *, counts: bool) -> EventAnswer:
         with telemetry.span("release", code=error.code, counts=counts):
             outcome = self._resources.jobs.release(lease, error, counts=counts)
         if outcome is Outcome.STALE:

@@ -19,7 +19,7 @@ from darkroom.contract.job_types import EVENT_TYPES
 from darkroom.contract.jobs import JobRecord
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent, json_object
-from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.delivery_spans import Arrival
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
@@ -41,14 +41,14 @@ class Recovery:
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
 
-    def handle(self, event: CloudEvent) -> Answer:
+    def handle(self, event: CloudEvent) -> EventAnswer:
         with Arrival(event).processing(None) as span:
             answer = self._handle(event)
             if isinstance(answer, TryAgain):
                 span.failed("try_again", answer.reason)
             return answer
 
-    def _handle(self, event: CloudEvent) -> Answer:
+    def _handle(self, event: CloudEvent) -> EventAnswer:
         try:
             if event.type == WAKE_UP:
                 self._sweep()

@@ -67,7 +67,7 @@ def _time_is_up(waiter: asyncio.Future[Found]) -> None:
 
 
 class JobFollower:
-    """For one event loop."""
+    """Follows jobs for one event loop."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources

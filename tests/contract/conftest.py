@@ -1,4 +1,4 @@
-"""The real servers of the contract suites: one of each for the whole run, started when the first test asks for it."""
+"""The real servers of the contract suites: one of each for the whole run, started when the first test requests it."""
 
 from __future__ import annotations
 

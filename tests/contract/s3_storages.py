@@ -1,4 +1,4 @@
-"""How the tests make an S3 storage for a server of theirs."""
+"""Makes an S3 storage for a test's server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every emitter promises, and how the HTTP one bears a sink that is not well."""
+"""The promises of every emitter, and the HTTP emitter's behaviour when the sink fails."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_an_emission_ends_within_its_deadline_when_the_sink_hangs() -> None:
 
 
 def test_a_probe_of_a_sink_that_hangs_does_not_wait_as_long_as_an_emission() -> None:
-    """Its caller is answered long before the attempt's own time is up."""
+    """The caller gets its error long before the attempt's own time is up."""
     never = threading.Event()
     now_s = [0.0]
     circuit = Circuit(failures_to_open=1, open_s=2.0, clock=lambda: now_s[0])

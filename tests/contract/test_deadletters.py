@@ -1,4 +1,4 @@
-"""What every keeper of dead letters promises: held against a JetStream stream and the fake."""
+"""The promises of every store of dead letters, tested against a JetStream stream and the fake."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFINITION: dict[str, Any] = json.loads(
 
 
 def stream_on(server: Server, **changes: Any) -> JetStreamDeadLetters:
-    """A stream of its own for each test; two streams must not listen to the same subjects."""
+    """Use one stream per test; two streams must not listen to the same subjects."""
     name = f"DEAD_{uuid.uuid4().hex}"
     subject = f"dead.{name}"
     definition = {**DEFINITION, "subjects": [f"{subject}.>"]}

@@ -188,7 +188,7 @@ def test_what_is_read_is_never_older_than_the_question(redis: Any) -> None:
     stores.close()
 
 
-def test_all_who_ask_a_redis_that_is_not_there_are_told() -> None:
+def test_every_reader_of_an_unreachable_redis_gets_the_error() -> None:
     async def run() -> list[Any]:
         reader = RedisJobReader("redis://127.0.0.1:1")
         answers = await asyncio.gather(*(reader.get(uuid4()) for _ in range(3)), return_exceptions=True)

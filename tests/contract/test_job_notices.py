@@ -63,7 +63,7 @@ def in_a_thread(call: Callable[[], object]) -> Awaitable[object]:
     return asyncio.get_running_loop().run_in_executor(None, call)
 
 
-def test_a_change_after_the_watch_began_is_told_even_before_the_wait(pair: Pair) -> None:
+def test_a_change_after_the_watch_began_is_noticed_even_before_the_wait(pair: Pair) -> None:
     async def scene() -> bool:
         async with opened(pair.notices) as notices:
             job_id = accepted(pair.store)
@@ -75,7 +75,7 @@ def test_a_change_after_the_watch_began_is_told_even_before_the_wait(pair: Pair)
     assert asyncio.run(scene())
 
 
-def test_every_waiter_of_a_job_is_told(pair: Pair) -> None:
+def test_every_waiter_of_a_job_is_notified(pair: Pair) -> None:
     async def scene() -> list[bool]:
         async with opened(pair.notices) as notices:
             job_id = accepted(pair.store)

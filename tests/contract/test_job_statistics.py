@@ -297,7 +297,7 @@ def test_a_refused_change_counts_nothing(store: JobStore, stores: JobStores) -> 
 # --- this moment -----------------------------------------------------------------------------------------------------
 
 
-def test_the_gauges_tell_of_unfinished_jobs(store: JobStore, stores: JobStores) -> None:
+def test_the_gauges_report_unfinished_jobs(store: JobStore, stores: JobStores) -> None:
     lease = claimed(store)
     stores.advance(4)
     store.accept(new_job())

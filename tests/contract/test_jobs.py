@@ -470,7 +470,7 @@ def test_a_claim_counts_the_attempt_and_names_the_worker(store: JobStore) -> Non
     assert (lease.record.lease_until - lease.record.started_at).total_seconds() == LEASE_S
 
 
-def test_whoever_finds_a_job_held_is_told_by_whom_and_for_how_long(store: JobStore, stores: JobStores) -> None:
+def test_a_claim_of_a_held_job_says_who_holds_it_and_for_how_long(store: JobStore, stores: JobStores) -> None:
     job_id = accepted(store)
     claimed(store, job_id, "worker-1")
     stores.advance(4)
@@ -951,7 +951,7 @@ def test_a_worker_that_recovery_took_for_dead_goes_on_as_if_nothing_had_been(
     assert [(attempt.code, attempt.ended_at) for attempt in record.history] == [(None, None)]
 
 
-def test_a_record_tells_of_each_attempt_who_when_and_what_came_of_it(store: JobStore, stores: JobStores) -> None:
+def test_a_record_shows_who_made_each_attempt_when_and_its_result(store: JobStore, stores: JobStores) -> None:
     job_id = accepted(store)
     store.release(claimed(store, job_id, "a"), STORAGE_DOWN, counts=False)
     stores.advance(2)

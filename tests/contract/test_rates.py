@@ -1,4 +1,4 @@
-"""What every rate limiter promises: held against Redis and against the fake."""
+"""The promises of every rate limiter, tested against Redis and the fake."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_limit_is_admitted_at_once_and_no_more(make: Callable[[], RateLimite
     assert [decision.remaining for decision in decisions] == [4, 3, 2, 1, 0, 0, 0, 0]
 
 
-def test_a_refused_request_is_told_when_the_next_is_admitted_and_costs_nothing(
+def test_a_refused_request_learns_when_the_next_is_admitted_and_costs_nothing(
     make: Callable[[], RateLimiter],
 ) -> None:
     name = bucket()
@@ -104,6 +104,6 @@ def test_many_at_once_over_several_instances_are_counted_exactly(redis: Server) 
     assert sum(decision.admitted for decision in asyncio.run(ask())) == 50
 
 
-def test_a_redis_that_is_not_there_is_told_of() -> None:
+def test_an_unreachable_redis_is_reported() -> None:
     with pytest.raises(DependencyUnavailableError):
         use(lambda: RedisRateLimiter("redis://127.0.0.1:1"), lambda limiter: limiter.ask("a", SLOW))

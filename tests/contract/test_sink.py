@@ -1,4 +1,4 @@
-"""The emission's HTTP, against a server that says byte for byte what a sink may say."""
+"""The emission's HTTP, against a server that sends a sink's possible responses byte for byte."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PATIENCE_S = 5.0
 class RawServer:
     answer: bytes
     closes: bool = False
-    """The connection, after each answer."""
+    """What happens to the connection after each response."""
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    """Once for each connection that has ended."""
+    """Set once for each connection that has ended."""
     tls: ssl.SSLContext | None = None
 
     def serve(self, listener: socket.socket) -> None:
@@ -242,7 +242,7 @@ def test_what_is_no_http_is_an_error(answer: bytes) -> None:
 
 
 class Trickling(RawServer):
-    """Sends a byte of its answer now and then."""
+    """Sends one byte of its response now and then."""
 
     def _answer(self, accepted: socket.socket) -> None:
         with suppress(OSError), self._secured(accepted) as connection:
@@ -287,7 +287,7 @@ def test_a_server_that_speaks_no_tls_is_no_https_sink() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a server at 127.0.0.1 that is its own authority; its key lies beside it."""
+    """A certificate for 127.0.0.1 that is its own authority, with its key beside it."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl to make a certificate with")
     folder = tmp_path_factory.mktemp("tls")

@@ -1,4 +1,4 @@
-"""What every storage promises: held against a real S3 server, files, and the fake."""
+"""The promises of every storage, tested against a real S3 server, files, and the fake."""
 
 from __future__ import annotations
 

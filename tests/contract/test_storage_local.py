@@ -1,4 +1,4 @@
-"""What only the storage of files does."""
+"""The behaviour of file storage alone."""
 
 from __future__ import annotations
 

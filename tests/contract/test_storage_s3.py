@@ -1,4 +1,4 @@
-"""What only the S3 storage does: signed URLs that a real server checks, and faults of a server told in our words."""
+"""The behaviour of S3 storage alone: signed URLs that a real server checks, and a server's faults as our errors."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_storage_that_does_not_answer_is_given_up_inside_the_lease(s3: Server,
 
 
 def test_a_large_picture_is_given_longer_than_a_small_one() -> None:
-    """The library's time for an answer runs while it sends."""
+    """The library's time limit for a response runs while it sends."""
     slow = Reply(status=200, headers={"ETag": '"x"'}, answers_after_s=1.5)
     with scripted_server(slow) as server:
         storage = s3_storage(server.url, read_timeout_s=1, retry_within_s=0)

@@ -131,12 +131,12 @@ class Ledger:
         letters = self._letters()
         stored = self._stored()
         for job_id in sorted(self.accepted):
-            self._judge(job_id, jobs.get(job_id), stored, letters, verdict)
+            self._check_job(job_id, jobs.get(job_id), stored, letters, verdict)
         verdict.stuck += [f"{job_id}: {job['status']}" for job_id, job in jobs.items() if not _is_final(job)]
         verdict.doubled += self._doubled(jobs, stored)
         return verdict
 
-    def _judge(
+    def _check_job(
         self, job_id: str, job: dict[str, str] | None, stored: dict[str, set[str]], letters: set[str], verdict: Verdict
     ) -> None:
         if job is None:
@@ -144,14 +144,14 @@ class Ledger:
             return
         if job["status"] == "completed":
             verdict.completed += 1
-            self._judge_result(job_id, stored, verdict)
+            self._check_result(job_id, stored, verdict)
         elif job["status"] == "failed":
             verdict.failed += 1
             code = str(httpx.Response(200, content=job["error"]).json()[0])
             if code in GIVEN_UP and job_id not in letters:
                 verdict.lost.append(f"{job_id}: given up with {code}, and not among the dead letters")
 
-    def _judge_result(self, job_id: str, stored: dict[str, set[str]], verdict: Verdict) -> None:
+    def _check_result(self, job_id: str, stored: dict[str, set[str]], verdict: Verdict) -> None:
         record = self._faulty.record(job_id)
         if record is None or record.result is None or record.result.storage_key not in stored[job_id]:
             verdict.lost.append(f"{job_id}: completed, and its result is not stored")

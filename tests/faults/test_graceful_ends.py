@@ -16,7 +16,7 @@ from tests.faults.test_failures import front_door_is_back, settled
 from tests.stack import eventually
 
 
-def test_an_upload_that_is_coming_in_is_taken_by_an_ingest_that_was_told_to_end(
+def test_an_ingest_that_is_told_to_stop_accepts_the_upload_under_way(
     faulty: FaultyStack, ledger: Ledger, photograph: bytes
 ) -> None:
     """Fails when ingest is killed instead, or ends without waiting for what is in flight."""
@@ -38,7 +38,7 @@ def test_an_upload_that_is_coming_in_is_taken_by_an_ingest_that_was_told_to_end(
     settled(ledger)
 
 
-def test_a_render_that_is_under_way_is_ended_by_a_function_that_was_told_to_end(
+def test_a_function_that_is_told_to_stop_finishes_the_render_under_way(
     faulty: FaultyStack, ledger: Ledger, photograph: bytes
 ) -> None:
     faulty.slow(3)

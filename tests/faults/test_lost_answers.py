@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_before_its_claim_is_answered_has_used_up_one_at
 
 
 @pytest.mark.parametrize(("then", "times"), LOSSES)
-def test_a_job_whose_completion_was_not_heard_is_rendered_once_and_told_of(
+def test_a_job_whose_completion_got_no_answer_is_rendered_once_and_reported(
     workers: Workers, picture: bytes, then: AfterLoss, times: int
 ) -> None:
     """Held by: the completion finds itself; and who was not answered at all knows its own fence in the record."""
@@ -317,7 +317,7 @@ def test_a_job_whose_completion_was_not_heard_is_rendered_once_and_told_of(
 
 
 @pytest.mark.parametrize(("then", "times"), LOSSES)
-def test_a_job_whose_failure_was_not_heard_is_tried_once_and_told_of(
+def test_a_job_whose_failure_got_no_answer_is_attempted_once_and_reported(
     workers: Workers, then: AfterLoss, times: int
 ) -> None:
     all_events = [workers.accept(CORRUPT) for _ in range(FEW)]

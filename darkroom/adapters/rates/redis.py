@@ -23,7 +23,7 @@ _CONNECTIONS = 8
 
 
 class RedisRateLimiter:
-    """For one event loop. Nothing is connected before the first call."""
+    """A rate limiter for one event loop. Nothing is connected before the first call."""
 
     def __init__(self, url: str, *, answer_timeout_s: float = 2.0) -> None:
         self._url = url

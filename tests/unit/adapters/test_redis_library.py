@@ -1,4 +1,4 @@
-"""What importing redis-py brings along, in processes of their own."""
+"""What importing redis-py imports, each in a process of its own."""
 
 from __future__ import annotations
 

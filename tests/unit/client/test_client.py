@@ -1,4 +1,4 @@
-"""The client against servers that answer as a test says: retries, waiting, progress, errors; for both clients alike."""
+"""The client against servers with prepared answers: retries, waiting, progress, errors; for both clients alike."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = "drk_canarycanary_secretsecretsecret"
 
 
 class Script:
-    """Answers in their order, the last one for ever; keeps what was asked."""
+    """Answers in order, repeating the last one; records the requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -123,7 +123,7 @@ def test_a_wait_longer_than_the_patience_is_not_begun(client: Blocking | Awaited
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500])
-def test_what_another_try_cannot_mend_is_told_at_once(client: Blocking | Awaited, status: int) -> None:
+def test_an_error_that_a_retry_cannot_fix_is_raised_at_once(client: Blocking | Awaited, status: int) -> None:
     script = Script(refusal(status, "some.code"))
     with pytest.raises(ApiError) as refused:
         client.run(script, "job", "j")
@@ -134,13 +134,15 @@ def test_what_another_try_cannot_mend_is_told_at_once(client: Blocking | Awaited
 @pytest.mark.parametrize(
     "answer", [httpx.ConnectError("refused"), httpx.Response(200, text="<html>"), httpx.Response(502)]
 )
-def test_somebody_else_than_darkroom_is_told_of(client: Blocking | Awaited, answer: httpx.Response | Exception) -> None:
+def test_a_response_that_is_not_darkrooms_is_reported(
+    client: Blocking | Awaited, answer: httpx.Response | Exception
+) -> None:
     with pytest.raises(NotAnsweringError) as refused:
         client.run(Script(answer), "job", "j")
     assert KEY not in str(refused.value)
 
 
-def test_waiting_tells_of_each_status_and_ends_with_the_job(client: Blocking | Awaited) -> None:
+def test_waiting_reports_each_status_and_ends_with_the_job(client: Blocking | Awaited) -> None:
     script = Script(job("queued"), job("processing"), job("processing"), DONE)
     seen: list[str] = []
     state = client.run(script, "wait", "j", progress=lambda state: seen.append(state.status.value))

@@ -26,7 +26,7 @@ def test_a_secret_has_at_least_160_bits_and_no_two_keys_are_alike() -> None:
 
 
 @given(st.integers(0, 54), st.characters(min_codepoint=33, max_codepoint=126))
-def test_a_mistyped_key_is_told_by_its_checksum(position: int, character: str) -> None:
+def test_a_mistyped_key_is_recognised_by_its_checksum(position: int, character: str) -> None:
     key, _ = make_key("")
     mistyped = key[:position] + character + key[position + 1 :]
     assert mistyped == key or key_id_of(mistyped) is None

@@ -1,4 +1,4 @@
-"""OpenAPI, AsyncAPI and the reference: current, whole, and true to the code that judges requests."""
+"""OpenAPI, AsyncAPI and the reference: current, complete, and true to the code that validates requests."""
 
 from __future__ import annotations
 

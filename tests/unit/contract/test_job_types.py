@@ -1,4 +1,4 @@
-"""The table of job types, and what follows from it."""
+"""The table of job types, and what is derived from it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_name_that_is_no_word_everywhere_is_refused(name: str) -> None:
         JobType(name=name, parameters=OutputParameters, summary="Do it")
 
 
-def test_an_unknown_name_is_told_those_of_the_table_and_the_nearest() -> None:
+def test_an_unknown_name_gets_the_names_of_the_table_and_the_nearest() -> None:
     with pytest.raises(UnknownJobTypeError) as refused:
         job_type_named("resise")
     assert str(refused.value) == "unknown job type 'resise'; did you mean 'resize'? there are resize, crop"

@@ -1,4 +1,4 @@
-"""Rates as they are written, and what is told to whoever asked."""
+"""Rates as settings write them, and as header fields report them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_fields_follow_the_draft() -> None:
     }
 
 
-def test_whoever_waits_as_told_is_not_told_less_than_it_takes() -> None:
+def test_retry_after_is_never_shorter_than_the_wait() -> None:
     assert retry_after_s(RateDecision(admitted=False, remaining=0, reset_s=60, retry_after_s=0.01)) == 1
     assert retry_after_s(RateDecision(admitted=False, remaining=0, reset_s=60, retry_after_s=1.001)) == 2

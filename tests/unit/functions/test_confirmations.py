@@ -1,4 +1,4 @@
-"""What ingest notes in the record of an event that is out."""
+"""Confirmations of emitted events in the jobs' records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Emissions = Sequence[tuple[UUID, int]]
 
 
 class Store(MemoryJobStore):
-    """Tells of each call; can be down for a while."""
+    """Reports each call; can be down for a while."""
 
     def __init__(self) -> None:
         super().__init__()

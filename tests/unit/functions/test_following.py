@@ -1,4 +1,4 @@
-"""Many clients wait for one job: one watch, one read a change, and nothing left behind when they go."""
+"""Many clients wait for one job: one watch, one read per change, and nothing left behind when they leave."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(scenario: Callable[[Waiting], Coroutine[Any, Any, None]]) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """What becomes true elsewhere has no event to wait for."""
+    """Poll, because a change made elsewhere has no event to wait for."""
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
@@ -100,7 +100,7 @@ def test_a_wait_without_a_change_ends_with_a_timeout() -> None:
     run(scenario)
 
 
-def test_whoever_waits_is_told_that_the_store_cannot_be_asked_and_the_next_change_is_seen() -> None:
+def test_waiters_learn_that_the_store_cannot_be_read_and_see_the_next_change() -> None:
     async def scenario(waiting: Waiting) -> None:
         async with waiting.follower.follow(waiting.job_id) as following:
             waiting.reader.fault = DependencyUnavailableError("jobs", "it is down")

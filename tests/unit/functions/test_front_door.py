@@ -1,4 +1,4 @@
-"""ingest and status behind their gate, with fakes: keys, owners, rates, and what strangers put into strings."""
+"""ingest and status behind their gate, with fakes: keys, owners, rates, and hostile strings."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_revoked_key_is_out(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) 
     assert door.submit(door.theirs).status_code == 202
 
 
-def test_a_key_may_ask_as_often_as_its_rate_says_and_is_told_how_much_is_left(door: FrontDoor) -> None:
+def test_a_key_may_send_requests_at_its_rate_and_learns_how_many_are_left(door: FrontDoor) -> None:
     answers = [door.submit(door.ours) for _ in range(7)]
     assert [answer.status_code for answer in answers] == [202] * 5 + [429] * 2
     assert answers[0].headers["ratelimit-policy"] == '"key";q=5;w=60'

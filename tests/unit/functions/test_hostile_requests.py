@@ -1,4 +1,4 @@
-"""ingest and hostile requests: each has the right answer, and nothing is left in storage or among the jobs."""
+"""ingest and hostile requests: each gets the right response, and leaves nothing in storage or among the jobs."""
 
 from __future__ import annotations
 

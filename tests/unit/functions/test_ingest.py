@@ -57,7 +57,7 @@ def test_json_names_a_picture_that_is_in_storage(ingest: Ingest) -> None:
     assert ingest.emitter.events[0].json()["input"] == {"storage_key": "uploads/mine/original"}
 
 
-def test_a_picture_that_is_not_in_storage_is_told_of(ingest: Ingest) -> None:
+def test_a_picture_that_is_not_in_storage_is_reported(ingest: Ingest) -> None:
     body = {"parameters": {"width": 32}, "input": {"storage_key": "uploads/none/original"}}
     assert_problem(ingest.call("POST", "/api/v1/resize", json=body), 404, "input.not_found")
 
@@ -122,7 +122,7 @@ def test_each_event_of_a_refused_batch_has_its_verdict(ingest: Ingest) -> None:
     assert not ingest.emitter.events
 
 
-def test_a_batch_whose_pictures_are_missing_is_told_so(ingest: Ingest) -> None:
+def test_a_batch_whose_pictures_are_missing_is_refused_with_that_reason(ingest: Ingest) -> None:
     none_there = {"parameters": {"width": 1}, "input": {"storage_key": "uploads/none/original"}}
     batch = [_event(), _event(id="3", data=none_there)]
     document = assert_problem(send_event(ingest, batch, mode="cloudevents-batch"), 404, "input.not_found")

@@ -1,4 +1,4 @@
-"""What becomes of dead letters, rejected events and overdue jobs, with fakes for the outside systems."""
+"""How recovery handles dead letters, rejected events and overdue jobs, with fakes for the outside systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobStatus
 from darkroom.events.cloudevents import CloudEvent, new_event
-from darkroom.serving.answers import Answer, Done, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.testing import MemoryPipeline
 from functions.recovery.app import build
 from functions.recovery.recovery import JOBS_PER_SWEEP, WAKE_UP
@@ -36,7 +36,7 @@ class World(MemoryPipeline):
     def dead_letter(self, job_id: UUID) -> CloudEvent:
         return self.requested(job_id).with_extensions(knativeerrorcode="503")
 
-    def sweep(self) -> Answer:
+    def sweep(self) -> EventAnswer:
         return self.recovery.handle(new_event(WAKE_UP, "/ping", {}))
 
     def kept(self) -> list[DeadLetter]:
@@ -125,7 +125,7 @@ def test_the_sweep_emits_what_nobody_emitted() -> None:
 
 
 def test_a_job_that_is_given_up_while_the_stream_is_down_is_kept_by_a_later_sweep() -> None:
-    """Fails if `kept` is told before the letter is kept."""
+    """Fails if `kept` is called before the letter is stored."""
     world = World()
     job_id = world.accept()
     world.spend_attempts(job_id)

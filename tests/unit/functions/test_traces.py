@@ -1,4 +1,4 @@
-"""Which trace ingest and recovery put a job's events into."""
+"""The traces into which ingest and recovery put a job's events."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Renders a format's pictures with bytes changed at random, in a process of its own: a crash of the decoder ends this
-process, not the tests. Prints how often each verdict was given.
+"""Renders a format's pictures with randomly changed bytes, in a process of its own: a crash of the decoder ends this
+process, not the tests. Prints how often each result occurred.
 
 Usage: python -m tests.unit.imaging.hostile_run FORMAT COUNT
 """
@@ -55,7 +55,7 @@ def originals(format: Format) -> list[bytes]:
 
 
 def changed(body: bytes, random: Random) -> bytes:
-    """One to eight bytes, half the time in the headers."""
+    """Change one to eight bytes, half the time in the headers."""
     reach = min(HEADER_BYTES, len(body)) if random.random() < 0.5 else len(body)
     places = [(random.randrange(reach), random.randrange(256)) for _ in range(random.randint(1, 8))]
     return pictures.corrupted(body, places)

@@ -1,4 +1,4 @@
-"""Looks at results with another decoder than the one under test, and measures how alike two pictures are."""
+"""Inspects results with another decoder than the one under test, and measures how similar two pictures are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def opened(body: bytes) -> Image.Image:
 
 
 def rgb_at(body: bytes, across: float, down: float) -> Rgb:
-    """The colour at a place given as parts of the width and the height."""
+    """Return the colour at a position given as fractions of the width and the height."""
     image = opened(body).convert("RGB")
     pixel = image.getpixel(
         (min(int(across * image.width), image.width - 1), min(int(down * image.height), image.height - 1))
@@ -44,7 +44,7 @@ def samples(body: bytes) -> NDArray[np.float64]:
 
 
 def psnr_db(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Peak signal to noise ratio; infinite for equal pictures."""
+    """Return the peak signal-to-noise ratio; infinite for equal pictures."""
     if one.shape != other.shape:
         raise ValueError(f"pictures of {one.shape} and {other.shape} cannot be compared")
     error = float(np.mean((one - other) ** 2))

@@ -1,4 +1,4 @@
-"""Which jobs are heavy, told from the header alone."""
+"""Which jobs are heavy, determined from the header alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of resize and crop, held against the contract over all combinations."""
+"""The arithmetic of resize and crop, compared with the contract over all combinations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def crops(draw: st.DrawFn) -> CropParameters:
 
 
 def assert_whole(plan: Plan) -> None:
-    """The window lies in the scaled picture, and the picture in the output."""
+    """Check that the window lies in the scaled picture, and the picture in the output."""
     assert 0 <= plan.window.left <= plan.scaled.width - plan.window.width
     assert 0 <= plan.window.top <= plan.scaled.height - plan.window.height
     assert 0 <= plan.canvas.left <= plan.output.width - plan.canvas.width
@@ -67,7 +67,7 @@ def assert_whole(plan: Plan) -> None:
 
 
 def undistorted_within_half_a_pixel(source: Size, scaled: Size) -> bool:
-    """Whether one scale explains both sides, each rounded to whole pixels, with a pixel as the least."""
+    """Return whether one scale explains both sides, each rounded to whole pixels, with at least one pixel."""
 
     def scales(own: int, now: int) -> tuple[Fraction, Fraction]:
         least = Fraction(0) if now == 1 else (now - HALF) / own
@@ -275,7 +275,7 @@ def test_an_enlarged_cut_scales_little_more_than_the_window_and_as_much_as_the_p
     across, down = Fraction(plan.scaled.width, source.width), Fraction(plan.scaled.height, source.height)
     assert work.scaled.width <= work.window.width + 10 * across + 1
     assert work.scaled.height <= work.window.height + 10 * down + 1
-    # Where the window lies on the whole scaled picture, off by less than a pixel of the output.
+    # The window's position on the whole scaled picture, within a pixel of the output.
     assert abs(work.source.left * across + work.window.left - plan.window.left) <= 1
     assert abs(work.source.top * down + work.window.top - plan.window.top) <= 1
 
@@ -288,7 +288,7 @@ def assert_inside(rect: Rect, size: Size) -> None:
     assert rect.top + rect.height <= size.height
 
 
-# What EXIF says of the first row and the first column (EXIF 2.32, table of tag 0x0112), as the place of the upright
+# EXIF's meaning of the first row and the first column (EXIF 2.32, table of tag 0x0112), as the position of the upright
 # picture's top left pixel in a stored one of 3 by 2.
 TOP_LEFT_IN_STORED = {1: (0, 0), 2: (2, 0), 3: (2, 1), 4: (0, 1), 5: (0, 0), 6: (0, 1), 7: (2, 1), 8: (2, 0)}
 

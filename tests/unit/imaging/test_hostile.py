@@ -1,5 +1,6 @@
-"""Pictures from strangers: whatever they send gets a verdict with a code. Nothing crashes, hangs or gives half a
-picture."""
+"""Hostile pictures: every input gets a result or an error with a code. Nothing crashes, hangs or returns half a
+picture.
+"""
 
 from __future__ import annotations
 
@@ -94,9 +95,10 @@ def test_other_formats_cut_at_a_tenth_of_their_length_are_refused(format: Format
 @pytest.mark.parametrize("filling", [b"\x00", b"\xff"])
 @pytest.mark.parametrize("tenth", [1, 5, 9])
 def test_an_avif_of_full_length_whose_last_pixels_were_never_written_is_refused(tenth: int, filling: bytes) -> None:
-    """What an interrupted copy leaves. The container is whole, and AV1 has no checksum: libaom sees that a tile does
-    not end as it must (AV1, 8.2.4, exit process for symbol decoder). A decoder that does not look, as dav1d unless it
-    is told to, makes half a picture of it."""
+    """An interrupted copy. The container is whole, and AV1 has no checksum: libaom sees that a tile does not end as it
+    must (AV1, 8.2.4, exit process for symbol decoder). A decoder that does not check, like dav1d by default, makes half
+    a picture of it.
+    """
     body = pictures.photo(Format.AVIF, 320, 240, keep="none")
     pixels_offset = body.index(b"mdat") + 4
     written = pixels_offset + (len(body) - pixels_offset) * tenth // 10
@@ -114,7 +116,7 @@ def test_a_cut_animation_is_refused_even_between_two_frames(format: Format, tent
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_cut_jpeg_with_an_end_marker_put_on_is_refused(progressive: bool) -> None:
-    """libjpeg only warns of this, and fills up with grey."""
+    """libjpeg only warns of this, and fills the rest with grey."""
     body = pictures.photo(Format.JPEG, 320, 240, interlace=progressive)
     with pytest.raises(ImageTruncatedError):
         render(body[: len(body) // 2] + b"\xff\xd9", SMALL, LIMITS)

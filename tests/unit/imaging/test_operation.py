@@ -1,4 +1,4 @@
-"""A function's own operation on a picture, with all that a render promises."""
+"""A function's own operation on a picture, with all the guarantees of a render."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def grey(frame: Image) -> Image:
 
 
 def negative(frame: Image) -> Image:
-    """In floating point, as arithmetic of pyvips is."""
+    """An operation in floating point, like pyvips' arithmetic."""
     return 255.0 - frame
 
 
@@ -81,7 +81,7 @@ def test_every_frame_is_worked_on_and_keeps_its_time(source: Format, target: For
     heights: list[int] = []
 
     def made_anew(frame: Image) -> Image:
-        """By way of bare samples, so that neither time nor palette comes along by itself."""
+        """Copy the bare samples, so that neither timing nor palette is carried along."""
         heights.append(frame.height)
         bare = 255 - np.asarray(frame.numpy())[:, :, :3]
         return frame.new_from_memory(bare.tobytes(), frame.width, frame.height, 3, "uchar")
@@ -181,7 +181,7 @@ def test_what_an_operation_raises_passes() -> None:
         applied(pictures.encoded(pictures.plain(10, 10), Format.PNG), broken)
 
 
-def test_an_operation_that_returns_no_picture_is_told_so() -> None:
+def test_an_operation_that_returns_no_picture_raises_type_error() -> None:
     nothing: Any = lambda frame: None  # noqa: E731
     with pytest.raises(TypeError, match=r"must return a pyvips\.Image, returned NoneType"):
         applied(pictures.encoded(pictures.plain(10, 10), Format.PNG), nothing)

@@ -1,4 +1,4 @@
-"""The maker of photographs: exact in size, equal for equal arguments, and as full of detail as a photograph."""
+"""The photograph generator: exact in size, equal for equal arguments, and as full of detail as a photograph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts from the header alone, and limits that are judged before a pixel is decoded."""
+"""Facts from the header alone, and limits that are checked before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_importing_the_package_starts_no_libvips() -> None:
 
 
 def test_the_first_pictures_of_a_process_may_come_on_many_threads_at_once(tmp_path: Path) -> None:
-    """Whoever starts libvips blocks all loaders before it allows five: nobody may read a picture in between."""
+    """Starting libvips blocks all loaders before it allows ours: no other thread may read a picture in between."""
     picture = tmp_path / "picture.jpg"
     picture.write_bytes(pictures.encoded(pictures.quarters(60, 40), Format.JPEG))
     script = f"""
@@ -87,7 +87,7 @@ def test_width_and_height_are_those_of_the_upright_picture(format: Format, orien
     assert (facts.width, facts.height, facts.orientation) == (60, 40, orientation)
 
 
-def test_progressive_and_interlaced_are_told_from_the_header() -> None:
+def test_progressive_and_interlaced_are_read_from_the_header() -> None:
     picture = pictures.quarters(60, 40)
     assert probe(pictures.encoded(picture, Format.JPEG, interlace=True), LIMITS).progressive
     assert not probe(pictures.encoded(picture, Format.JPEG), LIMITS).progressive
@@ -95,7 +95,7 @@ def test_progressive_and_interlaced_are_told_from_the_header() -> None:
     assert not probe(pictures.encoded(picture, Format.PNG), LIMITS).progressive
 
 
-def test_alpha_profile_depth_and_frames_are_told_from_the_header() -> None:
+def test_alpha_profile_depth_and_frames_are_read_from_the_header() -> None:
     picture = pictures.quarters(60, 40)
     assert probe(pictures.encoded(pictures.disc_with_alpha(60, 40), Format.PNG), LIMITS).has_alpha
     assert probe(pictures.wide_gamut(picture, Format.JPEG), LIMITS).has_icc

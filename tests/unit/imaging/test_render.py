@@ -42,7 +42,7 @@ def quarters_png(width: int = 120, height: int = 80) -> bytes:
 
 
 def rendered(body: bytes, parameters: OutputParameters, **options: Any) -> Rendition:
-    """Whatever is rendered has the very size and type that it says."""
+    """Every result has exactly the size and type that it declares."""
     rendition = render(body, parameters, LIMITS, **options)
     picture = opened(rendition.body)
     assert picture.size == (rendition.width, rendition.height)
@@ -136,7 +136,7 @@ def test_pictures_and_results_of_one_pixel_are_pictures(source: tuple[int, int],
 
 
 def test_an_extreme_strip_can_be_enlarged_to_cover_the_largest_output() -> None:
-    """Scaled as a whole it would be 134 million pixels wide, more than libvips can count."""
+    """Scaled as a whole it would be 134 million pixels wide, more than libvips supports."""
     body = pictures.encoded(pictures.plain(16_383, 1), Format.PNG)
     picture = rendered(body, resize(width=4000, height=4000, fit="cover", enlarge=True, format="jpeg"))
     assert close(rgb_at(picture.body, 0.9, 0.1), RED)
@@ -257,7 +257,7 @@ def test_cmyk_comes_out_as_srgb(with_profile: bool) -> None:
     body = pictures.cmyk_jpeg(pictures.quarters(120, 80), with_profile=with_profile)
     picture = rendered(body, resize(width=60))
     assert opened(picture.body).mode == "RGB"
-    # The press cannot print all of these colours; it comes near.
+    # CMYK cannot reproduce all of these colours exactly.
     assert close(rgb_at(picture.body, 0.2, 0.2), RED, 30)
     assert close(rgb_at(picture.body, 0.8, 0.8), YELLOW, 40)
 
@@ -317,7 +317,7 @@ def test_every_effort_is_taken(format: Format) -> None:
 
 
 def kinds_of_pixels() -> dict[str, bytes]:
-    """What else than eight bits of red, green and blue the formats hold."""
+    """Pictures in other pixel formats than eight bits of red, green and blue."""
     image, disc = pictures.quarters(60, 40), pictures.disc_with_alpha(60, 40)
     return {
         "one pixel": pictures.encoded(pictures.plain(1, 1), Format.PNG),

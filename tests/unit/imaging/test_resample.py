@@ -1,4 +1,4 @@
-"""Frames of a strip are scaled in one go where that is quicker; nobody may see it."""
+"""Frames of a strip are scaled in one step where that is faster, without any visible difference."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_comes_premultiplied_needs_no_premultiplying(disposal: int) -> None
 
 
 def gif_with_holes(disposal: int) -> bytes:
-    """By Pillow, whose transparent pixels have a colour in the palette."""
+    """Make it with Pillow, whose transparent pixels have a colour in the palette."""
     drawn = []
     for index in range(4):
         frame = Image.new("RGBA", (WIDTH, HEIGHT), (0, 255, 0, 0))

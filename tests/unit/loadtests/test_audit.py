@@ -21,7 +21,7 @@ RESULT = b"a picture"
 
 @dataclass
 class Api:
-    """As much of Darkroom's API as an audit asks, answered from a table."""
+    """The parts of Darkroom's API that an audit uses, answered from a table."""
 
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, httpx.Response] = field(default_factory=dict)

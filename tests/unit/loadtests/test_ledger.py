@@ -41,7 +41,7 @@ def test_a_jobs_time_is_from_the_first_post_to_the_first_sight_of_its_end(ledger
     assert len(submission.request_ids) == 2
 
 
-def test_a_duplicate_that_is_told_the_same_job_changes_nothing(ledger: Ledger) -> None:
+def test_a_duplicate_that_gets_the_same_job_changes_nothing(ledger: Ledger) -> None:
     submission = ledger.open(["crop 2K"])
     for _ in range(2):
         ledger.sent(submission)

@@ -9,7 +9,7 @@ from tests.stack import eventually
 
 
 class Flickering:
-    """Cannot be seen the first time."""
+    """Fails the first time."""
 
     name = "a lamp"
     looks = 0

@@ -35,7 +35,7 @@ def status(**changes: Any) -> dict[str, Any]:
     return {"functions": [row], "triggers": [{"backlog": 5}, {"backlog": 2}], **changes}
 
 
-def test_a_status_tells_of_instances_and_of_the_trigger_that_is_furthest_behind() -> None:
+def test_a_status_reports_instances_and_the_trigger_that_is_furthest_behind() -> None:
     assert observation_of_status(status(), 7.0) == Observation(
         at=7.0, backlog=5, wanted={"resize": 3}, ready={"resize": 1}, cold_starts={}
     )

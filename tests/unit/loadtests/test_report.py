@@ -1,4 +1,4 @@
-"""The page's numbers are those of the samples; what the charts draw is at its place."""
+"""The page's numbers are those of the samples, and the charts' marks are in the right places."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def summary(jobs: list[FollowedJob], **changes: Any) -> RunSummary:
 
 @pytest.fixture
 def jobs() -> list[FollowedJob]:
-    """A hundred: every tenth of a second one, and each takes a hundredth longer than the one before."""
+    """A hundred jobs, one every tenth of a second, each a hundredth slower than the one before."""
     return [job(number, posted_s=number / 10, took_s=(number + 1) / 100) for number in range(100)]
 
 
 class Page(HTMLParser):
-    """The rows of all tables, and the page's facts."""
+    """Return the rows of all tables, and the page's facts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -131,13 +131,13 @@ def test_an_objective_that_did_not_hold_says_by_how_much(jobs: list[FollowedJob]
     assert f"failed      {fault}" in result.lines()
 
 
-def test_an_interrupted_run_and_a_late_load_are_told_of(jobs: list[FollowedJob]) -> None:
+def test_an_interrupted_run_and_a_late_load_are_reported(jobs: list[FollowedJob]) -> None:
     facts = Page(report(summary(jobs, visitors=500, latest_s=2.5))).facts
     assert facts["faults"] == ["interrupted: 100 of 500 visitors had come"]
     assert "late by up to 2.5 s" in facts["warnings"][0]
 
 
-def test_a_machine_that_was_busy_already_is_told_of(jobs: list[FollowedJob]) -> None:
+def test_a_machine_that_was_busy_already_is_reported(jobs: list[FollowedJob]) -> None:
     [warning] = summary(jobs, busy_before=99.0).warnings()
     assert "load average 99.0" in warning
 

@@ -20,7 +20,7 @@ def test_visitors_are_called_ahead_and_each_has_his_own_moment() -> None:
     assert [schedule.next_moment(), schedule.next_moment()] == [500 + LEAD_S, 501 + LEAD_S]
 
 
-def test_whoever_was_latest_is_told_of() -> None:
+def test_the_largest_delay_is_reported() -> None:
     clock = Clock()
     schedule = Schedule([0.0, 0.0, 0.0], clock)
     for late_s in (0.25, 3.0, 0.0):

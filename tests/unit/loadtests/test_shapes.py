@@ -33,7 +33,7 @@ def test_a_ramp_brings_visitors_ever_faster_and_as_many_as_its_mean_rate_says() 
     gaps = [later - earlier for earlier, later in pairwise(arrivals_s)]
     assert len(arrivals_s) == 50
     assert gaps == sorted(gaps, reverse=True)
-    # A quarter of them in the first half: the integral of an even growth.
+    # A quarter of them in the first half: the integral of linear growth.
     assert sum(at_s < 5 for at_s in arrivals_s) == pytest.approx(50 / 4, abs=1)
 
 
@@ -83,5 +83,5 @@ def test_an_unknown_shape_is_refused_with_those_that_there_are() -> None:
         shape_named("bursty")
 
 
-def test_a_story_that_cannot_be_told_is_left_out() -> None:
+def test_a_story_that_cannot_run_is_left_out() -> None:
     assert set(SHAPES["steady"].without("BrokerRepeater").mix) == SHAPES["steady"].mix.keys() - {"BrokerRepeater"}

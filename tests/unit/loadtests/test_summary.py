@@ -1,4 +1,4 @@
-"""What a run is held to, with the load as it was left."""
+"""How a run is evaluated, whatever state the load was left in."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_what_was_still_unanswered_when_the_time_was_up_was_turned_away(load: Lo
     assert (summary.asked, summary.cut_off, summary.turned_away) == (2, 0, 1)
 
 
-def test_a_run_that_was_interrupted_before_anything_was_answered_is_not_judged(load: Load) -> None:
+def test_a_run_that_was_interrupted_before_anything_was_answered_is_not_evaluated(load: Load) -> None:
     posted(load)
     load.interrupted = True
     with pytest.raises(EmptyRunError, match="nothing was handed in"):

@@ -1,4 +1,4 @@
-"""Keys from a file: who is let in, and how soon a change is seen."""
+"""Keys from a file: which are accepted, and how soon a change takes effect."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_holder_of_a_key_is_known_by_its_id(path: Path) -> None:
 @pytest.mark.parametrize(
     "headers", [{}, {"authorization": ""}, {"authorization": "Bearer "}, {"authorization": "Basic eA=="}]
 )
-def test_no_key_is_told_from_a_wrong_one(path: Path, headers: dict[str, str]) -> None:
+def test_a_missing_key_is_distinguished_from_a_wrong_one(path: Path, headers: dict[str, str]) -> None:
     write_key_file(path, [])
     with pytest.raises(AuthMissingError):
         KeyFileAuthenticator(path).owner_of(headers)
@@ -137,7 +137,7 @@ def test_the_file_is_for_its_owner_only_and_holds_no_key(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_is_wrong_with_a_file_is_told_without_its_content(path: Path) -> None:
+def test_the_error_of_a_file_does_not_show_its_content(path: Path) -> None:
     path.write_text('{"keys": [{"id": "canary", "sha256": "canary", "created_at": "canary"}]}')
     with pytest.raises(KeyFileError) as refused:
         read_key_file(path)

@@ -1,4 +1,4 @@
-"""Which trace a delivery belongs to, and what its spans say of the time before it."""
+"""Which trace a delivery belongs to, and what its spans show of the time before it."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def test_the_wait_of_a_second_attempt_begins_where_the_first_one_ended(recorded:
     assert not recorded.named("attempt lost"), "the first worker has told of its attempt itself"
 
 
-def test_an_attempt_whose_worker_died_is_told_by_the_next_one(recorded: Recorded, photograph: bytes) -> None:
-    """Its own spans died with it: what is known of it stands in the record."""
+def test_an_attempt_whose_worker_died_is_reported_by_the_next_one(recorded: Recorded, photograph: bytes) -> None:
+    """Its own spans were lost with it: what is known of it is in the record."""
     world = world_of(photograph, accepted_s_ago=60)
     world.advance(5)
     world.claim(world.job_id, worker="dies")
@@ -148,7 +148,7 @@ def test_a_redriven_job_begins_a_trace_of_its_own_that_links_to_the_first(
 
 
 @pytest.mark.parametrize(("started_s_ago", "cold"), [(1.0, True), (30.0, False)])
-def test_a_cold_start_is_told_of_where_the_process_began_after_the_emission(
+def test_a_cold_start_is_recorded_where_the_process_began_after_the_emission(
     recorded: Recorded, photograph: bytes, monkeypatch: pytest.MonkeyPatch, started_s_ago: float, cold: bool
 ) -> None:
     now = datetime.now(UTC)
@@ -187,7 +187,7 @@ world.worker.handle(world.event())
 
 
 def test_the_lines_of_a_delivery_bear_its_trace_request_and_job_with_telemetry_off() -> None:
-    """In a process of its own: loggers are bound for good by the first line."""
+    """In a process of its own, because loggers are bound permanently by the first line."""
     job_id = str(uuid.uuid4())
     command = [sys.executable, "-c", ONE_DELIVERY, job_id, ACCEPTED_UNDER.traceparent]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

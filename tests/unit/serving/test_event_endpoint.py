@@ -1,4 +1,4 @@
-"""What a broker's POST is answered, past Flask and through it."""
+"""The responses to a broker's POST, past Flask and through it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from darkroom.contract import events
 from darkroom.events.cloudevents import CloudEvent, encode_binary
-from darkroom.serving.answers import Answer, Done, Failed, TryAgain
+from darkroom.serving.answers import Done, EventAnswer, Failed, TryAgain
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import View, serve_endpoint
 from darkroom.serving.rejections import rejecting_unreadable
@@ -22,11 +22,11 @@ EVENT = CloudEvent(
 )
 
 Send = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
-Serve = Callable[[Callable[[CloudEvent], Answer]], Send]
+Serve = Callable[[Callable[[CloudEvent], EventAnswer]], Send]
 
 
 def environ_of(headers: dict[str, str], body: bytes) -> dict[str, Any]:
-    """As gunicorn makes it of a request (PEP 3333)."""
+    """Make the environ of a request as gunicorn does (PEP 3333)."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/",
@@ -57,18 +57,18 @@ def calling(app: flask.Flask) -> Send:
     return send
 
 
-def endpoint(handle: Callable[[CloudEvent], Answer]) -> EventEndpoint:
+def endpoint(handle: Callable[[CloudEvent], EventAnswer]) -> EventEndpoint:
     return EventEndpoint("events", handle, unreadable=rejecting_unreadable("resize"))
 
 
-def past_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
+def past_flask(handle: Callable[[CloudEvent], EventAnswer]) -> Send:
     app = flask.Flask("events")
     with app.app_context():
         serve_endpoint(endpoint(handle))
     return calling(app)
 
 
-def through_flask(handle: Callable[[CloudEvent], Answer]) -> Send:
+def through_flask(handle: Callable[[CloudEvent], EventAnswer]) -> Send:
     app = flask.Flask("events")
     view: View = serve_endpoint(endpoint(handle))
     app.add_url_rule("/", view_func=lambda: view(flask.request), methods=["GET", "POST"])
@@ -85,7 +85,7 @@ def serve(request: pytest.FixtureRequest) -> Serve:
 def test_the_event_arrives_and_its_reply_goes_back(serve: Serve, is_chunked: bool) -> None:
     seen: list[CloudEvent] = []
 
-    def handle(event: CloudEvent) -> Answer:
+    def handle(event: CloudEvent) -> EventAnswer:
         seen.append(event)
         return Done(reply=EVENT)
 
@@ -102,10 +102,10 @@ def test_the_event_arrives_and_its_reply_goes_back(serve: Serve, is_chunked: boo
 
 
 def test_half_an_event_is_never_taken_for_one() -> None:
-    """The broker went away while it sent; it delivers again."""
+    """The broker disconnected while it sent; it delivers again."""
     seen: list[CloudEvent] = []
 
-    def handle(event: CloudEvent) -> Answer:
+    def handle(event: CloudEvent) -> EventAnswer:
         seen.append(event)
         return Done()
 
@@ -122,7 +122,7 @@ def test_an_end_without_a_reply_has_no_body(serve: Serve) -> None:
     assert "content-length" not in answered
 
 
-def test_whoever_should_try_again_is_told_when_and_why(serve: Serve) -> None:
+def test_a_retry_response_says_when_and_why(serve: Serve) -> None:
     headers, body = encode_binary(EVENT)
     answer = TryAgain(reason="storage is down", retry_after_s=7)
     status, answered, reply = serve(lambda _: answer)(environ_of(headers, body))
@@ -135,8 +135,8 @@ def test_what_is_no_event_is_answered_with_a_rejection_and_never_a_4xx(serve: Se
     assert json.loads(reply)["reason"]
 
 
-def test_a_handler_that_crashes_is_answered_500_and_nobody_is_told_why(serve: Serve) -> None:
-    def crash(_event: CloudEvent) -> Answer:
+def test_a_handler_that_crashes_gets_a_500_without_the_reason(serve: Serve) -> None:
+    def crash(_event: CloudEvent) -> EventAnswer:
         raise ValueError("canary")
 
     headers, body = encode_binary(EVENT)
@@ -150,7 +150,7 @@ def test_a_failed_event_is_answered_500_with_the_reason_for_its_dead_letter(serv
     assert (status, said) == (500, b"of another type")
 
 
-def test_a_get_is_told_that_only_events_are_taken() -> None:
+def test_a_get_learns_that_only_events_are_accepted() -> None:
     status, answered, _said = through_flask(lambda _: Done())({**environ_of({}, b""), "REQUEST_METHOD": "GET"})
     assert (status, answered["allow"]) == (405, "POST")
 

@@ -1,4 +1,4 @@
-"""What `event_function` says at once of the event type that it is given."""
+"""How `event_function` checks the event type at decoration time."""
 
 from __future__ import annotations
 

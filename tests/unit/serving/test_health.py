@@ -1,4 +1,4 @@
-"""Readiness names what is missing, within its time, whatever hangs."""
+"""Readiness names what is missing, within its time limit, whatever hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every variable that Knative injects is taken as the platform sets it: absent, empty and present are all normal."""
+"""Every variable that Knative injects is accepted as the platform sets it: absent, empty and present are all normal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function's process does to itself before it renders strangers' pictures."""
+"""How a function's process limits itself before it renders users' pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of authors who have no pictures: what theirs return or raise, and what the Broker is answered."""
+"""Event functions without pictures: what they return or raise, and the response to the Broker."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_attribute_and_the_data_reach_the_function() -> None:
     assert given.data == {"order": 7}
 
 
-def test_an_exception_is_tried_again_and_its_text_is_logged_and_told_nobody() -> None:
+def test_an_exception_is_retried_and_its_text_is_only_logged() -> None:
     def crash(event: CloudEvent) -> None:
         raise ValueError("the password is canary")
 
@@ -78,7 +78,7 @@ def test_an_exception_is_tried_again_and_its_text_is_logged_and_told_nobody() ->
 
 
 def test_an_exit_is_not_swallowed() -> None:
-    """gunicorn ends a worker that overruns its time by one."""
+    """The exception by which gunicorn ends a worker that overruns its time."""
 
     def overrun(event: CloudEvent) -> None:
         raise SystemExit(1)
@@ -121,7 +121,7 @@ def test_what_is_no_sound_event_is_no_reply(returned: Any, said: str) -> None:
 
 
 def test_an_event_of_another_type_ends_as_a_dead_letter_that_says_why() -> None:
-    """Never 4xx, which channels on JetStream drop, and never 2xx, which would end it in silence."""
+    """Never 4xx, which channels on JetStream drop, and never 2xx, which would end it silently."""
     called: list[CloudEvent] = []
     with capture_logs() as lines:
         delivery = deliver(handler(lambda event: called.append(event)), placed(type="shop.order.paid"))

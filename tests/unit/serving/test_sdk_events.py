@@ -1,4 +1,6 @@
-"""Our CloudEvent as the SDK's and back: nothing is lost, nothing is made up, and nothing unsound gets out."""
+"""Our CloudEvent converted to the SDK's and back: nothing is lost, nothing is invented, and nothing invalid gets
+out.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.sdk_events import from_sdk, to_sdk
 
-# What core 3.1.1 allows in a string; the codec's own tests know what it does not.
+# What core 3.1.1 allows in a string; the codec's own tests cover what it forbids.
 TEXTS = st.text(st.characters(categories=["L", "N", "P", "S"], include_characters=" "), min_size=1, max_size=20)
 NAMES = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True).filter(
     lambda name: name not in {*CloudEvent.__dataclass_fields__, "specversion"}
@@ -85,7 +87,7 @@ def test_what_the_author_gives_back_crosses_the_wire_as_it_is(event: CloudEvent)
 @settings(deadline=None)
 @given(events())
 def test_the_sdk_itself_reads_out_of_the_event_what_we_put_in(event: CloudEvent) -> None:
-    """Its own encoder is the peer: what it writes, our parser reads as the event that we began with."""
+    """The SDK's own encoder is the peer: our parser must read what it writes as the original event."""
     converted = to_sdk(event)
     headers, body = to_structured(converted)
     parsed = cloudevents.parse_one({name.lower(): value for name, value in headers.items()}, body)

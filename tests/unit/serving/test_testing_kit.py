@@ -1,4 +1,4 @@
-"""The kit for tests of functions: its documentation runs, and it asks for no test framework."""
+"""The test kit for functions: its documentation runs, and it requires no test framework."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.interpreter import python
 
 
 def documented_examples() -> list[str]:
-    """The indented blocks of the kit's docstring: each a function with its tests."""
+    """Return the indented blocks of the kit's docstring: each a function with its tests."""
     lines = (testing.__doc__ or "").splitlines()
     blocks = groupby(lines, key=lambda line: not line or line.startswith("    "))
     blocks_of_code = ("\n".join(block) for is_code, block in blocks if is_code)
@@ -78,7 +78,7 @@ def test_time_passes_for_everything_at_once() -> None:
     assert signed.expires_at.timestamp() == pipeline.now_s() - 1
 
 
-def test_a_job_that_is_not_there_or_has_no_result_is_told_of() -> None:
+def test_a_missing_job_or_result_raises_key_error() -> None:
     pipeline = MemoryPipeline("resize")
     with pytest.raises(KeyError, match="no job"):
         pipeline.record("00000000-0000-0000-0000-000000000007")

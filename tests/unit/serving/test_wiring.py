@@ -39,7 +39,7 @@ SETTINGS = {
 
 
 def run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """In an interpreter of its own, with no variable but these."""
+    """Run in an interpreter of its own, with no other variables than these."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), *arguments],
         cwd=ROOT,
@@ -59,7 +59,7 @@ SERVE = """
     app = functions_framework.create_app(sys.argv[1], sys.argv[2])
     print(json.dumps([type(app).__name__, reached, threading.active_count()]))
 """
-"""As `python -m functions_framework` does it in gunicorn's master, before it forks."""
+"""Load the function as `python -m functions_framework` does in gunicorn's master, before it forks."""
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

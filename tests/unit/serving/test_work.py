@@ -1,4 +1,4 @@
-"""One delivery's life with fakes for the outside systems; the real ones are held to the same contract elsewhere."""
+"""One delivery from start to end, with fakes for the outside systems; the real ones pass the same contract suites."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_delivery_that_finds_the_job_held_comes_back_later(photograph: bytes) 
 
 
 def dead_neighbour() -> str:
-    """The name of a process of this machine that has ended."""
+    """Return the worker name of a process of this machine that has ended."""
     host, _, start = worker_name().rsplit(":", 2)
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -144,7 +144,7 @@ def test_a_worker_told_to_quit_gives_its_job_back_without_counting_the_attempt(p
 def test_a_worker_that_wakes_after_its_lease_stores_nothing_any_more(
     photograph: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the question for the lease before a late store: the old parameters' picture would be stored."""
+    """Without the lease check before a late store, the picture with the old parameters would be stored."""
     world = World(photograph)
     now_s = 0.0
     monkeypatch.setattr("darkroom.serving.work.time.monotonic", lambda: now_s)
@@ -239,7 +239,7 @@ def test_a_worker_that_lost_its_job_while_paused_is_refused(photograph: bytes) -
 def test_a_paused_worker_whose_request_timed_out_meanwhile_has_nothing_to_give_back(
     photograph: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client's timeout runs on while its process is stopped: then that is what the worker wakes to."""
+    """A client's timeout continues while its process is stopped, so that is what the worker wakes to."""
     world = World(photograph)
     resources = world.resources_of("resize")
     resources.storage = MemoryStorage()

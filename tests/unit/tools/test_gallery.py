@@ -1,4 +1,4 @@
-"""The page that shows every parameter is whole, and leaves none of them out."""
+"""The page that shows every parameter is complete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_picture_on_the_page_lies_beside_it(page: Path) -> None:
 def test_every_parameter_of_the_contract_has_its_place() -> None:
     shown = [(section.job, request) for section in sections() for request in section.requests]
     fields = {job_type.name: set(job_type.parameters.model_fields) for job_type in JOB_TYPES}
-    # What all have in common is shown with one of them.
+    # Parameters that all job types share are shown with one of them.
     common = set.intersection(*fields.values())
     for job, names in fields.items():
         assert names - common <= {name for kind, request in shown for name in request if kind == job}
