@@ -168,14 +168,11 @@ class JobRecordMachine(RuleBasedStateMachine):
         if act == "a copy comes late":
             self.claim_unheard(lost)
             return
-        promised = self.promised[lost.job_id]
-        is_live = self.record(lost.job_id).status is JobStatus.PROCESSING and promised.fence == lost.fence
+        before = self.record(lost.job_id)
         self.redis.withdraw(lost.job_id, lost.token)
         self.memory.withdraw(lost.job_id, lost.token)
         self.compare_records(lost.job_id)
-        if promised.end is None and lost.fence is not None:
-            promised.counting.discard(lost.fence)
-            promised.leased_until_s = None if is_live else promised.leased_until_s
+        self.note_withdrawal(lost, before)
 
     @precondition(lambda self: self.leases)
     @rule(pick=INDEX, act=st.sampled_from(["renew", "renew", "release", "take back", "complete", "fail"]))
@@ -226,6 +223,10 @@ class JobRecordMachine(RuleBasedStateMachine):
         self.note_claim(lost.job_id, answer)
         if isinstance(answer, Lease):
             lost.fence = answer.fence
+        if answer is None:
+            # Whoever is refused has no lease: the store withdraws what an earlier copy may have got.
+            self.compare_records(lost.job_id)
+            self.note_withdrawal(lost, before)
 
     # --- what workers do
 
@@ -333,6 +334,13 @@ class JobRecordMachine(RuleBasedStateMachine):
         assert answer.fence > promised.fence, "the fence did not grow"
         promised.fence, promised.leased_until_s = answer.fence, self.now_s + LEASE_S
         promised.counting.add(answer.fence)
+
+    def note_withdrawal(self, lost: Unheard, before: JobRecord) -> None:
+        promised = self.promised[lost.job_id]
+        if promised.end is None and lost.fence is not None:
+            promised.counting.discard(lost.fence)
+            if before.status is JobStatus.PROCESSING and promised.fence == lost.fence:
+                promised.leased_until_s = None
 
     def same(self, held: Held, outcome: Outcome, expected: Outcome) -> Outcome:
         assert outcome == expected

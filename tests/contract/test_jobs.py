@@ -1161,17 +1161,33 @@ def run_out_and_swept(store: JobStore, stores: JobStores, lease: Lease) -> None:
 
 
 @pytest.mark.parametrize("end", [given_back, run_out, run_out_and_swept])
-def test_a_copy_of_a_claim_that_arrives_after_its_lease_ended_begins_nothing(
+def test_a_copy_of_a_claim_that_arrives_after_its_lease_ended_begins_nothing_and_counts_nothing(
     store: JobStore, stores: JobStores, end: Callable[[JobStore, JobStores, Lease], None]
 ) -> None:
     lease = unheard(store, accepted(store), "t1")
     end(store, stores, lease)
-    before = record_of(store, lease.job_id)
 
     with pytest.raises(DependencyUnavailableError, match="too late"):
         store.claim(lease.job_id, worker="unlucky", token="t1")
 
-    assert record_of(store, lease.job_id) == before
+    after = record_of(store, lease.job_id)
+    assert (after.status, after.attempts, after.fence) == (JobStatus.QUEUED, 0, lease.fence)
+    assert claimed(store, lease.job_id).record.attempts == 1
+
+
+def test_a_copy_of_a_claim_that_arrives_while_another_worker_has_the_job_leaves_it_alone(
+    store: JobStore, stores: JobStores
+) -> None:
+    lost = unheard(store, accepted(store), "t1")
+    stores.advance(LEASE_S + 1)
+    lease = claimed(store, lost.job_id)
+
+    with pytest.raises(DependencyUnavailableError, match="too late"):
+        store.claim(lost.job_id, worker="unlucky", token="t1")
+
+    record = record_of(store, lost.job_id)
+    assert (record.status, record.attempts, record.fence) == (JobStatus.PROCESSING, 1, lease.fence)
+    assert store.renew(lease) is Outcome.DONE
 
 
 def test_withdrawing_a_claim_leaves_another_workers_lease_alone(store: JobStore) -> None:

@@ -111,7 +111,8 @@ class MemoryJobStore:
                 return AlreadyFinal(record=job.record())
             if job.is_held(now_s) and job.token == token:
                 return Lease(job_id=job_id, fence=job.fence, record=job.record())
-            if job.token == token or token in job.withdrawn:
+            if job.token == token or token in job.unheard or token in job.withdrawn:
+                self.withdraw(job_id, token)
                 raise late_claim_error()
             if job.is_held(now_s) and job.lease_s is not None:
                 lease = Lease(job_id=job_id, fence=job.fence, record=job.record())

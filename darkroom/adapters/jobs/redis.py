@@ -161,7 +161,7 @@ class RedisJobStore:
             case "unknown":
                 return Unknown()
             case "late":
-                self._settler.settle(lambda: self._is_withdrawn(job_id, token))
+                self._withdraw_now_or_later(job_id, token)
                 raise late_claim_error()
         raise InternalError(f"the claim script answered {code!r}")
 
@@ -262,6 +262,12 @@ class RedisJobStore:
 
     def _is_retracted(self, caller: str, deadline_ms: int, job_ids: list[str]) -> bool:
         return bool(self._script("retract", caller, deadline_ms, *job_ids)[0] == "done")
+
+    def _withdraw_now_or_later(self, job_id: UUID, token: str) -> None:
+        try:
+            self.withdraw(job_id, token)
+        except DependencyUnavailableError:
+            self._settler.settle(lambda: self._is_withdrawn(job_id, token))
 
     def _is_withdrawn(self, job_id: UUID, token: str) -> bool:
         self.withdraw(job_id, token)

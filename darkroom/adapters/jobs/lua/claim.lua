@@ -12,7 +12,7 @@ end
 if is_held(job) and job.claim == token then
   return { 'lease', fields(job) }
 end
-if job.claim == token or is_withdrawn(job, token) then
+if job.claim == token or is_unheard(job, token) or is_withdrawn(job, token) then
   return { 'late' }
 end
 if is_held(job) then

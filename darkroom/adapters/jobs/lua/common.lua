@@ -70,6 +70,10 @@ local function is_holder(job, fence)
   return not is_final(job) and job.fence == fence and job.released ~= fence
 end
 
+local function is_unheard(job, token)
+  return (';' .. job.unheard):find(';' .. token .. ',', 1, true) ~= nil
+end
+
 local function is_withdrawn(job, token)
   return (';' .. job.withdrawn):find(';' .. token .. ';', 1, true) ~= nil
 end
