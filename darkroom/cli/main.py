@@ -42,7 +42,7 @@ def main() -> None:
     Try it:
       darkroom demo                                run the main job from start to end, in a few seconds
       darkroom up                                  run everything, until Ctrl-C
-      darkroom submit cat.jpg resize --width 400 -o small.jpg
+      darkroom submit picture.jpg resize --width 400 -o small.jpg
       darkroom status                              show functions, instances, backlog
       darkroom deadletters list                    show what was given up, to redrive or drop it
     """

@@ -42,9 +42,9 @@ def command(
     """Have a job done on the picture FILE, and save the result.
 
     \b
-      darkroom submit cat.jpg resize --width 400 -o small.jpg
-      darkroom submit cat.jpg resize --width 300 --height 300 --fit cover --format webp -o square.webp
-      darkroom submit cat.jpg crop --x 100 --y 50 --width 400 --height 300 -o part.jpg
+      darkroom submit picture.jpg resize --width 400 -o small.jpg
+      darkroom submit picture.jpg resize --width 300 --height 300 --fit cover --format webp -o square.webp
+      darkroom submit picture.jpg crop --x 100 --y 50 --width 400 --height 300 -o part.jpg
     """
     api, console = api_of(url, data), Console(stderr=True)
     parameters = {name: value for name, value in fields.items() if value is not None}

@@ -164,7 +164,7 @@ def command(
 
     \b
       darkroom up
-      curl -F image=@cat.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
+      curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
     front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
     try:
@@ -238,7 +238,7 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
         if url is not None:
             # Lines instead of a table, which would truncate addresses on a narrow terminal.
             console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
-    console.print(f"try: curl -F image=@cat.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
+    console.print(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
 
 
 def _show_front_door(console: Console, front_door: FrontDoor) -> None:

@@ -1,7 +1,7 @@
 """The life of one delivery: parse, claim, fetch, render, store, complete, reply. No HTTP here.
 
-A delivery has one of four answers (contract: "A function that takes events answers"): an empty success, a reply event,
-try again, or a rejection, which is also a reply event.
+A delivery has one of four answers: an empty success, a reply event, try again, or a rejection, which is also a reply
+event.
 """
 
 from __future__ import annotations
