@@ -151,6 +151,7 @@ def restored(server: ApiServer) -> None:
 ASKS = [each for each in of("kubectl", "get", "patch", "delete", "rollout", "wait") if "--for=delete" not in each]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ASKS)
 def test_what_asks_the_api_server_is_understood(command: str, cluster: ApiServer, tmp_path: Path) -> None:
     restored(cluster)
@@ -158,6 +159,7 @@ def test_what_asks_the_api_server_is_understood(command: str, cluster: ApiServer
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_rolling_gives_each_service_a_new_template_and_waits_for_it(cluster: ApiServer, tmp_path: Path) -> None:
     restored(cluster)
     before = len(cluster.requests)

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(made):
         user(made, "setup").storage.prepare()
         encrypt(made)
-        ingest, resize = user(made, "ingest").storage, user(made, "resize").storage
-        ingest.put("uploads/1/original", b"a picture", content_type="image/png")
-        resize.put("processed/1.png", b"a picture", content_type="image/png")
+        for name, key in (("ingest", "uploads/1/original"), ("resize", "processed/1.png")):
+            storage = user(made, name).storage
+            # S3 answers before the volume server has registered with its master.
+            eventually(partial(is_stored, storage, key), within_s=60, what=f"{key} is stored")
         yield made
+
+
+def is_stored(storage: S3Storage, key: str) -> bool:
+    try:
+        storage.put(key, b"a picture", content_type="image/png")
+    except DependencyUnavailableError:
+        return False
+    return True
 
 
 def encrypt(server: Server) -> None:
