@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 from typing import Any
@@ -107,10 +108,7 @@ def _send_head_only(stack: RunningStack, *, content_length: int) -> tuple[int, d
     assert address.port is not None
     with socket.create_connection(("127.0.0.1", address.port), timeout=20) as connection:
         connection.sendall(head.encode())
-        received = b""
-        while chunk := connection.recv(65536):
-            received += chunk
-    first, _, rest = received.partition(b"\r\n")
-    raw_headers, _, body = rest.partition(b"\r\n\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in raw_headers.decode().split("\r\n"))
-    return int(first.split()[1]), headers, body
+        # Not until the connection ends: the gateway keeps it open for a while, to read what may still come of the body.
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status, {name.lower(): value.lower() for name, value in answer.getheaders()}, answer.read()

@@ -150,12 +150,14 @@ def encrypt(server: Server) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(USERS) - {"setup"}))
 def test_a_user_may_do_what_its_function_does_and_nothing_else(server: Server, name: str) -> None:
     its = user(server, name)
     assert {what for what, act in ACTIONS.items() if not is_denied(act, its)} == MAY[USERS[name]]
 
 
+@pytest.mark.slow
 def test_setup_makes_the_bucket_and_its_rules_and_reaches_no_picture(server: Server) -> None:
     setup = user(server, "setup")
     rules = setup.s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
@@ -164,6 +166,7 @@ def test_setup_makes_the_bucket_and_its_rules_and_reaches_no_picture(server: Ser
     assert allowed == {"ask for the bucket"}
 
 
+@pytest.mark.slow
 def test_a_stranger_is_refused(server: Server) -> None:
     stranger = client("s3", server.url, Keys(access_key="nobody", secret_key="nothing"))
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
@@ -172,6 +175,7 @@ def test_a_stranger_is_refused(server: Server) -> None:
         urllib.request.urlopen(f"{server.url}/{BUCKET}/uploads/1/original", timeout=10)
 
 
+@pytest.mark.slow
 def test_a_picture_is_on_the_disk_encrypted_only(server: Server) -> None:
     storage = user(server, "ingest").storage
     storage.put("uploads/2/original", SECRET, content_type="image/png")
@@ -182,6 +186,7 @@ def test_a_picture_is_on_the_disk_encrypted_only(server: Server) -> None:
     assert [file for file in files if SECRET[:32] in file.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_users_pictures_and_encryption_outlive_a_restart(server: Server) -> None:
     storage = user(server, "ingest").storage
     storage.put("uploads/3/original", SECRET, content_type="image/png")
@@ -199,6 +204,7 @@ def is_there(storage: S3Storage, key: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_nothing_but_s3_listens_beyond_loopback(server: Server) -> None:
     """127.0.0.2 reaches what is bound to every address, and nothing that is bound to 127.0.0.1."""
     ports = {name: int(option(server, name)) for name in ("s3.port", *PORTS)}
