@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from darkroom.check import rules as _rules  # noqa: F401 - registers the rules
-from darkroom.check.bundle import Bundle
-from darkroom.check.finding import Finding, Severity
-from darkroom.check.rule import RULES, Rule
+from darkroom.check.finding import Finding
 from darkroom.manifests.errors import ManifestError
+from darkroom.manifests.platform import rules as _rules  # noqa: F401 - registers the rules
+from darkroom.manifests.platform.bundle import Bundle
+from darkroom.manifests.platform.rule import RULES, Rule
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import Document, parse, read
 
 UNREADABLE = "not-yaml"

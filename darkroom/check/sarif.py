@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from darkroom.check.finding import Finding
-from darkroom.check.rule import RULES, Rule
+from darkroom.manifests.platform.rule import RULES, Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

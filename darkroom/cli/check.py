@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from darkroom.check import Finding, Rule, check, check_texts
-from darkroom.check.rule import RULES
 from darkroom.check.sarif import sarif
+from darkroom.manifests.platform.rule import RULES
 
 STDIN = Path("-")
 

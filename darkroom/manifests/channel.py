@@ -14,9 +14,6 @@ from pydantic import Field, model_validator
 from darkroom.events.durations import parse_go
 from darkroom.manifests.model import GoDuration, Strict
 
-KEYS = ("channel-template-spec", "channelTemplateSpec")
-"""The keys of a Broker's ConfigMap that may hold the template."""
-
 Retention: TypeAlias = Literal["Limits", "Interest", "Workqueue"]
 Storage: TypeAlias = Literal["File", "Memory"]
 Discard: TypeAlias = Literal["Old", "New"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from darkroom.manifests import parsing
-from darkroom.manifests.channel import KEYS, ChannelManifest, ChannelTemplate
+from darkroom.manifests.channel import ChannelManifest, ChannelTemplate
 from darkroom.manifests.core import ConfigMap, Namespace, ServiceAccount
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
@@ -16,6 +16,7 @@ from darkroom.manifests.files import Files
 from darkroom.manifests.gateway import HTTPRoute
 from darkroom.manifests.ignored_kinds import IGNORED_KINDS
 from darkroom.manifests.model import Resource, ResourceKey
+from darkroom.manifests.platform.limits import CHANNEL_TEMPLATE_KEYS
 from darkroom.manifests.references import unresolved
 from darkroom.manifests.serving import Service
 from darkroom.manifests.source import Document
@@ -188,10 +189,10 @@ def _channels(resources: Sequence[Resource]) -> tuple[dict[tuple[str, str], Chan
 
 
 def _channel(config_map: ConfigMap) -> tuple[ChannelTemplate | None, list[Finding]]:
-    key = next((key for key in KEYS if key in config_map.data), None)
+    key = next((key for key in CHANNEL_TEMPLATE_KEYS if key in config_map.data), None)
     if key is None:
-        near = suggestion(next(iter(config_map.data), ""), KEYS)
-        message = f"a Broker's ConfigMap needs the key {KEYS[0]}{near}"
+        near = suggestion(next(iter(config_map.data), ""), CHANNEL_TEMPLATE_KEYS)
+        message = f"a Broker's ConfigMap needs the key {CHANNEL_TEMPLATE_KEYS[0]}{near}"
         return None, [config_map.document.finding(("data",), message)]
     text = config_map.data[key]
     # A block scalar's text begins on the line after its key.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.check import check
-from darkroom.check.finding import Severity
+from darkroom.manifests.platform.severity import Severity
 
 EXAMPLES = Path(__file__).parent / "examples"
 EVERY_POD = {"no-default-deny", "not-restricted"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.check import Finding, Severity, check_texts
-from darkroom.check.rule import RULES
+from darkroom.manifests.platform.rule import RULES
 
 EVENTS = ("resize.requested",)
 """What the examples emit."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from darkroom.check.bundle import EVENTING, MESSAGING, Bundle, Manifest
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.rules.filters import GOOD as GOOD_TRIGGER
+from darkroom.manifests.platform.bundle import EVENTING, MESSAGING, Bundle, Manifest
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.rules.filters import GOOD as GOOD_TRIGGER
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _SOURCES = {"PingSource", "SinkBinding", "ApiServerSource", "ContainerSource"}

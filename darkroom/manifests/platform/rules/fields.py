@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check import names
-from darkroom.check.bundle import Bundle, Manifest
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.rules.channel import STREAM_SETTINGS
-from darkroom.check.rules.delivery import GOOD
-from darkroom.check.schema import SERVED, SPECS, Shape, faults
-from darkroom.check.schema.shape import FaultKind
 from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform import names
+from darkroom.manifests.platform.bundle import Bundle, Manifest
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.rules.channel import STREAM_SETTINGS
+from darkroom.manifests.platform.rules.delivery import GOOD
+from darkroom.manifests.platform.schema import SERVED, SPECS, Shape, faults
+from darkroom.manifests.platform.schema.shape import FaultKind
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _TOP = {"apiVersion", "kind", "metadata", "spec", "status"}

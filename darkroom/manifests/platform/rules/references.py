@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check.bundle import EVENTING, NATIVE, SERVING, Bundle, Manifest, broker_class
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.rules.timing import GOOD
+from darkroom.manifests.platform.bundle import EVENTING, NATIVE, SERVING, Bundle, Manifest, broker_class
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.rules.timing import GOOD
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 Wanted = tuple[FieldPath, str, str, str, str]

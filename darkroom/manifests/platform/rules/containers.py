@@ -6,19 +6,18 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check import names
-from darkroom.check.bundle import Bundle, Manifest, mappings
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
+from darkroom.manifests.platform import names
+from darkroom.manifests.platform.bundle import Bundle, Manifest, mappings
+from darkroom.manifests.platform.limits import MAX_ID, QUEUE_PROXY_PORTS
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _POD: FieldPath = ("spec", "template", "spec")
-_QUEUE_PROXY_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
 _RESERVED_PATHS = {"/", "/dev", "/dev/log"}
 _SOURCES = ("secret", "configMap", "projected", "emptyDir")
 _FEATURES = ("csi", "ephemeral", "hostPath", "image", "persistentVolumeClaim")
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
-_MAX_ID = 2**31 - 1
 GOOD = """\
 apiVersion: serving.knative.dev/v1
 kind: Service
@@ -80,8 +79,8 @@ def _container_problems(container: dict[str, Any], seen: set[str]) -> Below:
     security = container.get("securityContext")
     for who in ("runAsUser", "runAsGroup") if isinstance(security, dict) else ():
         value = security.get(who) if isinstance(security, dict) else None
-        if isinstance(value, int) and not 0 <= value <= _MAX_ID:
-            yield ("securityContext", who), f"{who} must be from 0 to {_MAX_ID}, was {value}"
+        if isinstance(value, int) and not 0 <= value <= MAX_ID:
+            yield ("securityContext", who), f"{who} must be from 0 to {MAX_ID}, was {value}"
     yield from _environment_problems(container)
 
 
@@ -121,7 +120,7 @@ def port(bundle: Bundle) -> Iterator[RuleViolation]:
 
 def _port_problems(port: dict[str, Any]) -> Iterator[tuple[str, str]]:
     number, name, protocol = port.get("containerPort"), port.get("name"), port.get("protocol")
-    if number in _QUEUE_PROXY_PORTS:
+    if number in QUEUE_PROXY_PORTS:
         yield "containerPort", f"{number} is queue-proxy's own port"
     if isinstance(number, int) and not 0 <= number <= 65535:
         yield "containerPort", f"containerPort must be from 0 to 65535, was {number}"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check.bundle import Bundle
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
+from darkroom.manifests.platform.bundle import Bundle
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 
 GOOD = """\
 apiVersion: serving.knative.dev/v1

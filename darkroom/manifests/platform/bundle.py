@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from darkroom.events import durations
-from darkroom.manifests.channel import KEYS
 from darkroom.manifests.errors import ManifestError
+from darkroom.manifests.platform.limits import CHANNEL_TEMPLATE_KEYS
 from darkroom.manifests.source import Document, FieldPath
 from darkroom.manifests.source import parse as parse_yaml
 
@@ -207,7 +207,7 @@ def broker_class(broker: Manifest) -> str:
 
 def templates_in(config_map: Manifest) -> list[Manifest]:
     """The channel template in a Broker's ConfigMap, with the line numbers of the enclosing file."""
-    for key in KEYS:
+    for key in CHANNEL_TEMPLATE_KEYS:
         text = config_map.get("data", key)
         if isinstance(text, str):
             # The text of a block scalar begins on the line after its key.

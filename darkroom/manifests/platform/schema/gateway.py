@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.check.schema.shape import FLAG, INT32, List, Object, Shape, Text, Whole
+from darkroom.manifests.platform.schema.shape import FLAG, INT32, List, Object, Shape, Text, Whole
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.check.schema.shape import (
+from darkroom.manifests.platform.schema.shape import (
     ANYTHING,
     INTEGER_32,
     TEXT,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from darkroom.check.bundle import Bundle, Manifest
-from darkroom.check.finding import Severity
+from darkroom.manifests.platform.bundle import Bundle, Manifest
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 RuleViolation: TypeAlias = tuple[Manifest, FieldPath, str]

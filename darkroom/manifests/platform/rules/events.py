@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check.bundle import Bundle, Manifest
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
+from darkroom.manifests.platform.bundle import Bundle, Manifest
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 
 MAX_PAYLOAD_BYTES = 700_000
 """NATS accepts 1 MB including headers, and binary data is sent as base64."""

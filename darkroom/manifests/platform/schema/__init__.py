@@ -5,11 +5,18 @@ eventing-natss and the Gateway API of mid-2026. A test compares them with the de
 involves more than one field is a rule.
 """
 
-from darkroom.check.schema.eventing import BROKER, CHANNEL, PING_SOURCE, SINK_BINDING, SUBSCRIPTION, TRIGGER
-from darkroom.check.schema.gateway import HTTP_ROUTE
-from darkroom.check.schema.jetstream import JETSTREAM_CHANNEL
-from darkroom.check.schema.serving import DOMAIN_MAPPING, SERVICE
-from darkroom.check.schema.shape import Fault, Shape, faults
+from darkroom.manifests.platform.schema.eventing import (
+    BROKER,
+    CHANNEL,
+    PING_SOURCE,
+    SINK_BINDING,
+    SUBSCRIPTION,
+    TRIGGER,
+)
+from darkroom.manifests.platform.schema.gateway import HTTP_ROUTE
+from darkroom.manifests.platform.schema.jetstream import JETSTREAM_CHANNEL
+from darkroom.manifests.platform.schema.serving import DOMAIN_MAPPING, SERVICE
+from darkroom.manifests.platform.schema.shape import Fault, Shape, faults
 
 SPECS: dict[tuple[str, str], Shape] = {
     ("serving.knative.dev/v1", "Service"): SERVICE,

@@ -1,6 +1,6 @@
-"""The rules, one module per subject. Importing a module registers its rules in `darkroom.check.rule.RULES`."""
+"""The rules, one module per subject. Importing a module registers its rules in `platform.rule.RULES`."""
 
-from darkroom.check.rules import (
+from darkroom.manifests.platform.rules import (
     autoscaling,
     channel,
     containers,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from darkroom.check.bundle import (
+from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform.bundle import (
     CHANNEL_BASED,
     EVENTING,
     MESSAGING,
@@ -15,9 +16,8 @@ from darkroom.check.bundle import (
     broker_class,
     whole,
 )
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _TRIGGER = """\

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check import names
-from darkroom.check.bundle import Bundle, mappings, whole
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.schema.serving import (
+from darkroom.manifests.platform import names
+from darkroom.manifests.platform.bundle import Bundle, mappings, whole
+from darkroom.manifests.platform.limits import MAX_CONCURRENCY, MAX_TIMEOUT_S, SET_BY_SERVING
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.schema.serving import (
     POD_FEATURES,
     REFUSED_OF_CONTAINER,
     REFUSED_OF_POD,
     REFUSED_OF_PORT,
     VOLUME_FEATURES,
 )
-from darkroom.manifests.serving import MAX_TIMEOUT_S
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
-MAX_CONCURRENCY = 1000
 _POD: FieldPath = ("spec", "template", "spec")
 _EMPTY_COUNTS = {"affinity", "dnsConfig", "runtimeClassName", "securityContext", "shareProcessNamespace"}
 _REFUSED_WHY = {
@@ -192,7 +191,7 @@ def reserved(bundle: Bundle) -> Iterator[RuleViolation]:
             sidecar = path[-2] == "initContainers" or (several and not container.get("ports"))
             for index, variable in mappings(container.get("env")):
                 name = str(variable.get("name"))
-                if name in {"K_SERVICE", "K_REVISION", "K_CONFIGURATION"} or (name == "PORT" and not sidecar):
+                if name in SET_BY_SERVING and not (name == "PORT" and sidecar):
                     yield function, (*path, "env", index), f"{name} of {function.name} is set by Serving"
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check.bundle import Bundle, Manifest
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.rules.serving import GOOD
-from darkroom.check.schema.serving import QUANTITY
 from darkroom.events.durations import parse_go
 from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform.bundle import Bundle, Manifest
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.rules.serving import GOOD
+from darkroom.manifests.platform.schema.serving import QUANTITY
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 PREFIX = "autoscaling.knative.dev/"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from darkroom.check.bundle import Bundle, Manifest
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
+from darkroom.manifests.platform.bundle import Bundle, Manifest
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 
 _FUNCTION = """\
 apiVersion: serving.knative.dev/v1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from darkroom.check.schema.eventing import DELIVERY
-from darkroom.check.schema.shape import (
+from darkroom.manifests.platform.schema.eventing import DELIVERY
+from darkroom.manifests.platform.schema.shape import (
     ANYTHING,
     FLAG,
     INT32,

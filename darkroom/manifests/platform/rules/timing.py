@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from darkroom.check.bundle import Bundle, Manifest, seconds, whole
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.rules.channel import GOOD as GOOD_CHANNEL
-from darkroom.check.rules.delivery import GOOD as GOOD_TRIGGER
-from darkroom.manifests.serving import DEFAULT_TIMEOUT_S
+from darkroom.manifests.platform.bundle import Bundle, Manifest, seconds, whole
+from darkroom.manifests.platform.limits import DEFAULT_TIMEOUT_S
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.rules.channel import GOOD as GOOD_CHANNEL
+from darkroom.manifests.platform.rules.delivery import GOOD as GOOD_TRIGGER
+from darkroom.manifests.platform.severity import Severity
 
 DEFAULT_ACK_WAIT_S = 30.0
 DEFAULT_MAX_ACK_PENDING = 1000

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check.bundle import Bundle, mappings
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
-from darkroom.check.schema.gateway import FILTER_FIELDS
 from darkroom.events.durations import parse_go
+from darkroom.manifests.platform.bundle import Bundle, mappings
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.schema.gateway import FILTER_FIELDS
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check import names
-from darkroom.check.bundle import Bundle
-from darkroom.check.cron import check_schedule, check_timezone
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
+from darkroom.manifests.platform import names
+from darkroom.manifests.platform.bundle import Bundle
+from darkroom.manifests.platform.cron import check_schedule, check_timezone
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 
 _GROUP = "sources.knative.dev/"
 GOOD_PING = """\

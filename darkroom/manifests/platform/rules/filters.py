@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.check.bundle import EVENTING, Bundle, Manifest, broker_class, mappings
-from darkroom.check.cesql import CesqlError, check_syntax
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
 from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform.bundle import EVENTING, Bundle, Manifest, broker_class, mappings
+from darkroom.manifests.platform.cesql import CesqlError, check_syntax
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _ATTRIBUTE = re.compile("[a-z][a-z0-9]*")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from darkroom.check.bundle import Bundle, whole
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
 from darkroom.events.durations import parse_go
 from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform.bundle import Bundle, whole
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 GOOD = """\
