@@ -5,9 +5,20 @@ is a pure function from the manifests to what violates it. It runs nothing and n
 """
 
 from darkroom.check.finding import Finding
-from darkroom.check.run import check, check_texts
+from darkroom.check.run import Inspection, check, check_texts, inspect, inspect_texts
 from darkroom.manifests.platform.bundle import Bundle, Manifest
 from darkroom.manifests.platform.rule import Rule
 from darkroom.manifests.platform.severity import Severity
 
-__all__ = ["Bundle", "Finding", "Manifest", "Rule", "Severity", "check", "check_texts"]
+__all__ = [
+    "Bundle",
+    "Finding",
+    "Inspection",
+    "Manifest",
+    "Rule",
+    "Severity",
+    "check",
+    "check_texts",
+    "inspect",
+    "inspect_texts",
+]

@@ -190,15 +190,23 @@ class Bundle:
 
 
 def unpacked(document: Document) -> Iterator[Document]:
-    """The document itself, or the items of a List such as kubectl prints, each with its line numbers."""
+    """The document itself, or the items of a List such as kubectl prints, each with its line numbers.
+
+    The items of a typed list, such as a TriggerList, may leave out what they all have in common.
+    """
     data = document.data
-    if not isinstance(data, dict) or data.get("kind") != "List" or not isinstance(data.get("items"), list):
+    kind = data.get("kind") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(data.get("items"), list):
         yield document
         return
+    common = {} if kind == "List" else {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List")}
+    below: dict[FieldPath, dict[FieldPath, int]] = {}
+    for path, line in document.lines.items():
+        if path[:1] == ("items",) and len(path) > 1:
+            below.setdefault(path[:2], {})[path[2:]] = line
     for index, item in enumerate(data["items"]):
-        top: FieldPath = ("items", index)
-        lines = {path[2:]: line for path, line in document.lines.items() if path[:2] == top}
-        yield from unpacked(replace(document, data=item, lines=lines))
+        lines = below.get(("items", index), {(): document.line(("items",))})
+        yield from unpacked(replace(document, data={**common, **item} if isinstance(item, dict) else item, lines=lines))
 
 
 def broker_class(broker: Manifest) -> str:

@@ -12,3 +12,8 @@ class Severity(StrEnum):
     """It works until something happens: load, a restart, a mistake elsewhere."""
     HINT = "hint"
     """It works, and there is a better way, or nothing can be said about it."""
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)

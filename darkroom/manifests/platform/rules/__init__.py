@@ -1,5 +1,6 @@
 """The rules, one module per subject. Importing a module registers its rules in `platform.rule.RULES`."""
 
+from darkroom.manifests.platform.rule import RULES
 from darkroom.manifests.platform.rules import (
     autoscaling,
     channel,
@@ -11,6 +12,7 @@ from darkroom.manifests.platform.rules import (
     filters,
     network,
     pods,
+    reading,
     references,
     routes,
     serving,
@@ -19,6 +21,7 @@ from darkroom.manifests.platform.rules import (
 )
 
 __all__ = [
+    "RULES",
     "autoscaling",
     "channel",
     "containers",
@@ -29,6 +32,7 @@ __all__ = [
     "filters",
     "network",
     "pods",
+    "reading",
     "references",
     "routes",
     "serving",
