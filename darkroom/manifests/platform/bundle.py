@@ -19,6 +19,8 @@ from darkroom.manifests.source import parse as parse_yaml
 SERVING = "serving.knative.dev/"
 EVENTING = "eventing.knative.dev/"
 MESSAGING = "messaging.knative.dev/"
+FLOWS = "flows.knative.dev/"
+JETSTREAM_CHANNEL = "NatsJetStreamChannel"
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 NATIVE = "NatsJetStreamBroker"
 CHANNEL_BASED = "MTChannelBasedBroker"
@@ -150,43 +152,88 @@ class Bundle:
 
     @cached_property
     def channels(self) -> list[Manifest]:
-        """JetStream channels, including those in the templates of Brokers."""
-        found = self.of_kind(MESSAGING, "NatsJetStreamChannel")
+        """JetStream channels, including those in the templates of Brokers, Channels, Sequences and Parallels."""
+        found = self.of_kind(MESSAGING, JETSTREAM_CHANNEL)
         for config_map in self.of_kind("v1", "ConfigMap"):
-            found += [each for each in templates_in(config_map) if each.kind == "NatsJetStreamChannel"]
-        return found
+            found += templates_in(config_map)
+        for manifest in [*self.of_kind(MESSAGING, "Channel"), *self.of_kind(FLOWS, "Sequence", "Parallel")]:
+            template = template_of(manifest)
+            found += [template] if template is not None else []
+        return [each for each in found if each.kind == JETSTREAM_CHANNEL]
 
     def channel_of(self, trigger: Manifest) -> Manifest | None:
         """The JetStream channel template behind a Trigger's Broker."""
         broker = self.broker_of(trigger)
-        config = broker.get("spec", "config") if broker is not None else None
-        if broker is None or not isinstance(config, dict) or broker_class(broker) == NATIVE:
+        if broker is None or broker_class(broker) == NATIVE:
+            return None
+        found = self._templates_of(broker) or []
+        return next((each for each in found if each.kind == JETSTREAM_CHANNEL), None)
+
+    def _templates_of(self, broker: Manifest) -> list[Manifest] | None:
+        """The channel templates in a Broker's ConfigMap; None if it is not among the manifests."""
+        config = broker.get("spec", "config")
+        if not isinstance(config, dict):
             return None
         namespace = str(config.get("namespace") or broker.namespace)
         config_map = self.find("v1", "ConfigMap", namespace, str(config.get("name")))
-        found = templates_in(config_map) if config_map is not None else []
-        return next((each for each in found if each.kind == "NatsJetStreamChannel"), None)
+        return templates_in(config_map) if config_map is not None else None
 
-    def may_be_jetstream(self, manifest: Manifest) -> bool:
-        """Whether deliveries of this Trigger, Broker or Subscription may go over JetStream. False only if they are
-        known not to."""
-        broker = self.broker_of(manifest) if manifest.kind == "Trigger" else manifest
-        if broker is None or broker.kind != "Broker":
-            return manifest.kind == "Trigger" or str(manifest.get("spec", "channel", "kind")) in {
-                "NatsJetStreamChannel",
-                "Channel",
-            }
-        if broker_class(broker) == NATIVE:
-            return True
+    @cached_property
+    def names_jetstream(self) -> bool:
+        """Whether any manifest says that events go over JetStream."""
+        return (
+            bool(self.channels)
+            or any(broker_class(each) == NATIVE for each in self.brokers)
+            or any(_channel_kind(each) == JETSTREAM_CHANNEL for each in self.of_kind(MESSAGING, "Subscription"))
+        )
+
+    def is_jetstream(self, manifest: Manifest) -> bool:
+        """Whether the deliveries of a Trigger, Broker, Subscription, channel or flow go over JetStream.
+
+        What decides it may be outside the checked manifests; then it is what the others use.
+        """
+        if manifest.kind == "Trigger":
+            broker = self.broker_of(manifest)
+            return self.names_jetstream if broker is None else self._broker_is_jetstream(broker)
+        if manifest.kind == "Broker":
+            return self._broker_is_jetstream(manifest)
+        if manifest.kind == "Subscription":
+            kind, name = _channel_kind(manifest), str(manifest.get("spec", "channel", "name"))
+            channel = self.find(MESSAGING, "Channel", manifest.namespace, name) if kind == "Channel" else None
+            return self._channel_is_jetstream(kind if channel is None else _template_kind(channel))
+        if manifest.kind in {"Channel", "Sequence", "Parallel"}:
+            return self._channel_is_jetstream(_template_kind(manifest))
+        return manifest.kind == JETSTREAM_CHANNEL
+
+    def _channel_is_jetstream(self, kind: str) -> bool:
+        """A Channel without a template is of the cluster's default kind."""
+        return kind == JETSTREAM_CHANNEL or (kind == "Channel" and self.names_jetstream)
+
+    def _broker_is_jetstream(self, broker: Manifest) -> bool:
         if broker_class(broker) != CHANNEL_BASED:
-            return False
-        config = broker.get("spec", "config")
-        if not isinstance(config, dict):
-            return True
-        namespace = str(config.get("namespace") or broker.namespace)
-        config_map = self.find("v1", "ConfigMap", namespace, str(config.get("name")))
-        found = templates_in(config_map) if config_map is not None else []
-        return not found or any(each.kind == "NatsJetStreamChannel" for each in found)
+            return broker_class(broker) == NATIVE
+        templates = self._templates_of(broker)
+        return any(each.kind == JETSTREAM_CHANNEL for each in templates) if templates else self.names_jetstream
+
+
+def _channel_kind(subscription: Manifest) -> str:
+    return str(subscription.get("spec", "channel", "kind"))
+
+
+def _template_kind(manifest: Manifest) -> str:
+    return str(manifest.get("spec", "channelTemplate", "kind") or "Channel")
+
+
+def template_of(manifest: Manifest) -> Manifest | None:
+    """The channel template in a Channel, Sequence or Parallel, with the line numbers of the file around it."""
+    path: FieldPath = ("spec", "channelTemplate")
+    data = manifest.get(*path)
+    if not isinstance(data, dict):
+        return None
+    lines = {at[2:]: line for at, line in manifest.document.lines.items() if at[:2] == path}
+    owner = {"name": manifest.get("metadata", "name"), "namespace": manifest.get("metadata", "namespace")}
+    lines.setdefault((), manifest.line(path))
+    return Manifest(document=replace(manifest.document, data={"metadata": owner, **data}, lines=lines))
 
 
 def unpacked(document: Document) -> Iterator[Document]:

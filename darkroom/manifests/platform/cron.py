@@ -34,11 +34,16 @@ _FIELDS = (
 )
 
 
-def check_schedule(text: str) -> None:
-    """Raise ValueError, with the field and its bounds, for an invalid schedule."""
+def check_schedule(text: str, *, timezone: str = "") -> None:
+    """Raise ValueError, with the field and its bounds, for an invalid schedule.
+
+    `timezone` is the PingSource's own: the webhook puts it before the schedule, so that there may be no second one.
+    """
     if "@every" in text:
         raise ValueError("@every is not supported")
     if text.startswith(("TZ=", "CRON_TZ=")):
+        if timezone:
+            raise ValueError("a schedule has no time zone of its own beside spec.timezone")
         zone, _, text = text.partition(" ")
         check_timezone(zone.partition("=")[2])
         text = text.strip()

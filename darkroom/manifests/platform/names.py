@@ -45,7 +45,12 @@ _DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,}", re.ASCII)
 
 
 def image_problem(image: str) -> str | None:
-    """What is wrong with an image reference; None if it is valid."""
+    """What is wrong with an image reference; None if it is valid.
+
+    ko replaces its own references before they are applied.
+    """
+    if image.startswith("ko://"):
+        return None
     rest, at, digest = image.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         return f"{digest!r} is not a digest such as sha256:..."

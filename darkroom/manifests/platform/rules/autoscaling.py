@@ -49,6 +49,7 @@ _NETWORKING_NAMES = {
 }
 _SERVING_DURATIONS = ("serving.knative.dev/progress-deadline",)
 _QUEUE = "queue.sidecar.serving.knative.dev/"
+_PERCENTAGES = (f"{_QUEUE}resource-percentage", f"{_QUEUE}resourcePercentage")
 
 Message = tuple[str, str]
 """The annotation's full name, and what is wrong with it."""
@@ -131,7 +132,7 @@ def _read_scales(read: Reader) -> None:
     minimum, maximum = read.whole("min-scale", 0) or 0, read.whole("max-scale", 0) or 0
     read.whole("initial-scale", 1)
     if 0 < maximum < minimum:
-        read.refuse(f"{PREFIX}max-scale", f"must not be below min-scale, which is {minimum}, was {maximum}")
+        read.refuse(f"{PREFIX}max-scale", f"must not be below {PREFIX}min-scale, which is {minimum}, was {maximum}")
     activation = read.whole("activation-scale", 2)
     if activation is not None and activation < minimum:
         read.refuse(f"{PREFIX}activation-scale", f"must not be below min-scale, which is {minimum}, was {activation}")
@@ -142,7 +143,7 @@ def _read_scales(read: Reader) -> None:
 def _read_burst_capacity(read: Reader) -> None:
     found = read.text("target-burst-capacity")
     if found is not None and not (_NUMBER.fullmatch(found[1]) and (float(found[1]) >= 0 or float(found[1]) == -1)):
-        read.refuse(found[0], f"must be -1 or a number of at least 0, was {found[1]!r}")
+        read.refuse(found[0], f"must be -1 or at least 0, was {found[1]}")
 
 
 def _read_class_and_metric(read: Reader) -> None:
@@ -187,15 +188,17 @@ def _other_problems(annotations: dict[Any, Any]) -> Iterator[Message]:
             yield key, f"a revision has no annotation {key}{near}"
         elif key in _SERVING_DURATIONS:
             yield from ((key, message) for message in _duration_problems(key, value))
+        elif key in _PERCENTAGES and not (_NUMBER.fullmatch(value) and 0.1 <= float(value) <= 100):
+            yield key, f"{key} must be from 0.1 to 100, was {value!r}"
         elif key.startswith(_QUEUE) and key.endswith(("-request", "-limit")) and not _is_quantity(value):
             yield key, f"{key} must look like 100m or 64Mi, was {value!r}"
 
 
 def _rollout(function: Manifest) -> Iterator[RuleViolation]:
-    key = "serving.knative.dev/rollout-duration"
-    value = function.mapping("metadata", "annotations").get(key)
-    for message in _duration_problems(key, value) if isinstance(value, str) and value else ():
-        yield function, ("metadata", "annotations", key), message
+    for key in ("serving.knative.dev/rollout-duration", "serving.knative.dev/rolloutDuration"):
+        value = function.mapping("metadata", "annotations").get(key)
+        for message in _duration_problems(key, value) if isinstance(value, str) and value else ():
+            yield function, ("metadata", "annotations", key), message
 
 
 def _duration_problems(key: str, value: str) -> Iterator[str]:

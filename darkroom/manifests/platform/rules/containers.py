@@ -6,9 +6,11 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform import names
 from darkroom.manifests.platform.bundle import Bundle, Manifest, mappings
 from darkroom.manifests.platform.limits import MAX_ID, QUEUE_PROXY_PORTS
+from darkroom.manifests.platform.quantities import quantity
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
@@ -17,6 +19,8 @@ _POD: FieldPath = ("spec", "template", "spec")
 _RESERVED_PATHS = {"/", "/dev", "/dev/log"}
 _SOURCES = ("secret", "configMap", "projected", "emptyDir")
 _FEATURES = ("csi", "ephemeral", "hostPath", "image", "persistentVolumeClaim")
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_SECCOMP = ("RuntimeDefault", "Unconfined", "Localhost")
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
 GOOD = """\
 apiVersion: serving.knative.dev/v1
@@ -76,7 +80,16 @@ def _container_problems(container: dict[str, Any], seen: set[str]) -> Below:
     policy = container.get("terminationMessagePolicy")
     if policy not in {None, "", "File", "FallbackToLogsOnError"}:
         yield ("terminationMessagePolicy",), f"must be File or FallbackToLogsOnError, was {policy!r}"
+    pull = container.get("imagePullPolicy")
+    if isinstance(pull, str) and pull not in {"", *_PULL_POLICIES}:
+        near = suggestion(pull, _PULL_POLICIES)
+        yield ("imagePullPolicy",), f"imagePullPolicy must be one of {', '.join(_PULL_POLICIES)}, was {pull!r}{near}"
     security = container.get("securityContext")
+    seccomp = security.get("seccompProfile") if isinstance(security, dict) else None
+    kind = seccomp.get("type") if isinstance(seccomp, dict) else None
+    if isinstance(kind, str) and kind not in _SECCOMP:
+        path = ("securityContext", "seccompProfile", "type")
+        yield path, f"type must be one of {', '.join(_SECCOMP)}, was {kind!r}{suggestion(kind, _SECCOMP)}"
     for who in ("runAsUser", "runAsGroup") if isinstance(security, dict) else ():
         value = security.get(who) if isinstance(security, dict) else None
         if isinstance(value, int) and not 0 <= value <= MAX_ID:
@@ -93,6 +106,39 @@ def _environment_problems(container: dict[str, Any]) -> Below:
         if len(given) != 1:
             found = " and ".join(given) or "neither"
             yield ("envFrom", index), f"exactly one of configMapRef and secretRef is needed, found {found}"
+
+
+_RESOURCES = "          resources: {requests: {memory: 1Gi}, limits: {memory: 2Gi}}\n"
+
+
+@rule(
+    "resources",
+    Severity.ERROR,
+    "a container requests more than its limit",
+    on_the_cluster="The Service is accepted, and its revision never gets ready: Kubernetes refuses the pods.",
+    fix="Raise the limit, or lower the request.",
+    bad=GOOD.replace("          ports:", _RESOURCES.replace("1Gi", "3Gi") + "          ports:"),
+    good=GOOD.replace("          ports:", _RESOURCES + "          ports:"),
+)
+def resources(bundle: Bundle) -> Iterator[RuleViolation]:
+    for function in bundle.functions:
+        for path, each in function.items(*_POD, "containers"):
+            found = each.get("resources")
+            for name, message in _resource_problems(found) if isinstance(found, dict) else ():
+                yield function, (*path, "resources", "requests", name), message
+
+
+def _resource_problems(resources: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    requests, limits = resources.get("requests"), resources.get("limits")
+    if not isinstance(requests, dict) or not isinstance(limits, dict):
+        return
+    for name in requests:
+        try:
+            request, limit = quantity(requests[name]), quantity(limits[name])
+        except (KeyError, ValueError):
+            continue  # There is no limit, or field-value reports what is no quantity.
+        if request > limit:
+            yield name, f"must not be above the limit, which is {limits[name]}, was {requests[name]}"
 
 
 @rule(

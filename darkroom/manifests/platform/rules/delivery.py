@@ -9,6 +9,8 @@ from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform.bundle import (
     CHANNEL_BASED,
     EVENTING,
+    FLOWS,
+    JETSTREAM_CHANNEL,
     MESSAGING,
     NATIVE,
     Bundle,
@@ -20,6 +22,7 @@ from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
+_CHANNELS = {"Channel", JETSTREAM_CHANNEL}
 _TRIGGER = """\
 apiVersion: eventing.knative.dev/v1
 kind: Trigger
@@ -46,12 +49,36 @@ def without(line: str) -> str:
 GOOD = _TRIGGER + _COMPLETE
 
 
+_NATIVE = """\
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata:
+  name: darkroom
+  annotations: {eventing.knative.dev/broker.class: NatsJetStreamBroker}
+"""
+
+
+def on_jetstream(trigger: str) -> str:
+    """The example with a Broker that makes it one of JetStream."""
+    return f"{_NATIVE}---\n{trigger}"
+
+
+def delivering(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
+    """Every place that may have a delivery block, with the block's path."""
+    found = [*bundle.of_kind(EVENTING, "Trigger", "Broker"), *bundle.of_kind(MESSAGING, "Subscription", "Channel")]
+    for manifest in [*found, *bundle.channels]:
+        yield manifest, ("spec", "delivery")
+    for kind, parts in (("Sequence", "steps"), ("Parallel", "branches")):
+        for flow in bundle.of_kind(FLOWS, kind):
+            for path, _ in flow.items("spec", parts):
+                yield flow, (*path, "delivery")
+
+
 def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     """Every delivery block."""
-    delivering = [*bundle.of_kind(EVENTING, "Trigger", "Broker"), *bundle.of_kind(MESSAGING, "Subscription", "Channel")]
-    for manifest in [*delivering, *bundle.channels]:
-        if isinstance(manifest.get("spec", "delivery"), dict):
-            yield manifest, ("spec", "delivery")
+    for manifest, path in delivering(bundle):
+        if isinstance(manifest.get(*path), dict):
+            yield manifest, path
 
 
 @rule(
@@ -59,14 +86,14 @@ def blocks(bundle: Bundle) -> Iterator[tuple[Manifest, FieldPath]]:
     Severity.ERROR,
     "a delivery block has no backoffPolicy or no backoffDelay",
     on_the_cluster="The JetStream dispatcher panics as soon as it reads the block, and every Trigger in the cluster "
-    "stops. Without JetStream, retries follow each other without a delay.",
+    "stops. Checked only where events go over JetStream; elsewhere, retries follow each other without a delay.",
     fix="Set both: `backoffPolicy: exponential` and `backoffDelay: PT1S`.",
-    bad=without("backoffDelay"),
-    good=GOOD,
+    bad=on_jetstream(without("backoffDelay")),
+    good=on_jetstream(GOOD),
 )
 def backoff(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
-        if not bundle.may_be_jetstream(manifest):
+        if not bundle.is_jetstream(manifest):
             continue
         missing = [name for name in ("backoffPolicy", "backoffDelay") if manifest.get(*path, name) is None]
         if missing:
@@ -80,7 +107,7 @@ def backoff(bundle: Bundle) -> Iterator[RuleViolation]:
 @rule(
     "dead-letter-sink",
     Severity.WARNING,
-    "a Trigger has no deadLetterSink",
+    "a Trigger, or a Subscription on JetStream, has no deadLetterSink",
     on_the_cluster="An event that cannot be delivered is dropped after its last retry; only a log line reports it.",
     fix="Set `deadLetterSink` in the Trigger's delivery block, or in that of its (channel-based) Broker.",
     bad=without("deadLetterSink"),
@@ -90,6 +117,20 @@ def dead_letter_sink(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         if trigger.get("spec", "delivery", "deadLetterSink") is None and not _inherits_sink(bundle, trigger):
             yield trigger, ("spec", "delivery"), f"Trigger {trigger.name} drops what it cannot deliver"
+    for manifest, path in delivering(bundle):
+        if manifest.kind not in {"Subscription", "Sequence", "Parallel"} or not bundle.is_jetstream(manifest):
+            continue
+        if manifest.get(*path, "deadLetterSink") is None and not _channel_has_sink(bundle, manifest):
+            part = f" ({path[1]}[{path[2]}])" if len(path) > 2 else ""
+            yield manifest, path, f"{manifest.kind} {manifest.name}{part} drops what it cannot deliver"
+
+
+def _channel_has_sink(bundle: Bundle, subscription: Manifest) -> bool:
+    """Whether a Subscription inherits the dead-letter sink of its channel."""
+    reference = subscription.mapping("spec", "channel")
+    name, kind = str(reference.get("name")), str(reference.get("kind"))
+    channel = bundle.find(MESSAGING, kind, subscription.namespace, name) if reference else None
+    return channel is not None and channel.get("spec", "delivery", "deadLetterSink") is not None
 
 
 def _inherits_sink(bundle: Bundle, trigger: Manifest) -> bool:
@@ -127,12 +168,16 @@ def retry(bundle: Bundle) -> Iterator[RuleViolation]:
     on_the_cluster="On JetStream a delivery is cut off 0.2 s before the consumer's ackWait ends, after 29.8 s by "
     "default. The event is delivered again while the first delivery still runs.",
     fix="Set `timeout` above the subscriber's timeoutSeconds; ackWait becomes that plus 0.5 s.",
-    bad=without("timeout"),
-    good=GOOD,
+    bad=on_jetstream(without("timeout")),
+    good=on_jetstream(GOOD),
 )
 def timeout(bundle: Bundle) -> Iterator[RuleViolation]:
     for manifest, path in blocks(bundle):
-        if manifest.kind != "Broker" and manifest.get(*path, "timeout") is None and bundle.may_be_jetstream(manifest):
+        if (
+            manifest.kind not in {"Broker", *_CHANNELS}
+            and manifest.get(*path, "timeout") is None
+            and bundle.is_jetstream(manifest)
+        ):
             yield manifest, path, f"the delivery block of {manifest.kind} {manifest.name} has no timeout"
 
 
@@ -237,15 +282,6 @@ def retry_after(bundle: Bundle) -> Iterator[RuleViolation]:
             yield manifest, (*path, "retryAfterMax"), f"{manifest.kind} {manifest.name} sets retryAfterMax"
 
 
-_NATIVE = """\
-apiVersion: eventing.knative.dev/v1
-kind: Broker
-metadata:
-  name: darkroom
-  annotations: {eventing.knative.dev/broker.class: NatsJetStreamBroker}
-"""
-
-
 @rule(
     "native-broker-delivery",
     Severity.ERROR,
@@ -268,16 +304,19 @@ def native_delivery(bundle: Bundle) -> Iterator[RuleViolation]:
     on_the_cluster="A 4xx answer (except 408, 409 and 429) ends the delivery at once and, over JetStream, without a "
     "dead letter: the event is lost. You do not control whether an external service answers 4xx.",
     fix="Put a function in front of it that answers 2xx or 503, never 4xx.",
-    bad=GOOD.replace(
-        "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}", "{uri: https://example.com/hook}"
+    bad=on_jetstream(
+        GOOD.replace(
+            "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}}",
+            "{uri: https://example.com/hook}",
+        )
     ),
-    good=GOOD,
+    good=on_jetstream(GOOD),
 )
 def client_errors(bundle: Bundle) -> Iterator[RuleViolation]:
     for trigger in bundle.triggers:
         subscriber = trigger.get("spec", "subscriber")
         uri = subscriber.get("uri") if isinstance(subscriber, dict) and subscriber.get("ref") is None else None
-        if uri is not None and bundle.may_be_jetstream(trigger) and "svc.cluster.local" not in str(uri):
+        if uri is not None and bundle.is_jetstream(trigger) and "svc.cluster.local" not in str(uri):
             yield (
                 trigger,
                 ("spec", "subscriber", "uri"),

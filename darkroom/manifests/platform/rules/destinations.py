@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from darkroom.manifests.platform.bundle import EVENTING, MESSAGING, Bundle, Manifest
+from darkroom.manifests.platform.bundle import EVENTING, FLOWS, MESSAGING, Bundle, Manifest
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.rules.filters import GOOD as GOOD_TRIGGER
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
+_FLOW_PARTS = {"Sequence": "steps", "Parallel": "branches"}
 _SOURCES = {"PingSource", "SinkBinding", "ApiServerSource", "ContainerSource"}
 _SUBSCRIPTION = """\
 apiVersion: messaging.knative.dev/v1
@@ -55,6 +56,16 @@ def _destinations(manifest: Manifest) -> Iterator[tuple[FieldPath, bool]]:
             yield ("spec", "reply"), False
     elif manifest.is_a(EVENTING, "Broker") or manifest.is_a(MESSAGING, "Channel"):
         yield dead_letters, False
+    elif manifest.is_a(FLOWS, "Sequence"):
+        for path, _ in manifest.items("spec", "steps"):
+            yield path, True
+            yield (*path, "delivery", "deadLetterSink"), False
+        yield ("spec", "reply"), False
+    elif manifest.is_a(FLOWS, "Parallel"):
+        for path, _ in manifest.items("spec", "branches"):
+            yield (*path, "subscriber"), True
+            yield from (((*path, *name), False) for name in (("filter",), ("reply",), ("delivery", "deadLetterSink")))
+        yield ("spec", "reply"), False
     elif manifest.kind in _SOURCES and manifest.api_version.startswith("sources.knative.dev/"):
         yield ("spec", "sink"), True
 
@@ -109,7 +120,10 @@ def reference(bundle: Bundle) -> Iterator[RuleViolation]:
         if isinstance(channel, dict) and channel.get("namespace"):
             message = "a channel in another namespace requires the feature cross-namespace-event-links"
             yield subscription, ("spec", "channel", "namespace"), message
-    for channel in bundle.of_kind(MESSAGING, "Channel"):
+    for flow, parts in ((flow, _FLOW_PARTS[flow.kind]) for flow in bundle.of_kind(FLOWS, *_FLOW_PARTS)):
+        if not flow.get("spec", parts):
+            yield flow, ("spec",), f"{flow.kind} {flow.name} has no {parts}"
+    for channel in [*bundle.of_kind(MESSAGING, "Channel"), *bundle.of_kind(FLOWS, *_FLOW_PARTS)]:
         template = channel.get("spec", "channelTemplate")
         missing = [name for name in ("apiVersion", "kind") if isinstance(template, dict) and not template.get(name)]
         if missing:

@@ -20,6 +20,12 @@ spec:
   subscriber: {uri: "http://resize.default.svc.cluster.local"}
 """
 _FILTERS = "  filters: [{exact: {type: resize.requested}}, {exact: {size: large}}]\n"
+_BROKER = """\
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: darkroom, annotations: {eventing.knative.dev/broker.class: NatsJetStreamBroker}}
+---
+"""
 _PING = """\
 apiVersion: sources.knative.dev/v1
 kind: PingSource
@@ -155,11 +161,11 @@ def wanted_types(trigger: Manifest) -> set[str]:
     on_the_cluster="NATS refuses a message of more than 1 MB, including headers and base64: the Broker's ingress "
     "answers 500 each time. Even 900 KB of binary data is too much.",
     fix="Put the data into storage and send its key.",
-    bad=_PING.replace('"{}"', '"' + "x" * (MAX_PAYLOAD_BYTES + 1) + '"'),
-    good=_PING,
+    bad=_BROKER + _PING.replace('"{}"', '"' + "x" * (MAX_PAYLOAD_BYTES + 1) + '"'),
+    good=_BROKER + _PING,
 )
 def payload(bundle: Bundle) -> Iterator[RuleViolation]:
-    for source in bundle.of_kind("sources.knative.dev/", "PingSource"):
+    for source in bundle.of_kind("sources.knative.dev/", "PingSource") if bundle.names_jetstream else ():
         for name in ("data", "dataBase64"):
             size_bytes = len(str(source.get("spec", name) or "").encode())
             if size_bytes > MAX_PAYLOAD_BYTES:

@@ -12,6 +12,7 @@ from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.rules.channel import STREAM_SETTINGS
 from darkroom.manifests.platform.rules.delivery import GOOD
 from darkroom.manifests.platform.schema import SERVED, SPECS, Shape, faults
+from darkroom.manifests.platform.schema.removed import removed_version
 from darkroom.manifests.platform.schema.shape import FaultKind
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
@@ -170,6 +171,18 @@ def api_version(bundle: Bundle) -> Iterator[RuleViolation]:
             yield manifest, ("apiVersion",), message
         elif served is None:
             yield from _other_group(manifest, group)
+            yield from _removed(manifest)
+
+
+def _removed(manifest: Manifest) -> Iterator[RuleViolation]:
+    replacement = removed_version(manifest.api_version, manifest.kind)
+    if replacement is not None:
+        advice = f"use {replacement}" if replacement else "nothing replaces it"
+        yield (
+            manifest,
+            ("apiVersion",),
+            f"no cluster serves {manifest.kind} of {manifest.api_version} any more; {advice}",
+        )
 
 
 def _other_group(manifest: Manifest, group: str) -> Iterator[RuleViolation]:
@@ -181,6 +194,6 @@ def _other_group(manifest: Manifest, group: str) -> Iterator[RuleViolation]:
             yield manifest, ("apiVersion",), f"{kind} belongs to {known_group}, was {manifest.api_version}"
             return
     kinds = [kind for known_group, kind in SERVED if known_group == group]
-    near = suggestion(manifest.kind, kinds)
+    near = suggestion(manifest.kind, kinds, likeness=0.85)
     if near:
         yield manifest, ("kind",), f"{group} has no kind {manifest.kind!r}{near}"

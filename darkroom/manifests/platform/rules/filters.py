@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from darkroom.manifests.errors import suggestion
-from darkroom.manifests.platform.bundle import EVENTING, Bundle, Manifest, broker_class, mappings
+from darkroom.manifests.platform.bundle import BROKER_CLASS, EVENTING, Bundle, Manifest, broker_class, mappings
 from darkroom.manifests.platform.cesql import CesqlError, check_syntax
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.severity import Severity
@@ -169,6 +169,21 @@ def cesql(bundle: Bundle) -> Iterator[RuleViolation]:
 
 
 @rule(
+    "broker-class-empty",
+    Severity.ERROR,
+    "a Broker's class is an empty text",
+    on_the_cluster="The webhook refuses the Broker. Without the annotation it has the cluster's default class.",
+    fix="Name a class, or remove the annotation.",
+    bad=_BROKER.replace("broker.class: MTChannelBasedBroker", 'broker.class: ""'),
+    good=_BROKER,
+)
+def empty_class(bundle: Bundle) -> Iterator[RuleViolation]:
+    for each in bundle.brokers:
+        if broker_class(each) == "":
+            yield each, ("metadata", "annotations", BROKER_CLASS), f"the class of Broker {each.name} is empty"
+
+
+@rule(
     "broker-class",
     Severity.WARNING,
     "a Broker class that no known controller handles",
@@ -181,6 +196,6 @@ def cesql(bundle: Bundle) -> Iterator[RuleViolation]:
 def known_class(bundle: Bundle) -> Iterator[RuleViolation]:
     for each in bundle.of_kind(EVENTING, "Broker"):
         name = broker_class(each)
-        if name not in _CLASSES:
+        if name and name not in _CLASSES:
             path = ("metadata", "annotations", "eventing.knative.dev/broker.class")
             yield each, path, f"no known controller handles the class {name!r}{suggestion(name, _CLASSES)}"

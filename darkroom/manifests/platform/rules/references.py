@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.manifests.platform.bundle import EVENTING, NATIVE, SERVING, Bundle, Manifest, broker_class
+from darkroom.manifests.platform.bundle import (
+    EVENTING,
+    FLOWS,
+    MESSAGING,
+    NATIVE,
+    SERVING,
+    Bundle,
+    Manifest,
+    broker_class,
+)
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.rules.timing import GOOD
 from darkroom.manifests.platform.severity import Severity
@@ -55,6 +64,14 @@ def _wanted(manifest: Manifest) -> Iterator[Wanted]:
             # The ConfigMaps of the installation itself are not in users' files.
             if namespace != "knative-eventing":
                 yield ("spec", "config", "name"), "v1", "ConfigMap", namespace, str(config.get("name"))
+    elif manifest.is_a(MESSAGING, "Subscription"):
+        for path in (("spec", "subscriber"), ("spec", "reply"), ("spec", "delivery", "deadLetterSink")):
+            yield from _destination(manifest, path)
+    elif manifest.is_a(FLOWS, "Sequence") or manifest.is_a(FLOWS, "Parallel"):
+        for at, _ in [*manifest.items("spec", "steps"), *manifest.items("spec", "branches")]:
+            for below in ((), ("subscriber",), ("filter",), ("reply",), ("delivery", "deadLetterSink")):
+                yield from _destination(manifest, (*at, *below))
+        yield from _destination(manifest, ("spec", "reply"))
     elif manifest.api_version.startswith("sources.knative.dev/"):
         yield from _destination(manifest, ("spec", "sink"))
         subject: Any = manifest.get("spec", "subject")

@@ -7,8 +7,10 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform import names
 from darkroom.manifests.platform.bundle import Bundle
 from darkroom.manifests.platform.cron import check_schedule, check_timezone
@@ -49,7 +51,8 @@ spec:
 def schedule(bundle: Bundle) -> Iterator[RuleViolation]:
     for source in bundle.of_kind(_GROUP, "PingSource"):
         # The default schedule is every minute.
-        for name, check in (("schedule", check_schedule), ("timezone", check_timezone)):
+        timezone = str(source.get("spec", "timezone") or "")
+        for name, check in (("schedule", partial(check_schedule, timezone=timezone)), ("timezone", check_timezone)):
             text = source.get("spec", name)
             if isinstance(text, str) and text:
                 try:
@@ -167,3 +170,46 @@ def overrides(bundle: Bundle) -> Iterator[RuleViolation]:
             if not re.fullmatch("[A-Za-z0-9]+", str(name), re.ASCII):
                 path = ("spec", "ceOverrides", "extensions", str(name))
                 yield source, path, f"an extension's name must be letters and digits, was {name!r}"
+
+
+_MODES = ("Reference", "Resource")
+_API_SERVER = """\
+apiVersion: sources.knative.dev/v1
+kind: ApiServerSource
+metadata: {name: cluster}
+spec:
+  mode: Reference
+  resources: [{apiVersion: v1, kind: Event}]
+  sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: darkroom}}
+"""
+
+
+@rule(
+    "source-spec",
+    Severity.ERROR,
+    "an ApiServerSource or a ContainerSource that the webhook refuses",
+    on_the_cluster="The webhook refuses the source.",
+    fix="An ApiServerSource has the mode Reference or Resource, and resources with apiVersion and kind; the containers "
+    "of a ContainerSource have a name and an image.",
+    bad=_API_SERVER.replace("mode: Reference", "mode: Ref"),
+    good=_API_SERVER,
+)
+def source_spec(bundle: Bundle) -> Iterator[RuleViolation]:
+    for source in bundle.of_kind(_GROUP, "ApiServerSource"):
+        mode = source.get("spec", "mode")
+        if isinstance(mode, str) and mode not in {"", *_MODES}:
+            near = suggestion(mode, _MODES)
+            yield source, ("spec", "mode"), f"mode must be {' or '.join(_MODES)}, was {mode!r}{near}"
+        if source.get("spec", "resources") == []:
+            yield source, ("spec", "resources"), f"ApiServerSource {source.name} has no resources"
+        for path, resource in source.items("spec", "resources"):
+            if not str(resource.get("kind") or "").strip():
+                yield source, path, "a resource has no kind"
+    for source in bundle.of_kind(_GROUP, "ContainerSource"):
+        containers = [*source.items("spec", "template", "spec", "containers")]
+        if not containers:
+            yield source, ("spec",), f"ContainerSource {source.name} has no containers"
+        for path, each in containers:
+            for name in ("name", "image"):
+                if not each.get(name):
+                    yield source, path, f"a container of a ContainerSource must have a field {name!r}"

@@ -91,7 +91,7 @@ def revision_timeout_s(function: Manifest) -> float:
 def paths(bundle: Bundle) -> Iterator[Path]:
     for trigger in bundle.triggers:
         function = bundle.subscriber_of(trigger)
-        if function is not None and bundle.may_be_jetstream(trigger):
+        if function is not None and bundle.is_jetstream(trigger):
             yield Path(trigger=trigger, function=function, channel=bundle.channel_of(trigger))
 
 

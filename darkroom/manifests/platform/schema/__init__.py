@@ -6,9 +6,12 @@ involves more than one field is a rule.
 """
 
 from darkroom.manifests.platform.schema.eventing import (
+    API_SERVER_SOURCE,
     BROKER,
     CHANNEL,
+    PARALLEL,
     PING_SOURCE,
+    SEQUENCE,
     SINK_BINDING,
     SUBSCRIPTION,
     TRIGGER,
@@ -26,6 +29,9 @@ SPECS: dict[tuple[str, str], Shape] = {
     ("messaging.knative.dev/v1", "Channel"): CHANNEL,
     ("messaging.knative.dev/v1", "Subscription"): SUBSCRIPTION,
     ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel"): JETSTREAM_CHANNEL,
+    ("flows.knative.dev/v1", "Sequence"): SEQUENCE,
+    ("flows.knative.dev/v1", "Parallel"): PARALLEL,
+    ("sources.knative.dev/v1", "ApiServerSource"): API_SERVER_SOURCE,
     ("sources.knative.dev/v1", "PingSource"): PING_SOURCE,
     ("sources.knative.dev/v1beta2", "PingSource"): PING_SOURCE,
     ("sources.knative.dev/v1", "SinkBinding"): SINK_BINDING,
@@ -44,6 +50,8 @@ SERVED: dict[tuple[str, str], tuple[str, ...]] = {
     ("eventing.knative.dev", "Trigger"): ("v1",),
     ("eventing.knative.dev", "EventType"): ("v1beta1", "v1beta2", "v1beta3"),
     ("eventing.knative.dev", "EventPolicy"): ("v1alpha1",),
+    ("eventing.knative.dev", "EventTransform"): ("v1alpha1",),
+    ("eventing.knative.dev", "RequestReply"): ("v1alpha1",),
     ("messaging.knative.dev", "Channel"): ("v1",),
     ("messaging.knative.dev", "Subscription"): ("v1",),
     ("messaging.knative.dev", "InMemoryChannel"): ("v1",),
@@ -54,6 +62,9 @@ SERVED: dict[tuple[str, str], tuple[str, ...]] = {
     ("sources.knative.dev", "SinkBinding"): ("v1",),
     ("sources.knative.dev", "ApiServerSource"): ("v1",),
     ("sources.knative.dev", "ContainerSource"): ("v1",),
+    ("sources.knative.dev", "IntegrationSource"): ("v1alpha1",),
+    ("sinks.knative.dev", "IntegrationSink"): ("v1alpha1",),
+    ("sinks.knative.dev", "JobSink"): ("v1alpha1",),
     ("gateway.networking.k8s.io", "Gateway"): ("v1", "v1beta1"),
     ("gateway.networking.k8s.io", "HTTPRoute"): ("v1", "v1beta1"),
 }

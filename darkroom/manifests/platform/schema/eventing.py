@@ -55,6 +55,10 @@ _CHANNEL_TEMPLATE = Object({"apiVersion": TEXT, "kind": TEXT, "spec": ANYTHING})
 # The controllers fill in `subscribers`.
 CHANNEL = Object({"channelTemplate": _CHANNEL_TEMPLATE, "delivery": DELIVERY, "subscribers": ANYTHING})
 SUBSCRIPTION = Object({"channel": REFERENCE, "delivery": DELIVERY, "reply": DESTINATION, "subscriber": DESTINATION})
+_STEP = Object({**DESTINATION.fields, "delivery": DELIVERY})
+SEQUENCE = Object({"channelTemplate": _CHANNEL_TEMPLATE, "reply": DESTINATION, "steps": List(of=_STEP)})
+_BRANCH = Object({"delivery": DELIVERY, "filter": DESTINATION, "reply": DESTINATION, "subscriber": DESTINATION})
+PARALLEL = Object({"branches": List(of=_BRANCH), "channelTemplate": _CHANNEL_TEMPLATE, "reply": DESTINATION})
 _OVERRIDES = Object({"extensions": TEXT_MAP})
 PING_SOURCE = Object(
     {
@@ -72,6 +76,19 @@ _SELECTOR = Object(
         "matchExpressions": List(of=Object({"key": TEXT, "operator": TEXT, "values": TEXTS})),
         "matchLabels": TEXT_MAP,
     }
+)
+API_SERVER_SOURCE = Object(
+    {
+        "ceOverrides": _OVERRIDES,
+        "filters": List(of=FILTER),
+        "mode": TEXT,
+        "namespaceSelector": _SELECTOR,
+        "owner": Object({"apiVersion": TEXT, "kind": TEXT}),
+        "resources": List(of=Object({"apiVersion": TEXT, "kind": TEXT, "selector": _SELECTOR})),
+        "serviceAccountName": TEXT,
+        "sink": DESTINATION,
+    },
+    required=("resources",),
 )
 _SUBJECT = Object({"apiVersion": TEXT, "kind": TEXT, "name": TEXT, "namespace": TEXT, "selector": _SELECTOR})
 SINK_BINDING = Object({"ceOverrides": _OVERRIDES, "sink": DESTINATION, "subject": _SUBJECT})
