@@ -16,6 +16,7 @@ from darkroom.manifests.platform.bundle import Bundle
 from darkroom.manifests.platform.rule import Rule
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.platform.rules.reading import NOT_A_MANIFEST, NOT_YAML, UNKNOWN_IGNORE
+from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import Document, Problem, ProblemKind, ReadError, Reading, read_text, scan
 
 IGNORE_ANNOTATION = "check.darkroom.dev/ignore"
@@ -158,11 +159,11 @@ def findings(bundle: Bundle) -> Iterator[Finding]:
 
 
 def _rule_findings(rule: Rule, bundle: Bundle) -> Iterator[Finding]:
-    for manifest, path, message in rule.find_violations(bundle):
+    for manifest, path, message, *severity in rule.find_violations(bundle):
         ignored = str(manifest.mapping("metadata", "annotations").get(IGNORE_ANNOTATION, ""))
         if rule.id not in {name.strip() for name in ignored.split(",")}:
-            yield _finding(rule, manifest.document.file, manifest.line(path), message)
+            yield _finding(rule, manifest.document.file, manifest.line(path), message, *severity)
 
 
-def _finding(rule: Rule, file: Path, line: int, message: str) -> Finding:
-    return Finding(file=file, line=line, rule=rule.id, severity=rule.severity, message=message)
+def _finding(rule: Rule, file: Path, line: int, message: str, severity: Severity | None = None) -> Finding:
+    return Finding(file=file, line=line, rule=rule.id, severity=severity or rule.severity, message=message)

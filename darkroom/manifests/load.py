@@ -16,7 +16,9 @@ from darkroom.manifests.files import Files
 from darkroom.manifests.gateway import HTTPRoute
 from darkroom.manifests.ignored_kinds import IGNORED_KINDS
 from darkroom.manifests.model import Resource, ResourceKey
+from darkroom.manifests.platform.bundle import Bundle, unpacked
 from darkroom.manifests.platform.limits import CHANNEL_TEMPLATE_KEYS
+from darkroom.manifests.platform.refusals import refusals
 from darkroom.manifests.references import unresolved
 from darkroom.manifests.serving import Service
 from darkroom.manifests.source import Document
@@ -72,13 +74,13 @@ def load(paths: Sequence[Path]) -> Manifests:
     files = Files()
     files.add_all(paths)
     findings = files.findings
-    resources, resource_findings = _parse_all(files.documents)
+    documents = [each for document in files.documents for each in unpacked(document)]
+    resources, resource_findings = _parse_all(documents)
     findings += resource_findings
-    known = _keys(files.documents)
-    findings += _duplicates(files.documents)
-    findings += unresolved(resources, known)
+    findings += unresolved(resources, _keys(documents))
     channels, channel_findings = _channels(resources)
     findings += channel_findings
+    findings += _refusals(documents, findings)
     if findings:
         raise ManifestError(findings)
     return Manifests(
@@ -137,6 +139,12 @@ def _unknown_kind(document: Document, api_version: str, kind: str) -> Finding:
     return document.finding(("kind",), f"unknown kind {kind!r} of {api_version!r}{near}")
 
 
+def _refusals(documents: Sequence[Document], found: Iterable[Finding]) -> list[Finding]:
+    """What a cluster refuses although the models accept it, without what is reported of the same line already."""
+    lines = {(finding.file, finding.line) for finding in found}
+    return [each for each in refusals(Bundle(documents)) if (each.file, each.line) not in lines]
+
+
 # --- resources by name -----------------------------------------------------------------------------------------------
 
 
@@ -152,21 +160,6 @@ def _key(document: Document) -> ResourceKey | None:
 
 def _keys(documents: Iterable[Document]) -> set[ResourceKey]:
     return {key for document in documents if (key := _key(document)) is not None}
-
-
-def _duplicates(documents: Iterable[Document]) -> list[Finding]:
-    first: dict[ResourceKey, Document] = {}
-    findings = []
-    for document in documents:
-        key = _key(document)
-        if key is None:
-            continue
-        if key in first:
-            earlier = f"{first[key].file}:{first[key].line()}"
-            message = f"{key[1]} {key[3]!r} of the namespace {key[2]!r} is there twice, first at {earlier}"
-            findings.append(document.finding(("metadata", "name"), message))
-        first.setdefault(key, document)
-    return findings
 
 
 # --- the channels behind the Brokers ---------------------------------------------------------------------------------

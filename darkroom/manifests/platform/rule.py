@@ -10,8 +10,9 @@ from darkroom.manifests.platform.bundle import Bundle, Manifest
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
-RuleViolation: TypeAlias = tuple[Manifest, FieldPath, str]
-"""The manifest, the field, and a message that says what is wrong there, with the measured value."""
+RuleViolation: TypeAlias = tuple[Manifest, FieldPath, str] | tuple[Manifest, FieldPath, str, Severity]
+"""The manifest, the field, and a message that says what is wrong there, with the measured value; and the severity, if
+it is not the rule's."""
 ViolationFinder: TypeAlias = Callable[[Bundle], Iterator[RuleViolation]]
 
 

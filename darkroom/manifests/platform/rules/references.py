@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform.bundle import (
     EVENTING,
     FLOWS,
@@ -88,3 +89,38 @@ def _destination(manifest: Manifest, path: FieldPath) -> Iterator[Wanted]:
     for group, kind in ((SERVING, "Service"), (EVENTING, "Broker")):
         if str(reference.get("apiVersion")).startswith(group) and reference.get("kind") == kind:
             yield (*path, "ref", "name"), group, kind, namespace, name
+
+
+_SERVICE = """\
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: resize}
+spec: {template: {spec: {serviceAccountName: resize, containers: [{image: "example.com/resize:1.0.0"}]}}}
+"""
+_ACCOUNT = """\
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: resize}
+"""
+
+
+@rule(
+    "missing-service-account",
+    Severity.WARNING,
+    "a ServiceAccount is not among the checked files",
+    on_the_cluster="A Knative Service is refused, or gets no pods, until its ServiceAccount exists.",
+    fix="Add the ServiceAccount, and apply it first; or check the files that have it too.",
+    bad=_SERVICE,
+    good=_SERVICE + _ACCOUNT,
+)
+def missing_account(bundle: Bundle) -> Iterator[RuleViolation]:
+    accounts = {(each.namespace, each.name) for each in bundle.of_kind("v1", "ServiceAccount")}
+    names = sorted({name for _, name in accounts})
+    for manifest in [*bundle.functions, *bundle.of_kind("sources.knative.dev/", "ApiServerSource")]:
+        path = (*(manifest.pod_path or ("spec",)), "serviceAccountName")
+        name = manifest.get(*path)
+        # Every namespace has the one named default.
+        if isinstance(name, str) and name not in {"", "default"} and (manifest.namespace, name) not in accounts:
+            message = f"there is no ServiceAccount {name!r} in the namespace {manifest.namespace!r}"
+            yield manifest, path, message + suggestion(name, names)
