@@ -12,7 +12,15 @@ from zoneinfo import ZoneInfo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+_DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +47,33 @@ def check_schedule(text: str, *, timezone: str = "") -> None:
 
     `timezone` is the PingSource's own: the webhook puts it before the schedule, so that there may be no second one.
     """
+    for field, expression in _expressions(text, timezone=timezone):
+        _values(expression, field)
+
+
+def expanded(text: str) -> str:
+    """A schedule in six fields that hold numbers alone, or `*` where every value is meant.
+
+    Other implementations of cron read that in the same way, which they do not with steps, names, `?` and `@daily`. The
+    schedule's time zone is left out. Raises ValueError for an invalid schedule, and for one that has no time at all.
+    """
+    fields = []
+    for field, expression in _expressions(text):
+        values, any_value = _values(expression, field)
+        if not values:
+            raise ValueError(f"the {field.name} {expression!r} names no value, so that it is never due")
+        fields.append("*" if any_value else ",".join(str(value) for value in sorted(values)))
+    return " ".join(fields if len(fields) == 6 else ["0", *fields])
+
+
+def timezone_of(text: str) -> str:
+    """The time zone that a schedule begins with; empty if there is none."""
+    found = re.match(r"(?:CRON_)?TZ=(\S*) ", text)
+    return found[1] if found else ""
+
+
+def _expressions(text: str, *, timezone: str = "") -> list[tuple[Field, str]]:
+    """The fields of a schedule with their texts."""
     if "@every" in text:
         raise ValueError("@every is not supported")
     if text.startswith(("TZ=", "CRON_TZ=")):
@@ -50,13 +85,11 @@ def check_schedule(text: str, *, timezone: str = "") -> None:
     if text.startswith("@"):
         if text not in _DESCRIPTORS:
             raise ValueError(f"must be one of {', '.join(_DESCRIPTORS)}, was {text!r}")
-        return
+        text = _DESCRIPTORS[text]
     fields = text.split()
     if not 5 <= len(fields) <= 6:
         raise ValueError(f"must have five fields, or six with the seconds first; has {len(fields)}")
-    for field, expression in zip(_FIELDS[-len(fields) :], fields, strict=True):
-        for part in filter(None, expression.split(",")):
-            _check_range(part, field)
+    return list(zip(_FIELDS[-len(fields) :], fields, strict=True))
 
 
 def check_timezone(name: str) -> None:
@@ -69,7 +102,19 @@ def check_timezone(name: str) -> None:
         raise ValueError(f"must be a time zone's name such as Europe/Berlin, was {name!r}") from exc
 
 
-def _check_range(part: str, field: Field) -> None:
+def _values(expression: str, field: Field) -> tuple[set[int], bool]:
+    """The values of a field, and whether it counts as `*`, which decides how the two fields of days go together."""
+    values: set[int] = set()
+    any_value = False
+    for part in filter(None, expression.split(",")):
+        lowest, highest, step = _bounds(part, field)
+        values.update(range(lowest, highest + 1, step))
+        any_value |= step == 1 and part[0] in "*?"
+    return values, any_value
+
+
+def _bounds(part: str, field: Field) -> tuple[int, int, int]:
+    """The lowest and the highest value of a range, and its step."""
     range_text, *steps = part.split("/")
     if len(steps) > 1:
         raise ValueError(f"the {field.name} {part!r} has more than one step")
@@ -80,8 +125,10 @@ def _check_range(part: str, field: Field) -> None:
         raise ValueError(f"the {field.name} must be from {field.lowest} to {field.highest}, was {part!r}")
     if lowest > highest:
         raise ValueError(f"the {field.name} {part!r} ends before it begins")
-    if steps and _number(steps[0], part, field) == 0:
+    step = _number(steps[0], part, field) if steps else 1
+    if step == 0:
         raise ValueError(f"the step of the {field.name} must be at least 1, was {part!r}")
+    return lowest, highest, step
 
 
 def _range(text: str, field: Field) -> tuple[int, int]:

@@ -54,10 +54,13 @@ REFUSALS = (
 """Rules about what the API server, a webhook or kubectl refuses, or what never gets ready."""
 LOSSES = (
     "ack-wait",
+    "annotation-unknown",
     "delivery-backoff",
     "delivery-below-revision",
     "filter-contradiction",
+    "filter-empty-value",
     "job-timeout",
+    "label",
     "native-broker-delivery",
     "payload-too-large",
     "pull-consumer",

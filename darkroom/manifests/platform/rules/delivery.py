@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from darkroom.manifests.errors import suggestion
@@ -18,6 +17,7 @@ from darkroom.manifests.platform.bundle import (
     broker_class,
     whole,
 )
+from darkroom.manifests.platform.durations import period_tenths
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
@@ -206,43 +206,6 @@ def _duration_problem(name: str, text: str) -> str | None:
     if tenths < 0 or (name == "timeout" and tenths == 0):
         return f"{name} must be more than 0, was {text!r}"
     return None
-
-
-_PERIOD = re.compile(
-    r"(?P<sign>[+-]?)P"
-    r"(?:(?P<years>[\d.,]+)Y)?(?:(?P<months>[\d.,]+)M)?(?:(?P<weeks>[\d.,]+)W)?(?:(?P<days>[\d.,]+)D)?"
-    r"(?P<time>T(?:(?P<hours>[\d.,]+)H)?(?:(?P<minutes>[\d.,]+)M)?(?:(?P<seconds>[\d.,]+)S)?)?",
-    re.ASCII,
-)
-_PERIOD_SECONDS = {
-    "years": 31_556_952,
-    "months": 2_629_746,
-    "weeks": 604_800,
-    "days": 86_400,
-    "hours": 3600,
-    "minutes": 60,
-    "seconds": 1,
-}
-
-
-def period_tenths(text: str) -> int | None:
-    """The tenths of a second in a period, as Knative Eventing parses it; None if it cannot.
-
-    Each number counts to its first decimal place: `PT0.05S` is 0. Years, months and a sign before the P are accepted.
-    """
-    if text == "P0":
-        return 0
-    match = _PERIOD.fullmatch(text)
-    if match is None or not any(match[unit] for unit in _PERIOD_SECONDS):
-        return None
-    total = 0
-    for unit, unit_s in _PERIOD_SECONDS.items():
-        whole_part, _, decimals = (match[unit] or "0").replace(",", ".").partition(".")
-        digits = f"{whole_part}{decimals[:1] or '0'}"
-        if not digits.isdigit():
-            return None
-        total += int(digits) * unit_s
-    return -total if match["sign"] == "-" else total
 
 
 @rule(

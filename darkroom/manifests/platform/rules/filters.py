@@ -148,6 +148,27 @@ def _attribute_message(name: object) -> str:
 
 
 @rule(
+    "filter-empty-value",
+    Severity.ERROR,
+    "a filter compares an attribute with nothing",
+    on_the_cluster="The webhook accepts it, and the dispatcher skips the whole expression, which only its log reports: "
+    "the Trigger delivers what it should have held back.",
+    fix="Give a value. That an attribute is there at all is `cesql: EXISTS name`, or an empty value in the older "
+    "`filter.attributes`.",
+    bad=GOOD.replace("{type: resize.requested}", '{type: ""}'),
+    good=GOOD,
+)
+def empty_value(bundle: Bundle) -> Iterator[RuleViolation]:
+    for trigger in bundle.triggers:
+        for path, each in _expressions(trigger):
+            for dialect in ("exact", "prefix", "suffix"):
+                attributes = each.get(dialect)
+                for name, value in attributes.items() if isinstance(attributes, dict) else ():
+                    if value == "":
+                        yield trigger, (*path, dialect, name), f"{dialect} of {name} has an empty value"
+
+
+@rule(
     "cesql-syntax",
     Severity.ERROR,
     "a CloudEvents SQL expression that cannot be parsed",

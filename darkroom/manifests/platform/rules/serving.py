@@ -8,6 +8,7 @@ from typing import Any
 from darkroom.manifests.platform import names
 from darkroom.manifests.platform.bundle import Bundle, mappings, whole
 from darkroom.manifests.platform.limits import MAX_CONCURRENCY, MAX_TIMEOUT_S, SET_BY_SERVING
+from darkroom.manifests.platform.marks import label_problems
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.schema.serving import (
     POD_FEATURES,
@@ -15,12 +16,12 @@ from darkroom.manifests.platform.schema.serving import (
     REFUSED_OF_POD,
     REFUSED_OF_PORT,
     VOLUME_FEATURES,
+    is_set,
 )
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
 
 _POD: FieldPath = ("spec", "template", "spec")
-_EMPTY_COUNTS = {"affinity", "dnsConfig", "runtimeClassName", "securityContext", "shareProcessNamespace"}
 _REFUSED_WHY = {
     "lifecycle": "Serving refuses it: it sets the preStop hook itself",
     "terminationGracePeriodSeconds": "Serving refuses it: use timeoutSeconds",
@@ -100,6 +101,22 @@ def misplaced(bundle: Bundle) -> Iterator[RuleViolation]:
 
 
 @rule(
+    "label",
+    Severity.ERROR,
+    "a label of Knative is misspelt or has an unknown value",
+    on_the_cluster="It is accepted. A misspelt visibility leaves a function open to the world, and any value of "
+    "visibility, also `public`, makes it private.",
+    fix="networking.knative.dev/visibility: cluster-local, or no such label.",
+    bad=GOOD.replace("{name: resize}", "{name: resize, labels: {networking.knative.dev/visiblity: cluster-local}}"),
+    good=GOOD.replace("{name: resize}", "{name: resize, labels: {networking.knative.dev/visibility: cluster-local}}"),
+)
+def label(bundle: Bundle) -> Iterator[RuleViolation]:
+    for function in bundle.functions:
+        for name, message in label_problems(function.mapping("metadata", "labels")):
+            yield function, ("metadata", "labels", name), f"{name}: {message}"
+
+
+@rule(
     "refused-field",
     Severity.ERROR,
     "a field that Serving refuses",
@@ -127,15 +144,9 @@ def _needs(feature: str) -> str:
     return f"Serving refuses it unless the feature {feature} is on"
 
 
-def _is_set(name: str, value: Any) -> bool:
-    """Whether the webhook sees a field at all. An empty or false value counts as missing, unless the API distinguishes
-    an empty object from a missing one."""
-    return value is not None if name in _EMPTY_COUNTS else bool(value)
-
-
 def _pod_problems(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     for name, feature in POD_FEATURES.items():
-        if _is_set(name, spec.get(name)):
+        if is_set(name, spec.get(name)):
             container_level = " (set it on the container)" if name == "securityContext" else ""
             yield (name,), f"{name}: {_needs(feature)}{container_level}"
     for name in REFUSED_OF_POD:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from darkroom.manifests.platform.schema.shape import (
     ANYTHING,
     FLAG,
@@ -58,6 +60,17 @@ REFUSED_OF_POD = (
 )
 REFUSED_OF_CONTAINER = ("lifecycle", "resizePolicy", "restartPolicy", "stdin", "stdinOnce", "tty", "volumeDevices")
 REFUSED_OF_PORT = ("hostIP", "hostPort")
+
+_EMPTY_COUNTS = {"affinity", "dnsConfig", "runtimeClassName", "securityContext", "shareProcessNamespace"}
+
+
+def is_set(name: str, value: Any) -> bool:
+    """Whether the webhook sees a field of POD_FEATURES at all.
+
+    An empty or false value counts as missing, unless the API distinguishes an empty object from a missing one.
+    """
+    return value is not None if name in _EMPTY_COUNTS else bool(value)
+
 
 # --- shapes ----------------------------------------------------------------------------------------------------------
 
