@@ -47,7 +47,8 @@ def is_manifest(data: Any) -> bool:
         return False
     if "apiVersion" in data and "kind" in data:
         return True
-    if data.get("kind") in _KINDS:
+    kind = data.get("kind")
+    if isinstance(kind, str) and kind in _KINDS:
         return True
     lower = {str(key).lower() for key in data}
     return {"apiversion", "kind"} <= lower or ("metadata" in data and ("spec" in data or "apiVersion" in data))
