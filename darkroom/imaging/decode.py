@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Size
-from darkroom.imaging.probe import Facts
 from darkroom.imaging.vips import Image
 
 Decoded = TypeVar("Decoded")

@@ -12,15 +12,8 @@ from functools import cache
 from threading import Lock
 from typing import Any, TypeAlias
 
-from darkroom.contract.errors import (
-    DarkroomError,
-    ImageCorruptError,
-    ImageCrashedError,
-    ImageTruncatedError,
-    InternalError,
-)
+from darkroom.contract.errors import InternalError
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging.formats import is_truncated
 
 Image: TypeAlias = Any
 """A `pyvips.Image`. pyvips ships no types."""
@@ -164,16 +157,6 @@ def upright(image: Image, orientation: int) -> Image:
 
 
 @contextmanager
-def picture_errors(format: Format, body: bytes) -> Iterator[None]:
-    """Translate libvips errors while a picture is read: truncated if bytes are missing, else corrupt."""
-    pyvips = library()
-    try:
-        yield
-    except pyvips.Error as exc:
-        raise _picture_error(format, body, str(exc)) from exc
-
-
-@contextmanager
 def internal_errors() -> Iterator[None]:
     """Translate libvips errors once the pixels are in memory, when the picture can no longer be the cause."""
     pyvips = library()
@@ -181,14 +164,6 @@ def internal_errors() -> Iterator[None]:
         yield
     except pyvips.Error as exc:
         raise InternalError(f"libvips: {_shortened(str(exc))}") from exc
-
-
-def _picture_error(format: Format, body: bytes, fault: str) -> DarkroomError:
-    if "out of memory" in fault:
-        return ImageCrashedError(f"the worker's memory did not suffice for the {format} picture: {_shortened(fault)}")
-    if is_truncated(format, body) or "premature end" in fault.lower():
-        return ImageTruncatedError(f"the {format} picture ends early, after {len(body)} bytes: {_shortened(fault)}")
-    return ImageCorruptError(f"the {format} picture of {len(body)} bytes cannot be decoded: {_shortened(fault)}")
 
 
 def _shortened(fault: str) -> str:
