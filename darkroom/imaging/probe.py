@@ -1,5 +1,7 @@
-"""Reads the facts of a picture from its container while its bytes come, and checks the limits on input before a pixel is
-decoded. No decoder takes part.
+"""Reads the facts of a picture from its container while its bytes come, and checks the limits on input, without a
+decoder.
+
+`probe` does the same with a body that is whole, and `decodable` prepares it for the decoder.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from darkroom.imaging.formats import Sniffer
 from darkroom.imaging.geometry import is_turned
 
 _MOST_PROVEN_PIXELS = 8 * MEGAPIXEL
+_LARGEST_SHRINK = 8
 _WALKERS: dict[Format, type[Walker]] = {
     Format.JPEG: JpegWalker,
     Format.PNG: PngWalker,
@@ -96,10 +99,16 @@ def probe(body: bytes, limits: Limits, *, all_frames: bool = True) -> Facts:
 def decodable(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
     """Return what the decoder is given: the body without what it need not or must not see, and with an end.
 
-    Without `all_frames` only the first frame of an animation is left. Raises ImageTruncatedError or ImageCorruptError.
+    Without `all_frames` only the first frame of an animation is left. Where the body lacks its end, all of it is
+    decoded, because the result may not need the part that is missing. Raises ImageTruncatedError or ImageCorruptError.
     """
     edited = _edited(body, facts, all_frames=all_frames)
-    return completed_png(edited) if facts.format is Format.PNG and not facts.ends else edited
+    if facts.ends:
+        return edited
+    if facts.format is Format.PNG:
+        return completed_png(edited)
+    _decode_whole(edited, facts)
+    return edited
 
 
 def _edited(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
@@ -133,8 +142,15 @@ def _prove_end(body: bytes, facts: Facts) -> None:
     if facts.format is Format.PNG:
         check_png_pixels(edited)
     else:
-        with decoding_errors(facts):
-            strictly_then_tolerantly(lambda strict: vips.load(facts.format, edited, strict=strict, shrink=8).avg())
+        _decode_whole(edited, facts)
+
+
+def _decode_whole(edited: bytes, facts: Facts) -> None:
+    """Decode every coefficient of a JPEG. Raises ImageTruncatedError or ImageCorruptError."""
+    with decoding_errors(facts):
+        strictly_then_tolerantly(
+            lambda strict: vips.load(facts.format, edited, strict=strict, shrink=_LARGEST_SHRINK).avg()
+        )
 
 
 def _facts(format: Format, contents: Contents, input_bytes: int) -> Facts:

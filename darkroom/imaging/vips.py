@@ -41,6 +41,7 @@ _HARMLESS_WARNINGS = (
     "bad ICC marker",
     "too many scanlines",
 )
+_JPEG_MESSAGE = "VipsJpeg: "
 _METADATA_FIELDS = ("exif-", "xmp-data", "iptc-data")
 _PALETTE_FIELD = "gif-palette"
 _SHOWN_FAULT_CHARACTERS = 200
@@ -95,9 +96,21 @@ def save(format: Format, image: Image, **options: Any) -> bytes:
     return bytes(saver(**options))
 
 
-def is_harmless(fault: Exception) -> bool:
+def is_harmless(fault: str) -> bool:
     """Return whether a strict decoder stopped at a warning that does not affect the pixels."""
-    return any(words in str(fault) for words in _HARMLESS_WARNINGS)
+    return any(words in fault for words in _HARMLESS_WARNINGS)
+
+
+def forget_messages() -> None:
+    """Empty libvips' buffer of messages. One buffer serves all threads of the process."""
+    library().vips_lib.vips_error_clear()
+
+
+def decoder_warning() -> str:
+    """Return the first warning of libjpeg since the messages were forgotten, or nothing."""
+    pyvips = library()
+    messages = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode(errors="replace")
+    return next((line for line in messages.splitlines() if line.startswith(_JPEG_MESSAGE)), "")
 
 
 def has_field(image: Image, name: str) -> bool:

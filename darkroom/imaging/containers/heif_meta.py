@@ -119,7 +119,9 @@ class HeifMeta:
                 raise InputUnsupportedError(f"the AVIF file has an item of type {item.kind!r}; only av01 is allowed")
 
     def replacements(self) -> Iterator[tuple[int, bytes]]:
-        """Yield what to overwrite, so that the decoder reads one EXIF and one XMP block of moderate size, uninflated."""
+        """Yield what to overwrite, so that the decoder reads no more than one EXIF and one XMP block of moderate size,
+        and inflates neither.
+        """
         seen: set[bytes] = set()
         for item in self._items.values():
             if item.kind not in _METADATA_TYPES:

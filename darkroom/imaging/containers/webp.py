@@ -180,7 +180,7 @@ class WebpWalker(Walker):
             raise self._truncated("its pixels are missing")
         if total < self._pixels_end and not self._ended:
             raise self._truncated(f"{self._pixels_end - total} bytes of its pixels are missing")
-        if self._is_animated and not self._ended and total < self._riff_end and not self._is_in_metadata:
+        if self._is_animated and not self._ended and total < self._riff_end:
             raise self._truncated(f"it says that it has {self._riff_end}, so that frames may be missing")
         self._finish_edits(total)
         return Contents(
