@@ -51,7 +51,6 @@ def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
     `decode` must have read all pixels that it wants when it returns. Raises pyvips.Error.
     """
     pyvips = vips.library()
-    vips.forget_messages()
     try:
         decoded = decode(True)
     except pyvips.Error as exc:

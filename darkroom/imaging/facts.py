@@ -31,6 +31,8 @@ class Facts:
     scans: int = 1
     """Number of scans of a JPEG; each costs a pass over all coefficients."""
     lossless: bool = False
+    monochrome: bool = False
+    """Whether an AVIF is stored without colour; its decoder makes three bands of the one."""
     palette_colours: int = 0
     """Number of colours in the palette; 0 where there is none."""
     fills_canvas: bool = True

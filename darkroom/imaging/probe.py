@@ -169,6 +169,7 @@ def _facts(format: Format, contents: Contents, input_bytes: int) -> Facts:
         input_bytes=input_bytes,
         scans=contents.scans,
         lossless=contents.lossless,
+        monochrome=contents.monochrome,
         palette_colours=contents.palette_colours,
         fills_canvas=contents.fills_canvas,
         compressed_metadata_bytes=contents.compressed_metadata_bytes,

@@ -82,6 +82,7 @@ def load(format: Format, body: bytes, *, strict: bool = False, **options: Any) -
     """
     fail_on = "warning" if strict and format is Format.JPEG else "error"
     pyvips = library()
+    forget_messages()
     # From a source libvips reads the body in place; from a buffer it would read a copy.
     source = pyvips.Source.new_from_memory(body)
     loader: Callable[..., Image] = getattr(pyvips.Image, f"{_NICKNAMES[format]}load_source")

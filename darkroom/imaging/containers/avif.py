@@ -16,6 +16,8 @@ from darkroom.imaging.containers.walker import Walker
 
 _BOX = struct.Struct(">I4s")
 _LARGE = struct.Struct(">Q")
+_STILL_BRANDS = {b"avis": b"avif", b"msf1": b"mif1"}
+"""The brand of a still in the place of each brand of a sequence."""
 _BRANDS = {b"avif", b"avis"}
 _MOST_BRAND_BYTES = 4096
 _MOST_META_BYTES = 4 * 1024 * 1024
@@ -66,11 +68,22 @@ class AvifWalker(Walker):
                 self._note_meta(start, header, (yield from inflow.take(size - header)))
                 continue
             self._has_movie = self._has_movie or kind == b"moov"
-            if kind != b"ftyp" or start:
+            if start == 0:
+                yield from self._file_type(min(size, _MOST_BRAND_BYTES))
+                inflow.position -= inflow.offset
+            else:
                 self._foreign(start)
             if size == _TO_THE_END:
                 return
             inflow.position += size
+
+    def _file_type(self, size: int) -> Steps[None]:
+        """Hide that the file is a sequence too: the decoder would read that, and from boxes that it does not see."""
+        data = yield from self._inflow.take(size)
+        for offset in (8, *range(16, len(data) - 3, 4)):
+            still = _STILL_BRANDS.get(data[offset : offset + 4])
+            if self._edits is not None and still is not None:
+                self._edits.replace(offset, still)
 
     def _foreign(self, start: int) -> None:
         if self._foreign_start < 0:
@@ -106,7 +119,9 @@ class AvifWalker(Walker):
         self._cover(total)
         return Contents(
             coded=meta.size,
-            bands=(1 if meta.is_monochrome else 3) + meta.has_alpha,
+            # The decoder makes three bands of one.
+            bands=3 + meta.has_alpha,
+            monochrome=meta.is_monochrome,
             has_alpha=meta.has_alpha,
             bits=meta.bits,
             colour=meta.colour,

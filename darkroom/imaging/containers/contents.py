@@ -43,6 +43,8 @@ class Contents:
     """EXIF orientation, 1 to 8."""
     bands: int
     has_alpha: bool = False
+    monochrome: bool = False
+    """Whether an AVIF is stored without colour."""
     bits: int = 8
     frames: int = 1
     scans: int = 1
