@@ -17,7 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _MOST_CHUNK_BYTES = 2**31 - 1
 _CRC_BYTES = 4
-_IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+IEND_CHUNK = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Bits per sample that each colour type allows (table 11.1), and its bands.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _BANDS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -208,7 +208,7 @@ class PngWalker(Walker):
 
     def _end_at(self, offset: int) -> None:
         if self._edits is not None:
-            self._edits.end(offset, _IEND)
+            self._edits.end(offset, IEND_CHUNK)
 
     def _drop(self, start: int, end: int) -> None:
         if self._edits is not None:

@@ -42,14 +42,16 @@ class InputChecks:
         if not self.all_frames:
             return
         if frames > self.limits.max_frames:
-            raise ImageTooManyFramesError(f"the picture has {frames} frames, the limit is {self.limits.max_frames}")
+            raise ImageTooManyFramesError(
+                f"the picture has {frames} frames or more, the limit is {self.limits.max_frames}"
+            )
         self._total(size, frames)
 
     def scans(self, scans: int) -> None:
         """Raises ImageTooManyScansError."""
         if scans > self.limits.max_scans:
             raise ImageTooManyScansError(
-                f"the picture has {scans} or more scans, the limit is {self.limits.max_scans}; "
+                f"the picture has {scans} scans or more, the limit is {self.limits.max_scans}; "
                 "store it with fewer, as encoders do by default"
             )
 
