@@ -44,6 +44,7 @@ class GifWalker(Walker):
         yield from self._screen_descriptor()
         while True:
             yield from inflow.need(1)
+            self._count_part()
             introducer = inflow.data[inflow.position]
             start = inflow.offset
             if introducer == _EXTENSION:

@@ -48,6 +48,8 @@ _ADLER_BYTES = 4
 
 class PngWalker(Walker):
     format = "png"
+    # Pixels may come in chunks of a few hundred bytes.
+    most_parts = 100_000
 
     _size: Size | None = None
     _depth = 8
@@ -77,6 +79,7 @@ class PngWalker(Walker):
             size, kind = _CHUNK.unpack_from(inflow.data, inflow.position)
             start = inflow.offset
             end = start + _CHUNK.size + size + _CRC_BYTES
+            self._count_part()
             if kind == b"IDAT":
                 self._pixels(start, end)
             elif kind == b"IEND":

@@ -11,6 +11,7 @@ from darkroom.contract.errors import (
     ImageTooManyPixelsError,
     ImageTooManyScansError,
     ImageTruncatedError,
+    InputUnsupportedError,
 )
 from darkroom.contract.limits import Limits
 from darkroom.imaging.containers.contents import Contents
@@ -70,6 +71,11 @@ class Walker(ABC):
     """
 
     format: str
+    most_parts = 20_000
+    """The most segments, chunks, blocks or boxes, besides the frames of an animation. A file of 32 MiB has a few
+    thousand; millions of empty ones would cost seconds."""
+
+    _parts = 0
 
     def __init__(self, checks: InputChecks, edits: Edits | None = None) -> None:
         self._checks = checks
@@ -77,6 +83,8 @@ class Walker(ABC):
         self._inflow = Inflow()
         self._steps = self._walk()
         self._is_running = True
+        # A frame of a GIF comes with an extension of its own.
+        self._most_parts = self.most_parts + 2 * checks.limits.max_frames
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises RejectedError or PictureError as soon as the picture is known to be refused."""
@@ -97,6 +105,14 @@ class Walker(ABC):
 
     @abstractmethod
     def _contents(self) -> Contents: ...
+
+    def _count_part(self) -> None:
+        self._parts += 1
+        if self._parts > self._most_parts:
+            raise InputUnsupportedError(
+                f"the {self.format} picture consists of {self._parts} parts or more, the limit is {self._most_parts}; "
+                "store it anew, without what does not belong to the picture"
+            )
 
     @property
     def _counted_frames(self) -> int:

@@ -65,6 +65,7 @@ class WebpWalker(Walker):
                 yield from inflow.need(_CHUNK.size)
             kind, size = _CHUNK.unpack_from(inflow.data, inflow.position)
             start = self._chunk_start = inflow.offset
+            self._count_part()
             self._is_in_metadata = self._pixels_end > 0 and kind in _STORED_LAST
             # Chunks are padded to an even length (2.3).
             end = start + _CHUNK.size + size + (size & 1)
