@@ -129,9 +129,8 @@ def _examine(connection: Connection[Any, Any]) -> None:
 
 
 def _verdict(body: bytes, index: int) -> Verdict:
-    began_s = time.process_time()
-    _probe(body)
-    probe_cpu_s = time.process_time() - began_s
+    # The shorter of two: the collector of garbage may run in one.
+    probe_cpu_s = min(_probe_cpu_s(body) for _ in range(2))
     tracemalloc.start()
     _probe(body)
     probe_memory_bytes = tracemalloc.get_traced_memory()[1]
@@ -150,6 +149,12 @@ def _verdict(body: bytes, index: int) -> Verdict:
         probe_memory_bytes=probe_memory_bytes,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
+
+
+def _probe_cpu_s(body: bytes) -> float:
+    began_s = time.process_time()
+    _probe(body)
+    return time.process_time() - began_s
 
 
 def _probe(body: bytes) -> None:
