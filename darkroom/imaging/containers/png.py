@@ -137,13 +137,19 @@ class PngWalker(Walker):
         self._note(kind, size)
         is_kept = kind not in self._kept and size <= _KEPT[kind] and not self._pixels_end
         inflow.position += _CHUNK.size
-        if kind == b"eXIf" and kind not in self._kept:
+        if kind == b"eXIf" and is_kept:
             self._orientation = exif.orientation_of((yield from inflow.take(min(size, exif.MOST_BYTES))))
         elif kind in (b"iTXt", b"iCCP"):
             beginning = yield from inflow.take(min(size, _LONGEST_KEYWORD + 200))
             is_kept = is_kept and (_is_plain_xmp if kind == b"iTXt" else _is_small_profile)(beginning)
         elif is_kept and kind in _READ_WHOLE:
-            self._describe(kind, (yield from inflow.take(size)))
+            data = yield from inflow.take(size)
+            yield from inflow.need(_CRC_BYTES)
+            checksum = inflow.data[inflow.position : inflow.position + _CRC_BYTES]
+            # The decoder too takes no notice of one that is damaged.
+            is_kept = len(data) == _KEPT[kind] and zlib.crc32(kind + data).to_bytes(_CRC_BYTES, "big") == checksum
+            if is_kept:
+                self._describe(kind, data)
         if not is_kept:
             self._drop(start, end)
             return
@@ -157,8 +163,6 @@ class PngWalker(Walker):
 
     def _describe(self, kind: bytes, data: bytes) -> None:
         """Note what a chunk says about colour (11.3.2)."""
-        if len(data) != _KEPT[kind]:
-            return
         if kind == b"sRGB":
             self._colour = replace(self._colour, srgb_intent=data[0])
         elif kind == b"gAMA":
