@@ -33,6 +33,7 @@ from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.extension import Application, NoApplication, Run, load_application
 from darkroom.local.front.gateway import Gateway, Resolve
 from darkroom.local.front.routes import Backend, RouteTable
+from darkroom.local.front.sinks import SinkAddresses
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.code_watch import keep_current
@@ -101,6 +102,7 @@ class Stack:
         self._tasks: list[asyncio.Task[None]] = []
         self._brokers: Brokers | None = None
         self._gateway: Gateway | None = None
+        self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
@@ -136,7 +138,7 @@ class Stack:
         await self._listen(chosen.admin, self._admin(brokers, gateway))
         await gateway.start()
         self._run_scalers()
-        await self._fleet.bind(bindings(manifests), partial(_sink_url, addresses=addresses))
+        await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
         self._run_sources(manifests, subscribers)
         self._watch_code()
@@ -144,11 +146,19 @@ class Stack:
         self._report("stack.ready", api=addresses.api)
         return addresses
 
+    async def _bind(self, manifests: Manifests, addresses: Addresses) -> None:
+        bound = bindings(manifests)
+        self._sinks = sinks = SinkAddresses(self._fleet.activator, addresses.broker)
+        await sinks.open(binding.sink for binding in bound.values())
+        await self._fleet.bind(bound, sinks.url)
+
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
         if self._gateway is not None:
             await self._gateway.close()
+        if self._sinks is not None:
+            await self._sinks.close()
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
         for task in self._tasks:
             task.cancel()
@@ -246,18 +256,18 @@ class Stack:
         await web.TCPSite(runner, LOOPBACK, port, backlog=1024).start()
 
     def _run_scalers(self) -> None:
-        for service, scaler in self._fleet.scalers.items():
-            self._spawn(scaler.run(), f"scaler {service}")
+        for (namespace, name), scaler in self._fleet.scalers.items():
+            self._spawn(scaler.run(), f"scaler {namespace}/{name}")
 
     def _run_sources(self, manifests: Manifests, subscribers: Subscribers) -> None:
         for source in manifests.ping_sources:
             sink = with_namespace(source.spec.sink, source.namespace)
-            self._spawn(self._ping(source, sink, subscribers), f"ping source {source.name}")
+            self._spawn(self._ping(source, sink, subscribers), f"ping source {source.namespace}/{source.name}")
 
     def _watch_code(self) -> None:
         if self._options.watch:
             pools = self._fleet.pools
-            folders = {name: [self._folder_of(pool.revision), *self._shared_code()] for name, pool in pools.items()}
+            folders = {key: [self._folder_of(pool.revision), *self._shared_code()] for key, pool in pools.items()}
             self._spawn(keep_current(pools, folders, self._report), "watch")
 
     def _folder_of(self, revision: Revision) -> Path:
@@ -303,11 +313,3 @@ def _addresses(chosen: _Ports, servers: Mapping[str, str]) -> Addresses:
         admin=f"http://{LOOPBACK}:{chosen.admin}",
         **servers,
     )
-
-
-def _sink_url(sink: Destination, addresses: Addresses) -> str:
-    if sink.ref is None:
-        return sink.uri or ""
-    if sink.ref.kind == "Broker":
-        return f"{addresses.broker}/{sink.ref.namespace}/{sink.ref.name}"
-    return f"{addresses.api.replace(LOOPBACK, f'{sink.ref.name}.{sink.ref.namespace}.localhost')}"

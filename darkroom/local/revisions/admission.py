@@ -49,7 +49,7 @@ class Admission:
 
     async def _wait_in_queue(self) -> Instance:
         if len(self._waiting) >= self._max_queued:
-            service = self._pool.revision.service
+            service = self._pool.revision.label
             raise RevisionOverloadedError(f"{self._max_queued} requests wait for {service} already, the limit")
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = None

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.pool import Pool
+from darkroom.manifests.revision import ServiceKey
 
 POLL_S = 0.5
 SETTLE_S = 0.1
@@ -22,7 +23,7 @@ IGNORED_SUFFIXES = (".pyc", ".swp", "~")
 
 Fingerprint: TypeAlias = dict[Path, tuple[int, int]]
 """The modification time in ns and the size in bytes of each file."""
-CodeFolders: TypeAlias = Mapping[str, Sequence[Path]]
+CodeFolders: TypeAlias = Mapping[ServiceKey, Sequence[Path]]
 """The files and folders of each Service's code, including shared code."""
 
 
@@ -46,12 +47,12 @@ def _is_code(path: Path) -> bool:
 
 async def watch(
     folders: CodeFolders,
-    on_change: Callable[[set[str]], Awaitable[None]],
+    on_change: Callable[[set[ServiceKey]], Awaitable[None]],
     *,
     poll_s: float = POLL_S,
     settle_s: float = SETTLE_S,
 ) -> None:
-    """Watch until cancelled. `on_change` is awaited with the names of the Services whose code changed."""
+    """Watch until cancelled. `on_change` is awaited with the Services whose code changed."""
     known = _fingerprints(folders)
     while True:
         await asyncio.sleep(poll_s)
@@ -66,29 +67,29 @@ async def watch(
             await on_change(changed)
 
 
-def _fingerprints(folders: CodeFolders) -> dict[str, Fingerprint]:
+def _fingerprints(folders: CodeFolders) -> dict[ServiceKey, Fingerprint]:
     return {service: fingerprint(roots) for service, roots in folders.items()}
 
 
-async def _fingerprints_after(delay_s: float, folders: CodeFolders) -> dict[str, Fingerprint]:
+async def _fingerprints_after(delay_s: float, folders: CodeFolders) -> dict[ServiceKey, Fingerprint]:
     await asyncio.sleep(delay_s)
     return _fingerprints(folders)
 
 
 async def keep_current(
-    pools: Mapping[str, Pool], folders: CodeFolders, report: Report, *, poll_s: float = POLL_S
+    pools: Mapping[ServiceKey, Pool], folders: CodeFolders, report: Report, *, poll_s: float = POLL_S
 ) -> None:
     """Replace each Service whose code changes by a new revision, until cancelled. The old one serves until then."""
     latest = {service: pool.revision.number for service, pool in pools.items()}
 
-    async def renew(service: str) -> None:
+    async def renew(service: ServiceKey) -> None:
         latest[service] += 1
         pool = pools[service]
         revision = replace(pool.revision, number=latest[service])
-        report("code.changed", service=service, revision=revision.name)
+        report("code.changed", service=revision.label, revision=revision.name)
         await pool.replace(revision)
 
-    async def renew_all(services: set[str]) -> None:
+    async def renew_all(services: set[ServiceKey]) -> None:
         await asyncio.gather(*(renew(service) for service in services))
 
     await watch({service: folders[service] for service in pools}, renew_all, poll_s=poll_s)

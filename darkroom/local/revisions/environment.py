@@ -6,6 +6,7 @@ Nothing is started here. K_SINK is not set here either; a SinkBinding does that 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from darkroom.manifests.errors import Finding, ManifestError
@@ -15,6 +16,8 @@ from darkroom.manifests.serving import HttpGet, KeySelector, ReadinessProbe, Ser
 from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
+TAKEN_LABELS = ("runtime", "fork-server", "nats", "redis", "s3")
+"""What logs and metrics call the runtime's own processes. A Service of such a name is shown with its namespace."""
 _REQUIRED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
 
@@ -27,16 +30,17 @@ def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int 
     """
     findings: list[Finding] = []
     resolved = []
+    names = Counter([*TAKEN_LABELS, *(service.name for service in manifests.services)])
     for service in manifests.services:
         env = _Environment(service, manifests, settings)
-        resolved.append(_revision(service, env.resolve(), number))
+        resolved.append(_revision(service, env.resolve(), number, is_qualified=names[service.name] > 1))
         findings += env.findings
     if findings:
         raise ManifestError(findings)
     return resolved
 
 
-def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision:
+def _revision(service: Service, env: Mapping[str, str], number: int, *, is_qualified: bool) -> Revision:
     template = service.spec.template
     return Revision(
         namespace=service.namespace,
@@ -47,6 +51,7 @@ def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision
         scaling=template.scaling,
         cluster_local=service.cluster_local,
         readiness=_readiness(template.spec.container.readiness_probe),
+        is_qualified=is_qualified,
     )
 
 

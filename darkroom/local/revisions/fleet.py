@@ -16,7 +16,7 @@ from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.revisions.scaler import Scaler
 from darkroom.manifests import Destination
-from darkroom.manifests.revision import Revision
+from darkroom.manifests.revision import Revision, ServiceKey
 
 READY_WITHIN_S = 60.0
 DRAIN_S = 10.0
@@ -27,23 +27,23 @@ class Fleet:
     def __init__(self, limit: InstanceLimit, report: Report) -> None:
         self._limit = limit
         self._report = report
-        self.pools: dict[str, Pool] = {}
-        self.scalers: dict[str, Scaler] = {}
+        self.pools: dict[ServiceKey, Pool] = {}
+        self.scalers: dict[ServiceKey, Scaler] = {}
         self.activator = Activator(poke=self._poke)
 
     def add(self, revision: Revision, context: InstanceContext) -> None:
         pool = Pool(revision, context, self._limit, self._report)
         self.activator.serve(pool)
-        self.pools[revision.service] = pool
-        self.scalers[revision.service] = Scaler(pool, self.activator.meter(revision.service), self._report)
+        self.pools[revision.key] = pool
+        self.scalers[revision.key] = Scaler(pool, self.activator.meter(revision.key), self._report)
 
-    async def bind(self, bindings: Mapping[tuple[str, str], Binding], sink_url: Callable[[Destination], str]) -> None:
+    async def bind(self, bindings: Mapping[ServiceKey, Binding], sink_url: Callable[[Destination], str]) -> None:
         """Replace each bound Service's revision with one that has its K_SINK."""
         await asyncio.gather(
             *(
                 pool.replace(with_binding(pool.revision, binding, sink_url(binding.sink)))
                 for pool in self.pools.values()
-                if (binding := bindings.get((pool.revision.namespace, pool.revision.service))) is not None
+                if (binding := bindings.get(pool.revision.key)) is not None
             )
         )
 
@@ -51,7 +51,7 @@ class Fleet:
         """Wait until all Services with a min-scale, which users call first, are ready. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
         awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
-        while missing := [pool.revision.service for pool in awaited if not _is_up_to_date(pool)]:
+        while missing := [pool.revision.label for pool in awaited if not _is_up_to_date(pool)]:
             if time.monotonic() > ends_at:
                 raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {', '.join(missing)}; see {logs}")
             await asyncio.sleep(0.01)
@@ -67,7 +67,7 @@ class Fleet:
             await _close(pools, drain=False)
 
     def _poke(self, revision: Revision) -> None:
-        self.scalers[revision.service].poke()
+        self.scalers[revision.key].poke()
 
 
 def _is_up_to_date(pool: Pool) -> bool:

@@ -132,7 +132,7 @@ class Instance:
 
     async def _launch(self) -> ManagedProcess:
         program = _program(self.revision, self.port, self._home, self._context)
-        name, on_line = self.revision.name, self._context.logs.sink(self.revision.service)
+        name, on_line = self.revision.name, self._context.logs.sink(self.revision.label)
         if self._context.forks is None:
             return await ManagedProcess.start(name, python_command(program), on_line=on_line)
         return await self._context.forks.start_process(name, program, on_line=on_line)

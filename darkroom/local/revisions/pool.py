@@ -47,8 +47,8 @@ class Pool:
         self._closing = False
         self.tally = Tally()
         """Counts cold starts."""
-        self.tally.begin(COLD_STARTS, revision.service)
-        self.tally.begin(COLD_START_DURATION, revision.service)
+        self.tally.begin(COLD_STARTS, revision.label)
+        self.tally.begin(COLD_START_DURATION, revision.label)
         limit.join(self)
 
     @property
@@ -109,7 +109,7 @@ class Pool:
             await new.settled.wait()
         for instance in old:
             self._retire(instance)
-        self._report("revision.replaced", service=revision.service, revision=revision.name, replaced=replaced.name)
+        self._report("revision.replaced", service=revision.label, revision=revision.name, replaced=replaced.name)
         return True
 
     async def close(self, *, drain: bool = True) -> None:
@@ -160,7 +160,7 @@ class Pool:
         await self._remove_ended(instance)
 
     def _count_start(self, instance: Instance) -> None:
-        service = instance.revision.service
+        service = instance.revision.label
         self.tally.count(COLD_STARTS, service)
         self.tally.observe(COLD_START_DURATION, service, value=instance.ready_s or 0.0)
 
@@ -240,7 +240,7 @@ class Pool:
             self._reported_cap = self._desired
             self._report(
                 "scale.capped",
-                service=self.revision.service,
+                service=self.revision.label,
                 wanted=self._desired,
                 granted=len(self._kept(self.revision)),
                 limit=self._limit.most,
@@ -259,7 +259,7 @@ def _by_removal_order(instances: list[Instance]) -> list[Instance]:
 
 
 def _identity(instance: Instance) -> dict[str, Any]:
-    return {"service": instance.revision.service, "revision": instance.revision.name}
+    return {"service": instance.revision.label, "revision": instance.revision.name}
 
 
 def _pid(instance: Instance) -> int | None:
