@@ -47,12 +47,17 @@ class ReadinessCheck:
     """A readinessProbe, with Knative's defaults."""
 
     http: HttpCheck | None = None
-    """None: it is enough that the port accepts connections."""
+    command: tuple[str, ...] = ()
+    """Of `exec`. Without it and `http`, it is enough that the port accepts connections."""
+    port: int | None = None
+    """None: the instance's own port."""
     initial_delay_s: float = 0.0
     period_s: float = 0.0
     """0: as often as queue-proxy would."""
     timeout_s: float = 1.0
     success_threshold: int = 1
+    failure_threshold: int = 3
+    """Failures in a row after which an instance that was ready gets no requests, if there is a period."""
 
 
 @dataclass(frozen=True, kw_only=True)

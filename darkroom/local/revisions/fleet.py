@@ -51,9 +51,10 @@ class Fleet:
         """Wait until all Services with a min-scale, which users call first, are ready. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
         awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
-        while missing := [pool.revision.label for pool in awaited if not _is_up_to_date(pool)]:
+        while missing := [pool for pool in awaited if not _is_up_to_date(pool)]:
             if time.monotonic() > ends_at:
-                raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {', '.join(missing)}; see {logs}")
+                said = ", ".join(_why_not_ready(pool) for pool in missing)
+                raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {said}; see {logs}")
             await asyncio.sleep(0.01)
 
     async def close_pools(self) -> None:
@@ -72,6 +73,14 @@ class Fleet:
 
 def _is_up_to_date(pool: Pool) -> bool:
     return any(instance.revision is pool.revision for instance in pool.ready)
+
+
+def _why_not_ready(pool: Pool) -> str:
+    trouble = pool.trouble
+    if trouble is None:
+        return pool.revision.label
+    last = f", saying {trouble.last_lines[-1]!r}" if trouble.last_lines else ""
+    return f"{pool.revision.label} ({trouble.reason}{last}, {trouble.failures} times)"
 
 
 async def _close(pools: Iterable[Pool], *, drain: bool) -> None:

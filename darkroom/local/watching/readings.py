@@ -34,7 +34,7 @@ from darkroom.telemetry.tally import Labels
 ANSWER_WITHIN_S = 4.0
 """The timeout per part. Prometheus waits for ten seconds, and a machine under full load is slow but not dead."""
 
-_SHOWN_STATES = (InstanceState.READY, InstanceState.STARTING, InstanceState.DRAINING)
+_SHOWN_STATES = (InstanceState.READY, InstanceState.UNREADY, InstanceState.STARTING, InstanceState.DRAINING)
 
 
 @dataclass(frozen=True, kw_only=True)
