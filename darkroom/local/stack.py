@@ -268,7 +268,7 @@ class Stack:
         if self._options.watch:
             pools = self._fleet.pools
             folders = {key: [self._folder_of(pool.revision), *self._shared_code()] for key, pool in pools.items()}
-            self._spawn(keep_current(pools, folders, self._report), "watch")
+            self._spawn(keep_current(pools, folders, self._report, ignored=[self._folder.path]), "watch")
 
     def _folder_of(self, revision: Revision) -> Path:
         return (self._root / revision.env["FUNCTION_SOURCE"]).parent
