@@ -202,9 +202,15 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
 async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *, verbose: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     stack = Stack(options)
+
+    def interrupted() -> None:
+        if stopped.is_set():
+            stack.hurry()
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
     stack.events.subscribe(lambda action, fields: _show_event(console, action, fields, verbose=verbose))
     try:
         starting = asyncio.create_task(stack.start())
@@ -218,7 +224,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
         _show_addresses(console, addresses)
         _show_front_door(console, front_door)
         await waiting
-        console.print("stopping; unfinished jobs continue with the next `darkroom up`")
+        console.print("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
     finally:
         await stack.stop()
 

@@ -53,6 +53,10 @@ from darkroom.manifests.revision import Revision
 
 DEFAULT_PORT = 8080
 PING_TIMEOUT_S = 60.0
+DRAIN_S = 10.0
+"""How long requests in progress may take after a stop. The next start redoes what is interrupted."""
+SERVERS_STOP_S = 12.0
+"""A little more than supervision gives each server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,7 @@ class Stack:
         self._http: aiohttp.ClientSession | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
+        self._hurried = asyncio.Event()
 
     async def start(self) -> Addresses:
         """Start, until the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
@@ -152,33 +157,70 @@ class Stack:
         await sinks.open(binding.sink for binding in bound.values())
         await self._fleet.bind(bound, sinks.url)
 
+    def hurry(self) -> None:
+        """End a `stop` that is under way without waiting any longer. What is interrupted continues next time."""
+        self._hurried.set()
+
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
-        if self._gateway is not None:
-            await self._gateway.close()
-        if self._sinks is not None:
-            await self._sinks.close()
+        self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
+        if not await self._unless_hurried(self._drain(), DRAIN_S):
+            self._report("stack.drain_cut_short", interrupted=self._in_flight())
+        await self._end_functions()
+        if self._brokers is not None:
+            await self._brokers.close()
+        await asyncio.to_thread(self._application.close)
+        if not await self._unless_hurried(self._resources.stop(), SERVERS_STOP_S):
+            self._report("stack.servers_killed")
+        if self._logs is not None:
+            self._logs.close()
+        self._folder.unlock()
+        await asyncio.to_thread(telemetry.finish)
+
+    async def _drain(self) -> None:
+        """Accept nothing new, and wait for what is under way: first requests and deliveries, then the functions."""
+        doors = [door.close() for door in (self._gateway, self._sinks) if door is not None]
+        deliveries = [] if self._brokers is None else [self._brokers.stop_dispatching()]
+        await asyncio.gather(*doors, *deliveries)
+        await self._fleet.close_pools()
+
+    async def _end_functions(self) -> None:
+        """End what has not been drained."""
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._brokers is not None:
-            await self._brokers.stop_dispatching()
-        await self._fleet.close_pools()
+        await self._fleet.close_pools(drain=False)
         if self._forks is not None:
             await self._forks.close()
         await self._fleet.activator.close()
         if self._http is not None:
             await self._http.close()
-        if self._brokers is not None:
-            await self._brokers.close()
-        await asyncio.to_thread(self._application.close)
-        await self._resources.stop()
-        if self._logs is not None:
-            self._logs.close()
-        self._folder.unlock()
-        await asyncio.to_thread(telemetry.finish)
+
+    async def _unless_hurried(self, work: Coroutine[Any, Any, None], timeout_s: float) -> bool:
+        """Wait for work that can be cancelled; returns False if it was, after the timeout or by `hurry`."""
+        working = asyncio.create_task(work)
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait([working, hurried], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if working.done():
+            working.result()
+            return True
+        working.cancel()
+        await asyncio.wait([working])
+        return False
+
+    def _in_flight(self) -> str:
+        """Describe what a stop waits for; empty if nothing is under way."""
+        requests = [
+            f"{count} request{'s' if count > 1 else ''} at {pool.revision.label}"
+            for key, pool in self._fleet.pools.items()
+            if (count := self._fleet.activator.meter(key).current)
+        ]
+        dispatchers = [] if self._brokers is None else self._brokers.dispatchers
+        deliveries = [f"{one.in_flight} of them by the Trigger {one.name}" for one in dispatchers if one.in_flight]
+        return ", ".join([*requests, *deliveries])
 
     def _begin_telemetry(self) -> None:
         try:

@@ -104,13 +104,15 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Accept no new deliveries, and give those in progress a moment. What is not acked is redelivered next time."""
-        if self._subscription is not None:
-            await self._unsubscribe(self._subscription)
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=STOP_GRACE_S)
-        tasks = [*self._in_flight, *([self._progress_task] if self._progress_task else [])]
-        for task in tasks:
-            task.cancel()
+        try:
+            if self._subscription is not None:
+                await self._unsubscribe(self._subscription)
+            if self._in_flight:
+                await asyncio.wait(self._in_flight, timeout=STOP_GRACE_S)
+        finally:
+            tasks = [*self._in_flight, *([self._progress_task] if self._progress_task else [])]
+            for task in tasks:
+                task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from darkroom.local.errors import LocalRuntimeError
@@ -19,8 +19,6 @@ from darkroom.manifests import Destination
 from darkroom.manifests.revision import Revision, ServiceKey
 
 READY_WITHIN_S = 60.0
-DRAIN_S = 10.0
-"""How long requests in progress may take after a stop. The next start redoes what is interrupted."""
 
 
 class Fleet:
@@ -57,15 +55,9 @@ class Fleet:
                 raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {said}; see {logs}")
             await asyncio.sleep(0.01)
 
-    async def close_pools(self) -> None:
-        """Drain all pools, for a limited time. A job interrupted here is found by its lease and redone."""
-        pools = list(self.pools.values())
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await _close(pools, drain=True)
-        except TimeoutError:
-            self._report("stack.drain_cut_short", after_s=DRAIN_S)
-            await _close(pools, drain=False)
+    async def close_pools(self, *, drain: bool = True) -> None:
+        """End all instances; with `drain`, after their requests. A job interrupted by an end is found by its lease."""
+        await asyncio.gather(*(pool.close(drain=drain) for pool in self.pools.values()))
 
     def _poke(self, revision: Revision) -> None:
         self.scalers[revision.key].poke()
@@ -81,7 +73,3 @@ def _why_not_ready(pool: Pool) -> str:
         return pool.revision.label
     last = f", saying {trouble.last_lines[-1]!r}" if trouble.last_lines else ""
     return f"{pool.revision.label} ({trouble.reason}{last}, {trouble.failures} times)"
-
-
-async def _close(pools: Iterable[Pool], *, drain: bool) -> None:
-    await asyncio.gather(*(pool.close(drain=drain) for pool in pools))

@@ -219,7 +219,7 @@ class Pool:
         starting = instance.state is InstanceState.STARTING
         if drain and not starting and not await instance.drain():
             self._report("instance.drain_timed_out", **_identity(instance), in_flight=instance.in_flight)
-        await (instance.kill() if starting else instance.stop())
+        await (instance.kill() if starting or not drain else instance.stop())
 
     def _remove_unstarted(self, instance: Instance, error: StartFailedError) -> None:
         self._instances.remove(instance)
