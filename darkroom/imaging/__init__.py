@@ -21,7 +21,7 @@ from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, esti
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.operation import Operation
-from darkroom.imaging.probe import StreamProbe, probe
+from darkroom.imaging.probe import StreamProbe, probe, prove_end
 from darkroom.imaging.render import Rendition, render
 from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
 from darkroom.imaging.vips import Image
@@ -43,5 +43,6 @@ __all__ = [
     "output_format",
     "output_frames",
     "probe",
+    "prove_end",
     "render",
 ]

@@ -40,6 +40,10 @@ HARMLESS = {
         saved(picture("L"), "JPEG"),
         with_segments(saved(picture("L"), "JPEG"), segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x07")),
     ),
+    "an unknown colour transform of three components": (
+        with_segments(JPEG, segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x01")),
+        with_segments(JPEG, segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x07")),
+    ),
     "an EXIF block of noise": (
         JPEG,
         with_segments(JPEG, segment(0xE1, b"Exif\x00\x00II*\x00\xff\xff\xff\xff\xff\xff")),
@@ -135,6 +139,25 @@ def test_other_pictures_that_lack_their_last_pixels_are_truncated(body: bytes, l
     lacking += body is WEBP and body[-1] == 0
     with pytest.raises(ImageTruncatedError):
         render(body[:-lacking], SMALL, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a scan header of zeros, as some cameras write it",
+        "bytes between two segments",
+        "an unknown revision of JFIF",
+        "an unknown colour transform",
+        "an unknown colour transform of three components",
+        "a profile of which a part is missing",
+    ],
+)
+def test_a_harmless_oddity_hides_no_missing_pixels(name: str) -> None:
+    """libjpeg shows only its first warning, and that one must not be the harmless one."""
+    for ending in (b"", b"\xff\xd9"):
+        for asked in (WHOLE, SMALL):
+            with pytest.raises(ImageTruncatedError):
+                render(HARMLESS[name][1][:-12] + ending, asked, LIMITS)
 
 
 def test_damaged_pixels_stay_corrupt_behind_a_harmless_warning() -> None:
