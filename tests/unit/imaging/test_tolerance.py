@@ -168,6 +168,13 @@ def test_damaged_pixels_stay_corrupt_behind_a_harmless_warning() -> None:
         render(PNG[:-16] + b"oops" + PNG[-12:], WHOLE, LIMITS)
 
 
+def test_a_png_without_its_end_may_still_be_corrupt() -> None:
+    palette = saved(picture("P"), "PNG")
+    place = palette.index(b"PLTE") + 4
+    with pytest.raises(ImageCorruptError):
+        render(replaced(palette, place, b"oops")[:-12], SMALL, LIMITS)
+
+
 # --- another brand ---------------------------------------------------------------------------------------------------
 
 
