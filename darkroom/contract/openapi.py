@@ -41,6 +41,7 @@ _PICTURE: tuple[type[DarkroomError], ...] = (
     errors.ImageCorruptError,
     errors.ImageTruncatedError,
     errors.ImageTooManyFramesError,
+    errors.ImageTooManyScansError,
     errors.CropOutOfBoundsError,
     errors.IdempotencyMismatchError,
 )
