@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.contract.job_types import JobTypeName, job_type_named
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.values import StorageKey
 
 
 class JobStatus(StrEnum):
@@ -26,14 +27,6 @@ class JobStatus(StrEnum):
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-STORAGE_KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
-"""Plain path segments: no empty or dotted ones, so a key can neither leave the bucket nor surprise a server that
-normalises paths.
-"""
-
-StorageKey = Annotated[str, Field(max_length=512, pattern=STORAGE_KEY_PATTERN)]
 
 
 class JobInput(_Frozen):

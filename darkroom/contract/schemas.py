@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from darkroom.contract import errors
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
-from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.jobs import JobFailure, JobMessage, JobResult, JobStatus
+from darkroom.contract.parameters.output import JsonRules, OutputParameters
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema. `False` in its place matches nothing: a field that must be absent."""
@@ -39,7 +40,7 @@ def components() -> dict[str, Schema]:
     found["JobMessage"]["properties"]["type"] = reference("JobType")
     for job_type in JOB_TYPES:
         found |= _named(job_type.parameters)
-        found[job_type.parameters.__name__] |= job_type.parameters.json_rules
+        found[job_type.parameters.__name__] |= _rules(job_type.parameters, job_type.parameters.json_rules)
     return {
         **{name: _tidy(schema) for name, schema in sorted(found.items())},
         "JobStatus": {"type": "string", "enum": [status.value for status in JobStatus]},
@@ -181,36 +182,41 @@ def error_types() -> list[type[DarkroomError]]:
 def _named(model: type[BaseModel]) -> dict[str, Schema]:
     schema = model.model_json_schema(ref_template=REFERENCES + "{model}")
     definitions: dict[str, Schema] = schema.pop("$defs", {})
-    return {**definitions, model.__name__: schema}
+    named = {**definitions, model.__name__: schema}
+    # The docstrings of models are written for readers of the code.
+    return {name: {key: member for key, member in one.items() if key != "description"} for name, one in named.items()}
 
 
 def _tidy(value: Any) -> Any:
-    """Remove the titles that pydantic generates, and the docstrings, which are written for readers of the code."""
+    """Remove the titles that pydantic generates."""
     if isinstance(value, list):
         return [_tidy(member) for member in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: _tidy(member)
-        for name, member in value.items()
-        if name != "description" and not (name == "title" and isinstance(member, str))
+        name: _tidy(member) for name, member in value.items() if not (name == "title" and isinstance(member, str))
     }
 
 
+_JSON_OBJECTS = {"FocalPoint": "a focal point", "Overlay": "an overlay"}
+"""What a form gives as JSON text."""
+
+
 def _as_text(schema: Schema) -> Schema:
+    """Return a field as it is in a form or a query, where there is no null and an object is its JSON text."""
     if "anyOf" not in schema:
         return schema
     branches = [branch for branch in schema["anyOf"] if branch != _NULL]
-    is_gravity = reference("FocalPoint") in branches
-    if is_gravity:
-        branches = [branch for branch in branches if branch != reference("FocalPoint")]
     rest = {name: member for name, member in schema.items() if name not in {"anyOf", "default"}}
     if schema.get("default") is not None:
         rest["default"] = schema["default"]
+    for name, words in _JSON_OBJECTS.items():
+        if reference(name) in branches:
+            branches = [branch for branch in branches if branch != reference(name)] or [{"type": "string"}]
+            rest["description"] = f"{rest.get('description', '')} Takes the JSON text of {words}.".strip()
     if len(branches) == 1:
         return {**branches[0], **rest}
-    described = {"description": "Or the JSON text of a focal point."} if is_gravity else {}
-    return {"anyOf": branches, **rest, **described}
+    return {"anyOf": branches, **rest}
 
 
 def _submission(parameters: str) -> Schema:
@@ -220,7 +226,11 @@ def _submission(parameters: str) -> Schema:
 def _form(model: type[OutputParameters]) -> Schema:
     image = {"type": "string", "format": "binary", "description": "The picture."}
     fields = text_properties(model)
-    return {**_object({"image": image, **fields}, optional=set(fields)), **model.text_rules}
+    return {**_object({"image": image, **fields}, optional=set(fields)), **_rules(model, model.text_rules)}
+
+
+def _rules(model: type[OutputParameters], own: JsonRules) -> Schema:
+    return {"allOf": [*([own] if own else []), *model.encoding_rules]}
 
 
 def _event_data(job_type: JobType) -> Schema:

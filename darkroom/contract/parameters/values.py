@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from enum import StrEnum
-from typing import Annotated
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +41,26 @@ class Animation(StrEnum):
     ALL = "all"
 
 
+class Rotation(IntEnum):
+    """Degrees clockwise."""
+
+    NONE = 0
+    QUARTER = 90
+    HALF = 180
+    THREE_QUARTERS = 270
+
+
+class Flip(StrEnum):
+    HORIZONTAL = "horizontal"
+    VERTICAL = "vertical"
+
+
+class Placeholder(StrEnum):
+    THUMBHASH = "thumbhash"
+    BLURHASH = "blurhash"
+    COLOUR = "colour"
+
+
 class Colour(FrozenModel):
     """sRGB and alpha, 0 to 255 each."""
 
@@ -61,3 +82,20 @@ class Colour(FrozenModel):
 
 OutputSide = Annotated[int, Field(ge=1, le=MAX_OUTPUT_SIDE_PX)]
 """In pixels."""
+
+STORAGE_KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+"""Plain path segments: no empty or dotted ones, so a key can neither leave the bucket nor surprise a server that
+normalises paths.
+"""
+
+StorageKey = Annotated[str, Field(max_length=512, pattern=STORAGE_KEY_PATTERN)]
+
+
+def json_object_of(value: Any) -> Any:
+    """Parse a JSON object from its text, the form in which form fields carry it; anything else stays as it is."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
