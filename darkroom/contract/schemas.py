@@ -193,9 +193,7 @@ def _tidy(value: Any) -> Any:
         return [_tidy(member) for member in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: _tidy(member) for name, member in value.items() if not (name == "title" and isinstance(member, str))
-    }
+    return {name: _tidy(member) for name, member in value.items() if not (name == "title" and isinstance(member, str))}
 
 
 _JSON_OBJECTS = {"FocalPoint": "a focal point", "Overlay": "an overlay"}

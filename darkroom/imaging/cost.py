@@ -12,11 +12,12 @@ from enum import StrEnum
 from darkroom.contract.limits import MEBIBYTE, MEGAPIXEL
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging.encode import effort_of
+from darkroom.imaging.encoding import effort_of
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.planning import plan_job
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.request import output_format, output_frames
+from darkroom.imaging.turning import turned
 
 
 class CostClass(StrEnum):
@@ -75,7 +76,7 @@ def estimate(facts: Facts, parameters: OutputParameters, *, plan: Plan | None = 
     `plan` is the job's plan, where the caller has it already.
     """
     frames = output_frames(facts, parameters)
-    written = (plan or plan_job(facts.size, parameters)).output.pixels * frames
+    written = (plan or plan_job(turned(facts, parameters).size, parameters)).output.pixels * frames
     format = output_format(facts, parameters).format
     decoding = decode_cost(facts, frames=frames)
     return Cost(

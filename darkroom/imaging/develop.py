@@ -14,6 +14,7 @@ from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
 from darkroom.imaging.formats import TRAITS
+from darkroom.imaging.geometry import Rect
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.resample import extract, resample
@@ -23,12 +24,15 @@ from darkroom.imaging.vips import Image
 _PROXY_SIDE_PX = 512
 
 
-def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int) -> Image:
-    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError."""
+def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int, area: Rect | None = None) -> Image:
+    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError.
+
+    `area` is the part of the picture as stored that is left of it; the facts and the plan are about that part.
+    """
     with vips.picture_errors(facts.format, body):
         return strictly_then_tolerantly(
             lambda strict: _Development(
-                body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, strict=strict
+                body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, area=area, strict=strict
             ).run()
         )
 
@@ -40,6 +44,7 @@ class _Development:
     plan: Plan
     shrink: Shrink
     frames: int
+    area: Rect | None
     strict: bool
 
     def run(self) -> Image:
@@ -56,13 +61,21 @@ class _Development:
         the picture.
         """
         strip = open_picture(
-            self.body, self.facts, scaled=plan.scaled, shrink=self.shrink, frames=self.frames, strict=self.strict
+            self.body, self.facts, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
         )
+        if self.area is not None:
+            area = self.area
+            strip = each_frame(strip, self.frames, lambda frame: extract(frame, area))
         work = stored_cut(cut(plan), plan.source, self.facts.orientation)
         resampled = resample(
             strip, self.frames, work, comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied
         )
         return self._upright(to_srgb(resampled).copy_memory())
+
+    @property
+    def _shrink(self) -> Shrink:
+        """An area has a place in the picture at its full size only."""
+        return self.shrink if self.area is None else Shrink.OFF
 
     def _upright(self, strip: Image) -> Image:
         if self.facts.orientation == 1:

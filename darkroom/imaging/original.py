@@ -1,14 +1,10 @@
-"""Reads from an original how it was encoded, for results that must not become larger than it. Bounded, and None for
-whatever is not as expected.
-"""
+"""Estimates how a JPEG was encoded, for results that must not become larger than it."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-# The sum of libjpeg's standard luminance table, and the table itself for each quality (ITU T.81, K.1; jcparam.c).
+# The standard luminance table (ITU T.81, K.1), which libjpeg scales by the quality (jcparam.c).
 _LUMINANCE = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51,
     87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
@@ -17,7 +13,9 @@ _LUMINANCE = (
 
 
 def jpeg_quality(body: bytes) -> int | None:
-    """Estimate the quality at which a JPEG was saved: that whose luminance table has the nearest sum."""
+    """Estimate the quality at which a JPEG was saved: that whose luminance table has the nearest sum. None where it has
+    no such table.
+    """
     table_sum = next((sum(table) for number, table in _quantization_tables(body) if number == 0), None)
     if table_sum is None:
         return None
@@ -51,54 +49,3 @@ def _tables_of_segment(data: bytes) -> Iterator[tuple[int, list[int]]]:
             return
         yield data[offset] & 15, [int.from_bytes(values[at : at + width], "big") for at in range(0, len(values), width)]
         offset += 1 + 64 * width
-
-
-@dataclass(frozen=True, kw_only=True)
-class PngRows:
-    """A PNG's header and its filtered rows, as its encoder chose them."""
-
-    header: bytes
-    """The data of IHDR."""
-    palette: bytes
-    transparency: bytes
-    rows: bytes
-
-
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-
-
-def png_rows(body: bytes) -> PngRows | None:
-    """Return the rows of a PNG that is not interlaced, of at most 8 bits per sample; None for any other."""
-    header, palette, transparency = body[16:29], b"", b""
-    bits, colour, interlace = header[8], header[9], header[12]
-    if bits > 8 or interlace or colour not in _CHANNELS:
-        return None
-    data = []
-    for kind, content in _png_chunks(body):
-        if kind == b"PLTE":
-            palette = content
-        elif kind == b"tRNS":
-            transparency = content
-        elif kind == b"IDAT":
-            data.append(content)
-    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
-    size = height * (1 + (width * bits * _CHANNELS[colour] + 7) // 8)
-    inflated = zlib.decompressobj()
-    try:
-        rows = inflated.decompress(b"".join(data), size)
-    except zlib.error:
-        return None
-    return PngRows(header=header, palette=palette, transparency=transparency, rows=rows) if len(rows) == size else None
-
-
-def _png_chunks(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    offset = 8
-    while offset + 12 <= len(body):
-        size = int.from_bytes(body[offset : offset + 4], "big")
-        yield body[offset + 4 : offset + 8], body[offset + 8 : offset + 8 + size]
-        offset += 12 + size
-
-
-def png_bits(body: bytes) -> int:
-    """Return a PNG's bits per sample."""
-    return body[24]

@@ -35,6 +35,10 @@ class Facts:
     bits: int
     """Bits per sample: 8 or more."""
     input_bytes: int
+    has_palette: bool = False
+    """Whether the pixels are stored as numbers of colours."""
+    is_lossless: bool = False
+    """Whether the format's lossless variant was used."""
 
     @property
     def size(self) -> Size:
@@ -100,6 +104,8 @@ def _read_header(format: Format, body: bytes) -> Facts:
             orientation=orientation,
             bits=16 if header.format == "ushort" else 8,
             input_bytes=len(body),
+            has_palette=format is Format.GIF or (format is Format.PNG and body[25] == 3),
+            is_lossless=format is Format.PNG or (format is Format.WEBP and b"VP8L" in body[:64]),
         )
 
 

@@ -75,8 +75,12 @@ _BACKGROUND = (
     "Default: transparent where the format has alpha, else white."
 )
 _QUALITY = "From 1, small, to 100, good (jpeg, webp, avif). Default: jpeg 80, webp 79, avif 60."
-_LOSSLESS = "Whether every pixel is kept exactly (webp, avif; png always is). Default: as the original with format keep."
-_PALETTE = "Whether the colours are reduced to a palette (png; gif always is). Default: as the original with format keep."
+_LOSSLESS = (
+    "Whether every pixel is kept exactly (webp, avif; png always is). Default: as the original with format keep."
+)
+_PALETTE = (
+    "Whether the colours are reduced to a palette (png; gif always is). Default: as the original with format keep."
+)
 _COLOURS = "The most colours that the palette may have (png, gif); a power of two below is used. Default: 256."
 _MAX_BYTES = "The most bytes that the result may have (jpeg, webp, avif); the quality is lowered until it fits."
 _EFFORT = "CPU time spent on a smaller file, from 0 to 9 (webp to 6). Default: webp 2, avif 1, png 3, gif 4."
@@ -97,9 +101,9 @@ class OutputParameters(FrozenModel):
     encoding_rules: ClassVar[Sequence[JsonRules]] = _ENCODING_RULES
     """The rules of `_encoding_is_possible`, for JSON and forms alike."""
 
-    rotate: Annotated[Rotation, Field(description="Degrees to turn the upright picture clockwise, before anything else.")] = (
-        Rotation.NONE
-    )
+    rotate: Annotated[
+        Rotation, Field(description="Degrees to turn the upright picture clockwise, before anything else.")
+    ] = Rotation.NONE
     flip: Annotated[
         Flip | None, Field(description="Mirror the picture left to right or top to bottom, after rotate. Default: not.")
     ] = None

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from darkroom.contract.parameters.gravity import Compass, FocalPoint
 from darkroom.contract.parameters.values import FrozenModel, StorageKey, json_object_of
 
+
 class Overlay(FrozenModel):
     """A picture in storage that belongs to the same API key, laid over the result."""
 

@@ -36,13 +36,12 @@ def _with_items(body: bytes, datas: list[bytes], infos: list[bytes]) -> bytes:
     places = _Places(body[slice(*meta[b"iloc"])])
     primary = int.from_bytes(body[meta[b"pitm"][1] - 2 : meta[b"pitm"][1]], "big")
     ids = [max(places.ids) + 1 + index for index in range(len(datas))]
-    boxes = {
-        kind: body[start:end]
-        for kind, (start, end) in meta.items()
-    }
+    boxes = {kind: body[start:end] for kind, (start, end) in meta.items()}
     boxes[b"iinf"] = _with_infos(boxes[b"iinf"], ids, infos)
     boxes[b"iref"] = _with_references(boxes.get(b"iref", b""), ids, primary)
-    boxes[b"iloc"] = places.written(shift=0, added=[(item, 0, len(data)) for item, data in zip(ids, datas, strict=True)])
+    boxes[b"iloc"] = places.written(
+        shift=0, added=[(item, 0, len(data)) for item, data in zip(ids, datas, strict=True)]
+    )
     grown = _full_box(b"meta", 0, b"".join(boxes.values()))
     shift = len(grown) - (meta_end - meta_start)
     data_start, added = len(body) + shift + 8, []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from darkroom.contract.parameters.values import Format, Metadata
 from darkroom.imaging import vips
@@ -57,7 +57,8 @@ def _held_by(format: Format, kept: Blocks) -> Blocks:
     Only JPEG holds IPTC, and GIF holds XMP alone.
     """
     if format is Format.JPEG:
-        return kept
+        is_small = len(kept.xmp) <= xmp.MAX_JPEG_BYTES
+        return kept if is_small else replace(kept, xmp=xmp.rights_only(kept.xmp))
     artist, notice = _rights_of(kept)
     if format is Format.GIF:
         return Blocks(xmp=kept.xmp if xmp.has_rights(kept.xmp) else xmp.of_rights(artist=artist, notice=notice))

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 from darkroom.contract.errors import InternalError
 from darkroom.contract.parameters.values import Format
+from darkroom.imaging.geometry import Size
+from darkroom.imaging.metadata import xmp
 from darkroom.imaging.metadata.avif_items import with_items
 from darkroom.imaging.metadata.blocks import Blocks
-from darkroom.imaging.geometry import Size
 
 _EXIF_HEADER = b"Exif\x00\x00"
-_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
-_MAX_SEGMENT_BYTES = 65_533
 
 
 def embed(body: bytes, format: Format, blocks: Blocks, size: Size) -> bytes:
@@ -36,11 +35,6 @@ def embed(body: bytes, format: Format, blocks: Blocks, size: Size) -> bytes:
             raise ValueError("keep is not a format to write")
 
 
-def holds_xmp(format: Format, packet: bytes) -> bool:
-    """Return whether a packet is small enough: a JPEG has one segment for it."""
-    return format is not Format.JPEG or len(_XMP_HEADER) + len(packet) <= _MAX_SEGMENT_BYTES
-
-
 def _into_jpeg(body: bytes, blocks: Blocks) -> bytes:
     """Insert APP1 and APP13 segments after the start of image and JFIF's APP0 (CIPA DC-008, 4.5.4; ISO 16684-3)."""
     at = 2
@@ -49,8 +43,8 @@ def _into_jpeg(body: bytes, blocks: Blocks) -> bytes:
     segments = b""
     if blocks.exif:
         segments += _segment(0xE1, blocks.exif)
-    if blocks.xmp and holds_xmp(Format.JPEG, blocks.xmp):
-        segments += _segment(0xE1, _XMP_HEADER + blocks.xmp)
+    if blocks.xmp and len(blocks.xmp) <= xmp.MAX_JPEG_BYTES:
+        segments += _segment(0xE1, xmp.JPEG_HEADER + blocks.xmp)
     if blocks.iptc:
         segments += _segment(0xED, blocks.iptc)
     return body[:at] + segments + body[at:]
@@ -91,7 +85,9 @@ def _into_webp(body: bytes, blocks: Blocks, size: Size) -> bytes:
         # is in the extended format.
         has_alpha = kind == b"VP8L" and bool(data[4] & 0x10)
         flags |= _WEBP_ALPHA if has_alpha else 0
-        header = bytes([flags, 0, 0, 0]) + b"".join((side - 1).to_bytes(3, "little") for side in (size.width, size.height))
+        header = bytes([flags, 0, 0, 0]) + b"".join(
+            (side - 1).to_bytes(3, "little") for side in (size.width, size.height)
+        )
     chunks.insert(0, (b"VP8X", header))
     if blocks.exif:
         chunks.append((b"EXIF", blocks.exif.removeprefix(_EXIF_HEADER)))

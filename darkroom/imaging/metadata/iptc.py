@@ -77,9 +77,7 @@ def _resources(block: bytes) -> Iterator[tuple[int, bytes]]:
 def _written(data_sets: list[_DataSet]) -> bytes:
     if not data_sets:
         return b""
-    record = b"".join(
-        b"\x1c" + bytes(name) + struct.pack(">H", len(value)) + value for name, value in data_sets
-    )
+    record = b"".join(b"\x1c" + bytes(name) + struct.pack(">H", len(value)) + value for name, value in data_sets)
     resource = b"8BIM" + struct.pack(">H", _IPTC_RESOURCE) + b"\x00\x00" + struct.pack(">I", len(record))
     block = _HEADER + resource + record + bytes(len(record) % 2)
     return block if len(block) <= MAX_BYTES else b""

@@ -12,6 +12,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 MAX_BYTES = 1_000_000
 """Of a packet that is read; larger ones are dropped."""
+JPEG_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
+MAX_JPEG_BYTES = 65_533 - len(JPEG_HEADER)
+"""Of a packet in the one segment that a JPEG has for it."""
 _MAX_DEPTH = 100
 _MAX_PREFIXES = 300
 
@@ -177,7 +180,8 @@ class _Copy:
         parser.Parse(packet, True)
 
     def result(self) -> bytes:
-        return "".join(self._out).encode("utf-8", "replace") if self._properties else b""
+        has_any = self._properties > 0 or not self._only_packet
+        return "".join(self._out).encode("utf-8", "replace") if has_any else b""
 
     def _doctype(self, *_declaration: object) -> None:
         raise _RefusedError
