@@ -13,10 +13,12 @@ from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.formats import TRAITS
-from darkroom.imaging.geometry import Rect
+from darkroom.imaging.geometry import Rect, is_turned
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.probe import decodable
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient
 from darkroom.imaging.vips import Image
@@ -24,12 +26,29 @@ from darkroom.imaging.vips import Image
 _PROXY_SIDE_PX = 512
 
 
-def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int, area: Rect | None = None) -> Image:
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """The part that is left of a picture whose border was trimmed."""
+
+    of: Facts
+    """The facts of the whole picture."""
+    stored: Rect
+    """Where the area lies in the picture as stored."""
+
+    @property
+    def facts(self) -> Facts:
+        """The facts of the area alone."""
+        size = self.stored.size.turned if is_turned(self.of.orientation) else self.stored.size
+        return replace(self.of, width=size.width, height=size.height)
+
+
+def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int, area: Area | None = None) -> Image:
     """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError.
 
-    `area` is the part of the picture as stored that is left of it; the facts and the plan are about that part.
+    Where only an area of the picture is left, the facts and the plan are about the area.
     """
-    with vips.picture_errors(facts.format, body):
+    body = decodable(body, facts if area is None else area.of, all_frames=frames > 1)
+    with decoding_errors(facts):
         return strictly_then_tolerantly(
             lambda strict: _Development(
                 body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, area=area, strict=strict
@@ -44,7 +63,7 @@ class _Development:
     plan: Plan
     shrink: Shrink
     frames: int
-    area: Rect | None
+    area: Area | None
     strict: bool
 
     def run(self) -> Image:
@@ -64,7 +83,7 @@ class _Development:
             self.body, self.facts, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
         )
         if self.area is not None:
-            area = self.area
+            area = self.area.stored
             strip = each_frame(strip, self.frames, lambda frame: extract(frame, area))
         work = stored_cut(cut(plan), plan.source, self.facts.orientation)
         resampled = resample(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from darkroom.contract.errors import FieldError, ParametersInvalidError
 from darkroom.contract.parameters.output import OutputParameters, encoding_mistakes
 from darkroom.contract.parameters.values import Format, Metadata
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.facts import Facts
 
 _DEFAULT_QUALITY = {Format.JPEG: 80, Format.WEBP: 79, Format.AVIF: 60}
 _DEFAULT_EFFORT = {Format.WEBP: 2, Format.AVIF: 1, Format.PNG: 3, Format.GIF: 4}
@@ -45,9 +45,9 @@ def resolve(facts: Facts, format: Format, parameters: OutputParameters) -> Encod
     for mistake in encoding_mistakes(parameters, format):
         raise ParametersInvalidError([FieldError(field="format", message=mistake, value=parameters.format.value)])
     keeps = parameters.format is Format.KEEP and format is facts.format
-    lossless = format is Format.PNG or bool(_first_set(parameters.lossless, keeps and facts.is_lossless))
+    lossless = format is Format.PNG or bool(_first_set(parameters.lossless, keeps and facts.lossless))
     palette = format is Format.GIF or _first_set(
-        parameters.palette, parameters.colours is not None or (keeps and facts.has_palette)
+        parameters.palette, parameters.colours is not None or (keeps and facts.palette_colours > 0)
     )
     return Encoding(
         format=format,

@@ -11,9 +11,10 @@ from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Size, placed, scaled_by
 from darkroom.imaging.plan import whole
-from darkroom.imaging.probe import Facts, probe
+from darkroom.imaging.probe import probe
 from darkroom.imaging.vips import Image
 
 
@@ -22,7 +23,7 @@ def probe_overlay(body: bytes, limits: Limits) -> Facts:
     is the overlay.
     """
     try:
-        return probe(body, limits.of_overlay)
+        return probe(body, limits.of_overlay, all_frames=False)
     except DarkroomError as exc:
         exc.detail = f"the overlay: {exc.detail}"
         raise

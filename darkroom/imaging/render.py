@@ -18,13 +18,14 @@ from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
 from darkroom.imaging.encoding import resolve
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.operation import Operation, apply
 from darkroom.imaging.overlay import overlaid
 from darkroom.imaging.placeholder import placeholder_of
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.probe import Facts, probe
+from darkroom.imaging.probe import probe
 from darkroom.imaging.request import (
     check_output,
     only_reencodes,
@@ -33,7 +34,7 @@ from darkroom.imaging.request import (
     plan_turned,
     trims,
 )
-from darkroom.imaging.trim import facts_of_area, trimmed_area
+from darkroom.imaging.trim import trimmed_area
 from darkroom.imaging.turning import turned
 from darkroom.imaging.vips import Image
 
@@ -72,11 +73,11 @@ def render(
     Raises what `probe` and `checked_plan` raise, and what only the pixels show: ImageCorruptError, ImageTruncatedError,
     ResultTooLargeError.
     """
-    facts = probe(body, limits) if facts is None else facts
+    facts = probe(body, limits, all_frames=False) if facts is None else facts
     output = output_format(facts, parameters)
     frames = output_frames(facts, parameters)
     area = trimmed_area(body, facts, frames=frames) if trims(parameters) else None
-    upright = turned(facts if area is None else facts_of_area(facts, area), parameters)
+    upright = turned(facts if area is None else area.facts, parameters)
     plan = plan_turned(upright, parameters, limits)
     encoding = resolve(facts, output.format, parameters)
     is_reencoded = operation is None and area is None and only_reencodes(facts, parameters, plan)

@@ -11,12 +11,13 @@ from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.resize import ResizeParameters
 from darkroom.contract.parameters.values import Animation, Format, Rotation
+from darkroom.imaging.containers.walker import InputChecks
 from darkroom.imaging.encoding import resolve
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.plan import Plan, whole
 from darkroom.imaging.planning import plan_job
-from darkroom.imaging.probe import Facts
 from darkroom.imaging.turning import turned
 
 
@@ -47,19 +48,28 @@ def checked_plan(facts: Facts, parameters: OutputParameters, limits: Limits) -> 
     """Plan a request and check that it is possible.
 
     Where a border is to be trimmed, only the pixels show the picture's size, so the output's is checked when they are
-    known. Raises CropOutOfBoundsError, ImageTooManyPixelsError or ParametersInvalidError.
+    known. Raises CropOutOfBoundsError, ImageTooManyPixelsError, ParametersInvalidError, or, for an animation of which
+    all frames are asked for, ImageTooManyFramesError.
     """
     resolve(facts, output_format(facts, parameters).format, parameters)
     if trims(parameters):
+        _check_frames(facts, parameters, limits)
         return plan_job(turned(facts, parameters).size, parameters)
     return plan_turned(turned(facts, parameters), parameters, limits)
 
 
 def plan_turned(facts: Facts, parameters: OutputParameters, limits: Limits) -> Plan:
     """Plan a request for a picture with `rotate` and `flip` in its facts. Raises as `checked_plan` does."""
+    _check_frames(facts, parameters, limits)
     plan = plan_job(facts.size, parameters)
     check_output(plan.output, output_frames(facts, parameters), limits, hint=_hint(parameters))
     return plan
+
+
+def _check_frames(facts: Facts, parameters: OutputParameters, limits: Limits) -> None:
+    frames = output_frames(facts, parameters)
+    if frames > 1:
+        InputChecks(limits=limits, all_frames=True).frames(facts.size, frames)
 
 
 def trims(parameters: OutputParameters) -> bool:

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 
-from darkroom.imaging import vips
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.develop import Area
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.geometry import Rect, Size, is_turned, to_stored
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.probe import decodable
 from darkroom.imaging.vips import Image
 
 THRESHOLD = 10
 """A pixel belongs to the border if none of its samples differs by more from the colour of the top left corner."""
 
 
-def trimmed_area(body: bytes, facts: Facts, *, frames: int) -> Rect | None:
+def trimmed_area(body: bytes, facts: Facts, *, frames: int) -> Area | None:
     """Return the smallest area of the picture as stored that has everything but the border, in all frames.
 
     None where nothing is cut off, also for a picture of one colour. The whole picture is decoded, of which a mask of
     one byte per pixel is kept. Raises ImageCorruptError or ImageTruncatedError.
     """
-    with vips.picture_errors(facts.format, body):
+    body = decodable(body, facts, all_frames=frames > 1)
+    with decoding_errors(facts):
         mask = strictly_then_tolerantly(lambda strict: _mask(body, facts, frames, strict=strict))
     whole = Size(width=mask.width, height=mask.height // frames)
     areas = [_area(mask.extract_area(0, index * whole.height, whole.width, whole.height)) for index in range(frames)]
     found = [area for area in areas if area is not None]
     area = reduce(_union, found) if found else None
-    return None if area is None or area.size == whole else area
-
-
-def facts_of_area(facts: Facts, area: Rect) -> Facts:
-    """Return the facts of a picture of which only this area, as stored, is left."""
-    size = area.size.turned if is_turned(facts.orientation) else area.size
-    return replace(facts, width=size.width, height=size.height)
+    return None if area is None or area.size == whole else Area(of=facts, stored=area)
 
 
 def _mask(body: bytes, facts: Facts, frames: int, *, strict: bool) -> Image:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Flip, Rotation
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.facts import Facts
 
 # Each EXIF orientation (CIPA DC-008, 4.6.5.1.6) as what makes the stored picture upright: whether it is mirrored left
 # to right, and then by how many quarters it is turned clockwise.
