@@ -12,12 +12,13 @@ from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
-from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.decode import open_picture, strictly_then_tolerantly
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import Facts
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 _PROXY_SIDE_PX = 512
@@ -55,12 +56,16 @@ class _Development:
         A picture that is decoded from top to bottom can be turned only in memory, so the small result is turned, not
         the picture.
         """
-        strip = open_picture(
+        opened = open_picture(
             self.body, self.facts, scaled=plan.scaled, shrink=self.shrink, frames=self.frames, strict=self.strict
         )
         work = stored_cut(cut(plan), plan.source, self.facts.orientation)
         resampled = resample(
-            strip, self.frames, work, comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied
+            opened.strip,
+            self.frames,
+            work,
+            extent=opened.extent,
+            comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
         return self._upright(to_srgb(resampled).copy_memory())
 

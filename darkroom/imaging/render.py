@@ -13,7 +13,6 @@ from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame, timing_of, with_timing
 from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, pad
-from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
 from darkroom.imaging.formats import TRAITS
@@ -22,6 +21,7 @@ from darkroom.imaging.operation import Operation, apply
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import Facts, probe
 from darkroom.imaging.request import check_output, checked_plan, output_format, output_frames
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 
