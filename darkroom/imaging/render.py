@@ -12,7 +12,7 @@ from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame, timing_of, with_timing
-from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, pad
+from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, over_white, pad
 from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
 from darkroom.imaging.formats import TRAITS
@@ -21,6 +21,7 @@ from darkroom.imaging.operation import Operation, apply
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import Facts, probe
 from darkroom.imaging.request import check_output, checked_plan, output_format, output_frames
+from darkroom.imaging.sharpening import sharpen
 from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
@@ -84,11 +85,13 @@ def _finished(strip: Image, frames: int, plan: Plan, parameters: OutputParameter
     """Sharpen, and flatten or pad."""
     holds_alpha = TRAITS[format].holds_alpha
     background = parameters.background_colour or (TRANSPARENT if holds_alpha else WHITE)
-    sharpen = parameters.sharpen
-    if sharpen is not None:
-        strip = each_frame(strip, frames, lambda frame: frame.sharpen(sigma=sharpen))
+    sigma = parameters.sharpen
+    if sigma is not None:
+        strip = each_frame(strip, frames, lambda frame: sharpen(frame, sigma))
+    if not holds_alpha:
+        # Before the padding, or a translucent background would be laid under the picture and beside it differently.
+        background = over_white(background)
+        strip = flatten(strip, background)
     if plan.is_padded:
         strip = each_frame(strip, frames, lambda frame: pad(frame, plan.canvas, plan.output, background))
-    if not holds_alpha:
-        strip = flatten(strip, background)
     return strip
