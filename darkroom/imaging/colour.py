@@ -53,12 +53,21 @@ def _has_fitting_profile(image: Image) -> bool:
     return profile[36:40] == b"acsp" and _PROFILE_SPACES.get(profile[16:20]) == colour_bands
 
 
+def over_white(colour: Colour) -> Colour:
+    """Composite a translucent colour on white."""
+
+    def mixed(value: int) -> int:
+        return round((value * colour.alpha + 255 * (255 - colour.alpha)) / 255)
+
+    return Colour(red=mixed(colour.red), green=mixed(colour.green), blue=mixed(colour.blue))
+
+
 def flatten(image: Image, background: Colour) -> Image:
-    """Remove alpha by compositing on an opaque background; a translucent background is itself composited on white."""
+    """Remove alpha by compositing on an opaque background."""
     if not image.hasalpha():
         return image
     image = _with_colour_for(image, background)
-    return image.flatten(background=_samples(_over_white(background), image.bands - 1))
+    return image.flatten(background=_samples(background, image.bands - 1))
 
 
 def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
@@ -86,10 +95,3 @@ def _samples(colour: Colour, bands: int) -> list[int]:
 
 def _is_grey(colour: Colour) -> bool:
     return colour.red == colour.green == colour.blue
-
-
-def _over_white(colour: Colour) -> Colour:
-    def mixed(value: int) -> int:
-        return round((value * colour.alpha + 255 * (255 - colour.alpha)) / 255)
-
-    return Colour(red=mixed(colour.red), green=mixed(colour.green), blue=mixed(colour.blue))

@@ -12,7 +12,7 @@ from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
-from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.decode import Opened, open_picture, strictly_then_tolerantly
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.formats import TRAITS
@@ -21,6 +21,7 @@ from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import decodable
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 _PROXY_SIDE_PX = 512
@@ -79,15 +80,20 @@ class _Development:
         A picture that is decoded from top to bottom can be turned only in memory, so the small result is turned, not
         the picture.
         """
-        strip = open_picture(
+        opened = open_picture(
             self.body, self.facts, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
         )
         if self.area is not None:
             area = self.area.stored
-            strip = each_frame(strip, self.frames, lambda frame: extract(frame, area))
+            strip = each_frame(opened.strip, self.frames, lambda frame: extract(frame, area))
+            opened = Opened(strip=strip, extent=None)
         work = stored_cut(cut(plan), plan.source, self.facts.orientation)
         resampled = resample(
-            strip, self.frames, work, comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied
+            opened.strip,
+            self.frames,
+            work,
+            extent=opened.extent,
+            comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
         return self._upright(to_srgb(resampled).copy_memory())
 

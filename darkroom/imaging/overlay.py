@@ -9,12 +9,12 @@ from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.overlay import Overlay
 from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
-from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Size, placed, scaled_by
 from darkroom.imaging.plan import whole
 from darkroom.imaging.probe import probe
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 

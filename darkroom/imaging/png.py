@@ -36,8 +36,8 @@ def _sample(image: Image) -> Image:
 
 
 def deflated_anew(original: bytes) -> Iterator[Callable[[], bytes]]:
-    """Yield encodings of the original's rows, deflated as well as zlib can. None are yielded where
-    the original's pixels are not those of a result: another colour space, more than 8 bits, interlaced, or not as expected.
+    """Yield encodings of the original's rows, deflated as well as zlib can: none where the original's pixels are not
+    those of a result, or are stored in a way that is left to libvips (more than 8 bits, interlaced).
 
     Nothing of the original is kept but its filtered rows and its palette. libvips' deflate is fast, and its best is
     often a few percent worse than zlib's.
@@ -47,7 +47,7 @@ def deflated_anew(original: bytes) -> Iterator[Callable[[], bytes]]:
     rows = _rows(header, chunks.get(b"IDAT", b"")) if len(header) == 13 and _is_plain_srgb(chunks) else None
     if rows is None:
         return
-    kept = [(kind, chunks[kind]) for kind in (b"PLTE", b"tRNS") if kind in chunks]
+    kept: list[tuple[bytes, bytes]] = [(kind, chunks[kind]) for kind in (b"PLTE", b"tRNS") if kind in chunks]
     for strategy, memory in _DEFLATE:
         yield partial(_deflated, header, kept, rows, strategy, memory)
 

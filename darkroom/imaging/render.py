@@ -13,8 +13,7 @@ from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame, timing_of, with_timing
 from darkroom.imaging.blur import blurred
-from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, pad
-from darkroom.imaging.decode import Shrink
+from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, over_white, pad
 from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
 from darkroom.imaging.encoding import resolve
@@ -34,6 +33,8 @@ from darkroom.imaging.request import (
     plan_turned,
     trims,
 )
+from darkroom.imaging.sharpening import sharpen
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.trim import trimmed_area
 from darkroom.imaging.turning import turned
 from darkroom.imaging.vips import Image
@@ -118,22 +119,24 @@ def _given(overlay: bytes | None) -> bytes:
 
 
 def _blurred_and_sharpened(strip: Image, frames: int, parameters: OutputParameters) -> Image:
-    blur, sharpen = parameters.blur, parameters.sharpen
+    blur, sigma = parameters.blur, parameters.sharpen
     if blur is not None:
         strip = each_frame(strip, frames, lambda frame: vips.without_palette(blurred(frame, blur)))
-    if sharpen is not None:
-        strip = each_frame(strip, frames, lambda frame: frame.sharpen(sigma=sharpen))
+    if sigma is not None:
+        strip = each_frame(strip, frames, lambda frame: sharpen(frame, sigma))
     return strip
 
 
 def _laid_out(strip: Image, frames: int, plan: Plan, parameters: OutputParameters, format: Format) -> Image:
-    """Pad, or flatten."""
+    """Flatten and pad."""
     holds_alpha = TRAITS[format].holds_alpha
     background = parameters.background_colour or (TRANSPARENT if holds_alpha else WHITE)
+    if not holds_alpha:
+        # Before the padding, or a translucent background would be laid under the picture and beside it differently.
+        background = over_white(background)
+        strip = flatten(strip, background)
     if plan.is_padded:
         strip = each_frame(strip, frames, lambda frame: pad(frame, plan.canvas, plan.output, background))
-    if not holds_alpha:
-        strip = flatten(strip, background)
     return strip
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import reduce
 
 from darkroom.imaging.colour import to_srgb
-from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.decode import open_picture, strictly_then_tolerantly
 from darkroom.imaging.develop import Area
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.geometry import Rect, Size, is_turned, to_stored
 from darkroom.imaging.probe import decodable
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 THRESHOLD = 10
@@ -38,14 +39,14 @@ def _mask(body: bytes, facts: Facts, frames: int, *, strict: bool) -> Image:
     stored = facts.size.turned if is_turned(facts.orientation) else facts.size
     corner = to_stored(Rect(left=0, top=0, width=1, height=1), facts.size, facts.orientation)
 
-    def opened(count: int) -> Image:
-        strip = open_picture(body, facts, scaled=facts.size, shrink=Shrink.OFF, frames=count, strict=strict)
+    def pixels(count: int) -> Image:
+        opened = open_picture(body, facts, scaled=facts.size, shrink=Shrink.OFF, frames=count, strict=strict)
         # The colour of invisible pixels does not matter.
-        return _premultiplied(to_srgb(strip))
+        return _premultiplied(to_srgb(opened.strip))
 
-    first = opened(1).extract_area(corner.left, corner.top, 1, 1).copy_memory()
+    first = pixels(1).extract_area(corner.left, corner.top, 1, 1).copy_memory()
     colour = first.getpoint(0, 0)
-    differs = (opened(frames) - colour).abs() > THRESHOLD
+    differs = (pixels(frames) - colour).abs() > THRESHOLD
     mask = differs.bandor().copy_memory()
     if (mask.width, mask.height) != (stored.width, stored.height * frames):
         raise ValueError(f"the mask is {mask.width}x{mask.height} px, the picture {stored}")

@@ -26,8 +26,8 @@ class Fit(StrEnum):
 
 
 _FIT = (
-    "How the picture fits the box of width and height: inside it, covering it (cover cuts, outside does not), contained "
-    "with a background, or filling it distorted."
+    "How the picture fits the box of width and height: inside it, covering it (cover cuts, outside not), contained "
+    "in it with a background, or distorted to fill it."
 )
 
 

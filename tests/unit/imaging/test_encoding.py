@@ -19,7 +19,7 @@ from darkroom.contract.parameters.values import Format
 from darkroom.imaging import Rendition, checked_plan, probe, render
 from darkroom.imaging.fitting import MAX_ENCODES, best_that_fits
 from darkroom.imaging.original import jpeg_quality
-from darkroom.imaging.vips import save
+from darkroom.imaging.vips import library, save
 from tests import pictures
 from tests.unit.imaging.pixels import opened, psnr_db, samples
 
@@ -216,7 +216,7 @@ def test_flat_graphics_are_not_filtered(width: int) -> None:
     body = by_pillow(screenshot().convert("RGB"), "PNG")
     result = resized(body, width=width, format="png").body
     as_libvips = save(
-        Format.PNG, pictures.library().Image.new_from_array(samples(result)).cast("uchar").copy(interpretation="srgb")
+        Format.PNG, library().Image.new_from_array(samples(result)).cast("uchar").copy(interpretation="srgb")
     )
     assert len(result) <= 1.01 * len(as_libvips)
 
@@ -224,7 +224,7 @@ def test_flat_graphics_are_not_filtered(width: int) -> None:
 def test_photographs_are_filtered() -> None:
     body = pictures.photo(Format.JPEG, 640, 480)
     result = resized(body, width=640, format="png").body
-    unfiltered = save(Format.PNG, pictures.library().Image.new_from_array(samples(result)).cast("uchar"))
+    unfiltered = save(Format.PNG, library().Image.new_from_array(samples(result)).cast("uchar"))
     assert len(result) < 0.8 * len(unfiltered)
 
 

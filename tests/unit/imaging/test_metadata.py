@@ -22,6 +22,7 @@ from darkroom.contract.parameters.values import Format
 from darkroom.imaging import render
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.metadata import exif, iptc, xmp
+from darkroom.imaging.vips import library
 from tests import pictures
 from tests.unit.imaging.pixels import close, opened, rgb_at
 
@@ -251,8 +252,8 @@ def test_a_thumbnail_of_what_was_cropped_away_is_not_kept() -> None:
 @pytest.mark.parametrize("target", [Format.WEBP, Format.AVIF, Format.PNG])
 def test_a_picture_with_metadata_has_the_pixels_of_one_without(target: Format) -> None:
     image = pictures.disc_with_alpha(60, 40).copy()
-    image.set_type(pictures.library().GValue.blob_type, "exif-data", exif_block({0x8298: b"Zoe Example\x00"}))
-    image.set_type(pictures.library().GValue.gstr_type, "exif-ifd0-Copyright", "Zoe Example")
+    image.set_type(library().GValue.blob_type, "exif-data", exif_block({0x8298: b"Zoe Example\x00"}))
+    image.set_type(library().GValue.gstr_type, "exif-ifd0-Copyright", "Zoe Example")
     body = pictures.encoded(image, Format.PNG)
     for options in ({}, {"lossless": True}):
         with_it, without = (

@@ -1,0 +1,89 @@
+"""Decides how far a decoder shrinks a picture while it decodes it. JPEG and WebP can be shrunk.
+
+Shrinking in the decoder is fast and less like Lanczos than Lanczos itself, so how far it goes is configurable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from darkroom.contract.parameters.values import Format
+from darkroom.imaging import jpeg_frame
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.geometry import Extent, Size, is_turned
+
+
+class Shrink(StrEnum):
+    FAST = "fast"
+    """The largest step that leaves Lanczos more than a rounding to do."""
+    QUALITY = "quality"
+    """libvips' rule for its own thumbnails: the last factor of two is left to Lanczos."""
+    OFF = "off"
+    """Decode every pixel; for reference."""
+
+
+# The steps of libjpeg's scaled inverse DCT that libvips offers.
+_JPEG_STEPS = (8, 4, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduction:
+    """How to decode a picture."""
+
+    body: bytes
+    options: dict[str, object] = field(default_factory=dict)
+    """For the loader."""
+    extent: Extent | None = None
+    """What the picture covers of the decoded pixels; None means all of them."""
+
+
+def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink) -> Reduction:
+    """Return how to decode a picture that will be scaled to `scaled` as a whole, upright: no smaller than that."""
+    factor = min(facts.width / scaled.width, facts.height / scaled.height)
+    if facts.format is Format.JPEG:
+        return _jpeg_reduction(body, facts, _jpeg_step(factor, shrink))
+    if facts.format is Format.WEBP:
+        return _webp_reduction(body, facts, factor, shrink)
+    return Reduction(body=body)
+
+
+def _jpeg_step(factor: float, shrink: Shrink) -> int:
+    """Return the step for a picture that will be scaled down by `factor`; 1 decodes every pixel.
+
+    The fewer samples of a block the inverse DCT computes, the less they are like Lanczos, most of all at fine and hard
+    edges such as text. What Lanczos scales down afterwards blurs the difference. So a step of n is taken from a factor
+    of n + 1 on; up to there the step below it. benchmarks/results/imaging.md has the figures for that line.
+    """
+    match shrink:
+        case Shrink.FAST:
+            return next((step for step in _JPEG_STEPS if step + 1 <= factor), 1)
+        case Shrink.QUALITY:
+            return next((step for step in _JPEG_STEPS if 2 * step <= factor), 1)
+        case Shrink.OFF:
+            return 1
+
+
+def _jpeg_reduction(body: bytes, facts: Facts, step: int) -> Reduction:
+    padded = jpeg_frame.padded_to(body, step) if step > 1 else None
+    if padded is None:
+        return Reduction(body=body)
+    stored = facts.size.turned if is_turned(facts.orientation) else facts.size
+    return Reduction(body=padded, options={"shrink": step}, extent=Extent.of(stored, step))
+
+
+def _webp_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink) -> Reduction:
+    if shrink is Shrink.OFF or not _webp_shrinks_well(facts):
+        return Reduction(body=body)
+    spared = factor if shrink is Shrink.FAST else factor / 2
+    return Reduction(body=body, options={"scale": 1 / spared} if spared > 1 else {})
+
+
+def _webp_shrinks_well(facts: Facts) -> bool:
+    """Return whether libwebp's own scaling keeps the colours where they are.
+
+    It scales colour and alpha apart from each other, so that the colour of invisible pixels bleeds into visible ones.
+    And it stretches the colours, which are stored at half the size rounded up, over a side that is odd, so that they
+    are displaced by up to a pixel (libwebp, src/dec/io_dec.c, `InitRGBRescaler`).
+    """
+    return not facts.has_alpha and facts.width % 2 == 0 and facts.height % 2 == 0
