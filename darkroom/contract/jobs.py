@@ -59,6 +59,7 @@ class JobResult(_Frozen):
     width: int
     height: int
     bytes: int
+    placeholder: str | None = None
 
 
 class JobFailure(_Frozen):
@@ -155,7 +156,7 @@ class JobRecord(_Frozen):
 
 
 def _result_view(result: JobResult, url: str | None, url_expires_at: datetime | None) -> dict[str, Any]:
-    shown: dict[str, Any] = result.model_dump()
+    shown: dict[str, Any] = result.model_dump(exclude_none=True)
     if url is not None and url_expires_at is not None:
         shown = {"url": url, **shown, "expires_at": timestamp(url_expires_at)}
     return shown

@@ -277,6 +277,7 @@ def _result(key: str, rendition: Rendition) -> JobResult:
         width=rendition.width,
         height=rendition.height,
         bytes=len(rendition.body),
+        placeholder=rendition.placeholder,
     )
 
 
