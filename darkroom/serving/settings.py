@@ -75,6 +75,12 @@ def _rate(value: Any) -> Any:
     return Rate.parse(value) if isinstance(value, str) else value
 
 
+def _byte_rate(value: Any) -> Any:
+    if value == "":
+        return None
+    return Rate.parse_of_bytes(value) if isinstance(value, str) else value
+
+
 def _http_url(value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
         raise ValueError(f"must be an http or https URL, was {value[:200]!r}")
@@ -89,6 +95,7 @@ def _networks(value: str | None) -> str | None:
 Text = Annotated[str | None, BeforeValidator(_empty_is_unset)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)]
 RateSetting = Annotated[Rate | None, BeforeValidator(_rate)]
+ByteRateSetting = Annotated[Rate | None, BeforeValidator(_byte_rate)]
 Size = Annotated[int | None, BeforeValidator(_bytes)]
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
@@ -143,11 +150,13 @@ class Settings(BaseModel):
     api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
     """File with the hashes of the valid keys, written by `darkroom keys`; read again when it changes."""
     rate_limit: RateSetting = Field(_WRITES, alias="RATE_LIMIT")
-    """The rate at which ingest accepts requests from one key, or from one address without a valid key; `off`
-    disables.
+    """The rate at which one key, or one address without a valid key, may ask ingest for jobs; `off` disables. A batch
+    counts as many as it asks for. Signed uploads are counted for themselves, at the same rate.
     """
+    rate_limit_bytes: ByteRateSetting = Field(None, alias="RATE_LIMIT_BYTES")
+    """The same in bytes of the pictures, such as `256Mi/minute`; unset or `off` disables."""
     rate_limit_reads: RateSetting = Field(_READS, alias="RATE_LIMIT_READS")
-    """The same for status."""
+    """The rate of requests to status."""
     trusted_proxies: Annotated[str | None, AfterValidator(_networks)] = Field(None, alias="TRUSTED_PROXIES")
     """Networks, separated by commas, whose X-Forwarded-For is believed; unset: none."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
