@@ -18,10 +18,10 @@ from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
-from functions.ingest.reading import read_body, read_submission
+from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission
 from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission
-from functions.ingest.uploads import check_upload, signed_upload
+from functions.ingest.uploads import check_upload, declared_bytes, signed_upload
 
 UPLOADS_PATH = "/api/v1/uploads"
 EVENT_PATHS = ("/api/v1/events", "/")
@@ -108,7 +108,10 @@ class _Routes:
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
 
     async def sign_upload(self, request: Request) -> Response:
-        return json_response(await in_thread(signed_upload, self._resources, owner(request)), status=201)
+        body = await read_body(request, max_bytes=MAX_JSON_BYTES, what="the JSON document")
+        size_bytes = declared_bytes(body, max_bytes=self._resources.settings.max_input_bytes)
+        signed = await in_thread(signed_upload, self._resources, owner(request), size_bytes)
+        return json_response(signed, status=201)
 
     async def _accept(self, request: Request, submission: Submission) -> JobRecord:
         await _check_owner(request, submission)

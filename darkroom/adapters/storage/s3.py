@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, upload_headers
 from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError
@@ -122,8 +122,10 @@ class S3Storage:
         }
         return self._sign("GET", key, forced, {}, lifetime_s)
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
-        return self._sign("PUT", key, {}, {"Content-Type": content_type}, lifetime_s)
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        return self._sign("PUT", key, {}, upload_headers(content_type, size_bytes), lifetime_s)
 
     def check(self) -> None:
         client = self._client()

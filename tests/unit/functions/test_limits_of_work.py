@@ -177,7 +177,7 @@ def test_pictures_in_storage_and_in_batches_are_counted_in_bytes_too() -> None:
 
 def test_a_body_that_was_declared_too_long_for_what_is_left_is_not_read() -> None:
     door = Door(RATE_LIMIT_BYTES="5000/hour")
-    read = []
+    read: list[None] = []
 
     async def body() -> Any:
         read.append(None)
