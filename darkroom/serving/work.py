@@ -37,6 +37,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.job_types import job_type_of_event
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.errors import must_pass
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
@@ -178,7 +179,9 @@ class Worker(Generic[ParametersT]):
         except SystemExit as exc:
             self._give_back_at_exit(lease, exc)
             raise
-        except Exception as exc:
+        except BaseException as exc:
+            if must_pass(exc):
+                raise
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
         return self._answer_for_end(lease, outcome, record, **facts)
