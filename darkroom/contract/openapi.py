@@ -124,9 +124,16 @@ def _sign_upload() -> Schema:
         "operationId": "signUpload",
         "tags": ["pictures"],
         "summary": "Request a signed URL for an upload straight to storage",
+        "description": (
+            "Send the picture with all of the returned headers, once: storage refuses to replace it (412). With its "
+            "size in `bytes`, storage refuses a picture of any other size too."
+        ),
+        "requestBody": {"required": False, "content": {"application/json": {"schema": reference("UploadRequest")}}},
         "responses": {
             "201": response("Upload the picture there, then submit its storage key.", reference("SignedUpload")),
-            **problem_responses(*_GATE),
+            **problem_responses(
+                errors.ParametersInvalidError, errors.RequestTimeoutError, errors.InputTooLargeError, *_GATE
+            ),
         },
     }
 

@@ -49,6 +49,7 @@ def components() -> dict[str, Schema]:
         **_for_each("Form", lambda job_type: _form(job_type.parameters)),
         "Accepted": _object({"job_id": _uuid(), "status": {"const": "queued"}}),
         "AcceptedBatch": _object({"jobs": {"type": "array", "items": reference("Accepted")}}),
+        "UploadRequest": _object({"bytes": {"type": ["integer", "null"], "minimum": 1}}, optional={"bytes"}),
         "SignedUpload": _signed_upload(),
         "Job": job(),
         "JobPage": _object(

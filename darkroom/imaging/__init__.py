@@ -20,6 +20,7 @@ picture does. The modules in the order in which a picture passes them:
 from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, estimate
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.operation import Operation
+from darkroom.imaging.overlay import probe_overlay
 from darkroom.imaging.probe import StreamProbe, probe
 from darkroom.imaging.render import Rendition, render
 from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
@@ -43,5 +44,6 @@ __all__ = [
     "output_format",
     "output_frames",
     "probe",
+    "probe_overlay",
     "render",
 ]

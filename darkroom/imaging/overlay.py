@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from darkroom.contract.errors import DarkroomError
+from darkroom.contract.errors import PictureError, RejectedError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.overlay import Overlay
 from darkroom.imaging import vips
@@ -24,9 +24,8 @@ def probe_overlay(body: bytes, limits: Limits) -> Facts:
     """
     try:
         return probe(body, limits.of_overlay, all_frames=False)
-    except DarkroomError as exc:
-        exc.detail = f"the overlay: {exc.detail}"
-        raise
+    except (RejectedError, PictureError) as exc:
+        raise type(exc)(f"the overlay: {exc.detail}") from exc
 
 
 def overlaid(strip: Image, frames: int, body: bytes, overlay: Overlay, limits: Limits) -> Image:

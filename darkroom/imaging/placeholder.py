@@ -6,6 +6,7 @@ import base64
 
 from darkroom.contract.parameters.values import Placeholder
 from darkroom.imaging.colour import WHITE, flatten
+from darkroom.imaging.thumbhash import thumbhash
 from darkroom.imaging.vips import Image
 
 _SIDE_PX = 32
@@ -29,16 +30,13 @@ def placeholder_of(frame: Image, kind: Placeholder) -> str:
 
 
 def _thumbhash(image: Image) -> str:
-    from thumbhash import rgba_to_thumb_hash
-
-    samples = list(image.write_to_memory())
-    return base64.b64encode(bytes(rgba_to_thumb_hash(image.width, image.height, samples))).decode()
+    return base64.b64encode(thumbhash(image.width, image.height, bytes(image.write_to_memory()))).decode()
 
 
 def _blurhash(image: Image) -> str:
     import blurhash
 
-    samples, row = image.write_to_memory(), 3 * image.width
+    samples, row = bytes(image.write_to_memory()), 3 * image.width
     lines = [samples[at : at + row] for at in range(0, len(samples), row)]
     pixels = [[line[at : at + 3] for at in range(0, row, 3)] for line in lines]
     across, down = _COMPONENTS if image.width >= image.height else reversed(_COMPONENTS)

@@ -16,6 +16,7 @@ from darkroom.check.rules import (
     serving,
     sources,
     timing,
+    workers,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "serving",
     "sources",
     "timing",
+    "workers",
 ]
