@@ -182,9 +182,9 @@ def _list_jobs() -> Schema:
             "Without signed URLs. A page may have fewer jobs than its limit; only the last page has no next_cursor."
         ),
         "parameters": [
-            in_query("status", reference("JobStatus")),
-            in_query("type", reference("JobType")),
-            in_query("limit", limit),
+            in_query("status", {**reference("JobStatus"), "description": "Only jobs in this status."}),
+            in_query("type", {**reference("JobType"), "description": "Only jobs of this kind."}),
+            in_query("limit", {**limit, "description": "The most jobs on a page."}),
             in_query("cursor", {"type": "string", "description": "next_cursor of the previous page."}),
         ],
         "responses": {

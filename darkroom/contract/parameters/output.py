@@ -102,7 +102,7 @@ class OutputParameters(FrozenModel):
     """The rules of `_encoding_is_possible`, for JSON and forms alike."""
 
     rotate: Annotated[
-        Rotation, Field(description="Degrees to turn the upright picture clockwise, before anything else.")
+        Rotation, Field(description="Degrees to turn the upright picture clockwise, before cropping and resizing.")
     ] = Rotation.NONE
     flip: Annotated[
         Flip | None, Field(description="Mirror the picture left to right or top to bottom, after rotate. Default: not.")

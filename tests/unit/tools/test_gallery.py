@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_every_value_of_a_choice_has_its_place(parameter: str, values: set[str])
     requests = [request for section in sections() for request in section.requests]
     used = {request[parameter] for request in requests if isinstance(request.get(parameter), str)}
     assert values <= used
+
+
+def test_the_page_says_what_each_parameter_means(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for job_type in JOB_TYPES:
+        for name, field in job_type.parameters.model_fields.items():
+            if name not in {"width", "height"}:
+                assert f"<b>{name}</b>: {escape(field.description or '')}" in text
 
 
 def test_only_the_crop_beyond_the_edge_is_refused(page: Path) -> None:
