@@ -20,6 +20,7 @@ from darkroom.contract.openapi_parts import (
     response,
     response_headers,
 )
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
 from darkroom.contract.schemas import Schema, components, reference, text_properties
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
@@ -32,8 +33,7 @@ _GATE: tuple[type[DarkroomError], ...] = (
     errors.RateLimitedError,
     *_ALWAYS,
 )
-_PICTURE: tuple[type[DarkroomError], ...] = (
-    errors.RequestTimeoutError,
+_UNREADABLE: tuple[type[DarkroomError], ...] = (
     errors.InputTooLargeError,
     errors.InputUnsupportedError,
     errors.InputNotFoundError,
@@ -41,6 +41,11 @@ _PICTURE: tuple[type[DarkroomError], ...] = (
     errors.ImageCorruptError,
     errors.ImageTruncatedError,
     errors.ImageTooManyFramesError,
+    errors.ImageTooManyScansError,
+)
+_PICTURE: tuple[type[DarkroomError], ...] = (
+    errors.RequestTimeoutError,
+    *_UNREADABLE,
     errors.CropOutOfBoundsError,
     errors.IdempotencyMismatchError,
 )
@@ -79,6 +84,7 @@ def _paths() -> dict[str, Any]:
     return {
         **{job_type.path: {"post": _picture_operation(job_type)} for job_type in JOB_TYPES},
         "/api/v1/uploads": {"post": _sign_upload()},
+        "/api/v1/facts": {"get": _show_facts()},
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
         "/api/v1/jobs": {"get": _list_jobs()},
@@ -134,6 +140,25 @@ def _sign_upload() -> Schema:
             **problem_responses(
                 errors.ParametersInvalidError, errors.RequestTimeoutError, errors.InputTooLargeError, *_GATE
             ),
+        },
+    }
+
+
+def _show_facts() -> Schema:
+    key = {
+        "type": "string",
+        "maxLength": 512,
+        "pattern": STORAGE_KEY_PATTERN,
+        "description": "An upload of the caller.",
+    }
+    return {
+        "operationId": "showFacts",
+        "tags": ["pictures"],
+        "summary": "What the header of a stored picture says, without a job",
+        "parameters": [{**in_query("storage_key", key), "required": True}],
+        "responses": {
+            "200": response("The picture is one that jobs may use.", reference("PictureFacts")),
+            **problem_responses(errors.ParametersInvalidError, *_UNREADABLE, *_GATE),
         },
     }
 

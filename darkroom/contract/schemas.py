@@ -17,6 +17,7 @@ from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
 from darkroom.contract.jobs import JobFailure, JobMessage, JobResult, JobStatus
 from darkroom.contract.parameters.output import JsonRules, OutputParameters
 from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
+from darkroom.contract.picture_facts import PictureFacts
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema. `False` in its place matches nothing: a field that must be absent."""
@@ -35,7 +36,7 @@ def reference(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Return every named schema."""
     found: dict[str, Schema] = {}
-    for model in (JobMessage, JobResult, JobFailure):
+    for model in (JobMessage, JobResult, JobFailure, PictureFacts):
         found |= _named(model)
     found["JobMessage"]["properties"]["type"] |= reference("JobType")
     for job_type in JOB_TYPES:

@@ -15,7 +15,7 @@ from darkroom.imaging.geometry import Size
 from darkroom.imaging.metadata.blocks import Blocks, kept_blocks
 from darkroom.imaging.metadata.embed import embed
 from darkroom.imaging.original import jpeg_quality
-from darkroom.imaging.png import deflated_anew, suits_no_filter
+from darkroom.imaging.png import deflated_anew, suits_no_filter, with_colours
 from darkroom.imaging.vips import Image
 
 # A GIF's own palette is reused for its smaller copy, at half the work, unless the palette is so small that it has no
@@ -143,15 +143,17 @@ class _Encoder:
         options: dict[str, Any] = {"interlace": self.encoding.progressive, "compression": self._effort(default)}
         # Filtered by the left neighbour, a photograph is a third smaller and deflate has less to search: effort 3 takes
         # less time than libvips' default, an unfiltered 6. Flat graphics and palettes are smaller without.
+        image = self.image
         if self.encoding.palette:
-            bits = self.encoding.colours.bit_length() - 1
-            options |= {"palette": True, "bitdepth": bits, "dither": 0.0 if is_flat else 1.0, "filter": "none"}
+            dither = 0.0 if is_flat else 1.0
+            image, depth = with_colours(image, self.encoding.colours.bit_length() - 1, dither)
+            options |= {"palette": True, "bitdepth": depth, "dither": dither, "filter": "none"}
         else:
             options["filter"] = "none" if is_flat else "sub"
-        yield lambda: self._saved(**options)
+        yield lambda: self._saved(image, **options)
         if not self._may_be_thorough:
             return
-        yield lambda: self._saved(**{**options, "compression": 9})
+        yield lambda: self._saved(image, **{**options, "compression": 9})
         if self.original is not None:
             for deflated in deflated_anew(self.original):
                 yield lambda deflated=deflated: self._with_metadata(deflated())  # type: ignore[misc]
@@ -161,8 +163,9 @@ class _Encoder:
     def _effort(self, default: int) -> int:
         return default if self.encoding.effort is None else self.encoding.effort
 
-    def _saved(self, **options: Any) -> bytes:
-        return self._with_metadata(vips.save(self.encoding.format, self.image, keep="none", **options))
+    def _saved(self, image: Image | None = None, **options: Any) -> bytes:
+        saved = vips.save(self.encoding.format, self.image if image is None else image, keep="none", **options)
+        return self._with_metadata(saved)
 
     def _with_metadata(self, body: bytes) -> bytes:
         return embed(body, self.encoding.format, self.blocks, self.size)

@@ -14,6 +14,7 @@ from darkroom.imaging.vips import Image
 _SAMPLE_ROWS = 32
 _SAMPLES = 3
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_DEPTHS = (1, 2, 4, 8)
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
@@ -33,6 +34,21 @@ def _sample(image: Image) -> Image:
     step = (image.height - _SAMPLE_ROWS) // (_SAMPLES - 1)
     bands = [image.extract_area(0, step * index, image.width, _SAMPLE_ROWS) for index in range(_SAMPLES)]
     return vips.library().Image.arrayjoin(bands, across=1)
+
+
+def with_colours(image: Image, bits: int, dither: float) -> tuple[Image, int]:
+    """Return the picture reduced to `2 ** bits` colours, and the bits per pixel of a PNG for it: 1, 2, 4 or 8.
+
+    PNG's saver reduces colours itself, but to none of the numbers between. For those of an opaque picture GIF's saver
+    does it. GIF has no translucent colours, so that a picture with alpha gets the next lower number.
+    """
+    depth = next(depth for depth in _DEPTHS if depth >= bits)
+    if depth == bits:
+        return image, depth
+    if image.hasalpha():
+        return image, max(lower for lower in _DEPTHS if lower < bits)
+    reduced = vips.load(Format.GIF, vips.save(Format.GIF, image, keep="none", bitdepth=bits, dither=dither))
+    return reduced.copy_memory(), depth
 
 
 def deflated_anew(original: bytes) -> Iterator[Callable[[], bytes]]:

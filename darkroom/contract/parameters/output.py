@@ -81,7 +81,10 @@ _LOSSLESS = (
 _PALETTE = (
     "Whether the colours are reduced to a palette (png; gif always is). Default: as the original with format keep."
 )
-_COLOURS = "The most colours that the palette may have (png, gif); a power of two below is used. Default: 256."
+_COLOURS = (
+    "The most colours of the palette (png, gif); a power of two up to it is used, in a png with alpha 2, 4, 16 or 256. "
+    "Default: 256."
+)
 _MAX_BYTES = "The most bytes that the result may have (jpeg, webp, avif); the quality is lowered until it fits."
 _EFFORT = "CPU time spent on a smaller file, from 0 to 9 (webp to 6). Default: webp 2, avif 1, png 3, gif 4."
 _METADATA = (

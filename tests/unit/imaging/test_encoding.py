@@ -101,12 +101,20 @@ def test_a_palette_is_made_where_it_is_asked_for() -> None:
     assert opened(resized(body, width=400).body).mode == "RGB"
 
 
-@pytest.mark.parametrize("colours", [2, 7, 64])
-def test_a_gif_has_no_more_colours_than_asked_for(colours: int) -> None:
-    found = opened(resized(by_pillow(photograph(), "PNG"), width=200, format="gif", colours=colours).body)
-    listed = found.convert("RGB").getcolors(65_536)
+@pytest.mark.parametrize("colours", [2, 3, 7, 8, 16, 40, 128, 200, 256])
+@pytest.mark.parametrize("format", [Format.PNG, Format.GIF])
+@pytest.mark.parametrize("kind", ["photograph", "alpha", "grey"])
+def test_a_palette_has_no_more_colours_than_asked_for(format: Format, colours: int, kind: str) -> None:
+    image = photograph(200, 150)
+    if kind == "alpha":
+        image.putalpha(Image.linear_gradient("L").resize((200, 150)))
+    body = by_pillow(image.convert("L") if kind == "grey" else image, "PNG")
+    result = resized(body, width=100, format=format, colours=colours).body
+    listed = opened(result).convert("RGBA").getcolors(65_536)
     assert listed is not None
-    assert len(listed) <= colours
+    # A PNG with alpha has 2, 4, 16 or 256.
+    assert colours / 16 <= len(listed) <= colours
+    assert opened(result).mode in {"P", "L", "1"}
 
 
 def test_keep_keeps_losslessness() -> None:
