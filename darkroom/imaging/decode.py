@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from darkroom.contract.errors import ImageCorruptError
 from darkroom.imaging import vips
 from darkroom.imaging.facts import Facts
-from darkroom.imaging.geometry import Extent, Size
+from darkroom.imaging.geometry import Extent, Size, is_turned
 from darkroom.imaging.shrinking import Shrink, reduction
 from darkroom.imaging.vips import Image
 
@@ -27,11 +28,21 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     """Open the picture.
 
     `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
-    that, and no larger than it is.
+    that, and no larger than it is. `body` is what `decodable` returns. Raises pyvips.Error or ImageCorruptError.
     """
     reduced = reduction(body, facts, scaled, shrink)
     options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
-    return Opened(strip=vips.load(facts.format, reduced.body, strict=strict, **options), extent=reduced.extent)
+    image = vips.load(facts.format, reduced.body, strict=strict, **options)
+    _check_size(image, facts, frames, is_scaled=bool(reduced.options))
+    return Opened(strip=image, extent=reduced.extent)
+
+
+def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> None:
+    """Check that the decoder finds the size that the limits were checked with. Raises ImageCorruptError."""
+    stored = facts.size.turned if is_turned(facts.orientation) else facts.size
+    found = Size(width=image.width, height=image.height // frames)
+    if found != stored and not (is_scaled and found.width <= stored.width and found.height <= stored.height):
+        raise ImageCorruptError(f"the {facts.format} picture is {found} px by its pixels, {stored} px by its container")
 
 
 def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:

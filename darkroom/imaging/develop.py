@@ -80,8 +80,9 @@ class _Development:
         A picture that is decoded from top to bottom can be turned only in memory, so the small result is turned, not
         the picture.
         """
+        stored = self.facts if self.area is None else self.area.of
         opened = open_picture(
-            self.body, self.facts, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
+            self.body, stored, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
         )
         if self.area is not None:
             area = self.area.stored

@@ -43,6 +43,9 @@ def decoding_errors(facts: Facts) -> Iterator[None]:
         yield
     except pyvips.Error as exc:
         raise _picture_error(facts, str(exc)) from exc
+    except UnicodeDecodeError as exc:
+        # libheif quotes the file's bytes in its messages, and pyvips takes them for UTF-8.
+        raise _picture_error(facts, exc.object.decode(errors="replace")) from exc
 
 
 def _picture_error(facts: Facts, fault: str) -> DarkroomError:

@@ -15,7 +15,7 @@ from darkroom.imaging.containers.contents import Contents
 from darkroom.imaging.containers.edits import Edits
 from darkroom.imaging.containers.gif import GifWalker
 from darkroom.imaging.containers.jpeg import JpegWalker
-from darkroom.imaging.containers.png import PngWalker
+from darkroom.imaging.containers.png import IEND_CHUNK, PngWalker
 from darkroom.imaging.containers.walker import InputChecks, Walker
 from darkroom.imaging.containers.webp import WebpWalker
 from darkroom.imaging.decode import strictly_then_tolerantly
@@ -106,7 +106,7 @@ def decodable(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
     if facts.ends:
         return edited
     if facts.format is Format.PNG:
-        return completed_png(edited)
+        return completed_png(edited.removesuffix(IEND_CHUNK))
     _decode_whole(edited, facts)
     return edited
 
@@ -140,7 +140,7 @@ def _prove_end(body: bytes, facts: Facts) -> None:
         return
     edited = _edited(body, facts, all_frames=False)
     if facts.format is Format.PNG:
-        check_png_pixels(edited)
+        check_png_pixels(edited.removesuffix(IEND_CHUNK))
     else:
         _decode_whole(edited, facts)
 

@@ -49,6 +49,7 @@ class AvifWalker(Walker):
         inflow = self._inflow
         while True:
             yield from inflow.need(_BOX.size)
+            self._count_part()
             start = inflow.offset
             size, kind = _BOX.unpack_from(inflow.data, inflow.position)
             header = _BOX.size

@@ -89,6 +89,7 @@ class JpegWalker(Walker):
                 if self._edits is not None:
                     self._edits.end(inflow.offset, b"")
                 return
+            self._count_part()
             if marker != _TEM:
                 yield from self._segment(marker)
 

@@ -17,7 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _MOST_CHUNK_BYTES = 2**31 - 1
 _CRC_BYTES = 4
-_IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+IEND_CHUNK = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Bits per sample that each colour type allows (table 11.1), and its bands.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _BANDS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -48,6 +48,8 @@ _ADLER_BYTES = 4
 
 class PngWalker(Walker):
     format = "png"
+    # Pixels may come in chunks of a few hundred bytes.
+    most_parts = 100_000
 
     _size: Size | None = None
     _depth = 8
@@ -77,6 +79,7 @@ class PngWalker(Walker):
             size, kind = _CHUNK.unpack_from(inflow.data, inflow.position)
             start = inflow.offset
             end = start + _CHUNK.size + size + _CRC_BYTES
+            self._count_part()
             if kind == b"IDAT":
                 self._pixels(start, end)
             elif kind == b"IEND":
@@ -134,13 +137,19 @@ class PngWalker(Walker):
         self._note(kind, size)
         is_kept = kind not in self._kept and size <= _KEPT[kind] and not self._pixels_end
         inflow.position += _CHUNK.size
-        if kind == b"eXIf" and kind not in self._kept:
+        if kind == b"eXIf" and is_kept:
             self._orientation = exif.orientation_of((yield from inflow.take(min(size, exif.MOST_BYTES))))
         elif kind in (b"iTXt", b"iCCP"):
             beginning = yield from inflow.take(min(size, _LONGEST_KEYWORD + 200))
             is_kept = is_kept and (_is_plain_xmp if kind == b"iTXt" else _is_small_profile)(beginning)
         elif is_kept and kind in _READ_WHOLE:
-            self._describe(kind, (yield from inflow.take(size)))
+            data = yield from inflow.take(size)
+            yield from inflow.need(_CRC_BYTES)
+            checksum = inflow.data[inflow.position : inflow.position + _CRC_BYTES]
+            # The decoder too takes no notice of one that is damaged.
+            is_kept = len(data) == _KEPT[kind] and zlib.crc32(kind + data).to_bytes(_CRC_BYTES, "big") == checksum
+            if is_kept:
+                self._describe(kind, data)
         if not is_kept:
             self._drop(start, end)
             return
@@ -154,8 +163,6 @@ class PngWalker(Walker):
 
     def _describe(self, kind: bytes, data: bytes) -> None:
         """Note what a chunk says about colour (11.3.2)."""
-        if len(data) != _KEPT[kind]:
-            return
         if kind == b"sRGB":
             self._colour = replace(self._colour, srgb_intent=data[0])
         elif kind == b"gAMA":
@@ -208,7 +215,7 @@ class PngWalker(Walker):
 
     def _end_at(self, offset: int) -> None:
         if self._edits is not None:
-            self._edits.end(offset, _IEND)
+            self._edits.end(offset, IEND_CHUNK)
 
     def _drop(self, start: int, end: int) -> None:
         if self._edits is not None:
