@@ -24,7 +24,9 @@ def suits_no_filter(image: Image) -> bool:
     Both are tried on a few rows. The filters' own heuristic (PNG third edition, 12.7) is wrong for flat graphics.
     """
     sample = _sample(image)
-    plain, filtered = (len(vips.save(Format.PNG, sample, compression=3, filter=name)) for name in ("none", "sub"))
+    plain, filtered = (
+        len(vips.save(Format.PNG, sample, keep="none", compression=3, filter=name)) for name in ("none", "sub")
+    )
     return plain <= filtered
 
 
