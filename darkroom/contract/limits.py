@@ -29,6 +29,8 @@ class Limits:
     max_output_side_px: int = MAX_OUTPUT_SIDE_PX
     max_output_pixels: int = 40 * MEGAPIXEL
     """Pixels of all frames of the output together."""
+    heic: bool = False
+    """Whether HEIC is read, for which the extra `heic` must be installed."""
     max_overlay_bytes: int = 4 * MEBIBYTE
     max_overlay_pixels: int = 10 * MEGAPIXEL
 

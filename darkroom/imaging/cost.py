@@ -39,13 +39,27 @@ STANDARD_MEMORY_BYTES = 96 * MEBIBYTE
 
 _START_MS = 2
 # A JPEG or WebP is mostly shrunk during decoding; what is not shrunk there is paid for in the output.
-_DECODE_MS_PER_MEGAPIXEL = {Format.JPEG: 3, Format.PNG: 11, Format.WEBP: 12, Format.GIF: 11, Format.AVIF: 72}
+_DECODE_MS_PER_MEGAPIXEL = {
+    Format.JPEG: 3,
+    Format.PNG: 11,
+    Format.WEBP: 12,
+    Format.GIF: 11,
+    Format.AVIF: 72,
+    Format.HEIC: 90,
+}
 _PROGRESSIVE_MS_PER_MEGAPIXEL = {Format.JPEG: 9, Format.PNG: 25}
 # Each scan of a JPEG is a pass over all coefficients, even if it holds none. The usual ones are in the figure above.
 _SCAN_MS_PER_MEGAPIXEL = 0.1
 _USUAL_SCANS = 10
 # What the decoder holds at once. A baseline JPEG and a plain PNG are decoded row by row.
-_DECODE_BYTES_PER_PIXEL = {Format.JPEG: 0, Format.PNG: 0, Format.WEBP: 4, Format.GIF: 5, Format.AVIF: 16}
+_DECODE_BYTES_PER_PIXEL = {
+    Format.JPEG: 0,
+    Format.PNG: 0,
+    Format.WEBP: 4,
+    Format.GIF: 5,
+    Format.AVIF: 16,
+    Format.HEIC: 16,
+}
 # The coefficients of a progressive JPEG, without chroma subsampling, and all pixels of an interlaced PNG.
 _PROGRESSIVE_BYTES_PER_PIXEL = {Format.JPEG: 6, Format.PNG: 4}
 
@@ -123,14 +137,15 @@ def cost_class(
 ) -> CostClass:
     """Classify the job as standard or heavy.
 
-    A job is heavy if it costs much time or memory, if it is an animation, or if AVIF is involved, because its codec
-    cannot be interrupted.
+    A job is heavy if it costs much time or memory, if it is an animation, or if AVIF or HEIC is involved, because
+    their codecs cannot be interrupted.
     """
     cost = estimate(facts, parameters, plan=plan, overlay=overlay)
     heavy = (
         cost.cpu_ms > STANDARD_CPU_MS
         or cost.memory_bytes > STANDARD_MEMORY_BYTES
         or output_frames(facts, parameters) > 1
+        or facts.format is Format.HEIC
         or Format.AVIF in (facts.format, output_format(facts, parameters).format)
     )
     return CostClass.HEAVY if heavy else CostClass.STANDARD

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from darkroom.contract.errors import ImageCorruptError
-from darkroom.imaging import vips
+from darkroom.contract.parameters.values import Format
+from darkroom.imaging import heic, vips
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Extent, Size, is_turned
 from darkroom.imaging.shrinking import Shrink, reduction
@@ -30,6 +31,10 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
     that, and no larger than it is. `body` is what `decodable` returns. Raises pyvips.Error or ImageCorruptError.
     """
+    if facts.format is Format.HEIC:
+        image = heic.load(body)
+        _check_size(image, facts, frames, is_scaled=False)
+        return Opened(strip=image, extent=None)
     reduced = reduction(body, facts, scaled, shrink)
     options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
     image = vips.load(facts.format, reduced.body, strict=strict, **options)

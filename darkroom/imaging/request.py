@@ -32,9 +32,16 @@ class OutputFormat:
 
 
 def output_format(facts: Facts, parameters: OutputParameters) -> OutputFormat:
-    format = facts.format if parameters.format is Format.KEEP else parameters.format
+    format = _kept_format(facts) if parameters.format is Format.KEEP else parameters.format
     traits = TRAITS[format]
     return OutputFormat(format=format, extension=traits.extension, content_type=traits.content_type)
+
+
+def _kept_format(facts: Facts) -> Format:
+    """Return the original's format. HEIC is not written; what has no alpha becomes a JPEG."""
+    if facts.format is not Format.HEIC:
+        return facts.format
+    return Format.WEBP if facts.has_alpha else Format.JPEG
 
 
 def output_frames(facts: Facts, parameters: OutputParameters) -> int:

@@ -11,6 +11,7 @@ from darkroom.contract.limits import MEBIBYTE
 from darkroom.contract.parameters.overlay import OverlayField
 from darkroom.contract.parameters.values import (
     COLOUR_PATTERN,
+    WRITTEN_FORMATS,
     Animation,
     Colour,
     Flip,
@@ -19,6 +20,7 @@ from darkroom.contract.parameters.values import (
     Metadata,
     Placeholder,
     Rotation,
+    WrittenFormat,
 )
 
 JsonRules: TypeAlias = Mapping[str, Any]
@@ -47,7 +49,7 @@ def _never(**properties: JsonRules) -> JsonRules:
 
 
 def _none_of(formats: Sequence[Format]) -> JsonRules:
-    return {"enum": [format.value for format in Format if format not in {Format.KEEP, *formats}]}
+    return {"enum": [format.value for format in WRITTEN_FORMATS if format not in {Format.KEEP, *formats}]}
 
 
 _ENCODING_RULES: Sequence[JsonRules] = (
@@ -122,7 +124,9 @@ class OutputParameters(FrozenModel):
     ] = None
     overlay: Annotated[OverlayField | None, Field(description=_OVERLAY)] = None
     background: Annotated[Background | None, Field(description=_BACKGROUND)] = None
-    format: Annotated[Format, Field(description="The result's format; keep is the original's.")] = Format.KEEP
+    format: Annotated[
+        WrittenFormat, Field(description="The result's format; keep is the original's, of heic jpeg.")
+    ] = Format.KEEP
     quality: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description=_QUALITY)
     lossless: bool | None = Field(None, description=_LOSSLESS)
     palette: bool | None = Field(None, description=_PALETTE)

@@ -7,7 +7,7 @@ import re
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from darkroom.contract.limits import MAX_OUTPUT_SIDE_PX
 
@@ -28,6 +28,23 @@ class Format(StrEnum):
     WEBP = "webp"
     AVIF = "avif"
     GIF = "gif"
+    HEIC = "heic"
+    """Read only, and only where the operator chose to."""
+
+
+WRITTEN_FORMATS = tuple(format for format in Format if format is not Format.HEIC)
+
+
+def _is_written(value: Any) -> Any:
+    if value not in WRITTEN_FORMATS:
+        raise ValueError(f"must be one of {', '.join(WRITTEN_FORMATS)}")
+    return value
+
+
+WrittenFormat = Annotated[
+    Format, BeforeValidator(_is_written), WithJsonSchema({"type": "string", "enum": list(map(str, WRITTEN_FORMATS))})
+]
+"""A format that a result may have, or `keep`."""
 
 
 class Metadata(StrEnum):

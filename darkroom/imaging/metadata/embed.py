@@ -31,8 +31,8 @@ def embed(body: bytes, format: Format, blocks: Blocks, size: Size) -> bytes:
             return with_items(body, exif=blocks.exif.removeprefix(_EXIF_HEADER), xmp=blocks.xmp)
         case Format.GIF:
             return _into_gif(body, blocks)
-        case Format.KEEP:
-            raise ValueError("keep is not a format to write")
+        case Format.KEEP | Format.HEIC:
+            raise ValueError(f"{format} is not a format to write")
 
 
 def _into_jpeg(body: bytes, blocks: Blocks) -> bytes:

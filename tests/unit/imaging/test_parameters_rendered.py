@@ -306,7 +306,7 @@ def test_an_overlay_stored_on_its_side_is_laid_upright() -> None:
     ],
 )
 def test_an_overlay_has_limits_and_its_error_names_it(
-    stamp: bytes, limits: dict[str, int], error: type[Exception]
+    stamp: bytes, limits: dict[str, Any], error: type[Exception]
 ) -> None:
     parameters = parse_parameters(ResizeParameters, {"width": 60, **overlay()})
     with pytest.raises(error, match="the overlay: "):

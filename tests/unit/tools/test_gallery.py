@@ -11,7 +11,7 @@ import pytest
 from darkroom.contract.job_types import JOB_TYPES
 from darkroom.contract.parameters.gravity import Compass, Saliency
 from darkroom.contract.parameters.resize import Fit
-from darkroom.contract.parameters.values import Format
+from darkroom.contract.parameters.values import WRITTEN_FORMATS
 from tools import gallery
 from tools.gallery_sections import sections
 
@@ -39,7 +39,7 @@ def test_every_parameter_of_the_contract_has_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "values"), [("fit", set(Fit)), ("format", set(Format)), ("gravity", {*Compass, *Saliency})]
+    ("parameter", "values"), [("fit", set(Fit)), ("format", set(WRITTEN_FORMATS)), ("gravity", {*Compass, *Saliency})]
 )
 def test_every_value_of_a_choice_has_its_place(parameter: str, values: set[str]) -> None:
     requests = [request for section in sections() for request in section.requests]
