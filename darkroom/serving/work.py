@@ -173,8 +173,7 @@ class Worker(Generic[ParametersT]):
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
-            with self._heartbeat.renewing(lease):
-                outcome, record, facts = self._complete_or_fail(lease)
+            outcome, record, facts = self._complete_or_fail(lease)
         except DependencyUnavailableError as exc:
             return self._give_back(lease, exc, counts=False)
         except SystemExit as exc:
@@ -191,7 +190,9 @@ class Worker(Generic[ParametersT]):
         """Complete or fail the job. Returns the outcome, the record, and extra fields for the log line."""
         jobs = self._resources.jobs
         try:
-            stored = self._make_result(lease)
+            # Not around the end of the job: a renewal that arrives after it would look like a lost lease.
+            with self._heartbeat.renewing(lease):
+                stored = self._make_result(lease)
         except (RejectedError, PictureError) as exc:
             with telemetry.span("fail", code=exc.code):
                 outcome, record = jobs.fail(lease, exc)

