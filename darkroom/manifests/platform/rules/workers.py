@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from darkroom.check.bundle import Bundle, Manifest, mappings, whole
-from darkroom.check.finding import Severity
-from darkroom.check.rule import RuleViolation, rule
+from darkroom.manifests.platform.bundle import Bundle, Manifest, mappings, whole
+from darkroom.manifests.platform.rule import RuleViolation, rule
+from darkroom.manifests.platform.severity import Severity
 
 _CONCURRENCY: tuple[str | int, ...] = ("spec", "template", "spec", "containerConcurrency")
 _VARIABLE = "WORKER_CONCURRENCY"
