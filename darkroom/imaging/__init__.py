@@ -22,7 +22,7 @@ from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, esti
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.operation import Operation
 from darkroom.imaging.overlay import probe_overlay
-from darkroom.imaging.probe import StreamProbe, probe
+from darkroom.imaging.probe import StreamProbe, probe, prove_end
 from darkroom.imaging.render import Rendition, render
 from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
 from darkroom.imaging.shrinking import Shrink
@@ -46,5 +46,6 @@ __all__ = [
     "output_frames",
     "probe",
     "probe_overlay",
+    "prove_end",
     "render",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import TypeVar
 
 from darkroom.contract.errors import ImageCorruptError
@@ -23,6 +24,9 @@ class Opened:
     """The picture as stored: not upright, several frames one above the other."""
     extent: Extent | None
     """What the picture covers of the strip; None means all of it."""
+
+
+_decoding_a_jpeg = Lock()
 
 
 def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int, strict: bool) -> Opened:
@@ -50,11 +54,19 @@ def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> 
         raise ImageCorruptError(f"the {facts.format} picture is {found} px by its pixels, {stored} px by its container")
 
 
-def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
+def strictly_then_tolerantly(format: Format, decode: Callable[[bool], Decoded]) -> Decoded:
     """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings.
 
     `decode` must have read all pixels that it wants when it returns. Raises pyvips.Error.
     """
+    if format is not Format.JPEG:
+        return decode(True)
+    # All threads share libvips' buffer of messages.
+    with _decoding_a_jpeg:
+        return _strictly_then_tolerantly(decode)
+
+
+def _strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
     pyvips = vips.library()
     try:
         decoded = decode(True)

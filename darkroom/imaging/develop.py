@@ -51,9 +51,10 @@ def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: in
     body = decodable(body, facts if area is None else area.of, all_frames=frames > 1)
     with decoding_errors(facts):
         return strictly_then_tolerantly(
+            facts.format,
             lambda strict: _Development(
                 body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, area=area, strict=strict
-            ).run()
+            ).run(),
         )
 
 

@@ -69,7 +69,10 @@ class StreamProbe:
             self._walk = self._begun(format)
 
     def finish(self) -> Facts:
-        """Return the facts. Raises what `feed` raises, and ImageTruncatedError."""
+        """Return the facts. Raises what `feed` raises, and ImageTruncatedError.
+
+        Where they say that the picture's end is not certain, `prove_end` or rendering finds it out from the body.
+        """
         format, walker = self._walk or self._begun(self._sniffer.finish())
         return _facts(format, walker.finish(), self._bytes)
 
@@ -99,7 +102,7 @@ def probe(body: bytes, limits: Limits, *, all_frames: bool = True) -> Facts:
     stream.feed(body)
     facts = stream.finish()
     if not facts.ends:
-        _prove_end(body, facts)
+        prove_end(body, facts)
     return facts
 
 
@@ -139,7 +142,7 @@ def _limits_of(body: bytes, facts: Facts) -> Limits:
     )
 
 
-def _prove_end(body: bytes, facts: Facts) -> None:
+def prove_end(body: bytes, facts: Facts) -> None:
     """Decode a body that may lack pixels. Raises ImageTruncatedError or ImageCorruptError.
 
     Costs a few milliseconds per megapixel, so it is left to rendering where there are many.
@@ -157,7 +160,7 @@ def _decode_whole(edited: bytes, facts: Facts) -> None:
     """Decode every coefficient of a JPEG. Raises ImageTruncatedError or ImageCorruptError."""
     with decoding_errors(facts):
         strictly_then_tolerantly(
-            lambda strict: vips.load(facts.format, edited, strict=strict, shrink=_LARGEST_SHRINK).avg()
+            facts.format, lambda strict: vips.load(facts.format, edited, strict=strict, shrink=_LARGEST_SHRINK).avg()
         )
 
 

@@ -26,7 +26,7 @@ def trimmed_area(body: bytes, facts: Facts, *, frames: int) -> Area | None:
     """
     body = decodable(body, facts, all_frames=frames > 1)
     with decoding_errors(facts):
-        mask = strictly_then_tolerantly(lambda strict: _mask(body, facts, frames, strict=strict))
+        mask = strictly_then_tolerantly(facts.format, lambda strict: _mask(body, facts, frames, strict=strict))
     whole = Size(width=mask.width, height=mask.height // frames)
     areas = [_area(mask.extract_area(0, index * whole.height, whole.width, whole.height)) for index in range(frames)]
     found = [area for area in areas if area is not None]

@@ -40,6 +40,10 @@ HARMLESS = {
         saved(picture("L"), "JPEG"),
         with_segments(saved(picture("L"), "JPEG"), segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x07")),
     ),
+    "an unknown colour transform of three components": (
+        with_segments(JPEG, segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x01")),
+        with_segments(JPEG, segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x07")),
+    ),
     "an EXIF block of noise": (
         JPEG,
         with_segments(JPEG, segment(0xE1, b"Exif\x00\x00II*\x00\xff\xff\xff\xff\xff\xff")),
@@ -137,12 +141,38 @@ def test_other_pictures_that_lack_their_last_pixels_are_truncated(body: bytes, l
         render(body[:-lacking], SMALL, LIMITS)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a scan header of zeros, as some cameras write it",
+        "bytes between two segments",
+        "an unknown revision of JFIF",
+        "an unknown colour transform",
+        "an unknown colour transform of three components",
+        "a profile of which a part is missing",
+    ],
+)
+def test_a_harmless_oddity_hides_no_missing_pixels(name: str) -> None:
+    """libjpeg shows only its first warning, and that one must not be the harmless one."""
+    for ending in (b"", b"\xff\xd9"):
+        for asked in (WHOLE, SMALL):
+            with pytest.raises(ImageTruncatedError):
+                render(HARMLESS[name][1][:-12] + ending, asked, LIMITS)
+
+
 def test_damaged_pixels_stay_corrupt_behind_a_harmless_warning() -> None:
     odd = HARMLESS["a scan header of zeros, as some cameras write it"][1]
     with pytest.raises(PictureError):
         render(replaced(odd, SCAN + 60, b"\xff\xd3\x00\x00\xff\xd1" * 4), WHOLE, LIMITS)
     with pytest.raises(ImageCorruptError):
         render(PNG[:-16] + b"oops" + PNG[-12:], WHOLE, LIMITS)
+
+
+def test_a_png_without_its_end_may_still_be_corrupt() -> None:
+    palette = saved(picture("P"), "PNG")
+    place = palette.index(b"PLTE") + 4
+    with pytest.raises(ImageCorruptError):
+        render(replaced(palette, place, b"oops")[:-12], SMALL, LIMITS)
 
 
 # --- another brand ---------------------------------------------------------------------------------------------------
