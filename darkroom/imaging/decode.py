@@ -43,4 +43,3 @@ def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
         if not vips.is_harmless(exc):
             raise
     return decode(False)
-

@@ -24,12 +24,21 @@ from darkroom.imaging.vips import Image
 _PROXY_SIDE_PX = 512
 
 
-def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int) -> Image:
-    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError."""
+def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int, exact_edges: bool = False) -> Image:
+    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError.
+
+    `exact_edges` is explained at `resample`.
+    """
     with vips.picture_errors(facts.format, body):
         return strictly_then_tolerantly(
             lambda strict: _Development(
-                body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, strict=strict
+                body=body,
+                facts=facts,
+                plan=plan,
+                shrink=shrink,
+                frames=frames,
+                exact_edges=exact_edges,
+                strict=strict,
             ).run()
         )
 
@@ -41,6 +50,7 @@ class _Development:
     plan: Plan
     shrink: Shrink
     frames: int
+    exact_edges: bool
     strict: bool
 
     def run(self) -> Image:
@@ -64,6 +74,7 @@ class _Development:
             opened.strip,
             self.frames,
             work,
+            exact_edges=self.exact_edges,
             extent=opened.extent,
             comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )

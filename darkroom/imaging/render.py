@@ -60,7 +60,8 @@ def render(
     output = output_format(facts, parameters)
     frames = output_frames(facts, parameters)
 
-    developed = develop(body, facts, plan, shrink=shrink, frames=frames)
+    sharpens = parameters.sharpen is not None
+    developed = develop(body, facts, plan, shrink=shrink, frames=frames, exact_edges=sharpens)
     with vips.internal_errors():
         timing = timing_of(developed)
         if operation is not None:
