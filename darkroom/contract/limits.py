@@ -22,6 +22,9 @@ class Limits:
     max_frames: int = 300
     max_total_pixels: int = 100 * MEGAPIXEL
     """Pixels of all frames of the input together."""
+    max_scans: int = 500
+    """Scans of a progressive JPEG: each is a pass over all coefficients, whatever its length. libjpeg-turbo recommends
+    500 as a limit (doc/libjpeg.txt is silent; its advisory "Two Issues with the JPEG Standard" names it)."""
     max_output_side_px: int = MAX_OUTPUT_SIDE_PX
     max_output_pixels: int = 40 * MEGAPIXEL
     """Pixels of all frames of the output together."""

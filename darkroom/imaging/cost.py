@@ -13,9 +13,9 @@ from darkroom.contract.limits import MEBIBYTE, MEGAPIXEL
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging.encode import effort_of
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.planning import plan_job
-from darkroom.imaging.probe import Facts
 from darkroom.imaging.request import output_format, output_frames
 
 

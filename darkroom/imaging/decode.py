@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from darkroom.imaging import vips
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Extent, Size
-from darkroom.imaging.probe import Facts
 from darkroom.imaging.shrinking import Shrink, reduction
 from darkroom.imaging.vips import Image
 
@@ -35,11 +35,19 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
 
 
 def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
-    """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings."""
+    """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings.
+
+    `decode` must have read all pixels that it wants when it returns. Raises pyvips.Error.
+    """
     pyvips = vips.library()
     try:
-        return decode(True)
+        decoded = decode(True)
     except pyvips.Error as exc:
-        if not vips.is_harmless(exc):
+        if not vips.is_harmless(str(exc)):
             raise
-    return decode(False)
+        return decode(False)
+    # libvips heeds warnings when it begins the next strip of rows, so that those of the last one remain.
+    warning = vips.decoder_warning()
+    if warning and not vips.is_harmless(warning):
+        raise pyvips.Error(warning)
+    return decoded

@@ -13,9 +13,11 @@ from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.decode import open_picture, strictly_then_tolerantly
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.probe import decodable
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient
 from darkroom.imaging.shrinking import Shrink
@@ -29,7 +31,8 @@ def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: in
 
     `exact_edges` is explained at `resample`.
     """
-    with vips.picture_errors(facts.format, body):
+    body = decodable(body, facts, all_frames=frames > 1)
+    with decoding_errors(facts):
         return strictly_then_tolerantly(
             lambda strict: _Development(
                 body=body,

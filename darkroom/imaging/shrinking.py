@@ -11,7 +11,7 @@ from enum import StrEnum
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import jpeg_frame
 from darkroom.imaging.geometry import Extent, Size, is_turned
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.facts import Facts
 
 
 class Shrink(StrEnum):
