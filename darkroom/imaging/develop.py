@@ -81,7 +81,7 @@ class _Development:
             extent=opened.extent,
             comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
-        return self._upright(to_srgb(resampled).copy_memory())
+        return self._upright(to_srgb(resampled, self.facts).copy_memory())
 
     def _upright(self, strip: Image) -> Image:
         if self.facts.orientation == 1:

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import jpeg_frame
-from darkroom.imaging.geometry import Extent, Size, is_turned
 from darkroom.imaging.facts import Facts
+from darkroom.imaging.geometry import Extent, Size, is_turned
 
 
 class Shrink(StrEnum):
@@ -83,7 +83,8 @@ def _webp_shrinks_well(facts: Facts) -> bool:
     """Return whether libwebp's own scaling keeps the colours where they are.
 
     It scales colour and alpha apart from each other, so that the colour of invisible pixels bleeds into visible ones.
-    And it stretches the colours, which are stored at half the size rounded up, over a side that is odd, so that they
-    are displaced by up to a pixel (libwebp, src/dec/io_dec.c, `InitRGBRescaler`).
+    And it stretches the colours, which are stored at half the size rounded up, over a side that is odd, so that those
+    of a lossy picture are displaced by up to a pixel (libwebp, src/dec/io_dec.c, `InitRGBRescaler`).
     """
-    return not facts.has_alpha and facts.width % 2 == 0 and facts.height % 2 == 0
+    has_colours_in_place = facts.lossless or (facts.width % 2 == 0 and facts.height % 2 == 0)
+    return has_colours_in_place and not facts.has_alpha
