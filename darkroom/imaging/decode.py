@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Extent, Size
+from darkroom.imaging.gif_canvas import with_transparent_canvas
 from darkroom.imaging.shrinking import Shrink, reduction
 from darkroom.imaging.vips import Image
 
@@ -31,7 +33,10 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     """
     reduced = reduction(body, facts, scaled, shrink)
     options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
-    return Opened(strip=vips.load(facts.format, reduced.body, strict=strict, **options), extent=reduced.extent)
+    strip = vips.load(facts.format, reduced.body, strict=strict, **options)
+    if facts.format is Format.GIF:
+        strip = with_transparent_canvas(strip, frames, body)
+    return Opened(strip=strip, extent=reduced.extent)
 
 
 def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
