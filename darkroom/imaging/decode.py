@@ -31,7 +31,7 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
     that, and no larger than it is.
     """
-    reduced = reduction(body, facts, scaled, shrink)
+    reduced = reduction(body, facts, scaled, shrink, frames=frames)
     options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
     strip = vips.load(facts.format, reduced.body, strict=strict, **options)
     if facts.format is Format.GIF:

@@ -44,13 +44,15 @@ class Reduction:
     """What the picture covers of the decoded pixels; None means all of them."""
 
 
-def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink) -> Reduction:
-    """Return how to decode a picture that will be scaled to `scaled` as a whole, upright: no smaller than that."""
+def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames: int = 1) -> Reduction:
+    """Return how to decode that many frames of a picture that will be scaled to `scaled` as a whole, upright: no
+    smaller than that.
+    """
     factor = min(facts.width / scaled.width, facts.height / scaled.height)
     if facts.format is Format.JPEG:
         return _jpeg_reduction(body, facts, _jpeg_step(factor, shrink))
     if facts.format is Format.WEBP:
-        return _webp_reduction(body, facts, factor, shrink)
+        return _webp_reduction(body, facts, factor, shrink, frames)
     return Reduction(body=body)
 
 
@@ -77,14 +79,24 @@ def _jpeg_reduction(body: bytes, facts: Facts, step: int) -> Reduction:
     return Reduction(body=padded, options={"shrink": step}, extent=Extent.of(stored, step))
 
 
-def _webp_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink) -> Reduction:
-    """libwebp averages boxes, which is less like Lanczos than an inverse DCT. What is stored without loss is mostly
-    text and drawings, where that is seen most.
-    """
-    if shrink is Shrink.OFF or factor <= _LEAST_WEBP_FACTOR or not _webp_shrinks_well(facts):
+def _webp_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink, frames: int) -> Reduction:
+    if shrink is Shrink.OFF or not _webp_shrinks_well(facts):
         return Reduction(body=body)
-    left = _LEFT_OF_WEBP if shrink is Shrink.FAST and not facts.lossless else _LEFT_FOR_QUALITY
-    return Reduction(body=body, options={"scale": left / factor})
+    left = _left_of_webp(facts, factor, shrink, frames)
+    return Reduction(body=body, options={"scale": left / factor} if left < factor else {})
+
+
+def _left_of_webp(facts: Facts, factor: float, shrink: Shrink, frames: int) -> float:
+    """Return the factor that is left to Lanczos.
+
+    libwebp averages boxes, which is less like Lanczos than an inverse DCT. What is stored without loss is mostly text
+    and drawings, where that is seen most. The frames of an animation are seen for a moment, and are many.
+    """
+    if shrink is Shrink.QUALITY:
+        return _LEFT_FOR_QUALITY
+    if frames > 1:
+        return 1
+    return _LEFT_FOR_QUALITY if facts.lossless or factor <= _LEAST_WEBP_FACTOR else _LEFT_OF_WEBP
 
 
 def _webp_shrinks_well(facts: Facts) -> bool:
