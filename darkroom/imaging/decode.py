@@ -12,6 +12,7 @@ from darkroom.contract.parameters.values import Format
 from darkroom.imaging import heic, vips
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Extent, Size, is_turned
+from darkroom.imaging.gif_canvas import with_transparent_canvas
 from darkroom.imaging.shrinking import Shrink, reduction
 from darkroom.imaging.vips import Image
 
@@ -39,11 +40,13 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
         image = heic.load(body)
         _check_size(image, facts, frames, is_scaled=False)
         return Opened(strip=image, extent=None)
-    reduced = reduction(body, facts, scaled, shrink)
+    reduced = reduction(body, facts, scaled, shrink, frames=frames)
     options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
-    image = vips.load(facts.format, reduced.body, strict=strict, **options)
-    _check_size(image, facts, frames, is_scaled=bool(reduced.options))
-    return Opened(strip=image, extent=reduced.extent)
+    strip = vips.load(facts.format, reduced.body, strict=strict, **options)
+    _check_size(strip, facts, frames, is_scaled=bool(reduced.options))
+    if facts.format is Format.GIF:
+        strip = with_transparent_canvas(strip, frames, body)
+    return Opened(strip=strip, extent=reduced.extent)
 
 
 def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> None:

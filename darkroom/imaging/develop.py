@@ -43,17 +43,34 @@ class Area:
         return replace(self.of, width=size.width, height=size.height)
 
 
-def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int, area: Area | None = None) -> Image:
+def develop(
+    body: bytes,
+    facts: Facts,
+    plan: Plan,
+    *,
+    shrink: Shrink,
+    frames: int,
+    area: Area | None = None,
+    exact_edges: bool = False,
+) -> Image:
     """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError.
 
-    Where only an area of the picture is left, the facts and the plan are about the area.
+    Where only an area of the picture is left, the facts and the plan are about the area. `exact_edges` is explained at
+    `resample`.
     """
     body = decodable(body, facts if area is None else area.of, all_frames=frames > 1)
     with decoding_errors(facts):
         return strictly_then_tolerantly(
             facts.format,
             lambda strict: _Development(
-                body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, area=area, strict=strict
+                body=body,
+                facts=facts,
+                plan=plan,
+                shrink=shrink,
+                frames=frames,
+                area=area,
+                exact_edges=exact_edges,
+                strict=strict,
             ).run(),
         )
 
@@ -66,6 +83,7 @@ class _Development:
     shrink: Shrink
     frames: int
     area: Area | None
+    exact_edges: bool
     strict: bool
 
     def run(self) -> Image:
@@ -94,10 +112,11 @@ class _Development:
             opened.strip,
             self.frames,
             work,
+            exact_edges=self.exact_edges,
             extent=opened.extent,
             comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
-        return self._upright(to_srgb(resampled).copy_memory())
+        return self._upright(to_srgb(resampled, self.facts).copy_memory())
 
     @property
     def _shrink(self) -> Shrink:

@@ -83,7 +83,8 @@ def render(
     encoding = resolve(facts, output.format, parameters)
     is_reencoded = operation is None and area is None and only_reencodes(facts, parameters, plan)
 
-    developed = develop(body, upright, plan, shrink=shrink, frames=frames, area=area)
+    sharpens = parameters.sharpen is not None
+    developed = develop(body, upright, plan, shrink=shrink, frames=frames, area=area, exact_edges=sharpens)
     with vips.internal_errors():
         timing = timing_of(developed)
         if operation is not None:

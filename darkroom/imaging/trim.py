@@ -42,7 +42,7 @@ def _mask(body: bytes, facts: Facts, frames: int, *, strict: bool) -> Image:
     def pixels(count: int) -> Image:
         opened = open_picture(body, facts, scaled=facts.size, shrink=Shrink.OFF, frames=count, strict=strict)
         # The colour of invisible pixels does not matter.
-        return _premultiplied(to_srgb(opened.strip))
+        return _premultiplied(to_srgb(opened.strip, facts))
 
     first = pixels(1).extract_area(corner.left, corner.top, 1, 1).copy_memory()
     colour = first.getpoint(0, 0)
