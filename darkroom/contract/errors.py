@@ -21,7 +21,8 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageTruncatedError         image.truncated         422
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
 │   ├── ImageTooManyScansError      image.too_many_scans    422
-│   └── CropOutOfBoundsError        crop.out_of_bounds      422
+│   ├── CropOutOfBoundsError        crop.out_of_bounds      422
+│   └── ResultTooLargeError         result.too_large        422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
@@ -78,6 +79,7 @@ __all__ = [
     "RateLimitedError",
     "RejectedError",
     "RequestTimeoutError",
+    "ResultTooLargeError",
     "RouteNotFoundError",
     "UnknownJobTypeError",
     "client_fault_codes",
@@ -202,6 +204,11 @@ class ImageTooManyScansError(PictureError):
 class CropOutOfBoundsError(PictureError):
     code = "crop.out_of_bounds"
     title = "Crop outside the picture"
+
+
+class ResultTooLargeError(PictureError):
+    code = "result.too_large"
+    title = "Result does not fit into max_bytes"
 
 
 class AttemptError(DarkroomError):

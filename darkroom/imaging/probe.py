@@ -6,7 +6,7 @@ decoder.
 
 from __future__ import annotations
 
-from darkroom.contract.errors import InputTooLargeError
+from darkroom.contract.errors import InputTooLargeError, InputUnsupportedError
 from darkroom.contract.limits import MEGAPIXEL, Limits
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
@@ -14,6 +14,7 @@ from darkroom.imaging.containers.avif import AvifWalker
 from darkroom.imaging.containers.contents import Contents
 from darkroom.imaging.containers.edits import Edits
 from darkroom.imaging.containers.gif import GifWalker
+from darkroom.imaging.containers.heic import HeicWalker
 from darkroom.imaging.containers.jpeg import JpegWalker
 from darkroom.imaging.containers.png import IEND_CHUNK, PngWalker
 from darkroom.imaging.containers.walker import InputChecks, Walker
@@ -33,6 +34,7 @@ _WALKERS: dict[Format, type[Walker]] = {
     Format.WEBP: WebpWalker,
     Format.GIF: GifWalker,
     Format.AVIF: AvifWalker,
+    Format.HEIC: HeicWalker,
 }
 
 
@@ -75,6 +77,11 @@ class StreamProbe:
         return _facts(format, walker.finish(), self._bytes)
 
     def _begun(self, format: Format) -> tuple[Format, Walker]:
+        if format is Format.HEIC and not self._limits.heic:
+            raise InputUnsupportedError(
+                "the picture is a HEIC, which is not read here: it needs the extra `heic` and HEIC=on; "
+                "jpeg, png, webp, gif and avif are allowed"
+            )
         walker = _WALKERS[format](self._checks, self._edits)
         walker.feed(self._sniffer.head)
         return format, walker
@@ -131,6 +138,7 @@ def _limits_of(body: bytes, facts: Facts) -> Limits:
         max_frames=facts.frames,
         max_total_pixels=facts.total_pixels,
         max_scans=facts.scans,
+        heic=facts.format is Format.HEIC,
     )
 
 

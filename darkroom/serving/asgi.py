@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
+from darkroom.errors import must_pass
 from darkroom.problems import problem, unexpected
 from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
@@ -104,7 +105,9 @@ async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequen
     except HTTPException as exc:
         log.warning("request.refused", error=exc.detail, request_id=request_id(request))
         raise
-    except Exception as exc:
+    except BaseException as exc:
+        if must_pass(exc):
+            raise
         log.exception("request.crashed", request_id=request_id(request))
         return problem_response(unexpected(exc), request)
 

@@ -74,6 +74,7 @@ class Resources:
             access_key=_reveal(settings.storage_access_key),
             secret_key=_reveal(settings.storage_secret_key),
             bucket=settings.bucket,
+            region=settings.storage_region,
         )
         return TracedStorage(storage, bucket=settings.bucket) if telemetry.is_on() else storage
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -17,7 +17,7 @@ from darkroom.imaging.geometry import Size
 MOST_ENTRIES = 20_000
 """The most boxes, references, associations and extents together; a picture of a thousand tiles has some thousands."""
 # Items of these types hold no coded picture, or derive one from others (ISO/IEC 23008-12, clauses 6.5 and 6.6).
-_ALLOWED_TYPES = {b"av01", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime", b"uri "}
+_ALLOWED_TYPES = {b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime", b"uri "}
 _METADATA_TYPES = (b"Exif", b"mime", b"uri ")
 _MOST_METADATA_BYTES = 1024 * 1024
 _XMP = b"application/rdf+xml\x00"
@@ -107,14 +107,17 @@ class HeifMeta:
                 )
         return ColourDescription(has_icc=has_icc, code_points=points)
 
-    def refuse_other_codecs(self) -> None:
-        """Raise InputUnsupportedError for a codec other than AV1.
+    def refuse_other_codecs(self, codecs: Collection[bytes], format: str) -> None:
+        """Raise InputUnsupportedError for a codec other than these.
 
         The decoder picks the codec by item, not by brand: a file that calls itself AVIF may hold HEVC.
         """
         for item in self._items.values():
-            if item.kind not in _ALLOWED_TYPES:
-                raise InputUnsupportedError(f"the AVIF file has an item of type {item.kind!r}; only av01 is allowed")
+            if item.kind not in _ALLOWED_TYPES and item.kind not in codecs:
+                allowed = ", ".join(codec.decode() for codec in codecs)
+                raise InputUnsupportedError(
+                    f"the {format.upper()} file has an item of type {item.kind!r}; only {allowed} is allowed"
+                )
 
     def replacements(self, total: int) -> Iterator[tuple[int, bytes]]:
         """Yield what to overwrite, so that the decoder of a file of `total` bytes reads no more than one EXIF and one
