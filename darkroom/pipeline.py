@@ -21,6 +21,7 @@ from darkroom.contract.route_templates import route_template
 if TYPE_CHECKING:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
     from darkroom.adapters.jobs import JobStore
+    from darkroom.adapters.storage.local import LocalStorage
     from darkroom.adapters.storage.s3 import S3Storage
     from darkroom.local.extension import Application, Extension, Run
     from darkroom.telemetry.metric import Readings
@@ -66,6 +67,8 @@ class Pipeline:
         if "s3" in servers:
             with closing(self._storage()) as storage:
                 storage.prepare()
+        elif self._run.variables.get("STORAGE_TYPE") == "local":
+            self._files().prepare()
         if "nats" in servers:
             self._dead_letters.prepare()
 
@@ -94,6 +97,11 @@ class Pipeline:
             secret_key=variables["STORAGE_SECRET_KEY"],
             bucket=variables["BUCKET_NAME"],
         )
+
+    def _files(self) -> LocalStorage:
+        from darkroom.adapters.storage.local import LocalStorage
+
+        return LocalStorage(self._run.variables["STORAGE_ENDPOINT"])
 
     @cached_property
     def _dead_letters(self) -> JetStreamDeadLetters:

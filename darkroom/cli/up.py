@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from darkroom.cli.local_storage import choose_storage
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
@@ -168,12 +169,15 @@ def command(
     """
     front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
     try:
+        storage = choose_storage(_project(Path(), manifests), data)
+        if storage.settings and s3_url is not None:
+            raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
         options = StackOptions(
-            project=_project(Path(), manifests),
+            project=storage.project,
             data=data,
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
-            settings=front_door.settings(),
+            settings={**front_door.settings(), **storage.settings},
             max_instances=max_instances,
             window_s=window_s,
             watch=watch,

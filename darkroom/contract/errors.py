@@ -6,11 +6,13 @@ DarkroomError                   code, HTTP status, detail
 │   ├── EventInvalidError           event.invalid           400
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
+│   ├── SignatureInvalidError       signature.invalid       403
 │   ├── JobNotFoundError            job.not_found           404
 │   ├── InputNotFoundError          input.not_found         404
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
 │   ├── RequestTimeoutError         request.timeout         408
+│   ├── InputExistsError            input.exists            412
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
 │   ├── IdempotencyMismatchError    idempotency.mismatch    422
@@ -64,6 +66,7 @@ __all__ = [
     "ImageTooManyFramesError",
     "ImageTooManyPixelsError",
     "ImageTruncatedError",
+    "InputExistsError",
     "InputNotFoundError",
     "InputTooLargeError",
     "InputUnsupportedError",
@@ -77,6 +80,7 @@ __all__ = [
     "RejectedError",
     "RequestTimeoutError",
     "RouteNotFoundError",
+    "SignatureInvalidError",
     "UnknownJobTypeError",
     "client_fault_codes",
 ]
@@ -117,6 +121,14 @@ class AuthInvalidError(RejectedError):
         return {"www-authenticate": "Bearer"}
 
 
+class SignatureInvalidError(RejectedError):
+    """A signed URL of ours that was changed, has expired, or is used with another method."""
+
+    code = "signature.invalid"
+    status = 403
+    title = "Signed URL invalid"
+
+
 class JobNotFoundError(RejectedError):
     code = "job.not_found"
     status = 404
@@ -133,6 +145,14 @@ class RequestTimeoutError(RejectedError):
     code = "request.timeout"
     status = 408
     title = "The body did not come"
+
+
+class InputExistsError(RejectedError):
+    """An upload to a key that has a picture already, which is never replaced."""
+
+    code = "input.exists"
+    status = 412
+    title = "Input exists already"
 
 
 class InputTooLargeError(RejectedError):

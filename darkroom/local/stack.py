@@ -62,7 +62,9 @@ class StackOptions:
     """The API's port; broker, admin, NATS, Redis and S3 take the five ports after it. None: free ports."""
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Variables of functions that the user sets for this run; they override the manifests and the project file."""
+    """Variables of functions that the user sets for this run; they override the manifests and the project file. `{api}`
+    as a value is the API's address, which is known once its port is chosen.
+    """
     max_instances: int | None = None
     window_s: float | None = None
     watch: bool = False
@@ -117,7 +119,10 @@ class Stack:
             ports.require_free(port)
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
-        run = Run(project_root=self._root, variables={**self._resources.variables(), **self._options.settings})
+        chosen_settings = {
+            name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
+        }
+        run = Run(project_root=self._root, variables={**self._resources.variables(), **chosen_settings})
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._brokers = brokers = Brokers(manifests, self._report, self._spawn)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -20,6 +21,9 @@ from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
 from darkroom.serving.settings import Settings
 from darkroom.serving.traced_storage import TracedStorage
+
+if TYPE_CHECKING:
+    from darkroom.adapters.storage.local import LocalStorage
 
 
 class Resources:
@@ -58,12 +62,24 @@ class Resources:
         return RedisRateLimiter(_reveal(self.settings.redis_url))
 
     @cached_property
+    def files(self) -> LocalStorage | None:
+        """The folder that holds the pictures; None where an S3 server does."""
+        settings = self.settings
+        if settings.storage_type != "local":
+            return None
+        from darkroom.adapters.storage.local import LocalStorage
+
+        return LocalStorage(
+            settings.storage_endpoint or "",
+            public_endpoint=settings.storage_public_endpoint,
+            secret_key=_reveal(settings.storage_secret_key),
+        )
+
+    @cached_property
     def storage(self) -> Storage:
         settings = self.settings
-        if settings.storage_type == "local":
-            from darkroom.adapters.storage.local import LocalStorage
-
-            return LocalStorage(settings.storage_endpoint or "")
+        if self.files is not None:
+            return self.files
         from darkroom.adapters.storage.s3 import S3Storage
 
         storage = S3Storage(

@@ -33,6 +33,7 @@ _DEFAULTS = Limits()
 _WRITES = Rate(limit=60, period_s=60)
 _READS = Rate(limit=600, period_s=60)
 DEFAULT_REGION = "us-east-1"
+REGION = "^[a-z0-9-]{1,63}$"
 SCHEMES = {"minio": "http", "s3": "https"}
 """The scheme of an S3 server's address that has none, by STORAGE_TYPE."""
 
@@ -154,7 +155,7 @@ class Settings(BaseModel):
     """The host in signed URLs; unset: that of STORAGE_ENDPOINT. With `local`, the address of the API; unset: signed
     URLs are paths on the host that was asked.
     """
-    storage_region: Annotated[str, BeforeValidator(_region_or_default), Field(pattern=r"^[a-z0-9-]{1,63}$")] = Field(
+    storage_region: Annotated[str, BeforeValidator(_region_or_default), Field(pattern=REGION)] = Field(
         DEFAULT_REGION, alias="STORAGE_REGION"
     )
     """The region for which requests to S3 are signed; unset: that of AWS_REGION."""
@@ -210,9 +211,12 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _the_region_of_aws_clients_is_taken_too(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if not values.get("STORAGE_REGION") and values.get("AWS_REGION"):
-            values = {**values, "STORAGE_REGION": values["AWS_REGION"]}
-        return values
+        region = values.get("AWS_REGION")
+        if values.get("STORAGE_REGION") or not region:
+            return values
+        if not re.fullmatch(REGION, region):
+            raise ValueError(f"AWS_REGION: must match {REGION}")
+        return {**values, "STORAGE_REGION": region}
 
     @model_validator(mode="before")
     @classmethod
@@ -276,4 +280,6 @@ class Settings(BaseModel):
 def _format_error(error: Any) -> str:
     """Return the variable's name and the error. Values are not shown, since they may be secret."""
     name = ".".join(str(part) for part in error["loc"])
-    return f"{name}: {re.sub('^Value error, ', '', error['msg'])}"
+    message = re.sub("^Value error, ", "", error["msg"])
+    # An error of several variables together names them itself.
+    return f"{name}: {message}" if name else message
