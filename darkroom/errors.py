@@ -3,6 +3,8 @@
 DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's fault; nothing was accepted
 │   ├── EventInvalidError           event.invalid           400
+│   ├── HostRefusedError            host.refused            403
+│   ├── OriginRefusedError          origin.refused          403
 │   ├── RouteNotFoundError          route.not_found         404
 │   └── MethodNotAllowedError       method.not_allowed      405
 ├── DependencyUnavailableError  a retry may succeed: dependency.unavailable 503
@@ -18,7 +20,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 def must_pass(exc: BaseException) -> bool:
@@ -79,6 +81,32 @@ class EventInvalidError(RejectedError):
     code = "event.invalid"
     status = 400
     title = "Invalid CloudEvent"
+
+
+class HostRefusedError(RejectedError):
+    """The request was sent to a name that may be a web page's (DNS rebinding)."""
+
+    code = "host.refused"
+    status = 403
+    title = "Host not allowed"
+
+    @classmethod
+    def of(cls, host: str) -> Self:
+        return cls(
+            f"nothing is served under the host {host[:80]!r}; use localhost, or configure the name (ALLOWED_HOSTS)"
+        )
+
+
+class OriginRefusedError(RejectedError):
+    """The request comes from a web page of another origin, which is not allowed to send it."""
+
+    code = "origin.refused"
+    status = 403
+    title = "Origin not allowed"
+
+    @classmethod
+    def of(cls, origin: str) -> Self:
+        return cls(f"pages of {origin[:80]!r} may not use this service; ALLOWED_ORIGINS names those that may")
 
 
 class RouteNotFoundError(RejectedError):

@@ -17,6 +17,7 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.contract.route_templates import route_template
+from darkroom.events.hosts import parse_origins
 
 if TYPE_CHECKING:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
@@ -96,6 +97,7 @@ class Pipeline:
             access_key=variables["STORAGE_ACCESS_KEY"],
             secret_key=variables["STORAGE_SECRET_KEY"],
             bucket=variables["BUCKET_NAME"],
+            allowed_origins=parse_origins(variables.get("ALLOWED_ORIGINS", "")),
         )
 
     def _files(self) -> LocalStorage:

@@ -39,7 +39,14 @@ def problem(error: DarkroomError, *, request_id: str) -> Problem:
         document["events"] = [_batch_entry(index, found) for index, found in enumerate(error.batch_errors)]
     # The document repeats what the caller sent and ends up in the caller's logs.
     document = redacted_value(document)
-    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-request-id": request_id, **error.headers()}
+    headers = {
+        "content-type": MEDIA_TYPE,
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'",
+        "x-request-id": request_id,
+        **error.headers(),
+    }
     return Problem(
         status=error.status, headers=headers, body=json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     )

@@ -6,6 +6,8 @@ DarkroomError                   code, HTTP status, detail
 │   ├── EventInvalidError           event.invalid           400
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
+│   ├── HostRefusedError            host.refused            403
+│   ├── OriginRefusedError          origin.refused          403
 │   ├── SignatureInvalidError       signature.invalid       403
 │   ├── JobNotFoundError            job.not_found           404
 │   ├── InputNotFoundError          input.not_found         404
@@ -45,8 +47,10 @@ from darkroom.errors import (
     DependencyUnavailableError,
     EventInvalidError,
     FieldError,
+    HostRefusedError,
     InternalError,
     MethodNotAllowedError,
+    OriginRefusedError,
     RejectedError,
     RouteNotFoundError,
 )
@@ -60,6 +64,7 @@ __all__ = [
     "DependencyUnavailableError",
     "EventInvalidError",
     "FieldError",
+    "HostRefusedError",
     "IdempotencyMismatchError",
     "ImageCorruptError",
     "ImageCrashedError",
@@ -74,6 +79,7 @@ __all__ = [
     "JobNotFoundError",
     "JobTimeoutError",
     "MethodNotAllowedError",
+    "OriginRefusedError",
     "ParametersInvalidError",
     "PictureError",
     "RateLimitedError",

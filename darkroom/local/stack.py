@@ -22,6 +22,7 @@ from darkroom.errors import DependencyUnavailableError, SettingsError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
+from darkroom.local.browsers import refuse_pages
 from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
@@ -64,6 +65,10 @@ class StackOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables of functions that the user sets for this run; they override the manifests and the project file. `{api}`
     as a value is the API's address, which is known once its port is chosen.
+    """
+    hosts: Collection[str] | None = ()
+    """Names under which the API is served, besides this machine's and those of HTTPRoutes. None: any; for what asks for
+    keys.
     """
     max_instances: int | None = None
     window_s: float | None = None
@@ -136,6 +141,7 @@ class Stack:
             _resolver(RouteTable(manifests.routes)),
             route_template=self._application.route_template,
             port=chosen.api,
+            hosts=self._served_hosts(manifests),
         )
         await self._listen(chosen.broker, ingress.application())
         await self._listen(chosen.admin, self._admin(brokers, gateway))
@@ -174,6 +180,12 @@ class Stack:
             self._logs.close()
         self._folder.unlock()
         await asyncio.to_thread(telemetry.finish)
+
+    def _served_hosts(self, manifests: Manifests) -> Collection[str] | None:
+        """Return the names under which the API is served, besides this machine's; None: any."""
+        if self._options.hosts is None:
+            return None
+        return {*self._options.hosts, *(name.lower() for route in manifests.routes for name in route.spec.hostnames)}
 
     def _begin_telemetry(self) -> None:
         try:
@@ -245,6 +257,7 @@ class Stack:
         return admin_application(overview.status, self.events, measurements.read)
 
     async def _listen(self, port: int, application: web.Application) -> None:
+        refuse_pages(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await runner.setup()
         self._runners.append(runner)

@@ -70,6 +70,7 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
         with request_span(request) as span, log_fields(request_id=request_id(request)):
             response = await _answer(request, routes, open_routes, gate)
             response.headers.update(getattr(request.state, "answer_headers", {}))
+            response.headers.update(gate.browsers.fields(request))
             response.headers["x-request-id"] = request_id(request)
             record_response(span, request, response)
             lasted_s = time.monotonic() - started
@@ -91,6 +92,10 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
 
 async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequence[Route], gate: Gate) -> Response:
     try:
+        if request.method == "OPTIONS":
+            preflight = gate.browsers.preflight(request, _methods(request, [*open_routes, *routes]))
+            if preflight is not None:
+                return preflight
         route = _route(request, [*open_routes, *routes])
         if route not in open_routes:
             request.state.owner = await gate.admit(request)
@@ -127,6 +132,14 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
             f"{request.method} is not allowed on {path}; allowed: {', '.join(sorted(allowed))}", allowed=sorted(allowed)
         )
     raise RouteNotFoundError(f"nothing is served at {path}; see /openapi.json for what is")
+
+
+def _methods(request: Request, routes: Sequence[Route]) -> set[str]:
+    """Return the methods that the path has. Raises RouteNotFoundError."""
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    if not found:
+        raise RouteNotFoundError(f"nothing is served at {_shown_path(request)}; see /openapi.json for what is")
+    return {method for route in found for method in route.methods or ()}
 
 
 def _shown_path(request: Request) -> str:

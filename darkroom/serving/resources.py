@@ -19,6 +19,7 @@ from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
+from darkroom.events.hosts import parse_origins
 from darkroom.serving.settings import Settings
 from darkroom.serving.traced_storage import TracedStorage
 
@@ -89,6 +90,7 @@ class Resources:
             secret_key=_reveal(settings.storage_secret_key),
             bucket=settings.bucket,
             region=settings.storage_region,
+            allowed_origins=parse_origins(settings.allowed_origins or ""),
         )
         return TracedStorage(storage, bucket=settings.bucket) if telemetry.is_on() else storage
 

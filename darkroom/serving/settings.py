@@ -26,6 +26,7 @@ from darkroom.contract.sizes import parse_bytes
 from darkroom.errors import SettingsError
 from darkroom.events import strict_json
 from darkroom.events.durations import parse_go
+from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.serving.addresses import check_url, with_scheme
 from darkroom.serving.client_address import parse_networks
 
@@ -111,6 +112,16 @@ def _region_or_default(value: Any) -> Any:
     return value or DEFAULT_REGION
 
 
+def _origins(value: str | None) -> str | None:
+    parse_origins(value or "")
+    return value
+
+
+def _hosts(value: str | None) -> str | None:
+    parse_hosts(value or "")
+    return value
+
+
 def _networks(value: str | None) -> str | None:
     parse_networks(value or "")
     return value
@@ -188,6 +199,12 @@ class Settings(BaseModel):
     """`off` admits whoever reaches the function; the local runtime uses it on loopback."""
     api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
     """File with the hashes of the valid keys, written by `darkroom keys`; read again when it changes."""
+    allowed_origins: Annotated[str | None, AfterValidator(_origins)] = Field(None, alias="ALLOWED_ORIGINS")
+    """Origins of web pages that may use the API, separated by commas, such as `https://shop.example`; `*` is any.
+    Unset or `off`: none.
+    """
+    allowed_hosts: Annotated[str | None, AfterValidator(_hosts)] = Field(None, alias="ALLOWED_HOSTS")
+    """Where keys are off: names under which the API is served, besides those of this machine and the cluster."""
     rate_limit: RateSetting = Field(_WRITES, alias="RATE_LIMIT")
     """The rate at which one key, or one address without a valid key, may ask ingest for jobs; `off` disables. A batch
     counts as many as it asks for. Signed uploads are counted for themselves, at the same rate.

@@ -29,7 +29,7 @@ class HttpClient:
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://function", timeout=TIMEOUT_S) as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=TIMEOUT_S) as client:
                 return await client.request(method, path, **request)
 
         return anyio.run(send)
