@@ -29,6 +29,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
+├── InstanceBrokenError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError: the gateway's, 502 to 504
 └── InternalError               a fault of ours: internal   500
 
 UnknownJobTypeError             a name that is not in the table of job types; a ValueError, as validators raise them
@@ -48,11 +49,15 @@ from darkroom.errors import (
     EventInvalidError,
     FieldError,
     HostRefusedError,
+    InstanceBrokenError,
     InternalError,
     MethodNotAllowedError,
     OriginRefusedError,
     RejectedError,
+    RevisionOverloadedError,
+    RevisionTimeoutError,
     RouteNotFoundError,
+    RouteTimeoutError,
 )
 
 __all__ = [
@@ -75,6 +80,7 @@ __all__ = [
     "InputNotFoundError",
     "InputTooLargeError",
     "InputUnsupportedError",
+    "InstanceBrokenError",
     "InternalError",
     "JobNotFoundError",
     "JobTimeoutError",
@@ -85,7 +91,10 @@ __all__ = [
     "RateLimitedError",
     "RejectedError",
     "RequestTimeoutError",
+    "RevisionOverloadedError",
+    "RevisionTimeoutError",
     "RouteNotFoundError",
+    "RouteTimeoutError",
     "SignatureInvalidError",
     "UnknownJobTypeError",
     "client_fault_codes",

@@ -25,8 +25,17 @@ from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
 
-_ALWAYS: tuple[type[DarkroomError], ...] = (errors.InternalError, errors.DependencyUnavailableError)
+_ALWAYS: tuple[type[DarkroomError], ...] = (
+    errors.InternalError,
+    errors.DependencyUnavailableError,
+    errors.InstanceBrokenError,
+    errors.RevisionOverloadedError,
+    errors.RevisionTimeoutError,
+    errors.RouteTimeoutError,
+)
 _GATE: tuple[type[DarkroomError], ...] = (
+    errors.HostRefusedError,
+    errors.OriginRefusedError,
     errors.AuthMissingError,
     errors.AuthInvalidError,
     errors.RateLimitedError,

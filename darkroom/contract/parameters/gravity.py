@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from darkroom.contract.parameters.values import FrozenModel
+from darkroom.events import strict_json
 
 
 class Compass(StrEnum):
@@ -46,8 +46,8 @@ def _focal_point_from_text(value: Any) -> Any:
     """Parse a focal point from its JSON text, the form in which form fields carry it."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return strict_json.load(value.encode("utf-8", "surrogatepass"))
+        except ValueError:
             return value
     return value
 
