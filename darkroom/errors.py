@@ -9,6 +9,7 @@ DarkroomError                   code, HTTP status, detail
 │   └── MethodNotAllowedError       method.not_allowed      405
 ├── DependencyUnavailableError  a retry may succeed: dependency.unavailable 503
 ├── InstanceBrokenError         instance.broken       502   the function's connection broke before it answered
+├── RevisionFailingError        revision.failing      503   the function's instances do not start
 ├── RevisionOverloadedError     revision.overloaded   503   too many requests wait for the function
 ├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
 ├── RouteTimeoutError           route.timeout         504   the exchange took longer than its HTTPRoute allows
@@ -178,11 +179,21 @@ class DependencyUnavailableError(DarkroomError):
 
 
 class InstanceBrokenError(DarkroomError):
-    """The gateway's answer, as the three below: the request got to a function, or not, and was not answered."""
+    """The gateway's answer, as the four below: the request got to a function, or not, and was not answered."""
 
     code = "instance.broken"
     status = 502
     title = "The function's process broke the connection"
+
+
+class RevisionFailingError(DarkroomError):
+    code = "revision.failing"
+    status = 503
+    title = "The function does not start"
+
+    def headers(self) -> dict[str, str]:
+        # The longest pause between two tries of the pool.
+        return {"retry-after": "5"}
 
 
 class RevisionOverloadedError(DarkroomError):

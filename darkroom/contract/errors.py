@@ -24,12 +24,14 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageCorruptError           image.corrupt           422
 │   ├── ImageTruncatedError         image.truncated         422
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
+│   ├── ImageTooManyScansError      image.too_many_scans    422
 │   └── CropOutOfBoundsError        crop.out_of_bounds      422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
-├── InstanceBrokenError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError: the gateway's, 502 to 504
+├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
+│                                   the gateway's, 502 to 504
 └── InternalError               a fault of ours: internal   500
 
 UnknownJobTypeError             a name that is not in the table of job types; a ValueError, as validators raise them
@@ -54,6 +56,7 @@ from darkroom.errors import (
     MethodNotAllowedError,
     OriginRefusedError,
     RejectedError,
+    RevisionFailingError,
     RevisionOverloadedError,
     RevisionTimeoutError,
     RouteNotFoundError,
@@ -75,6 +78,7 @@ __all__ = [
     "ImageCrashedError",
     "ImageTooManyFramesError",
     "ImageTooManyPixelsError",
+    "ImageTooManyScansError",
     "ImageTruncatedError",
     "InputExistsError",
     "InputNotFoundError",
@@ -91,6 +95,7 @@ __all__ = [
     "RateLimitedError",
     "RejectedError",
     "RequestTimeoutError",
+    "RevisionFailingError",
     "RevisionOverloadedError",
     "RevisionTimeoutError",
     "RouteNotFoundError",
@@ -225,6 +230,11 @@ class ImageTruncatedError(PictureError):
 class ImageTooManyFramesError(PictureError):
     code = "image.too_many_frames"
     title = "Too many frames"
+
+
+class ImageTooManyScansError(PictureError):
+    code = "image.too_many_scans"
+    title = "Too many scans"
 
 
 class CropOutOfBoundsError(PictureError):

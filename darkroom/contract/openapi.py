@@ -29,6 +29,7 @@ _ALWAYS: tuple[type[DarkroomError], ...] = (
     errors.InternalError,
     errors.DependencyUnavailableError,
     errors.InstanceBrokenError,
+    errors.RevisionFailingError,
     errors.RevisionOverloadedError,
     errors.RevisionTimeoutError,
     errors.RouteTimeoutError,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from darkroom.errors import (
     DarkroomError,
     InstanceBrokenError,
+    RevisionFailingError,
     RevisionOverloadedError,
     RevisionTimeoutError,
     RouteTimeoutError,
@@ -23,6 +24,7 @@ __all__ = [
     "InstanceBrokenError",
     "LocalRuntimeError",
     "PortTakenError",
+    "RevisionFailingError",
     "RevisionOverloadedError",
     "RevisionTimeoutError",
     "RouteTimeoutError",

@@ -132,7 +132,7 @@ class Acceptance:
 
     def _facts(self, submission: Submission, pictures: StoredPictures) -> Facts:
         if submission.body is not None:
-            return probe(submission.body, self._limits)
+            return probe(submission.body, self._limits, all_frames=False)
         return pictures.facts(submission.storage_key or "")
 
     def _discard(self, new: NewJob, stored: bool) -> None:

@@ -45,7 +45,8 @@ class StoredPictures:
         return found.size_bytes
 
     def _fetch(self, key: str) -> Facts:
-        return probe(self._storage.get(key, max_bytes=self._limits.max_input_bytes), self._limits)
+        body = self._storage.get(key, max_bytes=self._limits.max_input_bytes)
+        return probe(body, self._limits, all_frames=False)
 
 
 def _once(known: dict[str, Found | RejectedError | PictureError], key: str, find: Callable[[str], Found]) -> Found:

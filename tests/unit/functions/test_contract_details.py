@@ -142,7 +142,7 @@ def test_what_the_framework_answers_is_a_problem_document_too(
 
 def test_every_code_that_a_client_may_see_is_described() -> None:
     codes = set(openapi()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
-    gateways = {"instance.broken", "revision.overloaded", "revision.timeout", "route.timeout"}
+    gateways = {"instance.broken", "revision.failing", "revision.overloaded", "revision.timeout", "route.timeout"}
     assert (
         gateways | {"request.timeout", "signature.invalid", "input.exists", "host.refused", "origin.refused"} <= codes
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract.errors import DependencyUnavailableError
@@ -374,6 +375,15 @@ def test_a_stored_picture_beyond_the_limit_is_refused(ingest: Ingest) -> None:
     document = assert_problem(ingest.call("POST", "/api/v1/resize", json=body), 413, "input.too_large")
     assert str(MAX_INPUT_BYTES + 1) in document["detail"]
     assert str(MAX_INPUT_BYTES) in document["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/startup"])
+def test_a_probe_leaves_no_line_in_the_log(ingest: Ingest, path: str) -> None:
+    with capture_logs() as lines:
+        ingest.call("GET", path)
+        ingest.call("GET", "/openapi.json")
+
+    assert [line["path"] for line in lines if line["log_level"] != "debug"] == ["/openapi.json"]
 
 
 def test_health_names_what_is_missing(ingest: Ingest) -> None:
