@@ -56,7 +56,11 @@ class AsyncClient:
     ) -> None:
         self._retries = retries or Retries()
         self._http = httpx.AsyncClient(
-            base_url=url, auth=protocol.auth(api_key), timeout=protocol.ANSWER_S, transport=transport
+            base_url=url,
+            auth=protocol.auth(api_key),
+            timeout=protocol.ANSWER_S,
+            transport=transport,
+            mounts=protocol.DIRECT,
         )
 
     async def submit(self, picture: Picture, job_type: str, **parameters: Any) -> AsyncJob:

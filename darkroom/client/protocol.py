@@ -27,6 +27,10 @@ from darkroom.contract.picture_facts import PictureFacts
 WAIT_S = 20.0
 """The length of one `?wait=`: below the time limits of proxies on the way."""
 ANSWER_S = 30.0
+DIRECT: Mapping[str, None] = dict.fromkeys(
+    ("all://127.0.0.1", "all://localhost", "all://*.localhost", "all://[::1]"), None
+)
+"""httpx' mounts without a proxy, whatever the environment says: a proxy's loopback is another machine's."""
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _LONGEST_RETRY_AFTER_S = 120.0

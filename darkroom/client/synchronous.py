@@ -55,7 +55,11 @@ class Client:
     ) -> None:
         self._retries = retries or Retries()
         self._http = httpx.Client(
-            base_url=url, auth=protocol.auth(api_key), timeout=protocol.ANSWER_S, transport=transport
+            base_url=url,
+            auth=protocol.auth(api_key),
+            timeout=protocol.ANSWER_S,
+            transport=transport,
+            mounts=protocol.DIRECT,
         )
 
     def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:

@@ -112,9 +112,13 @@ async def _from_multipart(request: Request, job_type: JobType, max_bytes: int) -
 
 
 def _with_idempotency_key(submission: Submission, request: Request) -> Submission:
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        message = f"given {len(keys)} times; a request has one"
+        raise ParametersInvalidError([FieldError(field="Idempotency-Key", message=message)])
+    if not keys:
         return submission
+    [key] = keys
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         limit = "1 to 255 printable characters of ASCII"
         raise ParametersInvalidError(

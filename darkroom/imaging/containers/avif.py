@@ -107,9 +107,6 @@ class AvifWalker(Walker):
         self._meta.refuse_other_codecs(self.codecs, self.format)
         self._checks.size(self._meta.size)
         self._cover(start)
-        if self._edits is not None:
-            for offset, data in self._meta.replacements():
-                self._edits.replace(offset, data)
 
     def _cover(self, end: int) -> None:
         """Make one box of all foreign ones up to `end`: places in the file stay the same."""
@@ -127,6 +124,9 @@ class AvifWalker(Walker):
         if meta.pixels_end > total:
             raise self._truncated(f"{meta.pixels_end - total} bytes of its pixels are missing")
         self._cover(total)
+        if self._edits is not None:
+            for offset, data in meta.replacements(total):
+                self._edits.replace(offset, data)
         return Contents(
             coded=meta.size,
             # The decoder makes three bands of one.

@@ -119,16 +119,17 @@ class HeifMeta:
                     f"the {format.upper()} file has an item of type {item.kind!r}; only {allowed} is allowed"
                 )
 
-    def replacements(self) -> Iterator[tuple[int, bytes]]:
-        """Yield what to overwrite, so that the decoder reads no more than one EXIF and one XMP block of moderate size,
-        and inflates neither.
+    def replacements(self, total: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what to overwrite, so that the decoder of a file of `total` bytes reads no more than one EXIF and one
+        XMP block of moderate size, both whole, and inflates neither.
         """
         seen: set[bytes] = set()
         for item in self._items.values():
             if item.kind not in _METADATA_TYPES:
                 continue
             is_known = item.kind == b"Exif" or (item.kind == b"mime" and item.rest.partition(b"\x00")[2] == _XMP)
-            if is_known and item.kind not in seen and item.length <= _MOST_METADATA_BYTES:
+            is_readable = item.length <= _MOST_METADATA_BYTES and item.end <= total
+            if is_known and is_readable and item.kind not in seen:
                 seen.add(item.kind)
             else:
                 yield self._offset + item.type_offset, b"skip"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
+from PIL import Image
 
 from darkroom.contract.errors import ImageCorruptError, ImageTruncatedError, InputUnsupportedError, PictureError
 from darkroom.contract.limits import Limits
@@ -29,6 +32,22 @@ GIF = saved(picture("P"), "GIF")
 AVIF = saved(picture(), "AVIF")
 SCAN = handmade.scan_parameters_offset(JPEG)
 FRAME = handmade.frame_header_offset(JPEG)
+
+
+def _with_exif_behind_pixels(avif: bytes) -> bytes:
+    """The AVIF with its EXIF block moved to the end of the file."""
+    place = avif.index(b"iloc") + 12
+    while True:
+        offset, length = struct.unpack_from(">II", avif, place + 6)
+        # A TIFF header, behind the four bytes that say where it begins.
+        if avif[offset + 4 : offset + 6] in (b"II", b"MM") or avif[offset + 10 : offset + 12] in (b"II", b"MM"):
+            return replaced(avif, place + 6, struct.pack(">I", len(avif))) + avif[offset : offset + length]
+        place += 14
+
+
+_EXIF = Image.Exif()
+_EXIF[0x8298] = "somebody"
+WITH_EXIF = _with_exif_behind_pixels(saved(picture(), "AVIF", exif=_EXIF.tobytes()))
 
 HARMLESS = {
     "a scan header of zeros, as some cameras write it": (JPEG, replaced(JPEG, SCAN, bytes(3))),
@@ -84,6 +103,7 @@ HARMLESS = {
     "a gif without its trailer": (GIF, GIF[:-1]),
     "a gif with something in the place of its trailer": (GIF, GIF[:-1] + b"oops"),
     "an avif with something behind its end": (AVIF, AVIF + b"trailer"),
+    "an avif whose metadata are cut": (WITH_EXIF, WITH_EXIF[:-10]),
     "an avif with half a box behind its end": (AVIF, AVIF + handmade.box(b"free", bytes(100))[:30]),
 }
 
