@@ -10,18 +10,22 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
+from darkroom.cli.local_storage import choose_storage
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
 from darkroom.events.durations import parse_go
+from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError
 from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.manifests import ManifestError
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
+from darkroom.redaction import redacted
 
 _QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
 """Events of every picture. They are in the logs; without --verbose, the console shows only what needs attention."""
@@ -37,15 +41,23 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class FrontDoor:
-    """The API's keys and rate limit. By default there are none, because everything listens on loopback."""
+    """The API's keys, rate limit and web pages. By default there are none, because everything listens on loopback."""
 
     api_keys: Path | None
     rate_limit: str
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, str]:
         keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
         limits = {"RATE_LIMIT": self.rate_limit, "RATE_LIMIT_READS": self.rate_limit}
-        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits}
+        pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
+        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages}
+
+    @property
+    def served_hosts(self) -> tuple[str, ...] | None:
+        """The names under which the API is served besides this machine's; None: any, since a key is asked for."""
+        return self.hosts if self.api_keys is None else None
 
 
 class _Duration(click.ParamType[float]):
@@ -69,6 +81,26 @@ class _RateLimit(click.ParamType[str]):
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
         return str(value)
+
+
+class _Origin(click.ParamType[str]):
+    name = "origin"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return ",".join(sorted(parse_origins(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class _Host(click.ParamType[str]):
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return ",".join(sorted(parse_hosts(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 @click.command("up")
@@ -131,6 +163,22 @@ class _RateLimit(click.ParamType[str]):
     show_default=True,
     help="Requests that ingest and status each accept per key or address, such as 60/minute.",
 )
+@click.option(
+    "--allow-origin",
+    "origins",
+    type=_Origin(),
+    multiple=True,
+    help="Let web pages of this origin use the API, such as http://localhost:3000; may be given more than once.  "
+    "[default: none]",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    type=_Host(),
+    multiple=True,
+    help="Serve the API under this name too, without keys; may be given more than once.  [default: names of this "
+    "machine, and those of HTTPRoutes]",
+)
 @click.option("--watch/--no-watch", default=True, show_default=True, help="Restart functions when their code changes.")
 @click.option(
     "--fork-server/--no-fork-server",
@@ -152,6 +200,8 @@ def command(
     window_s: float | None,
     api_keys: Path | None,
     rate_limit: str,
+    origins: tuple[str, ...],
+    hosts: tuple[str, ...],
     watch: bool,
     fork_server: bool,
     verbose: bool,
@@ -166,14 +216,19 @@ def command(
       darkroom up
       curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
-    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
+    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit, origins=origins, hosts=hosts)
     try:
+        storage = choose_storage(_project(Path(), manifests), data)
+        if storage.settings and s3_url is not None:
+            raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
         options = StackOptions(
-            project=_project(Path(), manifests),
+            project=storage.project,
             data=data,
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
-            settings=front_door.settings(),
+            hosts=front_door.served_hosts,
+            settings={**front_door.settings(), **storage.settings},
+            private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
             watch=watch,
@@ -202,9 +257,15 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
 async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *, verbose: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     stack = Stack(options)
+
+    def interrupted() -> None:
+        if stopped.is_set():
+            stack.hurry()
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
     stack.events.subscribe(lambda action, fields: _show_event(console, action, fields, verbose=verbose))
     try:
         starting = asyncio.create_task(stack.start())
@@ -218,7 +279,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
         _show_addresses(console, addresses)
         _show_front_door(console, front_door)
         await waiting
-        console.print("stopping; unfinished jobs continue with the next `darkroom up`")
+        console.print("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
     finally:
         await stack.stop()
 
@@ -237,7 +298,7 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
     for name, url, holds in rows:
         if url is not None:
             # Lines instead of a table, which would truncate addresses on a narrow terminal.
-            console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
+            console.print(f"  {name:<8}{escape(redacted(url)):<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
     console.print(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
 
 

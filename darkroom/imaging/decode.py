@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import TypeVar
 
+from darkroom.contract.errors import ImageCorruptError
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging import vips
+from darkroom.imaging import heic, vips
 from darkroom.imaging.facts import Facts
-from darkroom.imaging.geometry import Extent, Size
+from darkroom.imaging.geometry import Extent, Size, is_turned
 from darkroom.imaging.gif_canvas import with_transparent_canvas
 from darkroom.imaging.shrinking import Shrink, reduction
 from darkroom.imaging.vips import Image
@@ -25,25 +27,49 @@ class Opened:
     """What the picture covers of the strip; None means all of it."""
 
 
+_decoding_a_jpeg = Lock()
+
+
 def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int, strict: bool) -> Opened:
     """Open the picture.
 
     `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
-    that, and no larger than it is.
+    that, and no larger than it is. `body` is what `decodable` returns. Raises pyvips.Error or ImageCorruptError.
     """
+    if facts.format is Format.HEIC:
+        image = heic.load(body)
+        _check_size(image, facts, frames, is_scaled=False)
+        return Opened(strip=image, extent=None)
     reduced = reduction(body, facts, scaled, shrink, frames=frames)
     options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
     strip = vips.load(facts.format, reduced.body, strict=strict, **options)
+    _check_size(strip, facts, frames, is_scaled=bool(reduced.options))
     if facts.format is Format.GIF:
         strip = with_transparent_canvas(strip, frames, body)
     return Opened(strip=strip, extent=reduced.extent)
 
 
-def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
+def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> None:
+    """Check that the decoder finds the size that the limits were checked with. Raises ImageCorruptError."""
+    stored = facts.size.turned if is_turned(facts.orientation) else facts.size
+    found = Size(width=image.width, height=image.height // frames)
+    if found != stored and not (is_scaled and found.width <= stored.width and found.height <= stored.height):
+        raise ImageCorruptError(f"the {facts.format} picture is {found} px by its pixels, {stored} px by its container")
+
+
+def strictly_then_tolerantly(format: Format, decode: Callable[[bool], Decoded]) -> Decoded:
     """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings.
 
     `decode` must have read all pixels that it wants when it returns. Raises pyvips.Error.
     """
+    if format is not Format.JPEG:
+        return decode(True)
+    # All threads share libvips' buffer of messages.
+    with _decoding_a_jpeg:
+        return _strictly_then_tolerantly(decode)
+
+
+def _strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
     pyvips = vips.library()
     try:
         decoded = decode(True)

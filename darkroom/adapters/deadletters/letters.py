@@ -33,4 +33,4 @@ def decode(body: bytes) -> DeadLetter:
 
 
 def _encode(letter: DeadLetter) -> bytes:
-    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

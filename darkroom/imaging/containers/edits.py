@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from darkroom.contract.errors import ImageCorruptError
-
-_MOST_EDITS = 100_000
-
 
 class Edits:
     """Changes of one body, in the order of their offsets."""
@@ -46,8 +42,6 @@ class Edits:
         return end + change + len(self._ending)
 
     def _add(self, start: int, end: int, data: bytes) -> None:
-        if len(self._changes) >= _MOST_EDITS:
-            raise ImageCorruptError(f"the picture's container has more than {_MOST_EDITS} foreign parts, the limit")
         self._changes.append((start, end, data))
 
     def _pieces(self, body: memoryview) -> Iterator[bytes | memoryview]:

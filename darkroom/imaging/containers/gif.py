@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from darkroom.imaging.containers.contents import Contents
@@ -12,6 +13,7 @@ from darkroom.imaging.geometry import Size
 _SCREEN = struct.Struct("<6sHHBBB")
 _DESCRIPTOR = struct.Struct("<HHHHB")
 _EXTENSION, _IMAGE, _TRAILER, _PADDING = 0x21, 0x2C, 0x3B, 0x00
+_NO_PADDING = re.compile(rb"[^\x00]")
 _GRAPHIC_CONTROL, _APPLICATION = 0xF9, 0xFF
 _TRANSPARENT, _INTERLACED = 0x01, 0x40
 _LOOP_APPLICATIONS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
@@ -42,6 +44,7 @@ class GifWalker(Walker):
         yield from self._screen_descriptor()
         while True:
             yield from inflow.need(1)
+            self._count_part()
             introducer = inflow.data[inflow.position]
             start = inflow.offset
             if introducer == _EXTENSION:
@@ -56,8 +59,8 @@ class GifWalker(Walker):
                     self._ended = True
                     return
             elif introducer == _PADDING:
-                inflow.position += 1
-                self._drop(start, start + 1)
+                inflow.position = _end_of_padding(inflow.data, inflow.position)
+                self._drop(start, inflow.offset)
             elif introducer == _TRAILER or self._frames:
                 # Anything but a block ends the picture, as it does for decoders.
                 self._ended = True
@@ -166,6 +169,11 @@ class GifWalker(Walker):
     def _drop(self, start: int, end: int) -> None:
         if self._edits is not None:
             self._edits.drop(start, end)
+
+
+def _end_of_padding(data: bytes, position: int) -> int:
+    found = _NO_PADDING.search(data, position)
+    return len(data) if found is None else found.start()
 
 
 def _colours_bytes(flags: int) -> int:

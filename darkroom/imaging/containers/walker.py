@@ -11,6 +11,7 @@ from darkroom.contract.errors import (
     ImageTooManyPixelsError,
     ImageTooManyScansError,
     ImageTruncatedError,
+    InputUnsupportedError,
 )
 from darkroom.contract.limits import Limits
 from darkroom.imaging.containers.contents import Contents
@@ -42,14 +43,16 @@ class InputChecks:
         if not self.all_frames:
             return
         if frames > self.limits.max_frames:
-            raise ImageTooManyFramesError(f"the picture has {frames} frames, the limit is {self.limits.max_frames}")
+            raise ImageTooManyFramesError(
+                f"the picture has {frames} frames or more, the limit is {self.limits.max_frames}"
+            )
         self._total(size, frames)
 
     def scans(self, scans: int) -> None:
         """Raises ImageTooManyScansError."""
         if scans > self.limits.max_scans:
             raise ImageTooManyScansError(
-                f"the picture has {scans} or more scans, the limit is {self.limits.max_scans}; "
+                f"the picture has {scans} scans or more, the limit is {self.limits.max_scans}; "
                 "store it with fewer, as encoders do by default"
             )
 
@@ -68,6 +71,11 @@ class Walker(ABC):
     """
 
     format: str
+    most_parts = 20_000
+    """The most segments, chunks, blocks or boxes, besides the frames of an animation. A file of 32 MiB has a few
+    thousand; millions of empty ones would cost seconds."""
+
+    _parts = 0
 
     def __init__(self, checks: InputChecks, edits: Edits | None = None) -> None:
         self._checks = checks
@@ -75,6 +83,8 @@ class Walker(ABC):
         self._inflow = Inflow()
         self._steps = self._walk()
         self._is_running = True
+        # A frame of a GIF comes with an extension of its own.
+        self._most_parts = self.most_parts + 2 * checks.limits.max_frames
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises RejectedError or PictureError as soon as the picture is known to be refused."""
@@ -95,6 +105,14 @@ class Walker(ABC):
 
     @abstractmethod
     def _contents(self) -> Contents: ...
+
+    def _count_part(self) -> None:
+        self._parts += 1
+        if self._parts > self._most_parts:
+            raise InputUnsupportedError(
+                f"the {self.format} picture consists of {self._parts} parts or more, the limit is {self._most_parts}; "
+                "store it anew, without what does not belong to the picture"
+            )
 
     @property
     def _counted_frames(self) -> int:

@@ -51,7 +51,8 @@ class WebpWalker(Walker):
     """Offset behind the last chunk that is of use."""
     _is_in_metadata = False
     """Whether the last chunk that came is metadata that is stored behind all pixels."""
-    _ended = False
+    _is_counted_out = False
+    """Whether the walk has ended because there are more frames than are counted."""
 
     def _walk(self) -> Steps[None]:
         self._kept: set[bytes] = set()
@@ -64,6 +65,7 @@ class WebpWalker(Walker):
                 yield from inflow.need(_CHUNK.size)
             kind, size = _CHUNK.unpack_from(inflow.data, inflow.position)
             start = self._chunk_start = inflow.offset
+            self._count_part()
             self._is_in_metadata = self._pixels_end > 0 and kind in _STORED_LAST
             # Chunks are padded to an even length (2.3).
             end = start + _CHUNK.size + size + (size & 1)
@@ -71,8 +73,7 @@ class WebpWalker(Walker):
             if kind == b"ANMF":
                 yield from self._frame(start, end, size)
                 if self._frames >= self._counted_frames:
-                    self._ended = True
-                    self._walked = start
+                    self._is_counted_out = True
                     return
             elif kind in (b"VP8 ", b"VP8L"):
                 yield from self._picture(kind, start, end, size)
@@ -82,7 +83,6 @@ class WebpWalker(Walker):
                 self._drop(start, end)
             inflow.position += end - inflow.offset
             self._walked = end
-        self._ended = True
 
     def _known(self, kind: bytes, start: int, end: int, size: int) -> Steps[None]:
         inflow = self._inflow
@@ -119,6 +119,8 @@ class WebpWalker(Walker):
         canvas = self._required_canvas()
         self._frames += 1
         self._checks.frames(canvas, self._frames)
+        if self._frames >= self._counted_frames:
+            return
         self._pixels_end = start + _CHUNK.size + size
         if self._frames > 1:
             if not self._checks.all_frames:
@@ -175,12 +177,12 @@ class WebpWalker(Walker):
     def _contents(self) -> Contents:
         total = self._inflow.total
         if not self._pixels_end:
-            if self._ended or total >= self._riff_end > _RIFF_HEADER_BYTES:
+            if total >= self._riff_end > _RIFF_HEADER_BYTES:
                 raise self._corrupt("it has no pixels")
             raise self._truncated("its pixels are missing")
-        if total < self._pixels_end and not self._ended:
+        if total < self._pixels_end:
             raise self._truncated(f"{self._pixels_end - total} bytes of its pixels are missing")
-        if self._is_animated and not self._ended and total < self._riff_end:
+        if self._is_animated and total < self._riff_end and not self._is_counted_out:
             raise self._truncated(f"it says that it has {self._riff_end}, so that frames may be missing")
         self._finish_edits(total)
         return Contents(
