@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from darkroom.contract import errors
+from darkroom.contract import errors, unreadable
 from darkroom.contract.errors import DarkroomError
+from darkroom.contract.job_details import WAITING_CODES
 from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
 from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus
 from darkroom.contract.parameters.output import OutputParameters
@@ -50,8 +51,9 @@ def components() -> dict[str, Schema]:
         "AcceptedBatch": _object({"jobs": {"type": "array", "items": reference("Accepted")}}),
         "SignedUpload": _signed_upload(),
         "Job": job(),
+        "UnreadableJob": unreadable_job(),
         "JobPage": _object(
-            {"jobs": {"type": "array", "items": reference("Job")}, "next_cursor": {"type": "string"}},
+            {"jobs": {"type": "array", "items": shown_job()}, "next_cursor": {"type": "string"}},
             optional={"next_cursor"},
         ),
         "Health": _object(
@@ -100,9 +102,46 @@ def job() -> Schema:
             "started_at": moment,
             "finished_at": moment,
             "timings_ms": {"type": "object", "additionalProperties": {"type": "integer"}},
+            **_details(moment),
         },
-        optional={"result", "error", "started_at", "finished_at"},
+        optional={"result", "error", "started_at", "finished_at", *_details(moment)},
     )
+
+
+def shown_job() -> Schema:
+    """Return the schema of what the API shows in a job's place."""
+    return {"anyOf": [reference("Job"), reference("UnreadableJob")]}
+
+
+def unreadable_job() -> Schema:
+    """Return the schema of a job whose record is of another version of Darkroom, or damaged."""
+    return _object(
+        {
+            "job_id": _uuid(),
+            "type": {"type": "string"},
+            "status": {"const": unreadable.STATUS},
+            "error": reference("JobFailure"),
+        }
+    )
+
+
+def _details(moment: Schema) -> dict[str, Schema]:
+    """Return the schemas of what only a request for one job gets."""
+    text: Schema = {"type": "string"}
+    attempt = {
+        "attempt": {"type": "integer", "minimum": 1},
+        "instance": text,
+        "began": moment,
+        "ended": {"anyOf": [moment, _NULL]},
+        "code": {"anyOf": [text, _NULL]},
+    }
+    return {
+        "parameters": {"type": "object"},
+        "cost_class": text,
+        "waiting_for": _object({"code": {"enum": list(WAITING_CODES)}, "sentence": text, "since": moment}),
+        "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "attempts_log": {"type": "array", "items": _object(attempt)},
+    }
 
 
 def problem() -> Schema:
