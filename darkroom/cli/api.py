@@ -51,7 +51,7 @@ class Api:
             return self._client.download(url)
 
     def full_id(self, text: str) -> str:
-        """Return the job id that `text` is, or begins. Raises click.ClickException, which lists the ids if several do."""
+        """Return the job id that `text` is, or begins. Raises click.ClickException, which lists several."""
         try:
             return str(UUID(text))
         except ValueError:

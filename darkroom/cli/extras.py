@@ -14,6 +14,6 @@ def missing_extra(error: ModuleNotFoundError, command: str) -> str:
     if not module or module in _OURS:
         raise error
     return (
-        f"Error: `{command}` needs the Python package {module!r}, which is not installed. It comes with Darkroom's extra "
-        "`local`: pip install 'darkroom[local]', or in a checkout: pip install --editable '.[local]'"
+        f"Error: `{command}` needs the Python package {module!r}, which is not installed. It comes with Darkroom's "
+        "extra `local`: pip install 'darkroom[local]', or in a checkout: pip install --editable '.[local]'"
     )

@@ -69,7 +69,13 @@ def _os_error_sentence(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     hint = _HINTS.get(error.errno or 0, "")
+    if not names and error.errno in _WRITING:
+        return f"the output could not be written: {reason}"
     return f"{' and '.join(names) + ': ' if names else ''}{reason}{hint}"
+
+
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""Errors without a file's name are those of a stream that was open from the start."""
 
 
 _HINTS = {
@@ -129,7 +135,7 @@ def _flushed(code: Any) -> int:
         _discard_output()
     except OSError as exc:
         if number in {0, FAILED}:
-            _echo_error(f"Error: standard output: {_os_error_sentence(exc)}")
+            _echo_error(f"Error: {_os_error_sentence(exc)}")
         number = number or FAILED
         _discard_output()
     return number

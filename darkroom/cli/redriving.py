@@ -31,6 +31,7 @@ class Selection:
     """A job's type, or `event` for a letter without a job."""
     reason: str | None = None
     job_id: str | None = None
+    """A job's id, or its beginning."""
     older_than_s: float | None = None
     newer_than_s: float | None = None
 
@@ -40,7 +41,7 @@ class Selection:
             (not self.sequences or kept.sequence in self.sequences)
             and self.kind in {None, letter.job_type or "event"}
             and self.reason in {None, letter.reason}
-            and self.job_id in {None, letter.job_id}
+            and (self.job_id is None or (letter.job_id or "").startswith(self.job_id.lower()))
             and (self.older_than_s is None or age_s >= self.older_than_s)
             and (self.newer_than_s is None or age_s < self.newer_than_s)
         )

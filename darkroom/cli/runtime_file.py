@@ -65,6 +65,6 @@ def _addresses_of(document: Any) -> Addresses:
 
 def _unusable(path: Path, why: str) -> click.ClickException:
     return click.ClickException(
-        f"{path} cannot be used: {why}. It was damaged, or another version of Darkroom wrote it; `darkroom up` writes it "
-        "anew when it is started again"
+        f"{path} cannot be used: {why}. It was damaged, or another version of Darkroom wrote it; `darkroom up` writes "
+        "it anew when it is started again"
     )

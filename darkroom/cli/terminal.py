@@ -25,6 +25,7 @@ from rich.text import Text
 Part: TypeAlias = str | tuple[str, str]
 """Text, or text and its style."""
 
+_WIDEST = 10_000
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that are escaped: control, format (bidi overrides among them), surrogates, line separators."""
 
@@ -78,7 +79,7 @@ def write_json_lines(documents: Iterable[Any]) -> None:
 
 
 def write_records(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str = "") -> None:
-    """Write a table for people; without a terminal, a line per record with its fields separated by tabs, and no heading.
+    """Write a table for people; without a terminal, a line per record, its fields separated by tabs, and no heading.
 
     Nothing is ever cut: a row that is wider than the terminal continues on its next line.
     """
@@ -96,8 +97,8 @@ def write_records(columns: Sequence[str], rows: Sequence[Sequence[object]], *, e
         table.add_column(Text(printable(column)), no_wrap=True, overflow="ignore")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    console = _console(err=False)
-    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False)
+    # As wide as it needs to be: rich would cut cells to fit the terminal, which wraps lines by itself.
+    _console(err=False, width=_WIDEST).print(table)
 
 
 def write_fields(fields: Mapping[str, object], *, indent: str = "") -> None:
@@ -138,6 +139,6 @@ class _Console(Console):
         raise
 
 
-def _console(*, err: bool) -> Console:
+def _console(*, err: bool, width: int | None = None) -> Console:
     # soft_wrap: the terminal wraps long lines, so that addresses and ids can be copied.
-    return _Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return _Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)

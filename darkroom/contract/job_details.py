@@ -1,4 +1,4 @@
-"""What the API says about a single job beyond what lists say: what it was asked for, what it waits for, its attempts."""
+"""What the API says about a single job beyond what lists say: its parameters, what it waits for, its attempts."""
 
 from __future__ import annotations
 

@@ -160,9 +160,8 @@ class JobPage:
 
 
 class JobStore(Protocol):
-    """Every method raises DependencyUnavailableError("jobs", ...) when the store cannot serve it, and
-    JobUnreadableError, which is one, when it is about a job whose record another version wrote. Such a job stops neither
-    a list nor a sweep."""
+    """Every method raises DependencyUnavailableError("jobs", ...) when the store cannot serve it. For a job whose
+    record another version wrote, that is JobUnreadableError; such a job stops neither a list nor a sweep."""
 
     def accept(self, job: NewJob) -> Accepted:
         """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.

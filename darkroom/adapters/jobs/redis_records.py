@@ -116,7 +116,7 @@ def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:
 def _failure(text: str, attempts: int) -> JobFailure:
     found = json.loads(text)
     if not isinstance(found, list):
-        raise ValueError("its error is no JSON array")  # noqa: TRY004 - as above
+        raise ValueError("its error is no JSON array")
     code, message, *_ = found
     return JobFailure(code=code, message=message, attempts=attempts)
 
