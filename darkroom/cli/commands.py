@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from darkroom.cli.extras import missing_extra
-from darkroom.cli.failures import as_exit_code
+from darkroom.cli.failures import BROKEN_PIPE, as_exit_code
 
 _COMMANDS = {
     "up": "darkroom.cli.up",
@@ -40,6 +40,13 @@ class _LazyGroup(click.Group):
         except ModuleNotFoundError as exc:
             raise click.ClickException(missing_extra(exc, f"darkroom {cmd_name}").removeprefix("Error: ")) from exc
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end the process with 1, as if something had failed.
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
 
     def main(
         self,

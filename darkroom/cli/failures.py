@@ -111,6 +111,8 @@ def _tell(error: BaseException) -> int:
 
 
 def _shown_by_click(error: click.ClickException) -> str:
+    # Escaped before: click would drop colour codes, and with them what was really there.
+    error.message = printable(error.message, lines=True)
     shown = io.StringIO()
     error.show(shown)
     return shown.getvalue().rstrip("\n")

@@ -14,7 +14,7 @@ from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.unreadable import UnreadableJob
 
-COLUMNS = ("job", "type", "status", "age", "took", "attempts", "error")
+COLUMNS = ("job", "type", "status", "age", "took", "tries", "error")
 
 
 @click.group("jobs")

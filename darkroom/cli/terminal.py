@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -92,7 +91,7 @@ def write_records(columns: Sequence[str], rows: Sequence[Sequence[object]], *, e
     if not rows:
         write(empty)
         return
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(Text(printable(column)), no_wrap=True, overflow="ignore")
     for row in rows:
