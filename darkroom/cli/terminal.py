@@ -14,6 +14,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
 import click
@@ -138,6 +139,7 @@ class _Console(Console):
         raise
 
 
+@cache
 def _console(*, err: bool, width: int | None = None) -> Console:
     # soft_wrap: the terminal wraps long lines, so that addresses and ids can be copied.
     return _Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)

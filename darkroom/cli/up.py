@@ -234,9 +234,15 @@ async def _run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -
     """Run until a signal. Returns whether everything was up by then."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     stack = Stack(options)
+
+    def interrupted() -> None:
+        if stopped.is_set():
+            stack.hurry()
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
     stack.events.subscribe(EventLines(verbose=verbose).show)
     try:
         starting = asyncio.create_task(stack.start())
@@ -251,7 +257,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -
         _show_front_door(front_door)
         _show_watching(watch=options.watch)
         await waiting
-        write("stopping; unfinished jobs continue with the next `darkroom up`")
+        write("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
         return True
     finally:
         await stack.stop()

@@ -234,10 +234,12 @@ class Destination(Strict):
         if self.ref is None and self.uri is None:
             raise ValueError("one of ref and uri is needed")
         absolute = self.uri is not None and re.match(r"https?://[^/]", self.uri) is not None
+        has_scheme = self.uri is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", self.uri) is not None
         if self.ref is None and not absolute:
             raise ValueError(f"without a ref, uri must be an absolute http address, was {self.uri!r}")
-        if self.ref is not None and self.uri is not None and (absolute or not self.uri.startswith("/")):
-            raise ValueError(f"beside a ref, uri must be a path that begins with /, was {self.uri!r}")
+        if self.ref is not None and has_scheme:
+            # knative.dev/pkg, apis/duck/v1/destination.go; what remains is resolved by RFC 3986.
+            raise ValueError(f"beside a ref, uri must be relative to it, such as /path, was {self.uri!r}")
         return self
 
 

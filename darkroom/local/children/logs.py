@@ -33,7 +33,8 @@ class LogDirectory:
         return write
 
     def path(self, name: str) -> Path:
-        return self._path / f"{name}.log"
+        """Return a name's file. A slash, as between namespace and name, becomes a dot."""
+        return self._path / f"{name.replace('/', '.')}.log"
 
     def close(self) -> None:
         for file in self._files.values():
@@ -53,4 +54,5 @@ class LogDirectory:
 
     def _rotate(self, name: str) -> None:
         self._files.pop(name).close()
-        self.path(name).replace(self._path / f"{name}.log.1")
+        path = self.path(name)
+        path.replace(path.with_name(f"{path.name}.1"))

@@ -47,4 +47,4 @@ async def run_ping_source(source: PingSource, send: Send, report: Report) -> Non
         try:
             await send(ping_event(source, at=datetime.now(UTC)))
         except DarkroomError as exc:
-            report("ping.failed", source=source.name, error=exc.detail)
+            report("ping.failed", source=f"{source.namespace}/{source.name}", error=exc.detail)

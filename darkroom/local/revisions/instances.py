@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,8 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_C
 class InstanceState(StrEnum):
     STARTING = "starting"
     READY = "ready"
+    UNREADY = "unready"
+    """Was ready, and fails its readinessProbe: gets no requests until it succeeds again."""
     DRAINING = "draining"
     """Gets no new requests; those in flight may finish."""
     STOPPED = "stopped"
@@ -66,6 +68,7 @@ class Instance:
         self.settled = asyncio.Event()
         """Set when the instance is ready or never will be."""
         self.process: ManagedProcess | None = None
+        self.readiness: Readiness | None = None
         self._context = context
         self._home = context.data_dir.resolve() / "home" / str(self.port)
         self._idle = asyncio.Event()
@@ -73,10 +76,17 @@ class Instance:
 
     async def start(self) -> None:
         """Start the process; returns when it is ready. Raises StartFailedError, leaving nothing running."""
-        self._home.mkdir(parents=True, exist_ok=True)
         try:
-            self.process = await self._launch()
-            await self._wait_until_ready(self.process)
+            self._home.mkdir(parents=True, exist_ok=True)
+            program = _program(self.revision, self.port, self._home, self._context)
+            self.readiness = Readiness(self.revision.readiness, self.port, program)
+            self.process = await self._launch(program)
+            await self._wait_until_ready(self.process, self.readiness)
+        except OSError as exc:
+            # A full disk, or no more processes.
+            failure = self._start_failed(f"could not be started: {exc}")
+            await self.kill()
+            raise failure from exc
         except BaseException:
             await self.kill()
             raise
@@ -130,18 +140,30 @@ class Instance:
     async def kill(self) -> None:
         await self.stop(grace_s=0)
 
-    async def _launch(self) -> ManagedProcess:
-        program = _program(self.revision, self.port, self._home, self._context)
-        name, on_line = self.revision.name, self._context.logs.sink(self.revision.service)
+    async def watch(self, on_change: Callable[[], None]) -> None:
+        """Probe an instance that is ready, until cancelled. `on_change` is called when it gets requests or no more."""
+        if self.readiness is None or not self.readiness.watch_period_s:
+            return
+        while True:
+            await asyncio.sleep(self.readiness.watch_period_s)
+            succeeded = await self.readiness.probe()
+            if self.state is InstanceState.READY and not self.readiness.still_ready():
+                self.state = InstanceState.UNREADY
+                on_change()
+            elif self.state is InstanceState.UNREADY and succeeded:
+                self.state = InstanceState.READY
+                on_change()
+
+    async def _launch(self, program: PythonModule) -> ManagedProcess:
+        name, on_line = self.revision.name, self._context.logs.sink(self.revision.label)
         if self._context.forks is None:
             return await ManagedProcess.start(name, python_command(program), on_line=on_line)
         return await self._context.forks.start_process(name, program, on_line=on_line)
 
-    async def _wait_until_ready(self, process: ManagedProcess) -> None:
-        timeout_s = self._context.start_timeout_s
-        deadline = process.started_at + timeout_s
-        readiness = Readiness(self.revision.readiness, self.port)
-        await asyncio.sleep(self.revision.readiness.initial_delay_s)
+    async def _wait_until_ready(self, process: ManagedProcess, readiness: Readiness) -> None:
+        timeout_s, initial_delay_s = self._context.start_timeout_s, self.revision.readiness.initial_delay_s
+        deadline = process.started_at + initial_delay_s + timeout_s
+        await asyncio.sleep(initial_delay_s)
         while not await readiness.probe():
             if process.returncode is not None:
                 returncode = await process.wait()

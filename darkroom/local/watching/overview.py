@@ -17,6 +17,7 @@ from darkroom.local.eventing.stream import consumer_name
 from darkroom.local.extension import Application
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
+from darkroom.manifests.revision import ServiceKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +30,30 @@ class Overview:
     async def status(self) -> dict[str, Any]:
         backlog = await self._backlog()
         return {
-            "functions": [self._function(service) for service in self.fleet.pools],
+            "functions": [self._function(key) for key in self.fleet.pools],
             "triggers": [_trigger(dispatcher, backlog) for dispatcher in self.brokers.dispatchers],
             "servers": await asyncio.gather(*(_server(server) for server in self.servers.values())),
             **await asyncio.to_thread(self._sections),
         }
 
-    def _function(self, service: str) -> dict[str, Any]:
-        pool, decision = self.fleet.pools[service], self.fleet.scalers[service].decision
+    def _function(self, key: ServiceKey) -> dict[str, Any]:
+        pool, decision = self.fleet.pools[key], self.fleet.scalers[key].decision
         states = [instance.state for instance in pool.instances]
         return {
-            "service": service,
+            "service": pool.revision.label,
+            "namespace": pool.revision.namespace,
+            "name": pool.revision.service,
             "revision": pool.revision.name,
             "ready": states.count(InstanceState.READY),
+            "unready": states.count(InstanceState.UNREADY),
             "starting": states.count(InstanceState.STARTING),
             "draining": states.count(InstanceState.DRAINING),
             "wanted": decision.desired,
             "panicking": decision.panicking,
-            "capped": pool.processes < pool.desired and states.count(InstanceState.STARTING) == 0,
+            "capped": pool.processes < pool.desired and InstanceState.STARTING not in states and not pool.trouble,
+            "failing": None if pool.trouble is None else pool.trouble.as_dict(),
             "in_flight": sum(instance.in_flight for instance in pool.instances),
-            "waiting": self.fleet.activator.queued(service),
+            "waiting": self.fleet.activator.queued(key),
             "min_scale": pool.revision.scaling.min_scale,
             "max_scale": pool.revision.scaling.max_scale,
             "pids": [instance.process.pid for instance in pool.instances if instance.process is not None],
@@ -80,9 +85,13 @@ def _trigger(dispatcher: Dispatcher, backlog: Mapping[str, int | None]) -> dict[
     counts = dispatcher.counts
     return {
         "trigger": dispatcher.name,
+        "namespace": dispatcher.route.trigger.namespace,
+        "name": dispatcher.route.trigger.name,
+        "broker": dispatcher.route.broker[1],
         "subscriber": dispatcher.route.subscriber_name,
         "backlog": backlog.get(consumer_name(dispatcher.route.trigger)),
         "in_flight": dispatcher.in_flight,
+        "last_failure": dispatcher.last_failure,
         **{name: counts[name] for name in COUNTED},
     }
 
