@@ -110,10 +110,14 @@ def _tell(error: BaseException) -> int:
     return INTERNAL
 
 
+class _Shown(io.StringIO):
+    def isatty(self) -> bool:
+        """Keep colour codes, which click drops elsewhere: they are shown as escapes, not hidden."""
+        return True
+
+
 def _shown_by_click(error: click.ClickException) -> str:
-    # Escaped before: click would drop colour codes, and with them what was really there.
-    error.message = printable(error.message, lines=True)
-    shown = io.StringIO()
+    shown = _Shown()
     error.show(shown)
     return shown.getvalue().rstrip("\n")
 
