@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 
 
-def make_folder(folder: Path, option: str) -> None:
-    """Create a folder that can be written to. Raises click.ClickException, which names the option to choose another."""
+def make_folder(folder: Path, option: str, *, mode: int = 0o777) -> None:
+    """Create a folder that can be written to. Raises click.ClickException, which names the option to choose another.
+
+    `mode` is for a new folder only: 0o700 for one that holds credentials.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as exc:
         raise click.ClickException(f"{folder.absolute()} cannot be made: {exc.strerror}; {_choose(option)}") from exc
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -27,7 +27,7 @@ def temporary_stack(data: Path, *options: str) -> Iterator[Addresses]:
 
     Its output goes to up.log in `data`. Raises click.ClickException if it does not start.
     """
-    make_folder(data, "--data")
+    make_folder(data, "--data", mode=0o700)
     # The file of a stack that was killed would be mistaken for this one's.
     (data / "runtime.json").unlink(missing_ok=True)
     log = data / "up.log"

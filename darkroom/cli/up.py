@@ -21,7 +21,7 @@ from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.cli.terminal import write
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
-from darkroom.errors import describe
+from darkroom.errors import DependencyUnavailableError, describe
 from darkroom.events.durations import parse_go
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
@@ -174,7 +174,7 @@ def command(
       curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
     front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
-    make_folder(data, "--data")
+    make_folder(data, "--data", mode=0o700)
     for option, given in (("--nats", nats_url), ("--redis", redis_url), ("--s3", s3_url)):
         if given is not None:
             usable_url(option, given)
@@ -198,6 +198,9 @@ def command(
         raise click.ClickException(
             "\n  ".join([f"{exc.reason}: {cause}" if cause else exc.reason, *exc.last_lines])
         ) from exc
+    except DependencyUnavailableError as exc:
+        option = f"; check --{exc.dependency}" if exc.dependency in {"nats", "redis", "s3"} else ""
+        raise click.ClickException(f"{exc.detail}{option}") from exc
     except (LocalRuntimeError, ManifestError) as exc:
         raise click.ClickException(str(exc)) from exc
     except (nats.errors.Error, aiohttp.ClientError) as exc:

@@ -60,4 +60,11 @@ class RunFolder:
             created = {"access_key": f"darkroom{secrets.token_hex(4)}", "secret_key": secrets.token_urlsafe(30)}
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 json.dump(created, file)
-        return S3Credentials(**json.loads(path.read_text()))
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            return S3Credentials(access_key=str(found["access_key"]), secret_key=str(found["secret_key"]))
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            raise LocalRuntimeError(
+                f"{path} holds no credentials that can be read: it was damaged, or another version wrote it. Remove "
+                "it: new ones are made at the next start, and what is stored stays"
+            ) from exc
