@@ -31,6 +31,9 @@ class Api:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client = Client(_usable_url(url), api_key=_usable_key(), retries=_RETRIES)
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            context.call_on_close(self._client.close)
 
     def submit(self, picture: Path, job_type: str, parameters: Mapping[str, Any]) -> str:
         """Submit a picture and return the accepted job's id."""

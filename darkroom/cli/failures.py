@@ -51,8 +51,10 @@ def sentence_of(error: BaseException) -> str:
         case click.ClickException():
             return error.format_message()
         case DarkroomError():
-            return f"{error.code}: {error.detail}"
-        case ClientError() | SettingsError():
+            return f"{error.code}: {printable(error.detail)}"
+        case ClientError():
+            return printable(error)
+        case SettingsError():
             return str(error)
         case UnicodeDecodeError():
             return f"a file is not UTF-8: byte {error.start} cannot be read ({error.reason})"

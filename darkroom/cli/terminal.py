@@ -54,11 +54,11 @@ def is_terminal() -> bool:
 
 
 def write(*parts: Part, err: bool = False) -> None:
-    """Write one text to standard output, or with `err` to standard error. Line breaks in it stay."""
+    """Write one line to standard output, or with `err` to standard error; a line break in it is an escape too."""
     text = Text()
     for part in parts:
         content, style = (part, "") if isinstance(part, str) else part
-        text.append(printable(content, lines=True), style)
+        text.append(printable(content), style)
     _console(err=err).print(text)
 
 

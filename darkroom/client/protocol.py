@@ -106,7 +106,7 @@ def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retri
             "headers": {"idempotency-key": str(uuid.uuid4())},
         },
     )
-    document = _document((yield from ask(send, retries)))
+    document = _document((yield from ask(send, retries)), "job_id")
     return str(document["job_id"])
 
 
@@ -119,7 +119,7 @@ def job(job_id: str, retries: Retries, *, wait_s: float = 0.0, answer_s: float =
     if wait_s > 0:
         options["params"] = {"wait": f"{min(wait_s, MAX_WAIT_S):.3f}"}
     answer = yield from ask(Send(method="GET", url=f"/api/v1/jobs/{job_id}", options=options), retries)
-    return JobState(document=_document(answer))
+    return JobState(document=_document(answer, "job_id", "status"))
 
 
 def wait(
@@ -165,7 +165,7 @@ def end_of(
 def jobs(retries: Retries, *, query: Mapping[str, Any]) -> Conversation[JobPage]:
     params = {name: str(value) for name, value in query.items() if value is not None}
     answer = yield from ask(Send(method="GET", url="/api/v1/jobs", options={"params": params}), retries)
-    document = _document(answer)
+    document = _document(answer, "jobs")
     return JobPage(jobs=[JobState(document=one) for one in document["jobs"]], next_cursor=document.get("next_cursor"))
 
 
@@ -201,15 +201,18 @@ def loss(error: httpx.TransportError) -> str:
     return str(error) or type(error).__name__
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
+def _document(answer: httpx.Response, *members: str) -> dict[str, Any]:
+    """Return the answer's document. Raises ApiError if it is a problem, NotAnsweringError if it is not of this API."""
     try:
         document: Any = answer.json()
     except ValueError as exc:
         raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no JSON") from exc
     if not isinstance(document, dict):
         raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no JSON object")
-    if answer.is_success:
+    if answer.is_success and all(member in document for member in members):
         return document
+    if answer.is_success:
+        raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, but is not Darkroom's API")
     if "code" not in document:
         raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no problem document")
     raise ApiError(answer.status_code, document)

@@ -221,7 +221,7 @@ def test_submit_saves_a_picture_and_status_shows_what_ran(reader: Reader) -> Non
         assert word in shown
     # The last command lists the job; without a terminal it is one line, which begins with its id.
     [listed] = [line for line in shown.splitlines() if line.count("\t") == 6 and "completed" in line]
-    assert UUID(listed.split("\t")[0])
+    assert str(UUID(listed.split("\t")[0])) in listed
 
 
 @pytest.mark.parametrize("name", list(ACCEPTED_PX))
