@@ -77,7 +77,7 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
         await health.check_nats_streams(monitor_url)
 
     def write_config() -> None:
-        config.write_text(_nats_config(client_port, monitor_port, folder / "jetstream"))
+        config.write_text(_nats_config(client_port, monitor_port, folder / "jetstream"), "utf-8")
 
     command = native_command(_program("nats-server"), "-c", str(config), env=_environment(folder), cwd=folder)
     return home.supervise(
@@ -144,7 +144,7 @@ def external_s3(url: str, report: Report) -> ExternalServer:
 
 
 def _nats_config(client_port: int, monitor_port: int, store: Path) -> str:
-    # A JSON string is also a valid string in NATS's configuration language.
+    # A JSON string is also a valid string in NATS's configuration language, which has no \u escapes.
     return "\n".join(
         [
             "server_name: darkroom",
@@ -152,7 +152,7 @@ def _nats_config(client_port: int, monitor_port: int, store: Path) -> str:
             f'http: "{LOOPBACK}:{monitor_port}"',
             f"max_payload: {NATS_MAX_PAYLOAD}",
             "jetstream {",
-            f"  store_dir: {json.dumps(str(store))}",
+            f"  store_dir: {json.dumps(str(store), ensure_ascii=False)}",
             "}",
             "",
         ]
