@@ -58,7 +58,7 @@ up: $(RUNNABLE) ## Run the whole pipeline here until Ctrl-C
 
 .PHONY: test
 test: setup ## Run the tests, without the slow suites
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-slow
 test-slow: $(LOAD_INSTALLED) ## Run the slow suites: long property runs, faults, bursts
@@ -87,7 +87,7 @@ lint: setup ## Check style, types and layers
 
 .PHONY: check
 check: setup ## Lint our manifests and the Dockerfile
-	$(BIN)/darkroom check knative/base nats-eventing
+	$(BIN)/darkroom check --fail-on hint knative/base nats-eventing
 	$(BIN)/hadolint images/Dockerfile
 
 .PHONY: blackbox

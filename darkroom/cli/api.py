@@ -6,9 +6,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
@@ -17,7 +19,6 @@ import httpx
 from darkroom.cli.terminal import printable
 from darkroom.client import Client, ClientError, NotAnsweringError
 from darkroom.client.protocol import Retries
-from darkroom.client.proxies import is_loopback
 
 KEY_VARIABLE = "DARKROOM_API_KEY"
 """The key comes from the environment, because an option would be visible in the process list."""
@@ -70,7 +71,7 @@ class Api:
         try:
             yield
         except NotAnsweringError as exc:
-            hint = "is `darkroom up` running?" if is_loopback(self._url) else "is it the API's address?"
+            hint = "is `darkroom up` running?" if _is_loopback(self._url) else "is it the API's address?"
             raise click.ClickException(f"{self._url}: {printable(exc)}; {hint}") from exc
         except ClientError as exc:
             raise click.ClickException(printable(exc)) from exc
@@ -85,6 +86,17 @@ def only_match(prefix: str, found: list[str], none: str) -> str:
         more = f"\n  and {len(found) - 20} more" if len(found) > 20 else ""
         raise click.ClickException(f"{prefix!r} is the beginning of {len(found)} ids:\n{shown}{more}")
     return found[0]
+
+
+def _is_loopback(url: str) -> bool:
+    """Return whether a URL's host is this machine, by its name or address alone."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _usable_url(url: str) -> str:

@@ -6,11 +6,13 @@ import os
 import sys
 
 from darkroom.cli.extras import missing_extra
+from darkroom.proxies import keep_loopback_direct
 
 
 def main() -> None:
     """Run the command with the process's arguments."""
     _open_closed_streams()
+    keep_loopback_direct(os.environ)
     try:
         # Imported only here, because an installation without the extra `local` has no click.
         from darkroom.cli.commands import command

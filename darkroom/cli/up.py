@@ -29,6 +29,7 @@ from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.manifests import ManifestError
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
+from darkroom.redaction import redacted
 
 STDIN = Path("-")
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 6.0, 3600.0
@@ -185,6 +186,7 @@ def command(
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
             settings=front_door.settings(),
+            private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
             watch=watch,
@@ -280,7 +282,7 @@ def _show_addresses(addresses: Addresses) -> None:
     for name, url, holds in rows:
         if url is not None:
             # Lines instead of a table, so that addresses can be copied from a narrow terminal.
-            write(f"  {name:<8}{url:<42}  ", (holds, "dim"))
+            write(f"  {name:<8}{redacted(url):<42}  ", (holds, "dim"))
     write(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize")
 
 

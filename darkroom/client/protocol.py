@@ -28,6 +28,10 @@ WAIT_S = 20.0
 ANSWER_S = 30.0
 _LAST_ANSWER_S = 0.5
 """How long the last answer may take when the caller's time is up."""
+DIRECT: Mapping[str, None] = dict.fromkeys(
+    ("all://127.0.0.1", "all://localhost", "all://*.localhost", "all://[::1]"), None
+)
+"""httpx' mounts without a proxy, whatever the environment says: a proxy's loopback is another machine's."""
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _LONGEST_RETRY_AFTER_S = 120.0

@@ -13,7 +13,6 @@ import httpx
 from darkroom.client import protocol
 from darkroom.client.jobs import JobPage, JobState
 from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
-from darkroom.client.proxies import DIRECT
 
 ResultT = TypeVar("ResultT")
 
@@ -59,7 +58,7 @@ class Client:
             auth=protocol.auth(api_key),
             timeout=protocol.ANSWER_S,
             transport=transport,
-            mounts=DIRECT,
+            mounts=protocol.DIRECT,
         )
 
     def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:

@@ -43,6 +43,7 @@ from darkroom.local.revisions.instances import InstanceContext, interpreter_env
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
+from darkroom.local.watching.disk import watch_disk
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
@@ -68,6 +69,8 @@ class StackOptions:
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables of functions that the user sets for this run; they override the manifests and the project file."""
+    private_servers: bool = False
+    """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
     window_s: float | None = None
     watch: bool = False
@@ -99,7 +102,9 @@ class Stack:
         self.events = EventLog()
         self._report = self.events.report
         self._folder = RunFolder(options.data)
-        self._resources = ResourceServers(options.project, options.external, self._folder)
+        self._resources = ResourceServers(
+            options.project, options.external, self._folder, is_private=options.private_servers
+        )
         self._application: Application = NoApplication()
         self._fleet = Fleet(InstanceLimit(options.max_instances), self._report)
         self._runners: list[web.AppRunner] = []
@@ -117,7 +122,7 @@ class Stack:
         manifests = load(self._options.project.manifests)
         self._begin_telemetry()
         self._folder.lock()
-        self._logs = logs = LogDirectory(self._folder.logs)
+        self._logs = logs = LogDirectory(self._folder.logs, on_failure=self._log_failed)
         self._forks = self._fork_server(logs)
         chosen = _Ports.choose(self._options.port)
         for port in (chosen.api, chosen.broker, chosen.admin):
@@ -147,6 +152,7 @@ class Stack:
         await self._fleet.wait_until_ready(self._folder.logs)
         self._run_sources(manifests, subscribers)
         self._watch_code()
+        self._spawn(watch_disk(self._folder.disk_state, self._report), "disk")
         self._folder.write_runtime(addresses)
         self._report("stack.ready", api=addresses.api)
         return addresses
@@ -164,7 +170,8 @@ class Stack:
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
-        self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
+        if self._gateway is not None:
+            self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
             self._report("stack.drain_cut_short", interrupted=self._in_flight())
         await self._end_functions()
@@ -222,6 +229,9 @@ class Stack:
         deliveries = [f"{one.in_flight} of them by the Trigger {one.name}" for one in dispatchers if one.in_flight]
         return ", ".join([*requests, *deliveries])
 
+    def _log_failed(self, name: str, error: OSError) -> None:
+        self._report("log.not_written", log=name, error=error.strerror)
+
     def _begin_telemetry(self) -> None:
         try:
             spans.begin(self._report)
@@ -277,7 +287,11 @@ class Stack:
 
     def _admin(self, brokers: Brokers, gateway: Gateway) -> web.Application:
         overview = Overview(
-            servers=self._resources.servers, fleet=self._fleet, brokers=brokers, application=self._application
+            servers=self._resources.servers,
+            fleet=self._fleet,
+            brokers=brokers,
+            application=self._application,
+            folder=self._folder,
         )
         measurements = Measurements(
             servers=self._resources.servers,

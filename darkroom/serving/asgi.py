@@ -24,7 +24,7 @@ from darkroom.problems import problem, unexpected
 from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
 from darkroom.serving.log import get_logger, log_fields
-from darkroom.serving.request_spans import count_response, record_response, request_span
+from darkroom.serving.request_spans import count_response, is_probe, record_response, request_span
 
 log = get_logger()
 
@@ -73,7 +73,9 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
             record_response(span, request, response)
             lasted_s = time.monotonic() - started
             count_response(request, response.status_code, lasted_s=lasted_s)
-            log.info(
+            # A probe asks up to twenty times a second.
+            report = log.debug if is_probe(request) else log.info
+            report(
                 "request.answered",
                 method=request.method,
                 path=_shown_path(request),

@@ -171,8 +171,7 @@ class Worker(Generic[ParametersT]):
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
-            with self._heartbeat.renewing(lease):
-                outcome, record, facts = self._complete_or_fail(lease)
+            outcome, record, facts = self._complete_or_fail(lease)
         except DependencyUnavailableError as exc:
             return self._give_back(lease, exc, counts=False)
         except SystemExit as exc:
@@ -187,7 +186,9 @@ class Worker(Generic[ParametersT]):
         """Complete or fail the job. Returns the outcome, the record, and extra fields for the log line."""
         jobs = self._resources.jobs
         try:
-            stored = self._make_result(lease)
+            # Not around the end of the job: a renewal that arrives after it would look like a lost lease.
+            with self._heartbeat.renewing(lease):
+                stored = self._make_result(lease)
         except (RejectedError, PictureError) as exc:
             with telemetry.span("fail", code=exc.code):
                 outcome, record = jobs.fail(lease, exc)
@@ -225,7 +226,7 @@ class Worker(Generic[ParametersT]):
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
         parameters = record.parsed_parameters()
-        picture = Picture(body=body, facts=probe(body, limits), limits=limits)
+        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits)
         # The event type was checked against the job's type, and the job's type against the parameters' model.
         job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)

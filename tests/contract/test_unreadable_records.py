@@ -98,7 +98,7 @@ def test_readers_of_one_batch_each_get_an_answer(
     sound, odd = _accepted(store), _accepted(store)
     change(stores.client, f"darkroom:job:{odd}")
 
-    async def read() -> Sequence[JobRecord | None | BaseException]:
+    async def read() -> Sequence[JobRecord | BaseException | None]:
         reader = RedisJobReader(stores.url)
         try:
             async with asyncio.timeout(10):

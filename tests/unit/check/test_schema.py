@@ -10,9 +10,20 @@ from typing import Any
 import pytest
 import yaml
 
-from darkroom.check.schema import SERVED, SPECS
-from darkroom.check.schema.serving import REFUSED_OF_CONTAINER, REFUSED_OF_POD, REFUSED_OF_PORT
-from darkroom.check.schema.shape import Anything, Flag, List, Map, Object, Recursive, Shape, Text, Whole, faults
+from darkroom.manifests.platform.schema import SERVED, SPECS
+from darkroom.manifests.platform.schema.serving import REFUSED_OF_CONTAINER, REFUSED_OF_POD, REFUSED_OF_PORT
+from darkroom.manifests.platform.schema.shape import (
+    Anything,
+    Flag,
+    List,
+    Map,
+    Object,
+    Recursive,
+    Shape,
+    Text,
+    Whole,
+    faults,
+)
 
 CRDS = Path(os.environ.get("KNATIVE_CRDS", Path(__file__).parents[4] / "shared" / "crds"))
 NOT_DEFINED = {

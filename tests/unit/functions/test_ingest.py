@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract.errors import DependencyUnavailableError
@@ -341,6 +342,15 @@ def test_a_signed_upload_names_its_key_method_and_expiry(ingest: Ingest) -> None
     assert document["storage_key"].startswith("uploads/")
     assert document["upload"]["method"] == "PUT"
     assert document["upload"]["expires_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/startup"])
+def test_a_probe_leaves_no_line_in_the_log(ingest: Ingest, path: str) -> None:
+    with capture_logs() as lines:
+        ingest.call("GET", path)
+        ingest.call("GET", "/openapi.json")
+
+    assert [line["path"] for line in lines if line["log_level"] != "debug"] == ["/openapi.json"]
 
 
 def test_health_names_what_is_missing(ingest: Ingest) -> None:
