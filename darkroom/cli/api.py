@@ -34,7 +34,11 @@ class Api:
         self._client = Client(_usable_url(url), api_key=_usable_key(), retries=_RETRIES)
         context = click.get_current_context(silent=True)
         if context is not None:
-            context.call_on_close(self._client.close)
+            context.call_on_close(self.close)
+
+    def close(self) -> None:
+        """Close the connections; the end of a command does so by itself."""
+        self._client.close()
 
     def submit(self, picture: Path, job_type: str, parameters: Mapping[str, Any]) -> str:
         """Submit a picture and return the accepted job's id."""

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,7 @@ def _page(*ids: str) -> Reply:
 
 def test_the_beginning_of_an_id_is_enough() -> None:
     ids = ["0123abcd-0000-4000-8000-000000000001", "0199abcd-0000-4000-8000-000000000002"]
-    with scripted_server(_page(*ids)) as server:
-        api = Api(server.url)
+    with scripted_server(_page(*ids)) as server, closing(Api(server.url)) as api:
         assert api.full_id("0123") == ids[0]
         assert api.full_id("0199ABCD-0") == ids[1]
         with pytest.raises(click.ClickException) as several:
