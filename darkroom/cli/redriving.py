@@ -73,7 +73,11 @@ class Redrive:
         Raises ParametersInvalidError, DependencyUnavailableError.
         """
         if kept.letter.job_id is not None and kept.letter.job_type is not None:
-            return self._redrive_job(kept, UUID(kept.letter.job_id), changes, dry_run=dry_run)
+            try:
+                job_id = UUID(kept.letter.job_id)
+            except ValueError:
+                return f"{kept.letter.job_id!r} is not a job's id; the letter is kept until you drop it"
+            return self._redrive_job(kept, job_id, changes, dry_run=dry_run)
         return self._emit_again(kept, dry_run=dry_run)
 
     def _redrive_job(self, kept: KeptDeadLetter, job_id: UUID, changes: Mapping[str, str], *, dry_run: bool) -> str:

@@ -84,8 +84,12 @@ def command(
     left_s = max(0.001, timeout_s - (time.monotonic() - started))
     late = f"job {job_id} is not done after {timeout_s:g} s; it continues, and `darkroom job {job_id}` shows it"
     with deadline(left_s, late):
-        with progress(f"{job_type} is in progress"):
-            job = api.follow(job_id, timeout_s=left_s + 60)
+        try:
+            with progress(f"{job_type} is in progress"):
+                job = api.follow(job_id, timeout_s=left_s + 60)
+        except KeyboardInterrupt:
+            tell(f"job {job_id} continues; `darkroom job {job_id}` shows it")
+            raise
         if job["status"] == "failed":
             raise click.ClickException(f"{job['error']['code']}: {printable(job['error']['message'])}")
         _tell_summary(job, time.monotonic() - started)

@@ -30,6 +30,7 @@ from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.manifests import ManifestError
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
 from darkroom.redaction import redacted
+from darkroom.serving.key_file import KeyFileError, read_key_file
 
 STDIN = Path("-")
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 6.0, 3600.0
@@ -175,6 +176,12 @@ def command(
       curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
     front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
+    if api_keys is not None:
+        # Each function would refuse it too, one after the other.
+        try:
+            read_key_file(api_keys)
+        except KeyFileError as exc:
+            raise click.ClickException(f"--api-keys: {exc}") from exc
     make_folder(data, "--data", mode=0o700)
     for option, given in (("--nats", nats_url), ("--redis", redis_url), ("--s3", s3_url)):
         if given is not None:

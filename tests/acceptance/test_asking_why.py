@@ -66,7 +66,7 @@ def test_a_failed_job_is_explained_from_the_beginning_of_its_id(stack: RunningSt
 def test_status_names_the_server_that_does_not_answer(stack: RunningStack) -> None:
     with paused(stack.server_pid("nats")):
         done = darkroom(stack, "status")
-        assert "NATS does not answer: no answer in 5 s" in done.stderr
+        assert "NATS does not answer: no answer " in done.stderr
         assert "server\tredis\t" in done.stdout
         lists = darkroom(stack, "deadletters", "list", code=1)
         assert lists.stderr.rstrip().endswith("no answer in time")
