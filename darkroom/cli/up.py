@@ -17,12 +17,14 @@ from darkroom.cli.backends import usable_url
 from darkroom.cli.event_lines import EventLines, reason_in
 from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.folders import make_folder
+from darkroom.cli.local_storage import choose_storage
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.cli.terminal import write
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
 from darkroom.errors import DependencyUnavailableError, describe
 from darkroom.events.durations import parse_go
+from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
 from darkroom.local.resources import ExternalServers
@@ -39,15 +41,23 @@ SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 6.0, 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class FrontDoor:
-    """The API's keys and rate limit. By default there are none, because everything listens on loopback."""
+    """The API's keys, rate limit and web pages. By default there are none, because everything listens on loopback."""
 
     api_keys: Path | None
     rate_limit: str
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, str]:
         keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
         limits = {"RATE_LIMIT": self.rate_limit, "RATE_LIMIT_READS": self.rate_limit}
-        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits}
+        pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
+        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages}
+
+    @property
+    def served_hosts(self) -> tuple[str, ...] | None:
+        """The names under which the API is served besides this machine's; None: any, since a key is asked for."""
+        return self.hosts if self.api_keys is None else None
 
 
 class _Window(click.ParamType[float]):
@@ -72,6 +82,26 @@ class _RateLimit(click.ParamType[str]):
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
         return str(value)
+
+
+class _Origin(click.ParamType[str]):
+    name = "origin"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return ",".join(sorted(parse_origins(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class _Host(click.ParamType[str]):
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return ",".join(sorted(parse_hosts(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 @click.command("up")
@@ -136,6 +166,22 @@ class _RateLimit(click.ParamType[str]):
     help="Requests that ingest and status each accept per key or address, such as 60/minute.",
 )
 @click.option(
+    "--allow-origin",
+    "origins",
+    type=_Origin(),
+    multiple=True,
+    help="Let web pages of this origin use the API, such as http://localhost:3000; may be given more than once.  "
+    "[default: none]",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    type=_Host(),
+    multiple=True,
+    help="Serve the API under this name too, without keys; may be given more than once.  [default: names of this "
+    "machine, and those of HTTPRoutes]",
+)
+@click.option(
     "--watch/--no-watch",
     default=True,
     show_default=True,
@@ -161,6 +207,8 @@ def command(
     window_s: float | None,
     api_keys: Path | None,
     rate_limit: str,
+    origins: tuple[str, ...],
+    hosts: tuple[str, ...],
     watch: bool,
     fork_server: bool,
     verbose: bool,
@@ -175,7 +223,7 @@ def command(
       darkroom up
       curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
-    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
+    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit, origins=origins, hosts=hosts)
     if api_keys is not None:
         # Each function would refuse it too, one after the other.
         try:
@@ -187,12 +235,16 @@ def command(
         if given is not None:
             usable_url(option, given)
     try:
+        storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
+        if storage.settings and s3_url is not None:
+            raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
         options = StackOptions(
-            project=_project(Path(), _from_stdin(manifests, data)),
+            project=storage.project,
             data=data,
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
-            settings=front_door.settings(),
+            hosts=front_door.served_hosts,
+            settings={**front_door.settings(), **storage.settings},
             private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,

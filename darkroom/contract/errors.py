@@ -6,11 +6,15 @@ DarkroomError                   code, HTTP status, detail
 │   ├── EventInvalidError           event.invalid           400
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
+│   ├── HostRefusedError            host.refused            403
+│   ├── OriginRefusedError          origin.refused          403
+│   ├── SignatureInvalidError       signature.invalid       403
 │   ├── JobNotFoundError            job.not_found           404
 │   ├── InputNotFoundError          input.not_found         404
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
 │   ├── RequestTimeoutError         request.timeout         408
+│   ├── InputExistsError            input.exists            412
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
 │   ├── IdempotencyMismatchError    idempotency.mismatch    422
@@ -21,12 +25,15 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageTruncatedError         image.truncated         422
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
 │   ├── ImageTooManyScansError      image.too_many_scans    422
-│   └── CropOutOfBoundsError        crop.out_of_bounds      422
+│   ├── CropOutOfBoundsError        crop.out_of_bounds      422
+│   └── ResultTooLargeError         result.too_large        422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
 │   └── JobUnreadableError          job.unreadable          503   ... by another version of Darkroom
+├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
+│                                   the gateway's, 502 to 504
 └── InternalError               a fault of ours: internal   500
 
 UnknownJobTypeError             a name that is not in the table of job types; a ValueError, as validators raise them
@@ -46,10 +53,17 @@ from darkroom.errors import (
     DependencyUnavailableError,
     EventInvalidError,
     FieldError,
+    HostRefusedError,
+    InstanceBrokenError,
     InternalError,
     MethodNotAllowedError,
+    OriginRefusedError,
     RejectedError,
+    RevisionFailingError,
+    RevisionOverloadedError,
+    RevisionTimeoutError,
     RouteNotFoundError,
+    RouteTimeoutError,
 )
 
 __all__ = [
@@ -61,6 +75,7 @@ __all__ = [
     "DependencyUnavailableError",
     "EventInvalidError",
     "FieldError",
+    "HostRefusedError",
     "IdempotencyMismatchError",
     "ImageCorruptError",
     "ImageCrashedError",
@@ -68,20 +83,29 @@ __all__ = [
     "ImageTooManyPixelsError",
     "ImageTooManyScansError",
     "ImageTruncatedError",
+    "InputExistsError",
     "InputNotFoundError",
     "InputTooLargeError",
     "InputUnsupportedError",
+    "InstanceBrokenError",
     "InternalError",
     "JobNotFoundError",
     "JobTimeoutError",
     "JobUnreadableError",
     "MethodNotAllowedError",
+    "OriginRefusedError",
     "ParametersInvalidError",
     "PictureError",
     "RateLimitedError",
     "RejectedError",
     "RequestTimeoutError",
+    "ResultTooLargeError",
+    "RevisionFailingError",
+    "RevisionOverloadedError",
+    "RevisionTimeoutError",
     "RouteNotFoundError",
+    "RouteTimeoutError",
+    "SignatureInvalidError",
     "UnknownJobTypeError",
     "client_fault_codes",
 ]
@@ -122,6 +146,14 @@ class AuthInvalidError(RejectedError):
         return {"www-authenticate": "Bearer"}
 
 
+class SignatureInvalidError(RejectedError):
+    """A signed URL of ours that was changed, has expired, or is used with another method."""
+
+    code = "signature.invalid"
+    status = 403
+    title = "Signed URL invalid"
+
+
 class JobNotFoundError(RejectedError):
     code = "job.not_found"
     status = 404
@@ -138,6 +170,14 @@ class RequestTimeoutError(RejectedError):
     code = "request.timeout"
     status = 408
     title = "The body did not come"
+
+
+class InputExistsError(RejectedError):
+    """An upload to a key that has a picture already, which is never replaced."""
+
+    code = "input.exists"
+    status = 412
+    title = "Input exists already"
 
 
 class InputTooLargeError(RejectedError):
@@ -205,6 +245,11 @@ class ImageTooManyScansError(PictureError):
 class CropOutOfBoundsError(PictureError):
     code = "crop.out_of_bounds"
     title = "Crop outside the picture"
+
+
+class ResultTooLargeError(PictureError):
+    code = "result.too_large"
+    title = "Result does not fit into max_bytes"
 
 
 class AttemptError(DarkroomError):

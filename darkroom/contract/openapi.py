@@ -20,21 +20,31 @@ from darkroom.contract.openapi_parts import (
     response,
     response_headers,
 )
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
 from darkroom.contract.schemas import Schema, components, reference, shown_job, text_properties
 from darkroom.contract.unreadable import STATUS
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
 
-_ALWAYS: tuple[type[DarkroomError], ...] = (errors.InternalError, errors.DependencyUnavailableError)
+_ALWAYS: tuple[type[DarkroomError], ...] = (
+    errors.InternalError,
+    errors.DependencyUnavailableError,
+    errors.InstanceBrokenError,
+    errors.RevisionFailingError,
+    errors.RevisionOverloadedError,
+    errors.RevisionTimeoutError,
+    errors.RouteTimeoutError,
+)
 _GATE: tuple[type[DarkroomError], ...] = (
+    errors.HostRefusedError,
+    errors.OriginRefusedError,
     errors.AuthMissingError,
     errors.AuthInvalidError,
     errors.RateLimitedError,
     *_ALWAYS,
 )
-_PICTURE: tuple[type[DarkroomError], ...] = (
-    errors.RequestTimeoutError,
+_UNREADABLE: tuple[type[DarkroomError], ...] = (
     errors.InputTooLargeError,
     errors.InputUnsupportedError,
     errors.InputNotFoundError,
@@ -42,6 +52,11 @@ _PICTURE: tuple[type[DarkroomError], ...] = (
     errors.ImageCorruptError,
     errors.ImageTruncatedError,
     errors.ImageTooManyFramesError,
+    errors.ImageTooManyScansError,
+)
+_PICTURE: tuple[type[DarkroomError], ...] = (
+    errors.RequestTimeoutError,
+    *_UNREADABLE,
     errors.CropOutOfBoundsError,
     errors.IdempotencyMismatchError,
 )
@@ -60,7 +75,7 @@ def openapi() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"apiKey": []}],
-        "tags": [{"name": "pictures"}, {"name": "events"}, {"name": "jobs"}, {"name": "health"}],
+        "tags": [{"name": "pictures"}, {"name": "events"}, {"name": "jobs"}, {"name": "files"}, {"name": "health"}],
         "paths": _paths(),
         "components": {
             "schemas": components(),
@@ -80,11 +95,13 @@ def _paths() -> dict[str, Any]:
     return {
         **{job_type.path: {"post": _picture_operation(job_type)} for job_type in JOB_TYPES},
         "/api/v1/uploads": {"post": _sign_upload()},
+        "/api/v1/facts": {"get": _show_facts()},
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
         "/api/v1/jobs": {"get": _list_jobs()},
         "/api/v1/jobs/{job_id}": {"get": _show_job()},
         "/api/v1/jobs/{job_id}/events": {"get": _follow_job()},
+        "/api/v1/files/{key}": {"get": _download_file(), "put": _upload_file()},
         "/health/live": {"get": _live()},
         "/health/ready": {"get": _ready()},
         "/openapi.json": {"get": _description()},
@@ -125,9 +142,35 @@ def _sign_upload() -> Schema:
         "operationId": "signUpload",
         "tags": ["pictures"],
         "summary": "Request a signed URL for an upload straight to storage",
+        "description": (
+            "Send the picture with all of the returned headers, once: storage refuses to replace it (412). With its "
+            "size in `bytes`, storage refuses a picture of any other size too."
+        ),
+        "requestBody": {"required": False, "content": {"application/json": {"schema": reference("UploadRequest")}}},
         "responses": {
             "201": response("Upload the picture there, then submit its storage key.", reference("SignedUpload")),
-            **problem_responses(*_GATE),
+            **problem_responses(
+                errors.ParametersInvalidError, errors.RequestTimeoutError, errors.InputTooLargeError, *_GATE
+            ),
+        },
+    }
+
+
+def _show_facts() -> Schema:
+    key = {
+        "type": "string",
+        "maxLength": 512,
+        "pattern": STORAGE_KEY_PATTERN,
+        "description": "An upload of the caller.",
+    }
+    return {
+        "operationId": "showFacts",
+        "tags": ["pictures"],
+        "summary": "What the header of a stored picture says, without a job",
+        "parameters": [{**in_query("storage_key", key), "required": True}],
+        "responses": {
+            "200": response("The picture is one that jobs may use.", reference("PictureFacts")),
+            **problem_responses(errors.ParametersInvalidError, *_UNREADABLE, *_GATE),
         },
     }
 
@@ -176,9 +219,9 @@ def _list_jobs() -> Schema:
             "Without signed URLs. A page may have fewer jobs than its limit; only the last page has no next_cursor."
         ),
         "parameters": [
-            in_query("status", reference("JobStatus")),
-            in_query("type", reference("JobType")),
-            in_query("limit", limit),
+            in_query("status", {**reference("JobStatus"), "description": "Only jobs in this status."}),
+            in_query("type", {**reference("JobType"), "description": "Only jobs of this kind."}),
+            in_query("limit", {**limit, "description": "The most jobs on a page."}),
             in_query("cursor", {"type": "string", "description": "next_cursor of the previous page."}),
         ],
         "responses": {
@@ -225,6 +268,58 @@ def _follow_job() -> Schema:
             **problem_responses(errors.JobNotFoundError, *_GATE),
         },
     }
+
+
+_FILES = "Only where the functions' own files are the storage (`STORAGE_TYPE=local`), by a URL that was signed."
+
+
+def _download_file() -> Schema:
+    content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "downloadFile",
+        "tags": ["files"],
+        "summary": "Download a result",
+        "description": _FILES,
+        "security": [],
+        "parameters": _file_parameters(),
+        "responses": {
+            "200": {"description": "The picture.", "headers": response_headers("X-Request-Id"), "content": content},
+            **problem_responses(
+                errors.SignatureInvalidError, errors.InputNotFoundError, errors.RouteNotFoundError, *_ALWAYS
+            ),
+        },
+    }
+
+
+def _upload_file() -> Schema:
+    content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "uploadFile",
+        "tags": ["files"],
+        "summary": "Upload a picture",
+        "description": f"{_FILES} Send all of the headers that came with the URL.",
+        "security": [],
+        "parameters": _file_parameters(),
+        "requestBody": {"required": True, "content": content},
+        "responses": {
+            "200": {"description": "The picture is stored.", "headers": response_headers("X-Request-Id")},
+            **problem_responses(
+                errors.SignatureInvalidError,
+                errors.RouteNotFoundError,
+                errors.RequestTimeoutError,
+                errors.InputExistsError,
+                errors.InputTooLargeError,
+                *_ALWAYS,
+            ),
+        },
+    }
+
+
+def _file_parameters() -> list[Schema]:
+    text: Schema = {"type": "string"}
+    key = {"name": "key", "in": "path", "required": True, "schema": text, "description": "It may contain slashes."}
+    names = ("expires", "content_type", "filename", "bytes", "signature")
+    return [key, *(in_query(name, text) for name in names)]
 
 
 def _live() -> Schema:

@@ -22,6 +22,7 @@ from darkroom.errors import DependencyUnavailableError, SettingsError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
+from darkroom.local.browsers import refuse_pages
 from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
@@ -68,7 +69,13 @@ class StackOptions:
     """The API's port; broker, admin, NATS, Redis and S3 take the five ports after it. None: free ports."""
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Variables of functions that the user sets for this run; they override the manifests and the project file."""
+    """Variables of functions that the user sets for this run; they override the manifests and the project file. `{api}`
+    as a value is the API's address, which is known once its port is chosen.
+    """
+    hosts: Collection[str] | None = ()
+    """Names under which the API is served, besides this machine's and those of HTTPRoutes. None: any; for what asks for
+    keys.
+    """
     private_servers: bool = False
     """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
@@ -129,7 +136,10 @@ class Stack:
             ports.require_free(port)
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
-        run = Run(project_root=self._root, variables={**self._resources.variables(), **self._options.settings})
+        chosen_settings = {
+            name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
+        }
+        run = Run(project_root=self._root, variables={**self._resources.variables(), **chosen_settings})
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
@@ -143,6 +153,7 @@ class Stack:
             _resolver(RouteTable(manifests.routes)),
             route_template=self._application.route_template,
             port=chosen.api,
+            hosts=self._served_hosts(manifests),
         )
         await self._listen(chosen.broker, ingress.application())
         await self._listen(chosen.admin, self._admin(brokers, gateway))
@@ -232,6 +243,12 @@ class Stack:
     def _log_failed(self, name: str, error: OSError) -> None:
         self._report("log.not_written", log=name, error=error.strerror)
 
+    def _served_hosts(self, manifests: Manifests) -> Collection[str] | None:
+        """Return the names under which the API is served, besides this machine's; None: any."""
+        if self._options.hosts is None:
+            return None
+        return {*self._options.hosts, *(name.lower() for route in manifests.routes for name in route.spec.hostnames)}
+
     def _begin_telemetry(self) -> None:
         try:
             spans.begin(self._report)
@@ -306,6 +323,7 @@ class Stack:
         return admin_application(overview.status, self.events, measurements.read)
 
     async def _listen(self, port: int, application: web.Application) -> None:
+        refuse_pages(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await runner.setup()
         self._runners.append(runner)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from darkroom.errors import must_pass
 from darkroom.serving.log import get_logger
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class EventShortcut:
             return self._app(environ, start_response)
         try:
             answer = self._handle(_headers(environ), _body(environ))
-        except Exception:
+        except BaseException as exc:
+            if must_pass(exc):
+                raise
             log.exception("request.crashed")
             answer = HttpAnswer(status=500)
         status = HTTPStatus(answer.status)

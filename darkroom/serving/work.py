@@ -37,6 +37,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.job_types import job_type_of_event
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.errors import must_pass
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
@@ -45,6 +46,7 @@ from darkroom.serving.delivery_spans import Arrival, record_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
+from darkroom.serving.overlays import fetch_overlay
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.telemetry.workers import is_gone, worker_name
@@ -116,6 +118,9 @@ class Worker(Generic[ParametersT]):
             if isinstance(claim, Lease):
                 record_wait(arrival, span, claim.record)
             try:
+                record = _record_of(claim)
+                if record is not None and record.type != self._job_type.name:
+                    return self._refuse_type(claim, record, arrival.event)
                 answer = self._answer_claim(claim, arrival.event, message)
             except DependencyUnavailableError as exc:
                 return self._defer(message, exc, span)
@@ -167,6 +172,15 @@ class Worker(Generic[ParametersT]):
                 log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
                 return Done(reply=events.rejected(event, reason, source=self._source))
 
+    def _refuse_type(self, claim: ClaimAnswer, record: JobRecord, event: CloudEvent) -> EventAnswer:
+        """Refuse an event that names a job of another type, which goes on as if it had never come."""
+        if isinstance(claim, Lease):
+            other = DependencyUnavailableError("worker", f"an event of {self._job_type.name} named this job")
+            self._resources.jobs.release(claim, other, counts=False)
+        reason = f"job {record.job_id} is no {self._job_type.name}, it is a {record.type}"
+        log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
+        return Done(reply=events.rejected(event, reason, source=self._source))
+
     def _run_attempt(self, lease: Lease) -> EventAnswer:
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
@@ -177,7 +191,9 @@ class Worker(Generic[ParametersT]):
         except SystemExit as exc:
             self._give_back_at_exit(lease, exc)
             raise
-        except Exception as exc:
+        except BaseException as exc:
+            if must_pass(exc):
+                raise
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
         return self._answer_for_end(lease, outcome, record, **facts)
@@ -206,10 +222,11 @@ class Worker(Generic[ParametersT]):
         timings_ms: dict[str, int] = {}
         with _step(timings_ms, "fetch") as span:
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
-            span.set(size_bytes=len(body))
+            overlay = self._overlay(record)
+            span.set(size_bytes=len(body) + len(overlay or b""))
         with _step(timings_ms, "render") as span:
             cpu_began_s = time.process_time()
-            rendition = self._render(record, body)
+            rendition = self._render(record, body, overlay)
             render_cpu_ms = round((time.process_time() - cpu_began_s) * 1000, 1)
             span.set(
                 format=rendition.extension, width_px=rendition.width, height_px=rendition.height, cpu_ms=render_cpu_ms
@@ -223,10 +240,16 @@ class Worker(Generic[ParametersT]):
             storage.put(key, rendition.body, content_type=rendition.content_type)
         return _StoredResult(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
-    def _render(self, record: JobRecord, body: bytes) -> Rendition:
+    def _overlay(self, record: JobRecord) -> bytes | None:
+        overlay = record.parsed_parameters().overlay
+        if overlay is None:
+            return None
+        return fetch_overlay(self._resources.storage, overlay.storage_key, self._resources.settings.limits)
+
+    def _render(self, record: JobRecord, body: bytes, overlay: bytes | None) -> Rendition:
         limits = self._resources.settings.limits
         parameters = record.parsed_parameters()
-        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits)
+        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits, overlay=overlay)
         # The event type was checked against the job's type, and the job's type against the parameters' model.
         job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
@@ -278,6 +301,7 @@ def _result(key: str, rendition: Rendition) -> JobResult:
         width=rendition.width,
         height=rendition.height,
         bytes=len(rendition.body),
+        placeholder=rendition.placeholder,
     )
 
 

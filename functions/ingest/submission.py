@@ -7,16 +7,25 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from darkroom.contract.job_types import JobType
 from darkroom.contract.jobs import canonical_parameters
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.serving.auth import NOBODY
 
 
 def idempotency_digest(scope: str, *names: str) -> str:
     """Return a digest that keeps the keys of HTTP requests and those of events apart."""
     return hashlib.sha256(json.dumps([scope, *names]).encode()).hexdigest()
+
+
+def own_job_id(job_id: UUID, owner: str) -> UUID:
+    """Return the id of the job that a caller named by `job_id`.
+
+    Each key has ids of its own, the same for the same name: an id of another key's job is like one that no job has.
+    """
+    return job_id if owner == NOBODY else uuid5(job_id, f"darkroom job of {owner}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +39,13 @@ class Submission:
     """Set only by senders of events that chose one."""
     idempotency_key: str | None = None
     """A digest of the caller's key for the request: callers' texts are not stored as they are."""
+
+    @property
+    def storage_keys(self) -> tuple[str, ...]:
+        """The keys of all stored pictures that the submission names."""
+        overlay = self.parameters.overlay
+        keys = (self.storage_key, None if overlay is None else overlay.storage_key)
+        return tuple(key for key in keys if key is not None)
 
     @cached_property
     def canonical_parameters(self) -> dict[str, Any]:

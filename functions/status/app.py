@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom.contract.errors import JobUnreadableError
+from darkroom.contract.route_templates import FILES_PATH
 from darkroom.events import strict_json
 from darkroom.serving.asgi import Endpoint, http_function, json_response, owner
 from darkroom.serving.gate import make_gate
@@ -12,6 +13,7 @@ from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
 from functions.status.answers import JobAnswers, job_id_of, wait_s_of
 from functions.status.event_stream import HEADERS, MEDIA_TYPE, EventStreamResponse, stream_of_unreadable
+from functions.status.files import file_download
 from functions.status.listing import list_query_of
 
 
@@ -25,11 +27,19 @@ def build(resources: Resources) -> Endpoint:
             Route("/api/v1/jobs/{job_id}", routes.show_job, methods=["GET"]),
             Route("/api/v1/jobs/{job_id}/events", routes.stream_changes, methods=["GET"]),
         ],
-        open_routes=health_routes(
-            {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}
-        ),
+        open_routes=[
+            *_file_routes(resources),
+            *health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
+        ],
         gate=make_gate(resources, rate=resources.settings.rate_limit_reads, scope="status"),
     )
+
+
+def _file_routes(resources: Resources) -> list[Route]:
+    """Make the route of signed downloads. Where an S3 server is the storage, they come from there."""
+    if resources.files is None:
+        return []
+    return [Route(f"{FILES_PATH}/{{key:path}}", file_download(resources.files), methods=["GET"])]
 
 
 class _Routes:

@@ -53,4 +53,4 @@ def _check_types(members: dict[str, Any]) -> None:
 
 
 def _encode(letter: DeadLetter) -> bytes:
-    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

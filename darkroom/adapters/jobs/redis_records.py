@@ -85,7 +85,7 @@ def _object(text: str, name: str) -> dict[str, Any]:
 def _result(text: str) -> JobResult:
     """The result, without what a newer version knows of it besides."""
     found = _object(text, "result")
-    return JobResult.model_validate({name: found[name] for name in JobResult.model_fields})
+    return JobResult.model_validate({name: found[name] for name in JobResult.model_fields if name in found})
 
 
 def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:

@@ -11,14 +11,16 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, upload_headers
 from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import must_pass
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
@@ -52,6 +54,7 @@ class S3Storage:
         secret_key: str,
         bucket: str,
         region: str = DEFAULT_REGION,
+        allowed_origins: Collection[str] = (),
         connect_timeout_s: float = 1.0,
         read_timeout_s: float = 4.0,
         retry_within_s: float = 2.0,
@@ -59,12 +62,14 @@ class S3Storage:
         """Prepare the storage; connects to nothing.
 
         `endpoint` None means AWS. `public_endpoint` None: clients reach storage at the same address as we do.
+        `allowed_origins` are those of web pages that may use signed URLs; only `prepare` needs them.
         """
         self._endpoint = endpoint
         self._access_key = access_key
         self._secret_key = secret_key
         self._bucket = bucket
         self._region = region
+        self._allowed_origins = allowed_origins
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._retry_within_s = retry_within_s
@@ -122,8 +127,10 @@ class S3Storage:
         }
         return self._sign("GET", key, forced, {}, lifetime_s)
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
-        return self._sign("PUT", key, {}, {"Content-Type": content_type}, lifetime_s)
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        return self._sign("PUT", key, {}, upload_headers(content_type, size_bytes), lifetime_s)
 
     def check(self) -> None:
         client = self._client()
@@ -138,6 +145,7 @@ class S3Storage:
             access_key=self._access_key,
             secret_key=self._secret_key,
             region=self._region,
+            allowed_origins=self._allowed_origins,
         )
 
     def warm(self) -> None:
@@ -179,7 +187,8 @@ class S3Storage:
         from obstore.exceptions import BaseError
 
         try:
-            return self._with_retry(call)
+            with _panics_translated(operation):
+                return self._with_retry(call)
         except (BaseError, FileNotFoundError) as exc:
             raise DependencyUnavailableError("storage", f"{operation} {_Refusal(exc)}") from exc
 
@@ -199,7 +208,8 @@ class S3Storage:
     def _client(self, *, timeouts: int = 1) -> S3Store:
         with self._lock:
             if timeouts not in self._clients:
-                self._clients[timeouts] = self._make_client(self._read_timeout_s * timeouts)
+                with _panics_translated("making the client"):
+                    self._clients[timeouts] = self._make_client(self._read_timeout_s * timeouts)
             return self._clients[timeouts]
 
     def _make_client(self, read_timeout_s: float) -> S3Store:
@@ -228,6 +238,17 @@ class S3Storage:
             # We retry once ourselves: the library does not retry after a 429, nor a PUT that got no response.
             retry_config={"max_retries": 0},
         )
+
+
+@contextmanager
+def _panics_translated(operation: str) -> Iterator[None]:
+    """Translate a panic of the library, which is no Exception (PyO3's PanicException), to our error."""
+    try:
+        yield
+    except BaseException as exc:
+        if isinstance(exc, Exception) or must_pass(exc):
+            raise
+        raise DependencyUnavailableError("storage", f"{operation} ended in {type(exc).__name__}") from exc
 
 
 class _Refusal:

@@ -35,7 +35,7 @@ def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = 
             if text
             else {name: _whole(value) for name, value in fields.items()}
         )
-        return model.model_validate_json(json.dumps(typed), strict=True)
+        return model.model_validate_json(json.dumps(typed, allow_nan=False), strict=True)
     except ValidationError as exc:
         raise ParametersInvalidError(field_errors(exc)) from exc
 
@@ -61,7 +61,8 @@ def _numbers_and_booleans(model: type[OutputParameters]) -> frozenset[str]:
 
 def _holds_number_or_boolean(annotation: Any) -> bool:
     arguments = get_args(annotation)
-    return annotation in {int, float, bool} or any(_holds_number_or_boolean(argument) for argument in arguments)
+    is_whole = isinstance(annotation, type) and issubclass(annotation, int)
+    return is_whole or annotation is float or any(_holds_number_or_boolean(argument) for argument in arguments)
 
 
 def field_errors(exc: ValidationError) -> list[FieldError]:

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from darkroom.errors import DarkroomError, RouteNotFoundError
 from darkroom.events import tracing
+from darkroom.local.browsers import check_host
 from darkroom.local.children.ports import LOOPBACK, require_free
 from darkroom.local.errors import RouteTimeoutError
 from darkroom.local.front.request_times import RequestTimes
@@ -47,12 +48,15 @@ class Gateway:
         route_template: Callable[[str], str],
         port: int,
         host: str = LOOPBACK,
+        hosts: Collection[str] | None = None,
     ) -> None:
         self.request_times = RequestTimes(route_template)
         self._activator = activator
         self._resolve = resolve
         self._host = host
         self._port = port
+        self._hosts = hosts
+        """Names that are served besides this machine's; None: all, since what is served asks for keys."""
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -108,6 +112,8 @@ class Gateway:
 
     def _destination(self, request: web.BaseRequest) -> tuple[ServiceKey, float | None]:
         """Return the Service for a request, and how long the exchange with it may take."""
+        if self._hosts is not None:
+            check_host(request.host, self._hosts)
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = _path(request)
         backend = self._resolve(request.method, request.host, path, headers)

@@ -19,6 +19,7 @@ from darkroom.manifests.platform.rules import (
     serving,
     sources,
     timing,
+    workers,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "serving",
     "sources",
     "timing",
+    "workers",
 ]
