@@ -7,11 +7,14 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from darkroom.cli.commands import command
 from darkroom.cli.terminal import format_duration, printable, tell, write, write_json_lines, write_records
 
 
@@ -108,3 +111,13 @@ def test_on_a_narrow_terminal_no_cell_is_cut() -> None:
 )
 def test_durations_are_for_people(seconds: float, shown: str) -> None:
     assert format_duration(seconds) == shown
+
+
+def test_the_linter_prints_strangers_manifests_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "stranger.yaml"
+    kind = 'apiVersion: eventing.knative.dev/v1\nkind: Trigger\nmetadata: {name: "a\\e[31m\\u202e[/x]"}\nspec: {}\n'
+    file.write_text(kind)
+    done = CliRunner().invoke(command, ["check", str(file)])
+    assert done.exit_code == 1
+    assert "a\\x1b[31m\\u202e[/x]" in done.stdout
+    assert not set(done.output) & {"\x1b", "\u202e"}
