@@ -21,7 +21,8 @@ from darkroom.contract.openapi_parts import (
     response_headers,
 )
 from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
-from darkroom.contract.schemas import Schema, components, reference, text_properties
+from darkroom.contract.schemas import Schema, components, reference, shown_job, text_properties
+from darkroom.contract.unreadable import STATUS
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
@@ -238,7 +239,7 @@ def _show_job() -> Schema:
         "summary": "A job, at once or as soon as it has ended",
         "parameters": [job_id(), in_query("wait", {**wait, "description": "Seconds."})],
         "responses": {
-            "200": response("The job; a completed one with a signed URL for its result.", reference("Job")),
+            "200": response("The job; a completed one with a signed URL for its result.", shown_job()),
             **problem_responses(errors.ParametersInvalidError, errors.JobNotFoundError, *_GATE),
         },
     }
@@ -247,10 +248,15 @@ def _show_job() -> Schema:
 def _follow_job() -> Schema:
     description = (
         "Server-sent events: `event` is the job's status, `data` the job as JSON. The stream ends when the job is "
-        f"final, or after {MAX_STREAM_S:g} s; clients then reconnect."
+        f"final or unreadable, or after {MAX_STREAM_S:g} s; clients then reconnect."
     )
     text = {"type": "string"}
-    fields = {"event": reference("JobStatus"), "data": text, "id": text, "retry": {"type": "integer"}}
+    fields = {
+        "event": {"anyOf": [reference("JobStatus"), {"const": STATUS}]},
+        "data": text,
+        "id": text,
+        "retry": {"type": "integer"},
+    }
     content = {"text/event-stream": {"schema": {"type": "object", "properties": fields}}}
     return {
         "operationId": "followJob",
@@ -312,8 +318,14 @@ def _upload_file() -> Schema:
 def _file_parameters() -> list[Schema]:
     text: Schema = {"type": "string"}
     key = {"name": "key", "in": "path", "required": True, "schema": text, "description": "It may contain slashes."}
-    names = ("expires", "content_type", "filename", "bytes", "signature")
-    return [key, *(in_query(name, text) for name in names)]
+    described = {
+        "expires": "Until when the URL is valid, in seconds since 1970.",
+        "content_type": "The type that a download is answered with, or that an upload must bear.",
+        "filename": "The name under which a browser saves the download.",
+        "bytes": "How many bytes an upload has, where the URL is bound to their number.",
+        "signature": "Covers the method, the key and all other parameters. No part of the URL may be changed.",
+    }
+    return [key, *({**in_query(name, text), "description": words} for name, words in described.items())]
 
 
 def _live() -> Schema:
