@@ -14,6 +14,8 @@ import pytest
 from darkroom.local.stack import DRAIN_S
 from tests.stack import RunningStack, eventually, running_stack
 
+pytestmark = pytest.mark.slow
+
 FUNCTION = """
 import time
 from pathlib import Path
@@ -80,7 +82,6 @@ def test_a_second_interrupt_ends_it_at_once_and_leaves_nothing_behind(busy: Runn
     eventually(lambda: not any(child.is_running() for child in children), within_s=10, what="no child is left")
 
 
-@pytest.mark.slow
 def test_an_interrupt_ends_within_the_time_for_draining(busy: RunningStack) -> None:
     process = interrupt(busy)
     assert process.wait(timeout=DRAIN_S + SERVERS_AND_PYTHON_END_S) == 0

@@ -36,10 +36,13 @@ class Fleet:
         self.scalers[revision.key] = Scaler(pool, self.activator.meter(revision.key), self._report)
 
     async def bind(self, bindings: Mapping[ServiceKey, Binding], sink_url: Callable[[Destination], str]) -> None:
-        """Replace each bound Service's revision with one that has its K_SINK."""
+        """Replace each bound Service's revision with one that has its K_SINK, even if that does not start yet.
+
+        Otherwise a function that is broken now would have no K_SINK when it is mended.
+        """
         await asyncio.gather(
             *(
-                pool.replace(with_binding(pool.revision, binding, sink_url(binding.sink)))
+                pool.replace(with_binding(pool.revision, binding, sink_url(binding.sink)), if_it_starts=False)
                 for pool in self.pools.values()
                 if (binding := bindings.get(pool.revision.key)) is not None
             )

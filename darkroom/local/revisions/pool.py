@@ -129,14 +129,14 @@ class Pool:
             self._launch(self.revision)
         self._reported_cap = None
 
-    async def replace(self, revision: Revision) -> bool:
+    async def replace(self, revision: Revision, *, if_it_starts: bool = True) -> bool:
         """Replace the revision, and drain the old instances once the new ones are ready.
 
-        Returns False if the first new instance did not start; then the old ones keep serving.
+        With `if_it_starts`, returns False if the first new instance did not start; then the old ones keep serving.
         """
         self._release_hold()
         old = [one for one in self._instances if one.state in KEPT_STATES]
-        if old and not await self._first_instance_starts(revision):
+        if if_it_starts and old and not await self._first_instance_starts(revision):
             return False
         replaced, self.revision = self.revision, revision
         self.reconcile()

@@ -14,9 +14,11 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.processes import PythonModule
 from darkroom.local.revisions import code_watch
 from darkroom.local.revisions.activator import Activator
+from darkroom.local.revisions.binding import Binding, with_binding
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.readiness import Readiness
+from darkroom.manifests import Destination
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
 from tests.integration.local.functions import (
     ENVIRONMENT,
@@ -182,6 +184,21 @@ async def test_requests_for_a_function_that_does_not_start_are_answered_and_the_
     finally:
         await pool.close(drain=False)
         await activator.close()
+
+
+async def test_a_function_that_was_broken_when_it_was_bound_has_its_sink_once_it_is_mended(workshop: Workshop) -> None:
+    folder = workshop.write("bound", BROKEN_IMPORT)
+    pool = workshop.pool(workshop.revision("bound"))
+    pool.scale_to(1)
+    try:
+        await workshop.reports.wait_for("instance.start_failed")
+        binding = Binding(sink=Destination(uri="http://sink.example/"), extensions=None)
+        await pool.replace(with_binding(pool.revision, binding, "http://sink.example/"), if_it_starts=False)
+        (folder / "main.py").write_text(ENVIRONMENT)
+        await until(lambda: len(pool.ready) == 1, "it starts once it can")
+        assert json.loads(await get(pool))["K_SINK"] == "http://sink.example/"
+    finally:
+        await pool.close(drain=False)
 
 
 async def test_an_instance_that_cannot_be_spawned_is_a_failed_start_and_tried_again(workshop: Workshop) -> None:
