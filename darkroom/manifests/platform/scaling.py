@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from darkroom.events.durations import parse_go
+from darkroom.manifests.platform.durations import go_suggestion
 
 PREFIX = "autoscaling.knative.dev/"
 _KPA, _HPA = "kpa.autoscaling.knative.dev", "hpa.autoscaling.knative.dev"
@@ -91,7 +92,7 @@ class Reader:
         try:
             value_s = parse_go(value)
         except ValueError as exc:
-            self.refuse(key, str(exc))
+            self.refuse(key, f"{exc}{go_suggestion(value)}")
             return
         if not minimum_s <= value_s <= _HOUR_S:
             self.refuse(key, f"must be from {minimum_s:g}s to 1h, was {value}")
