@@ -15,6 +15,7 @@ _PERIOD = re.compile(
     r"(?P<time>T(?:(?P<hours>[\d.,]+)H)?(?:(?P<minutes>[\d.,]+)M)?(?:(?P<seconds>[\d.,]+)S)?)?",
     re.ASCII,
 )
+_MAX_DIGITS = 18
 _PERIOD_SECONDS = {
     "years": 31_556_952,
     "months": 2_629_746,
@@ -40,7 +41,8 @@ def period_tenths(text: str) -> int | None:
     for unit, unit_s in _PERIOD_SECONDS.items():
         whole_part, _, decimals = (match[unit] or "0").replace(",", ".").partition(".")
         digits = f"{whole_part}{decimals[:1] or '0'}"
-        if not digits.isdigit():
+        # Longer numbers overflow in the library, too.
+        if not digits.isdigit() or len(digits) > _MAX_DIGITS:
             return None
         total += int(digits) * unit_s
     return -total if match["sign"] == "-" else total

@@ -15,6 +15,8 @@ from darkroom.manifests.platform.durations import go_suggestion
 PREFIX = "autoscaling.knative.dev/"
 _KPA, _HPA = "kpa.autoscaling.knative.dev", "hpa.autoscaling.knative.dev"
 _HOUR_S = 3600.0
+_MAX_DIGITS = 18
+"""Longer numbers are beyond every bound, and Python converts only some of them."""
 _INT32 = 2**31 - 1
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE)
@@ -67,7 +69,7 @@ class Reader:
         key, value = found
         if not _WHOLE.fullmatch(value):
             self.refuse(key, f"must be a whole number, was {value!r}")
-        elif not minimum <= int(value) <= _INT32:
+        elif len(value) > _MAX_DIGITS or not minimum <= int(value) <= _INT32:
             self.refuse(key, f"must be from {minimum} to {_INT32}, was {value}")
         else:
             return int(value)
