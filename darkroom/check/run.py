@@ -23,6 +23,10 @@ IGNORE_ANNOTATION = "check.darkroom.dev/ignore"
 """The annotation that lists, separated by commas, the rules that do not apply to its manifest."""
 
 
+MAX_MESSAGE = 500
+"""Characters of a message that are kept: it quotes values, and a value may be a whole file."""
+
+
 @dataclass(kw_only=True)
 class Inspection:
     """What was found in which files."""
@@ -166,4 +170,6 @@ def _rule_findings(rule: Rule, bundle: Bundle) -> Iterator[Finding]:
 
 
 def _finding(rule: Rule, file: Path, line: int, message: str, severity: Severity | None = None) -> Finding:
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]}..."
     return Finding(file=file, line=line, rule=rule.id, severity=severity or rule.severity, message=message)

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from darkroom.events import durations
 from darkroom.manifests.platform import marks
-from darkroom.manifests.platform.durations import period_tenths
+from darkroom.manifests.platform.durations import go_suggestion, period_suggestion, period_tenths
 from darkroom.manifests.source import Document, FieldPath
 
 
@@ -77,7 +77,8 @@ def _check_period(text: str) -> str:
     """Check a duration of a delivery block, and write it so that every parser of ISO 8601 reads it."""
     tenths = period_tenths(text)
     if tenths is None:
-        raise ValueError(f"must be an ISO 8601 duration such as PT1S or PT1M30S, was {text!r}")
+        near = period_suggestion(text)
+        raise ValueError(f"must be an ISO 8601 duration such as PT1S or PT1M30S, was {text!r}{near}")
     if tenths < 0:
         raise ValueError(f"must not be negative, was {text!r}")
     try:
@@ -89,7 +90,10 @@ def _check_period(text: str) -> str:
 
 
 def _check_go(text: str) -> str:
-    durations.parse_go(text)
+    try:
+        durations.parse_go(text)
+    except ValueError as exc:
+        raise ValueError(f"{exc}{go_suggestion(text)}") from exc
     return text
 
 

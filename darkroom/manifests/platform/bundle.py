@@ -118,8 +118,23 @@ class Bundle:
             if isinstance(each.data, dict) and each.data.get("kind") not in ("Kustomization", "Component")
         ]
 
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Manifest]]:
+        found: dict[str, list[Manifest]] = {}
+        for each in self.manifests:
+            found.setdefault(each.kind, []).append(each)
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str, str], list[Manifest]]:
+        found: dict[tuple[str, str, str], list[Manifest]] = {}
+        for each in self.manifests:
+            found.setdefault((each.kind, each.namespace, each.name), []).append(each)
+        return found
+
     def of_kind(self, group: str, *kinds: str) -> list[Manifest]:
-        return [each for each in self.manifests if each.kind in kinds and each.api_version.startswith(group)]
+        found = [each for kind in dict.fromkeys(kinds) for each in self._by_kind.get(kind, ())]
+        return [each for each in found if each.api_version.startswith(group)]
 
     @cached_property
     def functions(self) -> list[Manifest]:
@@ -134,8 +149,8 @@ class Bundle:
         return self.of_kind(EVENTING, "Broker")
 
     def find(self, group: str, kind: str, namespace: str, name: str) -> Manifest | None:
-        found = self.of_kind(group, kind)
-        return next((each for each in found if (each.namespace, each.name) == (namespace, name)), None)
+        found = self._by_name.get((kind, namespace, name), ())
+        return next((each for each in found if each.api_version.startswith(group)), None)
 
     # --- eventing ------------------------------------------------------------------------------------------------
 

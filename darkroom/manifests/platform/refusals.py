@@ -66,6 +66,7 @@ LOSSES = (
     "stream-grows",
     "stream-settings-ignored",
     "work-queue-retention",
+    "worker-concurrency",
 )
 """The other errors: what a cluster accepts, and then loses events or stops."""
 

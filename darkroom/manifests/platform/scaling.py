@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from darkroom.events.durations import parse_go
+from darkroom.manifests.platform.durations import go_suggestion
 
 PREFIX = "autoscaling.knative.dev/"
 _KPA, _HPA = "kpa.autoscaling.knative.dev", "hpa.autoscaling.knative.dev"
 _HOUR_S = 3600.0
+_MAX_DIGITS = 18
+"""Longer numbers are beyond every bound, and Python converts only some of them."""
 _INT32 = 2**31 - 1
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE)
@@ -66,7 +69,7 @@ class Reader:
         key, value = found
         if not _WHOLE.fullmatch(value):
             self.refuse(key, f"must be a whole number, was {value!r}")
-        elif not minimum <= int(value) <= _INT32:
+        elif len(value) > _MAX_DIGITS or not minimum <= int(value) <= _INT32:
             self.refuse(key, f"must be from {minimum} to {_INT32}, was {value}")
         else:
             return int(value)
@@ -91,7 +94,7 @@ class Reader:
         try:
             value_s = parse_go(value)
         except ValueError as exc:
-            self.refuse(key, str(exc))
+            self.refuse(key, f"{exc}{go_suggestion(value)}")
             return
         if not minimum_s <= value_s <= _HOUR_S:
             self.refuse(key, f"must be from {minimum_s:g}s to 1h, was {value}")

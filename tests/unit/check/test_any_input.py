@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkroom.check import check, check_texts, inspect
+from darkroom.check import Severity, check, check_texts, inspect
+from darkroom.check.run import MAX_MESSAGE
 from darkroom.manifests import ManifestError, load
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.source import MAX_DEPTH, MAX_FILE_BYTES, ReadError, read_text, scan
@@ -138,6 +139,31 @@ def test_scalars_are_what_kubernetes_reads() -> None:
 
 def test_nesting_up_to_the_limit_is_read() -> None:
     assert not scan("[" * MAX_DEPTH + "]" * MAX_DEPTH, Path("a.yaml")).problems
+
+
+HUGE = {
+    "a scale": ('max-scale: "10"', f'max-scale: "{"9" * 6_000}"'),
+    "a duration": ("PT110S", f"P{'9' * 6_000}Y"),
+    "a window": ("window: 30s", f"window: {'9' * 6_000}s"),
+    "a step of a schedule": ("*/15 * * * * *", f"*/{'9' * 6_000} * * * * *"),
+    "a retry": ("retry: 3", f"retry: {'9' * 6_000}"),
+    "an address": ("broker: broker\n", "broker: broker\n  delivery: {deadLetterSink: {uri: 'http://[::1'}}\n"),
+    "an image": ("dev.local/resize:1", "a" * 100_000),
+    "data": ('data: "{}"', f'contentType: application/json\n  data: "{"[" * 50_000}"'),
+    "a time zone": ('data: "{}"', 'timezone: ../../etc/passwd\n  data: "{}"'),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_value_beyond_every_bound_is_refused_by_both_in_a_short_message(tmp_path: Path, name: str) -> None:
+    old, new = HUGE[name]
+    file = tmp_path / "a.yaml"
+    file.write_text(PIPELINE.replace(old, new))
+    errors = [each for each in check([file]) if each.severity is Severity.ERROR]
+    assert errors
+    assert all(len(each.message) <= MAX_MESSAGE + 3 for each in errors)
+    with pytest.raises(ManifestError):
+        load([file])
 
 
 # --- random input ----------------------------------------------------------------------------------------------------

@@ -557,6 +557,63 @@ def test_a_reference_into_another_namespace_says_where_the_thing_is(tmp_path: Pa
     assert any("only in 'n'" in finding.message for finding in findings(tmp_path, text))
 
 
+# --- what a cluster accepts ------------------------------------------------------------------------------------------
+
+SCHEDULE = '"*/15 * * * * *"'
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expression", "zone"),
+    [
+        ('"@hourly"', "0 0 * * * *", "UTC"),
+        ('"0 6 ? * MON"', "0 0 6 * * 1", "UTC"),
+        ('"TZ=Asia/Tokyo 0 6 * * *"', "0 0 6 * * *", "Asia/Tokyo"),
+        ('"@daily"\n  timezone: Europe/Berlin', "0 0 0 * * *", "Europe/Berlin"),
+        ('""', "0 * * * * *", "UTC"),
+    ],
+)
+def test_a_schedule_of_knative_is_one_that_the_local_runtime_waits_for(
+    tmp_path: Path, schedule: str, expression: str, zone: str
+) -> None:
+    (source,) = load_text(tmp_path, changed(SCHEDULE, schedule)).ping_sources
+    assert (source.spec.cron, source.spec.zone) == (expression, zone)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [("PT1M30S", "PT1M30S"), ("P1D", "P1D"), ("PT0.25S", "PT0.2S"), ("+PT2S", "PT2S"), ("P1Y", "PT31556952S")],
+)
+def test_a_period_of_knative_is_one_that_the_local_runtime_reads(tmp_path: Path, text: str, canonical: str) -> None:
+    (trigger,) = load_text(tmp_path, changed("timeout: PT110S", f"timeout: {text}")).triggers
+    assert trigger.spec.delivery is not None
+    assert trigger.spec.delivery.timeout == canonical
+
+
+def test_a_filter_may_name_several_attributes_and_an_empty_one_is_left_out(tmp_path: Path) -> None:
+    old = "    - exact:\n        type: dev.example.requested\n"
+    (trigger,) = load_text(tmp_path, changed(old, "    - {}\n    - exact: {type: a, source: b}\n")).triggers
+    assert [each.exact for each in trigger.spec.filters] == [{"type": "a", "source": "b"}]
+
+
+def test_zeros_are_the_defaults_of_serving(tmp_path: Path) -> None:
+    (service,) = load_text(tmp_path, changed("timeoutSeconds: 90", "timeoutSeconds: 0")).services
+    assert service.spec.template.spec.timeout_seconds == 300
+
+
+def test_an_older_spelling_of_an_annotation_counts(tmp_path: Path) -> None:
+    text = changed('autoscaling.knative.dev/max-scale: "10"', 'autoscaling.knative.dev/maxScale: "7"')
+    assert load_text(tmp_path, text).services[0].spec.template.scaling.max_scale == 7
+
+
+def test_labels_and_annotations_of_other_owners_are_left_alone(tmp_path: Path) -> None:
+    marks = "annotations: {prometheus.io/scrape: 'true'}, labels: {team: a, serving.knative.dev/service: b}"
+    text = changed(
+        "metadata: {name: resize, namespace: n}\nspec:\n  broker",
+        f"metadata: {{name: resize, namespace: n, {marks}}}\nspec:\n  broker",
+    )
+    assert load_text(tmp_path, text).triggers
+
+
 # --- YAML ------------------------------------------------------------------------------------------------------------
 
 

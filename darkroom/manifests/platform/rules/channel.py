@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from darkroom.events.durations import parse_go
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform.bundle import Bundle, whole
+from darkroom.manifests.platform.durations import go_suggestion
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
@@ -246,7 +247,7 @@ def durations(bundle: Bundle) -> Iterator[RuleViolation]:
             try:
                 parse_go(text if isinstance(text, str) else "0")
             except ValueError as exc:
-                yield channel, path, f"{path[-1]} {exc}"
+                yield channel, path, f"{path[-1]} {exc}{go_suggestion(str(text))}"
         for path in ((*_CONSUMER, "optStartTime"), (*_CONFIG, "mirror", "optStartTime")):
             text = channel.get(*path)
             if isinstance(text, str) and not _RFC3339.fullmatch(text):

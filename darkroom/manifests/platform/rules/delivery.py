@@ -17,7 +17,7 @@ from darkroom.manifests.platform.bundle import (
     broker_class,
     whole,
 )
-from darkroom.manifests.platform.durations import period_tenths
+from darkroom.manifests.platform.durations import period_suggestion, period_tenths
 from darkroom.manifests.platform.rule import RuleViolation, rule
 from darkroom.manifests.platform.severity import Severity
 from darkroom.manifests.source import FieldPath
@@ -202,7 +202,7 @@ def duration(bundle: Bundle) -> Iterator[RuleViolation]:
 def _duration_problem(name: str, text: str) -> str | None:
     tenths = period_tenths(text)
     if tenths is None:
-        return f"{name} must be an ISO 8601 duration such as PT1S, was {text!r}"
+        return f"{name} must be an ISO 8601 duration such as PT1S, was {text!r}{period_suggestion(text)}"
     if tenths < 0 or (name == "timeout" and tenths == 0):
         return f"{name} must be more than 0, was {text!r}"
     return None

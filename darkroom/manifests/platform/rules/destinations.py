@@ -74,7 +74,11 @@ def _destination_problems(value: Any, name: str | int) -> Iterator[tuple[FieldPa
     if value is not None and not isinstance(value, dict):
         return  # field-value reports it.
     reference, uri = (value or {}).get("ref"), (value or {}).get("uri")
-    address = urlsplit(str(uri)) if uri is not None else None
+    try:
+        address = urlsplit(str(uri)) if uri is not None else None
+    except ValueError as exc:
+        yield ("uri",), f"uri must be an address, was {uri!r}: {exc}"
+        return
     if reference is None and address is None:
         yield (), f"{name} requires ref or uri, has neither"
     elif reference is not None and address is not None and address.scheme:

@@ -104,9 +104,9 @@ def field_value(bundle: Bundle) -> Iterator[RuleViolation]:
     good=GOOD,
 )
 def metadata(bundle: Bundle) -> Iterator[RuleViolation]:
-    templates = {id(each) for each in bundle.channels if each not in bundle.manifests}
+    own = {id(each) for each in bundle.manifests}
     for manifest, _ in known(bundle):
-        if id(manifest) not in templates:
+        if id(manifest) in own:
             yield from _name_violations(manifest)
             yield from _mark_violations(manifest)
 
