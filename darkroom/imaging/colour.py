@@ -32,11 +32,9 @@ def to_srgb(image: Image, facts: Facts) -> Image:
     if converted is not None:
         return converted
     coding = None if image.interpretation == "cmyk" else coding_of(facts.colour)
-    return (
-        by_interpretation(image)
-        if coding is None
-        else coding_to_srgb(image, coding, full_scale=_full_scale(image, facts))
-    )
+    if coding is None:
+        return by_interpretation(image)
+    return coding_to_srgb(image, coding, full_scale=_full_scale(image, facts))
 
 
 def _in_full_range(image: Image, facts: Facts) -> Image:
