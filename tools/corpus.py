@@ -16,6 +16,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -100,13 +101,13 @@ class Examiner:
         other.close()
 
     def examine(self, body: bytes, index: int) -> Verdict:
-        self._connection.send((body, index))
         try:
+            self._connection.send((body, index))
             if self._connection.poll(LONGEST_S):
                 verdict: Verdict = self._connection.recv()
                 return verdict
             outcome = f"hang (over {LONGEST_S:g} s)"
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join()
             outcome = f"crash (exit code {self._process.exitcode})"
         self.close()
@@ -237,6 +238,7 @@ def _append(body: bytearray, random: Random) -> None:
 _DAMAGES = (_flip, _flip, _number, _number, _cut, _repeat, _remove, _move, _append)
 
 
+@cache
 def _originals() -> dict[str, bytes]:
     small = photograph(120, 90)
     bodies: dict[str, bytes] = {}

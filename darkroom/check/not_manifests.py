@@ -47,15 +47,22 @@ def is_manifest(data: Any) -> bool:
         return False
     if "apiVersion" in data and "kind" in data:
         return True
-    if data.get("kind") in _KINDS:
+    kind = data.get("kind")
+    if isinstance(kind, str) and kind in _KINDS:
         return True
     lower = {str(key).lower() for key in data}
     return {"apiversion", "kind"} <= lower or ("metadata" in data and ("spec" in data or "apiVersion" in data))
 
 
-def is_template(text: str) -> bool:
-    """Whether a text that is not YAML has the marks of a template outside its comments."""
-    return any(_ACTION.search(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
+def is_template(text: str, line: int) -> bool:
+    """Whether a text that is not YAML, from that line on, has the marks of a template outside its comments.
+
+    A variable such as ${NAME} is common in scripts too, and only counts where the text stops to be YAML.
+    """
+    lines = text.splitlines()
+    stop = lines[line - 1] if line <= len(lines) else ""
+    marked = any(_ACTION.search(each) for each in lines if not each.lstrip().startswith("#"))
+    return marked or re.search(r"\$\{\w+", stop) is not None
 
 
 def has_placeholders(data: Any) -> bool:

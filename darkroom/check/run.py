@@ -130,7 +130,7 @@ def _no_manifest_reason(file: Path, text: str, reading: Reading) -> tuple[int, s
     first = reading.problems[0] if reading.problems else None
     if in_helm_chart(file):
         return 1, "skipped: a template of a Helm chart; render it first, with helm template"
-    if first is not None and first.kind in {ProblemKind.SYNTAX, ProblemKind.KEY} and is_template(text):
+    if first is not None and first.kind in {ProblemKind.SYNTAX, ProblemKind.KEY} and is_template(text, first.line):
         return first.line, "skipped: a template, which is not YAML yet; render it first"
     manifests = [each for each in reading.documents if is_manifest(each.data)]
     for each in manifests:

@@ -25,11 +25,13 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageTruncatedError         image.truncated         422
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
 │   ├── ImageTooManyScansError      image.too_many_scans    422
-│   └── CropOutOfBoundsError        crop.out_of_bounds      422
+│   ├── CropOutOfBoundsError        crop.out_of_bounds      422
+│   └── ResultTooLargeError         result.too_large        422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
+│   └── JobUnreadableError          job.unreadable          503   ... by another version of Darkroom
 ├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
 │                                   the gateway's, 502 to 504
 └── InternalError               a fault of ours: internal   500
@@ -45,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from darkroom.contract.unreadable import CODE, UnreadableJob
 from darkroom.errors import (
     DarkroomError,
     DependencyUnavailableError,
@@ -88,6 +91,7 @@ __all__ = [
     "InternalError",
     "JobNotFoundError",
     "JobTimeoutError",
+    "JobUnreadableError",
     "MethodNotAllowedError",
     "OriginRefusedError",
     "ParametersInvalidError",
@@ -95,6 +99,7 @@ __all__ = [
     "RateLimitedError",
     "RejectedError",
     "RequestTimeoutError",
+    "ResultTooLargeError",
     "RevisionFailingError",
     "RevisionOverloadedError",
     "RevisionTimeoutError",
@@ -242,6 +247,11 @@ class CropOutOfBoundsError(PictureError):
     title = "Crop outside the picture"
 
 
+class ResultTooLargeError(PictureError):
+    code = "result.too_large"
+    title = "Result does not fit into max_bytes"
+
+
 class AttemptError(DarkroomError):
     """The attempt ended without a result and without a report from the function."""
 
@@ -254,6 +264,17 @@ class JobTimeoutError(AttemptError):
 class ImageCrashedError(AttemptError):
     code = "image.crashed"
     title = "The worker died on this picture"
+
+
+class JobUnreadableError(DependencyUnavailableError):
+    """The job's record cannot be read by this version of Darkroom. The job is left to one that can."""
+
+    code = CODE
+    title = "Job record of another version"
+
+    def __init__(self, job: UnreadableJob) -> None:
+        super().__init__("jobs", f"job {job.job_id}: {job.message}", retry_after_s=30)
+        self.job = job
 
 
 def client_fault_codes() -> frozenset[str]:

@@ -20,7 +20,9 @@ from darkroom.contract.openapi_parts import (
     response,
     response_headers,
 )
-from darkroom.contract.schemas import Schema, components, reference, text_properties
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
+from darkroom.contract.schemas import Schema, components, reference, shown_job, text_properties
+from darkroom.contract.unreadable import STATUS
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
@@ -42,8 +44,7 @@ _GATE: tuple[type[DarkroomError], ...] = (
     errors.RateLimitedError,
     *_ALWAYS,
 )
-_PICTURE: tuple[type[DarkroomError], ...] = (
-    errors.RequestTimeoutError,
+_UNREADABLE: tuple[type[DarkroomError], ...] = (
     errors.InputTooLargeError,
     errors.InputUnsupportedError,
     errors.InputNotFoundError,
@@ -51,6 +52,11 @@ _PICTURE: tuple[type[DarkroomError], ...] = (
     errors.ImageCorruptError,
     errors.ImageTruncatedError,
     errors.ImageTooManyFramesError,
+    errors.ImageTooManyScansError,
+)
+_PICTURE: tuple[type[DarkroomError], ...] = (
+    errors.RequestTimeoutError,
+    *_UNREADABLE,
     errors.CropOutOfBoundsError,
     errors.IdempotencyMismatchError,
 )
@@ -89,6 +95,7 @@ def _paths() -> dict[str, Any]:
     return {
         **{job_type.path: {"post": _picture_operation(job_type)} for job_type in JOB_TYPES},
         "/api/v1/uploads": {"post": _sign_upload()},
+        "/api/v1/facts": {"get": _show_facts()},
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
         "/api/v1/jobs": {"get": _list_jobs()},
@@ -149,6 +156,25 @@ def _sign_upload() -> Schema:
     }
 
 
+def _show_facts() -> Schema:
+    key = {
+        "type": "string",
+        "maxLength": 512,
+        "pattern": STORAGE_KEY_PATTERN,
+        "description": "An upload of the caller.",
+    }
+    return {
+        "operationId": "showFacts",
+        "tags": ["pictures"],
+        "summary": "What the header of a stored picture says, without a job",
+        "parameters": [{**in_query("storage_key", key), "required": True}],
+        "responses": {
+            "200": response("The picture is one that jobs may use.", reference("PictureFacts")),
+            **problem_responses(errors.ParametersInvalidError, *_UNREADABLE, *_GATE),
+        },
+    }
+
+
 def _take_events(operation: str) -> Schema:
     return {
         "operationId": operation,
@@ -193,9 +219,9 @@ def _list_jobs() -> Schema:
             "Without signed URLs. A page may have fewer jobs than its limit; only the last page has no next_cursor."
         ),
         "parameters": [
-            in_query("status", reference("JobStatus")),
-            in_query("type", reference("JobType")),
-            in_query("limit", limit),
+            in_query("status", {**reference("JobStatus"), "description": "Only jobs in this status."}),
+            in_query("type", {**reference("JobType"), "description": "Only jobs of this kind."}),
+            in_query("limit", {**limit, "description": "The most jobs on a page."}),
             in_query("cursor", {"type": "string", "description": "next_cursor of the previous page."}),
         ],
         "responses": {
@@ -213,7 +239,7 @@ def _show_job() -> Schema:
         "summary": "A job, at once or as soon as it has ended",
         "parameters": [job_id(), in_query("wait", {**wait, "description": "Seconds."})],
         "responses": {
-            "200": response("The job; a completed one with a signed URL for its result.", reference("Job")),
+            "200": response("The job; a completed one with a signed URL for its result.", shown_job()),
             **problem_responses(errors.ParametersInvalidError, errors.JobNotFoundError, *_GATE),
         },
     }
@@ -222,10 +248,15 @@ def _show_job() -> Schema:
 def _follow_job() -> Schema:
     description = (
         "Server-sent events: `event` is the job's status, `data` the job as JSON. The stream ends when the job is "
-        f"final, or after {MAX_STREAM_S:g} s; clients then reconnect."
+        f"final or unreadable, or after {MAX_STREAM_S:g} s; clients then reconnect."
     )
     text = {"type": "string"}
-    fields = {"event": reference("JobStatus"), "data": text, "id": text, "retry": {"type": "integer"}}
+    fields = {
+        "event": {"anyOf": [reference("JobStatus"), {"const": STATUS}]},
+        "data": text,
+        "id": text,
+        "retry": {"type": "integer"},
+    }
     content = {"text/event-stream": {"schema": {"type": "object", "properties": fields}}}
     return {
         "operationId": "followJob",
@@ -287,8 +318,14 @@ def _upload_file() -> Schema:
 def _file_parameters() -> list[Schema]:
     text: Schema = {"type": "string"}
     key = {"name": "key", "in": "path", "required": True, "schema": text, "description": "It may contain slashes."}
-    names = ("expires", "content_type", "filename", "bytes", "signature")
-    return [key, *(in_query(name, text) for name in names)]
+    described = {
+        "expires": "Until when the URL is valid, in seconds since 1970.",
+        "content_type": "The type that a download is answered with, or that an upload must bear.",
+        "filename": "The name under which a browser saves the download.",
+        "bytes": "How many bytes an upload has, where the URL is bound to their number.",
+        "signature": "Covers the method, the key and all other parameters. No part of the URL may be changed.",
+    }
+    return [key, *({**in_query(name, text), "description": words} for name, words in described.items())]
 
 
 def _live() -> Schema:

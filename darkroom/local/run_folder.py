@@ -19,6 +19,7 @@ from darkroom.local.children.servers import S3Credentials
 from darkroom.local.errors import LocalRuntimeError
 
 _LOCK = "lock"
+DEFAULT_NAME = ".darkroom"
 LOWEST_FREE_BYTES = 32 * 1024 * 1024
 """With less space, servers begin to fail: SeaweedFS and JetStream allocate their files in pieces of this order."""
 
@@ -66,7 +67,7 @@ class RunFolder:
         if not self.path.exists():
             return True
         names = {entry.name for entry in self.path.iterdir()}
-        return not names or _LOCK in names
+        return not names or _LOCK in names or self.path.name == DEFAULT_NAME
 
     def unlock(self) -> None:
         if self._lock is not None:

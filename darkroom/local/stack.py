@@ -181,7 +181,8 @@ class Stack:
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
-        self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
+        if self._gateway is not None:
+            self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
             self._report("stack.drain_cut_short", interrupted=self._in_flight())
         await self._end_functions()

@@ -44,7 +44,7 @@ class HttpCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadinessCheck:
-    """A readinessProbe, with Knative's defaults."""
+    """A probe, with Knative's defaults for a readinessProbe."""
 
     http: HttpCheck | None = None
     command: tuple[str, ...] = ()
@@ -72,6 +72,10 @@ class Revision:
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     cluster_local: bool = False
     readiness: ReadinessCheck = field(default_factory=ReadinessCheck)
+    startup: ReadinessCheck | None = None
+    """Must succeed before the readiness is probed; None: there is no startupProbe."""
+    liveness: ReadinessCheck | None = None
+    """Ends an instance that fails it; None: there is no livenessProbe."""
     is_qualified: bool = False
     """True: its name alone would be ambiguous, so `label` has the namespace too."""
 

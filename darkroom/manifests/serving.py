@@ -216,8 +216,7 @@ class Grpc(Strict):
 
 
 class Probe(Strict):
-    """A probe, with the checks of Serving's webhook. The local runtime supports httpGet and tcpSocket, and treats exec
-    and grpc as TCP probes."""
+    """A probe, with the checks of Serving's webhook. The local runtime treats grpc as a TCP probe."""
 
     http_get: HttpGet | None = None
     tcp_socket: TcpSocket | None = None

@@ -202,6 +202,13 @@ class _Node:
     pairs: list[tuple[_Node, _Node]] | None = None
     open: bool = True
     """Whether the parser is still inside, so that an alias to it would hold itself."""
+    size: int = 1
+    """The number of values, aliases counted as often as they are used. Known when it is closed."""
+
+    def close(self) -> None:
+        self.open = False
+        inside = self.items if self.items is not None else [node for pair in self.pairs or () for node in pair]
+        self.size = 1 + sum(node.size for node in inside)
 
 
 # The parser of libyaml is ten times faster; PyYAML's wheels have it.
@@ -241,10 +248,13 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 root, self._anchors, self._open, self._keys = None, {}, [], []
             elif isinstance(event, yaml.DocumentEndEvent):
+                if root is not None and root.size > MAX_VALUES:
+                    message = f"not YAML that a cluster takes: its aliases expand to more than {MAX_VALUES} values"
+                    raise _unreadable(message, ProblemKind.TOO_LARGE, root.line)
                 if root is not None:
                     yield root
             elif isinstance(event, yaml.CollectionEndEvent):
-                self._open.pop().open = False
+                self._open.pop().close()
                 self._keys.pop()
             elif isinstance(event, yaml.NodeEvent):
                 node = self._node(event)
@@ -302,7 +312,6 @@ class _Reader:
         self._file = file
         self._first_line = first_line
         self._reading = reading
-        self._values = 0
         self._lines: dict[FieldPath, int] = {}
 
     def add(self, root: _Node) -> None:
@@ -315,10 +324,8 @@ class _Reader:
         self._reading.problems.append(Problem(kind=kind, line=line, message=message, path=path))
 
     def _value(self, node: _Node, path: FieldPath) -> Any:
-        self._values += 1
-        if self._values > MAX_VALUES or len(path) > MAX_DEPTH:
-            limit = f"more than {MAX_VALUES} values" if self._values > MAX_VALUES else f"more than {MAX_DEPTH} levels"
-            message = f"not YAML that a cluster takes: it has {limit}, aliases counted as often as they are used"
+        if len(path) > MAX_DEPTH:
+            message = f"not YAML that a cluster takes: its aliases are nested more than {MAX_DEPTH} deep"
             raise _unreadable(message, ProblemKind.TOO_LARGE, node.line)
         if node.tag is not None and node.tag not in _TAGS:
             name = node.tag.removeprefix("tag:yaml.org,2002:")

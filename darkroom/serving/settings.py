@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -190,6 +191,8 @@ class Settings(BaseModel):
     max_total_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_total_pixels, alias="MAX_TOTAL_PIXELS")
     max_scans: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_scans, alias="MAX_SCANS")
     max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
+    heic: bool = Field(False, alias="HEIC")
+    """`on` reads HEIC, for which the package needs the extra `heic`; off because HEVC is covered by patents."""
     worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
     """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unlimited."""
     cost_classes: bool = Field(True, alias="COST_CLASSES")
@@ -268,6 +271,7 @@ class Settings(BaseModel):
             max_total_pixels=self.max_total_pixels,
             max_scans=self.max_scans,
             max_output_pixels=self.max_output_pixels,
+            heic=self.heic,
         )
 
     @classmethod
@@ -278,6 +282,8 @@ class Settings(BaseModel):
             settings = cls.model_validate(dict(environment))
         except ValidationError as exc:
             raise SettingsError("; ".join(_format_error(error) for error in exc.errors(include_url=False))) from None
+        if settings.heic and importlib.util.find_spec("pi_heif") is None:
+            raise SettingsError("HEIC: `on` needs the package pi-heif, which the extra `heic` installs")
         missing = sorted(name for name in needs | settings._storage_needs(needs) if not settings._is_set(name))
         if missing:
             raise SettingsError(f"not set: {', '.join(missing)}")

@@ -46,6 +46,7 @@ from darkroom.serving.delivery_spans import Arrival, record_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
+from darkroom.serving.overlays import fetch_overlay
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.telemetry.workers import is_gone, worker_name
@@ -221,10 +222,11 @@ class Worker(Generic[ParametersT]):
         timings_ms: dict[str, int] = {}
         with _step(timings_ms, "fetch") as span:
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
-            span.set(size_bytes=len(body))
+            overlay = self._overlay(record)
+            span.set(size_bytes=len(body) + len(overlay or b""))
         with _step(timings_ms, "render") as span:
             cpu_began_s = time.process_time()
-            rendition = self._render(record, body)
+            rendition = self._render(record, body, overlay)
             render_cpu_ms = round((time.process_time() - cpu_began_s) * 1000, 1)
             span.set(
                 format=rendition.extension, width_px=rendition.width, height_px=rendition.height, cpu_ms=render_cpu_ms
@@ -238,10 +240,16 @@ class Worker(Generic[ParametersT]):
             storage.put(key, rendition.body, content_type=rendition.content_type)
         return _StoredResult(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
-    def _render(self, record: JobRecord, body: bytes) -> Rendition:
+    def _overlay(self, record: JobRecord) -> bytes | None:
+        overlay = record.parsed_parameters().overlay
+        if overlay is None:
+            return None
+        return fetch_overlay(self._resources.storage, overlay.storage_key, self._resources.settings.limits)
+
+    def _render(self, record: JobRecord, body: bytes, overlay: bytes | None) -> Rendition:
         limits = self._resources.settings.limits
         parameters = record.parsed_parameters()
-        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits)
+        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits, overlay=overlay)
         # The event type was checked against the job's type, and the job's type against the parameters' model.
         job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
@@ -293,6 +301,7 @@ def _result(key: str, rendition: Rendition) -> JobResult:
         width=rendition.width,
         height=rendition.height,
         bytes=len(rendition.body),
+        placeholder=rendition.placeholder,
     )
 
 

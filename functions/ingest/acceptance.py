@@ -47,7 +47,13 @@ class Acceptance:
     def check(self, submission: Submission, pictures: StoredPictures) -> CheckedSubmission:
         """Check the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
-            checked = check_submission(submission, self._facts(submission, pictures), self._limits)
+            overlay = submission.parameters.overlay
+            checked = check_submission(
+                submission,
+                self._facts(submission, pictures),
+                self._limits,
+                overlay=None if overlay is None else pictures.overlay_facts(overlay.storage_key),
+            )
             facts = checked.facts
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
         return checked

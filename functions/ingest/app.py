@@ -19,11 +19,12 @@ from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
+from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
 from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission
 from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission
-from functions.ingest.uploads import check_upload, declared_bytes, signed_upload
+from functions.ingest.uploads import check_key, check_upload, declared_bytes, signed_upload
 
 UPLOADS_PATH = "/api/v1/uploads"
 EVENT_PATHS = ("/api/v1/events", "/")
@@ -47,6 +48,7 @@ def build(resources: Resources) -> Endpoint:
         [
             *(Route(job_type.path, routes.accepts(job_type), methods=["POST"]) for job_type in JOB_TYPES),
             Route(UPLOADS_PATH, routes.sign_upload, methods=["POST"]),
+            Route("/api/v1/facts", routes.show_facts, methods=["GET"]),
             *(Route(path, routes.take_events, methods=["POST"]) for path in EVENT_PATHS),
         ],
         open_routes=[
@@ -123,6 +125,12 @@ class _Routes:
         size_bytes = declared_bytes(body, max_bytes=self._resources.settings.max_input_bytes)
         signed = await in_thread(signed_upload, self._resources, owner(request), size_bytes)
         return json_response(signed, status=201)
+
+    async def show_facts(self, request: Request) -> Response:
+        key = requested_key(request.query_params.multi_items())
+        check_key(key, owner(request))
+        facts = await in_thread(self._acceptance.stored_pictures().facts, key)
+        return json_response(picture_facts(key, facts))
 
     async def _accept(self, request: Request, submission: Submission) -> JobRecord:
         await _check_owner(request, submission)

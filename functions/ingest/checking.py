@@ -20,10 +20,13 @@ class CheckedSubmission:
     cost_class: CostClass
 
 
-def check_submission(submission: Submission, facts: Facts, limits: Limits) -> CheckedSubmission:
-    """Check what is asked of a picture with these facts. Raises RejectedError or PictureError, as `checked_plan`
-    does.
+def check_submission(
+    submission: Submission, facts: Facts, limits: Limits, *, overlay: Facts | None = None
+) -> CheckedSubmission:
+    """Check what is asked of a picture with these facts, and of an overlay with its own.
+
+    Raises RejectedError or PictureError, as `checked_plan` does.
     """
     plan = checked_plan(facts, submission.parameters, limits)
-    cost = cost_class(facts, submission.parameters, plan=plan)
+    cost = cost_class(facts, submission.parameters, plan=plan, overlay=overlay)
     return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)

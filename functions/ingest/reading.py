@@ -47,18 +47,19 @@ async def read_submission(request: Request, job_type: JobType, *, max_bytes: int
     """Read the submission. Raises RejectedError: parameters.invalid, input.too_large or input.unsupported."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
-    if not is_raw:
-        _refuse_query(request)
-    if media_type == "multipart/form-data":
-        submission = await _from_multipart(request, job_type, max_bytes)
-    elif media_type == "application/json":
-        submission = await _from_json(request, job_type)
-    elif is_raw:
-        submission = await _from_raw(request, job_type, max_bytes)
-    else:
+    if not is_raw and media_type not in {"multipart/form-data", "application/json"}:
         raise InputUnsupportedError(
-            f"Content-Type must be multipart/form-data, image/* or application/json, was {media_type[:100] or 'absent'}"
+            "Content-Type must be image/* or application/octet-stream for a body that is the picture, "
+            f"multipart/form-data or application/json, was {media_type[:100] or 'absent'}"
         )
+    if is_raw:
+        submission = await _from_raw(request, job_type, max_bytes)
+    elif media_type == "application/json":
+        _refuse_query(request)
+        submission = await _from_json(request, job_type)
+    else:
+        _refuse_query(request)
+        submission = await _from_multipart(request, job_type, max_bytes)
     return _with_idempotency_key(submission, request)
 
 

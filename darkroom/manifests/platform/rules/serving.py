@@ -220,7 +220,7 @@ def sink_variable(bundle: Bundle) -> Iterator[RuleViolation]:
     for function in bundle.functions:
         for path, container in function.containers():
             for index, variable in mappings(container.get("env")):
-                if variable.get("name") in {"K_SINK", "K_CE_OVERRIDES"}:
+                if variable.get("name") in ("K_SINK", "K_CE_OVERRIDES"):
                     message = f"{variable['name']} of {function.name} is what a SinkBinding sets"
                     yield function, (*path, "env", index), message
 
