@@ -163,7 +163,7 @@ class _Host(click.ParamType[str]):
     type=_RateLimit(),
     default="off",
     show_default=True,
-    help="Requests that ingest and status each accept per key or address, such as 60/minute.",
+    help="Jobs that ingest accepts, and requests that status does, per key or address, such as 60/minute.",
 )
 @click.option(
     "--allow-origin",

@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 
-from darkroom.adapters.storage import SignedRequest
+from darkroom.adapters.storage import SignedRequest, s3_bucket
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError, InputNotFoundError
@@ -19,7 +20,7 @@ from tests.contract.s3_storages import s3_storage
 from tests.interpreter import python
 from tests.listener import listening, threads_of_this_process
 from tests.scripted_http import Reply, scripted_server
-from tests.servers import S3_SECRET_KEY, Server, running, s3_server
+from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, Server, running, s3_server
 
 KEY = "uploads/1/original.jpg"
 
@@ -290,3 +291,34 @@ def test_nothing_is_connected_or_started_before_the_first_call() -> None:
         with pytest.raises(DependencyUnavailableError):
             storage.check()
         assert server.was_connected_to()
+
+
+# --- pages in browsers -----------------------------------------------------------------------------------------------
+
+
+def cors_of(url: str, origin: str) -> urllib3.BaseHTTPResponse:
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    return urllib3.request("OPTIONS", url, headers=headers, retries=False)
+
+
+def test_pages_of_allowed_origins_may_use_signed_urls_and_other_rules_stay(s3: Server) -> None:
+    bucket = f"pages-{uuid.uuid4().hex[:12]}"
+    s3_storage(s3.url, bucket=bucket).prepare()
+    client = s3_bucket._client(s3.url, S3_ACCESS_KEY, S3_SECRET_KEY, "us-east-1")
+    others: Any = {"ID": "theirs", "AllowedOrigins": ["https://theirs.example"], "AllowedMethods": ["PUT"]}
+    client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [others]})
+    for origins in (("https://first.example",), ("https://shop.example", "http://127.0.0.1:3000")):
+        storage = s3_storage(s3.url, bucket=bucket, allowed_origins=origins)
+        storage.prepare()
+
+    signed = storage.sign_upload("uploads/a", content_type="image/png", lifetime_s=60)
+    for origin in ("https://shop.example", "http://127.0.0.1:3000", "https://theirs.example"):
+        assert cors_of(signed.url, origin).headers.get("Access-Control-Allow-Origin") == origin
+    for origin in ("https://first.example", "https://evil.example"):
+        assert "Access-Control-Allow-Origin" not in cors_of(signed.url, origin).headers
+    assert {rule["ID"] for rule in client.get_bucket_cors(Bucket=bucket)["CORSRules"]} == {"theirs", "darkroom-pages"}
+    client.close()
