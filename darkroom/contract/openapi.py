@@ -318,8 +318,14 @@ def _upload_file() -> Schema:
 def _file_parameters() -> list[Schema]:
     text: Schema = {"type": "string"}
     key = {"name": "key", "in": "path", "required": True, "schema": text, "description": "It may contain slashes."}
-    names = ("expires", "content_type", "filename", "bytes", "signature")
-    return [key, *(in_query(name, text) for name in names)]
+    described = {
+        "expires": "Until when the URL is valid, in seconds since 1970.",
+        "content_type": "The type that a download is answered with, or that an upload must bear.",
+        "filename": "The name under which a browser saves the download.",
+        "bytes": "How many bytes an upload has, where the URL is bound to their number.",
+        "signature": "Covers the method, the key and all other parameters. No part of the URL may be changed.",
+    }
+    return [key, *({**in_query(name, text), "description": words} for name, words in described.items())]
 
 
 def _live() -> Schema:
