@@ -340,3 +340,21 @@ def test_a_failed_start_says_why_first_and_shows_its_output_once(capsys: pytest.
 def test_without_an_exception_the_last_line_is_the_reason() -> None:
     assert reason_in(["starting", "port taken", ""]) == "port taken"
     assert reason_in([]) == ""
+
+
+# --- up --------------------------------------------------------------------------------------------------------------
+
+
+def test_manifests_are_read_from_standard_input(darkroom: Darkroom, tmp_path: Path) -> None:
+    done = darkroom("up", "--free-ports", "--manifests", "-", "--data", str(tmp_path / "data"), input="- no manifest\n")
+    assert done.exit_code == 1
+    assert (tmp_path / "data" / "stdin.yaml").read_text() == "- no manifest\n"
+    assert "stdin.yaml:1" in done.stderr
+
+
+def test_a_file_that_holds_no_keys_is_told_before_anything_starts(darkroom: Darkroom, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("{")
+    done = darkroom("up", "--api-keys", str(tmp_path / "keys.json"), "--data", str(tmp_path / "data"))
+    assert done.exit_code == 1
+    assert "--api-keys" in done.stderr
+    assert not (tmp_path / "data").exists()
