@@ -220,3 +220,9 @@ class InternalError(DarkroomError):
 
 class SettingsError(Exception):
     """Environment variables are missing or invalid; the message names every one of them."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and text, for details. Many timeouts have no text of their own."""
+    text = str(error).strip() or ("no answer in time" if isinstance(error, TimeoutError) else "no further details")
+    return f"{type(error).__name__}: {text}"

@@ -31,6 +31,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
+│   └── JobUnreadableError          job.unreadable          503   ... by another version of Darkroom
 ├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
 │                                   the gateway's, 502 to 504
 └── InternalError               a fault of ours: internal   500
@@ -46,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from darkroom.contract.unreadable import CODE, UnreadableJob
 from darkroom.errors import (
     DarkroomError,
     DependencyUnavailableError,
@@ -89,6 +91,7 @@ __all__ = [
     "InternalError",
     "JobNotFoundError",
     "JobTimeoutError",
+    "JobUnreadableError",
     "MethodNotAllowedError",
     "OriginRefusedError",
     "ParametersInvalidError",
@@ -261,6 +264,17 @@ class JobTimeoutError(AttemptError):
 class ImageCrashedError(AttemptError):
     code = "image.crashed"
     title = "The worker died on this picture"
+
+
+class JobUnreadableError(DependencyUnavailableError):
+    """The job's record cannot be read by this version of Darkroom. The job is left to one that can."""
+
+    code = CODE
+    title = "Job record of another version"
+
+    def __init__(self, job: UnreadableJob) -> None:
+        super().__init__("jobs", f"job {job.job_id}: {job.message}", retry_after_s=30)
+        self.job = job
 
 
 def client_fault_codes() -> frozenset[str]:

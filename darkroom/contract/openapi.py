@@ -21,7 +21,8 @@ from darkroom.contract.openapi_parts import (
     response_headers,
 )
 from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
-from darkroom.contract.schemas import Schema, components, reference, text_properties
+from darkroom.contract.schemas import Schema, components, reference, shown_job, text_properties
+from darkroom.contract.unreadable import STATUS
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
@@ -238,7 +239,7 @@ def _show_job() -> Schema:
         "summary": "A job, at once or as soon as it has ended",
         "parameters": [job_id(), in_query("wait", {**wait, "description": "Seconds."})],
         "responses": {
-            "200": response("The job; a completed one with a signed URL for its result.", reference("Job")),
+            "200": response("The job; a completed one with a signed URL for its result.", shown_job()),
             **problem_responses(errors.ParametersInvalidError, errors.JobNotFoundError, *_GATE),
         },
     }
@@ -247,10 +248,15 @@ def _show_job() -> Schema:
 def _follow_job() -> Schema:
     description = (
         "Server-sent events: `event` is the job's status, `data` the job as JSON. The stream ends when the job is "
-        f"final, or after {MAX_STREAM_S:g} s; clients then reconnect."
+        f"final or unreadable, or after {MAX_STREAM_S:g} s; clients then reconnect."
     )
     text = {"type": "string"}
-    fields = {"event": reference("JobStatus"), "data": text, "id": text, "retry": {"type": "integer"}}
+    fields = {
+        "event": {"anyOf": [reference("JobStatus"), {"const": STATUS}]},
+        "data": text,
+        "id": text,
+        "retry": {"type": "integer"},
+    }
     content = {"text/event-stream": {"schema": {"type": "object", "properties": fields}}}
     return {
         "operationId": "followJob",
