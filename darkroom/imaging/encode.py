@@ -27,6 +27,15 @@ _LOSSLESS_EFFORT = 4
 """WebP's lossless encoder at 2 takes as long as at 4 and compresses less."""
 _THOROUGH_PIXELS = 4_000_000
 """The most pixels for which the slowest encoders are tried: they take up to 2 s per megapixel."""
+_THOROUGH_WEBP = (
+    (_THOROUGH_PIXELS, {"effort": 4, "Q": 95}),
+    (_THOROUGH_PIXELS // 4, {"effort": 4, "Q": 80}),
+    (_THOROUGH_PIXELS // 4, {"effort": 4, "Q": 100}),
+    (_THOROUGH_PIXELS // 4, {"effort": 6}),
+)
+"""Settings of the lossless WebP encoder, to which Q is a second effort, with the most pixels for which they are tried.
+Both at their most would take 20 s per megapixel.
+"""
 
 _Encode = Callable[[], bytes]
 
@@ -124,11 +133,10 @@ class _Encoder:
     def _lossless_webp_encodes(self) -> Iterator[_Encode]:
         effort = self._effort(_LOSSLESS_EFFORT)
         yield lambda: self._saved(lossless=True, effort=effort)
-        if 2 * self.image.width * self.image.height > _THOROUGH_PIXELS:
-            return
-        # libwebp takes Q as a second effort. Both at their most take 20 s per megapixel.
-        yield lambda: self._saved(lossless=True, effort=4, Q=100)
-        yield lambda: self._saved(lossless=True, effort=6)
+        pixels = self.image.width * self.image.height
+        for most_pixels, options in _THOROUGH_WEBP:
+            if pixels <= most_pixels:
+                yield lambda options=options: self._saved(lossless=True, **options)  # type: ignore[misc]
 
     def _gif_encodes(self) -> Iterator[_Encode]:
         """Yield the encoding, and ones with fewer colours for where it is too large."""
