@@ -3,9 +3,12 @@
 DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's fault; nothing was accepted
 │   ├── EventInvalidError           event.invalid           400
+│   ├── RequestMalformedError       request.malformed       400
 │   ├── RouteNotFoundError          route.not_found         404
-│   └── MethodNotAllowedError       method.not_allowed      405
+│   ├── MethodNotAllowedError       method.not_allowed      405
+│   └── RequestTimeoutError         request.timeout         408
 ├── DependencyUnavailableError  a retry may succeed: dependency.unavailable 503
+├── ServerBusyError             a retry may succeed: server.busy            503
 └── InternalError               our fault: internal         500
 
 SettingsError                   an environment variable is missing or invalid; stops the process at startup
@@ -68,6 +71,22 @@ class EventInvalidError(RejectedError):
     title = "Invalid CloudEvent"
 
 
+class RequestMalformedError(RejectedError):
+    """The request is not HTTP, or says something twice that can be said once. The detail repeats nothing of it: what
+    could not be parsed may hold a key.
+    """
+
+    code = "request.malformed"
+    status = 400
+    title = "Malformed request"
+
+
+class RequestTimeoutError(RejectedError):
+    code = "request.timeout"
+    status = 408
+    title = "The request did not come in time"
+
+
 class RouteNotFoundError(RejectedError):
     code = "route.not_found"
     status = 404
@@ -101,6 +120,18 @@ class DependencyUnavailableError(DarkroomError):
 
     def extensions(self) -> dict[str, Any]:
         return {"dependency": self.dependency}
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
+
+
+class ServerBusyError(DarkroomError):
+    """All places are taken; nothing was accepted."""
+
+    code = "server.busy"
+    status = 503
+    title = "The server is busy"
+    retry_after_s = 2
 
     def headers(self) -> dict[str, str]:
         return {"retry-after": str(self.retry_after_s)}

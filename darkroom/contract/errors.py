@@ -4,6 +4,7 @@ DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's doing; nothing was accepted
 │   ├── ParametersInvalidError      parameters.invalid      400
 │   ├── EventInvalidError           event.invalid           400
+│   ├── RequestMalformedError       request.malformed       400
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
 │   ├── JobNotFoundError            job.not_found           404
@@ -25,6 +26,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
+├── ServerBusyError             another try may succeed: server.busy            503
 └── InternalError               a fault of ours: internal   500
 
 UnknownJobTypeError             a name that is not in the table of job types; a ValueError, as validators raise them
@@ -46,7 +48,10 @@ from darkroom.errors import (
     InternalError,
     MethodNotAllowedError,
     RejectedError,
+    RequestMalformedError,
+    RequestTimeoutError,
     RouteNotFoundError,
+    ServerBusyError,
 )
 
 __all__ = [
@@ -75,8 +80,10 @@ __all__ = [
     "PictureError",
     "RateLimitedError",
     "RejectedError",
+    "RequestMalformedError",
     "RequestTimeoutError",
     "RouteNotFoundError",
+    "ServerBusyError",
     "UnknownJobTypeError",
     "client_fault_codes",
 ]
@@ -127,12 +134,6 @@ class InputNotFoundError(RejectedError):
     code = "input.not_found"
     status = 404
     title = "No such input"
-
-
-class RequestTimeoutError(RejectedError):
-    code = "request.timeout"
-    status = 408
-    title = "The body did not come"
 
 
 class InputTooLargeError(RejectedError):

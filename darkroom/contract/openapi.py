@@ -30,6 +30,8 @@ _GATE: tuple[type[DarkroomError], ...] = (
     errors.AuthMissingError,
     errors.AuthInvalidError,
     errors.RateLimitedError,
+    errors.RequestMalformedError,
+    errors.ServerBusyError,
     *_ALWAYS,
 )
 _PICTURE: tuple[type[DarkroomError], ...] = (

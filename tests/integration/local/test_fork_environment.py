@@ -1,4 +1,4 @@
-"""A forked function has the same settings as one in a new interpreter, whatever libraries read when they were loaded."""
+"""A forked function has the same settings as one in a new interpreter, whatever libraries read when loaded."""
 
 from __future__ import annotations
 
