@@ -143,6 +143,11 @@ class Connections:
             peer.arrival = Arrival(phase=phase, since=self._clock())
             self._waiting[peer] = None
 
+    def rest(self, peer: Peer) -> None:
+        """Note that nothing more is to come of a request that was answered before its end."""
+        if peer in self._waiting:
+            peer.arrival = Arrival(since=self._clock())
+
     def sweep(self) -> None:
         """End what is over its deadline; to be called every SWEEP_EVERY_S."""
         now = self._clock()

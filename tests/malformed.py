@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from typing import Any
 
 KEY = "drk_abcdefgh1234_" + "S3CRET" * 5
@@ -57,10 +58,8 @@ def exchange(port: int, request: bytes, *, timeout_s: float = 20) -> tuple[int, 
     """Status, head and body of the answer; (0, b"", b"") when there is none."""
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
-        try:
+        with suppress(OSError):  # it may be answered before all was sent
             connection.sendall(request)
-        except OSError:
-            pass  # it was answered before all was sent
         try:
             while chunk := connection.recv(65536):
                 received += chunk

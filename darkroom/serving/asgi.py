@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
+from darkroom.http_fields import refuse_repeated
 from darkroom.problems import problem, unexpected
 from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
@@ -90,6 +91,7 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
 
 async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequence[Route], gate: Gate) -> Response:
     try:
+        refuse_repeated(name.decode("latin-1") for name, _ in request.scope["headers"])
         route = _route(request, [*open_routes, *routes])
         if route not in open_routes:
             request.state.owner = await gate.admit(request)

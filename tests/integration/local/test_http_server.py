@@ -17,6 +17,7 @@ from darkroom.local.eventing.broker import Ingress
 from darkroom.local.http_server import Listener
 from darkroom.local.watching.admin import admin_application
 from darkroom.local.watching.event_log import EventLog
+from darkroom.telemetry.metric import Readings
 from tests.integration.local.test_gateway import gateway_to
 from tests.integration.local.upstreams import say_hello, stand_in_pool, upstream
 from tests.malformed import BAD_CHUNKS, NO_HTTP, TWICE, exchange, refused
@@ -48,10 +49,13 @@ def echo() -> web.ServerRunner:
 
 
 def admin() -> web.AppRunner:
-    async def nothing() -> dict[str, object]:
+    async def status() -> dict[str, object]:
         return {}
 
-    application = admin_application(nothing, EventLog(), nothing)
+    async def readings() -> Readings:
+        return {}
+
+    application = admin_application(status, EventLog(), readings)
     return web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
 
 
