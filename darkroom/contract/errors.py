@@ -21,6 +21,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageCorruptError           image.corrupt           422
 │   ├── ImageTruncatedError         image.truncated         422
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
+│   ├── ImageTooManyScansError      image.too_many_scans    422
 │   └── CropOutOfBoundsError        crop.out_of_bounds      422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
@@ -68,6 +69,7 @@ __all__ = [
     "ImageCrashedError",
     "ImageTooManyFramesError",
     "ImageTooManyPixelsError",
+    "ImageTooManyScansError",
     "ImageTruncatedError",
     "InputNotFoundError",
     "InputTooLargeError",
@@ -191,6 +193,11 @@ class ImageTruncatedError(PictureError):
 class ImageTooManyFramesError(PictureError):
     code = "image.too_many_frames"
     title = "Too many frames"
+
+
+class ImageTooManyScansError(PictureError):
+    code = "image.too_many_scans"
+    title = "Too many scans"
 
 
 class CropOutOfBoundsError(PictureError):

@@ -22,6 +22,10 @@ class Limits:
     max_frames: int = 300
     max_total_pixels: int = 100 * MEGAPIXEL
     """Pixels of all frames of the input together."""
+    max_scans: int = 500
+    """Scans of a JPEG: each is a pass over all coefficients, however few bytes it has. 500 is what libjpeg-turbo's
+    paper "Two Issues with the JPEG Standard" and NVIDIA's DALI use; encoders write about ten.
+    """
     max_output_side_px: int = MAX_OUTPUT_SIDE_PX
     max_output_pixels: int = 40 * MEGAPIXEL
     """Pixels of all frames of the output together."""

@@ -18,8 +18,9 @@ picture does. The modules in the order in which a picture passes them:
 
 from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, estimate
 from darkroom.imaging.decode import Shrink
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.operation import Operation
-from darkroom.imaging.probe import Facts, probe
+from darkroom.imaging.probe import StreamProbe, probe
 from darkroom.imaging.render import Rendition, render
 from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
 from darkroom.imaging.vips import Image
@@ -33,6 +34,7 @@ __all__ = [
     "OutputFormat",
     "Rendition",
     "Shrink",
+    "StreamProbe",
     "checked_plan",
     "cost_class",
     "decode_cost",

@@ -13,9 +13,9 @@ from darkroom.contract.limits import MEBIBYTE, MEGAPIXEL
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging.encode import effort_of
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.planning import plan_job
-from darkroom.imaging.probe import Facts
 from darkroom.imaging.request import output_format, output_frames
 
 
@@ -38,6 +38,9 @@ _START_MS = 2
 # A JPEG or WebP is mostly shrunk during decoding; what is not shrunk there is paid for in the output.
 _DECODE_MS_PER_MEGAPIXEL = {Format.JPEG: 3, Format.PNG: 11, Format.WEBP: 12, Format.GIF: 11, Format.AVIF: 72}
 _PROGRESSIVE_MS_PER_MEGAPIXEL = {Format.JPEG: 9, Format.PNG: 25}
+# Each scan of a JPEG is a pass over all coefficients, even if it holds none. The usual ones are in the figure above.
+_SCAN_MS_PER_MEGAPIXEL = 0.1
+_USUAL_SCANS = 10
 # What the decoder holds at once. A baseline JPEG and a plain PNG are decoded row by row.
 _DECODE_BYTES_PER_PIXEL = {Format.JPEG: 0, Format.PNG: 0, Format.WEBP: 4, Format.GIF: 5, Format.AVIF: 16}
 # The coefficients of a progressive JPEG, without chroma subsampling, and all pixels of an interlaced PNG.
@@ -58,10 +61,12 @@ _ENCODE_BYTES_PER_PIXEL = {Format.JPEG: 10, Format.PNG: 7, Format.WEBP: 10, Form
 
 def decode_cost(facts: Facts, *, frames: int = 1) -> Cost:
     """Estimate reading that many frames, whatever is made of them."""
-    ms, held = _DECODE_MS_PER_MEGAPIXEL[facts.format], _DECODE_BYTES_PER_PIXEL[facts.format]
+    ms: float = _DECODE_MS_PER_MEGAPIXEL[facts.format]
+    held = _DECODE_BYTES_PER_PIXEL[facts.format]
     if facts.progressive:
         ms = _PROGRESSIVE_MS_PER_MEGAPIXEL.get(facts.format, ms)
         held = _PROGRESSIVE_BYTES_PER_PIXEL.get(facts.format, held)
+    ms += max(0, facts.scans - _USUAL_SCANS) * _SCAN_MS_PER_MEGAPIXEL
     return Cost(
         cpu_ms=_START_MS + round(facts.pixels * frames / MEGAPIXEL * ms),
         # The frames are processed one after the other in the same memory.

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
+from darkroom.contract.errors import ImageCorruptError
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
-from darkroom.imaging.geometry import Size
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.geometry import Size, is_turned
 from darkroom.imaging.vips import Image
 
 Decoded = TypeVar("Decoded")
@@ -37,23 +38,41 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     """Open the picture as stored: not upright, several frames one above the other.
 
     `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
-    that, and no larger than it is.
+    that, and no larger than it is. `body` is what `decodable` returns. Raises pyvips.Error or ImageCorruptError.
     """
     options: dict[str, object] = _shrink_on_load(facts, scaled, shrink)
     if frames > 1:
         options["n"] = frames
-    return vips.load(facts.format, body, strict=strict, **options)
+    image = vips.load(facts.format, body, strict=strict, **options)
+    _check_size(image, facts, frames, is_scaled=len(options) > (frames > 1))
+    return image
+
+
+def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> None:
+    """Check that the decoder finds the size that the limits were checked with. Raises ImageCorruptError."""
+    stored = facts.size.turned if is_turned(facts.orientation) else facts.size
+    found = Size(width=image.width, height=image.height // frames)
+    if found != stored and not (is_scaled and found.width <= stored.width and found.height <= stored.height):
+        raise ImageCorruptError(f"the {facts.format} picture is {found} px by its pixels, {stored} px by its container")
 
 
 def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
-    """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings."""
+    """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings.
+
+    `decode` must have read all pixels that it wants when it returns. Raises pyvips.Error.
+    """
     pyvips = vips.library()
     try:
-        return decode(True)
+        decoded = decode(True)
     except pyvips.Error as exc:
-        if not vips.is_harmless(exc):
+        if not vips.is_harmless(str(exc)):
             raise
-    return decode(False)
+        return decode(False)
+    # libvips heeds warnings when it begins the next strip of rows, so that those of the last one remain.
+    warning = vips.decoder_warning()
+    if warning and not vips.is_harmless(warning):
+        raise pyvips.Error(warning)
+    return decoded
 
 
 def _shrink_on_load(facts: Facts, scaled: Size, shrink: Shrink) -> dict[str, object]:

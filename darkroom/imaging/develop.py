@@ -13,9 +13,11 @@ from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
 from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.probe import Facts
+from darkroom.imaging.probe import decodable
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient
 from darkroom.imaging.vips import Image
@@ -25,7 +27,8 @@ _PROXY_SIDE_PX = 512
 
 def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int) -> Image:
     """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError."""
-    with vips.picture_errors(facts.format, body):
+    body = decodable(body, facts, all_frames=frames > 1)
+    with decoding_errors(facts):
         return strictly_then_tolerantly(
             lambda strict: _Development(
                 body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, strict=strict

@@ -1,120 +1,178 @@
-"""Reads the facts of a picture from its header alone, and checks the limits on input before a pixel is decoded."""
+"""Reads the facts of a picture from its container while its bytes come, and checks the limits on input, without a
+decoder.
+
+`probe` does the same with a body that is whole, and `decodable` prepares it for the decoder.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from darkroom.contract.errors import (
-    ImageTooManyFramesError,
-    ImageTooManyPixelsError,
-    ImageTruncatedError,
-    InputTooLargeError,
-    InputUnsupportedError,
-)
-from darkroom.contract.limits import Limits
+from darkroom.contract.errors import InputTooLargeError
+from darkroom.contract.limits import MEGAPIXEL, Limits
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
-from darkroom.imaging.formats import TRAITS, is_truncated, sniff
-from darkroom.imaging.geometry import Size, is_turned
+from darkroom.imaging.containers.avif import AvifWalker
+from darkroom.imaging.containers.contents import Contents
+from darkroom.imaging.containers.edits import Edits
+from darkroom.imaging.containers.gif import GifWalker
+from darkroom.imaging.containers.jpeg import JpegWalker
+from darkroom.imaging.containers.png import IEND_CHUNK, PngWalker
+from darkroom.imaging.containers.walker import InputChecks, Walker
+from darkroom.imaging.containers.webp import WebpWalker
+from darkroom.imaging.decode import strictly_then_tolerantly
+from darkroom.imaging.ending import check_png_pixels, completed_png
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.faults import decoding_errors
+from darkroom.imaging.formats import Sniffer
+from darkroom.imaging.geometry import is_turned
+
+_MOST_PROVEN_PIXELS = 8 * MEGAPIXEL
+_LARGEST_SHRINK = 8
+_WALKERS: dict[Format, type[Walker]] = {
+    Format.JPEG: JpegWalker,
+    Format.PNG: PngWalker,
+    Format.WEBP: WebpWalker,
+    Format.GIF: GifWalker,
+    Format.AVIF: AvifWalker,
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    format: Format
-    width: int
-    """Width of one frame after EXIF orientation; `height` likewise."""
-    height: int
-    bands: int
-    has_alpha: bool
-    frames: int
-    progressive: bool
-    """A progressive JPEG, an interlaced PNG or GIF: held in memory whole before the first row comes out."""
-    has_icc: bool
-    orientation: int
-    """EXIF orientation, 1 to 8; 1 is upright."""
-    bits: int
-    """Bits per sample: 8 or more."""
-    input_bytes: int
+class StreamProbe:
+    """Judges a picture while its bytes come: in time in proportion to them, without holding them.
 
-    @property
-    def size(self) -> Size:
-        return Size(width=self.width, height=self.height)
+    `all_frames` says whether all frames of an animation are asked for. Only then do the limits on frames and on the
+    pixels of all frames count; `checked_plan` checks them too, for a request that is known later.
+    """
 
-    @property
-    def pixels(self) -> int:
-        return self.width * self.height
+    def __init__(self, limits: Limits, *, all_frames: bool = True, edits: Edits | None = None) -> None:
+        self._limits = limits
+        self._checks = InputChecks(limits=limits, all_frames=all_frames)
+        self._edits = edits
+        self._sniffer = Sniffer()
+        self._walk: tuple[Format, Walker] | None = None
+        self._bytes = 0
 
-    @property
-    def total_pixels(self) -> int:
-        """Pixels of all frames."""
-        return self.pixels * self.frames
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes, a chunk of any length.
 
-    @property
-    def extension(self) -> str:
-        """File name extension without the dot."""
-        return TRAITS[self.format].extension
+        Raises, as soon as it is known: InputTooLargeError, InputUnsupportedError, ImageTooManyPixelsError,
+        ImageTooManyFramesError, ImageTooManyScansError, ImageCorruptError.
+        """
+        self._bytes += len(chunk)
+        self._check_bytes()
+        if self._walk is not None:
+            self._walk[1].feed(chunk)
+            return
+        format = self._sniffer.feed(chunk)
+        if format is not None:
+            self._walk = self._begun(format)
 
-    @property
-    def content_type(self) -> str:
-        return TRAITS[self.format].content_type
+    def finish(self) -> Facts:
+        """Return the facts. Raises what `feed` raises, and ImageTruncatedError."""
+        format, walker = self._walk or self._begun(self._sniffer.finish())
+        return _facts(format, walker.finish(), self._bytes)
+
+    def _begun(self, format: Format) -> tuple[Format, Walker]:
+        walker = _WALKERS[format](self._checks, self._edits)
+        walker.feed(self._sniffer.head)
+        return format, walker
+
+    def _check_bytes(self) -> None:
+        most = self._limits.max_input_bytes
+        if self._bytes > most:
+            raise InputTooLargeError(f"the picture has {self._bytes} bytes or more, the limit is {most}")
 
 
-def probe(body: bytes, limits: Limits) -> Facts:
+def probe(body: bytes, limits: Limits, *, all_frames: bool = True) -> Facts:
     """Return the facts of a picture that is within the limits. Takes less than a millisecond for ordinary pictures.
 
-    Raises InputTooLargeError, InputUnsupportedError, ImageTooManyPixelsError, ImageTooManyFramesError,
-    ImageCorruptError, ImageTruncatedError.
+    Raises what `StreamProbe` raises. A body whose container lacks its end is decoded to see whether its pixels are all
+    there, unless it is so large that rendering it may as well find out.
     """
-    _check_bytes(body, limits)
-    format = sniff(body)
-    if is_truncated(format, body):
-        raise ImageTruncatedError(f"the {format} picture ends early: its end is not in its {len(body)} bytes")
-    facts = _read_header(format, body)
-    check_input(facts, limits)
+    stream = StreamProbe(limits, all_frames=all_frames)
+    stream.feed(body)
+    facts = stream.finish()
+    if not facts.ends:
+        _prove_end(body, facts)
     return facts
 
 
-def _check_bytes(body: bytes, limits: Limits) -> None:
-    if len(body) > limits.max_input_bytes:
-        raise InputTooLargeError(f"the picture has {len(body)} bytes, the limit is {limits.max_input_bytes}")
+def decodable(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
+    """Return what the decoder is given: the body without what it need not or must not see, and with an end.
+
+    Without `all_frames` only the first frame of an animation is left. Where the body lacks its end, all of it is
+    decoded, because the result may not need the part that is missing. Raises ImageTruncatedError or ImageCorruptError.
+    """
+    edited = _edited(body, facts, all_frames=all_frames)
+    if facts.ends:
+        return edited
+    if facts.format is Format.PNG:
+        return completed_png(edited.removesuffix(IEND_CHUNK))
+    _decode_whole(edited, facts)
+    return edited
 
 
-def _read_header(format: Format, body: bytes) -> Facts:
-    with vips.picture_errors(format, body):
-        header = vips.load(format, body)
-        if format is Format.AVIF and not vips.is_av1(header):
-            raise InputUnsupportedError("the picture calls itself AVIF, but its decoder finds another codec than AV1")
-        orientation = vips.orientation(header)
-        width, height = header.width, header.height
-        if is_turned(orientation):
-            width, height = height, width
-        return Facts(
-            format=format,
-            width=width,
-            height=height,
-            bands=header.bands,
-            has_alpha=bool(header.hasalpha()),
-            frames=header.get_n_pages() if TRAITS[format].holds_animation else 1,
-            progressive=vips.has_field(header, "interlaced"),
-            has_icc=vips.has_field(header, "icc-profile-data"),
-            orientation=orientation,
-            bits=16 if header.format == "ushort" else 8,
-            input_bytes=len(body),
+def _edited(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
+    edits = Edits()
+    stream = StreamProbe(_limits_of(body, facts), all_frames=all_frames, edits=edits)
+    stream.feed(body)
+    stream.finish()
+    return edits.applied_to(body)
+
+
+def _limits_of(body: bytes, facts: Facts) -> Limits:
+    """Return limits that exactly this picture reaches: it was judged when its facts were read."""
+    return Limits(
+        max_input_bytes=len(body),
+        max_pixels=facts.pixels,
+        max_side_px=max(facts.width, facts.height),
+        max_frames=facts.frames,
+        max_total_pixels=facts.total_pixels,
+        max_scans=facts.scans,
+    )
+
+
+def _prove_end(body: bytes, facts: Facts) -> None:
+    """Decode a body that may lack pixels. Raises ImageTruncatedError or ImageCorruptError.
+
+    Costs a few milliseconds per megapixel, so it is left to rendering where there are many.
+    """
+    if facts.pixels * facts.scans > _MOST_PROVEN_PIXELS:
+        return
+    edited = _edited(body, facts, all_frames=False)
+    if facts.format is Format.PNG:
+        check_png_pixels(edited.removesuffix(IEND_CHUNK))
+    else:
+        _decode_whole(edited, facts)
+
+
+def _decode_whole(edited: bytes, facts: Facts) -> None:
+    """Decode every coefficient of a JPEG. Raises ImageTruncatedError or ImageCorruptError."""
+    with decoding_errors(facts):
+        strictly_then_tolerantly(
+            lambda strict: vips.load(facts.format, edited, strict=strict, shrink=_LARGEST_SHRINK).avg()
         )
 
 
-def check_input(facts: Facts, limits: Limits) -> None:
-    """Check the limits. Raises ImageTooManyPixelsError or ImageTooManyFramesError."""
-    if max(facts.width, facts.height) > limits.max_side_px:
-        raise ImageTooManyPixelsError(f"the picture is {facts.size} px, the limit is {limits.max_side_px} px a side")
-    if facts.pixels > limits.max_pixels:
-        raise ImageTooManyPixelsError(
-            f"the picture is {facts.size} px, {facts.pixels} pixels, the limit is {limits.max_pixels}"
-        )
-    if facts.frames > limits.max_frames:
-        raise ImageTooManyFramesError(f"the picture has {facts.frames} frames, the limit is {limits.max_frames}")
-    if facts.total_pixels > limits.max_total_pixels:
-        raise ImageTooManyPixelsError(
-            f"the picture has {facts.frames} frames of {facts.size} px, {facts.total_pixels} pixels in all, "
-            f"the limit is {limits.max_total_pixels}"
-        )
+def _facts(format: Format, contents: Contents, input_bytes: int) -> Facts:
+    upright = contents.coded.turned if is_turned(contents.orientation) else contents.coded
+    return Facts(
+        format=format,
+        width=upright.width,
+        height=upright.height,
+        bands=contents.bands,
+        has_alpha=contents.has_alpha,
+        frames=contents.frames,
+        progressive=contents.progressive,
+        has_icc=contents.colour.has_icc,
+        orientation=contents.orientation,
+        bits=contents.bits,
+        input_bytes=input_bytes,
+        scans=contents.scans,
+        lossless=contents.lossless,
+        monochrome=contents.monochrome,
+        palette_colours=contents.palette_colours,
+        fills_canvas=contents.fills_canvas,
+        compressed_metadata_bytes=contents.compressed_metadata_bytes,
+        colour=contents.colour,
+        ends=contents.ends,
+    )

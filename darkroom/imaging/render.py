@@ -16,11 +16,12 @@ from darkroom.imaging.colour import TRANSPARENT, WHITE, flatten, pad
 from darkroom.imaging.decode import Shrink
 from darkroom.imaging.develop import develop
 from darkroom.imaging.encode import encode
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.operation import Operation, apply
 from darkroom.imaging.plan import Plan
-from darkroom.imaging.probe import Facts, probe
+from darkroom.imaging.probe import probe
 from darkroom.imaging.request import check_output, checked_plan, output_format, output_frames
 from darkroom.imaging.vips import Image
 
@@ -54,7 +55,7 @@ def render(
 
     Raises what `probe` and `checked_plan` raise, and what only the pixels show: ImageCorruptError, ImageTruncatedError.
     """
-    facts = probe(body, limits) if facts is None else facts
+    facts = probe(body, limits, all_frames=False) if facts is None else facts
     plan = checked_plan(facts, parameters, limits)
     output = output_format(facts, parameters)
     frames = output_frames(facts, parameters)

@@ -10,11 +10,12 @@ from darkroom.contract.errors import ImageTooManyPixelsError
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import Animation, Format
+from darkroom.imaging.containers.walker import InputChecks
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Size
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.planning import plan_job
-from darkroom.imaging.probe import Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,16 @@ def output_frames(facts: Facts, parameters: OutputParameters) -> int:
 
 
 def checked_plan(facts: Facts, parameters: OutputParameters, limits: Limits) -> Plan:
-    """Plan a request and check that it is possible. Raises CropOutOfBoundsError or ImageTooManyPixelsError."""
+    """Plan a request and check that it is possible.
+
+    Raises CropOutOfBoundsError, ImageTooManyPixelsError, or, for an animation of which all frames are asked for,
+    ImageTooManyFramesError.
+    """
+    frames = output_frames(facts, parameters)
+    if frames > 1:
+        InputChecks(limits=limits, all_frames=True).frames(facts.size, frames)
     plan = plan_job(facts.size, parameters)
-    check_output(plan.output, output_frames(facts, parameters), limits)
+    check_output(plan.output, frames, limits)
     return plan
 
 

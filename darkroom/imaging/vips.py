@@ -12,15 +12,8 @@ from functools import cache
 from threading import Lock
 from typing import Any, TypeAlias
 
-from darkroom.contract.errors import (
-    DarkroomError,
-    ImageCorruptError,
-    ImageCrashedError,
-    ImageTruncatedError,
-    InternalError,
-)
+from darkroom.contract.errors import InternalError
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging.formats import is_truncated
 
 Image: TypeAlias = Any
 """A `pyvips.Image`. pyvips ships no types."""
@@ -48,6 +41,7 @@ _HARMLESS_WARNINGS = (
     "bad ICC marker",
     "too many scanlines",
 )
+_JPEG_MESSAGE = "VipsJpeg: "
 _METADATA_FIELDS = ("exif-", "xmp-data", "iptc-data")
 _PALETTE_FIELD = "gif-palette"
 _SHOWN_FAULT_CHARACTERS = 200
@@ -88,6 +82,7 @@ def load(format: Format, body: bytes, *, strict: bool = False, **options: Any) -
     """
     fail_on = "warning" if strict and format is Format.JPEG else "error"
     pyvips = library()
+    forget_messages()
     # From a source libvips reads the body in place; from a buffer it would read a copy.
     source = pyvips.Source.new_from_memory(body)
     loader: Callable[..., Image] = getattr(pyvips.Image, f"{_NICKNAMES[format]}load_source")
@@ -102,9 +97,21 @@ def save(format: Format, image: Image, **options: Any) -> bytes:
     return bytes(saver(**options))
 
 
-def is_harmless(fault: Exception) -> bool:
+def is_harmless(fault: str) -> bool:
     """Return whether a strict decoder stopped at a warning that does not affect the pixels."""
-    return any(words in str(fault) for words in _HARMLESS_WARNINGS)
+    return any(words in fault for words in _HARMLESS_WARNINGS)
+
+
+def forget_messages() -> None:
+    """Empty libvips' buffer of messages. One buffer serves all threads of the process."""
+    library().vips_lib.vips_error_clear()
+
+
+def decoder_warning() -> str:
+    """Return the first warning of libjpeg since the messages were forgotten, or nothing."""
+    pyvips = library()
+    messages = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode(errors="replace")
+    return next((line for line in messages.splitlines() if line.startswith(_JPEG_MESSAGE)), "")
 
 
 def has_field(image: Image, name: str) -> bool:
@@ -164,16 +171,6 @@ def upright(image: Image, orientation: int) -> Image:
 
 
 @contextmanager
-def picture_errors(format: Format, body: bytes) -> Iterator[None]:
-    """Translate libvips errors while a picture is read: truncated if bytes are missing, else corrupt."""
-    pyvips = library()
-    try:
-        yield
-    except pyvips.Error as exc:
-        raise _picture_error(format, body, str(exc)) from exc
-
-
-@contextmanager
 def internal_errors() -> Iterator[None]:
     """Translate libvips errors once the pixels are in memory, when the picture can no longer be the cause."""
     pyvips = library()
@@ -181,14 +178,6 @@ def internal_errors() -> Iterator[None]:
         yield
     except pyvips.Error as exc:
         raise InternalError(f"libvips: {_shortened(str(exc))}") from exc
-
-
-def _picture_error(format: Format, body: bytes, fault: str) -> DarkroomError:
-    if "out of memory" in fault:
-        return ImageCrashedError(f"the worker's memory did not suffice for the {format} picture: {_shortened(fault)}")
-    if is_truncated(format, body) or "premature end" in fault.lower():
-        return ImageTruncatedError(f"the {format} picture ends early, after {len(body)} bytes: {_shortened(fault)}")
-    return ImageCorruptError(f"the {format} picture of {len(body)} bytes cannot be decoded: {_shortened(fault)}")
 
 
 def _shortened(fault: str) -> str:

@@ -131,6 +131,7 @@ class Settings(BaseModel):
     max_side_px: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_side_px, alias="MAX_SIDE_PX")
     max_frames: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_frames, alias="MAX_FRAMES")
     max_total_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_total_pixels, alias="MAX_TOTAL_PIXELS")
+    max_scans: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_scans, alias="MAX_SCANS")
     max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
     worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
     """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unlimited."""
@@ -168,6 +169,7 @@ class Settings(BaseModel):
             max_side_px=self.max_side_px,
             max_frames=self.max_frames,
             max_total_pixels=self.max_total_pixels,
+            max_scans=self.max_scans,
             max_output_pixels=self.max_output_pixels,
         )
 

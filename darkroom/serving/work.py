@@ -225,7 +225,7 @@ class Worker(Generic[ParametersT]):
     def _render(self, record: JobRecord, body: bytes) -> Rendition:
         limits = self._resources.settings.limits
         parameters = record.parsed_parameters()
-        picture = Picture(body=body, facts=probe(body, limits), limits=limits)
+        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits)
         # The event type was checked against the job's type, and the job's type against the parameters' model.
         job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)

@@ -22,7 +22,7 @@ class CheckedSubmission:
 
 def check_submission(submission: Submission, body: bytes, limits: Limits) -> CheckedSubmission:
     """Check a submission. Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
-    facts = probe(body, limits)
+    facts = probe(body, limits, all_frames=False)
     plan = checked_plan(facts, submission.parameters, limits)
     cost = cost_class(facts, submission.parameters, plan=plan)
     return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)
