@@ -11,7 +11,9 @@ KEY = "drk_abcdefgh1234_" + "S3CRET" * 5
 _AUTHORIZED = f"Authorization: Bearer {KEY}\r\n".encode()
 
 
-def _head(*lines: bytes, start: bytes = b"GET /api/v1/jobs HTTP/1.1", host: bytes = b"Host: x\r\n") -> bytes:
+def _head(
+    *lines: bytes, start: bytes = b"GET /api/v1/jobs HTTP/1.1", host: bytes = b"Host: x\r\nConnection: close\r\n"
+) -> bytes:
     return start + b"\r\n" + host + _AUTHORIZED + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 

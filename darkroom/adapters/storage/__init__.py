@@ -28,11 +28,34 @@ class SignedRequest:
     expires_at: datetime
 
 
+MIN_PART_BYTES = 5 * 1024 * 1024
+"""The least that S3 takes as a part, except for the last one."""
+
+
+class StreamedPut(Protocol):
+    """An object that is sent part by part. Nobody sees it before `commit` returns, and nothing is left after `abort`.
+
+    Methods raise DependencyUnavailableError; then only `abort` may follow.
+    """
+
+    def write(self, part: bytes) -> None:
+        """Send the next part: at least MIN_PART_BYTES, or any number of bytes if it is the last."""
+
+    def commit(self) -> None:
+        """Make what was written the object. An existing object with this key is replaced."""
+
+    def abort(self) -> None:
+        """Drop what was written. Idempotent, and does nothing after `commit`."""
+
+
 class Storage(Protocol):
     """Every method raises DependencyUnavailableError("storage", ...) when the storage cannot do its part."""
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Store the whole object or nothing. An existing object with this key is replaced."""
+
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        """Begin to store an object that is too large to be held in memory."""
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """Return the object's bytes.

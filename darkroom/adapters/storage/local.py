@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError
 
@@ -31,13 +31,28 @@ class LocalStorage:
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         check_key(key)
-        with _translated("put"):
+        with translated("put"):
             self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
             self._write(self._root / key, body)
 
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        check_key(key)
+        with translated("begin_put"):
+            incoming = self._new_incoming()
+            incoming.touch(exist_ok=False)
+        return LocalStreamedPut(self, key, incoming, content_type=content_type)
+
+    def adopt(self, key: str, incoming: Path, *, content_type: str) -> None:
+        """Give a file in the incoming folder, which is on disk as a whole, its name. Raises OSError."""
+        self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        incoming.replace(path)
+        _sync_folder(path.parent)
+
     def get(self, key: str, *, max_bytes: int) -> bytes:
         check_key(key)
-        with _translated("get"), _missing_is_none():
+        with translated("get"), _missing_is_none():
             with (self._root / key).open("rb") as file:
                 size_bytes = os.fstat(file.fileno()).st_size
                 if size_bytes > max_bytes:
@@ -50,14 +65,14 @@ class LocalStorage:
 
     def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
-        with _translated("info"), _missing_is_none():
+        with translated("info"), _missing_is_none():
             size_bytes = (self._root / key).stat().st_size
             return ObjectInfo(key=key, size_bytes=size_bytes, content_type=self._content_type(key))
         return None
 
     def delete(self, key: str) -> None:
         check_key(key)
-        with _translated("delete"):
+        with translated("delete"):
             (self._root / key).unlink(missing_ok=True)
             (self._root / _CONTENT_TYPES / key).unlink(missing_ok=True)
 
@@ -72,13 +87,12 @@ class LocalStorage:
             raise DependencyUnavailableError("storage", f"{self._root} is no folder that can be written to")
 
     def prepare(self) -> None:
-        with _translated("prepare"):
+        with translated("prepare"):
             self._root.mkdir(parents=True, exist_ok=True)
 
     def _write(self, path: Path, body: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        incoming = self._root / _INCOMING / uuid.uuid4().hex
-        incoming.parent.mkdir(parents=True, exist_ok=True)
+        incoming = self._new_incoming()
         try:
             with incoming.open("xb") as file:
                 file.write(body)
@@ -88,6 +102,12 @@ class LocalStorage:
         finally:
             incoming.unlink(missing_ok=True)
         _sync_folder(path.parent)
+
+    def _new_incoming(self) -> Path:
+        """Name a new file in the folder of what is not whole yet."""
+        incoming = self._root / _INCOMING / uuid.uuid4().hex
+        incoming.parent.mkdir(parents=True, exist_ok=True)
+        return incoming
 
     def _content_type(self, key: str) -> str:
         try:
@@ -104,8 +124,32 @@ class LocalStorage:
         return SignedRequest(method=method, url=url, headers=headers, expires_at=expires_at)
 
 
+class LocalStreamedPut:
+    """A `StreamedPut` into a file without a name that readers know."""
+
+    def __init__(self, storage: LocalStorage, key: str, incoming: Path, *, content_type: str) -> None:
+        self._storage = storage
+        self._key = key
+        self._incoming = incoming
+        self._content_type = content_type
+
+    def write(self, part: bytes) -> None:
+        with translated("write"), self._incoming.open("ab") as file:
+            file.write(part)
+
+    def commit(self) -> None:
+        with translated("commit"):
+            with self._incoming.open("rb") as file:
+                os.fsync(file.fileno())
+            self._storage.adopt(self._key, self._incoming, content_type=self._content_type)
+
+    def abort(self) -> None:
+        with translated("abort"):
+            self._incoming.unlink(missing_ok=True)
+
+
 @contextmanager
-def _translated(operation: str) -> Iterator[None]:
+def translated(operation: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
