@@ -19,7 +19,7 @@ from darkroom.events import tracing
 from darkroom.imaging import CostClass
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
-from functions.ingest.checking import CheckedSubmission, check_submission
+from functions.ingest.checking import CheckedSubmission, check_request, check_submission
 from functions.ingest.confirmations import Confirmations
 from functions.ingest.submission import Submission
 
@@ -42,7 +42,10 @@ class Acceptance:
     def check(self, submission: Submission) -> CheckedSubmission:
         """Check the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
-            checked = check_submission(submission, self._body(submission), self._limits)
+            if submission.streamed is not None:
+                checked = check_request(submission, submission.streamed.facts, self._limits)
+            else:
+                checked = check_submission(submission, self._body(submission), self._limits)
             facts = checked.facts
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
         return checked
@@ -53,14 +56,10 @@ class Acceptance:
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
         checked, job_id = self.check(submission), _job_id(submission)
-        storage_key = submission.storage_key
-        if submission.body is not None:
-            storage_key = original_key(job_id, checked.facts.extension)
-            with telemetry.span("store", size_bytes=len(submission.body)):
-                self._resources.storage.put(storage_key, submission.body, content_type=checked.facts.content_type)
+        storage_key = submission.storage_key or self._store(checked, job_id)
         caller = Caller(owner=owner, request_id=request_id)
-        new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key or "")
-        return self._write(new, stored=submission.body is not None)
+        new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key)
+        return self._write(new, stored=submission.storage_key is None)
 
     def accept_batch(self, checked: Sequence[CheckedSubmission], *, owner: str, request_id: str) -> list[JobRecord]:
         """Accept all jobs of a batch, or none; their pictures are in storage already. Raises as `accept` does."""
@@ -74,6 +73,17 @@ class Acceptance:
         for new, answer in zip(jobs, accepted, strict=True):
             self._go_on(new, answer)
         return [answer.record for answer in accepted]
+
+    def _store(self, checked: CheckedSubmission, job_id: UUID) -> str:
+        """Store the picture that came with the request. Returns its key."""
+        submission, facts = checked.submission, checked.facts
+        with telemetry.span("store", size_bytes=facts.input_bytes):
+            if submission.streamed is not None:
+                submission.streamed.upload.commit()
+                return submission.streamed.storage_key
+            storage_key = original_key(job_id, facts.extension)
+            self._resources.storage.put(storage_key, submission.body or b"", content_type=facts.content_type)
+            return storage_key
 
     def _new_job(self, checked: CheckedSubmission, caller: Caller, *, job_id: UUID, storage_key: str) -> NewJob:
         submission = checked.submission
@@ -139,6 +149,8 @@ class Acceptance:
 
 
 def _job_id(submission: Submission) -> UUID:
+    if submission.streamed is not None:
+        return submission.streamed.job_id
     return submission.job_id or uuid4()
 
 

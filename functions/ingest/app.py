@@ -18,6 +18,8 @@ from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance
 from functions.ingest.checking import CheckedSubmission
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, check_batch, submission_of
+from functions.ingest.in_flight import BytesInFlight, Holding
+from functions.ingest.intake import PictureIntake
 from functions.ingest.reading import read_body, read_submission
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_upload, signed_upload
@@ -49,20 +51,36 @@ class _Routes:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._acceptance = Acceptance(resources)
+        self._in_flight = BytesInFlight()
 
     def accepts(self, job_type: JobType) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             max_bytes = self._resources.settings.max_input_bytes
-            with telemetry.span("receive"):
-                submission = await read_submission(request, job_type, max_bytes=max_bytes)
-            record = await self._accept(request, submission)
+            holding = self._in_flight.hold(owner(request))
+            intake = self._intake(request, holding)
+            try:
+                with telemetry.span("receive"):
+                    submission = await read_submission(request, job_type, intake, holding, max_bytes=max_bytes)
+                record = await self._accept(request, submission)
+            except BaseException:
+                await intake.abandon()
+                raise
+            finally:
+                holding.release()
             return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
         return endpoint
 
     async def take_events(self, request: Request) -> Response:
+        holding = self._in_flight.hold(owner(request))
+        try:
+            return await self._take_events(request, holding)
+        finally:
+            holding.release()
+
+    async def _take_events(self, request: Request, holding: Holding) -> Response:
         with telemetry.span("receive"):
-            body = await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
+            body = await read_body(request, holding, max_bytes=MAX_EVENT_BYTES, what="the event")
         if cloudevents.is_batch(request.headers):
             checked = await check_batch(body, partial(self._check, request))
             records = await in_thread(
@@ -74,6 +92,11 @@ class _Routes:
 
     async def sign_upload(self, request: Request) -> Response:
         return json_response(await in_thread(signed_upload, self._resources, owner(request)), status=201)
+
+    def _intake(self, request: Request, holding: Holding) -> PictureIntake:
+        resources = self._resources
+        is_compared = "idempotency-key" in request.headers
+        return PictureIntake(resources.storage, resources.settings.limits, holding, is_compared=is_compared)
 
     async def _check(self, request: Request, submission: Submission) -> CheckedSubmission:
         check_upload(submission, owner(request))

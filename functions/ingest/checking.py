@@ -22,7 +22,11 @@ class CheckedSubmission:
 
 def check_submission(submission: Submission, body: bytes, limits: Limits) -> CheckedSubmission:
     """Check a submission. Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
-    facts = probe(body, limits, all_frames=False)
+    return check_request(submission, probe(body, limits, all_frames=False), limits)
+
+
+def check_request(submission: Submission, facts: Facts, limits: Limits) -> CheckedSubmission:
+    """Check what is asked of a picture whose facts are known. Raises PictureError, as `checked_plan` does."""
     plan = checked_plan(facts, submission.parameters, limits)
     cost = cost_class(facts, submission.parameters, plan=plan)
     return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)
