@@ -44,7 +44,12 @@ class Readiness:
         return self._successes >= self._check.success_threshold
 
     async def _answers(self) -> bool:
-        if not await _accepts(self._port):
+        try:
+            if not await _accepts(self._port):
+                return False
+        except OSError as exc:
+            # This process has no descriptor left for a probe, which says nothing of the instance.
+            self.last_answer = f"it could not be probed: {exc.strerror}"
             return False
         if self._check.http is None:
             return True
