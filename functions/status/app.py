@@ -1,5 +1,7 @@
 """status: reports the state of jobs, at once or as soon as something changes, with signed URLs for results."""
 
+from contextlib import nullcontext
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -8,6 +10,7 @@ from darkroom.serving.asgi import Endpoint, http_function, json_response, owner
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
+from darkroom.serving.revocation import Revocations
 from functions.status.answers import JobAnswers, job_id_of, wait_s_of
 from functions.status.event_stream import EventStreamResponse
 from functions.status.listing import list_query_of
@@ -15,7 +18,8 @@ from functions.status.listing import list_query_of
 
 def build(resources: Resources) -> Endpoint:
     """Build the function. Raises SettingsError when the API keys cannot be read."""
-    routes = _Routes(resources)
+    gate = make_gate(resources, rate=resources.settings.rate_limit_reads, scope="status")
+    routes = _Routes(resources, Revocations(gate.authenticator))
     return http_function(
         "status",
         [
@@ -26,24 +30,26 @@ def build(resources: Resources) -> Endpoint:
         open_routes=health_routes(
             {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}
         ),
-        gate=make_gate(resources, rate=resources.settings.rate_limit_reads, scope="status"),
+        gate=gate,
     )
 
 
 class _Routes:
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, revocations: Revocations) -> None:
         self._answers = JobAnswers(resources)
+        self._revocations = revocations
 
     async def show_job(self, request: Request) -> Response:
         job_id = job_id_of(request.path_params["job_id"])
         wait_s = wait_s_of(request.query_params.multi_items())
-        record = await self._answers.record(job_id, owner=owner(request), wait_s=wait_s)
+        async with self._revocations.watch(owner(request)) if wait_s else nullcontext():
+            record = await self._answers.record(job_id, owner=owner(request), wait_s=wait_s)
         view = await self._answers.view(record)
         return Response(view, media_type="application/json", headers={"cache-control": "no-store"})
 
     async def stream_changes(self, request: Request) -> Response:
         record = await self._answers.record(job_id_of(request.path_params["job_id"]), owner=owner(request))
-        return EventStreamResponse(self._answers, record)
+        return EventStreamResponse(self._answers, record, self._revocations)
 
     async def list_jobs(self, request: Request) -> Response:
         query = list_query_of(request.query_params.multi_items())
