@@ -1,9 +1,9 @@
 """How long a client may take for a request, how many connections a server keeps, and which of them it closes first.
 
 A connection costs a descriptor and memory as long as it is open, and nothing obliges a client to send the rest of what
-it began. So heads and bodies have deadlines, a server has a bound, and a server that is full closes whoever has waited
-longest: first connections without a whole head, then bodies that have stopped. A request that has come as a whole is
-never given up.
+it began. So heads and bodies have deadlines, and a server has a bound. A server that is full closes whoever has waited
+longest: connections that never had a whole request first, bodies that have stopped where those take nearly all places,
+and then connections that are kept between requests. A request that has come as a whole is never given up.
 
 Pure bookkeeping, which the servers of both halves share: nothing here reads, writes or knows a server. Deadlines of
 bodies follow Apache's RequestReadTimeout: some time to begin with, and more with each byte that comes
@@ -26,8 +26,17 @@ MAX_HEAD_BYTES = 128 * 1024
 """For the request line and all headers of a request together."""
 _MAX_OPEN = 16 * 1024
 """Even where the system would allow more: each costs some ten kilobytes."""
-_SILENT_AFTER_S = 1.0
+_SILENT_AFTER_S = 0.5
 """A sender that is only slow sends something within this time, and is not the first to be given up."""
+_DRIP_GRACE_S = 2.0
+_DRIP_SHARE = 0.25
+"""A body that came at less than this share of the least rate after its grace only drips."""
+_NEWCOMERS_SHARE = 0.03
+"""The share of places that bodies which stopped do not take from new connections."""
+_NEWCOMER_GRACE_S = 0.1
+"""The time in which a new connection can send its head before another takes its place."""
+_OVERFLOW_SHARE = 0.125
+"""How many more than `max_open` there may be for that time."""
 _REPORT_EVERY_S = 10.0
 
 
@@ -79,6 +88,8 @@ class Arrival:
     """What has come on one connection, and when."""
 
     phase: Phase = Phase.IDLE
+    opened_at: float = 0.0
+    """When the connection was opened; only until its first request."""
     since: float = 0.0
     last_byte_at: float = 0.0
     received_bytes: int = 0
@@ -95,26 +106,29 @@ class Connections:
         self.closed_early = 0
         """How many connections were closed to make room for others."""
         self._clock = clock
-        self._waiting: dict[Peer, None] = {}
-        """Without a whole head, the one that has waited longest first."""
+        self._newcomers: dict[Peer, None] = {}
+        """Without a whole request so far, the one that has waited longest first."""
+        self._kept: dict[Peer, None] = {}
+        """Without a whole head since their last request, in the same order."""
         self._requests: dict[Peer, None] = {}
         self._swept_at = clock()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._requests)
+        return len(self._newcomers) + len(self._kept) + len(self._requests)
 
     def opened(self, peer: Peer) -> bool:
         """Take a new connection, in another one's place if necessary. False: there is no place, and it was ended."""
-        peer.arrival = Arrival(since=self._clock())
+        now = self._clock()
+        peer.arrival = Arrival(opened_at=now, since=now)
         if not self._make_room(1, beside=peer):
             peer.end(self._busy())
             return False
-        self._waiting[peer] = None
+        self._newcomers[peer] = None
         return True
 
     def closed(self, peer: Peer) -> None:
-        self._waiting.pop(peer, None)
-        self._requests.pop(peer, None)
+        for places in (self._newcomers, self._kept, self._requests):
+            places.pop(peer, None)
 
     def received(self, peer: Peer, size: int) -> None:
         """Count what came, before it is parsed."""
@@ -131,7 +145,7 @@ class Connections:
         """Note that the head has come as a whole. Raises ServerBusyError if no more requests can be under way."""
         now = self._clock()
         peer.arrival = Arrival(phase=Phase.REQUEST, since=now, last_byte_at=now)
-        self._waiting.pop(peer, None)
+        self.closed(peer)
         self._requests[peer] = None
         if not self._make_room(0, beside=peer):
             raise self._busy()
@@ -141,11 +155,11 @@ class Connections:
         if self._requests.pop(peer, peer) is None:
             phase = Phase.HEAD if body_is_left else Phase.IDLE
             peer.arrival = Arrival(phase=phase, since=self._clock())
-            self._waiting[peer] = None
+            self._kept[peer] = None
 
     def rest(self, peer: Peer) -> None:
         """Note that nothing more is to come of a request that was answered before its end."""
-        if peer in self._waiting:
+        if peer in self._kept:
             peer.arrival = Arrival(since=self._clock())
 
     def sweep(self) -> None:
@@ -158,7 +172,7 @@ class Connections:
 
     def _overdue_heads(self, now: float) -> Iterator[tuple[Peer, DarkroomError | None]]:
         limits = self.limits
-        for peer in self._waiting:
+        for peer in [*self._newcomers, *self._kept]:
             waited_s = now - peer.arrival.since
             if peer.arrival.phase is Phase.HEAD and waited_s > limits.head_s:
                 yield (
@@ -186,29 +200,44 @@ class Connections:
                 yield peer, RequestTimeoutError(too_slow(arrival.received_bytes, allowed_s))
 
     def _make_room(self, more: int, *, beside: Peer) -> bool:
-        while len(self) + self.limits.request_cost * len(self._requests) + more > self.limits.max_open:
+        while (over := self._cost() + more - self.limits.max_open) > 0:
             victim, error = self._least_missed(beside)
             if victim is None:
                 return False
+            is_new = self._clock() - victim.arrival.opened_at < _NEWCOMER_GRACE_S and victim in self._newcomers
+            if is_new and over <= _OVERFLOW_SHARE * self.limits.max_open:
+                return True
             self.closed_early += 1
             self.closed(victim)
             victim.end(error)
         return True
 
+    def _cost(self) -> int:
+        return len(self) + self.limits.request_cost * len(self._requests)
+
     def _least_missed(self, beside: Peer) -> tuple[Peer | None, DarkroomError | None]:
-        if self._waiting:
-            return next(iter(self._waiting)), None
-        silent_since = self._clock() - _SILENT_AFTER_S
-        stopped = [
+        if len(self._newcomers) > _NEWCOMERS_SHARE * self.limits.max_open:
+            return next(iter(self._newcomers)), None
+        if (stopped := self._longest_stopped(beside)) is not None:
+            return stopped, RequestTimeoutError("the body stopped coming while others needed its place")
+        return next(iter(self._newcomers or self._kept), None), None
+
+    def _longest_stopped(self, beside: Peer) -> Peer | None:
+        """Return the request that has waited longest for its body among those whose body stopped or only drips."""
+        now = self._clock()
+        stopped = (
             peer
             for peer in self._requests
-            if peer is not beside and peer.arrival.last_byte_at < silent_since and peer.is_receiving()
-            if peer.is_reading()
-        ]
-        if not stopped:
-            return None, None
-        error = RequestTimeoutError("the body stopped coming while the server needed the connection for others")
-        return min(stopped, key=lambda peer: peer.arrival.last_byte_at), error
+            if peer is not beside and self._has_stopped(peer.arrival, now)
+            if peer.is_receiving() and peer.is_reading()
+        )
+        return min(stopped, key=lambda peer: peer.arrival.since, default=None)
+
+    def _has_stopped(self, arrival: Arrival, now: float) -> bool:
+        if now - arrival.last_byte_at > _SILENT_AFTER_S:
+            return True
+        drip_s = now - arrival.since - arrival.paused_s - _DRIP_GRACE_S
+        return arrival.received_bytes < drip_s * self.limits.min_bytes_per_s * _DRIP_SHARE
 
     def _busy(self) -> ServerBusyError:
         return ServerBusyError(f"the server has {len(self)} connections under way, as many as it can take")

@@ -24,14 +24,14 @@ from darkroom.connections import (
     ConnectionLimits,
     Connections,
     Repeats,
+    descriptors,
     is_out_of_descriptors,
 )
 from darkroom.errors import DarkroomError, InternalError, RequestMalformedError
 from darkroom.http_fields import refuse_repeated
 from darkroom.problems import Problem, problem, unexpected
 
-BACKLOG = 128
-"""Also how many connections are accepted at once, before any can be closed in their favour."""
+_MOST_BACKLOG = 1024
 _LINGERING_S = 5.0
 """How long the rest of a body is read that was answered before its end."""
 _REASONS = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable"}
@@ -66,7 +66,8 @@ class Listener:
             lambda: _Protocol(self, server, loop=loop, lingering_time=_LINGERING_S, access_log=None, **self._options),
             host,
             port,
-            backlog=BACKLOG,
+            # Also how many connections are accepted at once, before any can be closed in their favour.
+            backlog=max(32, min(_MOST_BACKLOG, descriptors() // 16)),
         )
         self._sweep(loop)
 

@@ -135,8 +135,8 @@ class Stack:
             route_template=self._application.route_template,
             port=chosen.api,
         )
-        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.15)
-        await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.05)
+        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
+        await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.03)
         await gateway.start()
         self._run_scalers()
         await self._fleet.bind(bindings(manifests), partial(_sink_url, addresses=addresses))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from darkroom import telemetry
@@ -68,7 +68,7 @@ class _TracedStreamedPut:
         self._streamed = streamed
         self._call = call
 
-    def write(self, part: bytes) -> None:
+    def write(self, part: Sequence[bytes]) -> None:
         with self._call("UploadPart"):
             self._streamed.write(part)
 

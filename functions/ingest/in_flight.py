@@ -5,6 +5,7 @@ Counted is what has come and has neither been handed to storage nor answered. A 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 from darkroom.contract.errors import RateLimitedError, ServerBusyError
@@ -15,6 +16,8 @@ MAX_INSTANCE_BYTES = 256 * 1024 * 1024
 MAX_KEY_BYTES = 224 * 1024 * 1024
 """So that one key's uploads leave room for others'."""
 RETRY_AFTER_S = 2
+MAX_SENDING = 8
+"""How many requests send to storage at a time; what the others hold waits. More would not make storage faster."""
 
 
 class BytesInFlight:
@@ -25,6 +28,7 @@ class BytesInFlight:
         self._max_key_bytes = max_key_bytes
         self._by_owner: Counter[str] = Counter()
         self.held_bytes = 0
+        self.sending = asyncio.Semaphore(MAX_SENDING)
 
     def hold(self, owner: str) -> Holding:
         """Open an account for one request. Raises ServerBusyError or RateLimitedError if there is no room at all."""
@@ -62,6 +66,8 @@ class Holding:
         self._all = bytes_in_flight
         self._owner = owner
         self._held = 0
+        self.sending = bytes_in_flight.sending
+        """To be entered while sending to storage."""
 
     def take(self, size: int) -> None:
         """Count bytes that have come. Raises ServerBusyError and RateLimitedError."""

@@ -8,6 +8,7 @@ request before that (a refusal, a client that goes away, a storage that fails) l
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -20,6 +21,9 @@ from darkroom.imaging.formats import TRAITS, sniff
 from darkroom.serving.asgi import in_thread
 from darkroom.serving.log import get_logger
 from functions.ingest.in_flight import Holding
+
+_HEAD_BYTES = 4096
+"""Enough to know a format by."""
 
 log = get_logger()
 
@@ -85,18 +89,29 @@ class PictureIntake:
                 log.warning("upload.not_aborted", storage_key=self._storage_key, error=exc.detail)
 
     async def _send(self) -> None:
-        part = b"".join(self._pieces)
-        self._pieces.clear()
-        self._held_bytes = 0
-        await in_thread(self._judge_and_store, part)
-        self._holding.give_back(len(part))
+        part, size_bytes = self._pieces, self._held_bytes
+        self._pieces, self._held_bytes = [], 0
+        async with self._holding.sending:
+            await in_thread(self._judge_and_store, part)
+        self._holding.give_back(size_bytes)
 
-    def _judge_and_store(self, part: bytes) -> None:
-        self._probe.feed(part)
-        if self._digest is not None:
-            self._digest.update(part)
+    def _judge_and_store(self, part: list[bytes]) -> None:
+        for piece in part:
+            self._probe.feed(piece)
+            if self._digest is not None:
+                self._digest.update(piece)
         if self._upload is None:
-            traits = TRAITS[sniff(part)]
+            traits = TRAITS[sniff(_head(part))]
             self._storage_key = original_key(self._job_id, traits.extension)
             self._upload = self._storage.begin_put(self._storage_key, content_type=traits.content_type)
         self._upload.write(part)
+
+
+def _head(part: Sequence[bytes]) -> bytes:
+    """Return the beginning of a part; its pieces may be of any length."""
+    head = bytearray()
+    for piece in part:
+        head += piece[:_HEAD_BYTES]
+        if len(head) >= _HEAD_BYTES:
+            break
+    return bytes(head)

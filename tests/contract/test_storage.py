@@ -59,7 +59,7 @@ def test_what_was_streamed_is_what_is_got(storage: Storage, key: str, parts: lis
     for part in parts:
         assert storage.info(key) is None, "nobody sees it before it is whole"
         if part:
-            streamed.write(part)
+            streamed.write([part[:1000], part[1000:]])
     streamed.commit()
     streamed.abort()
 
@@ -73,7 +73,7 @@ def test_what_was_streamed_is_what_is_got(storage: Storage, key: str, parts: lis
 def test_what_was_streamed_and_aborted_never_was(storage: Storage, key: str) -> None:
     storage.put(key, b"before", content_type="image/jpeg")
     streamed = storage.begin_put(key, content_type="image/png")
-    streamed.write(PART)
+    streamed.write([PART])
     streamed.abort()
     streamed.abort()
 
@@ -83,7 +83,7 @@ def test_what_was_streamed_and_aborted_never_was(storage: Storage, key: str) -> 
 def test_streaming_replaces(storage: Storage, key: str) -> None:
     storage.put(key, b"before", content_type="image/jpeg")
     streamed = storage.begin_put(key, content_type="image/png")
-    streamed.write(b"after")
+    streamed.write([b"after"])
     assert storage.get(key, max_bytes=100) == b"before"
     streamed.commit()
     assert storage.get(key, max_bytes=100) == b"after"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -38,8 +38,8 @@ class StreamedPut(Protocol):
     Methods raise DependencyUnavailableError; then only `abort` may follow.
     """
 
-    def write(self, part: bytes) -> None:
-        """Send the next part: at least MIN_PART_BYTES, or any number of bytes if it is the last."""
+    def write(self, part: Sequence[bytes]) -> None:
+        """Send the next part, in pieces: at least MIN_PART_BYTES in all, or any number of bytes if it is the last."""
 
     def commit(self) -> None:
         """Make what was written the object. An existing object with this key is replaced."""

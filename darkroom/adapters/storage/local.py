@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,9 +133,9 @@ class LocalStreamedPut:
         self._incoming = incoming
         self._content_type = content_type
 
-    def write(self, part: bytes) -> None:
+    def write(self, part: Sequence[bytes]) -> None:
         with translated("write"), self._incoming.open("ab") as file:
-            file.write(part)
+            file.writelines(part)
 
     def commit(self) -> None:
         with translated("commit"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from darkroom.adapters.storage import MIN_PART_BYTES, ObjectInfo, SignedRequest, StreamedPut
@@ -93,11 +93,11 @@ class _MemoryStreamedPut:
         self._content_type = content_type
         self._parts: list[bytes] = []
 
-    def write(self, part: bytes) -> None:
+    def write(self, part: Sequence[bytes]) -> None:
         self._storage.check()
         if self._parts and len(self._parts[-1]) < MIN_PART_BYTES:
             raise InternalError(f"only the last part may have less than {MIN_PART_BYTES} bytes")
-        self._parts.append(bytes(part))
+        self._parts.append(b"".join(part))
 
     def commit(self) -> None:
         self._storage.put(self._key, b"".join(self._parts), content_type=self._content_type)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -49,7 +49,7 @@ class S3StreamedPut:
             raise DependencyUnavailableError("storage", "CreateMultipartUpload was answered without an upload's id")
         self._upload_id = found[1]
 
-    def write(self, part: bytes) -> None:
+    def write(self, part: Sequence[bytes]) -> None:
         number = str(len(self._etags) + 1)
         answer = self._ask("UploadPart", "PUT", {"partNumber": number, "uploadId": self._upload_id}, body=part)
         self._etags.append(answer.headers.get("ETag", ""))
@@ -77,21 +77,24 @@ class S3StreamedPut:
         method: str,
         parameters: Mapping[str, str],
         *,
-        body: bytes = b"",
+        body: bytes | Sequence[bytes] = b"",
         headers: Mapping[str, str] | None = None,
         missing_is_done: bool = False,
     ) -> BaseHTTPResponse:
         """Send a request. Errors are reported by their kind alone; the library's texts contain addresses."""
         from urllib3.exceptions import HTTPError
 
-        headers = dict(headers or {})
+        signed = dict(headers or {})
+        # Pieces are sent as they are, neither joined nor chunked, where their length is given.
+        size_bytes = len(body) if isinstance(body, bytes) else sum(map(len, body))
+        sent = {**signed, "Content-Length": str(size_bytes)}
         refusal = ""
         for attempt in (1, 2):
             url = self._signer.sign(
-                method, self._path, parameters=parameters, headers=headers, lifetime_s=_SIGNED_FOR_S
+                method, self._path, parameters=parameters, headers=signed, lifetime_s=_SIGNED_FOR_S
             ).url
             try:
-                answer = self._http.request(method, url, body=body, headers=headers, redirect=False)
+                answer = self._http.request(method, url, body=body, headers=sent, redirect=False)
             except HTTPError as exc:
                 refusal = f"failed with {type(exc).__name__}"
             else:

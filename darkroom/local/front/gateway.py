@@ -31,7 +31,7 @@ LOCALHOST_SUFFIX = ".localhost"
 MAX_HEADER_BYTES = 64 * 1024
 """The limit for one header and for the request line. It is high because signed query strings are long."""
 CLOSE_GRACE_S = 10.0
-_SHARE_OF_DESCRIPTORS = 0.6
+_SHARE_OF_DESCRIPTORS = 0.7
 """The rest is for the servers, the instances' output, the Brokers' deliveries and the ingress."""
 
 log = logging.getLogger(__name__)
