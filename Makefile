@@ -34,7 +34,7 @@ up: setup ## Run the whole pipeline here until Ctrl-C
 
 .PHONY: test
 test: setup ## Run the tests, without the slow suites
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-slow
 test-slow: $(LOAD_INSTALLED) ## Run the slow suites: long property runs, faults, bursts
@@ -63,7 +63,7 @@ lint: setup ## Check style, types and layers
 
 .PHONY: check
 check: setup ## Lint our manifests and the Dockerfile
-	$(BIN)/darkroom check knative/base nats-eventing
+	$(BIN)/darkroom check --fail-on hint knative/base nats-eventing
 	$(BIN)/hadolint images/Dockerfile
 
 .PHONY: blackbox
@@ -103,9 +103,10 @@ gallery: setup ## Render every parameter into gallery/index.html
 	$(BIN)/python -m tools.gallery gallery
 
 .PHONY: reference
-reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the table of metrics
+reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tables of metrics and rules
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m tools.metrics_table docs/operations.md
+	$(BIN)/python -m tools.rules_table docs/check.md
 
 .PHONY: monitoring
 monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration

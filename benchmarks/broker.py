@@ -114,6 +114,7 @@ def _route(
     delivery = delivery_of(trigger, broker)
     return Route(
         trigger=trigger,
+        label=trigger.name,
         broker=(broker.namespace, broker.name),
         stream=stream,
         delivery=delivery,

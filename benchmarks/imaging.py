@@ -45,6 +45,10 @@ class Case:
     target: str
     progressive: bool = False
     alpha: bool = False
+    lossless: bool = False
+    palette: bool = False
+    text: bool = False
+    """A page of text in place of a photograph: what fast scaling harms most."""
     frames: int = 1
 
     @property
@@ -53,6 +57,7 @@ class Case:
 
 
 TWO_K = (2048, 1536)
+PAGE = (1600, 1600)
 CASES = (
     Case(name="jpeg-2k-512", source="jpeg", source_size=TWO_K, width=512, target="jpeg"),
     Case(name="jpeg-2k-400", source="jpeg", source_size=TWO_K, width=400, target="jpeg"),
@@ -68,10 +73,15 @@ CASES = (
         target="jpeg",
         progressive=True,
     ),
+    Case(name="jpeg-text-half", source="jpeg", source_size=PAGE, width=800, target="jpeg", text=True),
     Case(name="png-2k-512", source="png", source_size=TWO_K, width=512, target="png"),
     Case(name="png-alpha-2k-512", source="png", source_size=TWO_K, width=512, target="png", alpha=True),
+    Case(name="png-palette-2k-512", source="png", source_size=TWO_K, width=512, target="png", palette=True),
     Case(name="webp-2k-512", source="webp", source_size=TWO_K, width=512, target="webp"),
     Case(name="webp-2k-400", source="webp", source_size=TWO_K, width=400, target="webp"),
+    Case(name="webp-alpha-2k-512", source="webp", source_size=TWO_K, width=512, target="webp", alpha=True),
+    Case(name="webp-lossless-2k-512", source="webp", source_size=TWO_K, width=512, target="webp", lossless=True),
+    Case(name="webp-text-half", source="webp", source_size=PAGE, width=800, target="webp", lossless=True, text=True),
     Case(name="avif-2k-512", source="avif", source_size=TWO_K, width=512, target="avif"),
     Case(name="gif-1k-400", source="gif", source_size=(1024, 768), width=400, target="gif"),
     Case(name="gif-animated", source="gif", source_size=(480, 360), width=240, target="gif", frames=12),
@@ -95,7 +105,8 @@ class Measured:
 
 
 def make_picture(case: Case, folder: Path) -> Path:
-    path = folder / f"{case.source}-{case.source_size[0]}-{case.progressive}-{case.alpha}-{case.frames}"
+    traits = (case.progressive, case.alpha, case.lossless, case.palette, case.text, case.frames)
+    path = folder / "-".join(map(str, (case.source, case.source_size[0], *traits)))
     if not path.exists():
         path.write_bytes(_picture(case))
     return path
@@ -106,7 +117,7 @@ def _picture(case: Case) -> bytes:
     from darkroom.imaging import vips
     from darkroom.imaging.photograph import photograph
 
-    image = photograph(*case.source_size, seed=7)
+    image = text_page(*case.source_size) if case.text else photograph(*case.source_size, seed=7)
     if case.alpha:
         down = vips.library().Image.xyz(*case.source_size)[1] * (255 / case.source_size[1])
         image = image.bandjoin(down.cast("uchar"))
@@ -119,12 +130,26 @@ def _picture(case: Case) -> bytes:
         vips.set_numbers(image, "delay", [80] * case.frames)
     options: dict[str, dict[str, Any]] = {
         "jpeg": {"Q": 85, "interlace": case.progressive},
-        "webp": {"Q": 90, "effort": 2},
+        "webp": {"Q": 90, "effort": 2, "lossless": case.lossless},
         "avif": {"Q": 80, "effort": 1, "compression": "av1"},
-        "png": {"compression": 6},
+        "png": {"compression": 6, "palette": case.palette},
         "gif": {"effort": 4},
     }
     return vips.save(Format(case.source), image, **options[case.source])
+
+
+def text_page(width: int, height: int) -> Any:
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    from darkroom.imaging.vips import library
+
+    page = Image.new("RGB", (width, height), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(22)
+    words = "The quick brown fox jumps over the lazy dog 0123456789 " * 20
+    for line, top in enumerate(range(4, height, 29)):
+        draw.text((4, top), words[line % 17 : line % 17 + width // 6], fill="black", font=font)
+    return library().Image.new_from_array(np.asarray(page)).copy(interpretation="srgb")
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------

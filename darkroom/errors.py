@@ -18,9 +18,22 @@ The branches are drawn in `darkroom.contract.errors` and `darkroom.local.errors`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+
+def must_pass(exc: BaseException) -> bool:
+    """Return whether a handler must let this pass: the process, the task or the generator is to end.
+
+    Anything else is handled like an Exception, whatever its base class. A panic in a library written in Rust is a
+    BaseException (`pyo3_runtime.PanicException`).
+    """
+    # Not imported for this: a process without an event loop cannot be told to cancel one's tasks.
+    asyncio = sys.modules.get("asyncio.exceptions")
+    is_cancelled = asyncio is not None and isinstance(exc, asyncio.CancelledError)
+    return is_cancelled or isinstance(exc, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 class DarkroomError(Exception):

@@ -51,6 +51,6 @@ def _batch_entry(index: int, error: DarkroomError | None) -> dict[str, Any]:
     return {"index": index, "verdict": "refused", "code": error.code, "detail": error.detail, **error.extensions()}
 
 
-def unexpected(exc: Exception) -> InternalError:
+def unexpected(exc: BaseException) -> InternalError:
     """Wrap an unexpected exception for the caller, who learns only its type. The log has the rest."""
     return InternalError(f"the request could not be handled ({type(exc).__name__}); it was logged under its request id")

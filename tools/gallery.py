@@ -45,11 +45,11 @@ class Exhibit:
     refusal: str = ""
 
 
-def exhibits(section: Section, body: bytes, *, number: int) -> Iterator[Exhibit]:
+def exhibits(section: Section, body: bytes, *, number: int, overlay: bytes | None = None) -> Iterator[Exhibit]:
     for index, request in enumerate(section.requests):
         name = f"{number:02}-{index:02}"
         try:
-            rendition = render(body, job_type_named(section.job).parse(request), Limits())
+            rendition = render(body, job_type_named(section.job).parse(request), Limits(), overlay=overlay)
         except DarkroomError as refused:
             yield Exhibit(
                 job=section.job,
@@ -72,7 +72,9 @@ def build(folder: Path) -> Path:
         (folder / name).write_bytes(body)
     parts = []
     for number, section in enumerate(sections(), start=1):
-        shown = list(exhibits(section, bodies[section.source], number=number))
+        shown = list(
+            exhibits(section, bodies[section.source], number=number, overlay=bodies.get(section.overlay or ""))
+        )
         for one in shown:
             if one.rendition is not None:
                 (folder / one.file_name).write_bytes(one.rendition.body)
@@ -100,9 +102,21 @@ def _original_html(name: str, facts: Facts) -> str:
 
 
 def _section_html(section: Section, facts: Facts, shown: list[Exhibit]) -> str:
+    described = " ".join(
+        f"<b>{name}</b>: {escape(text)}" for name in section.parameters if (text := _meaning(section.job, name))
+    )
     words = f"{escape(section.words)} <code>{escape(section.source)}</code>, {facts.width} x {facts.height}."
     figures = "\n".join(_exhibit_html(one) for one in shown)
-    return f'<h2>{escape(section.title)}</h2>\n<p>{words}</p>\n<div class="row">\n{figures}\n</div>\n'
+    return (
+        f'<h2>{escape(section.title)}</h2>\n<p>{words}</p>\n<p>{described}</p>\n<div class="row">\n{figures}\n</div>\n'
+    )
+
+
+def _meaning(job: str, parameter: str) -> str:
+    """Return the parameter's description in the contract; that of a size is plain in each section."""
+    if parameter in {"width", "height"}:
+        return ""
+    return job_type_named(job).parameters.model_fields[parameter].description or ""
 
 
 def _exhibit_html(one: Exhibit) -> str:
@@ -112,7 +126,8 @@ def _exhibit_html(one: Exhibit) -> str:
         return f'<figure><div class="refused">refused</div>{reason}</figure>'
     size = f"{one.rendition.width} x {one.rendition.height} {one.rendition.format}"
     frames = f", {one.rendition.frames} frames" if one.rendition.frames > 1 else ""
-    caption = f"{request}<br>{size}{frames}, {len(one.rendition.body):,} bytes"
+    placeholder = f"<br><code>{escape(one.rendition.placeholder)}</code>" if one.rendition.placeholder else ""
+    caption = f"{request}<br>{size}{frames}, {len(one.rendition.body):,} bytes{placeholder}"
     image = f'<img src="{one.file_name}" alt="{escape(json.dumps(one.request))}">'
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 

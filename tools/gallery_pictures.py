@@ -19,6 +19,7 @@ def sources() -> dict[str, bytes]:
         "gamut.jpg": vips.save(Format.JPEG, landscape.icc_transform("p3", input_profile="srgb"), Q=90, keep="icc"),
         "print.jpg": vips.save(Format.JPEG, landscape.icc_transform("cmyk", input_profile="srgb"), Q=90, keep="icc"),
         "ball.gif": vips.save(Format.GIF, _bouncing_ball(240, 180, frames=12)),
+        "framed.png": vips.save(Format.PNG, _framed(photograph(300, 200, seed=3))),
         "small.png": vips.save(Format.PNG, photograph(90, 60, seed=3)),
     }
 
@@ -26,6 +27,10 @@ def sources() -> dict[str, bytes]:
 def _busy_corner() -> Image:
     wall = vips.library().Image.black(900, 450, bands=3).linear(1, [176, 170, 160])
     return wall.cast("uchar").copy(interpretation="srgb").insert(photograph(190, 190, seed=5), 690, 20).copy_memory()
+
+
+def _framed(image: Image) -> Image:
+    return image.embed(40, 25, image.width + 80, image.height + 50, extend="white")
 
 
 def _badge(width: int, height: int) -> Image:

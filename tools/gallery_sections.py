@@ -8,7 +8,7 @@ from typing import Any
 
 from darkroom.contract.parameters.gravity import Compass, Saliency
 from darkroom.contract.parameters.resize import Fit
-from darkroom.contract.parameters.values import Format
+from darkroom.contract.parameters.values import Flip, Format, Placeholder, Rotation
 
 Fields = dict[str, Any]
 
@@ -24,14 +24,23 @@ class Section:
     """File name of the picture that all requests use."""
     requests: tuple[Fields, ...]
     job: str = "resize"
+    overlay: str | None = None
+    """File name of the picture that requests lay over the result."""
+
+    @property
+    def parameters(self) -> list[str]:
+        """The parameters that the requests have, in their order."""
+        return list(dict.fromkeys(name for request in self.requests for name in request))
 
 
 def sections() -> Iterator[Section]:
     yield from _sizes()
     yield from _gravities()
     yield from _enlargements()
+    yield from _turns()
     yield from _finishes()
     yield from _encodings()
+    yield from _sizes_of_files()
     yield from _inputs()
     yield from _crops()
 
@@ -92,7 +101,42 @@ def _enlargements() -> Iterator[Section]:
     )
 
 
+def _turns() -> Iterator[Section]:
+    yield Section(
+        title="rotate and flip",
+        words="Before cropping and resizing, so that sizes are those of the turned picture.",
+        source="landscape.jpg",
+        requests=(
+            *({"width": 160, "rotate": degrees.value} for degrees in Rotation),
+            *({"width": 160, "flip": flip.value} for flip in Flip),
+        ),
+    )
+    yield Section(
+        title="trim",
+        words="A picture with a white border.",
+        source="framed.png",
+        requests=({"width": 160}, {"width": 160, "trim": True}),
+    )
+
+
 def _finishes() -> Iterator[Section]:
+    yield Section(
+        title="blur",
+        words="Sigma in pixels of the output.",
+        source="landscape.jpg",
+        requests=tuple({"width": 240, "blur": sigma} for sigma in ("off", 1, 5, 20)),
+    )
+    yield Section(
+        title="overlay",
+        words="The badge as a watermark.",
+        source="landscape.jpg",
+        overlay="badge.png",
+        requests=(
+            {"width": 240, "overlay": {"storage_key": "badge.png"}},
+            {"width": 240, "overlay": {"storage_key": "badge.png", "gravity": "northwest", "scale": 0.5}},
+            {"width": 240, "overlay": {"storage_key": "badge.png", "gravity": "centre", "scale": 1, "opacity": 0.4}},
+        ),
+    )
     yield Section(
         title="background",
         words="By default transparent where the format has alpha, else white.",
@@ -148,6 +192,38 @@ def _encodings() -> Iterator[Section]:
             {"width": 240, "progressive": True},
             {"width": 240, "format": "png", "progressive": True},
         ),
+    )
+
+
+def _sizes_of_files() -> Iterator[Section]:
+    yield Section(
+        title="lossless",
+        words="Every pixel as it was; a photograph becomes large.",
+        source="landscape.jpg",
+        requests=tuple({"width": 240, "format": format, "lossless": True} for format in ("png", "webp", "avif")),
+    )
+    yield Section(
+        title="palette and colours",
+        words="For graphics.",
+        source="badge.png",
+        requests=(
+            {"width": 240},
+            {"width": 240, "palette": True},
+            {"width": 240, "colours": 8},
+            {"width": 240, "format": "gif", "colours": 8},
+        ),
+    )
+    yield Section(
+        title="max_bytes",
+        words="The best quality that fits.",
+        source="landscape.jpg",
+        requests=tuple({"width": 240, "format": format, "max_bytes": 5000} for format in ("jpeg", "webp", "avif")),
+    )
+    yield Section(
+        title="placeholder",
+        words="A text in the result.",
+        source="landscape.jpg",
+        requests=tuple({"width": 160, "placeholder": kind.value} for kind in Placeholder),
     )
 
 

@@ -29,6 +29,7 @@ def _page(api: dict[str, Any], events: dict[str, Any]) -> Iterator[str]:
     yield "# Reference"
     yield ""
     yield f"Generated from [{OPENAPI}]({OPENAPI}) and [{ASYNCAPI}]({ASYNCAPI}) by `make reference`; do not edit."
+    yield "`make gallery` renders pictures with each parameter into one page, `gallery/index.html`."
     yield ""
     yield "## HTTP"
     for path, operations in api["paths"].items():
@@ -66,11 +67,12 @@ def _parameters(api: dict[str, Any], parameters: list[dict[str, Any]]) -> Iterat
     if not parameters:
         return
     yield ""
-    yield "| parameter | in | value | default |"
-    yield "|---|---|---|---|"
+    yield "| parameter | in | value | default | meaning |"
+    yield "|---|---|---|---|---|"
     for parameter in parameters:
         schema = parameter["schema"]
-        yield f"| `{parameter['name']}` | {parameter['in']} | {_value(api, schema)} | {_default(schema)} |"
+        value, meaning = _value(api, schema), _cell(parameter.get("description", ""))
+        yield f"| `{parameter['name']}` | {parameter['in']} | {value} | {_default(schema)} | {meaning} |"
 
 
 def _errors() -> Iterator[str]:
@@ -95,11 +97,12 @@ def _schemas(api: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
         if "properties" not in schema:
             yield f"{_value(api, schema)}."
             continue
-        yield "| field | value | required | default |"
-        yield "|---|---|---|---|"
+        yield "| field | value | required | default | meaning |"
+        yield "|---|---|---|---|---|"
         for field, value in schema["properties"].items():
             required = "yes" if field in schema.get("required", []) else ""
-            yield f"| `{field}` | {_value(api, value)} | {required} | {_default(value)} |"
+            meaning = _cell(value.get("description", ""))
+            yield f"| `{field}` | {_value(api, value)} | {required} | {_default(value)} | {meaning} |"
 
 
 def _events(events: dict[str, Any]) -> Iterator[str]:
@@ -126,14 +129,14 @@ def _value(api: dict[str, Any], schema: dict[str, Any]) -> str:
         return _value(api, named) if "enum" in named else _type(schema)
     if "anyOf" in schema:
         branches = [branch for branch in schema["anyOf"] if branch != {"type": "null"}]
-        return " or ".join(_value(api, branch) for branch in branches) + _described(schema)
+        return " or ".join(_value(api, branch) for branch in branches)
     if "enum" in schema:
         return ", ".join(f"`{choice}`" for choice in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
     if schema.get("type") == "array":
         return f"list of {_value(api, schema['items'])}"
-    return _type(schema) + _bounds(schema) + _described(schema)
+    return _type(schema) + _bounds(schema)
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -151,14 +154,10 @@ def _name(schema: dict[str, Any]) -> str:
 def _bounds(schema: dict[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f" {low:g} to {high:g}"
+        return f" {low:,} to {high:,}"
     if low is not None:
-        return f" from {low:g}"
+        return f" from {low:,}"
     return f" matching `{_cell(schema['pattern'])}`" if "pattern" in schema else ""
-
-
-def _described(schema: dict[str, Any]) -> str:
-    return f". {schema['description']}" if "description" in schema else ""
 
 
 def _cell(text: str) -> str:

@@ -4,9 +4,21 @@ It reads plain YAML, not the local runtime's strict models, because what those r
 is a pure function from the manifests to what violates it. It runs nothing and needs no cluster.
 """
 
-from darkroom.check.bundle import Bundle, Manifest
-from darkroom.check.finding import Finding, Severity
-from darkroom.check.rule import Rule
-from darkroom.check.run import check, check_texts
+from darkroom.check.finding import Finding
+from darkroom.check.run import Inspection, check, check_texts, inspect, inspect_texts
+from darkroom.manifests.platform.bundle import Bundle, Manifest
+from darkroom.manifests.platform.rule import Rule
+from darkroom.manifests.platform.severity import Severity
 
-__all__ = ["Bundle", "Finding", "Manifest", "Rule", "Severity", "check", "check_texts"]
+__all__ = [
+    "Bundle",
+    "Finding",
+    "Inspection",
+    "Manifest",
+    "Rule",
+    "Severity",
+    "check",
+    "check_texts",
+    "inspect",
+    "inspect_texts",
+]

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-
-class Severity(StrEnum):
-    ERROR = "error"
-    """It does not work, or loses events."""
-    WARNING = "warning"
-    """It works until something happens: load, a restart, a mistake elsewhere."""
+from darkroom.manifests.platform.severity import Severity
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from darkroom.check.finding import Finding
-from darkroom.check.rule import RULES, Rule
+from darkroom.manifests.platform.rule import RULES, Rule
+from darkroom.manifests.platform.severity import Severity
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -26,7 +27,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.on_the_cluster},
         "help": {"text": rule.fix},
-        "defaultConfiguration": {"level": str(rule.severity)},
+        "defaultConfiguration": {"level": _level(rule.severity)},
     }
 
 
@@ -34,7 +35,12 @@ def _result(finding: Finding) -> dict[str, Any]:
     place = {"artifactLocation": {"uri": finding.file.as_posix()}, "region": {"startLine": finding.line}}
     return {
         "ruleId": finding.rule,
-        "level": str(finding.severity),
+        "level": _level(finding.severity),
         "message": {"text": finding.message},
         "locations": [{"physicalLocation": place}],
     }
+
+
+def _level(severity: Severity) -> str:
+    """SARIF's word for a severity."""
+    return "note" if severity is Severity.HINT else str(severity)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
+
+from darkroom.proxies import keep_loopback_direct
 
 _COMMANDS = {
     "up": "darkroom.cli.up",
@@ -46,3 +49,4 @@ def main() -> None:
       darkroom status                              show functions, instances, backlog
       darkroom deadletters list                    show what was given up, to redrive or drop it
     """
+    keep_loopback_direct(os.environ)

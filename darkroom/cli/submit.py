@@ -22,10 +22,21 @@ _KINDS = "\n".join(f"  {job_type.name:<10} {job_type.summary}" for job_type in J
 def _parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add one option per parameter of any type of job. The API validates the values."""
     for name in reversed(_FIELDS):
-        takers = [job_type.name for job_type in JOB_TYPES if name in job_type.parameters.model_fields]
-        note = "" if len(takers) == len(JOB_TYPES) else f"{', '.join(takers)} only"
-        command = click.option(f"--{name}", name, metavar="VALUE", help=note)(command)
+        option = f"--{name.replace('_', '-')}"
+        command = click.option(option, name, metavar="VALUE", help=_parameter_help(name))(command)
     return command
+
+
+def _parameter_help(name: str) -> str:
+    """Return the descriptions of a parameter, with the types of jobs that have it where not all do."""
+    takers: dict[str, list[str]] = {}
+    for job_type in JOB_TYPES:
+        field = job_type.parameters.model_fields.get(name)
+        if field is not None:
+            takers.setdefault(field.description or "", []).append(job_type.name)
+    if list(map(len, takers.values())) == [len(JOB_TYPES)]:
+        return next(iter(takers))
+    return " ".join(f"{', '.join(names)}: {description}" for description, names in takers.items())
 
 
 @click.command("submit", epilog=f"\b\nKinds of jobs:\n{_KINDS}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from darkroom.cli.runtime_file import DEFAULT_DATA
@@ -22,6 +23,7 @@ from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.manifests import ManifestError
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
+from darkroom.redaction import redacted
 
 _QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
 """Events of every picture. They are in the logs; without --verbose, the console shows only what needs attention."""
@@ -174,6 +176,7 @@ def command(
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
             settings=front_door.settings(),
+            private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
             watch=watch,
@@ -202,9 +205,15 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
 async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *, verbose: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     stack = Stack(options)
+
+    def interrupted() -> None:
+        if stopped.is_set():
+            stack.hurry()
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
     stack.events.subscribe(lambda action, fields: _show_event(console, action, fields, verbose=verbose))
     try:
         starting = asyncio.create_task(stack.start())
@@ -218,7 +227,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
         _show_addresses(console, addresses)
         _show_front_door(console, front_door)
         await waiting
-        console.print("stopping; unfinished jobs continue with the next `darkroom up`")
+        console.print("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
     finally:
         await stack.stop()
 
@@ -237,7 +246,7 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
     for name, url, holds in rows:
         if url is not None:
             # Lines instead of a table, which would truncate addresses on a narrow terminal.
-            console.print(f"  {name:<8}{url:<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
+            console.print(f"  {name:<8}{escape(redacted(url)):<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
     console.print(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ import httpx
 from darkroom.client import protocol
 from darkroom.client.jobs import JobPage, JobState
 from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
+from darkroom.contract.picture_facts import PictureFacts
 
 ResultT = TypeVar("ResultT")
 
@@ -55,7 +56,11 @@ class AsyncClient:
     ) -> None:
         self._retries = retries or Retries()
         self._http = httpx.AsyncClient(
-            base_url=url, auth=protocol.auth(api_key), timeout=protocol.ANSWER_S, transport=transport
+            base_url=url,
+            auth=protocol.auth(api_key),
+            timeout=protocol.ANSWER_S,
+            transport=transport,
+            mounts=protocol.DIRECT,
         )
 
     async def submit(self, picture: Picture, job_type: str, **parameters: Any) -> AsyncJob:
@@ -88,6 +93,10 @@ class AsyncClient:
 
     async def page(self, **query: Any) -> JobPage:
         return await self._run(protocol.jobs(self._retries, query=query))
+
+    async def facts(self, storage_key: str) -> PictureFacts:
+        """Return what the header of a stored picture says: format, upright size, frames, alpha, profile, bytes."""
+        return await self._run(protocol.facts(storage_key, self._retries))
 
     async def download(self, url: str) -> bytes:
         return await self._run(protocol.download(url, self._retries))

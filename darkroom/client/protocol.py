@@ -22,10 +22,15 @@ from darkroom.client.jobs import JobPage, JobState
 from darkroom.contract.job_types import job_type_named
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
+from darkroom.contract.picture_facts import PictureFacts
 
 WAIT_S = 20.0
 """The length of one `?wait=`: below the time limits of proxies on the way."""
 ANSWER_S = 30.0
+DIRECT: Mapping[str, None] = dict.fromkeys(
+    ("all://127.0.0.1", "all://localhost", "all://*.localhost", "all://[::1]"), None
+)
+"""httpx' mounts without a proxy, whatever the environment says: a proxy's loopback is another machine's."""
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _LONGEST_RETRY_AFTER_S = 120.0
@@ -155,6 +160,15 @@ def jobs(retries: Retries, *, query: Mapping[str, Any]) -> Conversation[JobPage]
     answer = yield from ask(Send(method="GET", url="/api/v1/jobs", options={"params": params}), retries)
     document = _document(answer)
     return JobPage(jobs=[JobState(document=one) for one in document["jobs"]], next_cursor=document.get("next_cursor"))
+
+
+def facts(storage_key: str, retries: Retries) -> Conversation[PictureFacts]:
+    """Return what the header of a stored picture says. Raises ApiError and NotAnsweringError."""
+    send = Send(method="GET", url="/api/v1/facts", options={"params": {"storage_key": storage_key}})
+    # Fields that a newer server has more are left out.
+    document = _document((yield from ask(send, retries)))
+    known = {name: document[name] for name in PictureFacts.model_fields if name in document}
+    return PictureFacts.model_validate(known)
 
 
 def download(url: str, retries: Retries) -> Conversation[bytes]:

@@ -13,6 +13,7 @@ import httpx
 from darkroom.client import protocol
 from darkroom.client.jobs import JobPage, JobState
 from darkroom.client.protocol import Conversation, Lost, Picture, Progress, Reply, Retries, Send, Sleep
+from darkroom.contract.picture_facts import PictureFacts
 
 ResultT = TypeVar("ResultT")
 
@@ -54,7 +55,11 @@ class Client:
     ) -> None:
         self._retries = retries or Retries()
         self._http = httpx.Client(
-            base_url=url, auth=protocol.auth(api_key), timeout=protocol.ANSWER_S, transport=transport
+            base_url=url,
+            auth=protocol.auth(api_key),
+            timeout=protocol.ANSWER_S,
+            transport=transport,
+            mounts=protocol.DIRECT,
         )
 
     def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:
@@ -83,6 +88,10 @@ class Client:
 
     def page(self, **query: Any) -> JobPage:
         return self._run(protocol.jobs(self._retries, query=query))
+
+    def facts(self, storage_key: str) -> PictureFacts:
+        """Return what the header of a stored picture says: format, upright size, frames, alpha, profile, bytes."""
+        return self._run(protocol.facts(storage_key, self._retries))
 
     def download(self, url: str) -> bytes:
         return self._run(protocol.download(url, self._retries))

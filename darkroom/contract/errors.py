@@ -22,7 +22,8 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageTruncatedError         image.truncated         422
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
 │   ├── ImageTooManyScansError      image.too_many_scans    422
-│   └── CropOutOfBoundsError        crop.out_of_bounds      422
+│   ├── CropOutOfBoundsError        crop.out_of_bounds      422
+│   └── ResultTooLargeError         result.too_large        422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
@@ -84,6 +85,7 @@ __all__ = [
     "RejectedError",
     "RequestMalformedError",
     "RequestTimeoutError",
+    "ResultTooLargeError",
     "RouteNotFoundError",
     "ServerBusyError",
     "UnknownJobTypeError",
@@ -203,6 +205,11 @@ class ImageTooManyScansError(PictureError):
 class CropOutOfBoundsError(PictureError):
     code = "crop.out_of_bounds"
     title = "Crop outside the picture"
+
+
+class ResultTooLargeError(PictureError):
+    code = "result.too_large"
+    title = "Result does not fit into max_bytes"
 
 
 class AttemptError(DarkroomError):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.contract.job_types import JobTypeName, job_type_named
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.values import StorageKey
 
 
 class JobStatus(StrEnum):
@@ -28,32 +29,24 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-STORAGE_KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
-"""Plain path segments: no empty or dotted ones, so a key can neither leave the bucket nor surprise a server that
-normalises paths.
-"""
-
-StorageKey = Annotated[str, Field(max_length=512, pattern=STORAGE_KEY_PATTERN)]
-
-
 class JobInput(_Frozen):
-    storage_key: StorageKey
+    storage_key: Annotated[StorageKey, Field(description="Where the original is stored.")]
 
 
 class JobMetadata(_Frozen):
-    created_at: datetime
-    retry_count: Annotated[int, Field(ge=0)] = 0
-    request_id: str
+    created_at: Annotated[datetime, Field(description="When the job was accepted.")]
+    retry_count: Annotated[int, Field(ge=0, description="How often the job's event was emitted before.")] = 0
+    request_id: Annotated[str, Field(description="The id of the request that made the job.")]
 
 
 class JobMessage(_Frozen):
     """The data of a `requested` event."""
 
-    job_id: UUID
-    type: JobTypeName
-    parameters: dict[str, Any]
-    input: JobInput
-    metadata: JobMetadata
+    job_id: Annotated[UUID, Field(description="The job.")]
+    type: Annotated[JobTypeName, Field(description="The kind of job.")]
+    parameters: Annotated[dict[str, Any], Field(description="The job's parameters, without defaults.")]
+    input: Annotated[JobInput, Field(description="The picture.")]
+    metadata: Annotated[JobMetadata, Field(description="Where the message comes from.")]
 
     def parsed_parameters(self) -> OutputParameters:
         """Parse the parameters with the model of the job's type. Raises ParametersInvalidError."""
@@ -61,19 +54,23 @@ class JobMessage(_Frozen):
 
 
 class JobResult(_Frozen):
-    storage_key: str
-    content_type: str
-    width: int
-    height: int
-    bytes: int
+    storage_key: Annotated[str, Field(description="Where the result is stored.")]
+    content_type: Annotated[str, Field(description="The result's media type.")]
+    width: Annotated[int, Field(description="Width in pixels.")]
+    height: Annotated[int, Field(description="Height in pixels, of one frame.")]
+    bytes: Annotated[int, Field(description="Size of the file.")]
+    placeholder: Annotated[
+        str | None,
+        Field(description="What the parameter placeholder asked for: base64 for thumbhash, #rrggbb for colour."),
+    ] = None
 
 
 class JobFailure(_Frozen):
     """Why a job failed, or why its latest attempt did."""
 
-    code: str
-    message: str
-    attempts: int
+    code: Annotated[str, Field(description="The error's code, which never changes.")]
+    message: Annotated[str, Field(description="What went wrong, with the measured value and the limit.")]
+    attempts: Annotated[int, Field(description="How many attempts were made.")]
 
 
 class Attempt(_Frozen):
@@ -162,7 +159,7 @@ class JobRecord(_Frozen):
 
 
 def _result_view(result: JobResult, url: str | None, url_expires_at: datetime | None) -> dict[str, Any]:
-    shown: dict[str, Any] = result.model_dump()
+    shown: dict[str, Any] = result.model_dump(exclude_none=True)
     if url is not None and url_expires_at is not None:
         shown = {"url": url, **shown, "expires_at": timestamp(url_expires_at)}
     return shown

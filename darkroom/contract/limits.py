@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MEBIBYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
@@ -29,3 +29,17 @@ class Limits:
     max_output_side_px: int = MAX_OUTPUT_SIDE_PX
     max_output_pixels: int = 40 * MEGAPIXEL
     """Pixels of all frames of the output together."""
+    heic: bool = False
+    """Whether HEIC is read, for which the extra `heic` must be installed."""
+    max_overlay_bytes: int = 4 * MEBIBYTE
+    max_overlay_pixels: int = 10 * MEGAPIXEL
+
+    @property
+    def of_overlay(self) -> Limits:
+        """The limits for the picture of an overlay."""
+        return replace(
+            self,
+            max_input_bytes=min(self.max_input_bytes, self.max_overlay_bytes),
+            max_pixels=min(self.max_pixels, self.max_overlay_pixels),
+            max_total_pixels=min(self.max_total_pixels, self.max_overlay_pixels),
+        )

@@ -20,6 +20,7 @@ from darkroom.contract.openapi_parts import (
     response,
     response_headers,
 )
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
 from darkroom.contract.schemas import Schema, components, reference, text_properties
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
@@ -34,8 +35,7 @@ _GATE: tuple[type[DarkroomError], ...] = (
     errors.ServerBusyError,
     *_ALWAYS,
 )
-_PICTURE: tuple[type[DarkroomError], ...] = (
-    errors.RequestTimeoutError,
+_UNREADABLE: tuple[type[DarkroomError], ...] = (
     errors.InputTooLargeError,
     errors.InputUnsupportedError,
     errors.InputNotFoundError,
@@ -43,6 +43,11 @@ _PICTURE: tuple[type[DarkroomError], ...] = (
     errors.ImageCorruptError,
     errors.ImageTruncatedError,
     errors.ImageTooManyFramesError,
+    errors.ImageTooManyScansError,
+)
+_PICTURE: tuple[type[DarkroomError], ...] = (
+    errors.RequestTimeoutError,
+    *_UNREADABLE,
     errors.CropOutOfBoundsError,
     errors.IdempotencyMismatchError,
 )
@@ -81,6 +86,7 @@ def _paths() -> dict[str, Any]:
     return {
         **{job_type.path: {"post": _picture_operation(job_type)} for job_type in JOB_TYPES},
         "/api/v1/uploads": {"post": _sign_upload()},
+        "/api/v1/facts": {"get": _show_facts()},
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
         "/api/v1/jobs": {"get": _list_jobs()},
@@ -126,9 +132,35 @@ def _sign_upload() -> Schema:
         "operationId": "signUpload",
         "tags": ["pictures"],
         "summary": "Request a signed URL for an upload straight to storage",
+        "description": (
+            "Send the picture with all of the returned headers, once: storage refuses to replace it (412). With its "
+            "size in `bytes`, storage refuses a picture of any other size too."
+        ),
+        "requestBody": {"required": False, "content": {"application/json": {"schema": reference("UploadRequest")}}},
         "responses": {
             "201": response("Upload the picture there, then submit its storage key.", reference("SignedUpload")),
-            **problem_responses(*_GATE),
+            **problem_responses(
+                errors.ParametersInvalidError, errors.RequestTimeoutError, errors.InputTooLargeError, *_GATE
+            ),
+        },
+    }
+
+
+def _show_facts() -> Schema:
+    key = {
+        "type": "string",
+        "maxLength": 512,
+        "pattern": STORAGE_KEY_PATTERN,
+        "description": "An upload of the caller.",
+    }
+    return {
+        "operationId": "showFacts",
+        "tags": ["pictures"],
+        "summary": "What the header of a stored picture says, without a job",
+        "parameters": [{**in_query("storage_key", key), "required": True}],
+        "responses": {
+            "200": response("The picture is one that jobs may use.", reference("PictureFacts")),
+            **problem_responses(errors.ParametersInvalidError, *_UNREADABLE, *_GATE),
         },
     }
 
@@ -177,9 +209,9 @@ def _list_jobs() -> Schema:
             "Without signed URLs. A page may have fewer jobs than its limit; only the last page has no next_cursor."
         ),
         "parameters": [
-            in_query("status", reference("JobStatus")),
-            in_query("type", reference("JobType")),
-            in_query("limit", limit),
+            in_query("status", {**reference("JobStatus"), "description": "Only jobs in this status."}),
+            in_query("type", {**reference("JobType"), "description": "Only jobs of this kind."}),
+            in_query("limit", {**limit, "description": "The most jobs on a page."}),
             in_query("cursor", {"type": "string", "description": "next_cursor of the previous page."}),
         ],
         "responses": {

@@ -61,7 +61,10 @@ def response_headers(*names: str) -> Schema:
 
 
 def in_query(name: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "schema": schema}
+    """Return a query parameter; its description is the schema's."""
+    description = {key: member for key, member in schema.items() if key == "description"}
+    rest = {key: member for key, member in schema.items() if key != "description"}
+    return {"name": name, "in": "query", **description, "schema": rest}
 
 
 def in_header(name: str, description: str, schema: Schema) -> Schema:
@@ -69,7 +72,8 @@ def in_header(name: str, description: str, schema: Schema) -> Schema:
 
 
 def job_id() -> Schema:
-    return {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    schema = {"type": "string", "format": "uuid"}
+    return {"name": "job_id", "in": "path", "required": True, "description": "The job.", "schema": schema}
 
 
 def idempotency_key() -> Schema:

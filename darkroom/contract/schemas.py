@@ -14,8 +14,10 @@ from pydantic import BaseModel
 from darkroom.contract import errors
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
-from darkroom.contract.jobs import STORAGE_KEY_PATTERN, JobFailure, JobMessage, JobResult, JobStatus
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.jobs import JobFailure, JobMessage, JobResult, JobStatus
+from darkroom.contract.parameters.output import JsonRules, OutputParameters
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
+from darkroom.contract.picture_facts import PictureFacts
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema. `False` in its place matches nothing: a field that must be absent."""
@@ -34,28 +36,49 @@ def reference(name: str) -> Schema:
 def components() -> dict[str, Schema]:
     """Return every named schema."""
     found: dict[str, Schema] = {}
-    for model in (JobMessage, JobResult, JobFailure):
+    for model in (JobMessage, JobResult, JobFailure, PictureFacts):
         found |= _named(model)
-    found["JobMessage"]["properties"]["type"] = reference("JobType")
+    found["JobMessage"]["properties"]["type"] |= reference("JobType")
     for job_type in JOB_TYPES:
         found |= _named(job_type.parameters)
-        found[job_type.parameters.__name__] |= job_type.parameters.json_rules
+        found[job_type.parameters.__name__] |= _rules(job_type.parameters, job_type.parameters.json_rules)
     return {
         **{name: _tidy(schema) for name, schema in sorted(found.items())},
         "JobStatus": {"type": "string", "enum": [status.value for status in JobStatus]},
         "JobType": {"type": "string", "enum": list(NAMES)},
         **_for_each("Submission", lambda job_type: _submission(job_type.parameters.__name__)),
         **_for_each("Form", lambda job_type: _form(job_type.parameters)),
-        "Accepted": _object({"job_id": _uuid(), "status": {"const": "queued"}}),
-        "AcceptedBatch": _object({"jobs": {"type": "array", "items": reference("Accepted")}}),
+        "Accepted": _object(
+            {
+                "job_id": {**_uuid(), "description": "The job."},
+                "status": {"const": "queued", "description": "The job waits for a function."},
+            }
+        ),
+        "AcceptedBatch": _object(
+            {"jobs": {"type": "array", "items": reference("Accepted"), "description": "One per event, in their order."}}
+        ),
+        "UploadRequest": _object(
+            {"bytes": {"type": ["integer", "null"], "minimum": 1, "description": "The picture's size."}},
+            optional={"bytes"},
+        ),
         "SignedUpload": _signed_upload(),
         "Job": job(),
         "JobPage": _object(
-            {"jobs": {"type": "array", "items": reference("Job")}, "next_cursor": {"type": "string"}},
+            {
+                "jobs": {"type": "array", "items": reference("Job"), "description": "Newest first."},
+                "next_cursor": {"type": "string", "description": "The cursor of the next page; absent on the last."},
+            },
             optional={"next_cursor"},
         ),
         "Health": _object(
-            {"status": {"const": "ok"}, "checks": {"type": "object", "additionalProperties": {"const": "ok"}}},
+            {
+                "status": {"const": "ok", "description": "Everything is."},
+                "checks": {
+                    "type": "object",
+                    "additionalProperties": {"const": "ok"},
+                    "description": "What the function depends on, by name.",
+                },
+            },
             optional={"checks"},
         ),
         "Problem": problem(),
@@ -86,20 +109,31 @@ def job() -> Schema:
     """Return the schema of a job in the API. Absent fields belong to states not reached yet."""
     result = _named(JobResult)["JobResult"]["properties"]
     moment = {"type": "string", "format": "date-time"}
-    signed = {"url": {"type": "string", "format": "uri"}, "expires_at": moment}
+    signed = {
+        "url": {"type": "string", "format": "uri", "description": "A signed URL of the result."},
+        "expires_at": {**moment, "description": "Until when the URL is valid."},
+    }
+    step = {"type": "integer"}
     return _object(
         {
-            "job_id": _uuid(),
-            "type": reference("JobType"),
-            "status": reference("JobStatus"),
-            "result": _object(_tidy({**signed, **result}), optional=set(signed)),
-            "error": reference("JobFailure"),
-            "attempts": {"type": "integer", "minimum": 0},
-            "request_id": {"type": "string"},
-            "created_at": moment,
-            "started_at": moment,
-            "finished_at": moment,
-            "timings_ms": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "job_id": {**_uuid(), "description": "The job."},
+            "type": {**reference("JobType"), "description": "The kind of job."},
+            "status": {**reference("JobStatus"), "description": "Where the job is; completed and failed are final."},
+            "result": {
+                **_object(_tidy({**signed, **result}), optional={*signed, "placeholder"}),
+                "description": "The result of a completed job.",
+            },
+            "error": {**reference("JobFailure"), "description": "Why a failed job failed."},
+            "attempts": {"type": "integer", "minimum": 0, "description": "How many attempts have begun."},
+            "request_id": {"type": "string", "description": "The id of the request that made the job."},
+            "created_at": {**moment, "description": "When the job was accepted."},
+            "started_at": {**moment, "description": "When the first attempt began."},
+            "finished_at": {**moment, "description": "When the job ended."},
+            "timings_ms": {
+                "type": "object",
+                "additionalProperties": step,
+                "description": "Milliseconds by step: queued, fetch, render, store.",
+            },
         },
         optional={"result", "error", "started_at", "finished_at"},
     )
@@ -107,18 +141,26 @@ def job() -> Schema:
 
 def problem() -> Schema:
     """Return the schema of a problem document (RFC 9457), with `code` and the fields that some errors add."""
-    field_error = _object({"field": {"type": "string"}, "message": {"type": "string"}, "value": {}}, optional={"value"})
+    text: Schema = {"type": "string"}
+    field_error = _object(
+        {
+            "field": {**text, "description": "The field's name."},
+            "message": {**text, "description": "What is wrong with it."},
+            "value": {"description": "What was sent, shortened."},
+        },
+        optional={"value"},
+    )
     schema = _object(
         {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"enum": [kind.code for kind in error_types()]},
-            "request_id": {"type": "string"},
-            "errors": {"type": "array", "items": field_error},
-            "dependency": {"type": "string"},
-            "events": {"type": "array", "items": _verdict()},
+            "type": {**text, "format": "uri", "description": "Identifies the kind of problem."},
+            "title": {**text, "description": "The kind of problem in a few words."},
+            "status": {"type": "integer", "description": "The HTTP status."},
+            "detail": {**text, "description": "What went wrong, with the measured value and the limit."},
+            "code": {"enum": [kind.code for kind in error_types()], "description": "For programs; it never changes."},
+            "request_id": {**text, "description": "The id of the request, which the logs have too."},
+            "errors": {"type": "array", "items": field_error, "description": "Every invalid field."},
+            "dependency": {**text, "description": "What is not available."},
+            "events": {"type": "array", "items": _verdict(), "description": "One per event of a refused batch."},
         },
         optional={"errors", "dependency", "events"},
     )
@@ -128,12 +170,11 @@ def problem() -> Schema:
 def _verdict() -> Schema:
     """Return the schema of the verdict on one event of a refused batch."""
     text: Schema = {"type": "string"}
-    index: Schema = {"type": "integer"}
     verdict: dict[str, Schema] = {
-        "index": index,
-        "verdict": {"enum": ["sound", "refused"]},
-        "code": text,
-        "detail": text,
+        "index": {"type": "integer", "description": "The event's place in the batch, from 0."},
+        "verdict": {"enum": ["sound", "refused"], "description": "Whether the event alone would have been accepted."},
+        "code": {**text, "description": "The code of the error."},
+        "detail": {**text, "description": "What is wrong with the event."},
     }
     return {**_object(verdict, optional={"code", "detail"}), "additionalProperties": True}
 
@@ -155,15 +196,26 @@ def cloud_event(event_type: str, data: Schema) -> Schema:
         "additionalProperties": extension,
         "required": ["specversion", "id", "source", "type", "data"],
         "properties": {
-            "specversion": {"const": "1.0"},
-            "id": text,
-            "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
-            "type": {"const": event_type},
-            "subject": {"anyOf": [text, _NULL]},
-            "time": {"anyOf": [{"type": "string", "format": "date-time"}, _NULL]},
-            "datacontenttype": {"anyOf": [{"const": "application/json"}, _NULL]},
-            "dataschema": {"anyOf": [{"type": "string", "format": "uri"}, _NULL]},
-            "data": data,
+            "specversion": {"const": "1.0", "description": "The version of CloudEvents."},
+            "id": {**text, "description": "With source, identifies the event: the same again is the same job."},
+            "source": {
+                "type": "string",
+                "minLength": 1,
+                "format": "uri-reference",
+                "description": "Who sends the event.",
+            },
+            "type": {"const": event_type, "description": "What is asked for."},
+            "subject": {"anyOf": [text, _NULL], "description": "Not used."},
+            "time": {
+                "anyOf": [{"type": "string", "format": "date-time"}, _NULL],
+                "description": "When the event was made.",
+            },
+            "datacontenttype": {
+                "anyOf": [{"const": "application/json"}, _NULL],
+                "description": "The media type of data.",
+            },
+            "dataschema": {"anyOf": [{"type": "string", "format": "uri"}, _NULL], "description": "Not used."},
+            "data": {**data, "description": "The job."},
         },
     }
 
@@ -181,58 +233,69 @@ def error_types() -> list[type[DarkroomError]]:
 def _named(model: type[BaseModel]) -> dict[str, Schema]:
     schema = model.model_json_schema(ref_template=REFERENCES + "{model}")
     definitions: dict[str, Schema] = schema.pop("$defs", {})
-    return {**definitions, model.__name__: schema}
+    named = {**definitions, model.__name__: schema}
+    # The docstrings of models are written for readers of the code.
+    return {name: {key: member for key, member in one.items() if key != "description"} for name, one in named.items()}
 
 
 def _tidy(value: Any) -> Any:
-    """Remove the titles that pydantic generates, and the docstrings, which are written for readers of the code."""
+    """Remove the titles that pydantic generates."""
     if isinstance(value, list):
         return [_tidy(member) for member in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: _tidy(member)
-        for name, member in value.items()
-        if name != "description" and not (name == "title" and isinstance(member, str))
-    }
+    return {name: _tidy(member) for name, member in value.items() if not (name == "title" and isinstance(member, str))}
+
+
+_JSON_OBJECTS = {"FocalPoint": "a focal point", "Overlay": "an overlay"}
+"""What a form gives as JSON text."""
 
 
 def _as_text(schema: Schema) -> Schema:
+    """Return a field as it is in a form or a query, where there is no null and an object is its JSON text."""
     if "anyOf" not in schema:
         return schema
     branches = [branch for branch in schema["anyOf"] if branch != _NULL]
-    is_gravity = reference("FocalPoint") in branches
-    if is_gravity:
-        branches = [branch for branch in branches if branch != reference("FocalPoint")]
     rest = {name: member for name, member in schema.items() if name not in {"anyOf", "default"}}
     if schema.get("default") is not None:
         rest["default"] = schema["default"]
+    for name, words in _JSON_OBJECTS.items():
+        if reference(name) in branches:
+            branches = [branch for branch in branches if branch != reference(name)] or [{"type": "string"}]
+            rest["description"] = f"{rest.get('description', '')} Takes the JSON text of {words}.".strip()
     if len(branches) == 1:
         return {**branches[0], **rest}
-    described = {"description": "Or the JSON text of a focal point."} if is_gravity else {}
-    return {"anyOf": branches, **rest, **described}
+    return {"anyOf": branches, **rest}
 
 
 def _submission(parameters: str) -> Schema:
-    return _object({"parameters": reference(parameters), "input": reference("JobInput")})
+    return _object(
+        {
+            "parameters": {**reference(parameters), "description": "What to do."},
+            "input": {**reference("JobInput"), "description": "The picture."},
+        }
+    )
 
 
 def _form(model: type[OutputParameters]) -> Schema:
     image = {"type": "string", "format": "binary", "description": "The picture."}
     fields = text_properties(model)
-    return {**_object({"image": image, **fields}, optional=set(fields)), **model.text_rules}
+    return {**_object({"image": image, **fields}, optional=set(fields)), **_rules(model, model.text_rules)}
+
+
+def _rules(model: type[OutputParameters], own: JsonRules) -> Schema:
+    return {"allOf": [*([own] if own else []), *model.encoding_rules]}
 
 
 def _event_data(job_type: JobType) -> Schema:
     """Return the schema of a job message in which a sender may omit what ingest fills in."""
-    message = _named(JobMessage)["JobMessage"]["properties"]
     return _object(
         {
-            "parameters": reference(job_type.parameters.__name__),
-            "input": reference("JobInput"),
-            "job_id": {"anyOf": [_tidy(message["job_id"]), _NULL]},
-            "type": {"enum": [job_type.name, None]},
-            "metadata": {"type": ["object", "null"]},
+            "parameters": {**reference(job_type.parameters.__name__), "description": "What to do."},
+            "input": {**reference("JobInput"), "description": "The picture."},
+            "job_id": {"anyOf": [_uuid(), _NULL], "description": "The job's id; absent: a new one."},
+            "type": {"enum": [job_type.name, None], "description": "The kind of job, as the event's type says."},
+            "metadata": {"type": ["object", "null"], "description": "Ignored; ingest fills it in."},
         },
         optional={"job_id", "type", "metadata"},
     )
@@ -241,13 +304,18 @@ def _event_data(job_type: JobType) -> Schema:
 def _signed_upload() -> Schema:
     upload = _object(
         {
-            "url": {"type": "string", "format": "uri"},
-            "method": {"const": "PUT"},
-            "headers": {"type": "object", "additionalProperties": {"type": "string"}},
-            "expires_at": {"type": "string", "format": "date-time"},
+            "url": {"type": "string", "format": "uri", "description": "Where to send the picture."},
+            "method": {"const": "PUT", "description": "How to send it."},
+            "headers": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "Headers that must be sent with it.",
+            },
+            "expires_at": {"type": "string", "format": "date-time", "description": "Until when the URL is valid."},
         }
     )
-    return _object({"storage_key": {"type": "string", "pattern": STORAGE_KEY_PATTERN}, "upload": upload})
+    key = {"type": "string", "pattern": STORAGE_KEY_PATTERN, "description": "Names the picture in a submission."}
+    return _object({"storage_key": key, "upload": {**upload, "description": "The signed request."}})
 
 
 def _uuid() -> Schema:

@@ -3,26 +3,29 @@
 Pure: no I/O, no settings from the environment, no logging. Importing the package does not start libvips; the first
 picture does. The modules in the order in which a picture passes them:
 
-- `formats` and `probe`: what the picture is, and whether it is within the limits.
+- `formats`, `containers` and `probe`: what the picture is, whether it is within the limits, and what of it the decoder
+  sees. `facts` is the result; `ending` looks at files that lack their end.
 - `request`: what the request asks for.
 - `planning` (with `plan`, `resizing`, `cropping`, `geometry`): which part, how large, where.
 - `cost`: how expensive the job will be.
+- `shrinking` (with `jpeg_frame`): how far the decoder shrinks the picture.
 - `cut`, `decode`, `resample`, `colour`, `saliency`, `animation`: the steps that `develop` combines into frames in
   memory.
 - `operation`: a function's own work on the frames.
 - `encode`: the result's bytes.
 - `render`: calls all of them in order.
 
-`vips` is the interface to libvips.
+`vips` is the interface to libvips; `faults` says in plain words why it gave up.
 """
 
 from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, estimate
-from darkroom.imaging.decode import Shrink
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.operation import Operation
-from darkroom.imaging.probe import StreamProbe, probe
+from darkroom.imaging.overlay import probe_overlay
+from darkroom.imaging.probe import StreamProbe, probe, prove_end
 from darkroom.imaging.render import Rendition, render
 from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 __all__ = [
@@ -42,5 +45,7 @@ __all__ = [
     "output_format",
     "output_frames",
     "probe",
+    "probe_overlay",
+    "prove_end",
     "render",
 ]

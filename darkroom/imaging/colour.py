@@ -1,11 +1,14 @@
-"""Converts any picture to 8-bit sRGB (or grey) by its embedded profile, and composites alpha on a background."""
+"""Converts any picture to 8-bit sRGB (or grey) by what describes its colours, and composites alpha on a background."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from darkroom.contract.parameters.values import Colour
+from darkroom.contract.parameters.values import Colour, Format
 from darkroom.imaging import vips
+from darkroom.imaging.coding import coding_of
+from darkroom.imaging.coding import to_srgb as coding_to_srgb
+from darkroom.imaging.facts import Facts
 from darkroom.imaging.geometry import Rect, Size
 from darkroom.imaging.vips import Image
 
@@ -19,10 +22,45 @@ _ICC_FIELD = "icc-profile-data"
 _PROFILE_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
 
 
-def to_srgb(image: Image) -> Image:
-    """Convert to 8 bits per sample, RGB or grey, with alpha if there was any."""
+def to_srgb(image: Image, facts: Facts) -> Image:
+    """Convert to 8 bits per sample, RGB or grey, with alpha if there was any.
+
+    An embedded profile describes the colours; without a usable one, what else the container says of them.
+    """
+    image = _of_profile_kind(_in_full_range(image, facts), facts)
     converted = _by_profile(image) if _has_fitting_profile(image) else None
-    return by_interpretation(image) if converted is None else converted
+    if converted is not None:
+        return converted
+    coding = None if image.interpretation == "cmyk" else coding_of(facts.colour)
+    return by_interpretation(image) if coding is None else coding_to_srgb(image, coding, full_scale=_full_scale(facts))
+
+
+def _in_full_range(image: Image, facts: Facts) -> Image:
+    """Stretch samples of limited range (ITU-T H.273, 8.3, `VideoFullRangeFlag`) where the decoder does not: libheif
+    leaves a picture without colour as it is, and libpng every picture.
+    """
+    points = facts.colour.code_points
+    if points is None or points.full_range or not (facts.monochrome or facts.format is Format.PNG):
+        return image
+    black, white = (16, 235) if image.format == "uchar" else (16 << 8, 235 << 8)
+    gain = _full_scale(facts) / (white - black)
+    colours = image.bands - (1 if image.hasalpha() else 0)
+    alphas = image.bands - colours
+    stretched = image.linear([gain] * colours + [1] * alphas, [-black * gain] * colours + [0] * alphas)
+    return stretched.rint().cast(image.format)
+
+
+def _full_scale(facts: Facts) -> int:
+    """Return the largest sample. libvips shifts those of 10 and 12 bits to the top of 16."""
+    return 255 if facts.bits == 8 else ((1 << facts.bits) - 1) << (16 - facts.bits)
+
+
+def _of_profile_kind(image: Image, facts: Facts) -> Image:
+    """Return one band of an AVIF without colour, of which the decoder made three, where its profile is a grey one."""
+    if not facts.monochrome or _profile_bands(image) != 1:
+        return image
+    grey = image[0].bandjoin(image[image.bands - 1]) if image.hasalpha() else image[0]
+    return grey.copy(interpretation="b-w" if image.format == "uchar" else "grey16")
 
 
 def _by_profile(image: Image) -> Image | None:
@@ -46,19 +84,32 @@ def by_interpretation(image: Image) -> Image:
 
 def _has_fitting_profile(image: Image) -> bool:
     """Return whether there is a profile for this kind of picture; a profile for another kind is ignored."""
+    return bool(_profile_bands(image) == image.bands - (1 if image.hasalpha() else 0))
+
+
+def _profile_bands(image: Image) -> int | None:
+    """Return how many bands, without alpha, the profile is for; None where there is no profile."""
     if not vips.has_field(image, _ICC_FIELD):
-        return False
+        return None
     profile: bytes = image.get(_ICC_FIELD)
-    colour_bands = image.bands - (1 if image.hasalpha() else 0)
-    return profile[36:40] == b"acsp" and _PROFILE_SPACES.get(profile[16:20]) == colour_bands
+    return _PROFILE_SPACES.get(profile[16:20]) if profile[36:40] == b"acsp" else None
+
+
+def over_white(colour: Colour) -> Colour:
+    """Composite a translucent colour on white."""
+
+    def mixed(value: int) -> int:
+        return round((value * colour.alpha + 255 * (255 - colour.alpha)) / 255)
+
+    return Colour(red=mixed(colour.red), green=mixed(colour.green), blue=mixed(colour.blue))
 
 
 def flatten(image: Image, background: Colour) -> Image:
-    """Remove alpha by compositing on an opaque background; a translucent background is itself composited on white."""
+    """Remove alpha by compositing on an opaque background."""
     if not image.hasalpha():
         return image
     image = _with_colour_for(image, background)
-    return image.flatten(background=_samples(_over_white(background), image.bands - 1))
+    return image.flatten(background=_samples(background, image.bands - 1))
 
 
 def pad(image: Image, place: Rect, output: Size, background: Colour) -> Image:
@@ -86,10 +137,3 @@ def _samples(colour: Colour, bands: int) -> list[int]:
 
 def _is_grey(colour: Colour) -> bool:
     return colour.red == colour.green == colour.blue
-
-
-def _over_white(colour: Colour) -> Colour:
-    def mixed(value: int) -> int:
-        return round((value * colour.alpha + 255 * (255 - colour.alpha)) / 255)
-
-    return Colour(red=mixed(colour.red), green=mixed(colour.green), blue=mixed(colour.blue))

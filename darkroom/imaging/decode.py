@@ -1,51 +1,52 @@
-"""Opens pictures for rendering: as small as the decoder can make them cheaply, never smaller than needed.
-
-JPEG and WebP can be scaled while they are decoded. Shrinking in the decoder is fast and slightly less sharp than
-Lanczos, so how far it goes is configurable.
-"""
+"""Opens pictures for rendering: as small as the decoder can make them cheaply, never smaller than needed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
+from dataclasses import dataclass
+from threading import Lock
 from typing import TypeVar
 
 from darkroom.contract.errors import ImageCorruptError
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging import vips
+from darkroom.imaging import heic, vips
 from darkroom.imaging.facts import Facts
-from darkroom.imaging.geometry import Size, is_turned
+from darkroom.imaging.geometry import Extent, Size, is_turned
+from darkroom.imaging.gif_canvas import with_transparent_canvas
+from darkroom.imaging.shrinking import Shrink, reduction
 from darkroom.imaging.vips import Image
 
 Decoded = TypeVar("Decoded")
 
 
-class Shrink(StrEnum):
-    FAST = "fast"
-    """Down to the last step that is still at least the target."""
-    QUALITY = "quality"
-    """libvips' rule for its own thumbnails: the last factor of two is left to Lanczos."""
-    OFF = "off"
-    """Decode every pixel; for reference."""
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    strip: Image
+    """The picture as stored: not upright, several frames one above the other."""
+    extent: Extent | None
+    """What the picture covers of the strip; None means all of it."""
 
 
-_LEFT_TO_LANCZOS = {Shrink.FAST: 1, Shrink.QUALITY: 2}
-# The steps of libjpeg's scaled inverse DCT that libvips offers.
-_JPEG_STEPS = (8, 4, 2)
+_decoding_a_jpeg = Lock()
 
 
-def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int, strict: bool) -> Image:
-    """Open the picture as stored: not upright, several frames one above the other.
+def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, frames: int, strict: bool) -> Opened:
+    """Open the picture.
 
     `scaled` is the size to which the whole upright picture will be scaled. A JPEG or WebP comes out no smaller than
     that, and no larger than it is. `body` is what `decodable` returns. Raises pyvips.Error or ImageCorruptError.
     """
-    options: dict[str, object] = _shrink_on_load(facts, scaled, shrink)
-    if frames > 1:
-        options["n"] = frames
-    image = vips.load(facts.format, body, strict=strict, **options)
-    _check_size(image, facts, frames, is_scaled=len(options) > (frames > 1))
-    return image
+    if facts.format is Format.HEIC:
+        image = heic.load(body)
+        _check_size(image, facts, frames, is_scaled=False)
+        return Opened(strip=image, extent=None)
+    reduced = reduction(body, facts, scaled, shrink, frames=frames)
+    options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
+    strip = vips.load(facts.format, reduced.body, strict=strict, **options)
+    _check_size(strip, facts, frames, is_scaled=bool(reduced.options))
+    if facts.format is Format.GIF:
+        strip = with_transparent_canvas(strip, frames, body)
+    return Opened(strip=strip, extent=reduced.extent)
 
 
 def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> None:
@@ -56,11 +57,19 @@ def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> 
         raise ImageCorruptError(f"the {facts.format} picture is {found} px by its pixels, {stored} px by its container")
 
 
-def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
+def strictly_then_tolerantly(format: Format, decode: Callable[[bool], Decoded]) -> Decoded:
     """Decode strictly; where libjpeg only warned of something harmless, decode again and ignore warnings.
 
     `decode` must have read all pixels that it wants when it returns. Raises pyvips.Error.
     """
+    if format is not Format.JPEG:
+        return decode(True)
+    # All threads share libvips' buffer of messages.
+    with _decoding_a_jpeg:
+        return _strictly_then_tolerantly(decode)
+
+
+def _strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
     pyvips = vips.library()
     try:
         decoded = decode(True)
@@ -73,16 +82,3 @@ def strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
     if warning and not vips.is_harmless(warning):
         raise pyvips.Error(warning)
     return decoded
-
-
-def _shrink_on_load(facts: Facts, scaled: Size, shrink: Shrink) -> dict[str, object]:
-    if shrink is Shrink.OFF:
-        return {}
-    factor = min(facts.width / scaled.width, facts.height / scaled.height) / _LEFT_TO_LANCZOS[shrink]
-    if factor <= 1:
-        return {}
-    if facts.format is Format.JPEG:
-        return next(({"shrink": step} for step in _JPEG_STEPS if step <= factor), {})
-    if facts.format is Format.WEBP:
-        return {"scale": 1 / factor}
-    return {}

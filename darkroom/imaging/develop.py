@@ -12,27 +12,66 @@ from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
-from darkroom.imaging.decode import Shrink, open_picture, strictly_then_tolerantly
+from darkroom.imaging.decode import Opened, open_picture, strictly_then_tolerantly
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.faults import decoding_errors
 from darkroom.imaging.formats import TRAITS
+from darkroom.imaging.geometry import Rect, is_turned
 from darkroom.imaging.plan import Plan
 from darkroom.imaging.probe import decodable
 from darkroom.imaging.resample import extract, resample
 from darkroom.imaging.saliency import most_salient
+from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
 _PROXY_SIDE_PX = 512
 
 
-def develop(body: bytes, facts: Facts, plan: Plan, *, shrink: Shrink, frames: int) -> Image:
-    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError."""
-    body = decodable(body, facts, all_frames=frames > 1)
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """The part that is left of a picture whose border was trimmed."""
+
+    of: Facts
+    """The facts of the whole picture."""
+    stored: Rect
+    """Where the area lies in the picture as stored."""
+
+    @property
+    def facts(self) -> Facts:
+        """The facts of the area alone."""
+        size = self.stored.size.turned if is_turned(self.of.orientation) else self.stored.size
+        return replace(self.of, width=size.width, height=size.height)
+
+
+def develop(
+    body: bytes,
+    facts: Facts,
+    plan: Plan,
+    *,
+    shrink: Shrink,
+    frames: int,
+    area: Area | None = None,
+    exact_edges: bool = False,
+) -> Image:
+    """Return a strip of that many frames. Raises ImageCorruptError or ImageTruncatedError.
+
+    Where only an area of the picture is left, the facts and the plan are about the area. `exact_edges` is explained at
+    `resample`.
+    """
+    body = decodable(body, facts if area is None else area.of, all_frames=frames > 1)
     with decoding_errors(facts):
         return strictly_then_tolerantly(
+            facts.format,
             lambda strict: _Development(
-                body=body, facts=facts, plan=plan, shrink=shrink, frames=frames, strict=strict
-            ).run()
+                body=body,
+                facts=facts,
+                plan=plan,
+                shrink=shrink,
+                frames=frames,
+                area=area,
+                exact_edges=exact_edges,
+                strict=strict,
+            ).run(),
         )
 
 
@@ -43,6 +82,8 @@ class _Development:
     plan: Plan
     shrink: Shrink
     frames: int
+    area: Area | None
+    exact_edges: bool
     strict: bool
 
     def run(self) -> Image:
@@ -58,14 +99,29 @@ class _Development:
         A picture that is decoded from top to bottom can be turned only in memory, so the small result is turned, not
         the picture.
         """
-        strip = open_picture(
-            self.body, self.facts, scaled=plan.scaled, shrink=self.shrink, frames=self.frames, strict=self.strict
+        stored = self.facts if self.area is None else self.area.of
+        opened = open_picture(
+            self.body, stored, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
         )
+        if self.area is not None:
+            area = self.area.stored
+            strip = each_frame(opened.strip, self.frames, lambda frame: extract(frame, area))
+            opened = Opened(strip=strip, extent=None)
         work = stored_cut(cut(plan), plan.source, self.facts.orientation)
         resampled = resample(
-            strip, self.frames, work, comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied
+            opened.strip,
+            self.frames,
+            work,
+            exact_edges=self.exact_edges,
+            extent=opened.extent,
+            comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
-        return self._upright(to_srgb(resampled).copy_memory())
+        return self._upright(to_srgb(resampled, self.facts).copy_memory())
+
+    @property
+    def _shrink(self) -> Shrink:
+        """An area has a place in the picture at its full size only."""
+        return self.shrink if self.area is None else Shrink.OFF
 
     def _upright(self, strip: Image) -> Image:
         if self.facts.orientation == 1:

@@ -15,7 +15,8 @@ from darkroom.imaging.containers import png
 
 _CHUNK = struct.Struct(">I4s")
 _HEADER = struct.Struct(">IIBBBBB")
-_PIECE_BYTES = 256 * 1024
+_CRC_BYTES = 4
+_PIECE_BYTES = 64 * 1024
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # First column and row, and the steps between columns and rows, of each pass (PNG, 8.1).
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -25,9 +26,14 @@ _FAST = 1
 def completed_png(body: bytes) -> bytes:
     """Return a PNG with its pixels' last bytes, its checksums and its end chunk, from one that lacks some of them.
 
+    Where only the end chunk is missing, nothing else changes; else the pixels are deflated anew.
+
     Raises ImageTruncatedError where pixels are missing, ImageCorruptError where they cannot be inflated.
     """
     first, chunks = _pixel_chunks(body)
+    if chunks and chunks[-1][1] + _CRC_BYTES <= len(body):
+        check_png_pixels(body)
+        return body + _chunk(b"IEND", b"")
     deflate = zlib.compressobj(_FAST)
     packed = [deflate.compress(piece) for piece in _inflated(body, chunks)]
     packed.append(deflate.flush())
@@ -61,7 +67,7 @@ def _pixel_chunks(body: bytes) -> tuple[int, list[tuple[int, int]]]:
         if kind == b"IDAT":
             first = first or offset
             chunks.append((start, min(start + size, len(body))))
-        offset = start + size + 4
+        offset = start + size + _CRC_BYTES
     return first, chunks
 
 
@@ -71,12 +77,13 @@ def _inflated(body: bytes, chunks: list[tuple[int, int]]) -> Iterator[bytes]:
     inflate = zlib.decompressobj()
     try:
         for start, end in chunks:
-            waiting = body[start:end]
-            while waiting and left > 0 and not inflate.eof:
-                piece = inflate.decompress(waiting, min(_PIECE_BYTES, left))
-                waiting = inflate.unconsumed_tail
-                left -= len(piece)
-                yield piece
+            for offset in range(start, end, _PIECE_BYTES):
+                waiting = body[offset : min(offset + _PIECE_BYTES, end)]
+                while waiting and left > 0 and not inflate.eof:
+                    piece = inflate.decompress(waiting, min(_PIECE_BYTES, left))
+                    waiting = inflate.unconsumed_tail
+                    left -= len(piece)
+                    yield piece
     except zlib.error as exc:
         raise ImageCorruptError("the png picture is damaged: its pixels cannot be inflated") from exc
     if left > 0:

@@ -42,7 +42,7 @@ class Facts:
     colour: ColourDescription = field(default_factory=ColourDescription)
     ends: bool = True
     """Whether the end of the pixels is certain. False where the end marker is missing but the pixels may be complete;
-    only decoding shows it: see `ending`."""
+    only decoding shows it: see `prove_end`."""
 
     @property
     def size(self) -> Size:

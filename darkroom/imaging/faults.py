@@ -6,33 +6,41 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from darkroom.contract.errors import DarkroomError, ImageCorruptError, ImageCrashedError, ImageTruncatedError
+from darkroom.contract.errors import (
+    DarkroomError,
+    ImageCorruptError,
+    ImageCrashedError,
+    ImageTruncatedError,
+    InputUnsupportedError,
+)
 from darkroom.imaging import vips
 from darkroom.imaging.facts import Facts
 
-# What the decoders say, by what it means. The first that fits counts: libheif and libpng report several lines.
 _TRUNCATED = re.compile(
     r"premature end|unexpected end|end of file|end of gif source|not enough (image )?data|truncated|read past end",
     re.IGNORECASE,
 )
-_MEANINGS = (
-    (
-        re.compile(r"invalid sos|bogus|progression|progressive/lossless parameters", re.I),
-        "a scan contradicts the header",
-    ),
-    (re.compile(r"huffman", re.I), "a code table is damaged"),
-    (re.compile(r"quantization table", re.I), "a quantization table is missing or damaged"),
-    (re.compile(r"bad (marker|length)|marker|sof |sos ", re.I), "a marker is damaged or stands in the wrong place"),
-    (re.compile(r"crc|checksum|adler", re.I), "a checksum does not fit its data"),
-    (re.compile(r"libpng|spng", re.I), "its pixel data or their checksums are damaged"),
-    (re.compile(r"parse", re.I), "its container is damaged"),
-    (re.compile(r"lzw|frame data|gif", re.I), "a frame is damaged"),
-    (re.compile(r"no frames", re.I), "it has no frame"),
-    (re.compile(r"decode error|decoder|decoding|bitstream", re.I), "its coded pixels are damaged"),
-    (re.compile(r"jpeg", re.I), "its coded pixels are damaged"),
-    (re.compile(r"heif|webp", re.I), "its container or its coded pixels are damaged"),
+# libheif: "heif: Unsupported feature: Unspecified: WORDS (NUMBERS)".
+_UNSUPPORTED = re.compile(
+    r"heif: Unsupported feature: (?:Unspecified: )?(?P<feature>[^\n]*?) *(?:\([\d.]+\))?$", re.MULTILINE
 )
-_UNKNOWN = "it cannot be decoded"
+# What the decoders say, in the order in which it is looked for, and what it means.
+_MEANINGS = tuple(
+    (re.compile(words, re.IGNORECASE), meaning)
+    for words, meaning in (
+        (r"huffman table", "a code table is missing or damaged"),
+        (r"quantization table", "a quantization table is missing or damaged"),
+        (r"invalid sos|progressi", "a scan contradicts the header"),
+        (r"bogus marker|unsupported marker|marker length", "a marker is damaged or stands in the wrong place"),
+        (r"corrupt jpeg data|jpeg", "its coded pixels are damaged"),
+        (r"png", "its pixels or their checksums are damaged"),
+        (r"no frames", "it has no frame"),
+        (r"gif", "a frame is damaged"),
+        (r"unable to parse|invalid input|unsupported file-type", "its container is damaged"),
+    )
+)
+_CORRUPT_FRAME = re.compile(r"corrupt frame|bitstream|decoder", re.IGNORECASE)
+_DAMAGED_PIXELS = "its coded pixels are damaged"
 
 
 @contextmanager
@@ -43,16 +51,24 @@ def decoding_errors(facts: Facts) -> Iterator[None]:
         yield
     except pyvips.Error as exc:
         raise _picture_error(facts, str(exc)) from exc
+    except UnicodeDecodeError as exc:
+        # libheif quotes the file's bytes in its messages, and pyvips takes them for UTF-8.
+        raise _picture_error(facts, exc.object.decode(errors="replace")) from exc
 
 
 def _picture_error(facts: Facts, fault: str) -> DarkroomError:
     if "out of memory" in fault:
         return ImageCrashedError(f"the worker's memory did not suffice for the {facts.format} picture of {facts.size}")
     about = f"the {facts.format} picture of {facts.input_bytes} bytes"
-    if not facts.ends or _TRUNCATED.search(fault):
+    if _TRUNCATED.search(fault):
         return ImageTruncatedError(f"{about} ends early: not all of its pixels are there")
+    unsupported = _UNSUPPORTED.search(fault)
+    if unsupported is not None:
+        return InputUnsupportedError(f"{about} uses what its decoder does not support: {unsupported['feature']}")
     return ImageCorruptError(f"{about} cannot be decoded: {_meaning(fault)}")
 
 
 def _meaning(fault: str) -> str:
-    return next((meaning for words, meaning in _MEANINGS if words.search(fault)), _UNKNOWN)
+    if _CORRUPT_FRAME.search(fault):
+        return _DAMAGED_PIXELS
+    return next((meaning for words, meaning in _MEANINGS if words.search(fault)), _DAMAGED_PIXELS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from darkroom.contract.errors import InputUnsupportedError
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging.containers import avif, png
+from darkroom.imaging.containers import avif, heic, png
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,9 @@ TRAITS: dict[Format, FormatTraits] = {
         holds_animation=True,
         max_side_px=65_535,
         comes_premultiplied=True,
+    ),
+    Format.HEIC: FormatTraits(
+        extension="heic", content_type="image/heic", holds_alpha=True, holds_animation=False, max_side_px=65_535
     ),
 }
 
@@ -84,6 +87,8 @@ class Sniffer:
             return Format.AVIF
         if is_avif is None:
             return None
+        if heic.is_heic(head):
+            return Format.HEIC
         raise InputUnsupportedError(_description(head))
 
 

@@ -31,6 +31,18 @@ class Size:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extent:
+    """A size whose last column and row may be covered only in part."""
+
+    width: Fraction
+    height: Fraction
+
+    @classmethod
+    def of(cls, size: Size, shrunk_by: int = 1) -> Extent:
+        return cls(width=Fraction(size.width, shrunk_by), height=Fraction(size.height, shrunk_by))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rect:
     left: int
     top: int

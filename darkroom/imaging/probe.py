@@ -6,7 +6,7 @@ decoder.
 
 from __future__ import annotations
 
-from darkroom.contract.errors import InputTooLargeError
+from darkroom.contract.errors import InputTooLargeError, InputUnsupportedError
 from darkroom.contract.limits import MEGAPIXEL, Limits
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import vips
@@ -14,6 +14,7 @@ from darkroom.imaging.containers.avif import AvifWalker
 from darkroom.imaging.containers.contents import Contents
 from darkroom.imaging.containers.edits import Edits
 from darkroom.imaging.containers.gif import GifWalker
+from darkroom.imaging.containers.heic import HeicWalker
 from darkroom.imaging.containers.jpeg import JpegWalker
 from darkroom.imaging.containers.png import IEND_CHUNK, PngWalker
 from darkroom.imaging.containers.walker import InputChecks, Walker
@@ -33,6 +34,7 @@ _WALKERS: dict[Format, type[Walker]] = {
     Format.WEBP: WebpWalker,
     Format.GIF: GifWalker,
     Format.AVIF: AvifWalker,
+    Format.HEIC: HeicWalker,
 }
 
 
@@ -67,11 +69,19 @@ class StreamProbe:
             self._walk = self._begun(format)
 
     def finish(self) -> Facts:
-        """Return the facts. Raises what `feed` raises, and ImageTruncatedError."""
+        """Return the facts. Raises what `feed` raises, and ImageTruncatedError.
+
+        Where they say that the picture's end is not certain, `prove_end` or rendering finds it out from the body.
+        """
         format, walker = self._walk or self._begun(self._sniffer.finish())
         return _facts(format, walker.finish(), self._bytes)
 
     def _begun(self, format: Format) -> tuple[Format, Walker]:
+        if format is Format.HEIC and not self._limits.heic:
+            raise InputUnsupportedError(
+                "the picture is a HEIC, which is not read here: it needs the extra `heic` and HEIC=on; "
+                "jpeg, png, webp, gif and avif are allowed"
+            )
         walker = _WALKERS[format](self._checks, self._edits)
         walker.feed(self._sniffer.head)
         return format, walker
@@ -92,7 +102,7 @@ def probe(body: bytes, limits: Limits, *, all_frames: bool = True) -> Facts:
     stream.feed(body)
     facts = stream.finish()
     if not facts.ends:
-        _prove_end(body, facts)
+        prove_end(body, facts)
     return facts
 
 
@@ -128,10 +138,11 @@ def _limits_of(body: bytes, facts: Facts) -> Limits:
         max_frames=facts.frames,
         max_total_pixels=facts.total_pixels,
         max_scans=facts.scans,
+        heic=facts.format is Format.HEIC,
     )
 
 
-def _prove_end(body: bytes, facts: Facts) -> None:
+def prove_end(body: bytes, facts: Facts) -> None:
     """Decode a body that may lack pixels. Raises ImageTruncatedError or ImageCorruptError.
 
     Costs a few milliseconds per megapixel, so it is left to rendering where there are many.
@@ -149,7 +160,7 @@ def _decode_whole(edited: bytes, facts: Facts) -> None:
     """Decode every coefficient of a JPEG. Raises ImageTruncatedError or ImageCorruptError."""
     with decoding_errors(facts):
         strictly_then_tolerantly(
-            lambda strict: vips.load(facts.format, edited, strict=strict, shrink=_LARGEST_SHRINK).avg()
+            facts.format, lambda strict: vips.load(facts.format, edited, strict=strict, shrink=_LARGEST_SHRINK).avg()
         )
 
 

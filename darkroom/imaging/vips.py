@@ -153,6 +153,10 @@ def set_text(image: Image, name: str, value: str) -> None:
     image.set_type(library().GValue.gstr_type, name, value)
 
 
+def set_blob(image: Image, name: str, value: bytes) -> None:
+    image.set_type(library().GValue.blob_type, name, value)
+
+
 def set_number(image: Image, name: str, value: int) -> None:
     image.set_type(library().GValue.gint_type, name, value)
 

@@ -7,7 +7,8 @@ DarkroomError
 ├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
 ├── RouteTimeoutError           route.timeout         504   the exchange took longer than its HTTPRoute allows
 ├── InstanceBrokenError         instance.broken       502   the instance's connection broke before it responded
-└── RevisionOverloadedError     revision.overloaded   503   the revision's queue is full
+├── RevisionOverloadedError     revision.overloaded   503   the revision's queue is full
+└── RevisionFailingError        revision.failing      503   the revision's instances do not start
 """
 
 from __future__ import annotations
@@ -62,6 +63,16 @@ class InstanceBrokenError(DarkroomError):
     code = "instance.broken"
     status = 502
     title = "The function's process broke the connection"
+
+
+class RevisionFailingError(DarkroomError):
+    code = "revision.failing"
+    status = 503
+    title = "The function does not start"
+
+    def headers(self) -> dict[str, str]:
+        # The longest pause between two tries of the pool.
+        return {"retry-after": "5"}
 
 
 class RevisionOverloadedError(DarkroomError):

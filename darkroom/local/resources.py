@@ -35,10 +35,14 @@ class ExternalServers:
 class ResourceServers:
     """Runs NATS always, and the other servers if the project file or the user names them."""
 
-    def __init__(self, project: Project, external: ExternalServers, folder: RunFolder) -> None:
+    def __init__(
+        self, project: Project, external: ExternalServers, folder: RunFolder, *, is_private: bool = False
+    ) -> None:
+        """`is_private`: NATS and Redis ask for a password, as S3 always does."""
         self._configured = project.resources
         self._external = external
         self._folder = folder
+        self._is_private = is_private
         self._credentials: S3Credentials | None = None
         self.servers: dict[str, Server] = {}
 
@@ -81,15 +85,18 @@ class ResourceServers:
             "bucket": configured.bucket,
         }
 
+    def _password(self) -> str:
+        return self._folder.password() if self._is_private else ""
+
     def _nats(self, home: ServerHome, port: int) -> Server:
         if self._external.nats is not None:
             return servers.external_nats(self._external.nats, home.report)
-        return servers.nats_server(home, port=port)
+        return servers.nats_server(home, port=port, password=self._password())
 
     def _redis(self, home: ServerHome, port: int) -> Server:
         if self._external.redis is not None:
             return servers.external_redis(self._external.redis, home.report)
-        return servers.redis_server(home, port=port)
+        return servers.redis_server(home, port=port, password=self._password())
 
     def _s3(self, home: ServerHome, port: int, configured: S3ProjectServer) -> Server:
         if self._external.s3 is not None:

@@ -34,6 +34,7 @@ from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.extension import Application, NoApplication, Run, load_application
 from darkroom.local.front.gateway import Gateway, Resolve
 from darkroom.local.front.routes import Backend, RouteTable
+from darkroom.local.front.sinks import SinkAddresses
 from darkroom.local.http_server import Listener, quiet_accepts
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
@@ -44,6 +45,7 @@ from darkroom.local.revisions.instances import InstanceContext, interpreter_env
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
+from darkroom.local.watching.disk import watch_disk
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
@@ -54,6 +56,10 @@ from darkroom.manifests.revision import Revision
 
 DEFAULT_PORT = 8080
 PING_TIMEOUT_S = 60.0
+DRAIN_S = 10.0
+"""How long requests in progress may take after a stop. The next start redoes what is interrupted."""
+SERVERS_STOP_S = 12.0
+"""A little more than supervision gives each server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +71,8 @@ class StackOptions:
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables of functions that the user sets for this run; they override the manifests and the project file."""
+    private_servers: bool = False
+    """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
     window_s: float | None = None
     watch: bool = False
@@ -96,16 +104,20 @@ class Stack:
         self.events = EventLog()
         self._report = self.events.report
         self._folder = RunFolder(options.data)
-        self._resources = ResourceServers(options.project, options.external, self._folder)
+        self._resources = ResourceServers(
+            options.project, options.external, self._folder, is_private=options.private_servers
+        )
         self._application: Application = NoApplication()
         self._fleet = Fleet(InstanceLimit(options.max_instances), self._report)
         self._listeners: list[Listener] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._brokers: Brokers | None = None
         self._gateway: Gateway | None = None
+        self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
+        self._hurried = asyncio.Event()
 
     async def start(self) -> Addresses:
         """Start, until the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
@@ -113,7 +125,7 @@ class Stack:
         quiet_accepts(asyncio.get_running_loop())
         self._begin_telemetry()
         self._folder.lock()
-        self._logs = logs = LogDirectory(self._folder.logs)
+        self._logs = logs = LogDirectory(self._folder.logs, on_failure=self._log_failed)
         self._forks = self._fork_server(logs)
         chosen = _Ports.choose(self._options.port)
         for port in (chosen.api, chosen.broker, chosen.admin):
@@ -139,39 +151,89 @@ class Stack:
         await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.03)
         await gateway.start()
         self._run_scalers()
-        await self._fleet.bind(bindings(manifests), partial(_sink_url, addresses=addresses))
+        await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
         self._run_sources(manifests, subscribers)
         self._watch_code()
+        self._spawn(watch_disk(self._folder.disk_state, self._report), "disk")
         self._folder.write_runtime(addresses)
         self._report("stack.ready", api=addresses.api)
         return addresses
+
+    async def _bind(self, manifests: Manifests, addresses: Addresses) -> None:
+        bound = bindings(manifests)
+        self._sinks = sinks = SinkAddresses(self._fleet.activator, addresses.broker)
+        await sinks.open(binding.sink for binding in bound.values())
+        await self._fleet.bind(bound, sinks.url)
+
+    def hurry(self) -> None:
+        """End a `stop` that is under way without waiting any longer. What is interrupted continues next time."""
+        self._hurried.set()
 
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
         if self._gateway is not None:
-            await self._gateway.close()
+            self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
+        if not await self._unless_hurried(self._drain(), DRAIN_S):
+            self._report("stack.drain_cut_short", interrupted=self._in_flight())
+        await self._end_functions()
+        if self._brokers is not None:
+            await self._brokers.close()
+        await asyncio.to_thread(self._application.close)
+        if not await self._unless_hurried(self._resources.stop(), SERVERS_STOP_S):
+            self._report("stack.servers_killed")
+        if self._logs is not None:
+            self._logs.close()
+        self._folder.unlock()
+        await asyncio.to_thread(telemetry.finish)
+
+    async def _drain(self) -> None:
+        """Accept nothing new, and wait for what is under way: first requests and deliveries, then the functions."""
+        doors = [door.close() for door in (self._gateway, self._sinks) if door is not None]
+        deliveries = [] if self._brokers is None else [self._brokers.stop_dispatching()]
+        await asyncio.gather(*doors, *deliveries)
+        await self._fleet.close_pools()
+
+    async def _end_functions(self) -> None:
+        """End what has not been drained."""
         await asyncio.gather(*(listener.close() for listener in self._listeners))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._brokers is not None:
-            await self._brokers.stop_dispatching()
-        await self._fleet.close_pools()
+        await self._fleet.close_pools(drain=False)
         if self._forks is not None:
             await self._forks.close()
         await self._fleet.activator.close()
         if self._http is not None:
             await self._http.close()
-        if self._brokers is not None:
-            await self._brokers.close()
-        await asyncio.to_thread(self._application.close)
-        await self._resources.stop()
-        if self._logs is not None:
-            self._logs.close()
-        self._folder.unlock()
-        await asyncio.to_thread(telemetry.finish)
+
+    async def _unless_hurried(self, work: Coroutine[Any, Any, None], timeout_s: float) -> bool:
+        """Wait for work that can be cancelled; returns False if it was, after the timeout or by `hurry`."""
+        working = asyncio.create_task(work)
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait([working, hurried], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if working.done():
+            working.result()
+            return True
+        working.cancel()
+        await asyncio.wait([working])
+        return False
+
+    def _in_flight(self) -> str:
+        """Describe what a stop waits for; empty if nothing is under way."""
+        requests = [
+            f"{count} request{'s' if count > 1 else ''} at {pool.revision.label}"
+            for key, pool in self._fleet.pools.items()
+            if (count := self._fleet.activator.meter(key).current)
+        ]
+        dispatchers = [] if self._brokers is None else self._brokers.dispatchers
+        deliveries = [f"{one.in_flight} of them by the Trigger {one.name}" for one in dispatchers if one.in_flight]
+        return ", ".join([*requests, *deliveries])
+
+    def _log_failed(self, name: str, error: OSError) -> None:
+        self._report("log.not_written", log=name, error=error.strerror)
 
     def _begin_telemetry(self) -> None:
         try:
@@ -228,7 +290,11 @@ class Stack:
 
     def _admin(self, brokers: Brokers, gateway: Gateway) -> web.Application:
         overview = Overview(
-            servers=self._resources.servers, fleet=self._fleet, brokers=brokers, application=self._application
+            servers=self._resources.servers,
+            fleet=self._fleet,
+            brokers=brokers,
+            application=self._application,
+            folder=self._folder,
         )
         measurements = Measurements(
             servers=self._resources.servers,
@@ -250,19 +316,19 @@ class Stack:
         await listener.start(LOOPBACK, port)
 
     def _run_scalers(self) -> None:
-        for service, scaler in self._fleet.scalers.items():
-            self._spawn(scaler.run(), f"scaler {service}")
+        for (namespace, name), scaler in self._fleet.scalers.items():
+            self._spawn(scaler.run(), f"scaler {namespace}/{name}")
 
     def _run_sources(self, manifests: Manifests, subscribers: Subscribers) -> None:
         for source in manifests.ping_sources:
             sink = with_namespace(source.spec.sink, source.namespace)
-            self._spawn(self._ping(source, sink, subscribers), f"ping source {source.name}")
+            self._spawn(self._ping(source, sink, subscribers), f"ping source {source.namespace}/{source.name}")
 
     def _watch_code(self) -> None:
         if self._options.watch:
             pools = self._fleet.pools
-            folders = {name: [self._folder_of(pool.revision), *self._shared_code()] for name, pool in pools.items()}
-            self._spawn(keep_current(pools, folders, self._report), "watch")
+            folders = {key: [self._folder_of(pool.revision), *self._shared_code()] for key, pool in pools.items()}
+            self._spawn(keep_current(pools, folders, self._report, ignored=[self._folder.path]), "watch")
 
     def _folder_of(self, revision: Revision) -> Path:
         return (self._root / revision.env["FUNCTION_SOURCE"]).parent
@@ -307,11 +373,3 @@ def _addresses(chosen: _Ports, servers: Mapping[str, str]) -> Addresses:
         admin=f"http://{LOOPBACK}:{chosen.admin}",
         **servers,
     )
-
-
-def _sink_url(sink: Destination, addresses: Addresses) -> str:
-    if sink.ref is None:
-        return sink.uri or ""
-    if sink.ref.kind == "Broker":
-        return f"{addresses.broker}/{sink.ref.namespace}/{sink.ref.name}"
-    return f"{addresses.api.replace(LOOPBACK, f'{sink.ref.name}.{sink.ref.namespace}.localhost')}"

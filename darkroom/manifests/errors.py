@@ -38,9 +38,12 @@ class ManifestError(DarkroomError):
         super().__init__("\n".join(str(finding) for finding in self.findings))
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "min-scale"?`, or an empty string if no known name is similar."""
+def suggestion(wrong: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return `; did you mean "min-scale"?`, or an empty string if no known name is similar.
+
+    `likeness`, from 0 to 1, is what difflib calls the cutoff.
+    """
     # Wrong case is the most common mistake, and difflib treats it as different letters.
     by_lower_case = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(wrong.lower(), by_lower_case, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(wrong.lower(), by_lower_case, n=1, cutoff=likeness)
     return f'; did you mean "{by_lower_case[near[0]]}"?' if near else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from darkroom.manifests import parsing
-from darkroom.manifests.channel import KEYS, ChannelManifest, ChannelTemplate
+from darkroom.manifests.channel import ChannelManifest, ChannelTemplate
 from darkroom.manifests.core import ConfigMap, Namespace, ServiceAccount
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
@@ -16,6 +16,9 @@ from darkroom.manifests.files import Files
 from darkroom.manifests.gateway import HTTPRoute
 from darkroom.manifests.ignored_kinds import IGNORED_KINDS
 from darkroom.manifests.model import Resource, ResourceKey
+from darkroom.manifests.platform.bundle import Bundle, unpacked
+from darkroom.manifests.platform.limits import CHANNEL_TEMPLATE_KEYS
+from darkroom.manifests.platform.refusals import refusals
 from darkroom.manifests.references import unresolved
 from darkroom.manifests.serving import Service
 from darkroom.manifests.source import Document
@@ -71,13 +74,13 @@ def load(paths: Sequence[Path]) -> Manifests:
     files = Files()
     files.add_all(paths)
     findings = files.findings
-    resources, resource_findings = _parse_all(files.documents)
+    documents = [each for document in files.documents for each in unpacked(document)]
+    resources, resource_findings = _parse_all(documents)
     findings += resource_findings
-    known = _keys(files.documents)
-    findings += _duplicates(files.documents)
-    findings += unresolved(resources, known)
+    findings += unresolved(resources, _keys(documents))
     channels, channel_findings = _channels(resources)
     findings += channel_findings
+    findings += _refusals(documents, findings)
     if findings:
         raise ManifestError(findings)
     return Manifests(
@@ -136,6 +139,12 @@ def _unknown_kind(document: Document, api_version: str, kind: str) -> Finding:
     return document.finding(("kind",), f"unknown kind {kind!r} of {api_version!r}{near}")
 
 
+def _refusals(documents: Sequence[Document], found: Iterable[Finding]) -> list[Finding]:
+    """What a cluster refuses although the models accept it, without what is reported of the same line already."""
+    lines = {(finding.file, finding.line) for finding in found}
+    return [each for each in refusals(Bundle(documents)) if (each.file, each.line) not in lines]
+
+
 # --- resources by name -----------------------------------------------------------------------------------------------
 
 
@@ -151,21 +160,6 @@ def _key(document: Document) -> ResourceKey | None:
 
 def _keys(documents: Iterable[Document]) -> set[ResourceKey]:
     return {key for document in documents if (key := _key(document)) is not None}
-
-
-def _duplicates(documents: Iterable[Document]) -> list[Finding]:
-    first: dict[ResourceKey, Document] = {}
-    findings = []
-    for document in documents:
-        key = _key(document)
-        if key is None:
-            continue
-        if key in first:
-            earlier = f"{first[key].file}:{first[key].line()}"
-            message = f"{key[1]} {key[3]!r} of the namespace {key[2]!r} is there twice, first at {earlier}"
-            findings.append(document.finding(("metadata", "name"), message))
-        first.setdefault(key, document)
-    return findings
 
 
 # --- the channels behind the Brokers ---------------------------------------------------------------------------------
@@ -188,10 +182,10 @@ def _channels(resources: Sequence[Resource]) -> tuple[dict[tuple[str, str], Chan
 
 
 def _channel(config_map: ConfigMap) -> tuple[ChannelTemplate | None, list[Finding]]:
-    key = next((key for key in KEYS if key in config_map.data), None)
+    key = next((key for key in CHANNEL_TEMPLATE_KEYS if key in config_map.data), None)
     if key is None:
-        near = suggestion(next(iter(config_map.data), ""), KEYS)
-        message = f"a Broker's ConfigMap needs the key {KEYS[0]}{near}"
+        near = suggestion(next(iter(config_map.data), ""), CHANNEL_TEMPLATE_KEYS)
+        message = f"a Broker's ConfigMap needs the key {CHANNEL_TEMPLATE_KEYS[0]}{near}"
         return None, [config_map.document.finding(("data",), message)]
     text = config_map.data[key]
     # A block scalar's text begins on the line after its key.

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from pydantic.alias_generators import to_camel
 
 from darkroom.events import durations
-from darkroom.manifests.errors import suggestion
+from darkroom.manifests.platform import marks
+from darkroom.manifests.platform.durations import period_tenths
 from darkroom.manifests.source import Document, FieldPath
 
 
@@ -72,9 +73,19 @@ def check_dns_1035(name: str) -> str:
     return name
 
 
-def _check_iso(text: str) -> str:
-    durations.parse_iso(text)
-    return text
+def _check_period(text: str) -> str:
+    """Check a duration of a delivery block, and write it so that every parser of ISO 8601 reads it."""
+    tenths = period_tenths(text)
+    if tenths is None:
+        raise ValueError(f"must be an ISO 8601 duration such as PT1S or PT1M30S, was {text!r}")
+    if tenths < 0:
+        raise ValueError(f"must not be negative, was {text!r}")
+    try:
+        if durations.parse_iso(text) * 10 == tenths:
+            return text
+    except ValueError:
+        pass  # Years, months and signs, which ISO 8601 allows and the parser does not.
+    return f"PT{tenths / 10:g}S" if tenths % 10 else f"PT{tenths // 10}S"
 
 
 def _check_go(text: str) -> str:
@@ -84,50 +95,29 @@ def _check_go(text: str) -> str:
 
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
 DnsSubdomain = Annotated[str, AfterValidator(_check_dns_subdomain)]
-IsoDuration = Annotated[str, AfterValidator(_check_iso)]
+Period = Annotated[str, AfterValidator(_check_period)]
 GoDuration = Annotated[str, AfterValidator(_check_go)]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
-# Labels of these domains change what Knative and Kubernetes do, so a typo in them must not pass; others are free.
-_MEANINGFUL_LABELS = frozenset(
-    {
-        "networking.knative.dev/visibility",
-        "bindings.knative.dev/include",
-        "bindings.knative.dev/exclude",
-        *(
-            f"pod-security.kubernetes.io/{mode}{suffix}"
-            for mode in ("enforce", "audit", "warn")
-            for suffix in ("", "-version")
-        ),
-        *(
-            f"app.kubernetes.io/{name}"
-            for name in ("name", "component", "part-of", "instance", "version", "managed-by")
-        ),
-    }
-)
-_MEANINGFUL_DOMAINS = ("knative.dev", "pod-security.kubernetes.io", "app.kubernetes.io")
-# Written and read by tools.
-_TOOL_ANNOTATIONS = ("kubectl.kubernetes.io/", "config.kubernetes.io/", "internal.config.kubernetes.io/")
 
 
 def label_problems(labels: Mapping[str, str]) -> Iterator[FieldProblem]:
+    known = dict(marks.label_problems(labels))
     for name, value in labels.items():
-        domain = name.partition("/")[0]
-        if domain.endswith(_MEANINGFUL_DOMAINS) and name not in _MEANINGFUL_LABELS:
-            yield ("labels", name), f"unknown label{suggestion(name, _MEANINGFUL_LABELS)}"
+        if name in known:
+            yield ("labels", name), known[name]
         elif len(value) > 63 or not _LABEL_VALUE.fullmatch(value):
             yield ("labels", name), f"must be at most 63 letters, digits, -, _ and ., was {value!r}"
-        elif name == "networking.knative.dev/visibility" and value != "cluster-local":
-            yield ("labels", name), f'must be "cluster-local" or not be there, was {value!r}'
 
 
 def annotation_problems(annotations: Mapping[str, str], known: frozenset[str]) -> Iterator[FieldProblem]:
+    """Misspelt annotations of Knative. Other owners' annotations, and those that controllers set, are left alone."""
     for name in annotations:
-        if name not in known and not name.startswith(_TOOL_ANNOTATIONS):
-            yield ("annotations", name), f"unknown annotation{suggestion(name, known)}"
+        if name not in known and (near := marks.misspelt(name, known)):
+            yield ("annotations", name), f"unknown annotation{near}"
 
 
 class LabelsAndAnnotations(Strict):
@@ -234,10 +224,12 @@ class Destination(Strict):
         if self.ref is None and self.uri is None:
             raise ValueError("one of ref and uri is needed")
         absolute = self.uri is not None and re.match(r"https?://[^/]", self.uri) is not None
+        has_scheme = self.uri is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", self.uri) is not None
         if self.ref is None and not absolute:
             raise ValueError(f"without a ref, uri must be an absolute http address, was {self.uri!r}")
-        if self.ref is not None and self.uri is not None and (absolute or not self.uri.startswith("/")):
-            raise ValueError(f"beside a ref, uri must be a path that begins with /, was {self.uri!r}")
+        if self.ref is not None and has_scheme:
+            # knative.dev/pkg, apis/duck/v1/destination.go; what remains is resolved by RFC 3986.
+            raise ValueError(f"beside a ref, uri must be relative to it, such as /path, was {self.uri!r}")
         return self
 
 

@@ -12,13 +12,14 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from darkroom.manifests import parsing
-from darkroom.manifests.errors import Finding, ManifestError
+from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.model import FieldProblem, NonEmpty, Strict, raise_problems
+from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.source import Document, FieldPath
 
 PROJECT_FILE = "darkroom.toml"
@@ -78,6 +79,27 @@ class ProjectServers(Strict):
     s3: S3ProjectServer | None = None
 
 
+def _check_rule(name: str) -> str:
+    if name not in RULES:
+        raise ValueError(f"there is no rule {name!r}{suggestion(name, RULES)}")
+    return name
+
+
+RuleName = Annotated[str, AfterValidator(_check_rule)]
+
+
+class CheckSettings(Strict):
+    """The table `[check]`: what `darkroom check` reports in this project, unless the command line says otherwise."""
+
+    select: list[RuleName] = Field(default_factory=list)
+    """The only rules to apply; empty for all."""
+    ignore: list[RuleName] = Field(default_factory=list)
+    fail_on: Literal["error", "warning", "hint"] = Field(default="error", alias="fail-on")
+    """The mildest severity that makes the command fail."""
+    events: list[NonEmpty] = Field(default_factory=list)
+    """The types of events that are emitted, with which filters are compared."""
+
+
 class _ProjectTable(Strict):
     extension: Annotated[str, AfterValidator(_check_reference)] | None = None
 
@@ -86,6 +108,7 @@ class _ProjectFile(Strict):
     manifests: list[NonEmpty] | None = None
     resources: ProjectServers = Field(default_factory=ProjectServers)
     project: _ProjectTable = Field(default_factory=_ProjectTable)
+    check: CheckSettings = Field(default_factory=CheckSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +119,7 @@ class Project:
     resources: ProjectServers = field(default_factory=ProjectServers)
     extension: str | None = None
     """The object that extends the runtime for this project, as `package.module:object`."""
+    check: CheckSettings = field(default_factory=CheckSettings)
 
 
 def read_project(root: Path) -> Project:
@@ -107,6 +131,7 @@ def read_project(root: Path) -> Project:
         manifests=tuple(root / path for path in given),
         resources=file.resources,
         extension=file.project.extension,
+        check=file.check,
     )
 
 
@@ -123,6 +148,11 @@ def _parse_project_file(root: Path) -> _ProjectFile:
     if file is None:
         raise ManifestError(findings)
     return file
+
+
+def has_project_file(root: Path) -> bool:
+    """Whether a folder has a project file. Raises ManifestError if it cannot be read."""
+    return _document(root) is not None
 
 
 def _document(root: Path) -> Document | None:

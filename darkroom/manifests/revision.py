@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+ServiceKey: TypeAlias = tuple[str, str]
+"""A Service's namespace and name, which together are unique. Two namespaces may have Services of the same name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +44,20 @@ class HttpCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadinessCheck:
-    """A readinessProbe, with Knative's defaults."""
+    """A probe, with Knative's defaults for a readinessProbe."""
 
     http: HttpCheck | None = None
-    """None: it is enough that the port accepts connections."""
+    command: tuple[str, ...] = ()
+    """Of `exec`. Without it and `http`, it is enough that the port accepts connections."""
+    port: int | None = None
+    """None: the instance's own port."""
     initial_delay_s: float = 0.0
     period_s: float = 0.0
     """0: as often as queue-proxy would."""
     timeout_s: float = 1.0
     success_threshold: int = 1
+    failure_threshold: int = 3
+    """Failures in a row after which an instance that was ready gets no requests, if there is a period."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,21 @@ class Revision:
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     cluster_local: bool = False
     readiness: ReadinessCheck = field(default_factory=ReadinessCheck)
+    startup: ReadinessCheck | None = None
+    """Must succeed before the readiness is probed; None: there is no startupProbe."""
+    liveness: ReadinessCheck | None = None
+    """Ends an instance that fails it; None: there is no livenessProbe."""
+    is_qualified: bool = False
+    """True: its name alone would be ambiguous, so `label` has the namespace too."""
+
+    @property
+    def key(self) -> ServiceKey:
+        return (self.namespace, self.service)
+
+    @property
+    def label(self) -> str:
+        """Return how reports, metrics and logs name the Service."""
+        return f"{self.namespace}/{self.service}" if self.is_qualified else self.service
 
     @property
     def name(self) -> str:

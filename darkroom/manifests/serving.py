@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -24,10 +23,17 @@ from darkroom.manifests.model import (
     check_dns_1035,
     raise_problems,
 )
+from darkroom.manifests.platform.limits import (
+    DEFAULT_TIMEOUT_S,
+    MAX_CONCURRENCY,
+    MAX_TIMEOUT_S,
+    QUEUE_PROXY_PORTS,
+    SET_BY_SERVING,
+)
+from darkroom.manifests.platform.quantities import quantity
+from darkroom.manifests.platform.scaling import NAMES, PREFIX
+from darkroom.manifests.platform.schema.serving import POD_FEATURES, REFUSED_OF_POD, VOLUME_FEATURES, is_set
 from darkroom.manifests.revision import ScalingConfig
-
-DEFAULT_TIMEOUT_S = 300
-MAX_TIMEOUT_S = 600
 
 
 def _needs_feature(flag: str) -> str:
@@ -61,14 +67,11 @@ class ValueFrom(Strict):
         return self
 
 
-_SET_BY_KNATIVE = {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
-
-
 def _check_variable(name: str) -> str:
-    if name in _SET_BY_KNATIVE:
+    if name in SET_BY_SERVING:
         raise ValueError(f"{name} is reserved: Serving sets it")
-    if not re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name):
-        raise ValueError(f"must be a variable's name, was {name!r}")
+    if not re.fullmatch(r"[ -<>-~]+", name):
+        raise ValueError(f"must be a variable's name, in ASCII and without =, was {name!r}")
     return name
 
 
@@ -100,9 +103,6 @@ class EnvironmentSource(Strict):
 
 # --- the container ---------------------------------------------------------------------------------------------------
 
-_RESERVED_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
-"""Ports that queue-proxy uses."""
-
 
 class ContainerPort(Strict):
     refused: ClassVar[dict[str, str]] = {
@@ -111,37 +111,22 @@ class ContainerPort(Strict):
     }
 
     container_port: Port = 8080
-    name: Literal["http1", ""] = ""
-    """Serving also allows h2c, which gunicorn does not support."""
+    name: Literal["http1", "h2c", ""] = ""
     protocol: Literal["TCP"] = "TCP"
+
+    @field_validator("name")
+    @classmethod
+    def _is_http_1(cls, name: str) -> str:
+        if name == "h2c":
+            raise ValueError("the local runtime speaks HTTP/1.1 with functions, not h2c")
+        return name
 
     @field_validator("container_port")
     @classmethod
     def _is_free(cls, port: int) -> int:
-        if port in _RESERVED_PORTS:
+        if port in QUEUE_PROXY_PORTS:
             raise ValueError(f"{port} is reserved: queue-proxy listens there")
         return port
-
-
-_QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII)
-_UNITS = {
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    **{prefix: Decimal(1000) ** power for power, prefix in enumerate(("k", "M", "G", "T", "P", "E"), start=1)},
-    **{f"{prefix}i": Decimal(1024) ** power for power, prefix in enumerate(("K", "M", "G", "T", "P", "E"), start=1)},
-}
-
-
-def quantity(value: str | int | float) -> Decimal:
-    """Parse a Kubernetes resource.Quantity such as `500m`, `2Gi` or `2`; raises ValueError."""
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
-        raise ValueError(f"must be a quantity such as 500m or 2Gi, was {value!r}")
-    unit = match["unit"]
-    if unit is not None and unit[0] in "eE" and unit not in _UNITS:
-        return Decimal(match["number"] + unit)
-    return Decimal(match["number"]) * (_UNITS[unit] if unit else 1)
 
 
 def _check_quantity(value: str | int | float) -> str | int | float:
@@ -231,8 +216,7 @@ class Grpc(Strict):
 
 
 class Probe(Strict):
-    """A probe, with the checks of Serving's webhook. The local runtime supports httpGet and tcpSocket, and treats exec
-    and grpc as TCP probes."""
+    """A probe, with the checks of Serving's webhook. The local runtime treats grpc as a TCP probe."""
 
     http_get: HttpGet | None = None
     tcp_socket: TcpSocket | None = None
@@ -241,7 +225,8 @@ class Probe(Strict):
     initial_delay_seconds: Annotated[int, Field(ge=0)] | None = None
     period_seconds: Annotated[int, Field(ge=0)] | None = None
     timeout_seconds: Annotated[int, Field(ge=0)] | None = None
-    success_threshold: Annotated[int, Field(ge=1)] = 1
+    success_threshold: Annotated[int, Field(ge=0), AfterValidator(lambda count: count or 1)] = 1
+    """0 is 1, as the webhook sets it."""
     failure_threshold: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
@@ -261,10 +246,6 @@ class ReadinessProbe(Probe):
             for name, value in (("timeoutSeconds", self.timeout_seconds), ("failureThreshold", self.failure_threshold)):
                 if value:
                     problems.append(((name,), f"{reason}, was {value}"))
-        else:
-            for name, value in (("timeoutSeconds", self.timeout_seconds), ("failureThreshold", self.failure_threshold)):
-                if value == 0:
-                    problems.append(((name,), "must be at least 1 while periodSeconds is set, was 0"))
         raise_problems(problems)
         return self
 
@@ -332,62 +313,59 @@ class ConfigMapVolume(Strict):
 class Volume(Strict):
     """Checked as by Serving's webhook only: the local runtime mounts nothing, its functions use the machine's files."""
 
-    refused: ClassVar[dict[str, str]] = {
-        "persistentVolumeClaim": _needs_feature("kubernetes.podspec-persistent-volume-claim"),
-        "hostPath": _needs_feature("kubernetes.podspec-volumes-hostpath"),
-        "csi": _needs_feature("kubernetes.podspec-volumes-csi"),
-    }
+    refused: ClassVar[dict[str, str]] = {name: _needs_feature(flag) for name, flag in VOLUME_FEATURES.items()}
 
     name: DnsLabel
     empty_dir: EmptyDir | None = None
     secret: SecretVolume | None = None
     config_map: ConfigMapVolume | None = None
+    projected: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Volume:
-        if sum(source is not None for source in (self.empty_dir, self.secret, self.config_map)) != 1:
-            raise ValueError("exactly one of emptyDir, secret and configMap is needed")
+        if sum(source is not None for source in (self.empty_dir, self.secret, self.config_map, self.projected)) != 1:
+            raise ValueError("exactly one of emptyDir, secret, configMap and projected is needed")
         return self
-
-
-_POD_FEATURES = {
-    "affinity": "kubernetes.podspec-affinity",
-    "dnsConfig": "kubernetes.podspec-dnsconfig",
-    "dnsPolicy": "kubernetes.podspec-dnspolicy",
-    "hostAliases": "kubernetes.podspec-hostaliases",
-    "hostIPC": "kubernetes.podspec-hostipc",
-    "hostNetwork": "kubernetes.podspec-hostnetwork",
-    "hostPID": "kubernetes.podspec-hostpid",
-    "initContainers": "kubernetes.podspec-init-containers",
-    "nodeSelector": "kubernetes.podspec-nodeselector",
-    "priorityClassName": "kubernetes.podspec-priorityclassname",
-    "runtimeClassName": "kubernetes.podspec-runtimeclassname",
-    "schedulerName": "kubernetes.podspec-schedulername",
-    "securityContext": "kubernetes.podspec-securitycontext (set it on the container)",
-    "shareProcessNamespace": "kubernetes.podspec-shareprocessnamespace",
-    "tolerations": "kubernetes.podspec-tolerations",
-    "topologySpreadConstraints": "kubernetes.podspec-topologyspreadconstraints",
-}
 
 
 class ImagePullSecret(Strict):
     name: DnsSubdomain
 
 
+def _default_timeout(seconds: int) -> int:
+    """0 is Serving's default."""
+    return seconds or DEFAULT_TIMEOUT_S
+
+
+_ONE_TIMEOUT = "the local runtime has only timeoutSeconds"
+
+
 class RevisionSpec(Strict):
-    refused: ClassVar[dict[str, str]] = {name: _needs_feature(flag) for name, flag in _POD_FEATURES.items()} | {
+    refused: ClassVar[dict[str, str]] = {
+        **{name: _needs_feature(flag) for name, flag in POD_FEATURES.items()},
+        **dict.fromkeys(REFUSED_OF_POD, "Serving refuses it"),
+        "securityContext": f"{_needs_feature(POD_FEATURES['securityContext'])} (set it on the container)",
         "terminationGracePeriodSeconds": "Serving sets it to timeoutSeconds",
-        "restartPolicy": "Serving refuses it",
+        "responseStartTimeoutSeconds": _ONE_TIMEOUT,
+        "idleTimeoutSeconds": _ONE_TIMEOUT,
     }
 
-    container_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
-    timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] = DEFAULT_TIMEOUT_S
+    container_concurrency: Annotated[int, Field(ge=0, le=MAX_CONCURRENCY)] = 0
+    timeout_seconds: Annotated[int, Field(ge=0, le=MAX_TIMEOUT_S), AfterValidator(_default_timeout)] = DEFAULT_TIMEOUT_S
     enable_service_links: bool | None = None
     automount_service_account_token: Literal[False] | None = None
     service_account_name: DnsSubdomain | None = None
     image_pull_secrets: list[ImagePullSecret] = Field(default_factory=list)
     containers: Annotated[list[Container], Field(min_length=1, max_length=1)]
     volumes: list[Volume] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_unset(cls, data: Any) -> Any:
+        """Serving does not see `hostNetwork: false` or an empty nodeSelector."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if name not in POD_FEATURES or is_set(name, value)}
 
     @property
     def container(self) -> Container:
@@ -413,7 +391,7 @@ class RevisionSpec(Strict):
 
 
 class TemplateMetadata(LabelsAndAnnotations):
-    known_annotations = autoscaling.NAMES
+    known_annotations = frozenset(f"{PREFIX}{name}" for name in NAMES)
     refused: ClassVar[dict[str, str]] = {
         "name": "the local runtime numbers revisions itself, as Serving does where there is none",
         "namespace": "it is the Service's",
@@ -458,7 +436,7 @@ class ServiceMetadata(Metadata):
                 [
                     ((name,), "autoscaling annotations belong under spec.template.metadata.annotations")
                     for name in annotations
-                    if isinstance(name, str) and name.startswith(autoscaling.PREFIX)
+                    if isinstance(name, str) and name.startswith(PREFIX)
                 ]
             )
         return annotations

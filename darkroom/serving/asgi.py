@@ -20,12 +20,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
+from darkroom.errors import must_pass
 from darkroom.http_fields import refuse_repeated
 from darkroom.problems import problem, unexpected
 from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
 from darkroom.serving.log import get_logger, log_fields
-from darkroom.serving.request_spans import count_response, record_response, request_span
+from darkroom.serving.request_spans import count_response, is_probe, record_response, request_span
 
 log = get_logger()
 
@@ -74,7 +75,9 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
             record_response(span, request, response)
             lasted_s = time.monotonic() - started
             count_response(request, response.status_code, lasted_s=lasted_s)
-            log.info(
+            # A probe asks up to twenty times a second.
+            report = log.debug if is_probe(request) else log.info
+            report(
                 "request.answered",
                 method=request.method,
                 path=_shown_path(request),
@@ -104,7 +107,9 @@ async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequen
     except HTTPException as exc:
         log.warning("request.refused", error=exc.detail, request_id=request_id(request))
         raise
-    except Exception as exc:
+    except BaseException as exc:
+        if must_pass(exc):
+            raise
         log.exception("request.crashed", request_id=request_id(request))
         return problem_response(unexpected(exc), request)
 

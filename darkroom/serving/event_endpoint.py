@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from darkroom.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.errors import DependencyUnavailableError, EventInvalidError, must_pass
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.answers import Done, EventAnswer, Failed, TryAgain
@@ -51,7 +51,9 @@ class EventEndpoint:
         with tracing.use(tracing.from_headers(headers)):
             try:
                 return _http_answer(self._answer(headers, body))
-            except Exception:
+            except BaseException as exc:
+                if must_pass(exc):
+                    raise
                 log.exception("request.crashed")
                 return HttpAnswer(status=500)
 

@@ -41,7 +41,7 @@ from typing import Any, cast
 from cloudevents.abstract import CloudEvent as AnySdkEvent
 from cloudevents.http import CloudEvent as SdkEvent
 
-from darkroom.errors import EventInvalidError, SettingsError
+from darkroom.errors import EventInvalidError, SettingsError, must_pass
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.serving.answers import Done, EventAnswer, Failed
@@ -105,7 +105,9 @@ class EventHandler:
         except _ReplyRefusedError as exc:
             log.error("reply.refused", error=str(exc))
             return Failed(reason=f"{self.__name__} returned what cannot be a reply; its log says why")
-        except Exception as exc:
+        except BaseException as exc:
+            if must_pass(exc):
+                raise
             log.exception("event.failed")
             return Failed(reason=f"{self.__name__} raised {type(exc).__name__}; its log has the rest")
         duration_ms = round((time.monotonic() - began_s) * 1000)

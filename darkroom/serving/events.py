@@ -11,7 +11,7 @@ from darkroom.contract.parameters.output import OutputParameters
 from darkroom.imaging import Rendition
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import is_serving
-from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers
+from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers, configure_workers
 from darkroom.serving.picture import Picture
 from darkroom.serving.rejections import rejecting_unreadable
 from darkroom.serving.resources import Resources
@@ -68,7 +68,9 @@ def _isolated(function: EventFunction[P]) -> Callable[[Resources], EventEndpoint
     """Build the function and limit the worker processes that will be forked."""
 
     def build(resources: Resources) -> EventEndpoint:
-        bound_memory_of_workers(resources.settings.worker_memory_bytes)
+        settings = resources.settings
+        configure_workers(processes=settings.worker_concurrency, job_timeout_s=settings.job_timeout_s)
+        bound_memory_of_workers(settings.worker_memory_bytes)
         be_batch_work()
         return function.build(resources)
 

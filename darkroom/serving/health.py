@@ -14,11 +14,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import must_pass
 from darkroom.serving.asgi import json_response
+from darkroom.serving.log import get_logger
 from darkroom.serving.probes import STARTUP_PATH
 
 CHECK_TIMEOUT_S = 2.0
 _THREADS_PER_CHECK = 4
+
+log = get_logger()
 
 Checks = Mapping[str, Callable[[], None]]
 
@@ -68,4 +72,9 @@ async def _problem(threads: ThreadPoolExecutor, check: Callable[[], None]) -> st
         return exc.detail
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except BaseException as exc:
+        if must_pass(exc):
+            raise
+        log.exception("check.crashed")
+        return f"its check ended in {type(exc).__name__}; the log has the rest"
     return ""

@@ -1,6 +1,6 @@
-"""Stops one picture from exhausting memory for others. Limiting time is gunicorn's part.
+"""Stops one picture from exhausting memory or time for others.
 
-gunicorn's timeout kills a worker that overruns JOB_TIMEOUT (an AVIF encode cannot be interrupted). Here a worker's
+gunicorn's timeout kills a worker that overruns JOB_TIMEOUT (an AVIF encode cannot be interrupted). Also a worker's
 address space is bounded: a picture that requests more is refused memory and fails alone, at the cost of one attempt.
 The number of glibc arenas and when memory is returned (MALLOC_*) must be set in the environment before the process
 starts, so they are defined in the manifests; libvips' own threads and cache are set in `darkroom.imaging.vips`.
@@ -8,6 +8,7 @@ starts, so they are defined in the manifests; libvips' own threads and cache are
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -29,6 +30,18 @@ def bound_memory_of_workers(max_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
 
     os.register_at_fork(after_in_child=bound)
+
+
+def configure_workers(*, processes: int | None, job_timeout_s: float) -> None:
+    """Set how many processes do jobs, and after how long gunicorn kills one that is at the same job.
+
+    functions-framework reads these variables when it makes its server, after it has executed the function's module.
+    gunicorn counts whole seconds, and its timeout ends a request only where a process has no threads.
+    """
+    os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = str(math.ceil(job_timeout_s))
+    os.environ["THREADS"] = "1"
+    if processes is not None:
+        os.environ["WORKERS"] = str(processes)
 
 
 def be_batch_work() -> None:

@@ -14,10 +14,12 @@ class Picture:
     body: bytes
     facts: Facts
     limits: Limits
+    overlay: bytes | None = None
+    """The picture that the parameter `overlay` names."""
 
     def render(self, parameters: OutputParameters) -> Rendition:
         """Render the picture as the parameters say: what resize and crop do. Raises PictureError."""
-        return render(self.body, parameters, self.limits, facts=self.facts)
+        return render(self.body, parameters, self.limits, facts=self.facts, overlay=self.overlay)
 
     def apply(self, operation: Operation, parameters: OutputParameters) -> Rendition:
         """Render the picture with the function's own operation applied to each frame.
@@ -28,4 +30,4 @@ class Picture:
         (else the picture keeps its own), sharpening, background, format and metadata. Raises PictureError, and what
         the operation raises.
         """
-        return render(self.body, parameters, self.limits, operation=operation, facts=self.facts)
+        return render(self.body, parameters, self.limits, operation=operation, facts=self.facts, overlay=self.overlay)

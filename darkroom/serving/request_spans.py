@@ -21,16 +21,21 @@ def request_span(request: Request) -> AbstractContextManager[telemetry.Span]:
     telemetry.wake()
     headers = request.headers
     parent = tracing.from_headers(headers) or tracing.parse(headers.get("ce-traceparent"), headers.get("ce-tracestate"))
-    if _path(request).startswith(_HEALTH):
+    if is_probe(request):
         return telemetry.unrecorded(parent)
     return telemetry.entry(request.method, parent, kind="server")
 
 
 def count_response(request: Request, status: int, *, lasted_s: float) -> None:
     """Count the response, unless it answers a health probe."""
-    if not _path(request).startswith(_HEALTH):
+    if not is_probe(request):
         route: str = getattr(request.state, "route", "")
         metrics.observe_request(method=request.method, route=route, status=status, lasted_s=lasted_s)
+
+
+def is_probe(request: Request) -> bool:
+    """Return whether this is a health probe, which would drown out everything else."""
+    return _path(request).startswith(_HEALTH)
 
 
 def record_response(span: telemetry.Span, request: Request, response: Response) -> None:

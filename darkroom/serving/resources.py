@@ -13,11 +13,12 @@ from pydantic import SecretStr
 
 from darkroom import telemetry
 from darkroom.adapters.broker import Emitter
-from darkroom.adapters.broker.unbound import UnboundEmitter, refuse_unbound
+from darkroom.adapters.broker.unbound import WAITING_FOR_SINK, UnboundEmitter, refuse_unbound
 from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
+from darkroom.serving.log import get_logger
 from darkroom.serving.settings import Settings
 from darkroom.serving.traced_storage import TracedStorage
 
@@ -27,6 +28,7 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._waiting_was_logged = False
 
     @cached_property
     def jobs(self) -> JobStore:
@@ -72,6 +74,7 @@ class Resources:
             access_key=_reveal(settings.storage_access_key),
             secret_key=_reveal(settings.storage_secret_key),
             bucket=settings.bucket,
+            region=settings.storage_region,
         )
         return TracedStorage(storage, bucket=settings.bucket) if telemetry.is_on() else storage
 
@@ -85,8 +88,14 @@ class Resources:
         return HttpEmitter(settings.sink_url, ce_overrides=settings.ce_overrides)
 
     def check_sink(self) -> None:
-        """Raise DependencyUnavailableError while no SinkBinding has injected K_SINK."""
+        """Raise DependencyUnavailableError while no SinkBinding has injected K_SINK.
+
+        A readiness probe calls this up to twenty times a second, so the log says it once.
+        """
         if self.settings.sink_url is None:
+            if not self._waiting_was_logged:
+                self._waiting_was_logged = True
+                get_logger().warning("startup.waiting", waiting_for="K_SINK", hint=WAITING_FOR_SINK)
             refuse_unbound()
 
     @cached_property

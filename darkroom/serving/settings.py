@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -24,11 +27,15 @@ from darkroom.contract.sizes import parse_bytes
 from darkroom.errors import SettingsError
 from darkroom.events import strict_json
 from darkroom.events.durations import parse_go
+from darkroom.serving.addresses import check_url, with_scheme
 from darkroom.serving.client_address import parse_networks
 
 _DEFAULTS = Limits()
 _WRITES = Rate(limit=60, period_s=60)
 _READS = Rate(limit=600, period_s=60)
+DEFAULT_REGION = "us-east-1"
+SCHEMES = {"minio": "http", "s3": "https"}
+"""The scheme of an S3 server's address that has none, by STORAGE_TYPE."""
 
 
 def _empty_is_unset(value: Any) -> Any:
@@ -75,10 +82,33 @@ def _rate(value: Any) -> Any:
     return Rate.parse(value) if isinstance(value, str) else value
 
 
+def _byte_rate(value: Any) -> Any:
+    if value == "":
+        return None
+    return Rate.parse_of_bytes(value) if isinstance(value, str) else value
+
+
 def _http_url(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
-        raise ValueError(f"must be an http or https URL, was {value[:200]!r}")
+    if value is not None:
+        check_url(value, schemes=("http", "https"), shown=value[:200])
     return value
+
+
+def _redis_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        check_url(value.get_secret_value(), schemes=("redis", "rediss", "unix"))
+    return value
+
+
+def _nats_url(value: SecretStr | None) -> SecretStr | None:
+    for url in value.get_secret_value().split(",") if value is not None else ():
+        # A NATS client takes an address without a scheme too.
+        check_url(url if "://" in url else f"nats://{url}", schemes=("nats", "tls", "ws", "wss"))
+    return value
+
+
+def _region_or_default(value: Any) -> Any:
+    return value or DEFAULT_REGION
 
 
 def _networks(value: str | None) -> str | None:
@@ -86,9 +116,11 @@ def _networks(value: str | None) -> str | None:
     return value
 
 
+Workers = Annotated[Annotated[int, Field(ge=1, le=64)] | None, BeforeValidator(_empty_is_unset)]
 Text = Annotated[str | None, BeforeValidator(_empty_is_unset)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)]
 RateSetting = Annotated[Rate | None, BeforeValidator(_rate)]
+ByteRateSetting = Annotated[Rate | None, BeforeValidator(_byte_rate)]
 Size = Annotated[int | None, BeforeValidator(_bytes)]
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
@@ -108,24 +140,38 @@ class Settings(BaseModel):
         dict[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], str], BeforeValidator(_overriding_extensions)
     ] = Field(default_factory=dict, alias="K_CE_OVERRIDES")
     """Extension attributes that are set on every emitted event; a SinkBinding sets them."""
-    redis_url: Secret = Field(None, alias="REDIS_URL")
+    redis_url: Annotated[Secret, AfterValidator(_redis_url)] = Field(None, alias="REDIS_URL")
     """URL of the job store. It may contain a password."""
-    nats_url: Secret = Field(None, alias="NATS_URL")
+    nats_url: Annotated[Secret, AfterValidator(_nats_url)] = Field(None, alias="NATS_URL")
     """URL of the NATS server with the dead-letter stream."""
     nats_tls_folder: Text = Field(None, alias="NATS_TLS_FOLDER")
     """Folder with ca.crt, tls.crt and tls.key for NATS; unset: no client certificate."""
     storage_type: Literal["minio", "s3", "local"] = Field("minio", alias="STORAGE_TYPE")
     storage_endpoint: Text = Field(None, alias="STORAGE_ENDPOINT")
-    """URL of the S3 server; unset with `s3` means AWS. With `local`, a directory."""
+    """URL of the S3 server; without a scheme it is http for `minio` and https for `s3`. Unset with `s3` means AWS. With
+    `local`, a directory.
+    """
     storage_public_endpoint: Text = Field(None, alias="STORAGE_PUBLIC_ENDPOINT")
-    """The host in signed URLs; unset: that of STORAGE_ENDPOINT."""
+    """The host in signed URLs; unset: that of STORAGE_ENDPOINT. With `local`, the address of the API; unset: signed
+    URLs are paths on the host that was asked.
+    """
+    storage_region: Annotated[str, BeforeValidator(_region_or_default), Field(pattern=r"^[a-z0-9-]{1,63}$")] = Field(
+        DEFAULT_REGION, alias="STORAGE_REGION"
+    )
+    """The region for which requests to S3 are signed; unset: that of AWS_REGION."""
     storage_access_key: Secret = Field(None, alias="STORAGE_ACCESS_KEY")
     storage_secret_key: Secret = Field(None, alias="STORAGE_SECRET_KEY")
-    bucket: str = Field("processed-images", alias="BUCKET_NAME")
-    max_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, alias="MAX_RETRIES")
+    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$")] = Field(
+        "processed-images", alias="BUCKET_NAME"
+    )
+    worker_concurrency: Workers = Field(None, alias="WORKER_CONCURRENCY")
+    """Jobs that one instance does at once, each in a process of its own; the Service's containerConcurrency must be the
+    same. Unset: functions-framework's WORKERS.
+    """
+    max_retries: Annotated[int, Field(ge=0, le=10)] = Field(3, alias="MAX_RETRIES")
     """How often a job is retried after its first attempt; 0 disables."""
     job_timeout_s: Duration = Field(30.0, alias="JOB_TIMEOUT")
-    """A Go duration. A worker that overruns it is killed."""
+    """A Go duration. A worker that overruns it is killed, to the next whole second."""
     max_input_bytes: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_input_bytes, alias="MAX_INPUT_BYTES")
     max_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_pixels, alias="MAX_PIXELS")
     max_side_px: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_side_px, alias="MAX_SIDE_PX")
@@ -133,6 +179,8 @@ class Settings(BaseModel):
     max_total_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_total_pixels, alias="MAX_TOTAL_PIXELS")
     max_scans: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_scans, alias="MAX_SCANS")
     max_output_pixels: Annotated[int, Field(gt=0)] = Field(_DEFAULTS.max_output_pixels, alias="MAX_OUTPUT_PIXELS")
+    heic: bool = Field(False, alias="HEIC")
+    """`on` reads HEIC, for which the package needs the extra `heic`; off because HEVC is covered by patents."""
     worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
     """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unlimited."""
     cost_classes: bool = Field(True, alias="COST_CLASSES")
@@ -144,11 +192,13 @@ class Settings(BaseModel):
     api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
     """File with the hashes of the valid keys, written by `darkroom keys`; read again when it changes."""
     rate_limit: RateSetting = Field(_WRITES, alias="RATE_LIMIT")
-    """The rate at which ingest accepts requests from one key, or from one address without a valid key; `off`
-    disables.
+    """The rate at which one key, or one address without a valid key, may ask ingest for jobs; `off` disables. A batch
+    counts as many as it asks for. Signed uploads are counted for themselves, at the same rate.
     """
+    rate_limit_bytes: ByteRateSetting = Field(None, alias="RATE_LIMIT_BYTES")
+    """The same in bytes of the pictures, such as `256Mi/minute`; unset or `off` disables."""
     rate_limit_reads: RateSetting = Field(_READS, alias="RATE_LIMIT_READS")
-    """The same for status."""
+    """The rate of requests to status."""
     trusted_proxies: Annotated[str | None, AfterValidator(_networks)] = Field(None, alias="TRUSTED_PROXIES")
     """Networks, separated by commas, whose X-Forwarded-For is believed; unset: none."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
@@ -161,6 +211,35 @@ class Settings(BaseModel):
                 values = {**values, f"STORAGE_{name}": values[f"MINIO_{name}"]}
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _the_region_of_aws_clients_is_taken_too(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if not values.get("STORAGE_REGION") and values.get("AWS_REGION"):
+            values = {**values, "STORAGE_REGION": values["AWS_REGION"]}
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _endpoints_have_schemes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        kind = values.get("STORAGE_TYPE", "minio")
+        if kind not in SCHEMES:
+            return values
+        endpoints = {
+            name: with_scheme(value, SCHEMES[kind])
+            for name in ("STORAGE_ENDPOINT", "STORAGE_PUBLIC_ENDPOINT")
+            if isinstance(value := values.get(name), str) and value
+        }
+        return {**values, **endpoints}
+
+    @field_validator("storage_endpoint", "storage_public_endpoint")
+    @classmethod
+    def _endpoints_are_addresses(cls, value: str | None, info: ValidationInfo) -> str | None:
+        is_folder = info.data.get("storage_type") == "local" and info.field_name == "storage_endpoint"
+        if value is not None and not is_folder:
+            check_url(value, schemes=("http", "https"), is_endpoint=True, shown=value[:200])
+            return value.rstrip("/")
+        return value
+
     @property
     def limits(self) -> Limits:
         return Limits(
@@ -171,6 +250,7 @@ class Settings(BaseModel):
             max_total_pixels=self.max_total_pixels,
             max_scans=self.max_scans,
             max_output_pixels=self.max_output_pixels,
+            heic=self.heic,
         )
 
     @classmethod
@@ -181,6 +261,8 @@ class Settings(BaseModel):
             settings = cls.model_validate(dict(environment))
         except ValidationError as exc:
             raise SettingsError("; ".join(_format_error(error) for error in exc.errors(include_url=False))) from None
+        if settings.heic and importlib.util.find_spec("pi_heif") is None:
+            raise SettingsError("HEIC: `on` needs the package pi-heif, which the extra `heic` installs")
         missing = sorted(name for name in needs | settings._storage_needs(needs) if not settings._is_set(name))
         if missing:
             raise SettingsError(f"not set: {', '.join(missing)}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from darkroom.errors import RequestTimeoutError
+from darkroom.errors import RequestTimeoutError, must_pass
 from darkroom.serving.log import get_logger
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class EventShortcut:
             return [b""]
         try:
             answer = self._handle(_headers(environ), body)
-        except Exception:
+        except BaseException as exc:
+            if must_pass(exc):
+                raise
             log.exception("request.crashed")
             answer = HttpAnswer(status=500)
         status = HTTPStatus(answer.status)

@@ -41,8 +41,10 @@ class TracedStorage:
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._storage.sign_download(key, content_type=content_type, filename=filename, lifetime_s=lifetime_s)
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
-        return self._storage.sign_upload(key, content_type=content_type, lifetime_s=lifetime_s)
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        return self._storage.sign_upload(key, content_type=content_type, lifetime_s=lifetime_s, size_bytes=size_bytes)
 
     def check(self) -> None:
         with self._call("ListObjectsV2"):

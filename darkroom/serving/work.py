@@ -37,6 +37,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.job_types import job_type_of_event
 from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.errors import must_pass
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
 from darkroom.problems import unexpected
@@ -45,6 +46,7 @@ from darkroom.serving.delivery_spans import Arrival, record_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
+from darkroom.serving.overlays import fetch_overlay
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
 from darkroom.telemetry.workers import is_gone, worker_name
@@ -171,14 +173,15 @@ class Worker(Generic[ParametersT]):
         job_id = str(lease.job_id)
         log.info("job.claimed", job_id=job_id, attempt=lease.record.attempts, fence=lease.fence)
         try:
-            with self._heartbeat.renewing(lease):
-                outcome, record, facts = self._complete_or_fail(lease)
+            outcome, record, facts = self._complete_or_fail(lease)
         except DependencyUnavailableError as exc:
             return self._give_back(lease, exc, counts=False)
         except SystemExit as exc:
             self._give_back_at_exit(lease, exc)
             raise
-        except Exception as exc:
+        except BaseException as exc:
+            if must_pass(exc):
+                raise
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
         return self._answer_for_end(lease, outcome, record, **facts)
@@ -187,7 +190,9 @@ class Worker(Generic[ParametersT]):
         """Complete or fail the job. Returns the outcome, the record, and extra fields for the log line."""
         jobs = self._resources.jobs
         try:
-            stored = self._make_result(lease)
+            # Not around the end of the job: a renewal that arrives after it would look like a lost lease.
+            with self._heartbeat.renewing(lease):
+                stored = self._make_result(lease)
         except (RejectedError, PictureError) as exc:
             with telemetry.span("fail", code=exc.code):
                 outcome, record = jobs.fail(lease, exc)
@@ -205,10 +210,11 @@ class Worker(Generic[ParametersT]):
         timings_ms: dict[str, int] = {}
         with _step(timings_ms, "fetch") as span:
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
-            span.set(size_bytes=len(body))
+            overlay = self._overlay(record)
+            span.set(size_bytes=len(body) + len(overlay or b""))
         with _step(timings_ms, "render") as span:
             cpu_began_s = time.process_time()
-            rendition = self._render(record, body)
+            rendition = self._render(record, body, overlay)
             render_cpu_ms = round((time.process_time() - cpu_began_s) * 1000, 1)
             span.set(
                 format=rendition.extension, width_px=rendition.width, height_px=rendition.height, cpu_ms=render_cpu_ms
@@ -222,10 +228,16 @@ class Worker(Generic[ParametersT]):
             storage.put(key, rendition.body, content_type=rendition.content_type)
         return _StoredResult(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
-    def _render(self, record: JobRecord, body: bytes) -> Rendition:
+    def _overlay(self, record: JobRecord) -> bytes | None:
+        overlay = record.parsed_parameters().overlay
+        if overlay is None:
+            return None
+        return fetch_overlay(self._resources.storage, overlay.storage_key, self._resources.settings.limits)
+
+    def _render(self, record: JobRecord, body: bytes, overlay: bytes | None) -> Rendition:
         limits = self._resources.settings.limits
         parameters = record.parsed_parameters()
-        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits)
+        picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits, overlay=overlay)
         # The event type was checked against the job's type, and the job's type against the parameters' model.
         job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
         return self._work(job, picture)
@@ -277,6 +289,7 @@ def _result(key: str, rendition: Rendition) -> JobResult:
         width=rendition.width,
         height=rendition.height,
         bytes=len(rendition.body),
+        placeholder=rendition.placeholder,
     )
 
 

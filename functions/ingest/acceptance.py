@@ -16,11 +16,12 @@ from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
-from darkroom.imaging import CostClass
+from darkroom.imaging import CostClass, Facts, probe
 from darkroom.serving.log import get_logger
 from darkroom.serving.resources import Resources
-from functions.ingest.checking import CheckedSubmission, check_request, check_submission
+from functions.ingest.checking import CheckedSubmission, check_submission
 from functions.ingest.confirmations import Confirmations
+from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission
 
 log = get_logger()
@@ -39,23 +40,30 @@ class Acceptance:
         self._source = f"/darkroom/{resources.settings.service}"
         self._confirmations = Confirmations(resources)
 
-    def check(self, submission: Submission) -> CheckedSubmission:
+    def stored_pictures(self) -> StoredPictures:
+        """Make the lookup of stored pictures for one request."""
+        return StoredPictures(self._resources.storage, self._limits)
+
+    def check(self, submission: Submission, pictures: StoredPictures) -> CheckedSubmission:
         """Check the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
-            if submission.streamed is not None:
-                checked = check_request(submission, submission.streamed.facts, self._limits)
-            else:
-                checked = check_submission(submission, self._body(submission), self._limits)
+            overlay = submission.parameters.overlay
+            checked = check_submission(
+                submission,
+                self._facts(submission, pictures),
+                self._limits,
+                overlay=None if overlay is None else pictures.overlay_facts(overlay.storage_key),
+            )
             facts = checked.facts
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
         return checked
 
-    def accept(self, submission: Submission, *, owner: str, request_id: str) -> JobRecord:
+    def accept(self, submission: Submission, pictures: StoredPictures, *, owner: str, request_id: str) -> JobRecord:
         """Return the accepted job, or the first one of its idempotency key.
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        checked, job_id = self.check(submission), _job_id(submission)
+        checked, job_id = self.check(submission, pictures), _job_id(submission)
         storage_key = submission.storage_key or self._store(checked, job_id)
         caller = Caller(owner=owner, request_id=request_id)
         new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key)
@@ -133,10 +141,12 @@ class Acceptance:
         """Return the cost class. Hard pictures have Services of their own, so they never delay the easy ones."""
         return checked.cost_class if self._resources.settings.cost_classes else CostClass.STANDARD
 
-    def _body(self, submission: Submission) -> bytes:
+    def _facts(self, submission: Submission, pictures: StoredPictures) -> Facts:
+        if submission.streamed is not None:
+            return submission.streamed.facts
         if submission.body is not None:
-            return submission.body
-        return self._resources.storage.get(submission.storage_key or "", max_bytes=self._limits.max_input_bytes)
+            return probe(submission.body, self._limits, all_frames=False)
+        return pictures.facts(submission.storage_key or "")
 
     def _discard(self, new: NewJob, stored: bool) -> None:
         """Delete an upload that no job refers to. If this fails, the lifecycle rule of `uploads/` expires it."""

@@ -1,5 +1,7 @@
 """ingest: accepts pictures and CloudEvents, and answers as soon as the job is safe."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 
 from starlette.requests import Request
@@ -7,34 +9,49 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom import telemetry
+from darkroom.contract.errors import RejectedError
 from darkroom.contract.job_types import JOB_TYPES, JobType
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
-from darkroom.serving.gate import make_gate
+from darkroom.serving.gate import Gate, make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance
-from functions.ingest.checking import CheckedSubmission
-from functions.ingest.event_submissions import MAX_EVENT_BYTES, check_batch, submission_of
+from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
+from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.in_flight import BytesInFlight, Holding
 from functions.ingest.intake import PictureIntake
-from functions.ingest.reading import read_body, read_submission
+from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission
+from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission
-from functions.ingest.uploads import check_upload, signed_upload
+from functions.ingest.uploads import check_key, check_upload, declared_bytes, signed_upload
+
+UPLOADS_PATH = "/api/v1/uploads"
+EVENT_PATHS = ("/api/v1/events", "/")
 
 
 def build(resources: Resources) -> Endpoint:
     """Build the function. Raises SettingsError when the API keys cannot be read."""
-    routes = _Routes(resources)
+    settings = resources.settings
+    gate = make_gate(
+        resources,
+        rate=settings.rate_limit,
+        byte_rate=settings.rate_limit_bytes,
+        scope="ingest",
+        what="jobs",
+        counted_apart={UPLOADS_PATH: "uploads"},
+        counted_by_endpoint=_is_batch,
+    )
+    routes = _Routes(resources, gate)
     return http_function(
         "ingest",
         [
             *(Route(job_type.path, routes.accepts(job_type), methods=["POST"]) for job_type in JOB_TYPES),
-            Route("/api/v1/uploads", routes.sign_upload, methods=["POST"]),
-            Route("/api/v1/events", routes.take_events, methods=["POST"]),
-            Route("/", routes.take_events, methods=["POST"]),
+            Route(UPLOADS_PATH, routes.sign_upload, methods=["POST"]),
+            Route("/api/v1/facts", routes.show_facts, methods=["GET"]),
+            *(Route(path, routes.take_events, methods=["POST"]) for path in EVENT_PATHS),
         ],
         open_routes=[
             Route("/openapi.json", describe, methods=["GET"]),
@@ -43,70 +60,117 @@ def build(resources: Resources) -> Endpoint:
                 injected={"sink": resources.check_sink},
             ),
         ],
-        gate=make_gate(resources, rate=resources.settings.rate_limit, scope="ingest"),
+        gate=gate,
     )
 
 
+def _is_batch(request: Request) -> bool:
+    return request.state.route in EVENT_PATHS and cloudevents.is_batch(request.headers)
+
+
 class _Routes:
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, gate: Gate) -> None:
         self._resources = resources
+        self._gate = gate
         self._acceptance = Acceptance(resources)
         self._in_flight = BytesInFlight()
 
     def accepts(self, job_type: JobType) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             max_bytes = self._resources.settings.max_input_bytes
-            holding = self._in_flight.hold(owner(request))
-            intake = self._intake(request, holding)
-            try:
-                with telemetry.span("receive"):
-                    submission = await read_submission(request, job_type, intake, holding, max_bytes=max_bytes)
-                record = await self._accept(request, submission)
-            except BaseException:
-                await intake.abandon()
-                raise
-            finally:
-                holding.release()
+            with self._holding(request) as holding:
+                intake = self._intake(request, holding)
+                try:
+                    with telemetry.span("receive"):
+                        submission = await read_submission(request, job_type, intake, holding, max_bytes=max_bytes)
+                    record = await self._accept(request, submission)
+                except BaseException:
+                    await intake.abandon()
+                    raise
             return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
         return endpoint
 
     async def take_events(self, request: Request) -> Response:
-        holding = self._in_flight.hold(owner(request))
-        try:
-            return await self._take_events(request, holding)
-        finally:
-            holding.release()
-
-    async def _take_events(self, request: Request, holding: Holding) -> Response:
-        with telemetry.span("receive"):
-            body = await read_body(request, holding, max_bytes=MAX_EVENT_BYTES, what="the event")
-        if cloudevents.is_batch(request.headers):
-            checked = await check_batch(body, partial(self._check, request))
-            records = await in_thread(
-                self._acceptance.accept_batch, checked, owner=owner(request), request_id=request_id(request)
-            )
-            return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
-        record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
+        with self._holding(request) as holding:
+            if _is_batch(request):
+                return await self._take_batch(request, holding)
+            with telemetry.span("receive"):
+                body = await _read_events(request, holding)
+            record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
         return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
+    async def _take_batch(self, request: Request, holding: Holding) -> Response:
+        """Accept a batch whole or not at all. It is valid and counted before a picture is looked up or fetched."""
+        try:
+            with telemetry.span("receive"):
+                batch = read_batch(await _read_events(request, holding))
+        except RejectedError:
+            await self._gate.count(request)
+            raise
+        await batch.judge(partial(_check_owner, request))
+        await self._gate.count(request, batch.jobs)
+        pictures = self._acceptance.stored_pictures()
+        await batch.judge(lambda submission: in_thread(pictures.size_bytes, submission.storage_key or ""))
+        batch.refuse_any()
+        await self._gate.count_bytes(request, pictures.found_bytes)
+        checked = await batch.judge(lambda submission: in_thread(self._acceptance.check, submission, pictures))
+        batch.refuse_any()
+        records = await in_thread(
+            self._acceptance.accept_batch, checked, owner=owner(request), request_id=request_id(request)
+        )
+        return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
+
     async def sign_upload(self, request: Request) -> Response:
-        return json_response(await in_thread(signed_upload, self._resources, owner(request)), status=201)
+        with self._holding(request) as holding:
+            body = await read_body(request, holding, max_bytes=MAX_JSON_BYTES, what="the JSON document")
+        size_bytes = declared_bytes(body, max_bytes=self._resources.settings.max_input_bytes)
+        signed = await in_thread(signed_upload, self._resources, owner(request), size_bytes)
+        return json_response(signed, status=201)
+
+    async def show_facts(self, request: Request) -> Response:
+        key = requested_key(request.query_params.multi_items())
+        check_key(key, owner(request))
+        facts = await in_thread(self._acceptance.stored_pictures().facts, key)
+        return json_response(picture_facts(key, facts))
+
+    @contextmanager
+    def _holding(self, request: Request) -> Iterator[Holding]:
+        holding = self._in_flight.hold(owner(request))
+        try:
+            yield holding
+        finally:
+            holding.release()
 
     def _intake(self, request: Request, holding: Holding) -> PictureIntake:
         resources = self._resources
         is_compared = "idempotency-key" in request.headers
         return PictureIntake(resources.storage, resources.settings.limits, holding, is_compared=is_compared)
 
-    async def _check(self, request: Request, submission: Submission) -> CheckedSubmission:
-        check_upload(submission, owner(request))
-        return await in_thread(self._acceptance.check, submission)
-
     async def _accept(self, request: Request, submission: Submission) -> JobRecord:
-        check_upload(submission, owner(request))
+        await _check_owner(request, submission)
+        pictures = self._acceptance.stored_pictures()
+        if self._gate.byte_rate is not None:
+            await self._gate.count_bytes(request, await _size_bytes(submission, pictures))
         return await in_thread(
-            self._acceptance.accept, submission, owner=owner(request), request_id=request_id(request)
+            self._acceptance.accept, submission, pictures, owner=owner(request), request_id=request_id(request)
         )
+
+
+async def _check_owner(request: Request, submission: Submission) -> None:
+    check_upload(submission, owner(request))
+
+
+async def _size_bytes(submission: Submission, pictures: StoredPictures) -> int:
+    if submission.body is not None:
+        return len(submission.body)
+    if submission.streamed is not None:
+        return submission.streamed.facts.input_bytes
+    return await in_thread(pictures.size_bytes, submission.storage_key or "")
+
+
+async def _read_events(request: Request, holding: Holding) -> bytes:
+    return await read_body(request, holding, max_bytes=MAX_EVENT_BYTES, what="the event")
 
 
 async def describe(_request: Request) -> Response:

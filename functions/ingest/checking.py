@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from darkroom.contract.limits import Limits
-from darkroom.imaging import CostClass, Facts, checked_plan, cost_class, probe
+from darkroom.imaging import CostClass, Facts, checked_plan, cost_class
 from functions.ingest.submission import Submission
 
 
@@ -20,13 +20,13 @@ class CheckedSubmission:
     cost_class: CostClass
 
 
-def check_submission(submission: Submission, body: bytes, limits: Limits) -> CheckedSubmission:
-    """Check a submission. Raises RejectedError or PictureError, as `probe` and `checked_plan` do."""
-    return check_request(submission, probe(body, limits, all_frames=False), limits)
+def check_submission(
+    submission: Submission, facts: Facts, limits: Limits, *, overlay: Facts | None = None
+) -> CheckedSubmission:
+    """Check what is asked of a picture with these facts, and of an overlay with its own.
 
-
-def check_request(submission: Submission, facts: Facts, limits: Limits) -> CheckedSubmission:
-    """Check what is asked of a picture whose facts are known. Raises PictureError, as `checked_plan` does."""
+    Raises RejectedError or PictureError, as `checked_plan` does.
+    """
     plan = checked_plan(facts, submission.parameters, limits)
-    cost = cost_class(facts, submission.parameters, plan=plan)
+    cost = cost_class(facts, submission.parameters, plan=plan, overlay=overlay)
     return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from darkroom.contract.errors import (
-    DarkroomError,
     EventInvalidError,
     PictureError,
     RejectedError,
@@ -20,11 +19,11 @@ from darkroom.contract.jobs import JobInput
 from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent
-from functions.ingest.checking import CheckedSubmission
 from functions.ingest.submission import Submission, idempotency_digest
 
-MAX_EVENT_BYTES = 256 * 1024
+Judged = TypeVar("Judged")
 
+MAX_EVENT_BYTES = 256 * 1024
 
 MAX_BATCH_EVENTS = 100
 """Each is a picture to be checked before any is accepted."""
@@ -42,38 +41,54 @@ class _SubmittedJob(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-async def check_batch(
-    body: bytes, check: Callable[[Submission], Awaitable[CheckedSubmission]]
-) -> list[CheckedSubmission]:
-    """Return the checked submissions of a batch in which every event is valid.
+class Batch:
+    """The events of a batch, judged in steps: each step sees only what the steps before it left valid."""
 
-    Raises the error of the least valid event, with the verdict on each event; and DependencyUnavailableError where a
-    dependency prevented the check.
-    """
+    def __init__(self, events: Sequence[CloudEvent | EventInvalidError]) -> None:
+        self._submissions: dict[int, Submission] = {}
+        self._verdicts: list[RejectedError | PictureError | None] = [None] * len(events)
+        for index, event in enumerate(events):
+            try:
+                self._submissions[index] = submission_of(_valid(event))
+            except RejectedError as exc:
+                self._verdicts[index] = exc
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs the batch asks for. One that is refused already asks for one, as any request does."""
+        return max(1, len(self._verdicts)) if not any(self._verdicts) else 1
+
+    async def judge(self, check: Callable[[Submission], Awaitable[Judged]]) -> list[Judged]:
+        """Return what `check` found, for each event that is valid until now. Its RejectedError or PictureError is the
+        verdict on the event; DependencyUnavailableError is raised.
+        """
+        found = []
+        for index, submission in list(self._submissions.items()):
+            try:
+                found.append(await check(submission))
+            except (RejectedError, PictureError) as exc:
+                self._verdicts[index] = exc
+                del self._submissions[index]
+        return found
+
+    def refuse_any(self) -> None:
+        """Raise the most serious error, if any, with the verdict on each event. An invalid event comes before an
+        invalid picture of a valid event.
+        """
+        refused = [(error.status, index, error) for index, error in enumerate(self._verdicts) if error is not None]
+        if refused:
+            _, _, error = min(refused, key=lambda one: one[:2])
+            # Events that name the same picture share its error, and the document points at the first of them.
+            error.batch_errors = tuple(self._verdicts)
+            raise error
+
+
+def read_batch(body: bytes) -> Batch:
+    """Parse a batch. Raises EventInvalidError if it is none, or has too many events."""
     parsed = cloudevents.parse_each(body)
     if len(parsed) > MAX_BATCH_EVENTS:
         raise EventInvalidError(f"the batch has {len(parsed)} events, the limit is {MAX_BATCH_EVENTS}")
-    checked: list[CheckedSubmission] = []
-    verdicts: list[DarkroomError | None] = []
-    for event in parsed:
-        try:
-            found = await check(submission_of(_valid(event)))
-        except (RejectedError, PictureError) as exc:
-            verdicts.append(exc)
-        else:
-            verdicts.append(None)
-            checked.append(found)
-    _refuse_any(verdicts)
-    return checked
-
-
-def _refuse_any(verdicts: Sequence[DarkroomError | None]) -> None:
-    """Raise the most serious error. An invalid event comes before an invalid picture of a valid event."""
-    refused = [(error.status, index, error) for index, error in enumerate(verdicts) if error is not None]
-    if refused:
-        _, _, error = min(refused, key=lambda one: one[:2])
-        error.batch_errors = tuple(verdicts)
-        raise error
+    return Batch(parsed)
 
 
 def _valid(event: CloudEvent | EventInvalidError) -> CloudEvent:

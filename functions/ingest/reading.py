@@ -59,18 +59,19 @@ async def read_submission(
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
-    if not is_raw:
-        _refuse_query(request)
-    if media_type == "multipart/form-data":
-        submission = await _from_multipart(request, job_type, intake, max_bytes)
-    elif media_type == "application/json":
-        submission = await _from_json(request, job_type, holding)
-    elif is_raw:
-        submission = await _from_raw(request, job_type, intake, max_bytes)
-    else:
+    if not is_raw and media_type not in {"multipart/form-data", "application/json"}:
         raise InputUnsupportedError(
-            f"Content-Type must be multipart/form-data, image/* or application/json, was {media_type[:100] or 'absent'}"
+            "Content-Type must be image/* or application/octet-stream for a body that is the picture, "
+            f"multipart/form-data or application/json, was {media_type[:100] or 'absent'}"
         )
+    if is_raw:
+        submission = await _from_raw(request, job_type, intake, max_bytes)
+    elif media_type == "application/json":
+        _refuse_query(request)
+        submission = await _from_json(request, job_type, holding)
+    else:
+        _refuse_query(request)
+        submission = await _from_multipart(request, job_type, intake, max_bytes)
     return _with_idempotency_key(submission, request)
 
 

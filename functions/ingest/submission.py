@@ -35,6 +35,13 @@ class Submission:
     idempotency_key: str | None = None
     """A digest of the caller's key for the request: callers' texts are not stored as they are."""
 
+    @property
+    def storage_keys(self) -> tuple[str, ...]:
+        """The keys of all stored pictures that the submission names."""
+        overlay = self.parameters.overlay
+        keys = (self.storage_key, None if overlay is None else overlay.storage_key)
+        return tuple(key for key in keys if key is not None)
+
     @cached_property
     def canonical_parameters(self) -> dict[str, Any]:
         return canonical_parameters(self.parameters)

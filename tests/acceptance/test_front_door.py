@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
-from redis import Redis
+from redis import AuthenticationError, Redis
 
 from darkroom.client import ApiError, Client
 from darkroom.contract.limits import Limits
@@ -251,3 +252,24 @@ def test_schemathesis_finds_nothing(guarded: RunningStack, key: str, tmp_path: P
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     print(done.stdout[-1500:])  # noqa: T201 - the figures
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_with_keys_on_the_servers_ask_for_a_password_that_nothing_shows(guarded: RunningStack) -> None:
+    password = urlsplit(guarded.addresses["redis"]).password
+    assert password
+    assert urlsplit(guarded.addresses["nats"]).password == password
+    stranger = Redis.from_url(guarded.addresses["redis"].replace(f":{password}@", ""))
+    with stranger, pytest.raises(AuthenticationError):
+        stranger.keys()
+    shown = json.dumps([guarded.status(), guarded.events()]) + guarded.log.read_text()
+    assert password not in shown
+    assert password not in "".join(" ".join(process.cmdline()) for process in guarded.descendants())
+
+
+def test_what_a_run_keeps_is_for_its_owner_only(guarded: RunningStack) -> None:
+    open_to_others = {
+        str(path): oct(path.stat().st_mode)
+        for path in guarded.data.rglob("*")
+        if path.is_file() and path != guarded.log and path.stat().st_mode & 0o077
+    }
+    assert open_to_others == {}

@@ -62,6 +62,22 @@ def uploaded(deployment: Deployment) -> str:
     return str(answer.json()["storage_key"])
 
 
+def test_a_picture_that_was_uploaded_cannot_be_replaced(deployment: Deployment) -> None:
+    place = deployment.post("/api/v1/uploads").json()
+    upload, key = place["upload"], place["storage_key"]
+
+    def put(body: bytes) -> int:
+        return httpx.request(
+            upload["method"], upload["url"], headers=upload["headers"], content=body, timeout=60
+        ).status_code
+
+    assert put(PICTURE) in {200, 201, 204}
+    assert put(PICTURE[:-1] + b"x") == 412
+    answer = deployment.post("/api/v1/resize", json={"parameters": {"width": 80}, "input": {"storage_key": key}})
+    assert put(b"another picture") == 412
+    assert png_size(downloaded(deployment.completed(accepted(answer)))) == (80, 60)
+
+
 def test_a_picture_in_storage_is_named_by_its_key(deployment: Deployment) -> None:
     body = {"parameters": {"width": 80}, "input": {"storage_key": uploaded(deployment)}}
     answer = deployment.post("/api/v1/resize", json=body)

@@ -75,9 +75,10 @@ def test_the_rate_refills_evenly(make: Callable[[], RateLimiter]) -> None:
     name, rate = bucket(), Rate(limit=20, period_s=1)
 
     async def ask(limiter: RateLimiter) -> list[RateDecision]:
-        spent = [await limiter.ask(name, rate) for _ in range(60)]
-        refused = next(decision for decision in spent[::-1] if not decision.admitted)
-        await asyncio.sleep(refused.retry_after_s)
+        # However slow this machine is, nothing is taken from the bucket after the refusal.
+        while (decision := await limiter.ask(name, rate)).admitted:
+            pass
+        await asyncio.sleep(decision.retry_after_s)
         return [await limiter.ask(name, rate)]
 
     [decision] = use(make, ask)
@@ -107,3 +108,53 @@ def test_many_at_once_over_several_instances_are_counted_exactly(redis: Server) 
 def test_an_unreachable_redis_is_reported() -> None:
     with pytest.raises(DependencyUnavailableError):
         use(lambda: RedisRateLimiter("redis://127.0.0.1:1"), lambda limiter: limiter.ask("a", SLOW))
+
+
+def test_several_units_are_counted_whole_or_not_at_all(make: Callable[[], RateLimiter]) -> None:
+    name = bucket()
+
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
+        return [await limiter.ask(name, SLOW, cost=cost) for cost in (3, 3, 2, 1)]
+
+    decisions = use(make, ask)
+    assert [(decision.admitted, decision.remaining) for decision in decisions] == [
+        (True, 2),
+        (False, 2),
+        (True, 0),
+        (False, 0),
+    ]
+    # One more unit is refilled in 720 s.
+    assert 700 < decisions[1].retry_after_s <= 720
+
+
+def test_more_units_than_the_limit_are_never_admitted(make: Callable[[], RateLimiter]) -> None:
+    name = bucket()
+
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
+        return [await limiter.ask(name, SLOW, cost=cost) for cost in (6, 5)]
+
+    assert [decision.admitted for decision in use(make, ask)] == [False, True]
+
+
+def test_what_is_only_asked_is_not_counted(make: Callable[[], RateLimiter]) -> None:
+    name = bucket()
+
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
+        asked = [await limiter.ask(name, SLOW, cost=4, counts=False) for _ in range(3)]
+        return [*asked, await limiter.ask(name, SLOW, cost=4), await limiter.ask(name, SLOW, cost=4, counts=False)]
+
+    decisions = use(make, ask)
+    assert [decision.admitted for decision in decisions] == [True] * 4 + [False]
+    assert [decision.remaining for decision in decisions] == [5, 5, 5, 1, 1]
+
+
+def test_bytes_are_counted_exactly(make: Callable[[], RateLimiter]) -> None:
+    name, rate = bucket(), Rate(limit=100 * 1024 * 1024, period_s=86400, unit="content-bytes")
+
+    async def ask(limiter: RateLimiter) -> list[RateDecision]:
+        return [await limiter.ask(name, rate, cost=33_554_432) for _ in range(4)]
+
+    decisions = use(make, ask)
+    assert [decision.admitted for decision in decisions] == [True, True, True, False]
+    # About 1,214 bytes are refilled in a second.
+    assert 0 <= decisions[2].remaining - 4 * 1024 * 1024 < 1214 * 30

@@ -178,5 +178,7 @@ def test_a_signed_request_says_its_method_and_its_end(storage: Storage, key: str
     assert (download.method, upload.method) == ("GET", "PUT")
     assert earliest + timedelta(seconds=60) <= download.expires_at <= latest + timedelta(seconds=60)
     assert earliest + timedelta(seconds=900) <= upload.expires_at <= latest + timedelta(seconds=900)
-    assert upload.headers == {"Content-Type": "image/jpeg"}
+    assert upload.headers == {"Content-Type": "image/jpeg", "If-None-Match": "*"}
+    sized = storage.sign_upload(key, content_type="image/jpeg", lifetime_s=900, size_bytes=7)
+    assert sized.headers == {"Content-Type": "image/jpeg", "If-None-Match": "*", "Content-Length": "7"}
     assert key in download.url

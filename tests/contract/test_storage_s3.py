@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,36 @@ def test_a_signed_upload_stores_the_picture(storage: S3Storage, key: str) -> Non
     info = storage.info(key)
     assert info is not None
     assert info.content_type == "image/png"
+
+
+def test_what_was_uploaded_cannot_be_replaced(storage: S3Storage, key: str) -> None:
+    signed = storage.sign_upload(key, content_type="image/png", lifetime_s=60)
+    later = storage.sign_upload(key, content_type="image/png", lifetime_s=60)
+    assert send(signed, body=b"first").status == 200
+
+    assert send(signed, body=b"second").status == 412
+    assert send(later, body=b"second").status == 412
+    assert send(signed, headers={"Content-Type": "image/png"}, body=b"second").status == 403, "the condition is signed"
+    assert storage.get(key, max_bytes=100) == b"first"
+
+
+def test_of_uploads_at_once_one_is_stored(storage: S3Storage, key: str) -> None:
+    signed = storage.sign_upload(key, content_type="image/png", lifetime_s=60)
+    bodies = [bytes([number]) * 3_000_000 for number in range(6)]
+    with ThreadPoolExecutor(len(bodies)) as threads:
+        statuses = list(threads.map(lambda body: send(signed, body=body).status, bodies))
+
+    assert sorted(statuses) == [200] + [412] * 5
+    assert storage.get(key, max_bytes=3_000_000) == bodies[statuses.index(200)]
+
+
+def test_an_upload_of_a_declared_size_has_that_size(storage: S3Storage, key: str) -> None:
+    signed = storage.sign_upload(key, content_type="image/png", lifetime_s=60, size_bytes=5)
+    headers = {name: value for name, value in signed.headers.items() if name != "Content-Length"}
+
+    assert send(signed, headers=headers, body=b"123456").status == 403
+    assert storage.info(key) is None
+    assert send(signed, headers=headers, body=b"12345").status == 200
 
 
 def test_a_changed_signed_request_is_refused(storage: S3Storage, key: str) -> None:

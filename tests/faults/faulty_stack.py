@@ -238,9 +238,6 @@ def _manifests(
         edit(file, secret, proxied)
     if fragile:
         edit(base / "resize.yaml", "value: functions/resize/main.py", "value: tests/faults/fragile_resize.py")
-    timeout = f'- name: CLOUD_RUN_TIMEOUT_SECONDS\n              value: "{job_timeout_s}"'
-    for name in ("resize", "crop"):
-        edit(base / f"{name}.yaml", '- name: CLOUD_RUN_TIMEOUT_SECONDS\n              value: "30"', timeout)
     edit(base / "settings.yaml", "JOB_TIMEOUT: 30s", f"JOB_TIMEOUT: {job_timeout_s}s")
     edit(base / "sweep.yaml", "*/15 * * * * *", f"*/{sweep_s} * * * * *")
     return copy

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.check.schema.shape import FLAG, TEXT, TEXTS, List, Map, Object, Text, Whole, faults
 from darkroom.contract.api_keys import make_key
+from darkroom.manifests.platform.schema.shape import FLAG, TEXT, TEXTS, List, Map, Object, Text, Whole, faults
 from tests.manifests.rendering import INSTALLATIONS, MONITORING, Resource, rendered
 from tools.monitoring import collector
 

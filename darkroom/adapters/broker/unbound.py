@@ -7,6 +7,8 @@ from typing import NoReturn
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.events.cloudevents import CloudEvent
 
+WAITING_FOR_SINK = "K_SINK is not set: the function waits for a SinkBinding to inject it"
+
 
 class UnboundEmitter:
     """Refuses every event, which stays in the outbox.
@@ -23,4 +25,4 @@ class UnboundEmitter:
 
 def refuse_unbound() -> NoReturn:
     """Raise DependencyUnavailableError, which says what the function waits for."""
-    raise DependencyUnavailableError("broker", "K_SINK is not set: the function waits for a SinkBinding to inject it")
+    raise DependencyUnavailableError("broker", WAITING_FOR_SINK)

@@ -10,7 +10,7 @@ from darkroom.contract import metrics
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import COST_CLASSES, STAGES
-from darkroom.contract.parameters.values import Format
+from darkroom.contract.parameters.values import WRITTEN_FORMATS, Format
 from darkroom.telemetry.metric import Metric, MetricKind, Readings, Source
 from darkroom.telemetry.tally import Tally
 
@@ -24,7 +24,7 @@ _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
     "cost_class": COST_CLASSES,
     "status": (_COMPLETED, JobStatus.FAILED.value),
     "stage": STAGES,
-    "format": tuple(name for name in Format if name is not Format.KEEP),
+    "format": tuple(name for name in WRITTEN_FORMATS if name is not Format.KEEP),
     "good": ("true", "false"),
     "error.type": ("",),
 }

@@ -1,4 +1,4 @@
-"""Counts how often callers send requests, exactly, across all instances of a function."""
+"""Counts what callers ask for, in jobs, requests or bytes: exactly, across all instances of a function."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from darkroom.contract.rates import Rate, RateDecision
 
 
 class RateLimiter(Protocol):
-    async def ask(self, bucket: str, rate: Rate) -> RateDecision:
-        """Count one request of this bucket, if the rate admits it; a refused one costs nothing.
+    async def ask(self, bucket: str, rate: Rate, *, cost: int = 1, counts: bool = True) -> RateDecision:
+        """Count `cost` units of this bucket, if the rate admits all of them; refused ones cost nothing.
+
+        Without `counts` nothing is counted: the decision is what the same call would be answered now. More units than
+        the rate's limit are never admitted.
 
         Raises DependencyUnavailableError("rates", ...).
         """

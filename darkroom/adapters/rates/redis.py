@@ -31,13 +31,13 @@ class RedisRateLimiter:
         self._client: Redis | None = None
         self._script: AsyncScript | None = None
 
-    async def ask(self, bucket: str, rate: Rate) -> RateDecision:
+    async def ask(self, bucket: str, rate: Rate, *, cost: int = 1, counts: bool = True) -> RateDecision:
         redis_library.load()
         from redis.exceptions import RedisError
 
         try:
             admitted, remaining, reset_us, retry_us = await self._loaded()(
-                args=[bucket, rate.limit, rate.period_s * _MICROSECONDS]
+                args=[bucket, rate.limit, rate.period_s * _MICROSECONDS, cost, int(counts)]
             )
         except RedisError as exc:
             raise DependencyUnavailableError("rates", f"{type(exc).__name__}: {exc}") from exc

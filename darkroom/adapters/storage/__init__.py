@@ -48,6 +48,14 @@ class StreamedPut(Protocol):
         """Drop what was written. Idempotent, and does nothing after `commit`."""
 
 
+def upload_headers(content_type: str, size_bytes: int | None) -> dict[str, str]:
+    """Return the headers of a signed upload. `If-None-Match: *` makes it a conditional PUT (RFC 9110, section 13.1.2),
+    which S3, MinIO and SeaweedFS refuse with 412 where the object exists.
+    """
+    headers = {"Content-Type": content_type, "If-None-Match": "*"}
+    return headers if size_bytes is None else {**headers, "Content-Length": str(size_bytes)}
+
+
 class Storage(Protocol):
     """Every method raises DependencyUnavailableError("storage", ...) when the storage cannot do its part."""
 
@@ -72,7 +80,13 @@ class Storage(Protocol):
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         """Sign a GET whose response has this content type, as an attachment of this name."""
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest: ...
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        """Sign a PUT that creates the object. One that exists is never replaced: what was judged is what is rendered.
+
+        With `size_bytes`, a body of any other length is refused too.
+        """
 
     def check(self) -> None:
         """Return if the bucket answers."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError
 
@@ -79,8 +79,10 @@ class LocalStorage:
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._note("GET", key, {}, lifetime_s)
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
-        return self._note("PUT", key, {"Content-Type": content_type}, lifetime_s)
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        return self._note("PUT", key, upload_headers(content_type, size_bytes), lifetime_s)
 
     def check(self) -> None:
         if not self._root.is_dir() or not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from darkroom.adapters.storage import MIN_PART_BYTES, ObjectInfo, SignedRequest, StreamedPut
+from darkroom.adapters.storage import MIN_PART_BYTES, ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
 
@@ -68,8 +68,10 @@ class MemoryStorage:
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._sign("GET", key, {}, lifetime_s)
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
-        return self._sign("PUT", key, {"Content-Type": content_type}, lifetime_s)
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        return self._sign("PUT", key, upload_headers(content_type, size_bytes), lifetime_s)
 
     def check(self) -> None:
         if self.is_down:

@@ -6,7 +6,7 @@ import re
 
 from darkroom.adapters.storage import MAX_URL_LIFETIME_S
 from darkroom.contract.errors import InputNotFoundError, InputTooLargeError, InternalError
-from darkroom.contract.jobs import STORAGE_KEY_PATTERN
+from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
 
 _KEY = re.compile(STORAGE_KEY_PATTERN)
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]")

@@ -12,15 +12,17 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.errors import must_pass
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
@@ -138,8 +140,10 @@ class S3Storage:
         }
         return self._sign("GET", key, forced, {}, lifetime_s)
 
-    def sign_upload(self, key: str, *, content_type: str, lifetime_s: int) -> SignedRequest:
-        return self._sign("PUT", key, {}, {"Content-Type": content_type}, lifetime_s)
+    def sign_upload(
+        self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
+    ) -> SignedRequest:
+        return self._sign("PUT", key, {}, upload_headers(content_type, size_bytes), lifetime_s)
 
     def check(self) -> None:
         client = self._client()
@@ -197,7 +201,8 @@ class S3Storage:
         from obstore.exceptions import BaseError
 
         try:
-            return self._with_retry(call)
+            with _panics_translated(operation):
+                return self._with_retry(call)
         except (BaseError, FileNotFoundError) as exc:
             raise DependencyUnavailableError("storage", f"{operation} {_Refusal(exc)}") from exc
 
@@ -217,7 +222,8 @@ class S3Storage:
     def _client(self, *, timeouts: int = 1) -> S3Store:
         with self._lock:
             if timeouts not in self._clients:
-                self._clients[timeouts] = self._make_client(self._read_timeout_s * timeouts)
+                with _panics_translated("making the client"):
+                    self._clients[timeouts] = self._make_client(self._read_timeout_s * timeouts)
             return self._clients[timeouts]
 
     def _make_client(self, read_timeout_s: float) -> S3Store:
@@ -246,6 +252,17 @@ class S3Storage:
             # We retry once ourselves: the library does not retry after a 429, nor a PUT that got no response.
             retry_config={"max_retries": 0},
         )
+
+
+@contextmanager
+def _panics_translated(operation: str) -> Iterator[None]:
+    """Translate a panic of the library, which is no Exception (PyO3's PanicException), to our error."""
+    try:
+        yield
+    except BaseException as exc:
+        if isinstance(exc, Exception) or must_pass(exc):
+            raise
+        raise DependencyUnavailableError("storage", f"{operation} ended in {type(exc).__name__}") from exc
 
 
 class _Refusal:

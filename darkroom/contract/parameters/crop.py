@@ -66,17 +66,15 @@ class CropParameters(OutputParameters):
     json_rules: ClassVar[JsonRules] = {"allOf": [{"anyOf": _AREAS}, {"anyOf": _PLACES}]}
     text_rules: ClassVar[JsonRules] = {"allOf": [{"anyOf": _TEXT_AREAS}, {"anyOf": _TEXT_PLACES}]}
 
-    width: OutputSide | None = None
-    height: OutputSide | None = None
-    x: Offset | None = None
-    """Left edge in pixels of the oriented picture."""
-    y: Offset | None = None
-    """Top edge in pixels of the oriented picture."""
-    aspect: Aspect | None = None
-    """`"16:9"`: the largest area with this ratio. With one of width and height, the area is scaled to it."""
-    gravity: GravityField = Compass.CENTRE
-    """Where the area lies, unless x and y are given."""
-    bounds: Bounds = Bounds.ERROR
+    width: OutputSide | None = Field(None, description="Width of the area in pixels; with aspect, of the result.")
+    height: OutputSide | None = Field(None, description="Height of the area in pixels; with aspect, of the result.")
+    x: Offset | None = Field(None, description="Left edge of the area in pixels of the upright picture; goes with y.")
+    y: Offset | None = Field(None, description="Top edge of the area in pixels of the upright picture; goes with x.")
+    aspect: Aspect | None = Field(None, description='A ratio like "16:9": the largest such area of the picture.')
+    gravity: Annotated[GravityField, Field(description="Where the area lies, unless x and y say so.")] = Compass.CENTRE
+    bounds: Annotated[
+        Bounds, Field(description="What to do with an area beyond the picture: refuse it, or clamp it to the picture.")
+    ] = Bounds.ERROR
 
     @field_validator("aspect")
     @classmethod

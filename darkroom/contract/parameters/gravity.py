@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from darkroom.contract.parameters.values import FrozenModel
+from darkroom.contract.parameters.values import FrozenModel, json_object_of
 
 
 class Compass(StrEnum):
@@ -35,22 +34,12 @@ class Saliency(StrEnum):
 class FocalPoint(FrozenModel):
     """A point of the oriented picture as fractions of its width and height; (0, 0) is the top left corner."""
 
-    x: Annotated[float, Field(ge=0, le=1)]
-    y: Annotated[float, Field(ge=0, le=1)]
+    x: Annotated[float, Field(ge=0, le=1, description="From 0, the left edge, to 1, the right edge.")]
+    y: Annotated[float, Field(ge=0, le=1, description="From 0, the top edge, to 1, the bottom edge.")]
 
 
 Gravity: TypeAlias = Compass | Saliency | FocalPoint
 
 
-def _focal_point_from_text(value: Any) -> Any:
-    """Parse a focal point from its JSON text, the form in which form fields carry it."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-GravityField = Annotated[Gravity, BeforeValidator(_focal_point_from_text)]
+GravityField = Annotated[Gravity, BeforeValidator(json_object_of)]
 """A gravity as the type of a model's field; accepts a form's text too."""

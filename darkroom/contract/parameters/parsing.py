@@ -61,7 +61,8 @@ def _numbers_and_booleans(model: type[OutputParameters]) -> frozenset[str]:
 
 def _holds_number_or_boolean(annotation: Any) -> bool:
     arguments = get_args(annotation)
-    return annotation in {int, float, bool} or any(_holds_number_or_boolean(argument) for argument in arguments)
+    is_whole = isinstance(annotation, type) and issubclass(annotation, int)
+    return is_whole or annotation is float or any(_holds_number_or_boolean(argument) for argument in arguments)
 
 
 def field_errors(exc: ValidationError) -> list[FieldError]:

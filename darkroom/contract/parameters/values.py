@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from enum import StrEnum
-from typing import Annotated
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from darkroom.contract.limits import MAX_OUTPUT_SIDE_PX
 
@@ -27,6 +28,23 @@ class Format(StrEnum):
     WEBP = "webp"
     AVIF = "avif"
     GIF = "gif"
+    HEIC = "heic"
+    """Read only, and only where the operator chose to."""
+
+
+WRITTEN_FORMATS = tuple(format for format in Format if format is not Format.HEIC)
+
+
+def _is_written(value: Any) -> Any:
+    if value not in WRITTEN_FORMATS:
+        raise ValueError(f"must be one of {', '.join(WRITTEN_FORMATS)}")
+    return value
+
+
+WrittenFormat = Annotated[
+    Format, BeforeValidator(_is_written), WithJsonSchema({"type": "string", "enum": list(map(str, WRITTEN_FORMATS))})
+]
+"""A format that a result may have, or `keep`."""
 
 
 class Metadata(StrEnum):
@@ -38,6 +56,26 @@ class Metadata(StrEnum):
 class Animation(StrEnum):
     FIRST = "first"
     ALL = "all"
+
+
+class Rotation(IntEnum):
+    """Degrees clockwise."""
+
+    NONE = 0
+    QUARTER = 90
+    HALF = 180
+    THREE_QUARTERS = 270
+
+
+class Flip(StrEnum):
+    HORIZONTAL = "horizontal"
+    VERTICAL = "vertical"
+
+
+class Placeholder(StrEnum):
+    THUMBHASH = "thumbhash"
+    BLURHASH = "blurhash"
+    COLOUR = "colour"
 
 
 class Colour(FrozenModel):
@@ -61,3 +99,20 @@ class Colour(FrozenModel):
 
 OutputSide = Annotated[int, Field(ge=1, le=MAX_OUTPUT_SIDE_PX)]
 """In pixels."""
+
+STORAGE_KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+"""Plain path segments: no empty or dotted ones, so a key can neither leave the bucket nor surprise a server that
+normalises paths.
+"""
+
+StorageKey = Annotated[str, Field(max_length=512, pattern=STORAGE_KEY_PATTERN)]
+
+
+def json_object_of(value: Any) -> Any:
+    """Parse a JSON object from its text, the form in which form fields carry it; anything else stays as it is."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value

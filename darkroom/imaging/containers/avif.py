@@ -7,6 +7,7 @@ whole. What the picture's items refer to is compared with the bytes that came.
 from __future__ import annotations
 
 import struct
+from typing import ClassVar
 
 from darkroom.contract.errors import InputUnsupportedError
 from darkroom.imaging.containers.contents import Contents
@@ -31,14 +32,22 @@ def is_avif(beginning: bytes) -> bool | None:
     if beginning[4:8] != b"ftyp":
         return False
     size = int.from_bytes(beginning[:4], "big")
-    brands = beginning[8:12] + beginning[16 : min(size, _MOST_BRAND_BYTES)]
-    if any(brands[offset : offset + 4] in _BRANDS for offset in range(0, len(brands) - 3, 4)):
+    if not _BRANDS.isdisjoint(brands_of(beginning)):
         return True
     return None if len(beginning) < min(size, _MOST_BRAND_BYTES) else False
 
 
+def brands_of(beginning: bytes) -> set[bytes]:
+    """Return the brands of a file type box, as far as they have come."""
+    size = int.from_bytes(beginning[:4], "big")
+    brands = beginning[8:12] + beginning[16 : min(size, _MOST_BRAND_BYTES)]
+    return {brands[offset : offset + 4] for offset in range(0, len(brands) - 3, 4)}
+
+
 class AvifWalker(Walker):
     format = "avif"
+    codecs: ClassVar[frozenset[bytes]] = frozenset({b"av01"})
+    """Types of the items that hold coded pictures."""
 
     _meta: HeifMeta | None = None
     _has_movie = False
@@ -95,12 +104,9 @@ class AvifWalker(Walker):
             self._meta = HeifMeta(payload, offset=start + header)
         except MetaError as exc:
             raise self._corrupt(str(exc)) from exc
-        self._meta.refuse_other_codecs()
+        self._meta.refuse_other_codecs(self.codecs, self.format)
         self._checks.size(self._meta.size)
         self._cover(start)
-        if self._edits is not None:
-            for offset, data in self._meta.replacements():
-                self._edits.replace(offset, data)
 
     def _cover(self, end: int) -> None:
         """Make one box of all foreign ones up to `end`: places in the file stay the same."""
@@ -118,6 +124,9 @@ class AvifWalker(Walker):
         if meta.pixels_end > total:
             raise self._truncated(f"{meta.pixels_end - total} bytes of its pixels are missing")
         self._cover(total)
+        if self._edits is not None:
+            for offset, data in meta.replacements(total):
+                self._edits.replace(offset, data)
         return Contents(
             coded=meta.size,
             # The decoder makes three bands of one.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -14,14 +14,14 @@ from darkroom.contract.errors import InputUnsupportedError
 from darkroom.imaging.containers.contents import CodePoints, ColourDescription
 from darkroom.imaging.geometry import Size
 
-MOST_BOXES = 10_000
-_MOST_REFERENCES = 10_000
+MOST_ENTRIES = 20_000
+"""The most boxes, references, associations and extents together; a picture of a thousand tiles has some thousands."""
 # Items of these types hold no coded picture, or derive one from others (ISO/IEC 23008-12, clauses 6.5 and 6.6).
-_ALLOWED_TYPES = {b"av01", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime", b"uri "}
+_ALLOWED_TYPES = {b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime", b"uri "}
 _METADATA_TYPES = (b"Exif", b"mime", b"uri ")
 _MOST_METADATA_BYTES = 1024 * 1024
 _XMP = b"application/rdf+xml\x00"
-_ALPHA_TYPES = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+_ALPHA_TYPES = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\x00", b"urn:mpeg:hevc:2015:auxid:1\x00")
 
 
 class MetaError(ValueError):
@@ -56,7 +56,7 @@ class HeifMeta:
     def __init__(self, payload: bytes, *, offset: int) -> None:
         self._data = payload
         self._offset = offset
-        self._boxes_left = MOST_BOXES
+        self._entries_left = MOST_ENTRIES
         self._items: dict[int, _Item] = {}
         self._references: list[tuple[bytes, int, tuple[int, ...]]] = []
         self._properties: list[_Box] = []
@@ -68,6 +68,7 @@ class HeifMeta:
         if self._primary not in self._items:
             raise MetaError("it has no primary item")
         self._main = self._items[self._primary]
+        self._alphas = self._alpha_items()
         self.size = self._transformed_size()
 
     # --- facts ---
@@ -79,10 +80,7 @@ class HeifMeta:
 
     @property
     def has_alpha(self) -> bool:
-        return any(
-            kind == b"auxl" and self._primary in targets and self._is_alpha(source)
-            for kind, source, targets in self._references
-        )
+        return bool(self._alphas)
 
     @property
     def bits(self) -> int:
@@ -109,25 +107,29 @@ class HeifMeta:
                 )
         return ColourDescription(has_icc=has_icc, code_points=points)
 
-    def refuse_other_codecs(self) -> None:
-        """Raise InputUnsupportedError for a codec other than AV1.
+    def refuse_other_codecs(self, codecs: Collection[bytes], format: str) -> None:
+        """Raise InputUnsupportedError for a codec other than these.
 
         The decoder picks the codec by item, not by brand: a file that calls itself AVIF may hold HEVC.
         """
         for item in self._items.values():
-            if item.kind not in _ALLOWED_TYPES:
-                raise InputUnsupportedError(f"the AVIF file has an item of type {item.kind!r}; only av01 is allowed")
+            if item.kind not in _ALLOWED_TYPES and item.kind not in codecs:
+                allowed = ", ".join(codec.decode() for codec in codecs)
+                raise InputUnsupportedError(
+                    f"the {format.upper()} file has an item of type {item.kind!r}; only {allowed} is allowed"
+                )
 
-    def replacements(self) -> Iterator[tuple[int, bytes]]:
-        """Yield what to overwrite, so that the decoder reads no more than one EXIF and one XMP block of moderate size,
-        and inflates neither.
+    def replacements(self, total: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what to overwrite, so that the decoder of a file of `total` bytes reads no more than one EXIF and one
+        XMP block of moderate size, both whole, and inflates neither.
         """
         seen: set[bytes] = set()
         for item in self._items.values():
             if item.kind not in _METADATA_TYPES:
                 continue
             is_known = item.kind == b"Exif" or (item.kind == b"mime" and item.rest.partition(b"\x00")[2] == _XMP)
-            if is_known and item.kind not in seen and item.length <= _MOST_METADATA_BYTES:
+            is_readable = item.length <= _MOST_METADATA_BYTES and item.end <= total
+            if is_known and is_readable and item.kind not in seen:
                 seen.add(item.kind)
             else:
                 yield self._offset + item.type_offset, b"skip"
@@ -154,9 +156,7 @@ class HeifMeta:
 
     def _boxes(self, start: int, end: int) -> Iterator[_Box]:
         while start + 8 <= end:
-            self._boxes_left -= 1
-            if self._boxes_left < 0:
-                raise MetaError(f"its meta box holds more than {MOST_BOXES} boxes, the limit")
+            self._count(1)
             size, header = self._number(start, 4), 8
             kind = self._data[start + 4 : start + 8]
             if size == 1:
@@ -209,6 +209,7 @@ class HeifMeta:
             position += id_bytes
             associated = self._data[position]
             position += 1
+            self._count(1 + associated)
             for _ in range(associated):
                 index = self._number(position, index_bytes) & mask
                 position += index_bytes
@@ -218,13 +219,10 @@ class HeifMeta:
     def _read_references(self, box: _Box) -> None:
         """Read the item reference box (ISO/IEC 14496-12, 8.11.12)."""
         id_bytes = 2 if self._data[box.start] == 0 else 4
-        references = 0
         for inner in self._boxes(box.start + 4, box.end):
             source = self._number(inner.start, id_bytes)
             count = self._number(inner.start + id_bytes, 2)
-            references += count
-            if references > _MOST_REFERENCES:
-                raise MetaError(f"it has {references} or more references, the limit is {_MOST_REFERENCES}")
+            self._count(count)
             first = inner.start + id_bytes + 2
             targets = tuple(self._number(first + index * id_bytes, id_bytes) for index in range(count))
             self._references.append((inner.kind, source, targets))
@@ -251,6 +249,8 @@ class HeifMeta:
             position += base_bytes
             extents = self._number(position, 2)
             position += 2
+            # An extent may be described by no byte at all.
+            self._count(1 + extents)
             for _ in range(extents):
                 position += index_bytes
                 start = base + self._number(position, offset_bytes)
@@ -263,6 +263,11 @@ class HeifMeta:
                 if position > box.end:
                     raise MetaError("its item locations end early")
 
+    def _count(self, entries: int) -> None:
+        self._entries_left -= entries
+        if self._entries_left < 0:
+            raise MetaError(f"its meta box holds more than {MOST_ENTRIES} entries, the limit")
+
     def _number(self, offset: int, size: int) -> int:
         if offset + size > len(self._data):
             raise MetaError("its meta box ends inside a field")
@@ -270,15 +275,17 @@ class HeifMeta:
 
     # --- deriving ---
 
+    def _alpha_items(self) -> set[int]:
+        """Return the items that hold the alpha of the primary one."""
+        auxiliary = {
+            source for kind, source, targets in self._references if kind == b"auxl" and self._primary in targets
+        }
+        return {source for source in auxiliary if source in self._items and self._has_alpha_type(self._items[source])}
+
     @property
     def _needed(self) -> set[int]:
         """Items without which the picture is not whole: the primary one, its alpha, and what both are derived from."""
-        needed = {self._primary}
-        needed.update(
-            source
-            for kind, source, targets in self._references
-            if kind == b"auxl" and self._primary in targets and self._is_alpha(source)
-        )
+        needed = {self._primary} | self._alphas
         derived = {source: targets for kind, source, targets in self._references if kind == b"dimg"}
         waiting = list(needed)
         while waiting:
@@ -288,11 +295,9 @@ class HeifMeta:
                     waiting.append(part)
         return needed
 
-    def _is_alpha(self, identifier: int) -> bool:
-        item = self._items.get(identifier)
-        return item is not None and any(
-            self._data[box.start + 4 : box.end].partition(b"\x00")[0] in _ALPHA_TYPES
-            for box in self._properties_of(item, b"auxC")
+    def _has_alpha_type(self, item: _Item) -> bool:
+        return any(
+            self._data.startswith(_ALPHA_TYPES, box.start + 4, box.end) for box in self._properties_of(item, b"auxC")
         )
 
     @property

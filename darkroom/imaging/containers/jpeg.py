@@ -41,6 +41,10 @@ _UNSUPPORTED_PROCESSES = {
 }
 _EXIF, _XMP, _ICC, _IPTC = b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00", icc.JPEG_PREFIX, b"Photoshop 3.0\x00"
 _ADOBE, _JFIF = b"Adobe", b"JFIF\x00"
+# Where their segments have the revision and the colour transform, and the transforms of three and of four components:
+# libjpeg warns of any other, and takes the last.
+_JFIF_REVISION, _ADOBE_TRANSFORM = 5, 11
+_TRANSFORMS = {3: (0, 1), 4: (0, 2)}
 # What the decoder sees of these markers, each once; the rest is left out unread.
 _KEPT = {
     _APP0: (_JFIF,),
@@ -69,12 +73,15 @@ class JpegWalker(Walker):
     _scans = 0
     _orientation = 1
     _has_icc = False
+    _transform: tuple[int, int] | None = None
+    """Offset and value of Adobe's colour transform."""
     _ended = False
 
     def _walk(self) -> Steps[None]:
         self._components: dict[int, _Component] = {}
         self._kept: set[bytes] = set()
         self._icc = icc.JpegProfile()
+        self._profile_segments: list[tuple[int, int]] = []
         inflow = self._inflow
         yield from inflow.need(2)
         inflow.position += 2
@@ -172,6 +179,8 @@ class JpegWalker(Walker):
         count = header[0] if header else 0
         if not 1 <= count <= _MOST_COMPONENTS_IN_SCAN or len(header) < 4 + 2 * count:
             raise self._corrupt("the scan header is too short")
+        if self._scans == 0:
+            self._spare_warnings()
         self._scans += 1
         self._checks.scans(self._scans)
         first, last, approximation = header[1 + 2 * count : 4 + 2 * count]
@@ -194,7 +203,9 @@ class JpegWalker(Walker):
             # The decoder has read the header by then.
             self._drop(start, end)
         elif marker == _APP2 and prefix.startswith(_ICC):
-            if not self._icc.add(prefix, length):
+            if self._icc.add(prefix, length):
+                self._profile_segments.append((start, end))
+            else:
                 self._drop(start, end)
         else:
             known = next((one for one in _KEPT.get(marker, ()) if prefix.startswith(one)), None)
@@ -204,6 +215,19 @@ class JpegWalker(Walker):
             self._kept.add(known)
             if known == _EXIF:
                 self._orientation = exif.orientation_of((yield from inflow.take(length)))
+            elif known == _JFIF:
+                self._replace(inflow.offset + _JFIF_REVISION, b"\x01", prefix[_JFIF_REVISION : _JFIF_REVISION + 1])
+            elif known == _ADOBE and length > _ADOBE_TRANSFORM:
+                self._transform = inflow.offset + _ADOBE_TRANSFORM, prefix[_ADOBE_TRANSFORM]
+
+    def _spare_warnings(self) -> None:
+        """Mend what libjpeg would warn of but reads. It shows only its first warning, which might hide damage."""
+        if not self._icc.is_complete:
+            for start, end in self._profile_segments:
+                self._drop(start, end)
+        known = _TRANSFORMS.get(len(self._components))
+        if self._transform is not None and known is not None and self._transform[1] not in known:
+            self._replace(self._transform[0], bytes(known[-1:]), b"")
 
     def _contents(self) -> Contents:
         if self._size is None:

@@ -39,8 +39,7 @@ _KEPT = {
 }
 _COMPRESSED = (b"zTXt", b"iCCP", b"iTXt")
 _READ_WHOLE = (b"sRGB", b"gAMA", b"cHRM", b"cICP")
-# Keyword, and the flag of text that is stored as it is (11.3.3.4).
-_PLAIN_XMP = b"XML:com.adobe.xmp\x00\x00"
+_XMP = b"XML:com.adobe.xmp\x00"
 _LONGEST_KEYWORD = 80
 # zlib's checksum at the end of the pixels.
 _ADLER_BYTES = 4
@@ -137,13 +136,21 @@ class PngWalker(Walker):
         self._note(kind, size)
         is_kept = kind not in self._kept and size <= _KEPT[kind] and not self._pixels_end
         inflow.position += _CHUNK.size
-        if kind == b"eXIf" and kind not in self._kept:
+        if kind == b"eXIf" and is_kept:
             self._orientation = exif.orientation_of((yield from inflow.take(min(size, exif.MOST_BYTES))))
-        elif kind in (b"iTXt", b"iCCP"):
+        elif kind == b"iCCP":
             beginning = yield from inflow.take(min(size, _LONGEST_KEYWORD + 200))
-            is_kept = is_kept and (_is_plain_xmp if kind == b"iTXt" else _is_small_profile)(beginning)
+            is_kept = is_kept and _is_small_profile(beginning)
+        elif kind == b"iTXt" and is_kept:
+            is_kept = yield from self._is_small_packet(size)
         elif is_kept and kind in _READ_WHOLE:
-            self._describe(kind, (yield from inflow.take(size)))
+            data = yield from inflow.take(size)
+            yield from inflow.need(_CRC_BYTES)
+            checksum = inflow.data[inflow.position : inflow.position + _CRC_BYTES]
+            # The decoder too takes no notice of one that is damaged.
+            is_kept = len(data) == _KEPT[kind] and zlib.crc32(kind + data).to_bytes(_CRC_BYTES, "big") == checksum
+            if is_kept:
+                self._describe(kind, data)
         if not is_kept:
             self._drop(start, end)
             return
@@ -155,10 +162,20 @@ class PngWalker(Walker):
         elif kind == b"iCCP":
             self._colour = replace(self._colour, has_icc=True)
 
+    def _is_small_packet(self, size: int) -> Steps[bool]:
+        """Return whether a text is an XMP packet of moderate size. It is inflated only if the decoder will do so."""
+        inflow = self._inflow
+        beginning = yield from inflow.take(min(size, len(_XMP) + 1))
+        if not beginning.startswith(_XMP) or self._edits is None:
+            return False
+        if beginning.endswith(b"\x00"):
+            return True
+        rest = yield from inflow.take(size - len(beginning))
+        # Behind the compression method come a language and a translated keyword (11.3.3.4).
+        return _inflates_to_at_most(rest[1:].split(b"\x00", 2)[-1], _KEPT[b"iTXt"])
+
     def _describe(self, kind: bytes, data: bytes) -> None:
         """Note what a chunk says about colour (11.3.2)."""
-        if len(data) != _KEPT[kind]:
-            return
         if kind == b"sRGB":
             self._colour = replace(self._colour, srgb_intent=data[0])
         elif kind == b"gAMA":
@@ -218,8 +235,12 @@ class PngWalker(Walker):
             self._edits.drop(start, end)
 
 
-def _is_plain_xmp(beginning: bytes) -> bool:
-    return beginning.startswith(_PLAIN_XMP)
+def _inflates_to_at_most(data: bytes, most_bytes: int) -> bool:
+    inflate = zlib.decompressobj()
+    try:
+        return len(inflate.decompress(data, most_bytes)) <= most_bytes and inflate.eof
+    except zlib.error:
+        return False
 
 
 def _is_small_profile(beginning: bytes) -> bool:

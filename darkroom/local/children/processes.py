@@ -34,13 +34,15 @@ class Command:
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
+    umask: int = -1
+    """-1: as ours."""
 
 
-def native_command(program: Path | str, *arguments: str, env: Mapping[str, str], cwd: Path) -> Command:
+def native_command(program: Path | str, *arguments: str, env: Mapping[str, str], cwd: Path, umask: int = -1) -> Command:
     """Build the command for a program that is not Python. Its path must be absolute."""
     # -I -S: this interpreter only makes one system call, so it needs neither site-packages nor the environment.
     guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), "exec"]
-    return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd)
+    return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd, umask=umask)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,7 @@ class ManagedProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            umask=command.umask,
         )
         return cls(name, transport, watch)
 

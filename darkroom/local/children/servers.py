@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import stat
@@ -18,15 +19,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darkroom.local.children import health, ports
+from darkroom.local.children import append_only, health, ports
+from darkroom.local.children.certificates import NoCertificateError, make_certificate
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
-from darkroom.local.children.processes import native_command
+from darkroom.local.children.processes import Command, native_command
 from darkroom.local.children.supervision import ExternalServer, ServerPlan, SupervisedServer, SupervisionTimeouts
-from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.errors import LocalRuntimeError, StartFailedError
 from darkroom.local.reporting import Report
 
 NATS_MAX_PAYLOAD = "1MB"
+USER = "darkroom"
+PRIVATE_UMASK = 0o077
+"""Everything that a server writes is for its owner only."""
 ADMIN_GRPC_OFFSET = 10_000
 """SeaweedFS's maintenance worker expects the admin server's gRPC port at this offset, despite -admin.port.grpc."""
 SEAWEED_SOCKET_FOLDER = Path("/tmp")  # noqa: S108 - SeaweedFS supports no other folder
@@ -63,12 +68,12 @@ class S3Credentials:
         return f"S3Credentials(access_key={self.access_key!r}, secret_key='***')"
 
 
-def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServer:
-    """Create a NATS server with JetStream. Its `url` is `nats://127.0.0.1:PORT`."""
+def nats_server(home: ServerHome, *, port: int | None = None, password: str = "") -> SupervisedServer:
+    """Create a NATS server with JetStream. Its `url` is `nats://127.0.0.1:PORT`, with a password if it has one."""
     folder = home.folder("nats")
     client_port, monitor_port = port or ports.free_port(), ports.free_port()
     config = folder / "nats.conf"
-    url = f"nats://{LOOPBACK}:{client_port}"
+    url = f"nats://{f'{USER}:{password}@' if password else ''}{LOOPBACK}:{client_port}"
 
     monitor_url = f"http://{LOOPBACK}:{monitor_port}"
 
@@ -77,9 +82,9 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
         await health.check_nats_streams(monitor_url)
 
     def write_config() -> None:
-        config.write_text(_nats_config(client_port, monitor_port, folder / "jetstream"))
+        _write_private(config, _nats_config(client_port, monitor_port, folder / "jetstream", password))
 
-    command = native_command(_program("nats-server"), "-c", str(config), env=_environment(folder), cwd=folder)
+    command = _server_command(_program("nats-server"), "-c", str(config), folder=folder)
     return home.supervise(
         ServerPlan(
             name="nats",
@@ -93,30 +98,52 @@ def nats_server(home: ServerHome, *, port: int | None = None) -> SupervisedServe
     )
 
 
-def redis_server(home: ServerHome, *, port: int | None = None) -> SupervisedServer:
-    """Create a Valkey server. Its `url` is `redis://127.0.0.1:PORT/0`."""
+def redis_server(home: ServerHome, *, port: int | None = None, password: str = "") -> SupervisedServer:
+    """Create a Valkey server. Its `url` is `redis://127.0.0.1:PORT/0`, with a password if it has one."""
     folder = home.folder("redis")
     port = port or ports.free_port()
-    url = f"redis://{LOOPBACK}:{port}/0"
-    command = native_command(_valkey_program(), *_redis_arguments(port, folder), env=_environment(folder), cwd=folder)
+    url = f"redis://{f':{password}@' if password else ''}{LOOPBACK}:{port}/0"
+    program, config = _valkey_program(), folder / "redis.conf"
+
+    def prepare() -> None:
+        # In a file, because everybody on this machine sees a command line.
+        _write_private(config, f"requirepass {password}\n" if password else "")
+        append_only.mend(program, folder, home.report)
+
+    command = _server_command(program, str(config), *_redis_arguments(port, folder), folder=folder)
     return home.supervise(
-        ServerPlan(name="redis", url=url, command=command, ports=(port,), check=lambda: health.check_redis(url))
+        ServerPlan(
+            name="redis",
+            url=url,
+            command=command,
+            ports=(port,),
+            check=lambda: health.check_redis(url),
+            before_start=prepare,
+        )
     )
 
 
 def s3_server(
     home: ServerHome, *, credentials: S3Credentials, bucket: str, port: int | None = None
 ) -> SupervisedServer:
-    """Create a SeaweedFS server with a bucket, at `http://127.0.0.1:PORT`, that refuses unsigned requests."""
+    """Create a SeaweedFS server with a bucket, at `http://127.0.0.1:PORT`, that refuses unsigned requests.
+
+    That holds for its other ports too: the filer and the volume server ask for tokens of this run's keys, and all
+    gRPC is mutual TLS with a certificate of this run.
+    """
     folder = home.folder("s3")
     sockets = SeaweedPorts.choose(port)
     url = f"http://{LOOPBACK}:{sockets.s3}"
-    secrets = {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
-    command = native_command(
+    command = _server_command(
         _program("weed"),
         *_seaweed_arguments(sockets, folder, bucket),
-        env={**_environment(folder), **secrets},
-        cwd=folder,
+        folder=folder,
+        env={
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            **_seaweed_keys(),
+            **_seaweed_tls(folder, home.report),
+        },
     )
     return home.supervise(
         ServerPlan(
@@ -143,7 +170,7 @@ def external_s3(url: str, report: Report) -> ExternalServer:
     return ExternalServer(name="s3", url=url, probe=lambda: health.check_s3(url), report=report)
 
 
-def _nats_config(client_port: int, monitor_port: int, store: Path) -> str:
+def _nats_config(client_port: int, monitor_port: int, store: Path, password: str) -> str:
     # A JSON string is also a valid string in NATS's configuration language.
     return "\n".join(
         [
@@ -154,6 +181,7 @@ def _nats_config(client_port: int, monitor_port: int, store: Path) -> str:
             "jetstream {",
             f"  store_dir: {json.dumps(str(store))}",
             "}",
+            *([f"authorization {{ user: {USER}, password: {json.dumps(password)} }}"] if password else []),
             "",
         ]
     )
@@ -245,10 +273,32 @@ def _seaweed_arguments(sockets: SeaweedPorts, folder: Path, bucket: str) -> list
         f"-filer.port.grpc={sockets.filer_grpc}",
         f"-admin.port={sockets.admin}",
         f"-admin.port.grpc={sockets.admin_grpc}",
+        # Of the filer and the master; S3's own stays.
+        "-disableHttp",
         "-admin.ui=false",
         "-webdav=false",
         "-master.telemetry=false",
     ]
+
+
+def _seaweed_keys() -> dict[str, str]:
+    """Return new keys by which SeaweedFS' parts know each other (`weed scaffold -config=security`)."""
+    names = ("JWT_SIGNING", "JWT_SIGNING_READ", "JWT_FILER_SIGNING", "JWT_FILER_SIGNING_READ")
+    return {f"WEED_{name}_KEY": secrets.token_urlsafe(32) for name in names}
+
+
+def _seaweed_tls(folder: Path, report: Report) -> dict[str, str]:
+    """Return the variables that make all gRPC mutual TLS; none if there is no certificate, which is reported."""
+    try:
+        made = make_certificate(folder)
+    except NoCertificateError as exc:
+        detail = f"other users of this machine can reach the files through SeaweedFS' gRPC ports: {exc}"
+        report("s3.grpc_open", detail=detail)
+        return {}
+    parts = ("VOLUME", "MASTER", "FILER", "S3", "ADMIN", "WORKER", "MQ", "MSG_BROKER", "MSG_AGENT", "CLIENT")
+    certificates = {f"WEED_GRPC_{part}_CERT": str(made.certificate) for part in parts}
+    keys = {f"WEED_GRPC_{part}_KEY": str(made.key) for part in parts}
+    return {"WEED_GRPC_CA": str(made.certificate), **certificates, **keys}
 
 
 def _remove_own_sockets(chosen: SeaweedPorts) -> None:
@@ -277,6 +327,22 @@ def _answers(path: Path) -> bool:
         except (ConnectionRefusedError, FileNotFoundError):
             return False
     return True
+
+
+def _server_command(program: Path, *arguments: str, folder: Path, env: Mapping[str, str] | None = None) -> Command:
+    return native_command(
+        program, *arguments, env={**_environment(folder), **(env or {})}, cwd=folder, umask=PRIVATE_UMASK
+    )
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read. Raises StartFailedError."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+            os.fchmod(opened.fileno(), 0o600)
+            opened.write(text)
+    except OSError as exc:
+        raise StartFailedError(f"{file} could not be written: {exc.strerror}") from exc
 
 
 def _environment(folder: Path) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from darkroom.local.children.logs import LineSink
 from darkroom.local.children.processes import Command, ManagedProcess
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
+from darkroom.redaction import redacted
 
 READY_POLL_S = 0.005
 """How often we check whether a server is ready; a longer interval would add to the startup time."""
@@ -113,7 +114,7 @@ class SupervisedServer:
         for port in self.plan.ports:
             ports.require_free(port)
         ready_s = await self._launch()
-        self.report("server.started", server=self.name, url=self.url, pid=self.pid, ready_s=ready_s)
+        self.report("server.started", server=self.name, url=redacted(self.url), pid=self.pid, ready_s=ready_s)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"{self.name}: supervisor")
 
     async def check(self) -> None:
@@ -242,7 +243,7 @@ class ExternalServer:
 
     async def start(self) -> None:
         await self.check()
-        self.report("server.found", server=self.name, url=self.url)
+        self.report("server.found", server=self.name, url=redacted(self.url))
 
     async def check(self) -> None:
         await _check_in_time(self.name, self.probe, CHECK_TIMEOUT_S)

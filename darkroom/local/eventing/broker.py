@@ -33,6 +33,9 @@ class Ingress:
         app.router.add_post("/{namespace}/{broker}", self._receive)
         return app
 
+    def has(self, address: BrokerAddress) -> bool:
+        return address in self._streams
+
     async def publish(self, address: BrokerAddress, event: CloudEvent) -> None:
         """Publish an event from inside the runtime: a reply, or from a source.
 
@@ -78,6 +81,11 @@ def _ttl(event: CloudEvent) -> int:
         return int(event.extensions[TTL_EXTENSION])
     except ValueError as exc:
         raise EventInvalidError(f"{TTL_EXTENSION} must be an integer") from exc
+
+
+def has_ttl(event: CloudEvent) -> bool:
+    """Report whether an event passed through an ingress, which gives each event a TTL."""
+    return str(event.extensions.get(TTL_EXTENSION, "")).isdecimal()
 
 
 def without_ttl(event: CloudEvent) -> CloudEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -12,9 +13,10 @@ from nats.aio.client import Client
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.eventing.broker import BrokerAddress, Ingress
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
+from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.stream import BrokerStream
-from darkroom.local.eventing.subscribers import Subscribers, destination_name
+from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.reporting import Report
 from darkroom.manifests import Broker, Manifests, Trigger, with_namespace
 
@@ -74,14 +76,19 @@ class Brokers:
         sink = delivery.dead_letter_sink
         return Route(
             trigger=trigger,
+            label=self._label(trigger),
             broker=_address(broker),
             stream=self.streams[_address(broker)],
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
-            subscriber_name=destination_name(subscriber),
+            subscriber_name=cluster_url(subscriber),
             subscriber=subscribers.resolve(subscriber),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
         )
+
+    def _label(self, trigger: Trigger) -> str:
+        names = Counter(each.name for each in self._manifests.triggers)
+        return trigger.name if names[trigger.name] == 1 else f"{trigger.namespace}/{trigger.name}"
 
     async def _connect(self, url: str, prepare: Callable[[], Awaitable[None]]) -> Client:
         report = self._report

@@ -187,6 +187,50 @@ def next_step(delivery: DeliverySpec, disposition: Disposition, attempt_index: i
     return Step(action=Action.DROP)
 
 
+# --- reasons, for people ---------------------------------------------------------------------------------------------
+
+
+def format_result(result: DeliveryResult) -> str:
+    """Describe a result on one line."""
+    match result:
+        case Answered(status=status, body=body):
+            return f"{status} {body[:200].decode(errors='replace')}".strip()
+        case Unreachable(reason=reason):
+            return f"no answer: {reason}"
+        case TimedOut(timeout_s=timeout_s):
+            return f"no answer within {timeout_s:g} s"
+
+
+def explain_failure(result: DeliveryResult) -> str:
+    """Say why a result counts as a failure, and what to do about it; empty for a success."""
+    match result:
+        case Answered(status=status, body=body, is_event=is_event) if 200 <= status < 300:
+            if is_event or not body:
+                return ""
+            return (
+                f"{status} with a body that is no CloudEvent counts as a failure: answer 204 without a body, or with "
+                "an event. functions-framework answers OK for a cloud_event function, so use its http signature"
+            )
+        case Answered(status=status) if 300 <= status < 400:
+            return f"{status} counts as a failure: redirects are not followed. Give the address itself as subscriber"
+        case Answered(status=429):
+            return "429: the subscriber takes no more for now. Its Retry-After is ignored; only the backoff counts"
+        case Answered(status=status) if status < 500 and status not in _RETRIED_4XX:
+            return (
+                f"{status} is neither retried nor dead-lettered by JetStream channels while retries are left: answer "
+                "503, or 200 with an event that says what is wrong"
+            )
+        case Answered(status=status):
+            return f"{status} counts as a failure, and is retried: its body or the subscriber's log says why"
+        case Unreachable():
+            return "there was no connection, or it broke before an answer: nothing serves that address, or it crashed"
+        case TimedOut(timeout_s=timeout_s):
+            return (
+                f"the subscriber did not answer within {timeout_s:g} s, which follows from delivery.timeout or else "
+                "the channel's ackWait: raise it, or answer sooner"
+            )
+
+
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 

@@ -11,8 +11,9 @@ dead letter, which recovery emits again while attempts are left, later each time
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from nats.aio.subscription import Subscription
 from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
-from darkroom.local.eventing.broker import BrokerAddress, Ingress, inherit_ttl, without_ttl
+from darkroom.local.eventing.broker import BrokerAddress, Ingress, has_ttl, inherit_ttl, without_ttl
 from darkroom.local.eventing.delivery import (
     Action,
     Answered,
@@ -35,6 +36,8 @@ from darkroom.local.eventing.delivery import (
     Step,
     classify,
     dead_letter_extensions,
+    explain_failure,
+    format_result,
     next_step,
 )
 from darkroom.local.eventing.filters import passes
@@ -45,6 +48,8 @@ from darkroom.manifests import Trigger
 from darkroom.telemetry import Span, names
 
 STOP_GRACE_S = 5.0
+NO_TTL = Answered(status=400, body=b"the event has no TTL: it was put on the stream past the Broker's ingress")
+"""The broker's filter refuses such an event (knative/eventing, pkg/broker/filter/filter_handler.go)."""
 COUNTED = ("delivered", "retried", "dead_lettered", "lost")
 """The names of a dispatcher's counts."""
 
@@ -54,6 +59,8 @@ class Route:
     """A Trigger with everything that its deliveries need."""
 
     trigger: Trigger
+    label: str
+    """How reports and metrics name the Trigger: its name, with the namespace before it where that is ambiguous."""
     broker: BrokerAddress
     stream: BrokerStream
     delivery: DeliverySpec
@@ -69,6 +76,8 @@ class Dispatcher:
     def __init__(self, route: Route, ingress: Ingress, report: Report) -> None:
         self.route = route
         self.counts: Counter[str] = Counter()
+        self.last_failure: Mapping[str, Any] | None = None
+        """The last delivery that failed: `at` in seconds since the epoch, the event's `id`, `outcome` and `why`."""
         self._ingress = ingress
         self._report = report
         self._subscription: Subscription | None = None
@@ -77,7 +86,7 @@ class Dispatcher:
 
     @property
     def name(self) -> str:
-        return self.route.trigger.name
+        return self.route.label
 
     @property
     def in_flight(self) -> int:
@@ -95,13 +104,15 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Accept no new deliveries, and give those in progress a moment. What is not acked is redelivered next time."""
-        if self._subscription is not None:
-            await self._unsubscribe(self._subscription)
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=STOP_GRACE_S)
-        tasks = [*self._in_flight, *([self._progress_task] if self._progress_task else [])]
-        for task in tasks:
-            task.cancel()
+        try:
+            if self._subscription is not None:
+                await self._unsubscribe(self._subscription)
+            if self._in_flight:
+                await asyncio.wait(self._in_flight, timeout=STOP_GRACE_S)
+        finally:
+            tasks = [*self._in_flight, *([self._progress_task] if self._progress_task else [])]
+            for task in tasks:
+                task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
@@ -120,7 +131,7 @@ class Dispatcher:
             await self._until_acked(message.term(), "unreadable")
             return
         event = stored.event
-        if not passes(self.route.trigger.spec, stored.texts):
+        if has_ttl(event) and not passes(self.route.trigger.spec, stored.texts):
             # Most events are for other Triggers and not worth a task.
             await self._until_acked(message.ack(), event.id)
             return
@@ -140,12 +151,17 @@ class Dispatcher:
     async def _deliver(self, message: Msg, event: CloudEvent) -> None:
         attempt_index = message.metadata.num_delivered - 1
         with spans.delivery_span(event, self.name, self.route.broker[1]) as span:
-            attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
-            attempt = await self._publish_reply(event, attempt)
+            attempt = await self._attempt(event)
             _record_attempt(span, attempt.result, attempt_index)
         step = next_step(self.route.delivery, classify(attempt.result), attempt_index)
         self.counts["delivered"] += 1
         await self._carry_out(step, message, event, attempt.result, attempt_index)
+
+    async def _attempt(self, event: CloudEvent) -> Attempt:
+        if not has_ttl(event):
+            return Attempt(result=NO_TTL)
+        attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
+        return await self._publish_reply(event, attempt)
 
     async def _publish_reply(self, event: CloudEvent, attempt: Attempt) -> Attempt:
         """Publish a reply, if there is one. If the Broker does not accept it, the delivery has failed."""
@@ -174,6 +190,7 @@ class Dispatcher:
                     **shown,
                     attempt=attempt_index + 1,
                     outcome=format_result(result),
+                    why=self._failed(event, result),
                     next_in_s=step.delay_s,
                 )
                 await message.nak(delay=step.delay_s)
@@ -181,12 +198,13 @@ class Dispatcher:
                 await self._dead_letter(event, result, shown)
                 await message.ack()
             case Action.DROP:
-                self._report_lost(shown, result, why=_why_lost(self.route.delivery, result))
+                self._failed(event, result)
+                self._report_lost(shown, result, why=_why_lost(self.route.delivery, result, attempt_index))
                 await message.ack()
 
     async def _dead_letter(self, event: CloudEvent, result: DeliveryResult, shown: dict[str, str | None]) -> None:
         """Send a dead letter, with one attempt: as on a cluster, the event is lost if the dead-letter sink fails."""
-        sink = self.route.dead_letter_sink
+        sink, why = self.route.dead_letter_sink, self._failed(event, result)
         if sink is None:
             raise RuntimeError("a dead letter without a sink")
         letter = without_ttl(event).with_extensions(**dead_letter_extensions(result, self.route.subscriber_name))
@@ -195,9 +213,15 @@ class Dispatcher:
             _record_attempt(span, attempt.result, 0)
         if isinstance(attempt.result, Answered) and 200 <= attempt.result.status < 300:
             self.counts["dead_lettered"] += 1
-            self._report("event.dead_lettered", **shown, outcome=format_result(result))
+            self._report("event.dead_lettered", **shown, outcome=format_result(result), why=why)
         else:
             self._report_lost(shown, result, why=f"the dead-letter sink: {format_result(attempt.result)}")
+
+    def _failed(self, event: CloudEvent, result: DeliveryResult) -> str:
+        """Keep a failed delivery for the status; returns why it failed."""
+        why = explain_failure(result)
+        self.last_failure = {"at": time.time(), "id": event.id, "outcome": format_result(result), "why": why}
+        return why
 
     def _report_lost(self, shown: dict[str, str | None], result: DeliveryResult, *, why: str) -> None:
         self.counts["lost"] += 1
@@ -224,16 +248,8 @@ def _record_attempt(span: Span, result: DeliveryResult, attempt_index: int) -> N
         span.failed(code, format_result(result))
 
 
-def format_result(result: DeliveryResult) -> str:
-    match result:
-        case Answered(status=status, body=body):
-            shown = body[:200].decode(errors="replace")
-            return f"{status} {shown}".strip()
-        case _:
-            return str(result)
-
-
-def _why_lost(delivery: DeliverySpec, result: DeliveryResult) -> str:
-    if delivery.dead_letter_sink is None:
-        return "the retries are spent and there is no deadLetterSink"
-    return "JetStream channels neither retry nor dead-letter a 4xx answer: answer 503, or 200 with a rejection event"
+def _why_lost(delivery: DeliverySpec, result: DeliveryResult, attempt_index: int) -> str:
+    why = explain_failure(result)
+    if attempt_index < delivery.retry:
+        return why
+    return f"{why}. The retries are spent and there is no deadLetterSink"

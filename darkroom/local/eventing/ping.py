@@ -40,11 +40,11 @@ def _data(source: PingSource) -> bytes | None:
 
 async def run_ping_source(source: PingSource, send: Send, report: Report) -> None:
     """Run a PingSource until cancelled. If the sink fails, report it and wait for the next time, as Knative does."""
-    zone = ZoneInfo(source.spec.timezone or "UTC")
-    times = CronSim(source.spec.schedule, datetime.now(zone))
+    zone = ZoneInfo(source.spec.zone)
+    times = CronSim(source.spec.cron, datetime.now(zone))
     for due in times:
         await asyncio.sleep(max(0.0, (due - datetime.now(zone)).total_seconds()))
         try:
             await send(ping_event(source, at=datetime.now(UTC)))
         except DarkroomError as exc:
-            report("ping.failed", source=source.name, error=exc.detail)
+            report("ping.failed", source=f"{source.namespace}/{source.name}", error=exc.detail)

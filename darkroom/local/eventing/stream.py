@@ -10,6 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote
 
 import nats.errors
@@ -32,6 +33,8 @@ MAX_CACHED_BYTES = 16 * 1024
 """Larger events are not cached but decoded by each Trigger. Measured as stored in the stream."""
 MAX_TYPE_IN_SUBJECT = 512
 """In characters; nats-server closes a connection whose control line has more than 4096 bytes."""
+REPLICAS_METADATA = "dev.darkroom.replicas"
+"""The manifest's number of replicas at the stream's creation. There is one server here, so NATS does not know it."""
 MAX_EVENT_BYTES = 1024 * 1024
 """nats-server's max_payload; pictures are sent by reference."""
 _HEADERS_ROOM_BYTES = 64
@@ -56,20 +59,44 @@ class BrokerStream:
         self._broker = broker
         self._channel = channel
         self._report = report
+        self._reported: set[tuple[str, str]] = set()
         self._decoded: OrderedDict[bytes, StoredEvent] = OrderedDict()
         # The same names as in eventing-natss, so that what is learned here applies there.
-        self.name = f"KN_{broker.namespace}__{broker.name}_KNE_TRIGGER".upper().replace("-", "_")
+        self.name = f"KN_{broker.namespace}__{_token(broker.name)}_KNE_TRIGGER".upper().replace("-", "_")
         self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
         """The channel's subject. The ingress publishes below it, by event type, so that a Trigger that filters by type
         does not receive events only to discard them."""
 
     async def ensure(self) -> None:
+        """Create the stream unless it exists. As on a cluster, its settings are those with which it was created.
+
+        Settings that have changed in the manifest since are reported.
+        """
         config = self._config()
         try:
-            await self._jetstream.stream_info(self.name)
-            await self._jetstream.update_stream(config)
+            existing = (await self._jetstream.stream_info(self.name)).config
         except nats.js.errors.NotFoundError:
             await self._jetstream.add_stream(config)
+            return
+        if set(config.subjects or ()) - set(existing.subjects or ()):
+            # Not a setting of the manifest: the layout that this version of the runtime needs.
+            await self._jetstream.update_stream(replace(existing, subjects=config.subjects))
+        self._report_differences(channel_of(existing))
+
+    def _report_differences(self, in_force: ChannelTemplate) -> None:
+        for setting, (was, wanted) in different_settings(in_force, self._channel).items():
+            if (setting, wanted) in self._reported:
+                continue
+            self._reported.add((setting, wanted))
+            self._report(
+                "stream.setting_not_applied",
+                broker=f"{self._broker.namespace}/{self._broker.name}",
+                setting=setting,
+                in_force=was,
+                manifest=wanted,
+                detail="as on a cluster, a stream is created once and never updated: change it with "
+                f"`nats stream edit {self.name}`, or delete the stream, with its events, and start again",
+            )
 
     async def ensure_consumer(self, trigger: Trigger, settings: ConsumerSettings) -> str:
         """Create a Trigger's consumer; returns the subject on which its deliveries arrive."""
@@ -96,7 +123,8 @@ class BrokerStream:
         self._report("trigger.reclaimed", trigger=trigger.name, deliveries=left)
 
     def _consumer_config(self, trigger: Trigger, settings: ConsumerSettings) -> jsapi.ConsumerConfig:
-        deliver_subject = f"darkroom.deliver.{self._broker.namespace}.{self._broker.name}.{trigger.name}"
+        names = f"{self._broker.namespace}.{_token(self._broker.name)}.{_token(trigger.name)}"
+        deliver_subject = f"darkroom.deliver.{names}"
         return jsapi.ConsumerConfig(
             durable_name=consumer_name(trigger),
             deliver_subject=deliver_subject,
@@ -194,11 +222,67 @@ class BrokerStream:
             max_msg_size=channel.max_message_bytes,
             discard=jsapi.DiscardPolicy(channel.discard.lower()),
             duplicate_window=channel.duplicate_window_s,
+            metadata={REPLICAS_METADATA: str(channel.replicas)},
         )
 
 
 def consumer_name(trigger: Trigger) -> str:
-    return f"{trigger.namespace}_{trigger.name}"
+    return f"{trigger.namespace}_{_token(trigger.name)}"
+
+
+def _token(name: str) -> str:
+    """Replace the dots that a name may have: NATS separates tokens by them. No Kubernetes name has a tilde."""
+    return name.replace(".", "~")
+
+
+_SETTINGS = {
+    "retention": "retention",
+    "storage": "storage",
+    "replicas": "replicas",
+    "maxAge": "max_age_s",
+    "maxBytes": "max_bytes",
+    "maxMsgs": "max_messages",
+    "maxMsgSize": "max_message_bytes",
+    "discard": "discard",
+    "duplicateWindow": "duplicate_window_s",
+}
+"""The stream's settings in the manifest, with their attributes in ChannelTemplate."""
+
+
+def channel_of(config: jsapi.StreamConfig) -> ChannelTemplate:
+    """Return the settings with which a stream was created."""
+    replicas = (config.metadata or {}).get(REPLICAS_METADATA, "")
+    return ChannelTemplate(
+        retention=_capitalized(config.retention, jsapi.RetentionPolicy.LIMITS),
+        storage=_capitalized(config.storage, jsapi.StorageType.FILE),
+        replicas=int(replicas) if replicas.isdecimal() else 0,
+        max_age_s=config.max_age or 0.0,
+        max_bytes=config.max_bytes or -1,
+        max_messages=config.max_msgs or -1,
+        max_message_bytes=config.max_msg_size or -1,
+        discard=_capitalized(config.discard, jsapi.DiscardPolicy.OLD),
+        duplicate_window_s=config.duplicate_window,
+    )
+
+
+def _capitalized(value: Any, default: Any) -> Any:
+    return str(getattr(value or default, "value", value)).capitalize()
+
+
+def different_settings(in_force: ChannelTemplate, wanted: ChannelTemplate) -> dict[str, tuple[str, str]]:
+    """Return the settings that differ, by their names in the manifest, with both values."""
+    different = {}
+    for setting, attribute in _SETTINGS.items():
+        was, now = _comparable(getattr(in_force, attribute)), _comparable(getattr(wanted, attribute))
+        is_unknown = attribute == "replicas" and in_force.replicas == 0
+        if was != now and not is_unknown:
+            different[setting] = (was, now)
+    return different
+
+
+def _comparable(value: str | float) -> str:
+    # To NATS, 0 means no limit, as -1 does.
+    return value if isinstance(value, str) else f"{-1 if value == 0 else value:.12g}"
 
 
 def _check_size(size_bytes: int, max_bytes: int) -> None:

@@ -12,9 +12,10 @@ from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.eventing.broker import Ingress
 from darkroom.local.eventing.delivery import Answered, DeliveryResult, TimedOut, Unreachable
+from darkroom.local.eventing.destinations import IngressTarget, ServiceTarget, cluster_url, locate
 from darkroom.local.revisions.activator import Activator
 from darkroom.manifests import Destination
-from darkroom.manifests.model import SERVING
+from darkroom.manifests.revision import ServiceKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +40,14 @@ class Subscribers:
 
         Its reference has a namespace (`with_namespace`), and the loader has checked that the target exists.
         """
-        if destination.ref is None:
-            return self._to_url(destination.uri or "")
-        if destination.ref.api_version == SERVING:
-            return self._to_service(destination.ref.name)
-        return self._to_broker(destination.ref.namespace or "", destination.ref.name)
+        url = cluster_url(destination)
+        match locate(url, self._activator.services):
+            case ServiceTarget(service=service, path=path):
+                return self._to_service(service, path)
+            case IngressTarget() as ingress:
+                return self._to_ingress(ingress)
+            case _:
+                return self._to_url(url)
 
     async def send(self, destination: Destination, event: CloudEvent, *, timeout_s: float) -> None:
         """Send a source's event; raises DependencyUnavailableError unless the sink answers 2xx."""
@@ -52,13 +56,13 @@ class Subscribers:
             case Answered(status=status) if 200 <= status < 300:
                 return
             case result:
-                raise DependencyUnavailableError("sink", f"{destination_name(destination)}: {result}")
+                raise DependencyUnavailableError("sink", f"{cluster_url(destination)}: {result}")
 
-    def _to_service(self, service: str) -> Deliver:
+    def _to_service(self, service: ServiceKey, path: str) -> Deliver:
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
             headers, body = _request(event)
             try:
-                answer = await self._activator.request(service, "POST", "/", headers, body, timeout_s=timeout_s)
+                answer = await self._activator.request(service, "POST", path, headers, body, timeout_s=timeout_s)
             except TimeoutError:
                 return Attempt(result=TimedOut(timeout_s=timeout_s))
             return _attempt(answer.status, dict(answer.headers), answer.body)
@@ -79,10 +83,14 @@ class Subscribers:
 
         return deliver
 
-    def _to_broker(self, namespace: str, name: str) -> Deliver:
+    def _to_ingress(self, target: IngressTarget) -> Deliver:
+        broker = target.broker
+
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
+            if broker is None or not self._ingress.has(broker):
+                return Attempt(result=Answered(status=404, body=f"no Broker at {target.path}".encode()))
             try:
-                await self._ingress.publish((namespace, name), event)
+                await self._ingress.publish(broker, event)
             except EventInvalidError as exc:
                 return Attempt(result=Answered(status=400, body=exc.detail.encode()))
             except DependencyUnavailableError as exc:
@@ -90,13 +98,6 @@ class Subscribers:
             return Attempt(result=Answered(status=202))
 
         return deliver
-
-
-def destination_name(destination: Destination) -> str:
-    """Name a destination, for people and for `knativeerrordest`."""
-    if destination.ref is None:
-        return destination.uri or ""
-    return f"http://{destination.ref.name}.{destination.ref.namespace}.svc.cluster.local"
 
 
 def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:

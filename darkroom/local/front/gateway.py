@@ -25,6 +25,7 @@ from darkroom.local.http_server import Listener, malformed, problem_response
 from darkroom.local.revisions.activator import Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.revisions.connection import READ_BYTES
 from darkroom.local.revisions.forwarding import end_to_end, with_forwarded
+from darkroom.manifests.revision import ServiceKey
 from darkroom.problems import unexpected
 
 LOCALHOST_SUFFIX = ".localhost"
@@ -106,7 +107,7 @@ class Gateway:
             forward = self._activator.forward(service, _forward_request(request, body))
             # In the caller's trace, if there is one, because the caller also waits for the instance.
             with tracing.use(tracing.from_headers(request.headers)):
-                async with _route_timeout(timeout_s, service), forward as answer:
+                async with _route_timeout(timeout_s, service[1]), forward as answer:
                     return await _stream(answer, request)
         except DarkroomError as error:
             # The instance saw its request break off, but the client's framing broke it.
@@ -115,25 +116,24 @@ class Gateway:
             log.exception("gateway.failed", extra={"method": request.method, "path": request.path})
             return _problem_response(unexpected(error), request)
 
-    def _destination(self, request: web.BaseRequest) -> tuple[str, float | None]:
+    def _destination(self, request: web.BaseRequest) -> tuple[ServiceKey, float | None]:
         """Return the Service for a request, and how long the exchange with it may take."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = _path(request)
         backend = self._resolve(request.method, request.host, path, headers)
-        service = self._service_by_host_name(request.host) if backend is None else backend.service
+        service = self._service_by_host_name(request.host) if backend is None else backend.key
         if service is None or service not in self._activator.services:
             raise RouteNotFoundError(f"no HTTPRoute takes {request.method} {path} on {request.host}")
         return service, None if backend is None else backend.timeout_s
 
-    def _service_by_host_name(self, host: str) -> str | None:
+    def _service_by_host_name(self, host: str) -> ServiceKey | None:
         """Find the Service of `<service>.<namespace>.localhost`, unless only the cluster may call it."""
         name = host.partition(":")[0].lower()
         service, _, namespace = name.removesuffix(LOCALHOST_SUFFIX).partition(".")
-        pool = self._activator.services.get(service)
-        if not name.endswith(LOCALHOST_SUFFIX) or pool is None:
+        pool = self._activator.services.get((namespace, service))
+        if not name.endswith(LOCALHOST_SUFFIX) or pool is None or pool.revision.cluster_local:
             return None
-        revision = pool.revision
-        return service if namespace == revision.namespace and not revision.cluster_local else None
+        return pool.revision.key
 
 
 @asynccontextmanager

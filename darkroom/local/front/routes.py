@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from darkroom.manifests.gateway import HTTPRoute, RouteMatch, RouteRule
+from darkroom.manifests.revision import ServiceKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,10 @@ class Backend:
     """The value to which the Host header is rewritten, if any."""
     timeout_s: float | None = None
     """For the whole exchange; None: the route sets no limit."""
+
+    @property
+    def key(self) -> ServiceKey:
+        return (self.namespace, self.service)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from darkroom.local.revisions.forwarding import ForwardRequest, end_to_end
 from darkroom.local.revisions.instances import Instance
 from darkroom.local.revisions.meter import ConcurrencyMeter
 from darkroom.local.revisions.pool import Pool
-from darkroom.manifests.revision import Revision
+from darkroom.manifests.revision import Revision, ServiceKey
 
 __all__ = ["Activator", "ActivatorResponse", "ConcurrencyMeter", "ForwardAnswer", "ForwardRequest"]
 
@@ -77,30 +77,30 @@ class Activator:
     def __init__(self, *, poke: Callable[[Revision], None], max_queued: int = MAX_QUEUED) -> None:
         self._poke = poke
         self._max_queued = max_queued
-        self._targets: dict[str, _Target] = {}
+        self._targets: dict[ServiceKey, _Target] = {}
         self._connections = Connections()
 
     def serve(self, pool: Pool) -> None:
-        """Make the pool's Service available under its name."""
+        """Make the pool's Service available under its namespace and name."""
         admission = Admission(pool, poke=lambda: self._poke(pool.revision), max_queued=self._max_queued)
-        self._targets[pool.revision.service] = _Target(pool=pool, admission=admission)
+        self._targets[pool.revision.key] = _Target(pool=pool, admission=admission)
 
     @property
-    def services(self) -> Mapping[str, Pool]:
+    def services(self) -> Mapping[ServiceKey, Pool]:
         return {service: target.pool for service, target in self._targets.items()}
 
-    def meter(self, service: str) -> ConcurrencyMeter:
+    def meter(self, service: ServiceKey) -> ConcurrencyMeter:
         """Return a Service's meter, which is shared by all its revisions."""
         return self._targets[service].meter
 
-    def queued(self, service: str) -> int:
+    def queued(self, service: ServiceKey) -> int:
         return self._targets[service].admission.queued
 
     async def close(self) -> None:
         self._connections.close()
 
     @asynccontextmanager
-    async def forward(self, service: str, request: ForwardRequest) -> AsyncIterator[ForwardAnswer]:
+    async def forward(self, service: ServiceKey, request: ForwardRequest) -> AsyncIterator[ForwardAnswer]:
         """Forward a request. The context, which holds an instance, must not end before the body was read.
 
         Raises RevisionOverloadedError, RevisionTimeoutError, InstanceBrokenError; KeyError for an unknown Service.
@@ -111,7 +111,7 @@ class Activator:
         try:
             instance, exchange = await self._send_until_first_byte(target, request, deadline)
             try:
-                yield ForwardAnswer(exchange, service)
+                yield ForwardAnswer(exchange, target.pool.revision.label)
             finally:
                 exchange.close()
                 target.admission.release(instance)
@@ -120,7 +120,7 @@ class Activator:
 
     async def request(
         self,
-        service: str,
+        service: ServiceKey,
         method: str,
         path: str,
         headers: Mapping[str, str],
@@ -137,14 +137,16 @@ class Activator:
         async with asyncio.timeout(timeout_s):
             try:
                 async with self.forward(service, request) as answer:
-                    read = await _read_body(answer, service)
+                    read = await _read_body(answer, self._targets[service].pool.revision.label)
                     return ActivatorResponse(status=answer.status, headers=answer.headers, body=read)
             except DarkroomError as error:
                 return _error_response(error)
 
-    def _cluster_host(self, service: str) -> str:
+    @staticmethod
+    def _cluster_host(service: ServiceKey) -> str:
         """Return the Service's host name within a cluster."""
-        return f"{service}.{self._targets[service].pool.revision.namespace}.svc.cluster.local"
+        namespace, name = service
+        return f"{name}.{namespace}.svc.cluster.local"
 
     async def _send_until_first_byte(
         self, target: _Target, request: ForwardRequest, deadline: float
@@ -155,13 +157,13 @@ class Activator:
             async with asyncio.timeout_at(deadline):
                 return await self._send_to_an_instance(target, request)
         except TimeoutError as error:
-            detail = f"{revision.service} sent no first byte within its timeoutSeconds, {revision.timeout_s:g} s"
+            detail = f"{revision.label} sent no first byte within its timeoutSeconds, {revision.timeout_s:g} s"
             raise RevisionTimeoutError(detail) from error
 
     async def _send_to_an_instance(self, target: _Target, request: ForwardRequest) -> tuple[Instance, Exchange]:
         refused: set[Instance] = set()
         while True:
-            with spans.instance_wait_span(target.pool.revision.service):
+            with spans.instance_wait_span(target.pool.revision.label):
                 instance = await target.admission.acquire(avoid=refused)
             try:
                 return instance, await self._connections.send(instance.address, request)
@@ -172,7 +174,7 @@ class Activator:
                 await asyncio.sleep(0)
             except BrokenOffError as error:
                 target.admission.release(instance)
-                service = target.pool.revision.service
+                service = target.pool.revision.label
                 raise InstanceBrokenError(f"{service} broke the connection before it answered: {error}") from error
             except BaseException:
                 target.admission.release(instance)

@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 
-from darkroom.local.errors import RevisionOverloadedError
+from darkroom.local.errors import RevisionFailingError, RevisionOverloadedError
 from darkroom.local.revisions.instances import Instance
 from darkroom.local.revisions.pool import Pool
 
@@ -25,6 +25,7 @@ class Admission:
         self._waiting: OrderedDict[asyncio.Future[Instance], None] = OrderedDict()
         """In order of arrival; a request that is cancelled leaves from the middle."""
         pool.on_change = self._assign_waiting
+        pool.on_failing = self._refuse_waiting
 
     @property
     def queued(self) -> int:
@@ -34,7 +35,7 @@ class Admission:
         """Acquire an instance with room, waiting for one in order of arrival. The caller must `release` it.
 
         `avoid` lists instances that have just refused a connection, whose end may not have been noticed yet. Raises
-        RevisionOverloadedError if the queue is full.
+        RevisionOverloadedError if the queue is full, and RevisionFailingError if the instances do not start.
         """
         if not self._waiting:
             instance = self._least_busy(avoid)
@@ -49,8 +50,10 @@ class Admission:
 
     async def _wait_in_queue(self) -> Instance:
         if len(self._waiting) >= self._max_queued:
-            service = self._pool.revision.service
+            service = self._pool.revision.label
             raise RevisionOverloadedError(f"{self._max_queued} requests wait for {service} already, the limit")
+        if self._pool.is_failing:
+            raise self._failing_error()
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = None
         if not self._pool.ready:
@@ -59,11 +62,23 @@ class Admission:
             return await waiter
         except asyncio.CancelledError:
             # An instance may have been assigned at the moment of cancellation.
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release(waiter.result())
             raise
         finally:
             self._waiting.pop(waiter, None)
+
+    def _refuse_waiting(self) -> None:
+        """Answer the waiting requests. The pool goes on trying; a request that comes during a try waits for it."""
+        waiting, self._waiting = self._waiting, OrderedDict()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(self._failing_error())
+
+    def _failing_error(self) -> RevisionFailingError:
+        label, trouble = self._pool.revision.label, self._pool.trouble
+        said = "" if trouble is None else f": {trouble.reason}, {trouble.failures} failures in a row"
+        return RevisionFailingError(f"{label} does not start{said}; `darkroom status` and its log say why")
 
     def _assign_waiting(self) -> None:
         while self._waiting:

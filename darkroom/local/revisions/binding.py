@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from darkroom.manifests import Destination, Manifests, with_namespace
-from darkroom.manifests.revision import Revision
+from darkroom.manifests.revision import Revision, ServiceKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Binding:
         return {"K_SINK": sink_url, "K_CE_OVERRIDES": overrides}
 
 
-def bindings(manifests: Manifests) -> dict[tuple[str, str], Binding]:
+def bindings(manifests: Manifests) -> dict[ServiceKey, Binding]:
     """Return the bindings by their Service's namespace and name."""
     by_service = {}
     for binding in manifests.sink_bindings:

@@ -1,94 +1,158 @@
 """Watches the code, so that functions run what the editor has just saved.
 
-It polls modification times and sizes twice a second, which needs no dependency and works on every file system. `pool`
-does the replacing.
+It polls modification times and sizes, which needs no dependency and works on every file system. Only files of source
+code count: what a function writes beside its code is no reason to replace it. `pool` does the replacing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+import os
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.pool import Pool
+from darkroom.manifests.revision import ServiceKey
 
 POLL_S = 0.5
 SETTLE_S = 0.1
 """How long nothing may change before a change is acted on, because editors and git write more than one file."""
-IGNORED_SUFFIXES = (".pyc", ".swp", "~")
+MAX_SHARE = 0.04
+"""The share of one core that looking may take: in a large tree, it looks less often."""
+CODE_SUFFIXES = frozenset(
+    {
+        *(".py", ".pyi", ".pyx", ".so", ".lua", ".sql", ".toml"),
+        *(".js", ".mjs", ".cjs", ".ts", ".go", ".rs", ".rb", ".php", ".java", ".kt"),
+        *(".j2", ".jinja", ".jinja2", ".tmpl"),
+    }
+)
+IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "logs"})
+"""Besides those whose name begins with a dot, and virtual environments of any name."""
+_VENV_MARK = "pyvenv.cfg"
 
-Fingerprint: TypeAlias = dict[Path, tuple[int, int]]
-"""The modification time in ns and the size in bytes of each file."""
-CodeFolders: TypeAlias = Mapping[str, Sequence[Path]]
+Fingerprint: TypeAlias = dict[str, tuple[int, int]]
+"""The modification time in ns and the size in bytes of each file, by its path."""
+CodeFolders: TypeAlias = Mapping[ServiceKey, Sequence[Path]]
 """The files and folders of each Service's code, including shared code."""
 
 
-def fingerprint(roots: Sequence[Path]) -> Fingerprint:
+def fingerprint(roots: Sequence[Path], *, ignored: Collection[Path] = ()) -> Fingerprint:
+    """Look at the code below some folders, except below the ignored ones."""
     seen: Fingerprint = {}
+    skipped = {os.path.realpath(folder) for folder in ignored}
     for root in roots:
-        for path in [root, *root.rglob("*")]:
-            if _is_code(path.relative_to(root)) and path.is_file():
-                try:
-                    status = path.stat()
-                except FileNotFoundError:
-                    continue  # it was removed after it was listed
-                seen[path] = (status.st_mtime_ns, status.st_size)
+        for path, status in _code_files(os.path.realpath(root), skipped):
+            seen[path] = (status.st_mtime_ns, status.st_size)
     return seen
 
 
-def _is_code(path: Path) -> bool:
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
-    return not hidden and not path.name.endswith(IGNORED_SUFFIXES)
+def _code_files(root: str, skipped: Collection[str]) -> Iterator[tuple[str, os.stat_result]]:
+    folders = [root]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as listing:
+                entries = list(listing)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # it was removed after it was listed, or is not ours to read
+        if any(entry.name == _VENV_MARK for entry in entries):
+            continue
+        for entry in entries:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if _may_hold_code(entry.name) and entry.path not in skipped:
+                        folders.append(entry.path)
+                elif _is_code(entry.name) and entry.is_file():
+                    yield entry.path, entry.stat()
+            except FileNotFoundError:
+                continue  # it was removed after it was listed
+
+
+def _may_hold_code(folder: str) -> bool:
+    return not folder.startswith(".") and folder not in IGNORED_FOLDERS
+
+
+def _is_code(name: str) -> bool:
+    # Editors' own files begin with a dot, or end with a tilde and so have no suffix of code.
+    return not name.startswith((".", "#")) and os.path.splitext(name)[1] in CODE_SUFFIXES
+
+
+@dataclass(kw_only=True)
+class _Look:
+    """Looks at the code of all Services; a folder that several share is read once."""
+
+    folders: CodeFolders
+    ignored: Collection[Path]
+    took_s: float = 0.0
+    _roots: list[Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._roots = list(dict.fromkeys(root for roots in self.folders.values() for root in roots))
+
+    async def take(self) -> dict[ServiceKey, list[Fingerprint]]:
+        # In a thread, because a large tree takes longer than the event loop may stand still.
+        return await asyncio.to_thread(self._take)
+
+    def _take(self) -> dict[ServiceKey, list[Fingerprint]]:
+        began = time.perf_counter()
+        seen = {root: fingerprint([root], ignored=self.ignored) for root in self._roots}
+        self.took_s = time.perf_counter() - began
+        return {service: [seen[root] for root in roots] for service, roots in self.folders.items()}
+
+
+def pause_s(poll_s: float, look_s: float) -> float:
+    """Return how long to wait after a look that took `look_s`."""
+    return max(poll_s, look_s / MAX_SHARE)
 
 
 async def watch(
     folders: CodeFolders,
-    on_change: Callable[[set[str]], Awaitable[None]],
+    on_change: Callable[[set[ServiceKey]], Awaitable[None]],
     *,
+    ignored: Collection[Path] = (),
     poll_s: float = POLL_S,
     settle_s: float = SETTLE_S,
 ) -> None:
-    """Watch until cancelled. `on_change` is awaited with the names of the Services whose code changed."""
-    known = _fingerprints(folders)
+    """Watch until cancelled. `on_change` is awaited with the Services whose code changed."""
+    look = _Look(folders=folders, ignored=ignored)
+    known = await look.take()
     while True:
-        await asyncio.sleep(poll_s)
-        current = _fingerprints(folders)
+        await asyncio.sleep(pause_s(poll_s, look.took_s))
+        current = await look.take()
         if current == known:
             continue
-        while (settled := await _fingerprints_after(settle_s, folders)) != current:
+        await asyncio.sleep(settle_s)
+        while (settled := await look.take()) != current:
             current = settled
+            await asyncio.sleep(settle_s)
         changed = {service for service in folders if current[service] != known[service]}
         known = current
         if changed:
             await on_change(changed)
 
 
-def _fingerprints(folders: CodeFolders) -> dict[str, Fingerprint]:
-    return {service: fingerprint(roots) for service, roots in folders.items()}
-
-
-async def _fingerprints_after(delay_s: float, folders: CodeFolders) -> dict[str, Fingerprint]:
-    await asyncio.sleep(delay_s)
-    return _fingerprints(folders)
-
-
 async def keep_current(
-    pools: Mapping[str, Pool], folders: CodeFolders, report: Report, *, poll_s: float = POLL_S
+    pools: Mapping[ServiceKey, Pool],
+    folders: CodeFolders,
+    report: Report,
+    *,
+    ignored: Collection[Path] = (),
+    poll_s: float = POLL_S,
 ) -> None:
     """Replace each Service whose code changes by a new revision, until cancelled. The old one serves until then."""
     latest = {service: pool.revision.number for service, pool in pools.items()}
 
-    async def renew(service: str) -> None:
+    async def renew(service: ServiceKey) -> None:
         latest[service] += 1
         pool = pools[service]
         revision = replace(pool.revision, number=latest[service])
-        report("code.changed", service=service, revision=revision.name)
+        report("code.changed", service=revision.label, revision=revision.name)
         await pool.replace(revision)
 
-    async def renew_all(services: set[str]) -> None:
+    async def renew_all(services: set[ServiceKey]) -> None:
         await asyncio.gather(*(renew(service) for service in services))
 
-    await watch({service: folders[service] for service in pools}, renew_all, poll_s=poll_s)
+    await watch({service: folders[service] for service in pools}, renew_all, ignored=ignored, poll_s=poll_s)

@@ -6,15 +6,20 @@ Nothing is started here. K_SINK is not set here either; a SinkBinding does that 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.load import Manifests
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision
-from darkroom.manifests.serving import HttpGet, KeySelector, ReadinessProbe, Service, Variable
+from darkroom.manifests.serving import Container, HttpGet, KeySelector, Probe, Service, TcpSocket, Variable
 from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
+DEFAULT_PORT = 8080
+DEFAULT_FAILURE_THRESHOLD = 3
+TAKEN_LABELS = ("runtime", "fork-server", "nats", "redis", "s3")
+"""What logs and metrics call the runtime's own processes. A Service of such a name is shown with its namespace."""
 _REQUIRED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
 
@@ -27,17 +32,19 @@ def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int 
     """
     findings: list[Finding] = []
     resolved = []
+    names = Counter([*TAKEN_LABELS, *(service.name for service in manifests.services)])
     for service in manifests.services:
         env = _Environment(service, manifests, settings)
-        resolved.append(_revision(service, env.resolve(), number))
+        resolved.append(_revision(service, env.resolve(), number, is_qualified=names[service.name] > 1))
         findings += env.findings
     if findings:
         raise ManifestError(findings)
     return resolved
 
 
-def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision:
+def _revision(service: Service, env: Mapping[str, str], number: int, *, is_qualified: bool) -> Revision:
     template = service.spec.template
+    container = template.spec.container
     return Revision(
         namespace=service.namespace,
         service=service.name,
@@ -46,21 +53,33 @@ def _revision(service: Service, env: Mapping[str, str], number: int) -> Revision
         timeout_s=float(template.spec.timeout_seconds),
         scaling=template.scaling,
         cluster_local=service.cluster_local,
-        readiness=_readiness(template.spec.container.readiness_probe),
+        readiness=_check(container.readiness_probe, container) or ReadinessCheck(),
+        startup=_check(container.startup_probe, container),
+        liveness=_check(container.liveness_probe, container),
+        is_qualified=is_qualified,
     )
 
 
-def _readiness(probe: ReadinessProbe | None) -> ReadinessCheck:
+def _check(probe: Probe | None, container: Container) -> ReadinessCheck | None:
     if probe is None:
-        return ReadinessCheck()
+        return None
     http = probe.http_get
     return ReadinessCheck(
         http=None if http is None else _http_check(http),
+        command=() if probe.exec is None else tuple(probe.exec.command),
+        port=_other_port(container, http or probe.tcp_socket),
         initial_delay_s=float(probe.initial_delay_seconds or 0),
         period_s=float(probe.period_seconds or 0),
         timeout_s=float(probe.timeout_seconds or 1),
         success_threshold=probe.success_threshold,
+        failure_threshold=probe.failure_threshold or DEFAULT_FAILURE_THRESHOLD,
     )
+
+
+def _other_port(container: Container, asked: HttpGet | TcpSocket | None) -> int | None:
+    """Return the port of a probe that does not ask the container's own port, which has another number here."""
+    own = container.ports[0].container_port if container.ports else DEFAULT_PORT
+    return None if asked is None or asked.port in (0, own) else asked.port
 
 
 def _http_check(http: HttpGet) -> HttpCheck:

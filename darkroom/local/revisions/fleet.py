@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from darkroom.local.errors import LocalRuntimeError
@@ -16,34 +16,32 @@ from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.revisions.scaler import Scaler
 from darkroom.manifests import Destination
-from darkroom.manifests.revision import Revision
+from darkroom.manifests.revision import Revision, ServiceKey
 
 READY_WITHIN_S = 60.0
-DRAIN_S = 10.0
-"""How long requests in progress may take after a stop. The next start redoes what is interrupted."""
 
 
 class Fleet:
     def __init__(self, limit: InstanceLimit, report: Report) -> None:
         self._limit = limit
         self._report = report
-        self.pools: dict[str, Pool] = {}
-        self.scalers: dict[str, Scaler] = {}
+        self.pools: dict[ServiceKey, Pool] = {}
+        self.scalers: dict[ServiceKey, Scaler] = {}
         self.activator = Activator(poke=self._poke)
 
     def add(self, revision: Revision, context: InstanceContext) -> None:
         pool = Pool(revision, context, self._limit, self._report)
         self.activator.serve(pool)
-        self.pools[revision.service] = pool
-        self.scalers[revision.service] = Scaler(pool, self.activator.meter(revision.service), self._report)
+        self.pools[revision.key] = pool
+        self.scalers[revision.key] = Scaler(pool, self.activator.meter(revision.key), self._report)
 
-    async def bind(self, bindings: Mapping[tuple[str, str], Binding], sink_url: Callable[[Destination], str]) -> None:
+    async def bind(self, bindings: Mapping[ServiceKey, Binding], sink_url: Callable[[Destination], str]) -> None:
         """Replace each bound Service's revision with one that has its K_SINK."""
         await asyncio.gather(
             *(
                 pool.replace(with_binding(pool.revision, binding, sink_url(binding.sink)))
                 for pool in self.pools.values()
-                if (binding := bindings.get((pool.revision.namespace, pool.revision.service))) is not None
+                if (binding := bindings.get(pool.revision.key)) is not None
             )
         )
 
@@ -51,28 +49,27 @@ class Fleet:
         """Wait until all Services with a min-scale, which users call first, are ready. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
         awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
-        while missing := [pool.revision.service for pool in awaited if not _is_up_to_date(pool)]:
+        while missing := [pool for pool in awaited if not _is_up_to_date(pool)]:
             if time.monotonic() > ends_at:
-                raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {', '.join(missing)}; see {logs}")
+                said = ", ".join(_why_not_ready(pool) for pool in missing)
+                raise LocalRuntimeError(f"not ready within {READY_WITHIN_S:g} s: {said}; see {logs}")
             await asyncio.sleep(0.01)
 
-    async def close_pools(self) -> None:
-        """Drain all pools, for a limited time. A job interrupted here is found by its lease and redone."""
-        pools = list(self.pools.values())
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await _close(pools, drain=True)
-        except TimeoutError:
-            self._report("stack.drain_cut_short", after_s=DRAIN_S)
-            await _close(pools, drain=False)
+    async def close_pools(self, *, drain: bool = True) -> None:
+        """End all instances; with `drain`, after their requests. A job interrupted by an end is found by its lease."""
+        await asyncio.gather(*(pool.close(drain=drain) for pool in self.pools.values()))
 
     def _poke(self, revision: Revision) -> None:
-        self.scalers[revision.service].poke()
+        self.scalers[revision.key].poke()
 
 
 def _is_up_to_date(pool: Pool) -> bool:
     return any(instance.revision is pool.revision for instance in pool.ready)
 
 
-async def _close(pools: Iterable[Pool], *, drain: bool) -> None:
-    await asyncio.gather(*(pool.close(drain=drain) for pool in pools))
+def _why_not_ready(pool: Pool) -> str:
+    trouble = pool.trouble
+    if trouble is None:
+        return pool.revision.label
+    last = f", saying {trouble.last_lines[-1]!r}" if trouble.last_lines else ""
+    return f"{pool.revision.label} ({trouble.reason}{last}, {trouble.failures} times)"

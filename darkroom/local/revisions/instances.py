@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,9 +21,12 @@ from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.children.processes import ManagedProcess, PythonModule, python_command
 from darkroom.local.errors import StartFailedError
 from darkroom.local.revisions.readiness import Readiness
-from darkroom.manifests.revision import Revision
+from darkroom.manifests.revision import ReadinessCheck, Revision
+from darkroom.proxies import keep_loopback_direct
 
 START_TIMEOUT_S = 60.0
+PROBE_PERIOD_S = 10.0
+"""The kubelet's, where a livenessProbe has none."""
 STOP_GRACE_S = 10.0
 """How long gunicorn has to end its workers once nothing is in flight."""
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
@@ -33,6 +36,8 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_C
 class InstanceState(StrEnum):
     STARTING = "starting"
     READY = "ready"
+    UNREADY = "unready"
+    """Was ready, and fails its readinessProbe: gets no requests until it succeeds again."""
     DRAINING = "draining"
     """Gets no new requests; those in flight may finish."""
     STOPPED = "stopped"
@@ -66,6 +71,8 @@ class Instance:
         self.settled = asyncio.Event()
         """Set when the instance is ready or never will be."""
         self.process: ManagedProcess | None = None
+        self.readiness: Readiness | None = None
+        self._program: PythonModule | None = None
         self._context = context
         self._home = context.data_dir.resolve() / "home" / str(self.port)
         self._idle = asyncio.Event()
@@ -73,10 +80,18 @@ class Instance:
 
     async def start(self) -> None:
         """Start the process; returns when it is ready. Raises StartFailedError, leaving nothing running."""
-        self._home.mkdir(parents=True, exist_ok=True)
         try:
-            self.process = await self._launch()
-            await self._wait_until_ready(self.process)
+            self._home.mkdir(parents=True, exist_ok=True)
+            program = _program(self.revision, self.port, self._home, self._context)
+            self._program = program
+            self.readiness = self._probing(self.revision.readiness)
+            self.process = await self._launch(program)
+            await self._wait_until_ready(self.process, self.readiness)
+        except OSError as exc:
+            # A full disk, or no more processes.
+            failure = self._start_failed(f"could not be started: {exc}")
+            await self.kill()
+            raise failure from exc
         except BaseException:
             await self.kill()
             raise
@@ -130,18 +145,63 @@ class Instance:
     async def kill(self) -> None:
         await self.stop(grace_s=0)
 
-    async def _launch(self) -> ManagedProcess:
-        program = _program(self.revision, self.port, self._home, self._context)
-        name, on_line = self.revision.name, self._context.logs.sink(self.revision.service)
+    async def watch(self, on_change: Callable[[], None], on_unhealthy: Callable[[str], None]) -> None:
+        """Probe an instance that is ready, until cancelled.
+
+        `on_change` is called when it gets requests or no more, `on_unhealthy` before it is ended by its livenessProbe.
+        """
+        async with asyncio.TaskGroup() as watching:
+            watching.create_task(self._watch_readiness(on_change))
+            watching.create_task(self._watch_liveness(on_unhealthy))
+
+    async def _watch_liveness(self, on_unhealthy: Callable[[str], None]) -> None:
+        check = self.revision.liveness
+        if check is None or self.process is None:
+            return
+        liveness = self._probing(check)
+        await asyncio.sleep(check.initial_delay_s)
+        failures = 0
+        while failures < check.failure_threshold:
+            await asyncio.sleep(check.period_s or PROBE_PERIOD_S)
+            failures = 0 if await liveness.probe() else failures + 1
+        on_unhealthy(liveness.last_answer)
+        await self.process.kill()
+
+    async def _watch_readiness(self, on_change: Callable[[], None]) -> None:
+        if self.readiness is None or not self.readiness.watch_period_s:
+            return
+        while True:
+            await asyncio.sleep(self.readiness.watch_period_s)
+            succeeded = await self.readiness.probe()
+            if self.state is InstanceState.READY and not self.readiness.still_ready():
+                self.state = InstanceState.UNREADY
+                on_change()
+            elif self.state is InstanceState.UNREADY and succeeded:
+                self.state = InstanceState.READY
+                on_change()
+
+    async def _launch(self, program: PythonModule) -> ManagedProcess:
+        name, on_line = self.revision.name, self._context.logs.sink(self.revision.label)
         if self._context.forks is None:
             return await ManagedProcess.start(name, python_command(program), on_line=on_line)
         return await self._context.forks.start_process(name, program, on_line=on_line)
 
-    async def _wait_until_ready(self, process: ManagedProcess) -> None:
+    def _probing(self, check: ReadinessCheck) -> Readiness:
+        if self._program is None:
+            raise RuntimeError("not started yet")
+        return Readiness(check, self.port, self._program)
+
+    async def _wait_until_ready(self, process: ManagedProcess, readiness: Readiness) -> None:
+        if self.revision.startup is not None:
+            await self._wait_until(process, self._probing(self.revision.startup), self.revision.startup)
+        await self._wait_until(process, readiness, self.revision.readiness)
+        if self.state is not InstanceState.STARTING:
+            raise self._start_failed("was stopped before it was ready")
+
+    async def _wait_until(self, process: ManagedProcess, readiness: Readiness, check: ReadinessCheck) -> None:
         timeout_s = self._context.start_timeout_s
-        deadline = process.started_at + timeout_s
-        readiness = Readiness(self.revision.readiness, self.port)
-        await asyncio.sleep(self.revision.readiness.initial_delay_s)
+        deadline = process.started_at + check.initial_delay_s + timeout_s
+        await asyncio.sleep(check.initial_delay_s)
         while not await readiness.probe():
             if process.returncode is not None:
                 returncode = await process.wait()
@@ -149,8 +209,6 @@ class Instance:
             if time.monotonic() > deadline:
                 raise self._start_failed(f"was not ready within {timeout_s:g} s: {readiness.last_answer}")
             await asyncio.sleep(readiness.pause_s)
-        if self.state is not InstanceState.STARTING:
-            raise self._start_failed("was stopped before it was ready")
 
     def _start_failed(self, what: str) -> StartFailedError:
         last_lines = () if self.process is None else self.process.last_lines
@@ -179,4 +237,5 @@ def _program(revision: Revision, port: int, home: Path, context: InstanceContext
         "HOME": str(home),
         **{name: value for name, value in base.items() if name.startswith("PYTHON")},
     }
+    keep_loopback_direct(env)
     return PythonModule(module="functions_framework", env=env, cwd=root.resolve())

@@ -6,7 +6,9 @@ Starting and stopping a single instance is in `instances`. The desired number is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from darkroom.local.children.backoff import Backoff
@@ -19,8 +21,25 @@ from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
 
 LAST_LINES_REPORTED = 20
-KEPT_STATES = (InstanceState.STARTING, InstanceState.READY)
+FAILING_AFTER = 3
+"""Failed starts in a row after which requests are answered instead of kept waiting."""
+KEPT_STATES = (InstanceState.STARTING, InstanceState.READY, InstanceState.UNREADY)
 """The states of instances that count towards the desired number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Instances that failed to start or died, one after the other."""
+
+    since: float
+    """Seconds since the epoch."""
+    failures: int
+    reason: str
+    """Of the last one."""
+    last_lines: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class Pool:
@@ -34,6 +53,8 @@ class Pool:
         """The revision of new instances."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
+        self.on_failing: Callable[[], None] = lambda: None
+        """Called when another start has failed while `is_failing`."""
         self._context = context
         self._limit = limit
         self._report = report
@@ -42,13 +63,16 @@ class Pool:
         self._backoff = Backoff()
         self._hold: asyncio.TimerHandle | None = None
         """Set after a death: nothing is started until it has run."""
+        self._trouble: Trouble | None = None
+        self._failed_starts = 0
+        """In a row."""
         self._reported_cap: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.tally = Tally()
         """Counts cold starts."""
-        self.tally.begin(COLD_STARTS, revision.service)
-        self.tally.begin(COLD_START_DURATION, revision.service)
+        self.tally.begin(COLD_STARTS, revision.label)
+        self.tally.begin(COLD_START_DURATION, revision.label)
         limit.join(self)
 
     @property
@@ -71,6 +95,17 @@ class Pool:
     @property
     def reserved(self) -> int:
         return self.revision.scaling.min_scale
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Return what is wrong with the Service's instances; None once one has been up for a while."""
+        is_over = any(one.process and one.process.uptime_s >= self._backoff.reset_after_s for one in self.ready)
+        return None if is_over else self._trouble
+
+    @property
+    def is_failing(self) -> bool:
+        """Report whether the latest starts have failed, and nothing is ready or starting."""
+        return self._failed_starts >= FAILING_AFTER and self._hold is not None and not self._kept(self.revision)
 
     def scale_to(self, count: int) -> None:
         self._desired = count
@@ -109,7 +144,7 @@ class Pool:
             await new.settled.wait()
         for instance in old:
             self._retire(instance)
-        self._report("revision.replaced", service=revision.service, revision=revision.name, replaced=replaced.name)
+        self._report("revision.replaced", service=revision.label, revision=revision.name, replaced=replaced.name)
         return True
 
     async def close(self, *, drain: bool = True) -> None:
@@ -154,13 +189,32 @@ class Pool:
             "instance.ready", **_identity(instance), pid=_pid(instance), port=instance.port, ready_s=instance.ready_s
         )
         self._count_start(instance)
+        if self._failed_starts:
+            self._failed_starts, self._trouble = 0, None
         self.on_change()
-        if instance.process is not None:
-            await instance.process.wait()
+        watching = asyncio.create_task(self._watch(instance), name=f"{instance.revision.name}: readiness")
+        try:
+            if instance.process is not None:
+                await instance.process.wait()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
         await self._remove_ended(instance)
 
+    async def _watch(self, instance: Instance) -> None:
+        def changed() -> None:
+            answer = "" if instance.readiness is None else instance.readiness.last_answer
+            action = "instance.unready" if instance.state is InstanceState.UNREADY else "instance.ready_again"
+            self._report(action, **_identity(instance), pid=_pid(instance), detail=answer)
+            self.on_change()
+
+        def unhealthy(answer: str) -> None:
+            self._report("instance.unhealthy", **_identity(instance), pid=_pid(instance), detail=answer)
+
+        await instance.watch(changed, unhealthy)
+
     def _count_start(self, instance: Instance) -> None:
-        service = instance.revision.service
+        service = instance.revision.label
         self.tally.count(COLD_STARTS, service)
         self.tally.observe(COLD_START_DURATION, service, value=instance.ready_s or 0.0)
 
@@ -168,7 +222,7 @@ class Pool:
         starting = instance.state is InstanceState.STARTING
         if drain and not starting and not await instance.drain():
             self._report("instance.drain_timed_out", **_identity(instance), in_flight=instance.in_flight)
-        await (instance.kill() if starting else instance.stop())
+        await (instance.kill() if starting or not drain else instance.stop())
 
     def _remove_unstarted(self, instance: Instance, error: StartFailedError) -> None:
         self._instances.remove(instance)
@@ -181,8 +235,12 @@ class Pool:
     def _report_failed_start(self, instance: Instance, error: StartFailedError) -> None:
         fields = {**_identity(instance), "detail": error.reason, "last_lines": list(error.last_lines)}
         if instance.revision is self.revision:
+            self._failed_starts += 1
+            self._note(error.reason, error.last_lines)
             delay_s = self._hold_back(uptime_s=0)
             self._report("instance.start_failed", **fields, retry_in_s=delay_s)
+            if self.is_failing:
+                self.on_failing()
         else:
             self._report("revision.failed", **fields, serving=self.revision.name)
 
@@ -201,6 +259,7 @@ class Pool:
         await instance.kill()
         if process is None:
             return
+        self._note(f"{instance.revision.name} ended with {process.returncode}", process.last_lines)
         delay_s = self._hold_back(uptime_s=process.uptime_s)
         self._report(
             "instance.died",
@@ -211,6 +270,16 @@ class Pool:
             in_flight=in_flight,
             retry_in_s=delay_s,
             last_lines=list(process.last_lines)[-LAST_LINES_REPORTED:],
+        )
+
+    def _note(self, reason: str, last_lines: Sequence[str]) -> None:
+        """Keep a failure for the status."""
+        earlier = self.trouble
+        self._trouble = Trouble(
+            since=time.time() if earlier is None else earlier.since,
+            failures=1 if earlier is None else earlier.failures + 1,
+            reason=reason,
+            last_lines=tuple(last_lines)[-LAST_LINES_REPORTED:],
         )
 
     def _hold_back(self, *, uptime_s: float) -> float:
@@ -234,13 +303,14 @@ class Pool:
         """Allow starts again after the code has changed: earlier failures no longer mean anything."""
         self._cancel_hold()
         self._backoff.reset()
+        self._failed_starts, self._trouble = 0, None
 
     def _report_cap(self) -> None:
         if self._reported_cap != self._desired:
             self._reported_cap = self._desired
             self._report(
                 "scale.capped",
-                service=self.revision.service,
+                service=self.revision.label,
                 wanted=self._desired,
                 granted=len(self._kept(self.revision)),
                 limit=self._limit.most,
@@ -259,7 +329,7 @@ def _by_removal_order(instances: list[Instance]) -> list[Instance]:
 
 
 def _identity(instance: Instance) -> dict[str, Any]:
-    return {"service": instance.revision.service, "revision": instance.revision.name}
+    return {"service": instance.revision.label, "revision": instance.revision.name}
 
 
 def _pid(instance: Instance) -> int | None:

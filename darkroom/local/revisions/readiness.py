@@ -1,67 +1,107 @@
 """Probes whether an instance is ready, by its readinessProbe; without one, by whether its port accepts connections.
 
-As in queue-proxy, `periodSeconds` 0 or unset means as fast as possible, otherwise once per period. `exec` and `grpc`
-are treated as TCP, because there is no container here in which to run a command.
+As in queue-proxy, `periodSeconds` 0 or unset means as fast as possible until the instance is ready, otherwise once per
+period. Once ready, an instance is probed on, and gets no requests while it fails (`still_ready`). `exec` runs on this
+machine, in the function's environment and folder. `grpc` is treated as TCP: functions-framework speaks no gRPC.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import time
+from collections import deque
 
 import aiohttp
 
 from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.children.processes import ManagedProcess, PythonModule, native_command
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
 
 TCP_POLL_S = 0.005
 HTTP_POLL_S = 0.02
 """queue-proxy probes every 50 ms."""
+EXEC_POLL_S = 0.25
+"""Each probe starts a program."""
+WATCH_PERIOD_S = 5.0
+UNREADY_AFTER_S = 30.0
+"""Without `periodSeconds`, queue-proxy takes up to 10 s for one of the kubelet's three probes."""
+USER_AGENT = "kube-probe/1.36"
+_SHOWN_BYTES = 500
 
 
 class Readiness:
-    """Probes one instance until it is ready."""
+    """Probes one instance, which runs `program` and serves on `port`."""
 
-    def __init__(self, check: ReadinessCheck, port: int) -> None:
+    def __init__(self, check: ReadinessCheck, port: int, program: PythonModule) -> None:
         self._check = check
         self._port = port
+        self._program = program
         self._successes = 0
+        self._failures = 0
+        self._succeeded_at = time.monotonic()
         self.last_answer = "nothing listens on its port"
         """The result of the last probe, to explain why the instance is not ready."""
 
     @property
     def pause_s(self) -> float:
+        """Return the time between two probes of an instance that is not ready yet."""
         if self._check.period_s:
             return self._check.period_s
+        if self._check.command:
+            return EXEC_POLL_S
         return TCP_POLL_S if self._check.http is None else HTTP_POLL_S
 
+    @property
+    def watch_period_s(self) -> float:
+        """Return the time between two probes of an instance that was ready; 0: it is not probed any more.
+
+        A function that accepts connections and dies is noticed without a probe.
+        """
+        if self._check.period_s:
+            return self._check.period_s
+        return 0.0 if self._check.http is None and not self._check.command else WATCH_PERIOD_S
+
     async def probe(self) -> bool:
-        """Probe once; returns whether the instance is ready."""
+        """Probe once; returns whether as many probes in a row have succeeded as `successThreshold` says."""
         if await self._answers():
-            self._successes += 1
+            self._successes, self._failures = self._successes + 1, 0
+            self._succeeded_at = time.monotonic()
         else:
-            self._successes = 0
+            self._successes, self._failures = 0, self._failures + 1
         return self._successes >= self._check.success_threshold
 
+    def still_ready(self) -> bool:
+        """Report whether an instance that was ready is still so, by `failureThreshold` probes in a row."""
+        if self._check.period_s:
+            return self._failures < self._check.failure_threshold
+        return self._failures == 0 or time.monotonic() - self._succeeded_at < UNREADY_AFTER_S
+
     async def _answers(self) -> bool:
+        check = self._check
+        if check.command:
+            return await self._runs(check.command)
+        port = self._port if check.port is None else check.port
         try:
-            if not await _accepts(self._port):
-                return False
+            is_accepting = await _accepts(port)
         except OSError as exc:
             # This process has no descriptor left for a probe, which says nothing of the instance.
-            self.last_answer = f"it could not be probed: {exc.strerror}"
+            self.last_answer = f"port {port} could not be probed: {exc.strerror}"
             return False
-        if self._check.http is None:
-            return True
-        return await self._answers_http(self._check.http)
+        if not is_accepting:
+            self.last_answer = f"nothing listens on port {port}"
+            return False
+        return True if check.http is None else await self._answers_http(check.http, port)
 
-    async def _answers_http(self, http: HttpCheck) -> bool:
-        url = f"http://{LOOPBACK}:{self._port}{http.path}"
+    async def _answers_http(self, http: HttpCheck, port: int) -> bool:
+        url = f"http://{LOOPBACK}:{port}{http.path}"
         timeout = aiohttp.ClientTimeout(total=self._check.timeout_s)
+        headers = {"User-Agent": USER_AGENT, **http.headers}
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as client,
-                client.get(url, headers=dict(http.headers), allow_redirects=False) as answer,
+                client.get(url, headers=headers, allow_redirects=False) as answer,
             ):
                 self.last_answer = f"GET {http.path} answered {answer.status}: {await _beginning(answer)}"
                 return 200 <= answer.status < 400
@@ -71,9 +111,28 @@ class Readiness:
             self.last_answer = f"GET {http.path}: {exc}"
         return False
 
+    async def _runs(self, command: tuple[str, ...]) -> bool:
+        found = shutil.which(command[0], path=self._program.env.get("PATH"))
+        if found is None:
+            self.last_answer = f"exec: there is no program {command[0]!r} on this machine"
+            return False
+        said: deque[str] = deque(maxlen=3)
+        started = native_command(found, *command[1:], env=self._program.env, cwd=self._program.cwd)
+        process = await ManagedProcess.start("probe", started, on_line=said.append)
+        try:
+            async with asyncio.timeout(self._check.timeout_s):
+                status = await process.wait()
+        except TimeoutError:
+            self.last_answer = f"{command[0]} did not end within {self._check.timeout_s:g} s"
+            return False
+        finally:
+            await process.kill()
+        self.last_answer = f"{command[0]} ended with {status}: {' '.join(said)[:_SHOWN_BYTES]}"
+        return status == 0
+
 
 async def _beginning(answer: aiohttp.ClientResponse) -> str:
-    return (await answer.content.read(500)).decode("utf-8", "replace").strip()
+    return (await answer.content.read(_SHOWN_BYTES)).decode("utf-8", "replace").strip()
 
 
 async def _accepts(port: int) -> bool:

@@ -85,7 +85,7 @@ class Scaler:
         if self.decision.desired != before.desired:
             self._report(
                 "instances.wanted",
-                service=self._pool.revision.service,
+                service=self._pool.revision.label,
                 wanted=self.decision.desired,
                 before=before.desired,
                 stable=metrics.stable,

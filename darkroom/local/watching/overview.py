@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import nats.errors
@@ -13,10 +13,16 @@ from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.dispatch import COUNTED, Dispatcher
-from darkroom.local.eventing.stream import consumer_name
+from darkroom.local.eventing.stream import BrokerStream, consumer_name
 from darkroom.local.extension import Application
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
+from darkroom.local.run_folder import RunFolder
+from darkroom.manifests.revision import ServiceKey
+from darkroom.redaction import redacted
+
+ANSWER_WITHIN_S = 4.0
+"""The deadline of each dependency, so that one that hangs is shown as such. `darkroom status` waits for ten seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,78 +31,106 @@ class Overview:
     fleet: Fleet
     brokers: Brokers
     application: Application
+    folder: RunFolder
+    pending: dict[str, asyncio.Future[Mapping[str, Any]]] = field(default_factory=dict)
+    """The application's sections that have not been read within an earlier deadline."""
 
     async def status(self) -> dict[str, Any]:
-        backlog = await self._backlog()
+        disk = self.folder.disk_state()
+        backlog, servers, sections = await asyncio.gather(
+            self._backlog(),
+            asyncio.gather(*(_server(server, disk) for server in self.servers.values())),
+            asyncio.gather(*(self._section(name, read) for name, read in self.application.status.items())),
+        )
         return {
-            "functions": [self._function(service) for service in self.fleet.pools],
+            "functions": [self._function(key) for key in self.fleet.pools],
             "triggers": [_trigger(dispatcher, backlog) for dispatcher in self.brokers.dispatchers],
-            "servers": await asyncio.gather(*(_server(server) for server in self.servers.values())),
-            **await asyncio.to_thread(self._sections),
+            "servers": servers,
+            "data": {"path": str(self.folder.path), "free_bytes": self.folder.free_bytes(), "state": disk},
+            **dict(sections),
         }
 
-    def _function(self, service: str) -> dict[str, Any]:
-        pool, decision = self.fleet.pools[service], self.fleet.scalers[service].decision
+    def _function(self, key: ServiceKey) -> dict[str, Any]:
+        pool, decision = self.fleet.pools[key], self.fleet.scalers[key].decision
         states = [instance.state for instance in pool.instances]
         return {
-            "service": service,
+            "service": pool.revision.label,
+            "namespace": pool.revision.namespace,
+            "name": pool.revision.service,
             "revision": pool.revision.name,
             "ready": states.count(InstanceState.READY),
+            "unready": states.count(InstanceState.UNREADY),
             "starting": states.count(InstanceState.STARTING),
             "draining": states.count(InstanceState.DRAINING),
             "wanted": decision.desired,
             "panicking": decision.panicking,
-            "capped": pool.processes < pool.desired and states.count(InstanceState.STARTING) == 0,
+            "capped": pool.processes < pool.desired and InstanceState.STARTING not in states and not pool.trouble,
+            "failing": None if pool.trouble is None else pool.trouble.as_dict(),
             "in_flight": sum(instance.in_flight for instance in pool.instances),
-            "waiting": self.fleet.activator.queued(service),
+            "waiting": self.fleet.activator.queued(key),
             "min_scale": pool.revision.scaling.min_scale,
             "max_scale": pool.revision.scaling.max_scale,
             "pids": [instance.process.pid for instance in pool.instances if instance.process is not None],
         }
 
     async def _backlog(self) -> dict[str, int | None]:
-        backlog: dict[str, int | None] = {}
-        for stream in self.brokers.streams.values():
-            try:
-                backlog |= await stream.backlog()
-            except (nats.errors.Error, DependencyUnavailableError):
-                # NATS is down: the backlog is shown as unknown, and the servers' section shows why.
-                continue
-        return backlog
+        found = await asyncio.gather(*(_backlog_of(stream) for stream in self.brokers.streams.values()))
+        return {consumer: count for each in found for consumer, count in each.items()}
 
-    def _sections(self) -> dict[str, Any]:
-        """Return the application's own sections."""
-        return {name: _section(read) for name, read in self.application.status.items()}
+    async def _section(self, name: str, read: Callable[[], Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+        """Read one of the application's own sections. Its clients block, so it is read in a thread, one at a time."""
+        reading = self.pending.pop(name, None) or asyncio.ensure_future(asyncio.to_thread(read))
+        await asyncio.wait([reading], timeout=ANSWER_WITHIN_S)
+        if not reading.done():
+            self.pending[name] = reading
+            return name, {"error": _no_answer()}
+        try:
+            return name, reading.result()
+        except DependencyUnavailableError as exc:
+            return name, {"error": exc.detail}
 
 
-def _section(read: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+async def _backlog_of(stream: BrokerStream) -> Mapping[str, int]:
     try:
-        return read()
-    except DependencyUnavailableError as exc:
-        return {"error": exc.detail}
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await stream.backlog()
+    except (nats.errors.Error, DependencyUnavailableError, TimeoutError):
+        # NATS is down: the backlog is shown as unknown, and the servers' section shows why.
+        return {}
+
+
+def _no_answer() -> str:
+    return f"no answer within {ANSWER_WITHIN_S:g} s"
 
 
 def _trigger(dispatcher: Dispatcher, backlog: Mapping[str, int | None]) -> dict[str, Any]:
     counts = dispatcher.counts
     return {
         "trigger": dispatcher.name,
+        "namespace": dispatcher.route.trigger.namespace,
+        "name": dispatcher.route.trigger.name,
+        "broker": dispatcher.route.broker[1],
         "subscriber": dispatcher.route.subscriber_name,
         "backlog": backlog.get(consumer_name(dispatcher.route.trigger)),
         "in_flight": dispatcher.in_flight,
+        "last_failure": dispatcher.last_failure,
         **{name: counts[name] for name in COUNTED},
     }
 
 
-async def _server(server: Server) -> dict[str, Any]:
+async def _server(server: Server, disk: str) -> dict[str, Any]:
+    ours = server if isinstance(server, SupervisedServer) else None
     try:
-        await server.check()
-        state = "up"
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            await server.check()
+        state = "up" if ours is None or disk == "ok" else disk
     except DependencyUnavailableError as exc:
         state = exc.detail
-    ours = server if isinstance(server, SupervisedServer) else None
+    except TimeoutError:
+        state = _no_answer()
     return {
         "name": server.name,
-        "url": server.url,
+        "url": redacted(server.url),
         "state": state,
         "restarts": ours.restarts if ours else 0,
         "pid": ours.pid if ours else None,

@@ -25,6 +25,7 @@ from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
 from darkroom.local.watching.resource_usage import ProcessTimes, StorageSize
+from darkroom.manifests.revision import ServiceKey
 from darkroom.telemetry import platform_metrics as metrics
 from darkroom.telemetry.jetstream import stream_readings
 from darkroom.telemetry.metric import Distribution, Metric, Readings, Values
@@ -33,7 +34,7 @@ from darkroom.telemetry.tally import Labels
 ANSWER_WITHIN_S = 4.0
 """The timeout per part. Prometheus waits for ten seconds, and a machine under full load is slow but not dead."""
 
-_SHOWN_STATES = (InstanceState.READY, InstanceState.STARTING, InstanceState.DRAINING)
+_SHOWN_STATES = (InstanceState.READY, InstanceState.UNREADY, InstanceState.STARTING, InstanceState.DRAINING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,26 +114,29 @@ class Measurements:
         for server in self.servers.values():
             if isinstance(server, SupervisedServer):
                 pids[server.name] = [server.pid] if server.pid is not None else []
-        for service, pool in self.fleet.pools.items():
-            pids[service] = [instance.process.pid for instance in pool.instances if instance.process is not None]
+        for pool in self.fleet.pools.values():
+            pids[pool.revision.label] = [
+                instance.process.pid for instance in pool.instances if instance.process is not None
+            ]
         return pids
 
     # --- counted by the runtime itself -------------------------------------------------------------------------------
 
     def _runtime_readings(self) -> list[Readings]:
-        services = [self._service(service, pool) for service, pool in self.fleet.pools.items()]
+        services = [self._service(key, pool) for key, pool in self.fleet.pools.items()]
         cold_starts = [pool.tally.readings() for pool in self.fleet.pools.values()]
         deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.dispatchers]
         return [*services, *cold_starts, *deliveries, self.requests.readings()]
 
-    def _service(self, service: str, pool: Pool) -> Readings:
+    def _service(self, key: ServiceKey, pool: Pool) -> Readings:
+        service = pool.revision.label
         states = [instance.state for instance in pool.instances]
         counts: dict[Labels, float] = {(service, state.value): states.count(state) for state in _SHOWN_STATES}
-        decision, concurrency = self.fleet.scalers[service].decision, pool.revision.container_concurrency
+        decision, concurrency = self.fleet.scalers[key].decision, pool.revision.container_concurrency
         readings: dict[Metric, Values] = {
             metrics.INSTANCES: {(service, "wanted"): decision.desired, **counts},
             metrics.REQUESTS_IN_FLIGHT: {(service,): sum(instance.in_flight for instance in pool.instances)},
-            metrics.ACTIVATOR_WAITING: {(service,): self.fleet.activator.queued(service)},
+            metrics.ACTIVATOR_WAITING: {(service,): self.fleet.activator.queued(key)},
             metrics.AUTOSCALER_PANICKING: {(service,): float(decision.panicking)},
         }
         if concurrency:

@@ -44,6 +44,18 @@ def handle(request):
         return ("up", 200) if asked["probes"] > 3 else ("no sink yet", 503)
     return str(asked["probes"])
 """
+MOODY = """
+from pathlib import Path
+import functions_framework
+
+state = {"well": True}
+
+@functions_framework.http
+def handle(request):
+    if request.path == "/sicken":
+        state["well"] = False
+    return ("up", 200) if state["well"] or Path("well").exists() else ("not well", 503)
+"""
 WAITING = """
 import time
 from pathlib import Path
@@ -79,6 +91,8 @@ class Workshop:
         timeout_s: float = 30,
         env: dict[str, str] | None = None,
         readiness: ReadinessCheck | None = None,
+        startup: ReadinessCheck | None = None,
+        liveness: ReadinessCheck | None = None,
         **scaling: Any,
     ) -> Revision:
         defaults = {
@@ -94,6 +108,8 @@ class Workshop:
             timeout_s=timeout_s,
             scaling=ScalingConfig(**scaling),
             readiness=readiness or ReadinessCheck(),
+            startup=startup,
+            liveness=liveness,
         )
 
     def pool(self, revision: Revision, *, start_timeout_s: float = 30) -> Pool:

@@ -18,6 +18,8 @@ from darkroom.manifests.revision import Revision
 from tests.integration.local.upstreams import Handler, raw_upstream, say_hello, stand_in_pool, upstream
 from tests.integration.local.waiting import until
 
+ASKED = ("default", "asked")
+
 
 @asynccontextmanager
 async def activating(
@@ -34,7 +36,7 @@ async def activating(
 
 
 async def ask(activator: Activator, *, timeout_s: float | None = None) -> ActivatorResponse:
-    return await activator.request("asked", "POST", "/", {}, b"body", timeout_s)
+    return await activator.request(ASKED, "POST", "/", {}, b"body", timeout_s)
 
 
 async def test_an_instance_never_has_more_requests_than_its_container_concurrency(tmp_path: Path) -> None:
@@ -91,24 +93,24 @@ async def test_requests_wait_for_a_cold_start_in_order_of_arrival_and_ask_for_it
     pool = stand_in_pool(tmp_path, container_concurrency=1)
     poked: list[Revision] = []
     async with upstream(handle) as port, activating(pool, poked=poked) as activator:
-        asked = [asyncio.create_task(activator.request("asked", "POST", f"/{n}", {}, b"")) for n in range(5)]
-        await until(lambda: activator.queued("asked") == 5, "all wait")
+        asked = [asyncio.create_task(activator.request(ASKED, "POST", f"/{n}", {}, b"")) for n in range(5)]
+        await until(lambda: activator.queued(ASKED) == 5, "all wait")
         assert poked[0] is pool.revision
-        assert activator.meter("asked").current == 5
+        assert activator.meter(ASKED).current == 5
 
         pool.add(port)
         answers = await asyncio.gather(*asked)
 
     assert [answer.status for answer in answers] == [200] * 5
     assert order == ["/0", "/1", "/2", "/3", "/4"]
-    assert activator.meter("asked").current == 0
+    assert activator.meter(ASKED).current == 0
 
 
 async def test_a_full_queue_is_answered_503_and_what_waits_already_is_served(tmp_path: Path) -> None:
     pool = stand_in_pool(tmp_path)
     async with upstream(say_hello) as port, activating(pool, max_queued=2) as activator:
         waiting = [asyncio.create_task(ask(activator)) for _ in range(2)]
-        await until(lambda: activator.queued("asked") == 2, "the queue is full")
+        await until(lambda: activator.queued(ASKED) == 2, "the queue is full")
 
         refused = await ask(activator)
         assert refused.status == 503
@@ -125,10 +127,10 @@ async def test_callers_that_gave_up_do_not_fill_the_queue(tmp_path: Path) -> Non
         for _ in range(5):
             with pytest.raises(TimeoutError):
                 await ask(activator, timeout_s=0.01)
-        assert activator.queued("asked") == 0
+        assert activator.queued(ASKED) == 0
 
         waiting = asyncio.create_task(ask(activator))
-        await until(lambda: activator.queued("asked") == 1, "it waits")
+        await until(lambda: activator.queued(ASKED) == 1, "it waits")
         pool.add(port)
         assert (await waiting).status == 200
 
@@ -140,8 +142,8 @@ async def test_a_cold_start_that_takes_longer_than_the_revisions_timeout_is_answ
 
         assert answer.status == 504
         assert b"0.05 s" in answer.body
-        assert activator.queued("asked") == 0
-        assert activator.meter("asked").current == 0
+        assert activator.queued(ASKED) == 0
+        assert activator.meter(ASKED).current == 0
 
 
 async def test_a_function_that_does_not_answer_in_time_is_answered_504_and_its_place_is_free_again(
@@ -226,7 +228,7 @@ async def test_a_request_whose_only_instance_has_died_waits_for_the_next(tmp_pat
     async with upstream(say_hello) as port, activating(pool) as activator:
         dead = pool.add(ports.free_port())
         waiting = asyncio.create_task(ask(activator))
-        await until(lambda: activator.queued("asked") == 1, "it waits")
+        await until(lambda: activator.queued(ASKED) == 1, "it waits")
 
         dead.state = InstanceState.STOPPED
         pool.add(port)
@@ -255,7 +257,7 @@ async def test_an_answer_that_is_broken_off_is_an_error_and_never_a_short_body(t
         assert (await ask(activator)).status == 502
 
         request = ForwardRequest(method="GET", path="/", headers=CIMultiDict())
-        async with activator.forward("asked", request) as answer:
+        async with activator.forward(ASKED, request) as answer:
             chunks = [chunk async for chunk in until_broken(answer)]
         assert b"".join(chunks).endswith(b"InstanceBrokenError")
 
@@ -268,7 +270,7 @@ async def test_the_functions_own_answer_passes_as_it_is(tmp_path: Path) -> None:
     pool = stand_in_pool(tmp_path)
     async with upstream(handle) as port, activating(pool) as activator:
         pool.add(port)
-        answer = await activator.request("asked", "PUT", "/a%2Fb?q=%20x", {"Ce-Id": "2"}, b"body")
+        answer = await activator.request(ASKED, "PUT", "/a%2Fb?q=%20x", {"Ce-Id": "2"}, b"body")
 
     assert answer.status == 418
     assert answer.body == b"PUT /a%2Fb?q=%20x asked.default.svc.cluster.local body"

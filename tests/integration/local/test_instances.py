@@ -3,24 +3,31 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from darkroom.local.children import ports
 from darkroom.local.children.logs import LogDirectory
+from darkroom.local.children.processes import PythonModule
 from darkroom.local.revisions import code_watch
+from darkroom.local.revisions.activator import Activator
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.readiness import Readiness
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
 from tests.integration.local.functions import (
     ENVIRONMENT,
     GREETING,
+    MOODY,
     READY_ONCE_ASKED_OFTEN,
     WAITING,
     Workshop,
     get,
 )
+from tests.integration.local.upstreams import say_hello, upstream
 from tests.integration.local.waiting import Reports, is_running, until
 
 BROKEN_IMPORT = "import a_module_that_is_not_there\n"
@@ -74,6 +81,121 @@ async def test_an_instance_whose_probe_never_succeeds_is_ended_with_its_last_ans
     finally:
         await pool.close(drain=False)
     assert "was not ready within 2 s: GET /health answered 503: no sink yet" in report["detail"]
+
+
+async def test_an_exec_probe_runs_in_the_functions_environment_until_it_succeeds(workshop: Workshop) -> None:
+    workshop.write("greet", GREETING.format(greeting="hello"))
+    probe = ReadinessCheck(command=("sh", "-c", 'echo "not yet"; test -f "$MARKER"'), timeout_s=10)
+    marker = workshop.root / "marker"
+    pool = workshop.pool(workshop.revision("greet", readiness=probe, env={"MARKER": str(marker)}))
+    try:
+        pool.scale_to(1)
+        [instance] = pool.instances
+        await until(
+            lambda: instance.readiness is not None and "not yet" in instance.readiness.last_answer, "it is asked"
+        )
+        assert pool.ready == []
+        marker.touch()
+        await workshop.reports.wait_for("instance.ready")
+        assert pool.ready == [instance]
+    finally:
+        await pool.close(drain=False)
+
+
+async def test_an_exec_probe_that_hangs_or_does_not_exist_is_not_ready(workshop: Workshop) -> None:
+    program = PythonModule(module="x", env={"PATH": "/usr/bin:/bin"}, cwd=workshop.root.parent)
+    hanging = Readiness(ReadinessCheck(command=("sleep", "60"), timeout_s=0.1), 1, program)
+    assert not await hanging.probe()
+    assert hanging.last_answer == "sleep did not end within 0.1 s"
+    missing = Readiness(ReadinessCheck(command=("no-such-program",)), 1, program)
+    assert not await missing.probe()
+    assert "there is no program 'no-such-program'" in missing.last_answer
+
+
+async def test_a_probe_of_another_port_asks_that_port(workshop: Workshop) -> None:
+    program = PythonModule(module="x", env={}, cwd=workshop.root.parent)
+    async with upstream(say_hello) as port:
+        assert await Readiness(ReadinessCheck(port=port), 1, program).probe()
+        assert await Readiness(ReadinessCheck(http=HttpCheck(), port=port), 1, program).probe()
+    assert not await Readiness(ReadinessCheck(port=port), 1, program).probe()
+
+
+async def test_an_instance_that_fails_its_probe_again_gets_no_requests_until_it_succeeds(workshop: Workshop) -> None:
+    probe = ReadinessCheck(http=HttpCheck(path="/health"), period_s=0.05, timeout_s=10, failure_threshold=2)
+    async with workshop.running("moody", MOODY, readiness=probe) as pool:
+        [instance] = pool.ready
+        await get(pool, "/sicken")
+        report = await workshop.reports.wait_for("instance.unready")
+        assert "GET /health answered 503" in report["detail"]
+        assert (pool.ready, instance.state, pool.processes) == ([], InstanceState.UNREADY, 1)
+        (workshop.root / "well").touch()
+        await workshop.reports.wait_for("instance.ready_again")
+        assert pool.ready == [instance]
+
+
+async def test_a_startup_probe_comes_before_the_readiness(workshop: Workshop) -> None:
+    workshop.write("greet", GREETING.format(greeting="hello"))
+    marker = workshop.root / "marker"
+    startup = ReadinessCheck(command=("test", "-f", str(marker)), timeout_s=10)
+    pool = workshop.pool(workshop.revision("greet", startup=startup))
+    try:
+        pool.scale_to(1)
+        await until(lambda: not ports.is_free(pool.instances[0].port), "it would serve")
+        assert pool.ready == []
+        marker.touch()
+        await workshop.reports.wait_for("instance.ready")
+    finally:
+        await pool.close(drain=False)
+
+
+async def test_an_instance_that_fails_its_liveness_probe_is_ended_and_replaced(workshop: Workshop) -> None:
+    probe = ReadinessCheck(http=HttpCheck(path="/health"), period_s=0.05, timeout_s=10, failure_threshold=2)
+    async with workshop.running("moody", MOODY, liveness=probe) as pool:
+        await get(pool, "/sicken")
+        report = await workshop.reports.wait_for("instance.unhealthy")
+        assert "GET /health answered 503" in report["detail"]
+        assert (await workshop.reports.wait_for("instance.died"))["pid"] == report["pid"]
+        await workshop.reports.wait_for("instance.ready", count=2)
+
+
+async def test_requests_for_a_function_that_does_not_start_are_answered_and_the_pool_says_why(
+    workshop: Workshop,
+) -> None:
+    folder = workshop.write("broken", BROKEN_IMPORT)
+    pool = workshop.pool(workshop.revision("broken"))
+    activator = Activator(poke=lambda _: pool.scale_to(1))
+    activator.serve(pool)
+    try:
+        before = time.time()
+        answer = await activator.request(pool.revision.key, "POST", "/", {}, b"")
+        assert answer.status == 503
+        assert b"broken does not start: broken-00001 ended with" in answer.body
+        assert pool.trouble is not None
+        assert before <= pool.trouble.since <= time.time()
+        assert pool.trouble.failures >= 3
+        assert "No module named 'a_module_that_is_not_there'" in pool.trouble.last_lines[-1]
+
+        (folder / "main.py").write_text(GREETING.format(greeting="mended"))
+        await until(lambda: len(pool.ready) == 1, "it starts once it can")
+        assert pool.trouble is None
+        assert (await activator.request(pool.revision.key, "POST", "/", {}, b"")).body == b"mended"
+    finally:
+        await pool.close(drain=False)
+        await activator.close()
+
+
+async def test_an_instance_that_cannot_be_spawned_is_a_failed_start_and_tried_again(workshop: Workshop) -> None:
+    workshop.write("greet", GREETING.format(greeting="hello"))
+    pool = workshop.pool(workshop.revision("greet"))
+    (workshop.root / ".darkroom").write_text("a file where the data folder should be")
+    try:
+        pool.scale_to(1)
+        report = await workshop.reports.wait_for("instance.start_failed")
+        assert "could not be started" in report["detail"]
+        (workshop.root / ".darkroom").unlink()
+        await workshop.reports.wait_for("instance.ready")
+    finally:
+        await pool.close(drain=False)
 
 
 async def test_a_draining_instance_gets_no_requests_and_ends_after_those_it_has(
@@ -211,7 +333,9 @@ async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leave
     async with workshop.running("greet", GREETING.format(greeting="old")) as pool:
         folder = workshop.root / "functions" / "greet"
         watching = asyncio.create_task(
-            code_watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
+            code_watch.keep_current(
+                {pool.revision.key: pool}, {pool.revision.key: [folder]}, workshop.reports, poll_s=0.02
+            )
         )
         await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 
@@ -235,7 +359,7 @@ async def test_changed_code_of_a_service_at_zero_starts_nothing(workshop: Worksh
     folder = workshop.write("greet", GREETING.format(greeting="old"))
     pool = workshop.pool(workshop.revision("greet"))
     watching = asyncio.create_task(
-        code_watch.keep_current({"greet": pool}, {"greet": [folder]}, workshop.reports, poll_s=0.02)
+        code_watch.keep_current({pool.revision.key: pool}, {pool.revision.key: [folder]}, workshop.reports, poll_s=0.02)
     )
     await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 

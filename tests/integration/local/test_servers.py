@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import boto3
@@ -370,3 +372,126 @@ def _keep_busy(url: str) -> None:
     script = "local t = redis.call('TIME') repeat local n = redis.call('TIME') until n[1] - t[1] >= 2 return 1"
     with redis.Redis.from_url(url, socket_timeout=20) as client:
         client.eval(script, 0)
+
+
+def flag(server: SupervisedServer, name: str) -> int:
+    return next(int(word.partition("=")[2]) for word in server.plan.command.argv if word.startswith(f"-{name}="))
+
+
+def speaks_plain_grpc(port: int) -> bool:
+    """Whether the port answers HTTP/2's preface with settings, as a gRPC server without TLS does."""
+    with socket.create_connection((ports.LOOPBACK, port), timeout=10) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
+        try:
+            answer = connection.recv(9)
+        except ConnectionResetError:
+            return False
+    return len(answer) > 3 and answer[3] == 4
+
+
+async def test_no_side_door_of_the_s3_server_reads_or_writes_without_a_signature(
+    home: ServerHome, reports: Reports
+) -> None:
+    server = servers.s3_server(home, credentials=CREDENTIALS, bucket=BUCKET)
+    async with running(server):
+        client = s3_client(server.url)
+        await until(lambda: is_stored(client, "picture", b"private" * 5000), "a picture is stored")
+        for part in ("filer", "volume", "master", "admin"):
+            url = f"http://127.0.0.1:{flag(server, f'{part}.port')}"
+            for path in (f"/buckets/{BUCKET}/picture", f"/buckets/{BUCKET}/", "/1,01", "/dir/assign", "/dir/status"):
+                for method in ("GET", "PUT", "POST", "DELETE"):
+                    assert await http_status(method, url + path) in {400, 401, 403, 404, 405}, (method, part, path)
+        parts = ("filer", "volume", "master", "s3")
+        grpc = {part: speaks_plain_grpc(flag(server, f"{part}.port.grpc")) for part in parts}
+        assert set(grpc.values()) == {False}, grpc
+        assert reports.of("s3.grpc_open") == []
+        assert await content_of(client, "picture") == b"private" * 5000
+
+
+def is_stored(client: Any, key: str, body: bytes) -> bool:
+    try:
+        client.put_object(Bucket=BUCKET, Key=key, Body=body)
+    except ClientError as exc:
+        if exc.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+            raise
+        return False
+    return True
+
+
+async def test_servers_with_a_password_ask_for_it_and_show_it_in_no_command_line(home: ServerHome) -> None:
+    nats_one = servers.nats_server(home, password="pass-word")
+    redis_one = servers.redis_server(home, password="pass-word")
+    async with running(nats_one, redis_one):
+        for server in (nats_one, redis_one):
+            assert server.pid is not None
+            assert "pass-word" not in " ".join(psutil.Process(server.pid).cmdline())
+        with redis.Redis.from_url(redis_one.url) as client:
+            client.set("key", "value")
+        with (
+            redis.Redis.from_url(redis_one.url.replace(":pass-word@", "")) as client,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            client.get("key")
+        connection = await nats.connect(nats_one.url, allow_reconnect=False)
+        await connection.close()
+        assert b"Authorization Violation" in answer_to_a_stranger(nats_one.url)
+
+
+def answer_to_a_stranger(url: str) -> bytes:
+    """What a NATS server says to a client without a password, after its greeting."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(b"CONNECT {}\r\nPING\r\n")
+        said = b""
+        while b"ERR" not in said and b"PONG" not in said:
+            chunk = connection.recv(4096)
+            if not chunk:
+                break
+            said += chunk
+        return said
+
+
+async def test_what_servers_write_is_for_its_owner_only(home: ServerHome) -> None:
+    started = [servers.nats_server(home), servers.redis_server(home)]
+    async with running(*started):
+        with redis.Redis.from_url(started[1].url) as client:
+            client.set("key", "value")
+        found = [path for name in ("nats", "redis") for path in (home.data_dir / name).rglob("*") if path.is_file()]
+        assert found
+        assert {path.name: oct(path.stat().st_mode & 0o077) for path in found} == {path.name: "0o0" for path in found}
+
+
+@pytest.mark.parametrize("tear", ["zeros", "garbage", "half a command"])
+async def test_a_torn_append_only_file_is_mended_with_a_copy_kept_and_a_word_about_it(
+    home: ServerHome, reports: Reports, tear: str
+) -> None:
+    server = servers.redis_server(home)
+    async with running(server):
+        with redis.Redis.from_url(server.url) as client:
+            for number in range(20):
+                client.set(f"key{number}", "value")
+    [file] = (home.data_dir / "redis" / "appendonlydir").glob("*.incr.aof")
+    whole = file.read_bytes()
+    torn = {"zeros": whole + bytes(4096), "garbage": whole + b"\xff*nonsense\r\n", "half a command": whole[:-7]}[tear]
+    file.write_bytes(torn)
+
+    again = servers.redis_server(home)
+    async with running(again):
+        with redis.Redis.from_url(again.url) as client:
+            assert client.dbsize() == (19 if tear == "half a command" else 20)
+            client.set("afterwards", "value")
+
+    [said] = reports.of("redis.file_mended")
+    assert await asyncio.to_thread(Path(said["copy"]).read_bytes) == torn
+    assert said["cut_bytes"] == len(torn) - said["kept_bytes"] > 0
+
+
+async def test_a_whole_append_only_file_is_left_alone(home: ServerHome, reports: Reports) -> None:
+    for _ in range(2):
+        server = servers.redis_server(home)
+        async with running(server):
+            with redis.Redis.from_url(server.url) as client:
+                client.incr("starts")
+                starts = client.get("starts")
+    assert starts == b"2"
+    assert reports.of("redis.file_mended") == []

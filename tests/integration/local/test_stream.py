@@ -18,11 +18,12 @@ from darkroom.contract.errors import EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, json_object
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.stream import MAX_CACHED_BYTES, MAX_EVENT_BYTES, BrokerStream, consumer_name
-from darkroom.manifests import Trigger, load
+from darkroom.manifests import ChannelTemplate, Trigger, load
 from darkroom.manifests.eventing import FilterExpression
 from tests.integration.local.waiting import Reports
 from tests.servers import Server, nats_server, running
 
+NOT_APPLIED = "stream.setting_not_applied"
 PROJECT = Path(__file__).parents[3]
 
 
@@ -198,3 +199,36 @@ async def test_a_consumer_for_everything_becomes_one_for_a_type_and_keeps_what_i
     assert stream.decode(await next_payload(deliveries)).event == kept
     await connection.jetstream().delete_consumer(stream.name, consumer_name(after))
     await connection.close()
+
+
+def changed_channel(channel: ChannelTemplate) -> ChannelTemplate:
+    return replace(channel, max_bytes=1_000_000, replicas=3, retention="Limits", max_age_s=3600.0)
+
+
+async def test_a_changed_channel_is_reported_and_not_applied_as_on_a_cluster(server: Server, reports: Reports) -> None:
+    manifests = load([PROJECT / "knative" / "base", PROJECT / "nats-eventing"])
+    broker, channel = manifests.brokers[0], manifests.channel(manifests.brokers[0])
+    broker = broker.model_copy(update={"metadata": broker.metadata.model_copy(update={"name": "kept.as-it-is"})})
+    connection = await nats.connect(server.url)
+    try:
+        await BrokerStream(connection, broker, channel, reports).ensure()
+        unchanged = BrokerStream(connection, broker, channel, reports)
+        await unchanged.ensure()
+        assert reports.all == []
+
+        changed = BrokerStream(connection, broker, changed_channel(channel), reports)
+        await changed.ensure()
+        await changed.ensure()
+
+        said = {report["setting"]: (report["in_force"], report["manifest"]) for report in reports.of(NOT_APPLIED)}
+        assert said == {
+            "maxBytes": ("-1", "1000000"),
+            "replicas": ("1", "3"),
+            "retention": ("Interest", "Limits"),
+            "maxAge": ("604800", "3600"),
+        }
+        assert len(reports.all) == 4, "said once"
+        config = (await connection.jetstream().stream_info(changed.name)).config
+        assert (config.max_bytes, config.max_age) == (-1, 604800)
+    finally:
+        await connection.close()

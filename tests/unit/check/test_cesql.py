@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darkroom.check.cesql import MAX_DEPTH, CesqlError, check_syntax
+from darkroom.manifests.platform.cesql import MAX_DEPTH, CesqlError, check_syntax
 
 
 @pytest.mark.parametrize(

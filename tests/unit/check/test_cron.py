@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from darkroom.check.cron import check_schedule
+from darkroom.manifests.platform.cron import check_schedule
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from darkroom.check import check, check_texts
-from darkroom.check.rule import RULES
 from darkroom.contract import events
 from darkroom.contract.job_types import EVENT_TYPES
+from darkroom.manifests.platform.rule import RULES
 from tests.manifests.rendering import COMBINATIONS, INSTALLATIONS, OVERLAYS, ROOT, rendered_text
 
 TAKEN = (*EVENT_TYPES, events.EVENT_REJECTED)

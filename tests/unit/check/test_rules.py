@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.check import Finding, Severity, check_texts
-from darkroom.check.rule import RULES
+from darkroom.manifests.platform.rule import RULES
 
 EVENTS = ("resize.requested",)
 """What the examples emit."""
@@ -82,7 +82,7 @@ def test_what_is_no_yaml_is_said_with_its_line() -> None:
 def test_a_template_that_is_no_yaml_yet_is_said_to_be_none() -> None:
     """`{{ .Values.name }}` without quotes is a mapping as a key."""
     (finding,) = found("metadata:\n  name: {{ .Values.name }}\n")
-    assert (finding.rule, finding.line) == ("not-yaml", 2)
+    assert (finding.rule, finding.line, finding.severity) == ("not-a-manifest", 2, Severity.HINT)
 
 
 KAFKA = """\

@@ -198,3 +198,19 @@ def test_an_unknown_type_of_job_is_refused_before_anything_is_sent(client: Block
     with pytest.raises(UnknownJobTypeError, match="did you mean 'crop'"):
         client.run(script, "submit", b"picture", "cropp", width=10)
     assert script.asked == []
+
+
+def test_facts_are_read_and_what_a_newer_server_adds_is_left_out(client: Blocking | Awaited) -> None:
+    document = {
+        "storage_key": "uploads/a/original", "format": "jpeg", "content_type": "image/jpeg", "width": 30, "height": 20,
+        "frames": 1, "has_alpha": False, "has_profile": True, "orientation": 6, "bits": 8, "lossless": False,
+        "palette_colours": 0, "bytes": 1234,
+    }  # fmt: skip
+    script = Script(httpx.Response(200, json={**document, "colourfulness": 3}))
+    assert client.run(script, "facts", "uploads/a/original").model_dump(mode="json") == document
+    assert str(script.asked[0].url) == "http://api/api/v1/facts?storage_key=uploads%2Fa%2Foriginal"
+
+
+def test_the_facts_of_a_picture_that_is_not_there_are_an_error(client: Blocking | Awaited) -> None:
+    with pytest.raises(ApiError, match=r"input\.not_found"):
+        client.run(Script(refusal(404, "input.not_found")), "facts", "uploads/none")

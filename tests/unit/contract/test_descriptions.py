@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darkroom.cli.submit import command as submit
 from darkroom.contract.asyncapi import asyncapi
 from darkroom.contract.errors import FieldError, ParametersInvalidError, RateLimitedError
 from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
@@ -35,6 +38,45 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         for part in path.split("/"):
             found = found[part]
         assert found
+
+
+def undescribed(name: str, schema: Any) -> Iterator[str]:
+    """Yield the properties without a description; rules about several properties describe none."""
+    for field, value in schema.get("properties", {}).items():
+        if "description" not in value:
+            yield f"{name}.{field}"
+        yield from undescribed(f"{name}.{field}", value)
+    if "items" in schema:
+        yield from undescribed(f"{name}[]", schema["items"])
+
+
+def test_every_property_and_parameter_has_a_description() -> None:
+    document = openapi()
+    assert [found for name, one in document["components"]["schemas"].items() for found in undescribed(name, one)] == []
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            parameters = operation.get("parameters", [])
+            assert [one["name"] for one in parameters if not one.get("description")] == [], path
+
+
+@pytest.mark.parametrize("job_type", JOB_TYPES, ids=NAMES)
+def test_each_parameter_is_described_once_in_one_sentence(job_type: JobType) -> None:
+    for name, field in job_type.parameters.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+        assert f"| {field.description}" in documents()["reference.md"], name
+
+
+def test_the_command_line_describes_each_parameter() -> None:
+    shown = " ".join(CliRunner().invoke(submit, ["--help"], terminal_width=5000).output.split())
+    for job_type in JOB_TYPES:
+        for name, field in job_type.parameters.model_fields.items():
+            assert f"--{name.replace('_', '-')} VALUE" in shown
+            assert str(field.description) in shown
+
+
+def test_the_reference_is_text() -> None:
+    assert all(character.isprintable() or character == "\n" for character in documents()["reference.md"])
 
 
 def test_every_code_of_the_tree_is_listed() -> None:
@@ -69,6 +111,29 @@ def is_taken(job_type: JobType, fields: dict[str, Any]) -> bool:
 
 _sides = st.sampled_from([None, 0, 1, 400, 8192, 8193, "1", 1.5, True])
 _fields: dict[str, st.SearchStrategy[Any]] = {
+    "format": st.sampled_from(["keep", "jpeg", "png", "webp", "avif", "gif", "tiff"]),
+    "quality": st.sampled_from([None, 1, 100, 101]),
+    "lossless": st.sampled_from([None, True, False, "true"]),
+    "palette": st.sampled_from([None, True, False]),
+    "colours": st.sampled_from([None, 1, 2, 256, 257]),
+    "max_bytes": st.sampled_from([None, 99, 100, 10**9]),
+    "rotate": st.sampled_from([0, 90, 45, "90", 360]),
+    "flip": st.sampled_from([None, "vertical", "both"]),
+    "blur": st.sampled_from([None, "off", 0.3, 100, 101]),
+    "placeholder": st.sampled_from([None, "thumbhash", "lqip"]),
+    "overlay": st.sampled_from(
+        [
+            None,
+            {"storage_key": "uploads/a"},
+            {"storage_key": "../a"},
+            {},
+            {"storage_key": "a", "gravity": "attention"},
+            {"storage_key": "a", "gravity": {"x": 0.1, "y": 1}, "scale": 1, "opacity": 0},
+            {"storage_key": "a", "scale": 0},
+            {"storage_key": "a", "opacity": 2},
+            "uploads/a",
+        ]
+    ),
     "width": _sides,
     "height": _sides,
     "x": st.sampled_from([None, 0, -1, 7]),
@@ -89,7 +154,15 @@ def test_the_schema_of_parameters_takes_what_the_code_takes(job_type: JobType) -
     schema = validator(job_type.parameters.__name__)
     often = {field: _fields[field] for field in ("width", "height", "x", "y", "aspect", "gravity")}
 
-    @given(st.fixed_dictionaries({}, optional=often) | st.fixed_dictionaries({}, optional=_fields))
+    encoding = ("format", "quality", "lossless", "palette", "colours", "max_bytes")
+    often_encoded = {field: _fields[field] for field in encoding} | {"aspect": st.none()}
+    sized = {"width": st.just(4), "height": st.just(4)}
+
+    @given(
+        st.fixed_dictionaries({}, optional=often)
+        | st.fixed_dictionaries(sized, optional=often_encoded)
+        | st.fixed_dictionaries({}, optional=_fields)
+    )
     def agree(fields: dict[str, Any]) -> None:
         assert schema.is_valid(fields) == is_taken(job_type, fields), fields
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from darkroom.adapters.jobs import Accepted, NewJob
 from darkroom.contract.errors import DependencyUnavailableError
@@ -341,6 +342,48 @@ def test_a_signed_upload_names_its_key_method_and_expiry(ingest: Ingest) -> None
     assert document["storage_key"].startswith("uploads/")
     assert document["upload"]["method"] == "PUT"
     assert document["upload"]["expires_at"].endswith("Z")
+
+
+def test_a_signed_upload_can_be_of_a_declared_size(ingest: Ingest) -> None:
+    answer = ingest.call("POST", "/api/v1/uploads", json={"bytes": MAX_INPUT_BYTES})
+    assert answer.json()["upload"]["headers"] == {
+        "Content-Type": "application/octet-stream",
+        "If-None-Match": "*",
+        "Content-Length": str(MAX_INPUT_BYTES),
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b'{"bytes": 100001}', 413, "input.too_large"),
+        (b'{"bytes": 0}', 400, "parameters.invalid"),
+        (b'{"bytes": "5"}', 400, "parameters.invalid"),
+        (b'{"bytes": 1, "bytes": 2}', 400, "parameters.invalid"),
+        (b'{"size": 5}', 400, "parameters.invalid"),
+        (b"[]", 400, "parameters.invalid"),
+        (b"{", 400, "parameters.invalid"),
+    ],
+)
+def test_a_size_that_cannot_be_uploaded_is_refused(ingest: Ingest, body: bytes, status: int, code: str) -> None:
+    assert_problem(ingest.call("POST", "/api/v1/uploads", content=body), status, code)
+
+
+def test_a_stored_picture_beyond_the_limit_is_refused(ingest: Ingest) -> None:
+    ingest.storage.put("uploads/large/original", bytes(MAX_INPUT_BYTES + 1), content_type="image/jpeg")
+    body = {"parameters": {"width": 32}, "input": {"storage_key": "uploads/large/original"}}
+    document = assert_problem(ingest.call("POST", "/api/v1/resize", json=body), 413, "input.too_large")
+    assert str(MAX_INPUT_BYTES + 1) in document["detail"]
+    assert str(MAX_INPUT_BYTES) in document["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/startup"])
+def test_a_probe_leaves_no_line_in_the_log(ingest: Ingest, path: str) -> None:
+    with capture_logs() as lines:
+        ingest.call("GET", path)
+        ingest.call("GET", "/openapi.json")
+
+    assert [line["path"] for line in lines if line["log_level"] != "debug"] == ["/openapi.json"]
 
 
 def test_health_names_what_is_missing(ingest: Ingest) -> None:

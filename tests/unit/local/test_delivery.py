@@ -20,6 +20,7 @@ from darkroom.local.eventing.delivery import (
     consumer_settings,
     dead_letter_extensions,
     delivery_of,
+    explain_failure,
     next_step,
 )
 from darkroom.manifests import Broker, ChannelTemplate, Destination, Trigger
@@ -214,3 +215,25 @@ def test_long_error_data_is_cut_to_1024_bytes_that_still_decode() -> None:
     data = dead_letter_extensions(Answered(status=500, body=b"x" * 3000), DESTINATION)["knativeerrordata"]
     assert len(data) == 1024
     assert base64.b64decode(data, validate=True) == b"x" * 768
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (Answered(status=200, body=b"OK"), "200 with a body that is no CloudEvent counts as a failure: answer 204"),
+        (Answered(status=202, body=b"{}"), "202 with a body that is no CloudEvent counts as a failure: answer 204"),
+        (Answered(status=302), "redirects are not followed"),
+        (Answered(status=404, body=b"no such path"), "404 is neither retried nor dead-lettered"),
+        (Answered(status=429), "takes no more for now"),
+        (Answered(status=503, body=b"busy"), "503 counts as a failure, and is retried"),
+        (Unreachable(reason="refused"), "there was no connection"),
+        (TimedOut(timeout_s=2.3), "did not answer within 2.3 s"),
+    ],
+)
+def test_a_failed_delivery_says_why_and_what_to_do(result: DeliveryResult, said: str) -> None:
+    assert said in explain_failure(result)
+
+
+@pytest.mark.parametrize("result", [Answered(status=204), Answered(status=200, body=b"{}", is_event=True)])
+def test_a_delivery_that_succeeded_has_nothing_to_explain(result: DeliveryResult) -> None:
+    assert explain_failure(result) == ""

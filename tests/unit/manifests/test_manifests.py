@@ -324,14 +324,14 @@ FAULTS = {
     ),
     "init containers": (
         "timeoutSeconds: 90",
-        "initContainers: []",
+        "initContainers: [{image: a}]",
         "spec.template.spec.initContainers",
         "unless the feature kubernetes.podspec-init-containers is on",
     ),
     "affinity": ("timeoutSeconds: 90", "affinity: {}", "spec.template.spec.affinity", "kubernetes.podspec-affinity"),
     "a node selector": (
         "timeoutSeconds: 90",
-        "nodeSelector: {}",
+        "nodeSelector: {disk: ssd}",
         "spec.template.spec.nodeSelector",
         "kubernetes.podspec-nodeselector",
     ),
@@ -404,11 +404,11 @@ FAULTS = {
         "spec.filters[0].not.any[0].cesql",
         "the local runtime has no CloudEvents SQL",
     ),
-    "two attributes in one expression": (
+    "an attribute without a value": (
         "        type: dev.example.requested\n",
-        "        type: a\n        source: b\n",
-        "spec.filters[0].exact",
-        "at most 1",
+        '        type: ""\n',
+        "spec.filters[0].exact.type",
+        "at least 1",
     ),
     "an attribute's name": (
         "        type: dev.example.requested\n",

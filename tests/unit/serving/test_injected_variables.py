@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.errors import SettingsError
@@ -33,6 +34,16 @@ def test_without_a_sink_a_function_is_built_and_says_what_it_waits_for(variables
     for call in (resources.check_sink, lambda: resources.emitter.emit(EVENT)):
         with pytest.raises(DependencyUnavailableError, match="waits for a SinkBinding to inject it"):
             call()
+
+
+def test_the_log_says_once_what_a_function_waits_for_however_often_it_is_probed() -> None:
+    resources = Resources(settings())
+    with capture_logs() as lines:
+        for _ in range(3):
+            with pytest.raises(DependencyUnavailableError):
+                resources.check_sink()
+
+    assert [(line["event"], line["waiting_for"]) for line in lines] == [("startup.waiting", "K_SINK")]
 
 
 def test_with_a_sink_nothing_is_waited_for() -> None:

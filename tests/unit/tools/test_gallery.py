@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from darkroom.contract.job_types import JOB_TYPES
 from darkroom.contract.parameters.gravity import Compass, Saliency
 from darkroom.contract.parameters.resize import Fit
-from darkroom.contract.parameters.values import Format
+from darkroom.contract.parameters.values import WRITTEN_FORMATS
 from tools import gallery
 from tools.gallery_sections import sections
 
@@ -38,12 +39,20 @@ def test_every_parameter_of_the_contract_has_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "values"), [("fit", set(Fit)), ("format", set(Format)), ("gravity", {*Compass, *Saliency})]
+    ("parameter", "values"), [("fit", set(Fit)), ("format", set(WRITTEN_FORMATS)), ("gravity", {*Compass, *Saliency})]
 )
 def test_every_value_of_a_choice_has_its_place(parameter: str, values: set[str]) -> None:
     requests = [request for section in sections() for request in section.requests]
     used = {request[parameter] for request in requests if isinstance(request.get(parameter), str)}
     assert values <= used
+
+
+def test_the_page_says_what_each_parameter_means(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for job_type in JOB_TYPES:
+        for name, field in job_type.parameters.model_fields.items():
+            if name not in {"width", "height"}:
+                assert f"<b>{name}</b>: {escape(field.description or '')}" in text
 
 
 def test_only_the_crop_beyond_the_edge_is_refused(page: Path) -> None:

@@ -1,0 +1,110 @@
+"""Decides how far a decoder shrinks a picture while it decodes it. JPEG and WebP can be shrunk.
+
+Shrinking in the decoder is fast and less like Lanczos than Lanczos itself, so how far it goes is configurable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from darkroom.contract.parameters.values import Format
+from darkroom.imaging import jpeg_frame
+from darkroom.imaging.facts import Facts
+from darkroom.imaging.geometry import Extent, Size, is_turned
+
+
+class Shrink(StrEnum):
+    FAST = "fast"
+    """As far as a photograph loses less than 1 dB by it."""
+    QUALITY = "quality"
+    """libvips' rule for its own thumbnails: the last factor of two is left to Lanczos."""
+    OFF = "off"
+    """Decode every pixel; for reference."""
+
+
+# The steps of libjpeg's scaled inverse DCT that libvips offers, with the least factor for which each is taken. Between
+# a step and its factor the next smaller one is nearer to Lanczos by more than 1 dB: benchmarks/results/imaging.md.
+_JPEG_STEPS = {8: 10, 4: 5, 2: 3}
+# What is left to Lanczos of a WebP, which libwebp scales by any factor, and the least factor for which it does; below,
+# scaling takes as long as decoding every pixel.
+_LEFT_OF_WEBP, _LEAST_WEBP_FACTOR = 1.5, 2
+# What libvips leaves to Lanczos.
+_LEFT_FOR_QUALITY = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduction:
+    """How to decode a picture."""
+
+    body: bytes
+    options: dict[str, object] = field(default_factory=dict)
+    """For the loader."""
+    extent: Extent | None = None
+    """What the picture covers of the decoded pixels; None means all of them."""
+
+
+def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames: int = 1) -> Reduction:
+    """Return how to decode that many frames of a picture that will be scaled to `scaled` as a whole, upright: no
+    smaller than that.
+    """
+    factor = min(facts.width / scaled.width, facts.height / scaled.height)
+    if facts.format is Format.JPEG:
+        return _jpeg_reduction(body, facts, _jpeg_step(factor, shrink))
+    if facts.format is Format.WEBP:
+        return _webp_reduction(body, facts, factor, shrink, frames)
+    return Reduction(body=body)
+
+
+def _jpeg_step(factor: float, shrink: Shrink) -> int:
+    """Return the step for a picture that will be scaled down by `factor`; 1 decodes every pixel.
+
+    The fewer samples of a block the inverse DCT computes, the less they are like Lanczos, most of all at fine and hard
+    edges such as text. What Lanczos scales down afterwards blurs the difference, so something must be left to it.
+    """
+    match shrink:
+        case Shrink.FAST:
+            return next((step for step, least in _JPEG_STEPS.items() if least <= factor), 1)
+        case Shrink.QUALITY:
+            return next((step for step in _JPEG_STEPS if step * _LEFT_FOR_QUALITY <= factor), 1)
+        case Shrink.OFF:
+            return 1
+
+
+def _jpeg_reduction(body: bytes, facts: Facts, step: int) -> Reduction:
+    padded = jpeg_frame.padded_to(body, step) if step > 1 else None
+    if padded is None:
+        return Reduction(body=body)
+    stored = facts.size.turned if is_turned(facts.orientation) else facts.size
+    return Reduction(body=padded, options={"shrink": step}, extent=Extent.of(stored, step))
+
+
+def _webp_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink, frames: int) -> Reduction:
+    if shrink is Shrink.OFF or not _webp_shrinks_well(facts):
+        return Reduction(body=body)
+    left = _left_of_webp(facts, factor, shrink, frames)
+    return Reduction(body=body, options={"scale": left / factor} if left < factor else {})
+
+
+def _left_of_webp(facts: Facts, factor: float, shrink: Shrink, frames: int) -> float:
+    """Return the factor that is left to Lanczos.
+
+    libwebp averages boxes, which is less like Lanczos than an inverse DCT. What is stored without loss is mostly text
+    and drawings, where that is seen most. The frames of an animation are seen for a moment, and are many.
+    """
+    if shrink is Shrink.QUALITY:
+        return _LEFT_FOR_QUALITY
+    if frames > 1:
+        return 1
+    return _LEFT_FOR_QUALITY if facts.lossless or factor <= _LEAST_WEBP_FACTOR else _LEFT_OF_WEBP
+
+
+def _webp_shrinks_well(facts: Facts) -> bool:
+    """Return whether libwebp's own scaling keeps the colours where they are.
+
+    It scales colour and alpha apart from each other, so that the colour of invisible pixels bleeds into visible ones.
+    And it stretches the colours, which are stored at half the size rounded up, over a side that is odd, so that those
+    of a lossy picture are displaced by up to a pixel (libwebp, src/dec/io_dec.c, `InitRGBRescaler`).
+    """
+    has_colours_in_place = facts.lossless or (facts.width % 2 == 0 and facts.height % 2 == 0)
+    return has_colours_in_place and not facts.has_alpha

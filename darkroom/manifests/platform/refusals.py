@@ -1,0 +1,78 @@
+"""What the loader of `darkroom up` refuses because a cluster would: the rules of the linter that say so.
+
+Besides, the loader's models refuse what the local runtime cannot do. What loses events on a cluster without being
+refused is for the linter alone to say, apart from what the models refuse by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darkroom.manifests.errors import Finding
+from darkroom.manifests.platform.bundle import Bundle
+from darkroom.manifests.platform.rules import RULES
+from darkroom.manifests.platform.severity import Severity
+
+REFUSALS = (
+    "annotation-misplaced",
+    "api-version",
+    "broker-class-empty",
+    "ce-overrides",
+    "cesql-syntax",
+    "channel-duration",
+    "channel-scope",
+    "container",
+    "delivery-duration",
+    "delivery-value",
+    "destination",
+    "duplicate",
+    "field-value",
+    "filter-expression",
+    "http-route",
+    "manifest-head",
+    "metadata",
+    "ping-data",
+    "port",
+    "probe",
+    "reference",
+    "refused-field",
+    "reserved-variable",
+    "resources",
+    "retry-after-ignored",
+    "revision-annotation",
+    "revision-bounds",
+    "revision-name",
+    "schedule",
+    "sink-binding-subject",
+    "source-spec",
+    "traffic",
+    "trigger-annotation",
+    "trigger-broker",
+    "unknown-field",
+    "volume",
+)
+"""Rules about what the API server, a webhook or kubectl refuses, or what never gets ready."""
+LOSSES = (
+    "ack-wait",
+    "annotation-unknown",
+    "delivery-backoff",
+    "delivery-below-revision",
+    "filter-contradiction",
+    "filter-empty-value",
+    "job-timeout",
+    "label",
+    "native-broker-delivery",
+    "payload-too-large",
+    "pull-consumer",
+    "stream-grows",
+    "stream-settings-ignored",
+    "work-queue-retention",
+)
+"""The other errors: what a cluster accepts, and then loses events or stops."""
+
+
+def refusals(bundle: Bundle) -> Iterator[Finding]:
+    for name in REFUSALS:
+        for manifest, path, message, *severity in RULES[name].find_violations(bundle):
+            if not severity or severity[0] is Severity.ERROR:
+                yield manifest.document.finding(path, message)
