@@ -2,8 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What is installed: `make demo` and `make up` need the command and the servers only; everything else needs the tools too.
+LOCAL_INSTALLED := $(VENV)/.installed-local
 INSTALLED := $(VENV)/.installed
 LOAD_INSTALLED := $(VENV)/.load-installed
+RUNNABLE := $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(LOCAL_INSTALLED))
+
+# The commands in .venv/bin name the folder in which they were installed. Once that is moved, they are installed anew.
+FOLDER := $(VENV)/.folder
+MOVED := $(shell test ! -e $(FOLDER) || test "$$(cat $(FOLDER))" = "$$(pwd -P)" || echo yes)
 
 .DEFAULT_GOAL := help
 
@@ -11,25 +18,42 @@ LOAD_INSTALLED := $(VENV)/.load-installed
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): pyproject.toml constraints.txt
+# $(call install,EXTRAS,WHAT): pip tells what it is doing; a first installation takes from half a minute to several.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Darkroom needs Python 3.11 or newer; set PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,dev]'
+	@$(if $(MOVED),echo "This folder was moved here from $$(cat $(FOLDER)): .venv is made anew.")
+	@echo "Installing $(2) into $(VENV)"
+	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'
+	@pwd -P > $(FOLDER)
 	@touch $@
+endef
+
+$(LOCAL_INSTALLED): pyproject.toml constraints.txt $(if $(MOVED),moved)
+	$(call install,local,the command and the servers (350 MB))
+
+$(INSTALLED): pyproject.toml constraints.txt $(if $(MOVED),moved)
+	$(call install,local$(comma)dev,the command with the servers and all tools (900 MB))
 
 $(LOAD_INSTALLED): $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[load]'
+	@echo "Installing what the load tests need into $(VENV)"
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[load]'
 	@touch $@
+
+comma := ,
+
+.PHONY: moved
+moved:
 
 .PHONY: setup
 setup: $(INSTALLED) ## Create .venv with the command, the servers and the tools
 
 .PHONY: demo
-demo: setup ## Run the main job: a 12 megapixel picture resized and cropped by functions that start from zero
+demo: $(RUNNABLE) ## Run the main job: a 12 megapixel picture resized and cropped by functions that start from zero
 	$(BIN)/darkroom demo
 
 .PHONY: up
-up: setup ## Run the whole pipeline here until Ctrl-C
+up: $(RUNNABLE) ## Run the whole pipeline here until Ctrl-C
 	$(BIN)/darkroom up
 
 .PHONY: test

@@ -4,11 +4,18 @@ DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's fault; nothing was accepted
 │   ├── EventInvalidError           event.invalid           400
 │   ├── RequestMalformedError       request.malformed       400
+│   ├── HostRefusedError            host.refused            403
+│   ├── OriginRefusedError          origin.refused          403
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
 │   └── RequestTimeoutError         request.timeout         408
 ├── DependencyUnavailableError  a retry may succeed: dependency.unavailable 503
 ├── ServerBusyError             a retry may succeed: server.busy            503
+├── InstanceBrokenError         instance.broken       502   the function's connection broke before it answered
+├── RevisionFailingError        revision.failing      503   the function's instances do not start
+├── RevisionOverloadedError     revision.overloaded   503   too many requests wait for the function
+├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
+├── RouteTimeoutError           route.timeout         504   the exchange took longer than its HTTPRoute allows
 └── InternalError               our fault: internal         500
 
 SettingsError                   an environment variable is missing or invalid; stops the process at startup
@@ -21,7 +28,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from math import isfinite
+from typing import Any, ClassVar, Self
+
+MAX_DETAIL_CHARACTERS = 4000
+MAX_FIELD_CHARACTERS = 100
+MAX_MESSAGE_CHARACTERS = 400
+MAX_VALUE_CHARACTERS = 100
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return the text, cut where it is longer: errors must not grow with what clients send."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _shown_value(value: Any) -> Any:
+    """Return a value as an error shows it: as JSON can write it, and short."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**MAX_FIELD_CHARACTERS:
+        return f"a number of {value.bit_length()} bits"
+    return shortened(value, MAX_VALUE_CHARACTERS) if isinstance(value, str) else value
 
 
 def must_pass(exc: BaseException) -> bool:
@@ -47,6 +74,7 @@ class DarkroomError(Exception):
     title: ClassVar[str] = "Internal error"
 
     def __init__(self, detail: str) -> None:
+        detail = shortened(detail, MAX_DETAIL_CHARACTERS)
         super().__init__(detail)
         self.detail = detail
         self.batch_errors: tuple[DarkroomError | None, ...] = ()
@@ -73,6 +101,11 @@ class FieldError:
     message: str
     value: Any = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", shortened(self.field, MAX_FIELD_CHARACTERS))
+        object.__setattr__(self, "message", shortened(self.message, MAX_MESSAGE_CHARACTERS))
+        object.__setattr__(self, "value", _shown_value(self.value))
+
     def as_dict(self) -> dict[str, Any]:
         shown = {"field": self.field, "message": self.message}
         return shown if self.value is None else {**shown, "value": self.value}
@@ -98,6 +131,32 @@ class RequestTimeoutError(RejectedError):
     code = "request.timeout"
     status = 408
     title = "The request did not come in time"
+
+
+class HostRefusedError(RejectedError):
+    """The request was sent to a name that may be a web page's (DNS rebinding)."""
+
+    code = "host.refused"
+    status = 403
+    title = "Host not allowed"
+
+    @classmethod
+    def of(cls, host: str) -> Self:
+        return cls(
+            f"nothing is served under the host {host[:80]!r}; use localhost, or configure the name (ALLOWED_HOSTS)"
+        )
+
+
+class OriginRefusedError(RejectedError):
+    """The request comes from a web page of another origin, which is not allowed to send it."""
+
+    code = "origin.refused"
+    status = 403
+    title = "Origin not allowed"
+
+    @classmethod
+    def of(cls, origin: str) -> Self:
+        return cls(f"pages of {origin[:80]!r} may not use this service; ALLOWED_ORIGINS names those that may")
 
 
 class RouteNotFoundError(RejectedError):
@@ -150,9 +209,51 @@ class ServerBusyError(DarkroomError):
         return {"retry-after": str(self.retry_after_s)}
 
 
+class InstanceBrokenError(DarkroomError):
+    """The gateway's answer, as the four below: the request got to a function, or not, and was not answered."""
+
+    code = "instance.broken"
+    status = 502
+    title = "The function's process broke the connection"
+
+
+class RevisionFailingError(DarkroomError):
+    code = "revision.failing"
+    status = 503
+    title = "The function does not start"
+
+    def headers(self) -> dict[str, str]:
+        # The longest pause between two tries of the pool.
+        return {"retry-after": "5"}
+
+
+class RevisionOverloadedError(DarkroomError):
+    code = "revision.overloaded"
+    status = 503
+    title = "Too many requests wait for this function"
+
+
+class RevisionTimeoutError(DarkroomError):
+    code = "revision.timeout"
+    status = 504
+    title = "The function did not answer in time"
+
+
+class RouteTimeoutError(DarkroomError):
+    code = "route.timeout"
+    status = 504
+    title = "The answer took longer than the route allows"
+
+
 class InternalError(DarkroomError):
     """A fault on our side. Its detail never reveals internals."""
 
 
 class SettingsError(Exception):
     """Environment variables are missing or invalid; the message names every one of them."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and text, for details. Many timeouts have no text of their own."""
+    text = str(error).strip() or ("no answer in time" if isinstance(error, TimeoutError) else "no further details")
+    return f"{type(error).__name__}: {text}"

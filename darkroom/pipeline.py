@@ -17,10 +17,12 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.contract.route_templates import route_template
+from darkroom.events.hosts import parse_origins
 
 if TYPE_CHECKING:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
     from darkroom.adapters.jobs import JobStore
+    from darkroom.adapters.storage.local import LocalStorage
     from darkroom.adapters.storage.s3 import S3Storage
     from darkroom.local.extension import Application, Extension, Run
     from darkroom.telemetry.metric import Readings
@@ -68,6 +70,8 @@ class Pipeline:
         if "s3" in servers:
             with closing(self._storage()) as storage:
                 storage.prepare()
+        elif self._run.variables.get("STORAGE_TYPE") == "local":
+            self._files().prepare()
         if "nats" in servers:
             self._dead_letters.prepare()
 
@@ -95,7 +99,13 @@ class Pipeline:
             access_key=variables["STORAGE_ACCESS_KEY"],
             secret_key=variables["STORAGE_SECRET_KEY"],
             bucket=variables["BUCKET_NAME"],
+            allowed_origins=parse_origins(variables.get("ALLOWED_ORIGINS", "")),
         )
+
+    def _files(self) -> LocalStorage:
+        from darkroom.adapters.storage.local import LocalStorage
+
+        return LocalStorage(self._run.variables["STORAGE_ENDPOINT"])
 
     @cached_property
     def _dead_letters(self) -> JetStreamDeadLetters:

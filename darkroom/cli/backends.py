@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -19,10 +20,15 @@ from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses, runtime_redis
-from darkroom.contract.errors import DarkroomError
 
 BROKER_PATH = "darkroom/darkroom"
 """Namespace and name, as in nats-eventing/broker.yaml."""
+SCHEMES = {
+    "--redis": ("redis", "rediss", "unix"),
+    "--nats": ("nats", "tls", "ws", "wss"),
+    "--broker": ("http", "https"),
+    "--s3": ("http", "https"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,25 +62,38 @@ def backend_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def open_backends(
     redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path
 ) -> Iterator[Backends]:
-    """Open the backends; their errors become messages. If Redis and NATS are given, `darkroom up` need not run."""
+    """Open the backends. If Redis and NATS are given, `darkroom up` need not run."""
     if redis_url is None or nats_url is None:
         local = runtime_addresses(data)
         redis_url, nats_url = redis_url or runtime_redis(data), nats_url or local.nats
         broker_url = broker_url or f"{local.broker}/{BROKER_PATH}"
     backends = Backends(
-        jobs=RedisJobStore(redis_url),
-        letters=JetStreamDeadLetters(nats_url, tls_folder=_tls_folder()),
-        emitter=HttpEmitter(broker_url) if broker_url else None,
+        jobs=RedisJobStore(usable_url("--redis", redis_url)),
+        letters=JetStreamDeadLetters(usable_url("--nats", nats_url), tls_folder=_tls_folder()),
+        emitter=HttpEmitter(usable_url("--broker", broker_url)) if broker_url else None,
     )
     try:
         yield backends
-    except DarkroomError as exc:
-        raise click.ClickException(f"{exc.code}: {exc.detail}") from exc
     finally:
         backends.jobs.close()
         backends.letters.close()
         if backends.emitter is not None:
             backends.emitter.close()
+
+
+def usable_url(option: str, url: str) -> str:
+    """Return the URL. Raises click.UsageError if it cannot be one of this option's."""
+    schemes = SCHEMES[option]
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        usable = parts.scheme in schemes and (parts.port or 1) > 0 and bool(parts.hostname or parts.scheme == "unix")
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = url.rpartition("@")[2]  # without a password
+        raise click.UsageError(f"{option} takes an address such as {schemes[0]}://HOST:PORT, was {shown!r}")
+    return url
 
 
 def _tls_folder() -> Path | None:

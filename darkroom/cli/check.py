@@ -13,6 +13,7 @@ import click
 
 from darkroom.check import Finding, Inspection, Rule, Severity, inspect, inspect_texts, report
 from darkroom.check.sarif import sarif
+from darkroom.cli.terminal import printable
 from darkroom.manifests import ManifestError
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform.rules import RULES
@@ -158,8 +159,8 @@ def _print(inspection: Inspection, form: str, *, every: bool) -> None:
             click.echo(json.dumps(_fields(each)))
     else:
         for line in report.lines(found, every=every):
-            click.echo(line)
-        click.echo(_summary(inspection), err=True)
+            click.echo(printable(line))
+        click.echo(printable(_summary(inspection), lines=True), err=True)
 
 
 def _summary(inspection: Inspection) -> str:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from darkroom.adapters.deadletters import KeptDeadLetter
+from darkroom.cli.api import only_match
 from darkroom.cli.backends import Backends, backend_options, open_backends
+from darkroom.cli.letters import document, subject
 from darkroom.cli.redriving import Redrive, Selection, select
+from darkroom.cli.terminal import format_duration, write, write_json, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
-from darkroom.contract.jobs import timestamp
 from darkroom.events.durations import parse_go
-
-WIDTH = 120
-"""The width of tables that are written to a file or a pipe, in characters."""
 
 
 class _Age(click.ParamType[float]):
@@ -42,7 +36,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--type", "kind", type=click.Choice([*NAMES, "event"]), help="The job's type; event for no job."),
         click.option("--error", "reason", metavar="CODE", help="The code of the last error, such as image.crashed."),
-        click.option("--job", "job_id", metavar="ID", help="The letter of this job."),
+        click.option("--job", "job_id", metavar="ID", help="The letter of this job, or of the one that begins so."),
         click.option("--older-than", "older_than_s", type=_Age(), help="Kept for at least this long, such as 2h30m."),
         click.option("--newer-than", "newer_than_s", type=_Age(), help="Kept for less than this long."),
     ]
@@ -69,6 +63,7 @@ def command() -> None:
       darkroom deadletters redrive 17 --set width=800
       darkroom deadletters redrive --type resize --error dependency.unavailable --rate 5
       darkroom deadletters drop --older-than 168h --dry-run
+      darkroom deadletters drop --all
     """
 
 
@@ -90,34 +85,38 @@ def list_letters(
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
         found = list(islice(select(backends.letters, Selection(**filters)), limit))
     if as_json:
-        for kept in found:
-            click.echo(json.dumps(_document(kept)))
+        write_json_lines(map(document, found))
         return
-    table = Table("number", "kept", "what", "job or event", "error", "attempts", "from", box=box.SIMPLE)
-    for kept in found:
-        letter = kept.letter
-        table.add_row(
-            str(kept.sequence),
-            f"{_age(kept)} ago",
-            letter.job_type or "event",
-            letter.job_id or str(letter.event.get("id", "")),
-            letter.reason,
-            str(letter.attempts),
-            letter.origin,
-        )
-    _console().print(table if found else "no dead letters")
+    write_records(_COLUMNS, [_row(kept) for kept in found], empty="no dead letters")
+
+
+_COLUMNS = ("number", "age", "what", "job or event", "error", "attempts", "from")
+
+
+def _row(kept: KeptDeadLetter) -> tuple[object, ...]:
+    letter, age_s = kept.letter, (datetime.now(UTC) - kept.kept_at).total_seconds()
+    what = letter.job_type or "event"
+    return kept.sequence, format_duration(age_s), what, subject(kept), letter.reason, letter.attempts, letter.origin
 
 
 @command.command("show")
-@click.argument("sequence", type=click.IntRange(1), metavar="NUMBER")
+@click.argument("number_or_job", metavar="NUMBER|JOB_ID")
 @backend_options
-def show(sequence: int, redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path) -> None:
-    """Show one letter: the event, the last error, the attempts and the origin."""
+def show(number_or_job: str, redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path) -> None:
+    """Show one letter as JSON: the event, the last error, the attempts and the origin."""
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
-        kept = backends.letters.get(sequence)
-    if kept is None:
-        raise click.ClickException(f"letter {sequence} does not exist")
-    Console().print_json(json.dumps(_document(kept)))
+        kept = _letter(backends, number_or_job)
+    write_json(document(kept))
+
+
+def _letter(backends: Backends, number_or_job: str) -> KeptDeadLetter:
+    """Return the letter of this number, or of the job whose id begins so."""
+    number = int(number_or_job) if number_or_job.isascii() and number_or_job.isdigit() else 0
+    kept = backends.letters.get(number) if 0 < number < 2**63 else None
+    if kept is not None:
+        return kept
+    found = {str(one.letter.job_id): one for one in select(backends.letters, Selection(job_id=number_or_job))}
+    return found[only_match(number_or_job, sorted(found), "there is no letter of this number or job")]
 
 
 @command.command("redrive")
@@ -130,6 +129,7 @@ def show(sequence: int, redis_url: str | None, nats_url: str | None, broker_url:
     help="Change a parameter of the jobs; NAME= removes it.",
 )
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="The maximum number per second.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one letter per line.")
 @backend_options
 def redrive(
     sequences: tuple[int, ...],
@@ -137,6 +137,7 @@ def redrive(
     dry_run: bool,
     changes: tuple[str, ...],
     rate: float | None,
+    as_json: bool,
     redis_url: str | None,
     nats_url: str | None,
     broker_url: str | None,
@@ -148,29 +149,52 @@ def redrive(
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
         redriving = Redrive(backends.jobs, backends.letters, backends.emitter)
         for kept in _at_rate(_chosen(backends, sequences, everything, filters), None if dry_run else rate):
-            click.echo(f"{kept.sequence}: {redriving.redrive(kept, new, dry_run=dry_run)}")
+            _write_outcome(kept, redriving.redrive(kept, new, dry_run=dry_run), as_json=as_json)
 
 
 @command.command("drop")
 @_selection
+@click.option("--yes", is_flag=True, help="Do not ask before all letters are dropped.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one letter per line.")
 @backend_options
 def drop(
     sequences: tuple[int, ...],
     everything: bool,
     dry_run: bool,
+    yes: bool,
+    as_json: bool,
     redis_url: str | None,
     nats_url: str | None,
     broker_url: str | None,
     data: Path,
     **filters: Any,
 ) -> None:
-    """Delete the selected letters. Their jobs stay failed."""
+    """Delete the selected letters for good. Their jobs stay failed. Asks first when it is given --all."""
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
-        for kept in _chosen(backends, sequences, everything, filters):
+        chosen = _chosen(backends, sequences, everything, filters)
+        if everything and chosen and not dry_run and not yes:
+            _confirm(len(chosen))
+        for kept in chosen:
             if not dry_run:
                 backends.letters.drop(kept.sequence)
-            name = kept.letter.job_id or kept.letter.event.get("id", "")
-            click.echo(f"{kept.sequence}: {'would drop' if dry_run else 'dropped'} {name} ({kept.letter.reason})")
+            done = f"{'would drop' if dry_run else 'dropped'} {subject(kept)} ({kept.letter.reason})"
+            _write_outcome(kept, done, as_json=as_json)
+
+
+def _confirm(count: int) -> None:
+    """Ask whether to drop all letters. Raises click.ClickException if the answer is no, or nobody can answer."""
+    what = f"{count} dead letter{'' if count == 1 else 's'}"
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise click.ClickException(f"this would drop {what} for good; --yes confirms it where nobody can be asked")
+    if not click.confirm(f"Drop {what} for good?", err=True):
+        raise click.ClickException("nothing was dropped")
+
+
+def _write_outcome(kept: KeptDeadLetter, done: str, *, as_json: bool) -> None:
+    if as_json:
+        write_json_lines([{"number": kept.sequence, "job_or_event": subject(kept), "done": done}])
+    else:
+        write(f"{kept.sequence}: {done}")
 
 
 def _chosen(
@@ -183,6 +207,10 @@ def _chosen(
     missing = sorted(set(sequences) - {kept.sequence for kept in chosen})
     if missing:
         raise click.ClickException(f"no such letter: {', '.join(map(str, missing))}")
+    if filters.get("job_id"):
+        # An abbreviation that fits several jobs could act on another than was meant.
+        jobs = sorted({str(kept.letter.job_id) for kept in chosen})
+        only_match(filters["job_id"], jobs, "there is no letter of this job")
     return chosen
 
 
@@ -198,19 +226,3 @@ def _name_and_value(change: str) -> tuple[str, str]:
     if not name or not equals:
         raise click.UsageError(f"--set takes NAME=VALUE, was {change!r}")
     return name, value
-
-
-def _document(kept: KeptDeadLetter) -> dict[str, Any]:
-    return {"number": kept.sequence, "kept_at": timestamp(kept.kept_at), **asdict(kept.letter)}
-
-
-def _age(kept: KeptDeadLetter) -> str:
-    seconds = max(0, round((datetime.now(UTC) - kept.kept_at).total_seconds()))
-    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= unit_s:
-            return f"{seconds // unit_s}{unit}"
-    return f"{seconds}s"
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else WIDTH)

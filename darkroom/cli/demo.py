@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 import httpx
-from rich.console import Console
-from rich.table import Table
 
 from darkroom.cli.api import Api
+from darkroom.cli.folders import make_folder
 from darkroom.cli.status import fetch_status
 from darkroom.cli.temporary_stack import temporary_stack
+from darkroom.cli.terminal import progress, write, write_records
 from darkroom.imaging.photograph import make_photograph
 from darkroom.local.addresses import Addresses
 
@@ -46,43 +46,58 @@ class _FinishedJob:
 
 
 @click.command("demo")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-output"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Folder for the pictures.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".darkroom/demo"),
+    show_default=True,
+    help="Folder for the servers' data and logs.",
+)
 @click.option("--keep-up", is_flag=True, help="Keep the stack running at the end, until Ctrl-C.")
-def command(out: Path, keep_up: bool) -> None:
+def command(out: Path, data: Path, keep_up: bool) -> None:
     """Run the main job: functions that start from zero resize and crop a 12-megapixel picture.
 
     Starts NATS, Redis, S3 and the functions on free ports, posts the picture over plain HTTP, follows both jobs, saves
     their results, and waits until the functions have scaled back to zero.
     """
-    console = Console()
+    make_folder(out, "--out")
     started = time.monotonic()
     with ExitStack() as stack:
-        with console.status("starting NATS, Redis, S3, the Broker and the functions"):
-            addresses = stack.enter_context(temporary_stack(Path(".darkroom/demo"), "--window", WINDOW))
+        with progress("starting NATS, Redis, S3, the Broker and the functions"):
+            addresses = stack.enter_context(temporary_stack(data, "--window", WINDOW))
         _expect_instances(addresses, 0)
-        console.print(f"[bold]1.[/] the stack is up at {addresses.api}; resize and crop have 0 instances")
-        picture = _make_picture(out, console)
-        console.print("[bold]3.[/] POST it twice, to functions that are not running yet")
+        _write_step(1, f"the stack is up at {addresses.api}; resize and crop have 0 instances")
+        picture = _make_picture(out)
+        _write_step(3, "POST it twice, to functions that are not running yet")
         finished = {job_type: _run_job(addresses, picture, job_type, out) for job_type in JOBS}
-        console.print(_timelines(finished))
-        console.print("[bold]4.[/] each function scaled 0 → 1; without work it scales back to 0")
+        _write_timelines(finished)
+        _write_step(4, "each function scaled 0 → 1; without work it scales back to 0")
         idle_s = _wait_for_zero(addresses)
-        console.print(f"   resize and crop are at 0 instances again, {idle_s:.0f} s later")
-        console.print(f"[green]done[/] in {time.monotonic() - started:.1f} s: {out}/resize.jpg, {out}/crop.jpg")
+        write(f"   resize and crop are at 0 instances again, {idle_s:.0f} s later")
+        write(("done", "green"), f" in {time.monotonic() - started:.1f} s: {out}/resize.jpg, {out}/crop.jpg")
         if keep_up:
-            console.print("press Ctrl-C to stop")
+            write("press Ctrl-C to stop")
             _wait_for_interrupt()
 
 
-def _make_picture(out: Path, console: Console) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
+def _write_step(number: int, text: str) -> None:
+    write((f"{number}.", "bold"), f" {text}")
+
+
+def _make_picture(out: Path) -> Path:
     picture = out / "original.jpg"
     width_px, height_px = PICTURE_SIZE_PX
     picture.write_bytes(make_photograph(width_px, height_px))
     megapixels = width_px * height_px / 1e6
-    console.print(
-        f"[bold]2.[/] made a picture of {megapixels:g} megapixels, {picture.stat().st_size / 1e6:.1f} MB: {picture}"
-    )
+    size_mb = picture.stat().st_size / 1e6
+    _write_step(2, f"made a picture of {megapixels:g} megapixels, {size_mb:.1f} MB: {picture}")
     return picture
 
 
@@ -104,8 +119,7 @@ def _run_job(addresses: Addresses, picture: Path, job_type: str, out: Path) -> _
     return _FinishedJob(job=job, accepted_ms=accepted_ms, cold_start_ms=cold_start_ms, total_ms=total_ms)
 
 
-def _timelines(finished: dict[str, _FinishedJob]) -> Table:
-    table = Table("", *finished, show_header=True)
+def _write_timelines(finished: dict[str, _FinishedJob]) -> None:
     rows: dict[str, Callable[[_FinishedJob], str]] = {
         "accepted (202)": lambda one: f"{one.accepted_ms} ms",
         "queued": lambda one: f"{one.job['timings_ms']['queued']} ms",
@@ -116,9 +130,8 @@ def _timelines(finished: dict[str, _FinishedJob]) -> Table:
         "POST to result": lambda one: f"{one.total_ms} ms",
         "result": lambda one: "{width}x{height}, {bytes:,} bytes".format(**one.job["result"]),
     }
-    for label, cell in rows.items():
-        table.add_row(label, *(cell(one) for one in finished.values()))
-    return table
+    cells = [(label, *(cell(one) for one in finished.values())) for label, cell in rows.items()]
+    write_records(("", *finished), cells)
 
 
 def _cold_start_ms(addresses: Addresses, service: str, after: int) -> int | None:
@@ -134,7 +147,9 @@ def _last_event(addresses: Addresses) -> int:
 
 
 def _events(addresses: Addresses, after: int) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = httpx.get(f"{addresses.admin}/events", params={"since": after}).json()
+    # trust_env: a proxy would look for the runtime on its own machine.
+    answer = httpx.get(f"{addresses.admin}/events", params={"since": after}, trust_env=False)
+    events: list[dict[str, Any]] = answer.json()
     return events
 
 

@@ -1,22 +1,26 @@
-"""`darkroom job`: shows one job from the API, and its attempts from the job record."""
+"""`darkroom job`: shows one job from the API, and what its record and its dead letter add."""
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
 
 from darkroom.cli.api import Api
+from darkroom.cli.backends import usable_url
 from darkroom.cli.runtime_file import data_option, runtime_addresses, runtime_redis
+from darkroom.cli.terminal import format_duration, is_terminal, write, write_fields, write_json
 from darkroom.cli.timeline import timeline
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.errors import DependencyUnavailableError, JobUnreadableError
 
 url_option = click.option(
-    "--url", envvar="DARKROOM_URL", help="Address of the API.  [default: that of the running `darkroom up`]"
+    "--url",
+    envvar="DARKROOM_URL",
+    help="Address of the API; its key, where it requires one, comes from DARKROOM_API_KEY.  "
+    "[default: that of the running `darkroom up`]",
 )
 
 
@@ -28,19 +32,27 @@ def api_of(url: str | None, data: Path) -> Api:
 @click.argument("job_id")
 @click.option("--wait", "wait_s", type=click.FloatRange(0, 3600), default=0, help="Seconds to wait for the job's end.")
 @click.option("--redis", "redis_url", envvar="REDIS_URL", help="Redis with the job records, for the timeline.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as is done without a terminal.")
 @url_option
 @data_option
-def command(job_id: str, wait_s: float, redis_url: str | None, url: str | None, data: Path) -> None:
-    """Show the job JOB_ID: its status, its result with a signed URL or its error, and how long each step took.
+def command(job_id: str, wait_s: float, redis_url: str | None, as_json: bool, url: str | None, data: Path) -> None:
+    """Show the job JOB_ID, or the only recent one that begins so: its parameters, what it waits for and since when, its
+    attempts, its result with a signed URL or its error, and how long each step took.
 
     If the job records can be read, as for the running `darkroom up`, the timeline shows each attempt: which instance
-    made it, how long it had waited, how long it took, and its outcome.
+    made it, how long it had waited, how long it took, and its outcome. `darkroom logs JOB_ID` shows its log lines.
     """
     api = api_of(url, data)
+    job_id = api.full_id(job_id)
     shown = api.follow(job_id, timeout_s=wait_s) if wait_s else api.job(job_id)
     if redis_url is not None or url is None:
-        shown |= _record_fields(redis_url or runtime_redis(data), UUID(shown["job_id"]))
-    Console().print_json(json.dumps(shown))
+        shown |= _record_fields(usable_url("--redis", redis_url or runtime_redis(data)), UUID(job_id))
+    if url is None and shown["status"] == "failed":
+        shown |= _dead_letter(runtime_addresses(data).nats, job_id)
+    if as_json or not is_terminal():
+        write_json(shown)
+    else:
+        _describe(shown)
 
 
 def _record_fields(redis_url: str, job_id: UUID) -> dict[str, Any]:
@@ -49,10 +61,76 @@ def _record_fields(redis_url: str, job_id: UUID) -> dict[str, Any]:
     store = RedisJobStore(redis_url)
     try:
         record = store.get(job_id)
+    except JobUnreadableError:
+        return {}  # As the API has said already.
     except DependencyUnavailableError as exc:
-        raise click.ClickException(f"{exc.code}: {exc.detail}") from exc
+        return {"timeline_missing": f"{exc.code}: {exc.detail}"}
     finally:
         store.close()
     if record is None:
         return {}
     return {"emissions": record.emissions, "redrives": record.redrives, "timeline": timeline(record)}
+
+
+def _dead_letter(nats_url: str, job_id: str) -> dict[str, Any]:
+    from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+    from darkroom.cli.letters import document
+    from darkroom.cli.redriving import Selection, select
+
+    letters = JetStreamDeadLetters(nats_url)
+    try:
+        found = next(iter(select(letters, Selection(job_id=job_id))), None)
+    except DependencyUnavailableError as exc:
+        return {"dead_letter_missing": f"{exc.code}: {exc.detail}"}
+    finally:
+        letters.close()
+    return {} if found is None else {"dead_letter": document(found)}
+
+
+def _describe(job: dict[str, Any]) -> None:
+    """Write a job for people: what is known, in the order in which one asks."""
+    waiting, letter = job.get("waiting_for", {}), job.get("dead_letter", {})
+    error, result = job.get("error", {}), job.get("result", {})
+    fields = {
+        "job": job["job_id"],
+        "status": job["status"],
+        "waits for": f"{waiting['sentence']} ({_ago(waiting['since'])})" if waiting else "",
+        "error": f"{error['code']}: {error['message']}" if error else "",
+        "dead letter": f"{letter['number']}; darkroom deadletters redrive {letter['number']}" if letter else "",
+        "function": job.get("type"),
+        "cost class": job.get("cost_class"),
+        "parameters": _joined(job.get("parameters", {})),
+        "result": "{width}x{height} {content_type}, {bytes:,} bytes".format(**result) if result else "",
+        "url": result.get("url"),
+        "accepted": _when(job.get("created_at")),
+        "started": _when(job.get("started_at")),
+        "ended": _when(job.get("finished_at")),
+        "steps": ", ".join(f"{step} {ms} ms" for step, ms in job.get("timings_ms", {}).items()),
+        "request": job.get("request_id"),
+        "trace": job.get("trace_id"),
+        "not known": job.get("timeline_missing") or job.get("dead_letter_missing"),
+    }
+    write_fields(fields)
+    for entry in job.get("attempts_log", []):
+        ended = (
+            "" if entry["ended"] is None else f", took {format_duration(_between_s(entry['began'], entry['ended']))}"
+        )
+        outcome = entry["code"] or ("completed" if entry["ended"] else "under way")
+        write(f"attempt {entry['attempt']}: {outcome}, by {entry['instance']}, began {_when(entry['began'])}{ended}")
+
+
+def _joined(parameters: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in parameters.items())
+
+
+def _when(text: str | None) -> str:
+    return "" if text is None else f"{text} ({_ago(text)})"
+
+
+def _ago(text: str) -> str:
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
+    return f"{format_duration(max(0.0, seconds))} ago"
+
+
+def _between_s(began: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()

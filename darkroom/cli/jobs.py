@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from darkroom.cli.backends import backend_options, open_backends
-from darkroom.cli.deadletters import WIDTH
+from darkroom.cli.terminal import format_duration, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
-from darkroom.contract.jobs import JobRecord, JobStatus, timestamp
+from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.contract.unreadable import UnreadableJob
+
+COLUMNS = ("job", "type", "status", "age", "took", "tries", "error")
 
 
 @click.group("jobs")
@@ -41,12 +40,15 @@ def list_jobs(
     broker_url: str | None,
     data: Path,
 ) -> None:
-    """Show an owner's jobs, newest first."""
+    """Show an owner's jobs, newest first: since when they exist, and how long they took from then to their end.
+
+    Without a terminal each job is one line, its fields separated by tabs.
+    """
     filters: dict[str, Any] = {
         "status": None if status is None else JobStatus(status),
         "job_type": job_type,
     }
-    records: list[JobRecord] = []
+    records: list[JobRecord | UnreadableJob] = []
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
         page = backends.jobs.list_jobs(owner, limit=limit, **filters)
         records += page.records
@@ -54,13 +56,21 @@ def list_jobs(
             page = backends.jobs.list_jobs(owner, limit=limit - len(records), after=page.next, **filters)
             records += page.records
     if as_json:
-        for record in records:
-            click.echo(json.dumps(record.view()))
+        write_json_lines(record.view() for record in records)
         return
-    table = Table("job", "type", "status", "accepted", "attempts", "emissions", "redrives", "error", box=box.SIMPLE)
-    for record in records:
-        error = record.error.code if record.error else ""
-        counts = (record.attempts, record.emissions, record.redrives)
-        created = timestamp(record.created_at)
-        table.add_row(str(record.job_id), record.type, record.status, created, *map(str, counts), error)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table if records else "no jobs")
+    now = datetime.now(UTC)
+    write_records(COLUMNS, [_row(record, now) for record in records], empty="no jobs")
+
+
+def _row(record: JobRecord | UnreadableJob, now: datetime) -> tuple[object, ...]:
+    if isinstance(record, UnreadableJob):
+        return record.job_id, record.type, "unreadable", "", "", "", record.reason
+    return (
+        record.job_id,
+        record.type,
+        record.status.value,
+        format_duration((now - record.created_at).total_seconds()),
+        "" if record.finished_at is None else format_duration((record.finished_at - record.created_at).total_seconds()),
+        record.attempts,
+        record.error.code if record.error else "",
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from darkroom.cli.api import only_match
+from darkroom.cli.terminal import tell, write_json, write_json_lines, write_records
 from darkroom.contract.api_keys import StoredKey, make_key
 from darkroom.contract.jobs import timestamp
 from darkroom.serving.key_file import KeyFileError, read_key_file, write_key_file
@@ -34,7 +35,7 @@ def command() -> None:
     Functions notice a change of the file within a second, without a restart.
 
     \b
-      darkroom keys create --name "the shop"
+      darkroom keys create --name "the shop" --out shop.key
       darkroom up --api-keys .darkroom/keys.json
       kubectl create secret generic darkroom-api-keys --from-file=keys.json=.darkroom/keys.json
     """
@@ -42,38 +43,71 @@ def command() -> None:
 
 @command.command("create")
 @click.option("--name", default="", help="The name of the key's owner, for the list.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write the key to this new file, which only you can read, instead of to the terminal.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @file_option
-def create(name: str, path: Path) -> None:
+def create(name: str, out: Path | None, as_json: bool, path: Path) -> None:
     """Create a key and print it. It cannot be shown again, because only its hash is stored."""
     kept = _read(path) if path.exists() else []
     key, stored = make_key(name)
-    _write(path, [*kept, stored])
-    click.echo(key)
-    click.echo(f"key {stored.id} is valid; only its hash is stored, in {path}, so keep the key itself", err=True)
+    if out is None:
+        _write(path, [*kept, stored])
+    else:
+        # First the key itself: a hash whose key was lost would be of no use.
+        _write_key(out, key)
+        try:
+            _write(path, [*kept, stored])
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
+    if as_json:
+        write_json(_document(stored) | ({"key": key} if out is None else {"out": str(out)}))
+    elif out is None:
+        click.echo(key)
+    where = "so keep the key itself" if out is None else f"and the key itself in {out}"
+    tell(f"key {stored.id} is valid; only its hash is stored, in {path}, {where}")
 
 
 @command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one key per line.")
 @file_option
-def show(path: Path) -> None:
+def show(as_json: bool, path: Path) -> None:
     """Show the ids, names and dates of the keys in the file."""
-    table = Table("key", "name", "created", "revoked", box=box.SIMPLE)
-    for key in _read(path):
-        revoked = "" if key.revoked_at is None else timestamp(key.revoked_at)
-        table.add_row(key.id, key.name, timestamp(key.created_at), revoked)
-    Console().print(table)
+    kept = _read(path)
+    if as_json:
+        write_json_lines(map(_document, kept))
+        return
+    rows = [(key.id, key.name, timestamp(key.created_at), _revoked(key)) for key in kept]
+    write_records(("key", "name", "created", "revoked"), rows, empty="no keys")
 
 
 @command.command("revoke")
 @click.argument("key_id")
 @file_option
 def revoke(key_id: str, path: Path) -> None:
-    """Revoke the key KEY_ID. Its jobs are kept, but can no longer be accessed through the API."""
+    """Revoke the key KEY_ID, or the only one that begins so. Its jobs are kept, but the API no longer shows them."""
     kept = _read(path)
-    if key_id not in {key.id for key in kept if key.revoked_at is None}:
-        raise click.ClickException(f"{path} has no valid key {key_id[:32]!r}; `darkroom keys list` shows them")
+    valid = [key.id for key in kept if key.revoked_at is None]
+    matching = [key_id] if key_id in valid else [one for one in valid if key_id and one.startswith(key_id)]
+    revoked_id = only_match(
+        key_id[:32], matching, f"{path} has no valid key of that id; `darkroom keys list` shows them"
+    )
     now = datetime.now(UTC)
-    _write(path, [replace(key, revoked_at=now) if key.id == key_id else key for key in kept])
-    click.echo(f"key {key_id} is revoked", err=True)
+    _write(path, [replace(key, revoked_at=now) if key.id == revoked_id else key for key in kept])
+    tell(f"key {revoked_id} is revoked")
+
+
+def _document(key: StoredKey) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": key.id, "name": key.name, "created_at": timestamp(key.created_at)}
+    return shown if key.revoked_at is None else {**shown, "revoked_at": timestamp(key.revoked_at)}
+
+
+def _revoked(key: StoredKey) -> str:
+    return "" if key.revoked_at is None else timestamp(key.revoked_at)
 
 
 def _read(path: Path) -> list[StoredKey]:
@@ -88,3 +122,15 @@ def _write(path: Path, keys: list[StoredKey]) -> None:
         write_key_file(path, keys)
     except OSError as exc:
         raise click.ClickException(f"{path}: {exc.strerror}") from exc
+
+
+def _write_key(out: Path, key: str) -> None:
+    """Write a file that did not exist, readable by its owner alone from its first moment on."""
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+            file.write(key + "\n")
+    except FileExistsError as exc:
+        raise click.ClickException(f"{out} exists already; choose another file, so that no key is lost") from exc
+    except OSError as exc:
+        out_error = exc.strerror or type(exc).__name__
+        raise click.ClickException(f"{out}: {out_error}") from exc

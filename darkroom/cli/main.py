@@ -1,52 +1,36 @@
-"""The command's entry point and its subcommands, each of which is imported only when it is run."""
+"""The command's entry point. It imports only the standard library before it knows that the rest is installed."""
 
 from __future__ import annotations
 
-import importlib
 import os
+import sys
 
-import click
-
+from darkroom.cli.extras import missing_extra
 from darkroom.proxies import keep_loopback_direct
 
-_COMMANDS = {
-    "up": "darkroom.cli.up",
-    "demo": "darkroom.cli.demo",
-    "submit": "darkroom.cli.submit",
-    "job": "darkroom.cli.job",
-    "jobs": "darkroom.cli.jobs",
-    "deadletters": "darkroom.cli.deadletters",
-    "status": "darkroom.cli.status",
-    "keys": "darkroom.cli.keys",
-    "setup": "darkroom.cli.setup",
-    "check": "darkroom.cli.check",
-}
 
-
-class _LazyGroup(click.Group):
-    """A group whose commands are imported only when they are needed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
-        return command
-
-
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="darkroom")
 def main() -> None:
-    """Darkroom: an image pipeline of serverless functions that loses nothing.
-
-    \b
-    Try it:
-      darkroom demo                                run the main job from start to end, in a few seconds
-      darkroom up                                  run everything, until Ctrl-C
-      darkroom submit picture.jpg resize --width 400 -o small.jpg
-      darkroom status                              show functions, instances, backlog
-      darkroom deadletters list                    show what was given up, to redrive or drop it
-    """
+    """Run the command with the process's arguments."""
+    _open_closed_streams()
     keep_loopback_direct(os.environ)
+    try:
+        # Imported only here, because an installation without the extra `local` has no click.
+        from darkroom.cli.commands import command
+    except ModuleNotFoundError as exc:
+        sys.exit(missing_extra(exc, "darkroom"))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    command.main(prog_name="darkroom")
+
+
+def _open_closed_streams() -> None:
+    """Open closed standard streams as /dev/null: else the next file that is opened would take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open
+            setattr(sys, name, stream)

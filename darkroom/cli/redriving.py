@@ -31,6 +31,7 @@ class Selection:
     """A job's type, or `event` for a letter without a job."""
     reason: str | None = None
     job_id: str | None = None
+    """A job's id, or its beginning."""
     older_than_s: float | None = None
     newer_than_s: float | None = None
 
@@ -40,7 +41,7 @@ class Selection:
             (not self.sequences or kept.sequence in self.sequences)
             and self.kind in {None, letter.job_type or "event"}
             and self.reason in {None, letter.reason}
-            and self.job_id in {None, letter.job_id}
+            and (self.job_id is None or (letter.job_id or "").startswith(self.job_id.lower()))
             and (self.older_than_s is None or age_s >= self.older_than_s)
             and (self.newer_than_s is None or age_s < self.newer_than_s)
         )
@@ -72,7 +73,11 @@ class Redrive:
         Raises ParametersInvalidError, DependencyUnavailableError.
         """
         if kept.letter.job_id is not None and kept.letter.job_type is not None:
-            return self._redrive_job(kept, UUID(kept.letter.job_id), changes, dry_run=dry_run)
+            try:
+                job_id = UUID(kept.letter.job_id)
+            except ValueError:
+                return f"{kept.letter.job_id!r} is not a job's id; the letter is kept until you drop it"
+            return self._redrive_job(kept, job_id, changes, dry_run=dry_run)
         return self._emit_again(kept, dry_run=dry_run)
 
     def _redrive_job(self, kept: KeptDeadLetter, job_id: UUID, changes: Mapping[str, str], *, dry_run: bool) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+from darkroom.cli.terminal import tell, write
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.errors import SettingsError
 from darkroom.events.durations import parse_go
@@ -63,7 +64,12 @@ def command(definition_file: Path, replicas: int | None, within: str) -> None:
 
 
 def _definition(file: Path, replicas: int | None) -> dict[str, Any]:
-    definition: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    try:
+        definition: Any = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise click.ClickException(f"{file}: not JSON: {exc}") from exc
+    if not isinstance(definition, dict):
+        raise click.ClickException(f"{file}: must be a JSON object, the configuration of a stream")
     return definition if replicas is None else {**definition, "num_replicas": replicas}
 
 
@@ -87,8 +93,8 @@ def _until_done(what: str, make: Callable[[], None], give_up_at: float) -> None:
         except DependencyUnavailableError as exc:
             if time.monotonic() + _PAUSE_S > give_up_at:
                 raise click.ClickException(f"{what}: {exc.detail}") from exc
-            click.echo(f"{what}: waiting ({exc.detail})", err=True)
+            tell(f"{what}: waiting ({exc.detail})")
             time.sleep(_PAUSE_S)
         else:
-            click.echo(f"{what}: ready")
+            write(f"{what}: ready")
             return

@@ -1,76 +1,196 @@
-"""`darkroom status`: shows functions, instances and backlog of the running `darkroom up`."""
+"""`darkroom status`: shows functions, instances, backlog and servers of the running `darkroom up`."""
 
 from __future__ import annotations
 
-import json
-import sys
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from darkroom.cli.runtime_file import data_option, runtime_addresses
+from darkroom.cli.terminal import format_duration, is_terminal, tell, write, write_json, write_records
+from darkroom.errors import DependencyUnavailableError
+from darkroom.local.addresses import Addresses
+from darkroom.local.children import health
 
-WIDTH = 120
-"""The width of tables that are written to a file or a pipe, in characters."""
+ANSWER_WITHIN_S = 15.0
+"""Longer than the runtime takes when it finds each of its servers silent."""
+SERVER_ANSWERS_WITHIN_S = 3.0
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
 def command(as_json: bool, data: Path) -> None:
-    """Show each function's instances, each Trigger's backlog, the unfinished jobs and the servers."""
-    status = fetch_status(runtime_addresses(data).admin)
+    """Show each function's instances, each Trigger's backlog, the unfinished jobs, and each server's state.
+
+    If the runtime does not answer, each server is asked directly. Without a terminal each function, trigger, server and
+    count is one line that begins with its kind, its fields separated by tabs.
+    """
+    addresses = runtime_addresses(data)
+    try:
+        status = _fetch(addresses.admin)
+    except httpx.TimeoutException as exc:
+        states = asyncio.run(_server_states(addresses))
+        _write_servers_alone(states, as_json=as_json)
+        raise click.ClickException(_silent(addresses.admin, states)) from exc
     if as_json:
-        click.echo(json.dumps(status, indent=2))
+        write_json(status)
         return
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    console.print(_functions(status), _triggers(status), _servers(status))
-    if "jobs" in status:
-        console.print(_jobs(status["jobs"]))
+    for name, columns, rows in _sections(status):
+        _write_section(name, columns, rows)
+    for sentence in _troubles(status):
+        tell((sentence, "red"))
 
 
 def fetch_status(admin: str) -> dict[str, Any]:
+    """Return the runtime's status. Raises click.ClickException."""
     try:
-        answer = httpx.get(f"{admin}/status", timeout=10)
-    except httpx.TransportError as exc:
+        return _fetch(admin)
+    except httpx.TimeoutException as exc:
+        raise click.ClickException(f"{admin} does not answer within {ANSWER_WITHIN_S:g} s") from exc
+
+
+def _fetch(admin: str) -> dict[str, Any]:
+    """Return the runtime's status. Raises httpx.TimeoutException, and click.ClickException for any other failure."""
+    try:
+        # trust_env: a proxy would look for the runtime on its own machine.
+        with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN_S) as client:
+            answer = client.get(f"{admin}/status")
+            status: Any = answer.raise_for_status().json()
+    except httpx.TimeoutException:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise click.ClickException(f"{admin} does not answer ({exc}); is `darkroom up` running?") from exc
-    status: dict[str, Any] = answer.raise_for_status().json()
+    except ValueError as exc:
+        raise click.ClickException(f"{admin}/status answers no JSON; is it `darkroom up` that listens there?") from exc
+    if not isinstance(status, dict):
+        raise click.ClickException(f"{admin}/status answers no JSON object; is it `darkroom up` that listens there?")
     return status
 
 
-def _functions(status: dict[str, Any]) -> Table:
-    table = Table(
-        "function", "revision", "ready", "wanted", "starting", "in flight", "waiting", "scale", "mode", box=box.SIMPLE
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+Section = tuple[str, tuple[str, ...], list[tuple[object, ...]]]
+
+
+def _sections(status: dict[str, Any]) -> list[Section]:
+    return [
+        (
+            "function",
+            ("function", "revision", "ready", "wanted", "starting", "in flight", "waiting", "scale", "mode"),
+            [_function(row) for row in status.get("functions", [])],
+        ),
+        (
+            "trigger",
+            ("trigger", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost"),
+            [_trigger(row) for row in status.get("triggers", [])],
+        ),
+        (
+            "server",
+            ("server", "address", "state", "restarts"),
+            [_values(row, "name", "url", "state", "restarts") for row in status.get("servers", [])],
+        ),
+        *([("jobs", ("jobs", "queued", "processing", "oldest"), [_jobs(status["jobs"])])] if "jobs" in status else []),
+    ]
+
+
+def _function(row: dict[str, Any]) -> tuple[object, ...]:
+    cells = _values(row, "service", "revision", "ready", "wanted", "starting", "in_flight", "waiting")
+    mode = (
+        "failing" if row.get("failing") else "panic" if row.get("panicking") else "capped" if row.get("capped") else ""
     )
-    for row in status["functions"]:
-        scale = f"{row['min_scale']} to {row['max_scale'] or 'any'}"
-        mode = "panic" if row["panicking"] else "capped" if row["capped"] else ""
-        cells = ("service", "revision", "ready", "wanted", "starting", "in_flight", "waiting")
-        table.add_row(*(str(row[name]) for name in cells), scale, mode)
-    return table
+    return (*cells, f"{row.get('min_scale', 0)} to {row.get('max_scale') or 'any'}", mode)
 
 
-def _triggers(status: dict[str, Any]) -> Table:
-    table = Table("trigger", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost", box=box.SIMPLE)
-    for row in status["triggers"]:
-        cells = ("trigger", "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
-        table.add_row(*(str(row[name]) for name in cells))
-    return table
+def _trigger(row: dict[str, Any]) -> tuple[object, ...]:
+    cells = _values(row, "trigger", "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
+    return tuple("unknown" if cell is None else cell for cell in cells)
 
 
-def _jobs(jobs: dict[str, Any]) -> str:
+def _jobs(jobs: dict[str, Any]) -> tuple[object, ...]:
     if "error" in jobs:
-        return f"jobs: {jobs['error']}"
-    return f"jobs: {jobs['queued']} queued, {jobs['processing']} processing, oldest {jobs['oldest_age_s']:.0f} s"
+        return "jobs", "unknown", "unknown", jobs["error"]
+    oldest_s = float(jobs.get("oldest_age_s", 0))
+    return "jobs", jobs.get("queued", 0), jobs.get("processing", 0), format_duration(oldest_s)
 
 
-def _servers(status: dict[str, Any]) -> Table:
-    table = Table("server", "address", "state", "restarts", box=box.SIMPLE)
-    for row in status["servers"]:
-        table.add_row(row["name"], row["url"], row["state"], str(row["restarts"]))
-    return table
+def _values(row: dict[str, Any], *names: str) -> tuple[object, ...]:
+    return tuple(row.get(name, "") for name in names)
+
+
+def _write_section(name: str, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    if is_terminal():
+        if rows:
+            write_records(columns, rows)
+            write()
+        return
+    write_records(columns, [row if name == row[0] else (name, *row) for row in rows])
+
+
+def _troubles(status: dict[str, Any]) -> Iterable[str]:
+    """Yield a sentence for each thing that does not work."""
+    for server in status.get("servers", []):
+        if server.get("state") != "up":
+            name = str(server.get("name", ""))
+            yield f"{_name(name)} does not answer: {str(server.get('state')).removeprefix(f'{name}: ')}"
+    for row in status.get("functions", []):
+        if failing := row.get("failing"):
+            yield f"{row.get('service')} does not start ({failing.get('failures')} times): {failing.get('reason')}"
+    for row in status.get("triggers", []):
+        if failure := row.get("last_failure"):
+            why = failure.get("why") or failure.get("outcome")
+            yield f"Trigger {row.get('trigger')}: its last failed delivery: {why}"
+    if "error" in status.get("jobs", {}):
+        yield f"the jobs cannot be counted: {status['jobs']['error']}"
+    disk = status.get("data", {})
+    if disk.get("state", "ok") != "ok":
+        yield f"the disk of {disk.get('path')}: {disk['state']}"
+
+
+def _name(server: str) -> str:
+    return {"nats": "NATS", "redis": "Redis", "s3": "S3"}.get(server, server)
+
+
+# --- when the runtime does not answer --------------------------------------------------------------------------------
+
+
+async def _server_states(addresses: Addresses) -> dict[str, tuple[str, str]]:
+    """Ask each server itself, all at once, each with its own deadline. Returns address and state by name."""
+    checks: dict[str, tuple[str, Callable[[str], Awaitable[None]]]] = {"nats": (addresses.nats, health.check_nats)}
+    if addresses.redis is not None:
+        checks["redis"] = (addresses.redis, health.check_redis)
+    if addresses.s3 is not None:
+        checks["s3"] = (addresses.s3, health.check_s3)
+    states = await asyncio.gather(*(_state(url, check) for url, check in checks.values()))
+    return {name: (url, state) for (name, (url, _)), state in zip(checks.items(), states, strict=True)}
+
+
+async def _state(url: str, check: Callable[[str], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(SERVER_ANSWERS_WITHIN_S):
+            await check(url)
+    except TimeoutError:
+        return f"no answer in {SERVER_ANSWERS_WITHIN_S:g} s"
+    except DependencyUnavailableError as exc:
+        return exc.detail.removeprefix(f"{exc.dependency}: ")
+    return "up"
+
+
+def _write_servers_alone(states: dict[str, tuple[str, str]], *, as_json: bool) -> None:
+    servers = [{"name": name, "url": url, "state": state} for name, (url, state) in states.items()]
+    if as_json:
+        write_json({"servers": servers})
+    else:
+        _write_section(
+            "server", ("server", "address", "state"), [_values(row, "name", "url", "state") for row in servers]
+        )
+
+
+def _silent(admin: str, states: dict[str, tuple[str, str]]) -> str:
+    down = [f"{_name(name)} does not answer ({state})" for name, (_, state) in states.items() if state != "up"]
+    cause = "; ".join(down) if down else "its servers do"
+    return f"the runtime at {admin} does not answer within {ANSWER_WITHIN_S:g} s; {cause}"

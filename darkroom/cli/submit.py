@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from darkroom.cli.api import Api
+from darkroom.cli.deadline import deadline
+from darkroom.cli.extensions import format_of, with_format_of
+from darkroom.cli.folders import require_writable_file
 from darkroom.cli.job import api_of, url_option
 from darkroom.cli.runtime_file import data_option
+from darkroom.cli.terminal import printable, progress, tell, write, write_json
 from darkroom.contract.job_types import JOB_TYPES, NAMES
 
+STDOUT = Path("-")
 _FIELDS = list(dict.fromkeys(name for job_type in JOB_TYPES for name in job_type.parameters.model_fields))
 _KINDS = "\n".join(f"  {job_type.name:<10} {job_type.summary}" for job_type in JOB_TYPES)
 
@@ -40,15 +45,35 @@ def _parameter_help(name: str) -> str:
 
 
 @click.command("submit", epilog=f"\b\nKinds of jobs:\n{_KINDS}")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 @click.argument("job_type", metavar="|".join(NAMES), type=click.Choice(NAMES))
 @_parameter_options
-@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to save the result.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="Seconds.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Where to save the result; - is standard output. Its extension chooses the format, unless --format is given.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(1, 3600),
+    default=120,
+    show_default=True,
+    help="Seconds until the command gives up, whatever it waits for. An accepted job continues.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the finished job as JSON.")
 @url_option
 @data_option
 def command(
-    file: Path, job_type: str, out: Path | None, timeout_s: float, url: str | None, data: Path, **fields: str | None
+    file: Path,
+    job_type: str,
+    out: Path | None,
+    timeout_s: float,
+    as_json: bool,
+    url: str | None,
+    data: Path,
+    **fields: str | None,
 ) -> None:
     """Have a job done on the picture FILE, and save the result.
 
@@ -57,29 +82,51 @@ def command(
       darkroom submit picture.jpg resize --width 300 --height 300 --fit cover --format webp -o square.webp
       darkroom submit picture.jpg crop --x 100 --y 50 --width 400 --height 300 -o part.jpg
     """
-    api, console = api_of(url, data), Console(stderr=True)
     parameters = {name: value for name, value in fields.items() if value is not None}
+    if out is not None:
+        if out != STDOUT:
+            require_writable_file(out, "-o")
+        parameters = with_format_of(out, parameters, source=file)
+    api = api_of(url, data)
     started = time.monotonic()
-    job_id = api.submit(file, job_type, parameters)
-    console.print(f"accepted as job [bold]{job_id}[/]")
-    with console.status(f"{job_type} is in progress"):
-        job = api.follow(job_id, timeout_s=timeout_s)
-    if job["status"] == "failed":
-        raise click.ClickException(f"{job['error']['code']}: {job['error']['message']}")
-    _print_summary(console, job, time.monotonic() - started)
-    _save(api, job, out, console)
+    with deadline(timeout_s, f"the picture was not accepted within {timeout_s:g} s; nothing is known of a job"):
+        job_id = api.submit(file, job_type, parameters)
+    tell("accepted as job ", (job_id, "bold"))
+    left_s = max(0.001, timeout_s - (time.monotonic() - started))
+    late = f"job {job_id} is not done after {timeout_s:g} s; it continues, and `darkroom job {job_id}` shows it"
+    with deadline(left_s, late):
+        try:
+            with progress(f"{job_type} is in progress"):
+                job = api.follow(job_id, timeout_s=left_s + 60)
+        except KeyboardInterrupt:
+            tell(f"job {job_id} continues; `darkroom job {job_id}` shows it")
+            raise
+        if job["status"] == "failed":
+            raise click.ClickException(f"{job['error']['code']}: {printable(job['error']['message'])}")
+        _tell_summary(job, time.monotonic() - started)
+        _save(api, job, out, print_url=not as_json)
+    if as_json:
+        write_json(job)
 
 
-def _print_summary(console: Console, job: dict[str, Any], took_s: float) -> None:
+def _tell_summary(job: dict[str, Any], took_s: float) -> None:
     result, steps = job["result"], job["timings_ms"]
     shown = ", ".join(f"{step} {duration} ms" for step, duration in steps.items())
     size = f"{result['width']}x{result['height']}"
-    console.print(f"completed in {took_s:.2f} s ({shown}): {size} {result['content_type']}, {result['bytes']:,} bytes")
+    tell(f"completed in {took_s:.2f} s ({shown}): {size} {result['content_type']}, {result['bytes']:,} bytes")
 
 
-def _save(api: Api, job: dict[str, Any], out: Path | None, console: Console) -> None:
+def _save(api: Api, job: dict[str, Any], out: Path | None, *, print_url: bool) -> None:
     if out is None:
-        click.echo(job["result"]["url"])
+        if print_url:
+            write(job["result"]["url"])
         return
-    out.write_bytes(api.download(job["result"]["url"]))
-    console.print(f"saved to {out}")
+    picture = api.download(job["result"]["url"])
+    if out == STDOUT:
+        sys.stdout.buffer.write(picture)
+        return
+    out.write_bytes(picture)
+    tell(f"saved to {out}")
+    held = job["result"]["content_type"]
+    if format_of(out) not in {None, held.removeprefix("image/")}:
+        tell((f"{out} holds {held}, whatever its name says", "yellow"))

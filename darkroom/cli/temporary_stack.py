@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from darkroom.cli.folders import make_folder
 from darkroom.cli.runtime_file import runtime_addresses
 from darkroom.local.addresses import Addresses
 from darkroom.local.children import guard
@@ -26,7 +27,7 @@ def temporary_stack(data: Path, *options: str) -> Iterator[Addresses]:
 
     Its output goes to up.log in `data`. Raises click.ClickException if it does not start.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    make_folder(data, "--data", mode=0o700)
     # The file of a stack that was killed would be mistaken for this one's.
     (data / "runtime.json").unlink(missing_ok=True)
     log = data / "up.log"
@@ -55,11 +56,20 @@ def _addresses_once_up(process: subprocess.Popen[bytes], data: Path, log: Path) 
     ends_at = time.monotonic() + READY_WITHIN_S
     while not (data / "runtime.json").exists():
         if process.poll() is not None:
-            raise click.ClickException(f"the stack did not start; {log} ends with:\n{log.read_text()[-2000:]}")
+            raise click.ClickException(f"the stack did not start: {_reason(log)}")
         if time.monotonic() > ends_at:
             raise click.ClickException(f"the stack was not up within {READY_WITHIN_S:g} s; see {log}")
         time.sleep(0.02)
     return runtime_addresses(data)
+
+
+def _reason(log: Path) -> str:
+    """Return the error with which `darkroom up` ended, or the end of its log if it gave none."""
+    text = log.read_text("utf-8", errors="backslashreplace")
+    _, error, reason = text.rpartition("\nError: ")
+    if not error and text.startswith("Error: "):
+        reason, error = text.removeprefix("Error: "), "Error: "
+    return f"{reason.strip()} (all of it: {log})" if error else f"{log} ends with:\n{text[-2000:]}"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

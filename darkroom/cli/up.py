@@ -4,62 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.text import Text
+import nats.errors
 
+from darkroom.cli.backends import usable_url
+from darkroom.cli.event_lines import EventLines, reason_in
+from darkroom.cli.failures import INTERRUPTED
+from darkroom.cli.folders import make_folder
+from darkroom.cli.local_storage import choose_storage
 from darkroom.cli.runtime_file import DEFAULT_DATA
+from darkroom.cli.terminal import write
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
+from darkroom.errors import DependencyUnavailableError, describe
 from darkroom.events.durations import parse_go
+from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
-from darkroom.local.errors import LocalRuntimeError, PortTakenError
+from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
 from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.manifests import ManifestError
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
 from darkroom.redaction import redacted
+from darkroom.serving.key_file import KeyFileError, read_key_file
 
-_QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
-"""Events of every picture. They are in the logs; without --verbose, the console shows only what needs attention."""
-_STYLES = {
-    "died": "red",
-    "failed": "red",
-    "lost": "bold red",
-    "refused": "yellow",
-    "dead_lettered": "red",
-    "ready": "green",
-}
+STDIN = Path("-")
+SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 6.0, 3600.0
+"""The bounds that Knative sets to a stable window (knative.dev/serving, pkg/autoscaler/config/autoscaler.go)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontDoor:
-    """The API's keys and rate limit. By default there are none, because everything listens on loopback."""
+    """The API's keys, rate limit and web pages. By default there are none, because everything listens on loopback."""
 
     api_keys: Path | None
     rate_limit: str
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, str]:
         keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
         limits = {"RATE_LIMIT": self.rate_limit, "RATE_LIMIT_READS": self.rate_limit}
-        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits}
+        pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
+        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages}
+
+    @property
+    def served_hosts(self) -> tuple[str, ...] | None:
+        """The names under which the API is served besides this machine's; None: any, since a key is asked for."""
+        return self.hosts if self.api_keys is None else None
 
 
-class _Duration(click.ParamType[float]):
+class _Window(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
         try:
-            return parse_go(value)
+            window_s = value if isinstance(value, float) else parse_go(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
+        if not SHORTEST_WINDOW_S <= window_s <= LONGEST_WINDOW_S:
+            self.fail(f"must be 6s to 1h, as Knative requires; was {value}", param, ctx)
+        return window_s
 
 
 class _RateLimit(click.ParamType[str]):
@@ -73,6 +84,26 @@ class _RateLimit(click.ParamType[str]):
         return str(value)
 
 
+class _Origin(click.ParamType[str]):
+    name = "origin"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return ",".join(sorted(parse_origins(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class _Host(click.ParamType[str]):
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return ",".join(sorted(parse_hosts(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
 @click.command("up")
 @click.option(
     "--port",
@@ -84,9 +115,10 @@ class _RateLimit(click.ParamType[str]):
 @click.option("--free-ports", is_flag=True, help="Use any free ports instead, and print them.")
 @click.option(
     "--manifests",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
     multiple=True,
-    help="Knative YAML to run instead of the project's: a folder or a file; may be given more than once.  "
+    help="Knative YAML to run instead of the project's: a folder, a file, or - for standard input; may be given more "
+    "than once. A change of it takes effect with the next `up`.  "
     "[default: as in darkroom.toml, else knative/, config/, k8s/ and *.yaml]",
 )
 @click.option(
@@ -118,7 +150,7 @@ class _RateLimit(click.ParamType[str]):
 @click.option(
     "--window",
     "window_s",
-    type=_Duration(),
+    type=_Window(),
     help=("Autoscaling window of every function, 6s to 1h, overriding the manifests, to see scale to zero sooner."),
 )
 @click.option(
@@ -133,7 +165,28 @@ class _RateLimit(click.ParamType[str]):
     show_default=True,
     help="Requests that ingest and status each accept per key or address, such as 60/minute.",
 )
-@click.option("--watch/--no-watch", default=True, show_default=True, help="Restart functions when their code changes.")
+@click.option(
+    "--allow-origin",
+    "origins",
+    type=_Origin(),
+    multiple=True,
+    help="Let web pages of this origin use the API, such as http://localhost:3000; may be given more than once.  "
+    "[default: none]",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    type=_Host(),
+    multiple=True,
+    help="Serve the API under this name too, without keys; may be given more than once.  [default: names of this "
+    "machine, and those of HTTPRoutes]",
+)
+@click.option(
+    "--watch/--no-watch",
+    default=True,
+    show_default=True,
+    help="Restart functions when their code changes. Manifests are read once, at the start.",
+)
 @click.option(
     "--fork-server/--no-fork-server",
     default=True,
@@ -154,6 +207,8 @@ def command(
     window_s: float | None,
     api_keys: Path | None,
     rate_limit: str,
+    origins: tuple[str, ...],
+    hosts: tuple[str, ...],
     watch: bool,
     fork_server: bool,
     verbose: bool,
@@ -168,25 +223,62 @@ def command(
       darkroom up
       curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
     """
-    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit)
+    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit, origins=origins, hosts=hosts)
+    if api_keys is not None:
+        # Each function would refuse it too, one after the other.
+        try:
+            read_key_file(api_keys)
+        except KeyFileError as exc:
+            raise click.ClickException(f"--api-keys: {exc}") from exc
+    make_folder(data, "--data", mode=0o700)
+    for option, given in (("--nats", nats_url), ("--redis", redis_url), ("--s3", s3_url)):
+        if given is not None:
+            usable_url(option, given)
     try:
+        storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
+        if storage.settings and s3_url is not None:
+            raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
         options = StackOptions(
-            project=_project(Path(), manifests),
+            project=storage.project,
             data=data,
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
-            settings=front_door.settings(),
+            hosts=front_door.served_hosts,
+            settings={**front_door.settings(), **storage.settings},
             private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
             watch=watch,
             fork_server=fork_server,
         )
-        asyncio.run(_run(options, front_door, Console(), verbose=verbose))
+        was_up = asyncio.run(_run(options, front_door, verbose=verbose))
     except PortTakenError as exc:
         raise click.ClickException(f"{exc}; choose other ports with --port or --free-ports") from exc
+    except StartFailedError as exc:
+        cause = reason_in(exc.last_lines)
+        raise click.ClickException(
+            "\n  ".join([f"{exc.reason}: {cause}" if cause else exc.reason, *exc.last_lines])
+        ) from exc
+    except DependencyUnavailableError as exc:
+        option = f"; check --{exc.dependency}" if exc.dependency in {"nats", "redis", "s3"} else ""
+        raise click.ClickException(f"{exc.detail}{option}") from exc
     except (LocalRuntimeError, ManifestError) as exc:
         raise click.ClickException(str(exc)) from exc
+    except (nats.errors.Error, aiohttp.ClientError) as exc:
+        name = "NATS" if isinstance(exc, nats.errors.Error) else "HTTP"
+        raise click.ClickException(f"{name}: {describe(exc)}") from exc
+    if not was_up:
+        # Interrupted before it was up: nobody has got what they asked for.
+        sys.exit(INTERRUPTED)
+
+
+def _from_stdin(manifests: tuple[Path, ...], data: Path) -> tuple[Path, ...]:
+    """Return the paths with standard input in a file, where the runtime and its messages can refer to it."""
+    if STDIN not in manifests:
+        return manifests
+    kept = data / "stdin.yaml"
+    kept.write_bytes(sys.stdin.buffer.read())
+    return tuple(kept if path == STDIN else path for path in manifests)
 
 
 def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
@@ -202,7 +294,8 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
     return project
 
 
-async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *, verbose: bool) -> None:
+async def _run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -> bool:
+    """Run until a signal. Returns whether everything was up by then."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     stack = Stack(options)
@@ -214,7 +307,7 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted)
-    stack.events.subscribe(lambda action, fields: _show_event(console, action, fields, verbose=verbose))
+    stack.events.subscribe(EventLines(verbose=verbose).show)
     try:
         starting = asyncio.create_task(stack.start())
         waiting = asyncio.create_task(stopped.wait())
@@ -222,17 +315,19 @@ async def _run(options: StackOptions, front_door: FrontDoor, console: Console, *
         if not starting.done():
             starting.cancel()
             await asyncio.wait([starting])
-            return
+            return False
         addresses = starting.result()
-        _show_addresses(console, addresses)
-        _show_front_door(console, front_door)
+        _show_addresses(addresses)
+        _show_front_door(front_door)
+        _show_watching(watch=options.watch)
         await waiting
-        console.print("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
+        write("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
+        return True
     finally:
         await stack.stop()
 
 
-def _show_addresses(console: Console, addresses: Addresses) -> None:
+def _show_addresses(addresses: Addresses) -> None:
     rows: tuple[tuple[str, str | None, str], ...] = (
         ("API", f"{addresses.api}/api/v1", f"POST {', '.join(NAMES)}; GET jobs/ID"),
         ("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents"),
@@ -242,30 +337,22 @@ def _show_addresses(console: Console, addresses: Addresses) -> None:
         ("Redis", addresses.redis, "the job records"),
         ("S3", addresses.s3, "the pictures"),
     )
-    console.print("[bold green]Darkroom is up[/]")
+    write(("Darkroom is up", "bold green"))
     for name, url, holds in rows:
         if url is not None:
-            # Lines instead of a table, which would truncate addresses on a narrow terminal.
-            console.print(f"  {name:<8}{escape(redacted(url)):<42}  [dim]{holds}[/]", soft_wrap=True, highlight=False)
-    console.print(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize", soft_wrap=True)
+            # Lines instead of a table, so that addresses can be copied from a narrow terminal.
+            write(f"  {name:<8}{redacted(url):<42}  ", (holds, "dim"))
+    write(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize")
 
 
-def _show_front_door(console: Console, front_door: FrontDoor) -> None:
+def _show_front_door(front_door: FrontDoor) -> None:
     keys = "API keys are off: anyone who can reach this machine's loopback may use the API (--api-keys requires them)"
     if front_door.api_keys is not None:
         keys = f"API keys are required: {front_door.api_keys}"
     limit = "no rate limit" if front_door.rate_limit == "off" else f"rate limit {front_door.rate_limit}"
-    console.print(f"{keys}; {limit}", soft_wrap=True, highlight=False)
+    write(f"{keys}; {limit}")
 
 
-def _show_event(console: Console, action: str, fields: dict[str, Any], *, verbose: bool) -> None:
-    if action in _QUIET and not verbose:
-        return
-    shown = " ".join(f"{name}={_shown(value)}" for name, value in fields.items() if value not in (None, ""))
-    style = _STYLES.get(action.rpartition(".")[2], "dim")
-    # Text instead of markup, because a function's output may contain brackets.
-    console.print(Text(f"{action:<24}", style), Text(shown), soft_wrap=True)
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _show_watching(*, watch: bool) -> None:
+    code = "functions restart when their code changes" if watch else "code is not watched"
+    write(f"{code}; manifests are read once: after a change of them, stop and start `darkroom up`")

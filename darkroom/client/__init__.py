@@ -16,6 +16,7 @@ from darkroom.client.errors import (
     ApiError,
     ClientError,
     JobFailedError,
+    JobUnreadableError,
     NotAnsweringError,
     StillRunningError,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Job",
     "JobFailedError",
     "JobState",
+    "JobUnreadableError",
     "NotAnsweringError",
     "StillRunningError",
 ]

@@ -129,4 +129,4 @@ class AsyncClient:
         try:
             return await self._http.request(step.method, step.url, **step.options)
         except httpx.TransportError as exc:
-            return Lost(reason=str(exc) or type(exc).__name__)
+            return Lost(reason=protocol.loss(exc))

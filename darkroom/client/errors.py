@@ -4,7 +4,8 @@ ClientError
 ├── ApiError            the API refused: a problem document
 ├── NotAnsweringError   no response, or not one of Darkroom's, after all retries
 ├── JobFailedError      the job ended as failed
-└── StillRunningError   the job did not end in the given time; it continues
+├── StillRunningError   the job did not end in the given time; it continues
+└── JobUnreadableError  the job's record, or its status, is of another version of Darkroom
 """
 
 from __future__ import annotations
@@ -45,3 +46,9 @@ class StillRunningError(ClientError):
         self.job_id = job_id
         self.status = status
         super().__init__(f"job {job_id} is still {status} after {timeout_s:g} s")
+
+
+class JobUnreadableError(ClientError):
+    def __init__(self, job_id: str, message: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"job {job_id}: {message}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from darkroom.client.errors import JobUnreadableError
 from darkroom.contract.jobs import JobStatus
 
 
@@ -20,7 +21,14 @@ class JobState:
 
     @property
     def status(self) -> JobStatus:
-        return JobStatus(self.document["status"])
+        """The job's status. Raises JobUnreadableError if the record, or the status, is of another version."""
+        text = str(self.document.get("status", ""))
+        try:
+            return JobStatus(text)
+        except ValueError as exc:
+            error = self.document.get("error")
+            message = str(error.get("message", "")) if isinstance(error, dict) else ""
+            raise JobUnreadableError(self.job_id, message or f"this client knows no status {text!r}") from exc
 
     @property
     def is_final(self) -> bool:

@@ -11,7 +11,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,6 +27,8 @@ from darkroom.contract.picture_facts import PictureFacts
 WAIT_S = 20.0
 """The length of one `?wait=`: below the time limits of proxies on the way."""
 ANSWER_S = 30.0
+_LAST_ANSWER_S = 0.5
+"""How long the last answer may take when the caller's time is up."""
 DIRECT: Mapping[str, None] = dict.fromkeys(
     ("all://127.0.0.1", "all://localhost", "all://*.localhost", "all://[::1]"), None
 )
@@ -109,17 +111,20 @@ def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retri
             "headers": {"idempotency-key": str(uuid.uuid4())},
         },
     )
-    document = _document((yield from ask(send, retries)))
+    document = _document((yield from ask(send, retries)), "job_id")
     return str(document["job_id"])
 
 
-def job(job_id: str, retries: Retries, *, wait_s: float = 0.0) -> Conversation[JobState]:
-    """Return the job, as soon as it is final or `wait_s` have passed. Raises ApiError and NotAnsweringError."""
-    options: dict[str, Any] = {}
+def job(job_id: str, retries: Retries, *, wait_s: float = 0.0, answer_s: float = ANSWER_S) -> Conversation[JobState]:
+    """Return the job, as soon as it is final or `wait_s` have passed. Raises ApiError and NotAnsweringError.
+
+    `answer_s` is how long an answer may take beyond `wait_s`.
+    """
+    options: dict[str, Any] = {"timeout": wait_s + answer_s}
     if wait_s > 0:
-        options = {"params": {"wait": f"{min(wait_s, MAX_WAIT_S):.3f}"}, "timeout": wait_s + ANSWER_S}
+        options["params"] = {"wait": f"{min(wait_s, MAX_WAIT_S):.3f}"}
     answer = yield from ask(Send(method="GET", url=f"/api/v1/jobs/{job_id}", options=options), retries)
-    return JobState(document=_document(answer))
+    return JobState(document=_document(answer, "job_id", "status"))
 
 
 def wait(
@@ -138,14 +143,21 @@ def wait(
 def end_of(
     job_id: str, retries: Retries, *, timeout_s: float, progress: Progress | None = None
 ) -> Conversation[JobState]:
-    """Return the job once it has ended, either way."""
+    """Return the job once it has ended, either way; `timeout_s` bounds the retries too."""
     ends_at = time.monotonic() + timeout_s
     seen: JobStatus | None = None
     while True:
-        left_s = ends_at - time.monotonic()
+        left_s = max(0.0, ends_at - time.monotonic())
         # The first request does not wait, so that progress begins with the job as it is.
-        wait_s = 0.0 if seen is None and progress is not None else max(0.0, min(left_s, WAIT_S))
-        state = yield from job(job_id, retries, wait_s=wait_s)
+        wait_s = 0.0 if seen is None and progress is not None else min(left_s, WAIT_S)
+        within = replace(retries, within_s=min(retries.within_s, left_s))
+        answer_s = max(_LAST_ANSWER_S, min(ANSWER_S, left_s - wait_s))
+        try:
+            state = yield from job(job_id, within, wait_s=wait_s, answer_s=answer_s)
+        except NotAnsweringError as exc:
+            if seen is None or time.monotonic() < ends_at:
+                raise
+            raise StillRunningError(job_id, seen.value, timeout_s) from exc
         if progress is not None and state.status is not seen:
             progress(state)
         seen = state.status
@@ -158,7 +170,7 @@ def end_of(
 def jobs(retries: Retries, *, query: Mapping[str, Any]) -> Conversation[JobPage]:
     params = {name: str(value) for name, value in query.items() if value is not None}
     answer = yield from ask(Send(method="GET", url="/api/v1/jobs", options={"params": params}), retries)
-    document = _document(answer)
+    document = _document(answer, "jobs")
     return JobPage(jobs=[JobState(document=one) for one in document["jobs"]], next_cursor=document.get("next_cursor"))
 
 
@@ -194,13 +206,27 @@ def auth(api_key: str | None) -> KeyAuth | None:
     return None if api_key is None else KeyAuth(api_key)
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
+def loss(error: httpx.TransportError) -> str:
+    """Return why a request got no response, in words even where the library gives none."""
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return "no connection in time"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def _document(answer: httpx.Response, *members: str) -> dict[str, Any]:
+    """Return the answer's document. Raises ApiError if it is a problem, NotAnsweringError if it is not of this API."""
     try:
-        document: dict[str, Any] = answer.json()
+        document: Any = answer.json()
     except ValueError as exc:
         raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no JSON") from exc
-    if answer.is_success:
+    if not isinstance(document, dict):
+        raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no JSON object")
+    if answer.is_success and all(member in document for member in members):
         return document
+    if answer.is_success:
+        raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, but is not Darkroom's API")
     if "code" not in document:
         raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, and no problem document")
     raise ApiError(answer.status_code, document)

@@ -122,4 +122,4 @@ class Client:
         try:
             return self._http.request(step.method, step.url, **step.options)
         except httpx.TransportError as exc:
-            return Lost(reason=str(exc) or type(exc).__name__)
+            return Lost(reason=protocol.loss(exc))

@@ -7,11 +7,15 @@ DarkroomError                   code, HTTP status, detail
 │   ├── RequestMalformedError       request.malformed       400
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
+│   ├── HostRefusedError            host.refused            403
+│   ├── OriginRefusedError          origin.refused          403
+│   ├── SignatureInvalidError       signature.invalid       403
 │   ├── JobNotFoundError            job.not_found           404
 │   ├── InputNotFoundError          input.not_found         404
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
 │   ├── RequestTimeoutError         request.timeout         408
+│   ├── InputExistsError            input.exists            412
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
 │   ├── IdempotencyMismatchError    idempotency.mismatch    422
@@ -29,6 +33,9 @@ DarkroomError                   code, HTTP status, detail
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
 ├── ServerBusyError             another try may succeed: server.busy            503
+│   └── JobUnreadableError          job.unreadable          503   ... by another version of Darkroom
+├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
+│                                   the gateway's, 502 to 504
 └── InternalError               a fault of ours: internal   500
 
 UnknownJobTypeError             a name that is not in the table of job types; a ValueError, as validators raise them
@@ -42,17 +49,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from darkroom.contract.unreadable import CODE, UnreadableJob
 from darkroom.errors import (
     DarkroomError,
     DependencyUnavailableError,
     EventInvalidError,
     FieldError,
+    HostRefusedError,
+    InstanceBrokenError,
     InternalError,
     MethodNotAllowedError,
+    OriginRefusedError,
     RejectedError,
     RequestMalformedError,
     RequestTimeoutError,
+    RevisionFailingError,
+    RevisionOverloadedError,
+    RevisionTimeoutError,
     RouteNotFoundError,
+    RouteTimeoutError,
     ServerBusyError,
 )
 
@@ -65,6 +80,7 @@ __all__ = [
     "DependencyUnavailableError",
     "EventInvalidError",
     "FieldError",
+    "HostRefusedError",
     "IdempotencyMismatchError",
     "ImageCorruptError",
     "ImageCrashedError",
@@ -72,13 +88,17 @@ __all__ = [
     "ImageTooManyPixelsError",
     "ImageTooManyScansError",
     "ImageTruncatedError",
+    "InputExistsError",
     "InputNotFoundError",
     "InputTooLargeError",
     "InputUnsupportedError",
+    "InstanceBrokenError",
     "InternalError",
     "JobNotFoundError",
     "JobTimeoutError",
+    "JobUnreadableError",
     "MethodNotAllowedError",
+    "OriginRefusedError",
     "ParametersInvalidError",
     "PictureError",
     "RateLimitedError",
@@ -86,8 +106,13 @@ __all__ = [
     "RequestMalformedError",
     "RequestTimeoutError",
     "ResultTooLargeError",
+    "RevisionFailingError",
+    "RevisionOverloadedError",
+    "RevisionTimeoutError",
     "RouteNotFoundError",
+    "RouteTimeoutError",
     "ServerBusyError",
+    "SignatureInvalidError",
     "UnknownJobTypeError",
     "client_fault_codes",
 ]
@@ -128,6 +153,14 @@ class AuthInvalidError(RejectedError):
         return {"www-authenticate": "Bearer"}
 
 
+class SignatureInvalidError(RejectedError):
+    """A signed URL of ours that was changed, has expired, or is used with another method."""
+
+    code = "signature.invalid"
+    status = 403
+    title = "Signed URL invalid"
+
+
 class JobNotFoundError(RejectedError):
     code = "job.not_found"
     status = 404
@@ -138,6 +171,14 @@ class InputNotFoundError(RejectedError):
     code = "input.not_found"
     status = 404
     title = "No such input"
+
+
+class InputExistsError(RejectedError):
+    """An upload to a key that has a picture already, which is never replaced."""
+
+    code = "input.exists"
+    status = 412
+    title = "Input exists already"
 
 
 class InputTooLargeError(RejectedError):
@@ -224,6 +265,17 @@ class JobTimeoutError(AttemptError):
 class ImageCrashedError(AttemptError):
     code = "image.crashed"
     title = "The worker died on this picture"
+
+
+class JobUnreadableError(DependencyUnavailableError):
+    """The job's record cannot be read by this version of Darkroom. The job is left to one that can."""
+
+    code = CODE
+    title = "Job record of another version"
+
+    def __init__(self, job: UnreadableJob) -> None:
+        super().__init__("jobs", f"job {job.job_id}: {job.message}", retry_after_s=30)
+        self.job = job
 
 
 def client_fault_codes() -> frozenset[str]:

@@ -104,6 +104,8 @@ class JobRecord(_Frozen):
     attempts: int = 0
     emissions: int = 1
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
+    confirmed: int = 0
+    """The last emission that the broker is known to have received."""
     fence: int = 0
     worker: str | None = None
     redrives: int = 0

@@ -21,13 +21,24 @@ from darkroom.contract.openapi_parts import (
     response_headers,
 )
 from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
-from darkroom.contract.schemas import Schema, components, reference, text_properties
+from darkroom.contract.schemas import Schema, components, reference, shown_job, text_properties
+from darkroom.contract.unreadable import STATUS
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
 
-_ALWAYS: tuple[type[DarkroomError], ...] = (errors.InternalError, errors.DependencyUnavailableError)
+_ALWAYS: tuple[type[DarkroomError], ...] = (
+    errors.InternalError,
+    errors.DependencyUnavailableError,
+    errors.InstanceBrokenError,
+    errors.RevisionFailingError,
+    errors.RevisionOverloadedError,
+    errors.RevisionTimeoutError,
+    errors.RouteTimeoutError,
+)
 _GATE: tuple[type[DarkroomError], ...] = (
+    errors.HostRefusedError,
+    errors.OriginRefusedError,
     errors.AuthMissingError,
     errors.AuthInvalidError,
     errors.RateLimitedError,
@@ -66,7 +77,7 @@ def openapi() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"apiKey": []}],
-        "tags": [{"name": "pictures"}, {"name": "events"}, {"name": "jobs"}, {"name": "health"}],
+        "tags": [{"name": "pictures"}, {"name": "events"}, {"name": "jobs"}, {"name": "files"}, {"name": "health"}],
         "paths": _paths(),
         "components": {
             "schemas": components(),
@@ -92,6 +103,7 @@ def _paths() -> dict[str, Any]:
         "/api/v1/jobs": {"get": _list_jobs()},
         "/api/v1/jobs/{job_id}": {"get": _show_job()},
         "/api/v1/jobs/{job_id}/events": {"get": _follow_job()},
+        "/api/v1/files/{key}": {"get": _download_file(), "put": _upload_file()},
         "/health/live": {"get": _live()},
         "/health/ready": {"get": _ready()},
         "/openapi.json": {"get": _description()},
@@ -229,7 +241,7 @@ def _show_job() -> Schema:
         "summary": "A job, at once or as soon as it has ended",
         "parameters": [job_id(), in_query("wait", {**wait, "description": "Seconds."})],
         "responses": {
-            "200": response("The job; a completed one with a signed URL for its result.", reference("Job")),
+            "200": response("The job; a completed one with a signed URL for its result.", shown_job()),
             **problem_responses(errors.ParametersInvalidError, errors.JobNotFoundError, *_GATE),
         },
     }
@@ -238,10 +250,15 @@ def _show_job() -> Schema:
 def _follow_job() -> Schema:
     description = (
         "Server-sent events: `event` is the job's status, `data` the job as JSON. The stream ends when the job is "
-        f"final, or after {MAX_STREAM_S:g} s; clients then reconnect."
+        f"final or unreadable, or after {MAX_STREAM_S:g} s; clients then reconnect."
     )
     text = {"type": "string"}
-    fields = {"event": reference("JobStatus"), "data": text, "id": text, "retry": {"type": "integer"}}
+    fields = {
+        "event": {"anyOf": [reference("JobStatus"), {"const": STATUS}]},
+        "data": text,
+        "id": text,
+        "retry": {"type": "integer"},
+    }
     content = {"text/event-stream": {"schema": {"type": "object", "properties": fields}}}
     return {
         "operationId": "followJob",
@@ -253,6 +270,64 @@ def _follow_job() -> Schema:
             **problem_responses(errors.JobNotFoundError, *_GATE),
         },
     }
+
+
+_FILES = "Only where the functions' own files are the storage (`STORAGE_TYPE=local`), by a URL that was signed."
+
+
+def _download_file() -> Schema:
+    content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "downloadFile",
+        "tags": ["files"],
+        "summary": "Download a result",
+        "description": _FILES,
+        "security": [],
+        "parameters": _file_parameters(),
+        "responses": {
+            "200": {"description": "The picture.", "headers": response_headers("X-Request-Id"), "content": content},
+            **problem_responses(
+                errors.SignatureInvalidError, errors.InputNotFoundError, errors.RouteNotFoundError, *_ALWAYS
+            ),
+        },
+    }
+
+
+def _upload_file() -> Schema:
+    content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "uploadFile",
+        "tags": ["files"],
+        "summary": "Upload a picture",
+        "description": f"{_FILES} Send all of the headers that came with the URL.",
+        "security": [],
+        "parameters": _file_parameters(),
+        "requestBody": {"required": True, "content": content},
+        "responses": {
+            "200": {"description": "The picture is stored.", "headers": response_headers("X-Request-Id")},
+            **problem_responses(
+                errors.SignatureInvalidError,
+                errors.RouteNotFoundError,
+                errors.RequestTimeoutError,
+                errors.InputExistsError,
+                errors.InputTooLargeError,
+                *_ALWAYS,
+            ),
+        },
+    }
+
+
+def _file_parameters() -> list[Schema]:
+    text: Schema = {"type": "string"}
+    key = {"name": "key", "in": "path", "required": True, "schema": text, "description": "It may contain slashes."}
+    described = {
+        "expires": "Until when the URL is valid, in seconds since 1970.",
+        "content_type": "The type that a download is answered with, or that an upload must bear.",
+        "filename": "The name under which a browser saves the download.",
+        "bytes": "How many bytes an upload has, where the URL is bound to their number.",
+        "signature": "Covers the method, the key and all other parameters. No part of the URL may be changed.",
+    }
+    return [key, *({**in_query(name, text), "description": words} for name, words in described.items())]
 
 
 def _live() -> Schema:

@@ -7,7 +7,11 @@ from functools import cache
 
 from darkroom.contract.openapi import openapi
 
+FILES_PATH = "/api/v1/files"
+"""Where the functions serve files by signed URLs, if they are the storage."""
 _PLACEHOLDER = re.compile(r"\\{[^}]+\\}")
+_KEY = re.escape("{key}")
+"""A storage key, which may contain slashes."""
 
 
 def route_template(path: str) -> str:
@@ -18,4 +22,8 @@ def route_template(path: str) -> str:
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     templates = sorted(openapi()["paths"])
-    return [(template, re.compile(_PLACEHOLDER.sub("[^/]+", re.escape(template)))) for template in templates]
+    return [(template, _pattern(template)) for template in templates]
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(_PLACEHOLDER.sub("[^/]+", re.escape(template).replace(_KEY, ".+")))

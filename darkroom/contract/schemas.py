@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from darkroom.contract import errors
+from darkroom.contract import errors, unreadable
 from darkroom.contract.errors import DarkroomError
+from darkroom.contract.job_details import WAITING_CODES
 from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
 from darkroom.contract.jobs import JobFailure, JobMessage, JobResult, JobStatus
 from darkroom.contract.parameters.output import JsonRules, OutputParameters
@@ -63,9 +64,10 @@ def components() -> dict[str, Schema]:
         ),
         "SignedUpload": _signed_upload(),
         "Job": job(),
+        "UnreadableJob": unreadable_job(),
         "JobPage": _object(
             {
-                "jobs": {"type": "array", "items": reference("Job"), "description": "Newest first."},
+                "jobs": {"type": "array", "items": shown_job(), "description": "Newest first."},
                 "next_cursor": {"type": "string", "description": "The cursor of the next page; absent on the last."},
             },
             optional={"next_cursor"},
@@ -134,9 +136,55 @@ def job() -> Schema:
                 "additionalProperties": step,
                 "description": "Milliseconds by step: queued, fetch, render, store.",
             },
+            **_details(moment),
         },
-        optional={"result", "error", "started_at", "finished_at"},
+        optional={"result", "error", "started_at", "finished_at", *_details(moment)},
     )
+
+
+def shown_job() -> Schema:
+    """Return the schema of what the API shows in a job's place."""
+    return {"anyOf": [reference("Job"), reference("UnreadableJob")]}
+
+
+def unreadable_job() -> Schema:
+    """Return the schema of a job whose record is of another version of Darkroom, or damaged."""
+    return _object(
+        {
+            "job_id": {**_uuid(), "description": "The job."},
+            "type": {"type": "string", "description": "The kind of job, as far as the record says."},
+            "status": {"const": unreadable.STATUS, "description": "The record cannot be read; nobody waits for it."},
+            "error": {**reference("JobFailure"), "description": "What cannot be read."},
+        }
+    )
+
+
+def _details(moment: Schema) -> dict[str, Schema]:
+    """Return the schemas of what only a request for one job gets."""
+    text: Schema = {"type": "string"}
+    attempt = {
+        "attempt": {"type": "integer", "minimum": 1, "description": "The number of the claim."},
+        "instance": {**text, "description": "Which instance made it."},
+        "began": {**moment, "description": "When it began."},
+        "ended": {"anyOf": [moment, _NULL], "description": "When it ended; null while it is under way."},
+        "code": {"anyOf": [text, _NULL], "description": "The code of its error; null if it has none."},
+    }
+    waiting = {
+        "code": {"enum": list(WAITING_CODES), "description": "For programs."},
+        "sentence": {**text, "description": "For people."},
+        "since": {**moment, "description": "Since when."},
+    }
+    return {
+        "parameters": {"type": "object", "description": "What the job was asked for. In answers about one job only."},
+        "cost_class": {**text, "description": "Which of a function's Services does the job: standard or heavy."},
+        "waiting_for": {**_object(waiting), "description": "What an unfinished job waits for."},
+        "trace_id": {**text, "pattern": "^[0-9a-f]{32}$", "description": "The trace of the job, if it has one."},
+        "attempts_log": {
+            "type": "array",
+            "items": _object(attempt),
+            "description": "The latest attempts, oldest first.",
+        },
+    }
 
 
 def problem() -> Schema:

@@ -108,7 +108,7 @@ def new_event(
         datacontenttype=JSON,
         dataschema=dataschema,
         extensions=dict(extensions or {}),
-        data=json.dumps(data, separators=(",", ":")).encode(),
+        data=json.dumps(data, separators=(",", ":"), allow_nan=False).encode(),
     )
 
 
@@ -402,13 +402,13 @@ def encode_binary(event: CloudEvent) -> tuple[dict[str, str], bytes]:
 
 def encode_structured(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Encode an event as headers and body in structured mode (http 3.2)."""
-    body = json.dumps(json_object(event), separators=(",", ":"), ensure_ascii=False).encode()
+    body = strict_json.dump(json_object(event))
     return {"content-type": f"{STRUCTURED}; charset=utf-8"}, body
 
 
 def encode_batch(events: Iterable[CloudEvent]) -> tuple[dict[str, str], bytes]:
     """Encode events as headers and body in batched mode (http 3.3)."""
-    body = json.dumps([json_object(event) for event in events], separators=(",", ":"), ensure_ascii=False).encode()
+    body = strict_json.dump([json_object(event) for event in events])
     return {"content-type": f"{BATCHED}; charset=utf-8"}, body
 
 

@@ -9,9 +9,11 @@ picture does. The modules in the order in which a picture passes them:
 - `planning` (with `plan`, `resizing`, `cropping`, `geometry`): which part, how large, where.
 - `cost`: how expensive the job will be.
 - `shrinking` (with `jpeg_frame`): how far the decoder shrinks the picture.
-- `cut`, `decode`, `resample`, `colour`, `saliency`, `animation`: the steps that `develop` combines into frames in
-  memory.
+- `cut`, `decode` (with `gif_canvas`), `resample`, `colour`, `saliency`, `animation`: the steps that `develop` combines
+  into frames in memory.
+- `coding` (with `primaries`, `transfer`, `tone`): colours that something else than a profile describes.
 - `operation`: a function's own work on the frames.
+- `sharpening`: what its name says.
 - `encode`: the result's bytes.
 - `render`: calls all of them in order.
 

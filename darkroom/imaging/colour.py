@@ -32,7 +32,11 @@ def to_srgb(image: Image, facts: Facts) -> Image:
     if converted is not None:
         return converted
     coding = None if image.interpretation == "cmyk" else coding_of(facts.colour)
-    return by_interpretation(image) if coding is None else coding_to_srgb(image, coding, full_scale=_full_scale(facts))
+    return (
+        by_interpretation(image)
+        if coding is None
+        else coding_to_srgb(image, coding, full_scale=_full_scale(image, facts))
+    )
 
 
 def _in_full_range(image: Image, facts: Facts) -> Image:
@@ -43,16 +47,16 @@ def _in_full_range(image: Image, facts: Facts) -> Image:
     if points is None or points.full_range or not (facts.monochrome or facts.format is Format.PNG):
         return image
     black, white = (16, 235) if image.format == "uchar" else (16 << 8, 235 << 8)
-    gain = _full_scale(facts) / (white - black)
+    gain = _full_scale(image, facts) / (white - black)
     colours = image.bands - (1 if image.hasalpha() else 0)
     alphas = image.bands - colours
     stretched = image.linear([gain] * colours + [1] * alphas, [-black * gain] * colours + [0] * alphas)
     return stretched.rint().cast(image.format)
 
 
-def _full_scale(facts: Facts) -> int:
+def _full_scale(image: Image, facts: Facts) -> int:
     """Return the largest sample. libvips shifts those of 10 and 12 bits to the top of 16."""
-    return 255 if facts.bits == 8 else ((1 << facts.bits) - 1) << (16 - facts.bits)
+    return 255 if image.format == "uchar" else ((1 << facts.bits) - 1) << (16 - facts.bits)
 
 
 def _of_profile_kind(image: Image, facts: Facts) -> Image:

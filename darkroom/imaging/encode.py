@@ -124,8 +124,11 @@ class _Encoder:
     def _lossless_webp_encodes(self) -> Iterator[_Encode]:
         effort = self._effort(_LOSSLESS_EFFORT)
         yield lambda: self._saved(lossless=True, effort=effort)
-        if effort < 6 and self._may_be_thorough:
-            yield lambda: self._saved(lossless=True, effort=6)
+        if 2 * self.image.width * self.image.height > _THOROUGH_PIXELS:
+            return
+        # libwebp takes Q as a second effort. Both at their most take 20 s per megapixel.
+        yield lambda: self._saved(lossless=True, effort=4, Q=100)
+        yield lambda: self._saved(lossless=True, effort=6)
 
     def _gif_encodes(self) -> Iterator[_Encode]:
         """Yield the encoding, and ones with fewer colours for where it is too large."""

@@ -4,18 +4,32 @@ DarkroomError
 ├── LocalRuntimeError           the runtime cannot start or keep running; ends the command with its detail
 │   ├── PortTakenError              another program listens on a port that we should use
 │   └── StartFailedError            a process died or did not answer before it was ready
-├── RevisionTimeoutError        revision.timeout      504   no first byte within timeoutSeconds
-├── RouteTimeoutError           route.timeout         504   the exchange took longer than its HTTPRoute allows
-├── InstanceBrokenError         instance.broken       502   the instance's connection broke before it responded
-├── RevisionOverloadedError     revision.overloaded   503   the revision's queue is full
-└── RevisionFailingError        revision.failing      503   the revision's instances do not start
+└── ... those of a request's way to a function, which its clients see: `darkroom.errors`
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from darkroom.errors import DarkroomError
+from darkroom.errors import (
+    DarkroomError,
+    InstanceBrokenError,
+    RevisionFailingError,
+    RevisionOverloadedError,
+    RevisionTimeoutError,
+    RouteTimeoutError,
+)
+
+__all__ = [
+    "InstanceBrokenError",
+    "LocalRuntimeError",
+    "PortTakenError",
+    "RevisionFailingError",
+    "RevisionOverloadedError",
+    "RevisionTimeoutError",
+    "RouteTimeoutError",
+    "StartFailedError",
+]
 
 
 class LocalRuntimeError(DarkroomError):
@@ -45,37 +59,3 @@ class StartFailedError(LocalRuntimeError):
         self.retired = retired
         """True if we stopped it ourselves before it was ready."""
         self.last_lines = tuple(last_lines)
-
-
-class RevisionTimeoutError(DarkroomError):
-    code = "revision.timeout"
-    status = 504
-    title = "The function did not answer in time"
-
-
-class RouteTimeoutError(DarkroomError):
-    code = "route.timeout"
-    status = 504
-    title = "The answer took longer than the route allows"
-
-
-class InstanceBrokenError(DarkroomError):
-    code = "instance.broken"
-    status = 502
-    title = "The function's process broke the connection"
-
-
-class RevisionFailingError(DarkroomError):
-    code = "revision.failing"
-    status = 503
-    title = "The function does not start"
-
-    def headers(self) -> dict[str, str]:
-        # The longest pause between two tries of the pool.
-        return {"retry-after": "5"}
-
-
-class RevisionOverloadedError(DarkroomError):
-    code = "revision.overloaded"
-    status = 503
-    title = "Too many requests wait for this function"

@@ -23,6 +23,7 @@ from darkroom.errors import DependencyUnavailableError, SettingsError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
+from darkroom.local.browsers import refuse_pages
 from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
@@ -70,7 +71,13 @@ class StackOptions:
     """The API's port; broker, admin, NATS, Redis and S3 take the five ports after it. None: free ports."""
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Variables of functions that the user sets for this run; they override the manifests and the project file."""
+    """Variables of functions that the user sets for this run; they override the manifests and the project file. `{api}`
+    as a value is the API's address, which is known once its port is chosen.
+    """
+    hosts: Collection[str] | None = ()
+    """Names under which the API is served, besides this machine's and those of HTTPRoutes. None: any; for what asks for
+    keys.
+    """
     private_servers: bool = False
     """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
@@ -132,7 +139,10 @@ class Stack:
             ports.require_free(port)
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
-        run = Run(project_root=self._root, variables={**self._resources.variables(), **self._options.settings})
+        chosen_settings = {
+            name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
+        }
+        run = Run(project_root=self._root, variables={**self._resources.variables(), **chosen_settings})
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
@@ -146,6 +156,7 @@ class Stack:
             _resolver(RouteTable(manifests.routes)),
             route_template=self._application.route_template,
             port=chosen.api,
+            hosts=self._served_hosts(manifests),
         )
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
         await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.03)
@@ -235,6 +246,12 @@ class Stack:
     def _log_failed(self, name: str, error: OSError) -> None:
         self._report("log.not_written", log=name, error=error.strerror)
 
+    def _served_hosts(self, manifests: Manifests) -> Collection[str] | None:
+        """Return the names under which the API is served, besides this machine's; None: any."""
+        if self._options.hosts is None:
+            return None
+        return {*self._options.hosts, *(name.lower() for route in manifests.routes for name in route.spec.hostnames)}
+
     def _begin_telemetry(self) -> None:
         try:
             spans.begin(self._report)
@@ -310,6 +327,7 @@ class Stack:
 
     async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
         """Serve the application. `share` is its part of this process' descriptors."""
+        refuse_pages(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         listener = Listener(name, runner, ConnectionLimits(max_open=bounded(descriptors() * share)))
         self._listeners.append(listener)

@@ -23,11 +23,8 @@ def check_url(url: str, *, schemes: Collection[str], is_endpoint: bool = False, 
     mistake = _mistake(url, schemes, is_endpoint=is_endpoint)
     if mistake:
         was = "" if shown is None or "@" in shown else f", was {shown!r}"
-        raise ValueError(f"must be a URL like {_example(schemes)}{was}: {mistake}")
-
-
-def _example(schemes: Collection[str]) -> str:
-    return " or ".join("unix:///path" if scheme == "unix" else f"{scheme}://host:port" for scheme in schemes)
+        kind = " or ".join(schemes)
+        raise ValueError(f"must be {'an' if kind[0] == 'h' else 'a'} {kind} URL{was}: {mistake}")
 
 
 def _mistake(url: str, schemes: Collection[str], *, is_endpoint: bool) -> str:

@@ -66,11 +66,14 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
     `routes` are behind the gate; `open_routes` are public: health, and the description of the API.
     """
 
+    routes, open_routes = _exact(routes), _exact(open_routes)
+
     async def serve(request: Request) -> Response:
         started = time.monotonic()
         with request_span(request) as span, log_fields(request_id=request_id(request)):
             response = await _answer(request, routes, open_routes, gate)
             response.headers.update(getattr(request.state, "answer_headers", {}))
+            response.headers.update(gate.browsers.fields(request))
             response.headers["x-request-id"] = request_id(request)
             record_response(span, request, response)
             lasted_s = time.monotonic() - started
@@ -95,6 +98,10 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
 async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequence[Route], gate: Gate) -> Response:
     try:
         refuse_repeated(name.decode("latin-1") for name, _ in request.scope["headers"])
+        if request.method == "OPTIONS":
+            preflight = gate.browsers.preflight(request, _methods(request, [*open_routes, *routes]))
+            if preflight is not None:
+                return preflight
         route = _route(request, [*open_routes, *routes])
         if route not in open_routes:
             request.state.owner = await gate.admit(request)
@@ -133,9 +140,26 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
     raise RouteNotFoundError(f"nothing is served at {path}; see /openapi.json for what is")
 
 
+def _exact(routes: Sequence[Route]) -> list[Route]:
+    """Have the routes match whole paths: Starlette's patterns end with `$`, which a line break at the end passes."""
+    for route in routes:
+        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
+    return list(routes)
+
+
+def _methods(request: Request, routes: Sequence[Route]) -> set[str]:
+    """Return the methods that the path has. Raises RouteNotFoundError."""
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    if not found:
+        raise RouteNotFoundError(f"nothing is served at {_shown_path(request)}; see /openapi.json for what is")
+    return {method for route in found for method in route.methods or ()}
+
+
 def _shown_path(request: Request) -> str:
     """Return the path, truncated: logs and errors must not grow with what clients send."""
     path = str(request.scope["path"])
+    if not path.isprintable():
+        path = path.encode("unicode_escape").decode("ascii")
     return path if len(path) <= _SHOWN_PATH_CHARACTERS else f"{path[:_SHOWN_PATH_CHARACTERS]}..."
 
 

@@ -20,6 +20,7 @@ from darkroom.contract.errors import AuthInvalidError, AuthMissingError, RateLim
 from darkroom.contract.rates import Rate, RateDecision
 from darkroom.serving.auth import NOBODY, Authenticator, authenticator
 from darkroom.serving.client_address import Network, client_address, parse_networks
+from darkroom.serving.origins import BrowserRules, browser_rules
 from darkroom.serving.resources import Resources
 
 
@@ -51,13 +52,16 @@ class Gate:
     counted_by_endpoint: Callable[[Request], bool] = _never
     """Whether the endpoint counts this request with `count`. It is refused before where nothing is left."""
     trusted_proxies: tuple[Network, ...] = ()
+    browsers: BrowserRules = field(default_factory=lambda: BrowserRules(are_keys_on=True))
 
     async def admit(self, request: Request) -> str:
         """Admit the request and return its owner's id. Stores the rate's header fields for the response, whatever it
         will be.
 
-        Raises AuthMissingError, AuthInvalidError, RateLimitedError and DependencyUnavailableError.
+        Raises HostRefusedError, OriginRefusedError, AuthMissingError, AuthInvalidError, RateLimitedError and
+        DependencyUnavailableError.
         """
+        self.browsers.check(request)
         try:
             owner = self.authenticator.owner_of(request.headers)
         except (AuthMissingError, AuthInvalidError):
@@ -148,4 +152,5 @@ def make_gate(
         counted_apart=counted_apart or {},
         counted_by_endpoint=counted_by_endpoint,
         trusted_proxies=parse_networks(settings.trusted_proxies or ""),
+        browsers=browser_rules(settings),
     )

@@ -52,9 +52,12 @@ def read_key_file(path: Path) -> list[StoredKey]:
 
 
 def write_key_file(path: Path, keys: Sequence[StoredKey]) -> None:
-    """Replace the file atomically: a concurrent reader sees the old file or the new one."""
+    """Replace the file atomically: a concurrent reader sees the old file or the new one.
+
+    Only its owner can read it, as can be said of a folder that is created for it.
+    """
     entries = [_Entry(**vars(key)).model_dump(mode="json", exclude_none=True) for key in keys]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

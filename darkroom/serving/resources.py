@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -18,9 +19,13 @@ from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
+from darkroom.events.hosts import parse_origins
 from darkroom.serving.log import get_logger
 from darkroom.serving.settings import Settings
 from darkroom.serving.traced_storage import TracedStorage
+
+if TYPE_CHECKING:
+    from darkroom.adapters.storage.local import LocalStorage
 
 
 class Resources:
@@ -60,12 +65,24 @@ class Resources:
         return RedisRateLimiter(_reveal(self.settings.redis_url))
 
     @cached_property
+    def files(self) -> LocalStorage | None:
+        """The folder that holds the pictures; None where an S3 server does."""
+        settings = self.settings
+        if settings.storage_type != "local":
+            return None
+        from darkroom.adapters.storage.local import LocalStorage
+
+        return LocalStorage(
+            settings.storage_endpoint or "",
+            public_endpoint=settings.storage_public_endpoint,
+            secret_key=_reveal(settings.storage_secret_key),
+        )
+
+    @cached_property
     def storage(self) -> Storage:
         settings = self.settings
-        if settings.storage_type == "local":
-            from darkroom.adapters.storage.local import LocalStorage
-
-            return LocalStorage(settings.storage_endpoint or "")
+        if self.files is not None:
+            return self.files
         from darkroom.adapters.storage.s3 import S3Storage
 
         storage = S3Storage(
@@ -75,6 +92,7 @@ class Resources:
             secret_key=_reveal(settings.storage_secret_key),
             bucket=settings.bucket,
             region=settings.storage_region,
+            allowed_origins=parse_origins(settings.allowed_origins or ""),
         )
         return TracedStorage(storage, bucket=settings.bucket) if telemetry.is_on() else storage
 

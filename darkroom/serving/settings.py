@@ -27,6 +27,7 @@ from darkroom.contract.sizes import parse_bytes
 from darkroom.errors import SettingsError
 from darkroom.events import strict_json
 from darkroom.events.durations import parse_go
+from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.serving.addresses import check_url, with_scheme
 from darkroom.serving.client_address import parse_networks
 
@@ -34,6 +35,7 @@ _DEFAULTS = Limits()
 _WRITES = Rate(limit=60, period_s=60)
 _READS = Rate(limit=600, period_s=60)
 DEFAULT_REGION = "us-east-1"
+REGION = "^[a-z0-9-]{1,63}$"
 SCHEMES = {"minio": "http", "s3": "https"}
 """The scheme of an S3 server's address that has none, by STORAGE_TYPE."""
 
@@ -111,6 +113,16 @@ def _region_or_default(value: Any) -> Any:
     return value or DEFAULT_REGION
 
 
+def _origins(value: str | None) -> str | None:
+    parse_origins(value or "")
+    return value
+
+
+def _hosts(value: str | None) -> str | None:
+    parse_hosts(value or "")
+    return value
+
+
 def _networks(value: str | None) -> str | None:
     parse_networks(value or "")
     return value
@@ -155,7 +167,7 @@ class Settings(BaseModel):
     """The host in signed URLs; unset: that of STORAGE_ENDPOINT. With `local`, the address of the API; unset: signed
     URLs are paths on the host that was asked.
     """
-    storage_region: Annotated[str, BeforeValidator(_region_or_default), Field(pattern=r"^[a-z0-9-]{1,63}$")] = Field(
+    storage_region: Annotated[str, BeforeValidator(_region_or_default), Field(pattern=REGION)] = Field(
         DEFAULT_REGION, alias="STORAGE_REGION"
     )
     """The region for which requests to S3 are signed; unset: that of AWS_REGION."""
@@ -191,6 +203,12 @@ class Settings(BaseModel):
     """`off` admits whoever reaches the function; the local runtime uses it on loopback."""
     api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
     """File with the hashes of the valid keys, written by `darkroom keys`; read again when it changes."""
+    allowed_origins: Annotated[str | None, AfterValidator(_origins)] = Field(None, alias="ALLOWED_ORIGINS")
+    """Origins of web pages that may use the API, separated by commas, such as `https://shop.example`; `*` is any.
+    Unset or `off`: none.
+    """
+    allowed_hosts: Annotated[str | None, AfterValidator(_hosts)] = Field(None, alias="ALLOWED_HOSTS")
+    """Where keys are off: names under which the API is served, besides those of this machine and the cluster."""
     rate_limit: RateSetting = Field(_WRITES, alias="RATE_LIMIT")
     """The rate at which one key, or one address without a valid key, may ask ingest for jobs; `off` disables. A batch
     counts as many as it asks for. Signed uploads are counted for themselves, at the same rate.
@@ -214,9 +232,12 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _the_region_of_aws_clients_is_taken_too(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if not values.get("STORAGE_REGION") and values.get("AWS_REGION"):
-            values = {**values, "STORAGE_REGION": values["AWS_REGION"]}
-        return values
+        region = values.get("AWS_REGION")
+        if values.get("STORAGE_REGION") or not region:
+            return values
+        if not re.fullmatch(REGION, region):
+            raise ValueError(f"AWS_REGION: must match {REGION}")
+        return {**values, "STORAGE_REGION": region}
 
     @model_validator(mode="before")
     @classmethod
@@ -284,4 +305,6 @@ class Settings(BaseModel):
 def _format_error(error: Any) -> str:
     """Return the variable's name and the error. Values are not shown, since they may be secret."""
     name = ".".join(str(part) for part in error["loc"])
-    return f"{name}: {re.sub('^Value error, ', '', error['msg'])}"
+    message = re.sub("^Value error, ", "", error["msg"])
+    # An error of several variables together names them itself.
+    return f"{name}: {message}" if name else message

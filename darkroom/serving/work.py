@@ -118,6 +118,9 @@ class Worker(Generic[ParametersT]):
             if isinstance(claim, Lease):
                 record_wait(arrival, span, claim.record)
             try:
+                record = _record_of(claim)
+                if record is not None and record.type != self._job_type.name:
+                    return self._refuse_type(claim, record, arrival.event)
                 answer = self._answer_claim(claim, arrival.event, message)
             except DependencyUnavailableError as exc:
                 return self._defer(message, exc, span)
@@ -168,6 +171,15 @@ class Worker(Generic[ParametersT]):
                 reason = f"no such job: {message.job_id}"
                 log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
                 return Done(reply=events.rejected(event, reason, source=self._source))
+
+    def _refuse_type(self, claim: ClaimAnswer, record: JobRecord, event: CloudEvent) -> EventAnswer:
+        """Refuse an event that names a job of another type, which goes on as if it had never come."""
+        if isinstance(claim, Lease):
+            other = DependencyUnavailableError("worker", f"an event of {self._job_type.name} named this job")
+            self._resources.jobs.release(claim, other, counts=False)
+        reason = f"job {record.job_id} is no {self._job_type.name}, it is a {record.type}"
+        log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
+        return Done(reply=events.rejected(event, reason, source=self._source))
 
     def _run_attempt(self, lease: Lease) -> EventAnswer:
         job_id = str(lease.job_id)

@@ -22,7 +22,7 @@ from darkroom.serving.resources import Resources
 from functions.ingest.checking import CheckedSubmission, check_submission
 from functions.ingest.confirmations import Confirmations
 from functions.ingest.stored_pictures import StoredPictures
-from functions.ingest.submission import Submission
+from functions.ingest.submission import Submission, own_job_id
 
 log = get_logger()
 
@@ -63,7 +63,7 @@ class Acceptance:
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        checked, job_id = self.check(submission, pictures), _job_id(submission)
+        checked, job_id = self.check(submission, pictures), _job_id(submission, owner)
         storage_key = submission.storage_key or self._store(checked, job_id)
         caller = Caller(owner=owner, request_id=request_id)
         new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key)
@@ -73,7 +73,9 @@ class Acceptance:
         """Accept all jobs of a batch, or none; their pictures are in storage already. Raises as `accept` does."""
         caller = Caller(owner=owner, request_id=request_id)
         jobs = [
-            self._new_job(one, caller, job_id=_job_id(one.submission), storage_key=one.submission.storage_key or "")
+            self._new_job(
+                one, caller, job_id=_job_id(one.submission, owner), storage_key=one.submission.storage_key or ""
+            )
             for one in checked
         ]
         with telemetry.span("accept", jobs=len(jobs)):
@@ -158,10 +160,10 @@ class Acceptance:
             log.warning("upload.orphaned", storage_key=new.storage_key, error=exc.detail)
 
 
-def _job_id(submission: Submission) -> UUID:
+def _job_id(submission: Submission, owner: str) -> UUID:
     if submission.streamed is not None:
         return submission.streamed.job_id
-    return submission.job_id or uuid4()
+    return uuid4() if submission.job_id is None else own_job_id(submission.job_id, owner)
 
 
 def _trace() -> str:

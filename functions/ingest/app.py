@@ -13,6 +13,7 @@ from darkroom.contract.errors import RejectedError
 from darkroom.contract.job_types import JOB_TYPES, JobType
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
+from darkroom.contract.route_templates import FILES_PATH
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import Gate, make_gate
@@ -21,6 +22,7 @@ from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
+from functions.ingest.files import file_upload
 from functions.ingest.in_flight import BytesInFlight, Holding
 from functions.ingest.intake import PictureIntake
 from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission
@@ -54,6 +56,7 @@ def build(resources: Resources) -> Endpoint:
             *(Route(path, routes.take_events, methods=["POST"]) for path in EVENT_PATHS),
         ],
         open_routes=[
+            *_file_routes(resources),
             Route("/openapi.json", describe, methods=["GET"]),
             *health_routes(
                 {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()},
@@ -62,6 +65,14 @@ def build(resources: Resources) -> Endpoint:
         ],
         gate=gate,
     )
+
+
+def _file_routes(resources: Resources) -> list[Route]:
+    """Make the route of signed uploads. Where an S3 server is the storage, they go there."""
+    storage, max_bytes = resources.files, resources.settings.max_input_bytes
+    if storage is None:
+        return []
+    return [Route(f"{FILES_PATH}/{{key:path}}", file_upload(storage, max_bytes=max_bytes), methods=["PUT"])]
 
 
 def _is_batch(request: Request) -> bool:

@@ -35,6 +35,7 @@ class MultipartForm:
         self._part: list[bytes] = []
         self._part_bytes = 0
         self._part_name = ""
+        self._part_is_file = False
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._disposition = b""
@@ -99,6 +100,7 @@ class MultipartForm:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._part_name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._part_is_file = b"filename" in options
         if not self._part_name:
             raise _malformed("a part has no name")
         if self._part_name == IMAGE_PART and self._has_image:
@@ -118,9 +120,7 @@ class MultipartForm:
                 f"the picture has more than {self._max_image_bytes} bytes, the limit ({self._part_bytes} were read)"
             )
         if not is_image and self._part_bytes > MAX_FIELD_BYTES:
-            raise ParametersInvalidError(
-                [FieldError(field=self._part_name[:80], message=f"has more than {MAX_FIELD_BYTES} bytes")]
-            )
+            raise self._unusable_field(f"has more than {MAX_FIELD_BYTES} bytes")
 
     def _on_part_end(self) -> None:
         if self._part_name == IMAGE_PART:
@@ -129,7 +129,13 @@ class MultipartForm:
         try:
             self._fields.append((self._part_name, b"".join(self._part).decode()))
         except UnicodeDecodeError as exc:
-            raise ParametersInvalidError([FieldError(field=self._part_name[:80], message="is not UTF-8")]) from exc
+            raise self._unusable_field("is not UTF-8") from exc
+
+    def _unusable_field(self, problem: str) -> ParametersInvalidError:
+        """Build the error of a part that can be no parameter; a file in it is most likely the picture."""
+        if self._part_is_file:
+            problem = f"is a file that {problem}; the picture's part is named {IMAGE_PART!r}: -F {IMAGE_PART}=@FILE"
+        return ParametersInvalidError([FieldError(field=self._part_name[:80], message=problem)])
 
     def _on_end(self) -> None:
         self._ended = True

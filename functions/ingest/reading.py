@@ -129,9 +129,13 @@ async def _with_picture(submission: Submission, intake: PictureIntake) -> Submis
 
 
 def _with_idempotency_key(submission: Submission, request: Request) -> Submission:
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        message = f"given {len(keys)} times; a request has one"
+        raise ParametersInvalidError([FieldError(field="Idempotency-Key", message=message)])
+    if not keys:
         return submission
+    [key] = keys
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         limit = "1 to 255 printable characters of ASCII"
         raise ParametersInvalidError(

@@ -7,17 +7,26 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from darkroom.contract.job_types import JobType
 from darkroom.contract.jobs import canonical_parameters
 from darkroom.contract.parameters.output import OutputParameters
+from darkroom.serving.auth import NOBODY
 from functions.ingest.intake import StreamedPicture
 
 
 def idempotency_digest(scope: str, *names: str) -> str:
     """Return a digest that keeps the keys of HTTP requests and those of events apart."""
     return hashlib.sha256(json.dumps([scope, *names]).encode()).hexdigest()
+
+
+def own_job_id(job_id: UUID, owner: str) -> UUID:
+    """Return the id of the job that a caller named by `job_id`.
+
+    Each key has ids of its own, the same for the same name: an id of another key's job is like one that no job has.
+    """
+    return job_id if owner == NOBODY else uuid5(job_id, f"darkroom job of {owner}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,12 @@ from darkroom import telemetry
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import NextStep, Recovered
 from darkroom.contract import events, traces
-from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, EventInvalidError
+from darkroom.contract.errors import (
+    DarkroomError,
+    DependencyUnavailableError,
+    EventInvalidError,
+    JobUnreadableError,
+)
 from darkroom.contract.job_types import EVENT_TYPES
 from darkroom.contract.jobs import JobRecord
 from darkroom.events import tracing
@@ -92,7 +97,12 @@ class Recovery:
             self._keep(_undelivered(event, exc), key=f"{event.source}:{event.id}")
             return
         log.warning("deadletter.taken", job_id=str(message.job_id), code=event.extensions.get("knativeerrorcode"))
-        recovered = self._resources.jobs.recover(message.job_id, _never_claimed_error())
+        try:
+            recovered = self._resources.jobs.recover(message.job_id, _never_claimed_error())
+        except JobUnreadableError as exc:
+            # The job stays as it is, for a version that can read it; so does its letter, for a person.
+            self._keep(_undelivered(event, exc), key=f"{event.source}:{event.id}")
+            return
         if recovered.record is None:
             # The job's record is gone; the letter is all that is left of it.
             self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
@@ -100,6 +110,9 @@ class Recovery:
 
     def _act(self, recovered: Recovered, *, origin: str) -> None:
         record = recovered.record
+        if recovered.unreadable is not None:
+            job = recovered.unreadable
+            log.warning("job.unreadable", job_id=str(job.job_id), job_type=job.type, reason=job.reason, origin=origin)
         if record is None:
             return
         if recovered.step is NextStep.EMIT:
@@ -177,7 +190,7 @@ def _rejection(event: CloudEvent) -> DeadLetter:
     )
 
 
-def _undelivered(event: CloudEvent, exc: EventInvalidError | None = None) -> DeadLetter:
+def _undelivered(event: CloudEvent, exc: DarkroomError | None = None) -> DeadLetter:
     code = event.extensions.get("knativeerrorcode", "")
     return DeadLetter(
         reason="delivery.failed",

@@ -7,11 +7,13 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from darkroom.adapters.storage import SignedRequest
-from darkroom.contract.errors import FieldError, JobNotFoundError, ParametersInvalidError
+from darkroom.contract.errors import FieldError, JobNotFoundError, JobUnreadableError, ParametersInvalidError
+from darkroom.contract.job_details import details
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
 from darkroom.events import strict_json
@@ -66,7 +68,10 @@ class JobAnswers:
         self._views: OrderedDict[UUID, tuple[float, bytes]] = OrderedDict()
 
     async def record(self, job_id: UUID, *, owner: str, wait_s: float = 0.0) -> JobRecord:
-        """Return the owner's job; with `wait_s`, as soon as it is final or the time is up. Raises JobNotFoundError."""
+        """Return the owner's job; with `wait_s`, as soon as it is final or the time is up.
+
+        Raises JobNotFoundError, and JobUnreadableError at once, also in the middle of a wait.
+        """
         record = await self._find(job_id, owner)
         if wait_s == 0 or record.status.is_final:
             return record
@@ -108,13 +113,13 @@ class JobAnswers:
     async def view(self, record: JobRecord) -> bytes:
         """Return the job as the API shows it, with its result signed, as JSON without line breaks."""
         if record.status is not JobStatus.COMPLETED:
-            return strict_json.dump(record.view())
+            return strict_json.dump({**record.view(), **details(record, now=datetime.now(UTC))})
         now_s = time.monotonic()
         kept_until_s, view = self._views.get(record.job_id, (0.0, b""))
         if now_s >= kept_until_s:
             await self._be_ready_to_sign()
             # Signing is arithmetic of about a millisecond and no I/O, so it needs no thread.
-            view = strict_json.dump(self._signed(record))
+            view = strict_json.dump({**self._signed(record), **details(record, now=datetime.now(UTC))})
             self._views[record.job_id] = (now_s + VIEWS_KEPT_S, view)
             self._views.move_to_end(record.job_id)
             if len(self._views) > MAX_VIEWS_KEPT:
@@ -158,7 +163,14 @@ class JobAnswers:
         )
 
     async def _find(self, job_id: UUID, owner: str) -> JobRecord:
-        return _owned(await self._resources.job_reader.get(job_id), job_id, owner)
+        """Return the owner's job. Raises JobNotFoundError, and JobUnreadableError to the owner."""
+        try:
+            record = await self._resources.job_reader.get(job_id)
+        except JobUnreadableError as exc:
+            if exc.job.owner != owner:
+                raise _not_found(str(job_id)) from exc
+            raise
+        return _owned(record, job_id, owner)
 
 
 def _owned(record: JobRecord | None, job_id: UUID, owner: str) -> JobRecord:

@@ -9,9 +9,11 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from darkroom.contract.errors import AuthInvalidError
+from darkroom.contract.errors import AuthInvalidError, JobUnreadableError
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.listing import KEEP_ALIVE_S, MAX_STREAM_S, RECONNECT_MS
+from darkroom.contract.unreadable import STATUS, UnreadableJob
+from darkroom.events import strict_json
 from darkroom.serving.revocation import Revocations
 from functions.status.answers import JobAnswers
 
@@ -65,8 +67,20 @@ async def _until_the_client_is_gone(receive: Receive) -> None:
 
 async def event_stream(answers: JobAnswers, first: JobRecord) -> AsyncGenerator[bytes, None]:
     yield f"retry: {RECONNECT_MS}\n\n".encode()
-    async for record in answers.changes(first, for_at_most_s=MAX_STREAM_S, silence_s=KEEP_ALIVE_S):
-        yield _COMMENT if record is None else _event(record, await answers.view(record))
+    try:
+        async for record in answers.changes(first, for_at_most_s=MAX_STREAM_S, silence_s=KEEP_ALIVE_S):
+            yield _COMMENT if record is None else _event(record, await answers.view(record))
+    except JobUnreadableError as exc:
+        yield _unreadable_event(exc.job)
+
+
+def stream_of_unreadable(job: UnreadableJob) -> bytes:
+    """Return the whole stream of a job whose record is of another version: one event, and the end."""
+    return f"retry: {RECONNECT_MS}\n\n".encode() + _unreadable_event(job)
+
+
+def _unreadable_event(job: UnreadableJob) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (STATUS.encode(), strict_json.dump(job.view()))
 
 
 def _event(record: JobRecord, view: bytes) -> bytes:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from darkroom.contract.errors import DarkroomError, DependencyUnavailableError
+from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord
 from darkroom.serving.resources import Resources
 
@@ -41,7 +41,7 @@ class Following:
     async def next(self, *, after: int, timeout_s: float) -> JobRecord | None:
         """Return the record as of the latest read after number `after`; None when it is gone.
 
-        Raises TimeoutError, and DependencyUnavailableError when the store could not be read.
+        Raises TimeoutError, and DependencyUnavailableError when the store or the record could not be read.
         """
         found = self._latest if self.number != after else await self._wait(timeout_s)
         if isinstance(found, DarkroomError):
@@ -112,7 +112,7 @@ class JobFollower:
     async def _read(self, job_id: UUID) -> Found:
         try:
             return await self._resources.job_reader.get(job_id)
-        except DependencyUnavailableError as exc:
+        except DarkroomError as exc:
             return exc
 
 

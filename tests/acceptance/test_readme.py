@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 
@@ -216,8 +217,11 @@ def test_make_up_is_darkroom_up(reader: Reader) -> None:
 def test_submit_saves_a_picture_and_status_shows_what_ran(reader: Reader) -> None:
     shown = reader.output("submit")
     assert _size_px(reader.clone / "demo-output/small.jpg") == (400, 300)
-    for word in ("resize", "recovery", "nats", "jobs:"):
+    for word in ("resize", "recovery", "nats", "jobs"):
         assert word in shown
+    # The last command lists the job; without a terminal it is one line, which begins with its id.
+    [listed] = [line for line in shown.splitlines() if line.count("\t") == 6 and "completed" in line]
+    assert str(UUID(listed.split("\t")[0])) in listed
 
 
 @pytest.mark.parametrize("name", list(ACCEPTED_PX))
@@ -259,6 +263,7 @@ def test_an_event_that_nobody_can_handle_becomes_a_dead_letter_and_can_be_droppe
 def test_with_a_key_a_request_is_accepted_and_without_one_it_is_refused(reader: Reader) -> None:
     answer = json.loads(reader.output("request-with-key"))
     key = (reader.clone / "shop.key").read_text().strip()
+    assert (reader.clone / "shop.key").stat().st_mode & 0o777 == 0o600
     # The file that `darkroom up --api-keys` reads holds a hash only.
     assert key
     assert key not in (reader.clone / ".darkroom" / "keys.json").read_text()

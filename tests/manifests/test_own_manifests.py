@@ -91,6 +91,9 @@ def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(
     [
         *(("POST", job_type.path, "ingest") for job_type in JOB_TYPES),
         ("POST", "/api/v1/uploads", "ingest"),
+        ("PUT", "/api/v1/files/uploads/1/original", "ingest"),
+        ("OPTIONS", "/api/v1/files/uploads/1/original", "ingest"),
+        ("GET", "/api/v1/files/processed/1.jpg", "status"),
         ("POST", "/api/v1/events", "ingest"),
         ("POST", "/", "ingest"),
         ("GET", "/health/live", "ingest"),

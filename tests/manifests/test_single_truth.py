@@ -64,7 +64,15 @@ EVENTS = [
 REQUESTS = [
     (method, path)
     for method in ("GET", "POST")
-    for path in ("/", "/api/v1/jobs", "/api/v1/jobs/7f", "/api/v1/resize", "/health/live", "/openapi.json")
+    for path in (
+        "/",
+        "/api/v1/jobs",
+        "/api/v1/jobs/7f",
+        "/api/v1/files/a",
+        "/api/v1/resize",
+        "/health/live",
+        "/openapi.json",
+    )
 ]
 
 Path_: TypeAlias = tuple[str | int, ...]

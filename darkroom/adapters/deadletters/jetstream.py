@@ -20,6 +20,7 @@ from darkroom.adapters.deadletters.letters import decode, encode
 from darkroom.adapters.deadletters.loop_thread import LoopThread
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
 from darkroom.contract.metrics import DEAD_LETTERS
+from darkroom.errors import describe
 from darkroom.telemetry.jetstream import stream_readings
 from darkroom.telemetry.metric import Readings
 
@@ -172,7 +173,7 @@ class JetStreamDeadLetters:
         try:
             return self._loop.run(self._connected_call(call), timeout_s=deadline_s or self._deadline_s)
         except (Error, OSError, TimeoutError) as exc:
-            raise DependencyUnavailableError("deadletters", f"{type(exc).__name__}: {exc}") from exc
+            raise DependencyUnavailableError("deadletters", describe(exc)) from exc
 
     async def _connected_call(self, call: Callable[[JetStreamContext], Awaitable[AnswerT]]) -> AnswerT:
         from nats.errors import ConnectionClosedError

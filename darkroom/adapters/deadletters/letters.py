@@ -27,10 +27,30 @@ def decode(body: bytes) -> DeadLetter:
     """
     try:
         members: dict[str, Any] = json.loads(body)
-        return DeadLetter(**members)
-    except (ValueError, TypeError) as exc:
+        letter = DeadLetter(**members)
+        _check_types(vars(letter))
+        return letter
+    except (ValueError, TypeError, RecursionError) as exc:
         return DeadLetter(reason="unreadable", detail=f"{len(body)} bytes that are no dead letter: {exc}", event={})
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "reason": (str,),
+    "detail": (str,),
+    "origin": (str,),
+    "job_id": (str, type(None)),
+    "job_type": (str, type(None)),
+    "event": (dict,),
+    "attempts": (int,),
+}
+
+
+def _check_types(members: dict[str, Any]) -> None:
+    """Raise TypeError if a member is of another type than everybody expects who shows it."""
+    wrong = [name for name, types in _TYPES.items() if not isinstance(members[name], types)]
+    if wrong:
+        raise TypeError(f"of another type than a letter's: {', '.join(wrong)}")
+
+
 def _encode(letter: DeadLetter) -> bytes:
-    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(asdict(letter), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.unreadable import UnreadableJob
 from darkroom.telemetry.metric import Readings
 
 LEASE_S = 10.0
@@ -131,6 +132,8 @@ class NextStep(StrEnum):
 class Recovered:
     step: NextStep
     record: JobRecord | None = None
+    unreadable: UnreadableJob | None = None
+    """Set with NOTHING, when the record is of another version: the job is left as it is, for one that can read it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +154,14 @@ class JobCursor:
 
 @dataclass(frozen=True, kw_only=True)
 class JobPage:
-    records: list[JobRecord] = field(default_factory=list)
+    records: list[JobRecord | UnreadableJob] = field(default_factory=list)
     next: JobCursor | None = None
     """Where the list continues; None at its end. A page with fewer records than its limit is not always the last."""
 
 
 class JobStore(Protocol):
-    """Every method raises DependencyUnavailableError("jobs", ...) when the store cannot serve it."""
+    """Every method raises DependencyUnavailableError("jobs", ...) when the store cannot serve it. For a job whose
+    record another version wrote, that is JobUnreadableError; such a job stops neither a list nor a sweep."""
 
     def accept(self, job: NewJob) -> Accepted:
         """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.

@@ -96,6 +96,7 @@ class MemoryJob:
             trace=self.new.trace,
             attempts=self.attempts,
             emissions=self.emissions,
+            confirmed=self.confirmed,
             fence=self.fence,
             worker=self.worker,
             redrives=self.redrives,

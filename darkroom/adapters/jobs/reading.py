@@ -7,14 +7,16 @@ one round trip per batch. No client needs a thread or a connection of its own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from darkroom.adapters import redis_library
 from darkroom.adapters.jobs.redis import JOB_KEY_PREFIX
-from darkroom.adapters.jobs.redis_records import record_of
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.adapters.jobs.redis_records import record_of, unreadable
+from darkroom.contract.errors import DependencyUnavailableError, JobUnreadableError
 from darkroom.contract.jobs import JobRecord
+from darkroom.errors import describe
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_BATCH_SIZE = 500
 
 Waiting = asyncio.Future[JobRecord | None]
+Found = JobRecord | JobUnreadableError | None
 
 
 class RedisJobReader:
@@ -55,18 +58,16 @@ class RedisJobReader:
         while self._next_batch:
             ids = list(self._next_batch)[:_MAX_BATCH_SIZE]
             batch = {job_id: self._next_batch.pop(job_id) for job_id in ids}
+            found: Mapping[UUID, JobRecord | Exception | None]
             try:
                 found = await self._read(ids)
-            except DependencyUnavailableError as exc:
-                for waiting in batch.values():
-                    waiting.set_exception(exc)
-                    # The caller may be gone by now: mark the exception as retrieved.
-                    waiting.exception()
-                continue
+            except Exception as exc:
+                # Whatever it is, everyone who waits is told.
+                found = dict.fromkeys(ids, exc)
             for job_id, waiting in batch.items():
-                waiting.set_result(found[job_id])
+                _answer(waiting, found[job_id])
 
-    async def _read(self, ids: list[UUID]) -> dict[UUID, JobRecord | None]:
+    async def _read(self, ids: list[UUID]) -> dict[UUID, Found]:
         redis_library.load()
         from redis.exceptions import RedisError
 
@@ -74,12 +75,10 @@ class RedisJobReader:
             async with self._connected().pipeline(transaction=False) as pipeline:
                 for job_id in ids:
                     pipeline.hgetall(f"{JOB_KEY_PREFIX}{job_id}")
-                answers: list[dict[str, Any]] = await pipeline.execute()
+                answers: list[Any] = await pipeline.execute(raise_on_error=False)
         except RedisError as exc:
-            raise DependencyUnavailableError("jobs", f"{type(exc).__name__}: {exc}") from exc
-        return {
-            job_id: record_of(fields, job_id) if fields else None for job_id, fields in zip(ids, answers, strict=True)
-        }
+            raise DependencyUnavailableError("jobs", describe(exc)) from exc
+        return {job_id: _found(fields, job_id) for job_id, fields in zip(ids, answers, strict=True)}
 
     def _connected(self) -> Redis:
         if self._client is None:
@@ -101,3 +100,22 @@ class RedisJobReader:
             retry=Retry(NoBackoff(), 1),
             retry_on_error=[ConnectionError],
         )
+
+
+def _found(answer: Any, job_id: UUID) -> Found:
+    """The record, or why this one cannot be read: the others of its batch can."""
+    if isinstance(answer, Exception):
+        return unreadable({}, job_id, str(answer))
+    try:
+        return record_of(answer, job_id) if answer else None
+    except JobUnreadableError as exc:
+        return exc
+
+
+def _answer(waiting: Waiting, found: JobRecord | Exception | None) -> None:
+    if not isinstance(found, Exception):
+        waiting.set_result(found)
+        return
+    waiting.set_exception(found)
+    # The caller may be gone by now: mark the exception as retrieved.
+    waiting.exception()

@@ -52,13 +52,16 @@ from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
     InternalError,
+    JobUnreadableError,
 )
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.unreadable import UnreadableJob
+from darkroom.errors import describe
 from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from redis import Redis
-from darkroom.adapters.jobs.redis_records import record_of
+from darkroom.adapters.jobs.redis_records import record_of, unreadable
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
 
 CHANGES_CHANNEL = "darkroom:changes"
@@ -146,6 +149,14 @@ class RedisJobStore:
             if _may_have_been_done(exc):
                 self._settler.settle(lambda: self._is_withdrawn(job_id, token))
             raise
+        try:
+            return self._claim_answer(job_id, token, code, rest)
+        except JobUnreadableError:
+            # The version that can read the record shall find its attempts uncounted.
+            self._withdraw_now_or_later(job_id, token)
+            raise
+
+    def _claim_answer(self, job_id: UUID, token: str, code: str, rest: list[Any]) -> ClaimAnswer:
         match code:
             case "lease":
                 record = record_of(rest[0], job_id)
@@ -195,7 +206,14 @@ class RedisJobStore:
             raise
 
     def get(self, job_id: UUID) -> JobRecord | None:
-        fields: Any = self._ask(lambda: self._connected().hgetall(f"{JOB_KEY_PREFIX}{job_id}"))
+        from redis.exceptions import ResponseError
+
+        try:
+            fields: Any = self._ask(lambda: self._connected().hgetall(f"{JOB_KEY_PREFIX}{job_id}"))
+        except DependencyUnavailableError as exc:
+            if isinstance(exc.__cause__, ResponseError) and "WRONGTYPE" in exc.detail:
+                raise unreadable({}, job_id, "it is no hash") from exc
+            raise
         return record_of(fields, job_id) if fields else None
 
     def list_jobs(
@@ -210,7 +228,7 @@ class RedisJobStore:
         place = ("", "") if after is None else (after.created_ms, str(after.job_id))
         page, *end = self._script("list", owner, status or "", job_type or "", limit, *place)
         return JobPage(
-            records=[record_of(flat, UUID(job_id)) for job_id, flat in page],
+            records=[_record_or_unreadable(flat, UUID(job_id)) for job_id, flat in page],
             next=JobCursor(created_ms=int(end[0]), job_id=UUID(end[1])) if end else None,
         )
 
@@ -220,7 +238,7 @@ class RedisJobStore:
 
     def recover_overdue(self, *, limit: int, error: DarkroomError) -> list[Recovered]:
         steps = self._script("recover_overdue", limit, error_text(error))
-        return [Recovered(step=NextStep(step), record=record_of(flat, UUID(job_id))) for step, flat, job_id in steps]
+        return [_recovered(step, flat, UUID(job_id)) for step, flat, job_id in steps]
 
     def kept(self, job_id: UUID) -> None:
         self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
@@ -316,7 +334,7 @@ class RedisJobStore:
                     raise
                 return call()
         except RedisError as exc:
-            raise DependencyUnavailableError("jobs", f"{type(exc).__name__}: {exc}") from exc
+            raise DependencyUnavailableError("jobs", describe(exc)) from exc
 
     def _connected(self) -> Redis:
         with self._lock:
@@ -344,6 +362,23 @@ def _accepted(job: NewJob, answer: list[Any], *, repeated: bool) -> Accepted:
     code, first_id, flat = answer
     record = record_of(flat, UUID(first_id))
     return Accepted(record=record, created=code == "created" or (repeated and record.job_id == job.job_id))
+
+
+def _record_or_unreadable(flat: list[str], job_id: UUID) -> JobRecord | UnreadableJob:
+    try:
+        return record_of(flat, job_id)
+    except JobUnreadableError as exc:
+        return exc.job
+
+
+def _recovered(step: str, flat: list[str], job_id: UUID) -> Recovered:
+    found = _record_or_unreadable(flat, job_id)
+    if isinstance(found, JobRecord) and step != "unreadable":
+        return Recovered(step=NextStep(step), record=found)
+    if isinstance(found, JobRecord):
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        found = unreadable(fields, job_id, "the sweep cannot work with it").job
+    return Recovered(step=NextStep.NOTHING, unreadable=found)
 
 
 def _may_have_been_done(error: DependencyUnavailableError) -> bool:

@@ -1,34 +1,59 @@
-"""Builds the record of a job from the hash that the scripts store in Redis."""
+"""Builds the record of a job from the hash that the scripts store in Redis.
+
+During an upgrade or after a rollback, the hash may be another version's. What is new in it is left out; what cannot be
+understood makes the job unreadable, and only that job.
+"""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from darkroom.contract.errors import JobUnreadableError
+from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.unreadable import UnreadableJob
 
 
 def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
     """The record from a job's hash, which is a dictionary or the flat list that scripts return.
 
-    Built without validation: only our scripts write the hash, and they write it from validated values.
+    Built without validation of what our scripts wrote from validated values. Raises JobUnreadableError.
     """
     f = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    try:
+        return _record(f, job_id)
+    except KeyError as exc:
+        raise unreadable(f, job_id, f"it has no {exc.args[0]}") from exc
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError) as exc:
+        raise unreadable(f, job_id, str(exc).partition("\n")[0][:200]) from exc
+
+
+def unreadable(fields: dict[str, str], job_id: UUID, reason: str) -> JobUnreadableError:
+    owner, job_type = fields.get("owner", ""), fields.get("type", "")
+    return JobUnreadableError(UnreadableJob(job_id=job_id, owner=owner, type=job_type, reason=reason))
+
+
+def _record(f: dict[str, str], job_id: UUID) -> JobRecord:
     created_ms, started_ms, attempts = int(f["created"]), _optional_int(f.get("started")), int(f["attempts"])
     queued = {} if started_ms is None else {"queued": started_ms - created_ms}
+    if f["type"] not in NAMES:
+        raise ValueError(f"its type is {f['type'][:80]!r}")
     return JobRecord.model_construct(
         job_id=job_id,
         type=f["type"],
-        status=JobStatus(f["status"]),
+        status=_status(f["status"]),
         owner=f["owner"],
-        parameters=json.loads(f["parameters"]),
+        parameters=_object(f["parameters"], "parameters"),
         storage_key=f["storage_key"],
         request_id=f["request_id"],
         cost_class=f.get("cost", "standard"),
         trace=f.get("trace", ""),
         attempts=attempts,
         emissions=int(f["emissions"]),
+        confirmed=int(f.get("confirmed", 0)),
         fence=int(f["fence"]),
         worker=f.get("worker"),
         redrives=int(f.get("redrives", 0)),
@@ -37,17 +62,37 @@ def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
         started_at=None if started_ms is None else _moment(started_ms),
         finished_at=_optional_moment(f.get("finished")),
         lease_until=_optional_moment(f.get("lease")),
-        result=JobResult.model_validate_json(f["result"]) if "result" in f else None,
+        result=_result(f["result"]) if "result" in f else None,
         error=_failure(f["error"], attempts) if "error" in f else None,
-        timings_ms={**queued, **json.loads(f.get("timings", "{}"))},
+        timings_ms={**queued, **_object(f.get("timings", "{}"), "timings")},
     )
+
+
+def _status(text: str) -> JobStatus:
+    try:
+        return JobStatus(text)
+    except ValueError:
+        raise ValueError(f"its status is {text[:80]!r}") from None
+
+
+def _object(text: str, name: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"its {name} are no JSON object")
+    return found
+
+
+def _result(text: str) -> JobResult:
+    """The result, without what a newer version knows of it besides."""
+    found = _object(text, "result")
+    return JobResult.model_validate({name: found[name] for name in JobResult.model_fields if name in found})
 
 
 def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:
     """The attempts that ended, and the one in progress."""
     attempts = []
     for entry in fields.get("history", "").split(";")[:-1]:
-        fence, began_ms, ended_ms, code, worker = entry.split(",")
+        fence, began_ms, ended_ms, code, worker, *_ = entry.split(",")
         attempts.append(
             Attempt.model_construct(
                 fence=int(fence),
@@ -69,7 +114,10 @@ def _history(fields: dict[str, str], created_ms: int) -> tuple[Attempt, ...]:
 
 
 def _failure(text: str, attempts: int) -> JobFailure:
-    code, message = json.loads(text)
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError("its error is no JSON array")
+    code, message, *_ = found
     return JobFailure(code=code, message=message, attempts=attempts)
 
 

@@ -100,7 +100,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def error_text(error: DarkroomError) -> str:

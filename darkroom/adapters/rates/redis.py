@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.adapters import redis_library
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.rates import Rate, RateDecision
+from darkroom.errors import describe
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -40,7 +41,7 @@ class RedisRateLimiter:
                 args=[bucket, rate.limit, rate.period_s * _MICROSECONDS, cost, int(counts)]
             )
         except RedisError as exc:
-            raise DependencyUnavailableError("rates", f"{type(exc).__name__}: {exc}") from exc
+            raise DependencyUnavailableError("rates", describe(exc)) from exc
         return RateDecision(
             admitted=bool(admitted),
             remaining=int(remaining),

@@ -1,43 +1,63 @@
 """Pictures as files in one folder, for one machine without an S3 server.
 
 A file gets its name only when all of it is on disk. Content types are stored beside the pictures, in a folder that no
-key can name. Signed requests are `file://` URLs with an expiry time that nothing enforces.
+key can name. Signed requests lead to the functions themselves, which verify the signature
+(`functions/status/files.py`, `functions/ingest/files.py`).
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
+from darkroom.adapters.storage.file_urls import FileGrant, FileSigner
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.errors import DependencyUnavailableError, InputExistsError
 
 _CONTENT_TYPES = ".content-types"
 _INCOMING = ".incoming"
+_SIGNING_KEY = ".signing-key"
+_SIGNING_KEY_BYTES = 32
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class LocalStorage:
-    def __init__(self, root: str | Path, *, clock: Callable[[], float] = time.time) -> None:
-        """Use this folder. `clock` returns seconds since the epoch."""
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        public_endpoint: str | None = None,
+        secret_key: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Use this folder. `clock` returns seconds since the epoch.
+
+        Signed URLs begin with `public_endpoint`; without one they are paths on the API's host. They are signed with
+        `secret_key`; without one with a key that is made for this folder and kept in it, so that all functions that
+        share the folder share it.
+        """
         self._root = Path(root)
+        self._public_endpoint = (public_endpoint or "").rstrip("/")
+        self._secret_key = secret_key
         self._clock = clock
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         check_key(key)
-        with translated("put"):
+        with _translated("put"):
             self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
             self._write(self._root / key, body)
 
     def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
         check_key(key)
-        with translated("begin_put"):
+        with _translated("begin_put"):
             incoming = self._new_incoming()
             incoming.touch(exist_ok=False)
         return LocalStreamedPut(self, key, incoming, content_type=content_type)
@@ -52,7 +72,7 @@ class LocalStorage:
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         check_key(key)
-        with translated("get"), _missing_is_none():
+        with _translated("get"), _missing_is_none():
             with (self._root / key).open("rb") as file:
                 size_bytes = os.fstat(file.fileno()).st_size
                 if size_bytes > max_bytes:
@@ -65,31 +85,74 @@ class LocalStorage:
 
     def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
-        with translated("info"), _missing_is_none():
+        with _translated("info"), _missing_is_none():
             size_bytes = (self._root / key).stat().st_size
             return ObjectInfo(key=key, size_bytes=size_bytes, content_type=self._content_type(key))
         return None
 
     def delete(self, key: str) -> None:
         check_key(key)
-        with translated("delete"):
+        with _translated("delete"):
             (self._root / key).unlink(missing_ok=True)
             (self._root / _CONTENT_TYPES / key).unlink(missing_ok=True)
 
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
-        return self._note("GET", key, {}, lifetime_s)
+        return self._sign("GET", key, {}, lifetime_s, content_type=content_type, filename=filename)
 
     def sign_upload(
         self, key: str, *, content_type: str, lifetime_s: int, size_bytes: int | None = None
     ) -> SignedRequest:
-        return self._note("PUT", key, upload_headers(content_type, size_bytes), lifetime_s)
+        headers = upload_headers(content_type, size_bytes)
+        return self._sign("PUT", key, headers, lifetime_s, content_type=content_type, size_bytes=size_bytes)
+
+    # --- signed requests that the functions serve --------------------------------------------------------------------
+
+    def verified(self, method: str, key: str, query: Sequence[tuple[str, str]]) -> FileGrant:
+        """Return what the signed URL of a request allows. Raises SignatureInvalidError."""
+        return self._signer.verified(method, key, query, now_s=self._clock())
+
+    def file(self, key: str) -> Path:
+        """Return the path of the file. Raises InputNotFoundError."""
+        check_key(key)
+        path = self._root / key
+        if not path.is_file():
+            raise not_found(key)
+        return path
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """Yield a path for a body that is still arriving. What is there at the end of the block is removed."""
+        path = self._root / _INCOMING / uuid.uuid4().hex
+        with _translated("put"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def create(self, key: str, incoming: Path, *, content_type: str) -> None:
+        """Give the key to a complete file. Raises InputExistsError if the key has a file, which is not replaced."""
+        check_key(key)
+        path = self._root / key
+        with _translated("put"):
+            if path.exists():
+                raise _exists(key)
+            self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync(incoming, os.O_RDONLY)
+            try:
+                # A link, unlike a rename, fails where the name is taken: of two uploads at once, one is first.
+                path.hardlink_to(incoming)
+            except FileExistsError as exc:
+                raise _exists(key) from exc
+            _sync_folder(path.parent)
 
     def check(self) -> None:
         if not self._root.is_dir() or not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
             raise DependencyUnavailableError("storage", f"{self._root} is no folder that can be written to")
 
     def prepare(self) -> None:
-        with translated("prepare"):
+        with _translated("prepare"):
             self._root.mkdir(parents=True, exist_ok=True)
 
     def _write(self, path: Path, body: bytes) -> None:
@@ -118,12 +181,54 @@ class LocalStorage:
             # A person put the picture there.
             return _UNKNOWN_TYPE
 
-    def _note(self, method: str, key: str, headers: dict[str, str], lifetime_s: int) -> SignedRequest:
+    def _sign(
+        self,
+        method: str,
+        key: str,
+        headers: dict[str, str],
+        lifetime_s: int,
+        *,
+        content_type: str,
+        filename: str = "",
+        size_bytes: int | None = None,
+    ) -> SignedRequest:
         check_key(key)
         check_lifetime(lifetime_s)
         expires_at = datetime.fromtimestamp(int(self._clock()), tz=UTC) + timedelta(seconds=lifetime_s)
-        url = f"{(self._root.absolute() / key).as_uri()}?expires={int(expires_at.timestamp())}"
+        grant = FileGrant(
+            method=method,
+            key=key,
+            expires=int(expires_at.timestamp()),
+            content_type=content_type,
+            filename=filename,
+            size_bytes=size_bytes,
+        )
+        url = f"{self._public_endpoint}{self._signer.path(grant)}"
         return SignedRequest(method=method, url=url, headers=headers, expires_at=expires_at)
+
+    @cached_property
+    def _signer(self) -> FileSigner:
+        return FileSigner(secret=self._secret_key.encode() or self._folders_key())
+
+    def _folders_key(self) -> bytes:
+        """Return the folder's own signing key, made by whoever is first."""
+        path = self._root / _SIGNING_KEY
+        with _translated("reading the signing key"), suppress(FileExistsError), self.incoming() as incoming:
+            if not path.exists():
+                descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(secrets.token_hex(_SIGNING_KEY_BYTES))
+                _sync(incoming, os.O_RDONLY)
+                path.hardlink_to(incoming)
+        with _translated("reading the signing key"):
+            key = path.read_bytes()
+        if len(key) < 2 * _SIGNING_KEY_BYTES:
+            raise DependencyUnavailableError("storage", f"{path} is damaged; remove it, and a new key is made")
+        return key
+
+
+def _exists(key: str) -> InputExistsError:
+    return InputExistsError(f"there is a picture under {key} already; request another signed upload")
 
 
 class LocalStreamedPut:
@@ -136,22 +241,22 @@ class LocalStreamedPut:
         self._content_type = content_type
 
     def write(self, part: Sequence[bytes]) -> None:
-        with translated("write"), self._incoming.open("ab") as file:
+        with _translated("write"), self._incoming.open("ab") as file:
             file.writelines(part)
 
     def commit(self) -> None:
-        with translated("commit"):
+        with _translated("commit"):
             with self._incoming.open("rb") as file:
                 os.fsync(file.fileno())
             self._storage.adopt(self._key, self._incoming, content_type=self._content_type)
 
     def abort(self) -> None:
-        with translated("abort"):
+        with _translated("abort"):
             self._incoming.unlink(missing_ok=True)
 
 
 @contextmanager
-def translated(operation: str) -> Iterator[None]:
+def _translated(operation: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -169,7 +274,11 @@ def _missing_is_none() -> Iterator[None]:
 
 def _sync_folder(folder: Path) -> None:
     """Flush the folder: a new name is on disk only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

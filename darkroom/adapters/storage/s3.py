@@ -12,7 +12,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -57,6 +57,7 @@ class S3Storage:
         secret_key: str,
         bucket: str,
         region: str = DEFAULT_REGION,
+        allowed_origins: Collection[str] = (),
         connect_timeout_s: float = 1.0,
         read_timeout_s: float = 4.0,
         retry_within_s: float = 2.0,
@@ -64,12 +65,14 @@ class S3Storage:
         """Prepare the storage; connects to nothing.
 
         `endpoint` None means AWS. `public_endpoint` None: clients reach storage at the same address as we do.
+        `allowed_origins` are those of web pages that may use signed URLs; only `prepare` needs them.
         """
         self._endpoint = endpoint
         self._access_key = access_key
         self._secret_key = secret_key
         self._bucket = bucket
         self._region = region
+        self._allowed_origins = allowed_origins
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._retry_within_s = retry_within_s
@@ -158,6 +161,7 @@ class S3Storage:
             access_key=self._access_key,
             secret_key=self._secret_key,
             region=self._region,
+            allowed_origins=self._allowed_origins,
         )
 
     def warm(self) -> None:

@@ -6,6 +6,7 @@ their policies are configured in the server (knative/components).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from darkroom.contract.errors import DependencyUnavailableError
@@ -24,8 +25,21 @@ _DEFAULT_REGION = "us-east-1"
 """S3 refuses a LocationConstraint that names this region."""
 
 
-def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: str, region: str) -> None:
-    """Create the bucket if it does not exist, and its lifecycle rule. Idempotent.
+CORS_RULE = "darkroom-pages"
+_CORS_KEPT_S = 600
+_NOT_IMPLEMENTED = {"NotImplemented", "MethodNotAllowed", "501", "405"}
+
+
+def prepare(
+    bucket: str,
+    *,
+    endpoint: str | None,
+    access_key: str,
+    secret_key: str,
+    region: str,
+    allowed_origins: Collection[str] = (),
+) -> None:
+    """Create the bucket if it does not exist, its lifecycle rule, and the rule for pages of other origins. Idempotent.
 
     Raises DependencyUnavailableError, which reports errors by their kind alone: the library's texts contain addresses.
     """
@@ -36,6 +50,8 @@ def prepare(bucket: str, *, endpoint: str | None, access_key: str, secret_key: s
         if not _is_there(s3, bucket):
             _create(s3, bucket, region)
         _expire_uploads(s3, bucket)
+        if allowed_origins:
+            _allow_pages(s3, bucket, allowed_origins)
     except ClientError as exc:
         refusal = f"{exc.operation_name} was answered {_status(exc.response)} {_code(exc.response)}"
         raise DependencyUnavailableError("storage", refusal) from exc
@@ -102,6 +118,40 @@ def _expire_uploads(s3: S3Client, bucket: str) -> None:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABANDONED_UPLOADS_KEPT_DAYS},
     }
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+
+
+def _allow_pages(s3: S3Client, bucket: str, origins: Collection[str]) -> None:
+    """Let pages of these origins use signed URLs. Other rules of the bucket stay.
+
+    MinIO has no such rules: its setting MINIO_API_CORS_ALLOW_ORIGIN answers for all buckets, and allows all by default.
+    """
+    from botocore.exceptions import ClientError
+
+    rule: Any = {
+        "ID": CORS_RULE,
+        "AllowedOrigins": sorted(origins),
+        "AllowedMethods": ["GET", "HEAD", "PUT"],
+        "AllowedHeaders": ["*"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": _CORS_KEPT_S,
+    }
+    try:
+        others = [other for other in _cors_rules(s3, bucket) if other.get("ID") != CORS_RULE]
+        s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule, *others]})
+    except ClientError as exc:
+        if _code(exc.response) not in _NOT_IMPLEMENTED:
+            raise
+
+
+def _cors_rules(s3: S3Client, bucket: str) -> list[Any]:
+    from botocore.exceptions import ClientError
+
+    try:
+        return list(s3.get_bucket_cors(Bucket=bucket)["CORSRules"])
+    except ClientError as exc:
+        if _code(exc.response) == "NoSuchCORSConfiguration":
+            return []
+        raise
 
 
 def _status(response: Any) -> int:

@@ -35,7 +35,7 @@ def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = 
             if text
             else {name: _whole(value) for name, value in fields.items()}
         )
-        return model.model_validate_json(json.dumps(typed), strict=True)
+        return model.model_validate_json(json.dumps(typed, allow_nan=False), strict=True)
     except ValidationError as exc:
         raise ParametersInvalidError(field_errors(exc)) from exc
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from darkroom.contract.limits import MAX_OUTPUT_SIDE_PX
+from darkroom.events import strict_json
 
 COLOUR_PATTERN = "^(transparent|#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$"
 _COLOUR = re.compile(COLOUR_PATTERN)
@@ -112,7 +112,7 @@ def json_object_of(value: Any) -> Any:
     """Parse a JSON object from its text, the form in which form fields carry it; anything else stays as it is."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return strict_json.load(value.encode("utf-8", "surrogatepass"))
+        except ValueError:
             return value
     return value

@@ -171,7 +171,7 @@ def external_s3(url: str, report: Report) -> ExternalServer:
 
 
 def _nats_config(client_port: int, monitor_port: int, store: Path, password: str) -> str:
-    # A JSON string is also a valid string in NATS's configuration language.
+    # A JSON string is also a valid string in NATS's configuration language, which has no \u escapes.
     return "\n".join(
         [
             "server_name: darkroom",
@@ -179,7 +179,7 @@ def _nats_config(client_port: int, monitor_port: int, store: Path, password: str
             f'http: "{LOOPBACK}:{monitor_port}"',
             f"max_payload: {NATS_MAX_PAYLOAD}",
             "jetstream {",
-            f"  store_dir: {json.dumps(str(store))}",
+            f"  store_dir: {json.dumps(str(store), ensure_ascii=False)}",
             "}",
             *([f"authorization {{ user: {USER}, password: {json.dumps(password)} }}"] if password else []),
             "",
@@ -338,7 +338,7 @@ def _server_command(program: Path, *arguments: str, folder: Path, env: Mapping[s
 def _write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read. Raises StartFailedError."""
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
             os.fchmod(opened.fileno(), 0o600)
             opened.write(text)
     except OSError as exc:

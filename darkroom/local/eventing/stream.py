@@ -165,7 +165,7 @@ class BrokerStream:
         if not self._connection.is_connected:
             # The client would buffer the message and let the caller wait in vain.
             raise DependencyUnavailableError("broker", "NATS is not connected")
-        payload = json.dumps(lossless_json_object(event), separators=(",", ":")).encode()
+        payload = json.dumps(lossless_json_object(event), separators=(",", ":"), allow_nan=False).encode()
         message_id = _message_id(event)
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
         self._cache(payload, _stored_event(event))

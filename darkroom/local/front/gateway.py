@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from aiohttp import web
 from darkroom.connections import ConnectionLimits, bounded, descriptors
 from darkroom.errors import DarkroomError, RequestMalformedError, RouteNotFoundError
 from darkroom.events import tracing
+from darkroom.local.browsers import check_host
 from darkroom.local.children.ports import LOOPBACK, require_free
 from darkroom.local.errors import RouteTimeoutError
 from darkroom.local.front.request_times import RequestTimes
@@ -51,12 +52,15 @@ class Gateway:
         port: int,
         host: str = LOOPBACK,
         limits: ConnectionLimits | None = None,
+        hosts: Collection[str] | None = None,
     ) -> None:
         self.request_times = RequestTimes(route_template)
         self._activator = activator
         self._resolve = resolve
         self._host = host
         self._port = port
+        self._hosts = hosts
+        """Names that are served besides this machine's; None: all, since what is served asks for keys."""
         self._limits = limits or ConnectionLimits(
             # Each request also has a connection to an instance.
             max_open=bounded(descriptors() * _SHARE_OF_DESCRIPTORS),
@@ -118,6 +122,8 @@ class Gateway:
 
     def _destination(self, request: web.BaseRequest) -> tuple[ServiceKey, float | None]:
         """Return the Service for a request, and how long the exchange with it may take."""
+        if self._hosts is not None:
+            check_host(request.host, self._hosts)
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = _path(request)
         backend = self._resolve(request.method, request.host, path, headers)

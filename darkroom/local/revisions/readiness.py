@@ -118,7 +118,11 @@ class Readiness:
             return False
         said: deque[str] = deque(maxlen=3)
         started = native_command(found, *command[1:], env=self._program.env, cwd=self._program.cwd)
-        process = await ManagedProcess.start("probe", started, on_line=said.append)
+        try:
+            process = await ManagedProcess.start("probe", started, on_line=said.append)
+        except OSError as exc:
+            self.last_answer = f"{command[0]} could not be started: {exc}"
+            return False
         try:
             async with asyncio.timeout(self._check.timeout_s):
                 status = await process.wait()
@@ -141,6 +145,7 @@ async def _accepts(port: int) -> bool:
         probe.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_connect(probe, (LOOPBACK, port))
-        except ConnectionError:
+        except OSError:
+            # Refused, most often; or this process has no descriptor left.
             return False
     return True

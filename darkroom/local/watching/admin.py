@@ -8,8 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
+from darkroom.events import strict_json
 from darkroom.local.watching.event_log import EventLog
 from darkroom.telemetry.metric import Readings
+
+_MAX_DIGITS = 18
+"""Of an event's number; Python itself refuses to read numbers of thousands of digits."""
 
 
 def admin_application(
@@ -20,7 +24,7 @@ def admin_application(
 
     async def show_events(request: web.Request) -> web.Response:
         text = request.query.get("since", "0")
-        if not text.isascii() or not text.isdigit():
+        if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
             return web.Response(status=400, text=f"since must be an event's number, was {text[:80]!r}")
         return web.json_response([event.as_dict() for event in events.since(int(text))], dumps=_dumps)
 
@@ -38,4 +42,4 @@ def admin_application(
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(value, default=str)
+    return json.dumps(strict_json.finite(value), default=str, allow_nan=False)

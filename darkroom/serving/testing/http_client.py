@@ -6,10 +6,10 @@ from typing import Any
 
 import anyio
 import httpx
-from starlette.applications import Starlette
 from starlette.routing import Route
 
 from darkroom.serving.asgi import Endpoint
+from darkroom.serving.framework_answers import function_application
 
 _METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"]
 """The methods that functions-framework passes on."""
@@ -20,7 +20,7 @@ class HttpClient:
     """An HTTP client of one function. `function` is what a function's `build` makes."""
 
     def __init__(self, function: Endpoint) -> None:
-        self._app = Starlette(routes=[Route("/{path:path}", function, methods=_METHODS)])
+        self._app = function_application([Route("/{path:path}", function, methods=_METHODS)])
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Send a request. `request` takes httpx's keywords (`json`, `data`, `files`, `content`, `params`,
@@ -29,7 +29,7 @@ class HttpClient:
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://function", timeout=TIMEOUT_S) as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=TIMEOUT_S) as client:
                 return await client.request(method, path, **request)
 
         return anyio.run(send)

@@ -25,3 +25,20 @@ def test_an_entry_that_is_no_letter_can_still_be_looked_at(body: bytes) -> None:
     letter = decode(body)
     assert letter.reason == "unreadable"
     assert str(len(body)) in letter.detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"reason": 5, "detail": "", "event": {}}',
+        b'{"reason": "r", "detail": null, "event": {}}',
+        b'{"reason": "r", "detail": "", "event": []}',
+        b'{"reason": "r", "detail": "", "event": {}, "attempts": "many"}',
+        b'{"reason": "r", "detail": "", "event": {}, "job_id": 7}',
+        b"[1]",
+        b"[" * 100_000,
+    ],
+)
+def test_members_of_other_types_make_a_letter_that_can_be_dropped(body: bytes) -> None:
+    letter = decode(body)
+    assert (letter.reason, letter.event) == ("unreadable", {})

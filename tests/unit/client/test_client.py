@@ -15,12 +15,14 @@ from darkroom.client import (
     AsyncClient,
     Client,
     JobFailedError,
+    JobUnreadableError,
     NotAnsweringError,
     StillRunningError,
 )
 from darkroom.client import protocol as client_protocol
 from darkroom.client.protocol import Retries
 from darkroom.contract.errors import UnknownJobTypeError
+from tests.scripted_http import Reply, scripted_server
 
 Handler = Callable[[httpx.Request], httpx.Response]
 KEY = "drk_canarycanary_secretsecretsecret"
@@ -198,6 +200,51 @@ def test_an_unknown_type_of_job_is_refused_before_anything_is_sent(client: Block
     with pytest.raises(UnknownJobTypeError, match="did you mean 'crop'"):
         client.run(script, "submit", b"picture", "cropp", width=10)
     assert script.asked == []
+
+
+@pytest.mark.parametrize("method", ["submit", "job", "page"])
+@pytest.mark.parametrize("body", ["[]", "3", "{}", '"text"', "<html>"])
+def test_an_answer_of_another_server_is_no_answer(client: Blocking | Awaited, body: str, method: str) -> None:
+    script = Script(httpx.Response(200, content=body))
+    arguments = {"submit": (b"picture", "resize"), "job": ("j",), "page": ()}[method]
+    with pytest.raises(NotAnsweringError):
+        client.run(script, method, *arguments)
+
+
+def test_a_status_of_another_version_is_an_error_of_its_own(client: Blocking | Awaited) -> None:
+    unreadable = job("unreadable", error={"code": "job.unreadable", "message": "of another version", "attempts": 0})
+    with pytest.raises(JobUnreadableError, match="of another version"):
+        client.run(Script(unreadable), "wait", "j", timeout_s=30)
+    with pytest.raises(JobUnreadableError, match="'paused'"):
+        client.run(Script(job("paused")), "wait", "j", timeout_s=30)
+
+
+def test_a_wait_asks_for_no_longer_than_its_time(client: Blocking | Awaited) -> None:
+    # The server is silent: the time for its answer is what is left of the caller's, not the default half minute.
+    script = Script(job("processing"), httpx.ReadTimeout("timed out"))
+    with pytest.raises((StillRunningError, NotAnsweringError)):
+        client.run(script, "end_of", "j", timeout_s=0.05)
+    for request in script.asked:
+        assert request.extensions["timeout"]["read"] <= 0.05 + 0.05 + 0.5
+
+
+def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with scripted_server(Reply(status=200, body=b'{"job_id": "j", "status": "queued"}')) as server:
+        with Client(server.url, retries=Retries(times=0)) as darkroom:
+            assert darkroom.job("j").status == "queued"
+
+        async def ask() -> str:
+            async with AsyncClient(server.url, retries=Retries(times=0)) as darkroom:
+                return (await darkroom.job("j")).status
+
+        assert asyncio.run(ask()) == "queued"
+    with Client("http://darkroom.example", retries=Retries(times=0)) as darkroom, pytest.raises(NotAnsweringError):
+        # Elsewhere the proxy is used, and it is not there.
+        darkroom.job("j")
 
 
 def test_facts_are_read_and_what_a_newer_server_adds_is_left_out(client: Blocking | Awaited) -> None:

@@ -53,6 +53,7 @@ def screenshot(width: int = 1200, height: int = 800, colours: int = 64) -> Image
     return image
 
 
+@cache
 def photograph(width: int = 400, height: int = 300) -> Image.Image:
     return opened(pictures.photo(Format.PNG, width, height)).convert("RGB")
 
@@ -66,14 +67,14 @@ def pixels(body: bytes) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("colours", [2, 3, 16, 64, 256])
 def test_keep_keeps_a_palette(colours: int) -> None:
-    body = by_pillow(screenshot(colours=colours), "PNG", optimize=True)
-    result = resized(body, width=1200).body
+    body = by_pillow(screenshot(600, 400, colours), "PNG", optimize=True)
+    result = resized(body, width=600).body
     assert opened(result).mode == "P"
     assert (pixels(result) == pixels(body)).all()
     assert len(result) <= len(body)
-    smaller = resized(body, width=600).body
+    smaller = resized(body, width=300).body
     assert opened(smaller).mode == "P"
-    truecolour = resized(body, width=600, palette=False).body
+    truecolour = resized(body, width=300, palette=False).body
     assert opened(truecolour).mode == "RGB"
     assert psnr_db(samples(smaller), samples(truecolour)) > 30
 
@@ -105,11 +106,11 @@ def test_a_palette_is_made_where_it_is_asked_for() -> None:
 @pytest.mark.parametrize("format", [Format.PNG, Format.GIF])
 @pytest.mark.parametrize("kind", ["photograph", "alpha", "grey"])
 def test_a_palette_has_no_more_colours_than_asked_for(format: Format, colours: int, kind: str) -> None:
-    image = photograph(200, 150)
+    image = photograph(120, 90).copy()
     if kind == "alpha":
-        image.putalpha(Image.linear_gradient("L").resize((200, 150)))
+        image.putalpha(Image.linear_gradient("L").resize((120, 90)))
     body = by_pillow(image.convert("L") if kind == "grey" else image, "PNG")
-    result = resized(body, width=100, format=format, colours=colours).body
+    result = resized(body, width=60, format=format, colours=colours).body
     listed = opened(result).convert("RGBA").getcolors(65_536)
     assert listed is not None
     # A PNG with alpha has 2, 4, 16 or 256.
@@ -121,7 +122,7 @@ def test_keep_keeps_losslessness() -> None:
     body = by_pillow(screenshot().convert("RGB"), "WEBP", lossless=True)
     result = resized(body, width=1200).body
     assert (pixels(result) == pixels(body)).all()
-    assert len(result) < 1.1 * len(body)
+    assert len(result) <= len(body)
     reduced, as_png = resized(body, width=600).body, resized(body, width=600, format="png").body
     assert (pixels(reduced) == pixels(as_png)).all()
     assert len(resized(body, width=600, quality=50).body) < len(resized(body, width=600, quality=90).body)
@@ -160,6 +161,7 @@ def originals() -> dict[str, bytes]:
         "jpeg tiny": by_pillow(photo.resize((1, 1)), "JPEG"),
         **{f"webp {quality}": by_pillow(photo, "WEBP", quality=quality, method=6) for quality in (5, 40, 90)},
         "webp lossless": by_pillow(shot.convert("RGB"), "WEBP", lossless=True),
+        "webp lossless, large": by_pillow(screenshot().convert("RGB"), "WEBP", lossless=True),
         **{f"avif {quality}": by_pillow(photo, "AVIF", quality=quality, speed=4) for quality in (10, 50)},
         "png photograph": by_pillow(photo, "PNG", optimize=True),
         "png screenshot": by_pillow(shot.convert("RGB"), "PNG", optimize=True),

@@ -355,7 +355,7 @@ def test_a_thumbhash_decodes_to_the_picture() -> None:
     assert len(base64.b64decode(text)) < 30
 
 
-@pytest.mark.parametrize("size", [(32, 32), (32, 20), (20, 32), (1, 1), (32, 1), (5, 31)])
+@pytest.mark.parametrize("size", [(16, 16), (24, 15), (15, 24), (1, 1), (32, 1), (5, 31)])
 def test_a_thumbhash_of_an_opaque_picture_is_that_of_another_encoder(size: tuple[int, int]) -> None:
     image = photograph(*size)
     rgba = image.addalpha().copy(interpretation="srgb").write_to_memory()

@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from darkroom.manifests import Finding, ManifestError, Manifests, load
 
@@ -533,6 +534,20 @@ def test_the_same_name_twice_is_a_fault(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, PIPELINE + again)
     assert "is there twice, first at" in finding.message
     assert finding.line > PIPELINE.count("\n")
+
+
+def test_the_same_name_in_two_folders_is_a_fault(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "n.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n")
+    with pytest.raises(ManifestError, match="is there twice"):
+        load([tmp_path / "a", tmp_path / "b"])
+
+
+def test_the_items_of_a_list_are_loaded(tmp_path: Path) -> None:
+    documents = [each for each in yaml.safe_load_all(PIPELINE) if each]
+    (tmp_path / "list.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
+    assert [each.name for each in load([tmp_path]).triggers] == ["resize"]
 
 
 def test_a_reference_into_another_namespace_says_where_the_thing_is(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ def test_damaged_pictures_are_equal_for_equal_seeds_and_mostly_refused(capsys: p
     assert "image." in out
 
 
+@pytest.mark.slow
+def test_two_thousand_damaged_pictures_crash_nothing() -> None:
+    assert corpus.main(["--fuzz", "2000", "--seed", "11"]) == 0
+
+
 def test_a_folder_of_pictures_is_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.gif").write_bytes(pictures.polyglot_gif())

@@ -12,7 +12,12 @@ local last_moment, last_id
 local more = false
 
 local function take(id, moment)
-  local job = redis.call('HMGET', job_key(id), 'status', 'type')
+  -- pcall: a key that is no hash is no reason to list nothing.
+  local job = redis.pcall('HMGET', job_key(id), 'status', 'type')
+  if job.err then
+    last_moment, last_id = moment, id
+    return
+  end
   local fits = job[1] and (status == '' or job[1] == status) and (job_type == '' or job[2] == job_type)
   if fits and #page == limit then
     more = true

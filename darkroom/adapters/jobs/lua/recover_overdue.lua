@@ -9,30 +9,48 @@ local function overdue(set)
   return redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, limit - #steps)
 end
 
-for _, id in ipairs(overdue(GIVEN_UP)) do
+local function hand_out(id)
   local job = read(id)
   if job then
     hand_out_again(job)
-    steps[#steps + 1] = { 'failed', fields(job), id }
-  else
-    redis.call('ZREM', GIVEN_UP, id)
+    return { 'failed', fields(job), id }
   end
+  redis.call('ZREM', GIVEN_UP, id)
 end
 
-for _, id in ipairs(overdue(DEADLINES)) do
+local function sweep(id)
   local job = read(id)
   if not job then
     redis.call('ZREM', DEADLINES, id)
-  else
-    record_lost_attempt(job)
-    if is_spent(job) then
-      give_up(job, error, now + rules.keep_within)
-      steps[#steps + 1] = { 'failed', fields(job), id }
-    else
-      emit(job)
-      steps[#steps + 1] = { 'emit', fields(job), id }
+    return
+  end
+  if not is_readable(job) then
+    return { 'unreadable', fields(job), id }
+  end
+  record_lost_attempt(job)
+  if is_spent(job) then
+    give_up(job, error, now + rules.keep_within)
+    return { 'failed', fields(job), id }
+  end
+  emit(job)
+  return { 'emit', fields(job), id }
+end
+
+-- A record that this version cannot work with stays as it is and is looked at again later. It stops no other job.
+local function each_overdue(set, step)
+  for _, id in ipairs(overdue(set)) do
+    local done, answer = pcall(step, id)
+    if not done then
+      answer = { 'unreadable', {}, id }
     end
+    if answer and answer[1] == 'unreadable' then
+      redis.call('ZADD', set, now + rules.emitted_due_after, id)
+    end
+    steps[#steps + 1] = answer
   end
 end
+
+each_overdue(GIVEN_UP, hand_out)
+each_overdue(DEADLINES, sweep)
 
 return steps

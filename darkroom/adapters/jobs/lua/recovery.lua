@@ -12,6 +12,13 @@ local function emit(job)
   set_due_in(job, rules.unemitted_due_after)
 end
 
+-- Whether the record has all that recovery works with, in a state that this version knows.
+local function is_readable(job)
+  local known = job.status == 'queued' or job.status == 'processing' or is_final(job)
+  return known and job.fence and job.attempts and job.emissions and job.created and job.type
+    and (job.status ~= 'processing' or job.timeout)
+end
+
 local function is_spent(job)
   return job.attempts >= rules.max_attempts
     or (job.confirmed >= job.emissions and job.emissions - job.redriven >= rules.max_emissions)

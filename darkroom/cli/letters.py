@@ -1,0 +1,18 @@
+"""A dead letter as the commands show it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from darkroom.adapters.deadletters import KeptDeadLetter
+from darkroom.contract.jobs import timestamp
+
+
+def document(kept: KeptDeadLetter) -> dict[str, Any]:
+    return {"number": kept.sequence, "kept_at": timestamp(kept.kept_at), **asdict(kept.letter)}
+
+
+def subject(kept: KeptDeadLetter) -> str:
+    """Return the id of the job, or of the event that is no job."""
+    return kept.letter.job_id or str(kept.letter.event.get("id", ""))
