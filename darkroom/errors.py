@@ -3,11 +3,14 @@
 DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's fault; nothing was accepted
 │   ├── EventInvalidError           event.invalid           400
+│   ├── RequestMalformedError       request.malformed       400
 │   ├── HostRefusedError            host.refused            403
 │   ├── OriginRefusedError          origin.refused          403
 │   ├── RouteNotFoundError          route.not_found         404
-│   └── MethodNotAllowedError       method.not_allowed      405
+│   ├── MethodNotAllowedError       method.not_allowed      405
+│   └── RequestTimeoutError         request.timeout         408
 ├── DependencyUnavailableError  a retry may succeed: dependency.unavailable 503
+├── ServerBusyError             a retry may succeed: server.busy            503
 ├── InstanceBrokenError         instance.broken       502   the function's connection broke before it answered
 ├── RevisionFailingError        revision.failing      503   the function's instances do not start
 ├── RevisionOverloadedError     revision.overloaded   503   too many requests wait for the function
@@ -114,6 +117,22 @@ class EventInvalidError(RejectedError):
     title = "Invalid CloudEvent"
 
 
+class RequestMalformedError(RejectedError):
+    """The request is not HTTP, or says something twice that can be said once. The detail repeats nothing of it: what
+    could not be parsed may hold a key.
+    """
+
+    code = "request.malformed"
+    status = 400
+    title = "Malformed request"
+
+
+class RequestTimeoutError(RejectedError):
+    code = "request.timeout"
+    status = 408
+    title = "The request did not come in time"
+
+
 class HostRefusedError(RejectedError):
     """The request was sent to a name that may be a web page's (DNS rebinding)."""
 
@@ -173,6 +192,18 @@ class DependencyUnavailableError(DarkroomError):
 
     def extensions(self) -> dict[str, Any]:
         return {"dependency": self.dependency}
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
+
+
+class ServerBusyError(DarkroomError):
+    """All places are taken; nothing was accepted."""
+
+    code = "server.busy"
+    status = 503
+    title = "The server is busy"
+    retry_after_s = 2
 
     def headers(self) -> dict[str, str]:
         return {"retry-after": str(self.retry_after_s)}

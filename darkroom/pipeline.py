@@ -34,9 +34,11 @@ _FUNCTIONS_IMPORT = ("contract", "events", "imaging", "adapters", "serving", "te
 _PRELOADED = (
     "darkroom.serving",
     "darkroom.serving.asgi",
+    "darkroom.serving.asgi_server",
     "darkroom.serving.gate",
     "darkroom.serving.health",
     "darkroom.serving.resources",
+    "darkroom.serving.wsgi_server",
     "darkroom.adapters.broker.http",
     "darkroom.adapters.jobs.notices",
     "darkroom.adapters.jobs.reading",

@@ -4,6 +4,7 @@ DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's doing; nothing was accepted
 │   ├── ParametersInvalidError      parameters.invalid      400
 │   ├── EventInvalidError           event.invalid           400
+│   ├── RequestMalformedError       request.malformed       400
 │   ├── AuthMissingError            auth.missing            401
 │   ├── AuthInvalidError            auth.invalid            401
 │   ├── HostRefusedError            host.refused            403
@@ -31,6 +32,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
+├── ServerBusyError             another try may succeed: server.busy            503
 │   └── JobUnreadableError          job.unreadable          503   ... by another version of Darkroom
 ├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
 │                                   the gateway's, 502 to 504
@@ -59,11 +61,14 @@ from darkroom.errors import (
     MethodNotAllowedError,
     OriginRefusedError,
     RejectedError,
+    RequestMalformedError,
+    RequestTimeoutError,
     RevisionFailingError,
     RevisionOverloadedError,
     RevisionTimeoutError,
     RouteNotFoundError,
     RouteTimeoutError,
+    ServerBusyError,
 )
 
 __all__ = [
@@ -98,6 +103,7 @@ __all__ = [
     "PictureError",
     "RateLimitedError",
     "RejectedError",
+    "RequestMalformedError",
     "RequestTimeoutError",
     "ResultTooLargeError",
     "RevisionFailingError",
@@ -105,6 +111,7 @@ __all__ = [
     "RevisionTimeoutError",
     "RouteNotFoundError",
     "RouteTimeoutError",
+    "ServerBusyError",
     "SignatureInvalidError",
     "UnknownJobTypeError",
     "client_fault_codes",
@@ -164,12 +171,6 @@ class InputNotFoundError(RejectedError):
     code = "input.not_found"
     status = 404
     title = "No such input"
-
-
-class RequestTimeoutError(RejectedError):
-    code = "request.timeout"
-    status = 408
-    title = "The body did not come"
 
 
 class InputExistsError(RejectedError):

@@ -42,6 +42,8 @@ _GATE: tuple[type[DarkroomError], ...] = (
     errors.AuthMissingError,
     errors.AuthInvalidError,
     errors.RateLimitedError,
+    errors.RequestMalformedError,
+    errors.ServerBusyError,
     *_ALWAYS,
 )
 _UNREADABLE: tuple[type[DarkroomError], ...] = (

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from darkroom import telemetry
+from darkroom.connections import ConnectionLimits, bounded, descriptors
 from darkroom.errors import DependencyUnavailableError, SettingsError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
@@ -35,6 +36,7 @@ from darkroom.local.extension import Application, NoApplication, Run, load_appli
 from darkroom.local.front.gateway import Gateway, Resolve
 from darkroom.local.front.routes import Backend, RouteTable
 from darkroom.local.front.sinks import SinkAddresses
+from darkroom.local.http_server import Listener, quiet_accepts
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.code_watch import keep_current
@@ -114,7 +116,7 @@ class Stack:
         )
         self._application: Application = NoApplication()
         self._fleet = Fleet(InstanceLimit(options.max_instances), self._report)
-        self._runners: list[web.AppRunner] = []
+        self._listeners: list[Listener] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._brokers: Brokers | None = None
         self._gateway: Gateway | None = None
@@ -127,6 +129,7 @@ class Stack:
     async def start(self) -> Addresses:
         """Start, until the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
         manifests = load(self._options.project.manifests)
+        quiet_accepts(asyncio.get_running_loop())
         self._begin_telemetry()
         self._folder.lock()
         self._logs = logs = LogDirectory(self._folder.logs, on_failure=self._log_failed)
@@ -155,8 +158,8 @@ class Stack:
             port=chosen.api,
             hosts=self._served_hosts(manifests),
         )
-        await self._listen(chosen.broker, ingress.application())
-        await self._listen(chosen.admin, self._admin(brokers, gateway))
+        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
+        await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.03)
         await gateway.start()
         self._run_scalers()
         await self._bind(manifests, addresses)
@@ -205,7 +208,7 @@ class Stack:
 
     async def _end_functions(self) -> None:
         """End what has not been drained."""
-        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+        await asyncio.gather(*(listener.close() for listener in self._listeners))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -322,12 +325,13 @@ class Stack:
         )
         return admin_application(overview.status, self.events, measurements.read)
 
-    async def _listen(self, port: int, application: web.Application) -> None:
+    async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
+        """Serve the application. `share` is its part of this process' descriptors."""
         refuse_pages(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
-        await runner.setup()
-        self._runners.append(runner)
-        await web.TCPSite(runner, LOOPBACK, port, backlog=1024).start()
+        listener = Listener(name, runner, ConnectionLimits(max_open=bounded(descriptors() * share)))
+        self._listeners.append(listener)
+        await listener.start(LOOPBACK, port)
 
     def _run_scalers(self) -> None:
         for (namespace, name), scaler in self._fleet.scalers.items():

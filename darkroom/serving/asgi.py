@@ -21,6 +21,7 @@ from starlette.routing import Match, Route
 
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
 from darkroom.errors import must_pass
+from darkroom.http_fields import refuse_repeated
 from darkroom.problems import problem, unexpected
 from darkroom.redaction import redacted
 from darkroom.serving.gate import Gate
@@ -96,6 +97,7 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
 
 async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequence[Route], gate: Gate) -> Response:
     try:
+        refuse_repeated(name.decode("latin-1") for name, _ in request.scope["headers"])
         if request.method == "OPTIONS":
             preflight = gate.browsers.preflight(request, _methods(request, [*open_routes, *routes]))
             if preflight is not None:

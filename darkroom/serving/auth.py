@@ -36,12 +36,18 @@ class Authenticator(Protocol):
         of keys.
         """
 
+    def is_current(self, owner: str) -> bool:
+        """Return whether the key of this id, which was accepted before, would be accepted again."""
+
 
 class NoKeys:
     """Admits everybody as the same owner; for loopback."""
 
     def owner_of(self, headers: Mapping[str, str]) -> str:
         return NOBODY
+
+    def is_current(self, owner: str) -> bool:
+        return True
 
 
 class KeyFileAuthenticator:
@@ -69,6 +75,14 @@ class KeyFileAuthenticator:
         if stored is None or not is_right or stored.revoked_at is not None:
             raise AuthInvalidError("the API key is unknown or was revoked")
         return stored.id
+
+    def is_current(self, owner: str) -> bool:
+        with self._lock:
+            try:
+                stored = self._stored(owner)
+            except DependencyUnavailableError:
+                return False
+        return stored is not None and stored.revoked_at is None
 
     def _stored(self, key_id: str | None) -> StoredKey | None:
         is_unknown = key_id is not None and key_id not in self._keys

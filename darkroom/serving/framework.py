@@ -43,7 +43,12 @@ def serve_endpoint(endpoint: EventEndpoint) -> View:
     view.__qualname__ = endpoint.name
     functions_framework.http(view)
     if flask.has_app_context():
+        from darkroom.serving import wsgi_server
+
+        wsgi_server.install()
         app = flask.current_app
+        # To the server, which answers a broken body without repeating it; Flask would log it with its traceback.
+        app.config["PROPAGATE_EXCEPTIONS"] = True
         app.wsgi_app = EventShortcut(app.wsgi_app, endpoint.answer)  # type: ignore[method-assign]
     return view
 

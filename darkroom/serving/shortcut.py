@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from darkroom.errors import must_pass
+from darkroom.errors import RequestTimeoutError, must_pass
 from darkroom.serving.log import get_logger
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ class EventShortcut:
         if environ["REQUEST_METHOD"] != "POST" or environ.get("PATH_INFO") not in ("", "/"):
             return self._app(environ, start_response)
         try:
-            answer = self._handle(_headers(environ), _body(environ))
+            # What gunicorn raises for a broken body is gunicorn's to answer: logged here, it would repeat the body.
+            body = _body(environ)
+        except ConnectionError:
+            log.warning("request.incomplete")
+            start_response("500 Internal Server Error", [("content-length", "0")])
+            return [b""]
+        try:
+            answer = self._handle(_headers(environ), body)
         except BaseException as exc:
             if must_pass(exc):
                 raise
@@ -63,13 +70,17 @@ def _headers(environ: WSGIEnvironment) -> dict[str, str]:
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    """Read the body. A chunked body has no length; gunicorn ends it itself. Raises ConnectionError for an incomplete
-    body.
+    """Read the body. A chunked body has no length; gunicorn ends it itself.
+
+    Raises ConnectionError for an incomplete body, RequestTimeoutError for one that stops, and gunicorn's own errors.
     """
     length, stream = environ.get("CONTENT_LENGTH"), environ["wsgi.input"]
     if not length and not environ.get("wsgi.input_terminated"):
         return b""
-    body: bytes = stream.read(int(length)) if length else stream.read()
+    try:
+        body: bytes = stream.read(int(length)) if length else stream.read()
+    except TimeoutError as exc:
+        raise RequestTimeoutError("the body stopped coming") from exc
     if length and len(body) < int(length):
         raise ConnectionError(f"the body ended after {len(body)} of {length} bytes")
     return body

@@ -36,8 +36,9 @@ def serve_http(build: Callable[[Resources], Endpoint], *, needs: frozenset[str])
     """Serve what `build` makes, under its own name, on functions-framework's ASGI server. Raises SettingsError."""
     import functions_framework.aio
 
-    from darkroom.serving import framework_answers
+    from darkroom.serving import asgi_server, framework_answers
 
+    asgi_server.install()
     framework_answers.install()
     endpoint = build(start(needs=needs))
     functions_framework.aio.http(endpoint)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from darkroom import telemetry
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, Storage
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, Storage, StreamedPut
 from darkroom.telemetry import names
 
 
@@ -19,6 +20,11 @@ class TracedStorage:
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         with self._call("PutObject", key):
             self._storage.put(key, body, content_type=content_type)
+
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        with self._call("CreateMultipartUpload", key):
+            streamed = self._storage.begin_put(key, content_type=content_type)
+        return _TracedStreamedPut(streamed, lambda operation: self._call(operation, key))
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         with self._call("GetObject", key):
@@ -57,3 +63,21 @@ class TracedStorage:
         if key is not None:
             attributes[names.S3_KEY] = key
         return telemetry.span(f"S3.{operation}", attributes, kind="client")
+
+
+class _TracedStreamedPut:
+    def __init__(self, streamed: StreamedPut, call: Callable[[str], AbstractContextManager[telemetry.Span]]) -> None:
+        self._streamed = streamed
+        self._call = call
+
+    def write(self, part: Sequence[bytes]) -> None:
+        with self._call("UploadPart"):
+            self._streamed.write(part)
+
+    def commit(self) -> None:
+        with self._call("CompleteMultipartUpload"):
+            self._streamed.commit()
+
+    def abort(self) -> None:
+        with self._call("AbortMultipartUpload"):
+            self._streamed.abort()

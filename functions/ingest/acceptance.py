@@ -64,14 +64,10 @@ class Acceptance:
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
         checked, job_id = self.check(submission, pictures), _job_id(submission, owner)
-        storage_key = submission.storage_key
-        if submission.body is not None:
-            storage_key = original_key(job_id, checked.facts.extension)
-            with telemetry.span("store", size_bytes=len(submission.body)):
-                self._resources.storage.put(storage_key, submission.body, content_type=checked.facts.content_type)
+        storage_key = submission.storage_key or self._store(checked, job_id)
         caller = Caller(owner=owner, request_id=request_id)
-        new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key or "")
-        return self._write(new, stored=submission.body is not None)
+        new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key)
+        return self._write(new, stored=submission.storage_key is None)
 
     def accept_batch(self, checked: Sequence[CheckedSubmission], *, owner: str, request_id: str) -> list[JobRecord]:
         """Accept all jobs of a batch, or none; their pictures are in storage already. Raises as `accept` does."""
@@ -87,6 +83,17 @@ class Acceptance:
         for new, answer in zip(jobs, accepted, strict=True):
             self._go_on(new, answer)
         return [answer.record for answer in accepted]
+
+    def _store(self, checked: CheckedSubmission, job_id: UUID) -> str:
+        """Store the picture that came with the request. Returns its key."""
+        submission, facts = checked.submission, checked.facts
+        with telemetry.span("store", size_bytes=facts.input_bytes):
+            if submission.streamed is not None:
+                submission.streamed.upload.commit()
+                return submission.streamed.storage_key
+            storage_key = original_key(job_id, facts.extension)
+            self._resources.storage.put(storage_key, submission.body or b"", content_type=facts.content_type)
+            return storage_key
 
     def _new_job(self, checked: CheckedSubmission, caller: Caller, *, job_id: UUID, storage_key: str) -> NewJob:
         submission = checked.submission
@@ -137,6 +144,8 @@ class Acceptance:
         return checked.cost_class if self._resources.settings.cost_classes else CostClass.STANDARD
 
     def _facts(self, submission: Submission, pictures: StoredPictures) -> Facts:
+        if submission.streamed is not None:
+            return submission.streamed.facts
         if submission.body is not None:
             return probe(submission.body, self._limits, all_frames=False)
         return pictures.facts(submission.storage_key or "")
@@ -152,6 +161,8 @@ class Acceptance:
 
 
 def _job_id(submission: Submission, owner: str) -> UUID:
+    if submission.streamed is not None:
+        return submission.streamed.job_id
     return uuid4() if submission.job_id is None else own_job_id(submission.job_id, owner)
 
 

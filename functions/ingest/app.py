@@ -1,5 +1,7 @@
 """ingest: accepts pictures and CloudEvents, and answers as soon as the job is safe."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 
 from starlette.requests import Request
@@ -21,6 +23,8 @@ from functions.ingest.acceptance import Acceptance
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
+from functions.ingest.in_flight import BytesInFlight, Holding
+from functions.ingest.intake import PictureIntake
 from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission
 from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission
@@ -80,30 +84,38 @@ class _Routes:
         self._resources = resources
         self._gate = gate
         self._acceptance = Acceptance(resources)
+        self._in_flight = BytesInFlight()
 
     def accepts(self, job_type: JobType) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             max_bytes = self._resources.settings.max_input_bytes
-            with telemetry.span("receive"):
-                submission = await read_submission(request, job_type, max_bytes=max_bytes)
-            record = await self._accept(request, submission)
+            with self._holding(request) as holding:
+                intake = self._intake(request, holding)
+                try:
+                    with telemetry.span("receive"):
+                        submission = await read_submission(request, job_type, intake, holding, max_bytes=max_bytes)
+                    record = await self._accept(request, submission)
+                except BaseException:
+                    await intake.abandon()
+                    raise
             return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
         return endpoint
 
     async def take_events(self, request: Request) -> Response:
-        if _is_batch(request):
-            return await self._take_batch(request)
-        with telemetry.span("receive"):
-            body = await _read_events(request)
-        record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
+        with self._holding(request) as holding:
+            if _is_batch(request):
+                return await self._take_batch(request, holding)
+            with telemetry.span("receive"):
+                body = await _read_events(request, holding)
+            record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
         return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
-    async def _take_batch(self, request: Request) -> Response:
+    async def _take_batch(self, request: Request, holding: Holding) -> Response:
         """Accept a batch whole or not at all. It is valid and counted before a picture is looked up or fetched."""
         try:
             with telemetry.span("receive"):
-                batch = read_batch(await _read_events(request))
+                batch = read_batch(await _read_events(request, holding))
         except RejectedError:
             await self._gate.count(request)
             raise
@@ -121,7 +133,8 @@ class _Routes:
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
 
     async def sign_upload(self, request: Request) -> Response:
-        body = await read_body(request, max_bytes=MAX_JSON_BYTES, what="the JSON document")
+        with self._holding(request) as holding:
+            body = await read_body(request, holding, max_bytes=MAX_JSON_BYTES, what="the JSON document")
         size_bytes = declared_bytes(body, max_bytes=self._resources.settings.max_input_bytes)
         signed = await in_thread(signed_upload, self._resources, owner(request), size_bytes)
         return json_response(signed, status=201)
@@ -131,6 +144,19 @@ class _Routes:
         check_key(key, owner(request))
         facts = await in_thread(self._acceptance.stored_pictures().facts, key)
         return json_response(picture_facts(key, facts))
+
+    @contextmanager
+    def _holding(self, request: Request) -> Iterator[Holding]:
+        holding = self._in_flight.hold(owner(request))
+        try:
+            yield holding
+        finally:
+            holding.release()
+
+    def _intake(self, request: Request, holding: Holding) -> PictureIntake:
+        resources = self._resources
+        is_compared = "idempotency-key" in request.headers
+        return PictureIntake(resources.storage, resources.settings.limits, holding, is_compared=is_compared)
 
     async def _accept(self, request: Request, submission: Submission) -> JobRecord:
         await _check_owner(request, submission)
@@ -149,11 +175,13 @@ async def _check_owner(request: Request, submission: Submission) -> None:
 async def _size_bytes(submission: Submission, pictures: StoredPictures) -> int:
     if submission.body is not None:
         return len(submission.body)
+    if submission.streamed is not None:
+        return submission.streamed.facts.input_bytes
     return await in_thread(pictures.size_bytes, submission.storage_key or "")
 
 
-async def _read_events(request: Request) -> bytes:
-    return await read_body(request, max_bytes=MAX_EVENT_BYTES, what="the event")
+async def _read_events(request: Request, holding: Holding) -> bytes:
+    return await read_body(request, holding, max_bytes=MAX_EVENT_BYTES, what="the event")
 
 
 async def describe(_request: Request) -> Response:

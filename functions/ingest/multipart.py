@@ -1,5 +1,5 @@
-"""Parses a multipart form as it streams in: the part `image` in memory once, parameters as small fields, all of it
-bounded.
+"""Parses a multipart form as it streams in: the part `image` is handed on piece by piece, parameters are small fields,
+all of it is bounded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ MAX_PART_HEADER_BYTES = 8192
 
 
 class MultipartForm:
-    """Feed it chunks, then call `finish`. Both raise RejectedError as soon as the form breaks a limit."""
+    """Feed it chunks and take the picture's pieces, then call `finish`. All raise RejectedError as soon as the form
+    breaks a limit.
+    """
 
     def __init__(self, content_type: str, *, max_image_bytes: int) -> None:
         _, options = parse_options_header(content_type)
@@ -28,7 +30,8 @@ class MultipartForm:
             raise InputUnsupportedError(f"multipart/form-data needs a boundary of {limit} in its Content-Type")
         self._max_image_bytes = max_image_bytes
         self._fields: list[tuple[str, str]] = []
-        self._image: bytes | None = None
+        self._has_image = False
+        self._image_pieces: list[bytes] = []
         self._part: list[bytes] = []
         self._part_bytes = 0
         self._part_name = ""
@@ -57,13 +60,18 @@ class MultipartForm:
         except FormParserError as exc:
             raise _malformed(str(exc)) from exc
 
-    def finish(self) -> tuple[list[tuple[str, str]], bytes]:
-        """Return the parameter fields in their order, and the picture."""
+    def take_image(self) -> list[bytes]:
+        """Return what has come of the picture since the last call."""
+        pieces, self._image_pieces = self._image_pieces, []
+        return pieces
+
+    def finish(self) -> list[tuple[str, str]]:
+        """Return the parameter fields in their order."""
         if not self._ended:
             raise _malformed("it ends before its closing boundary")
-        if self._image is None:
+        if not self._has_image:
             raise ParametersInvalidError([FieldError(field=IMAGE_PART, message="required: the picture's part")])
-        return self._fields, self._image
+        return self._fields
 
     def _on_part_begin(self) -> None:
         self._part, self._part_bytes, self._part_name, self._disposition = [], 0, "", b""
@@ -95,7 +103,7 @@ class MultipartForm:
         self._part_is_file = b"filename" in options
         if not self._part_name:
             raise _malformed("a part has no name")
-        if self._part_name == IMAGE_PART and self._image is not None:
+        if self._part_name == IMAGE_PART and self._has_image:
             raise ParametersInvalidError([FieldError(field=IMAGE_PART, message="given more than once")])
         if len(self._fields) >= MAX_FIELDS:
             raise ParametersInvalidError(
@@ -104,9 +112,9 @@ class MultipartForm:
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         # Pieces that are joined once: a growing bytearray is moved again and again.
-        self._part.append(data[start:end])
-        self._part_bytes += end - start
         is_image = self._part_name == IMAGE_PART
+        (self._image_pieces if is_image else self._part).append(data[start:end])
+        self._part_bytes += end - start
         if is_image and self._part_bytes > self._max_image_bytes:
             raise InputTooLargeError(
                 f"the picture has more than {self._max_image_bytes} bytes, the limit ({self._part_bytes} were read)"
@@ -116,7 +124,7 @@ class MultipartForm:
 
     def _on_part_end(self) -> None:
         if self._part_name == IMAGE_PART:
-            self._image = b"".join(self._part)
+            self._has_image = True
             return
         try:
             self._fields.append((self._part_name, b"".join(self._part).decode()))

@@ -1,18 +1,22 @@
 """Reads a submission from a request: multipart, raw bytes or JSON, with the byte limit enforced while streaming.
 
-The body is held in memory once. A chunked body, or one with a wrong Content-Length, is counted as it arrives.
+A picture goes through an `intake` piece by piece; other bodies are small and read as a whole. A chunked body, or one
+with a wrong Content-Length, is counted as it arrives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
+from darkroom.connections import ConnectionLimits, allowed_body_s, too_slow
 from darkroom.contract.errors import (
     FieldError,
     InputTooLargeError,
@@ -25,12 +29,16 @@ from darkroom.contract.jobs import JobInput
 from darkroom.contract.listing import IDEMPOTENCY_KEY_PATTERN
 from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events import strict_json
+from functions.ingest.in_flight import Holding
+from functions.ingest.intake import PictureIntake
 from functions.ingest.multipart import MAX_FIELDS, MultipartForm
 from functions.ingest.submission import Submission, idempotency_digest
 
 MAX_JSON_BYTES = 64 * 1024
 BODY_SILENCE_S = 20.0
 """How long a sender may pause in the middle of a body."""
+BODY_LIMITS = ConnectionLimits(max_open=0, body_grace_s=30.0, min_bytes_per_s=16 * 1024, max_body_s=280.0)
+"""How long a whole body may take. Less than its Service's timeoutSeconds."""
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 _MULTIPART_OVERHEAD_BYTES = 256 * 1024
 """Allowance for boundaries, headers and parameter fields, on top of the picture."""
@@ -43,8 +51,12 @@ class _JsonSubmission(BaseModel):
     input: JobInput
 
 
-async def read_submission(request: Request, job_type: JobType, *, max_bytes: int) -> Submission:
-    """Read the submission. Raises RejectedError: parameters.invalid, input.too_large or input.unsupported."""
+async def read_submission(
+    request: Request, job_type: JobType, intake: PictureIntake, holding: Holding, *, max_bytes: int
+) -> Submission:
+    """Read the submission. Raises RejectedError: parameters.invalid, input.too_large or input.unsupported; and what the
+    intake raises.
+    """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
     if not is_raw and media_type not in {"multipart/form-data", "application/json"}:
@@ -53,37 +65,36 @@ async def read_submission(request: Request, job_type: JobType, *, max_bytes: int
             f"multipart/form-data or application/json, was {media_type[:100] or 'absent'}"
         )
     if is_raw:
-        submission = await _from_raw(request, job_type, max_bytes)
+        submission = await _from_raw(request, job_type, intake, max_bytes)
     elif media_type == "application/json":
         _refuse_query(request)
-        submission = await _from_json(request, job_type)
+        submission = await _from_json(request, job_type, holding)
     else:
         _refuse_query(request)
-        submission = await _from_multipart(request, job_type, max_bytes)
+        submission = await _from_multipart(request, job_type, intake, max_bytes)
     return _with_idempotency_key(submission, request)
 
 
-async def read_body(request: Request, *, max_bytes: int, what: str) -> bytes:
+async def read_body(request: Request, holding: Holding, *, max_bytes: int, what: str) -> bytes:
     """Read the whole body. Raises InputTooLargeError as soon as it is known to exceed the limit."""
-    _refuse_declared_length(request, max_bytes, what)
-    chunks, read_bytes = [], 0
-    async for chunk in _chunks(request):
+    chunks = []
+    async for chunk in _bounded_chunks(request, max_bytes, what):
+        holding.take(len(chunk))
         chunks.append(chunk)
-        read_bytes += len(chunk)
-        if read_bytes > max_bytes:
-            raise InputTooLargeError(f"{what} has more than {max_bytes} bytes, the limit ({read_bytes} were read)")
     return b"".join(chunks)
 
 
-async def _from_raw(request: Request, job_type: JobType, max_bytes: int) -> Submission:
+async def _from_raw(request: Request, job_type: JobType, intake: PictureIntake, max_bytes: int) -> Submission:
     fields = _unique_fields(request.query_params.multi_items())
     parameters = job_type.parse(fields, text=True)
-    body = await read_body(request, max_bytes=max_bytes, what="the picture")
-    return Submission(type=job_type, parameters=parameters, body=body)
+    async for chunk in _bounded_chunks(request, max_bytes, "the picture"):
+        intake.hold(chunk)
+        await intake.pass_on()
+    return await _with_picture(Submission(type=job_type, parameters=parameters), intake)
 
 
-async def _from_json(request: Request, job_type: JobType) -> Submission:
-    body = await read_body(request, max_bytes=MAX_JSON_BYTES, what="the JSON document")
+async def _from_json(request: Request, job_type: JobType, holding: Holding) -> Submission:
+    body = await read_body(request, holding, max_bytes=MAX_JSON_BYTES, what="the JSON document")
     try:
         document = _JsonSubmission.model_validate(strict_json.load(body))
     except ValidationError as exc:
@@ -97,18 +108,24 @@ async def _from_json(request: Request, job_type: JobType) -> Submission:
     )
 
 
-async def _from_multipart(request: Request, job_type: JobType, max_bytes: int) -> Submission:
+async def _from_multipart(request: Request, job_type: JobType, intake: PictureIntake, max_bytes: int) -> Submission:
     most_bytes = max_bytes + _MULTIPART_OVERHEAD_BYTES
     _refuse_declared_length(request, most_bytes, "the form")
     form = MultipartForm(request.headers["content-type"], max_image_bytes=max_bytes)
-    read_bytes = 0
-    async for chunk in _chunks(request):
-        read_bytes += len(chunk)
-        if read_bytes > most_bytes:
-            raise InputTooLargeError(f"the form has more than {most_bytes} bytes, the limit ({read_bytes} were read)")
+    async for chunk in _bounded_chunks(request, most_bytes, "the form"):
         form.feed(chunk)
-    fields, image = form.finish()
-    return Submission(type=job_type, parameters=job_type.parse(_unique_fields(fields), text=True), body=image)
+        for piece in form.take_image():
+            intake.hold(piece)
+        await intake.pass_on()
+    parameters = job_type.parse(_unique_fields(form.finish()), text=True)
+    return await _with_picture(Submission(type=job_type, parameters=parameters), intake)
+
+
+async def _with_picture(submission: Submission, intake: PictureIntake) -> Submission:
+    picture = await intake.finish()
+    if isinstance(picture, bytes):
+        return replace(submission, body=picture)
+    return replace(submission, streamed=picture)
 
 
 def _with_idempotency_key(submission: Submission, request: Request) -> Submission:
@@ -124,13 +141,7 @@ def _with_idempotency_key(submission: Submission, request: Request) -> Submissio
         raise ParametersInvalidError(
             [FieldError(field="Idempotency-Key", message=f"must have {limit}, had {len(key)}")]
         )
-    return Submission(
-        type=submission.type,
-        parameters=submission.parameters,
-        body=submission.body,
-        storage_key=submission.storage_key,
-        idempotency_key=idempotency_digest("http", key),
-    )
+    return replace(submission, idempotency_key=idempotency_digest("http", key))
 
 
 def _refuse_query(request: Request) -> None:
@@ -148,19 +159,37 @@ def _refuse_declared_length(request: Request, max_bytes: int, what: str) -> None
         raise InputTooLargeError(f"{what} has {int(declared)} bytes, the limit is {max_bytes}")
 
 
+async def _bounded_chunks(request: Request, max_bytes: int, what: str) -> AsyncIterator[bytes]:
+    """Yield the body's chunks. Raises InputTooLargeError as soon as the body is known to exceed the limit."""
+    _refuse_declared_length(request, max_bytes, what)
+    read_bytes = 0
+    async for chunk in _chunks(request):
+        read_bytes += len(chunk)
+        if read_bytes > max_bytes:
+            raise InputTooLargeError(f"{what} has more than {max_bytes} bytes, the limit ({read_bytes} were read)")
+        yield chunk
+
+
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    """Yield the chunks. Raises RequestTimeoutError when nothing arrives for a while: a stalled sender holds a
-    connection and memory.
+    """Yield the chunks. Raises RequestTimeoutError when nothing arrives for a while, or too little in all: such a
+    sender holds a connection and memory. Only the time counts in which we wait for it.
     """
     chunks = aiter(request.stream())
+    read_bytes, waited_s = 0, 0.0
     while True:
+        left_s = allowed_body_s(BODY_LIMITS, read_bytes) - waited_s
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(BODY_SILENCE_S):
+            async with asyncio.timeout(min(BODY_SILENCE_S, left_s)):
                 chunk = await anext(chunks, None)
         except TimeoutError as exc:
-            raise RequestTimeoutError(f"no byte of the body came for {BODY_SILENCE_S:g} s, the limit") from exc
+            if left_s > BODY_SILENCE_S:
+                raise RequestTimeoutError(f"no byte of the body came for {BODY_SILENCE_S:g} s, the limit") from exc
+            raise RequestTimeoutError(too_slow(read_bytes, allowed_body_s(BODY_LIMITS, read_bytes))) from exc
+        waited_s += time.monotonic() - began
         if chunk is None:
             return
+        read_bytes += len(chunk)
         if chunk:
             yield chunk
 

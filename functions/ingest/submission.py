@@ -13,6 +13,7 @@ from darkroom.contract.job_types import JobType
 from darkroom.contract.jobs import canonical_parameters
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.serving.auth import NOBODY
+from functions.ingest.intake import StreamedPicture
 
 
 def idempotency_digest(scope: str, *names: str) -> str:
@@ -33,8 +34,11 @@ class Submission:
     type: JobType
     parameters: OutputParameters
     body: bytes | None = None
-    """The picture itself; None: it is in storage at `storage_key`."""
+    """The picture itself, if it is small enough to be held."""
+    streamed: StreamedPicture | None = None
+    """The picture itself, if it is larger."""
     storage_key: str | None = None
+    """Of a picture that was in storage before."""
     job_id: UUID | None = None
     """Set only by senders of events that chose one."""
     idempotency_key: str | None = None
@@ -61,6 +65,8 @@ class Submission:
 
     def _source(self) -> str | None:
         has_name = self.idempotency_key is not None or self.job_id is not None
+        if self.streamed is not None:
+            return self.streamed.sha256
         if self.body is None or not has_name:
             return self.storage_key
         return hashlib.sha256(self.body).hexdigest()

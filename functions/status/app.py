@@ -1,5 +1,7 @@
 """status: reports the state of jobs, at once or as soon as something changes, with signed URLs for results."""
 
+from contextlib import nullcontext
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,6 +13,7 @@ from darkroom.serving.asgi import Endpoint, http_function, json_response, owner
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
+from darkroom.serving.revocation import Revocations
 from functions.status.answers import JobAnswers, job_id_of, wait_s_of
 from functions.status.event_stream import HEADERS, MEDIA_TYPE, EventStreamResponse, stream_of_unreadable
 from functions.status.files import file_download
@@ -19,7 +22,8 @@ from functions.status.listing import list_query_of
 
 def build(resources: Resources) -> Endpoint:
     """Build the function. Raises SettingsError when the API keys cannot be read."""
-    routes = _Routes(resources)
+    gate = make_gate(resources, rate=resources.settings.rate_limit_reads, scope="status")
+    routes = _Routes(resources, Revocations(gate.authenticator))
     return http_function(
         "status",
         [
@@ -31,7 +35,7 @@ def build(resources: Resources) -> Endpoint:
             *_file_routes(resources),
             *health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
         ],
-        gate=make_gate(resources, rate=resources.settings.rate_limit_reads, scope="status"),
+        gate=gate,
     )
 
 
@@ -43,14 +47,16 @@ def _file_routes(resources: Resources) -> list[Route]:
 
 
 class _Routes:
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, revocations: Revocations) -> None:
         self._answers = JobAnswers(resources)
+        self._revocations = revocations
 
     async def show_job(self, request: Request) -> Response:
         job_id = job_id_of(request.path_params["job_id"])
         wait_s = wait_s_of(request.query_params.multi_items())
         try:
-            record = await self._answers.record(job_id, owner=owner(request), wait_s=wait_s)
+            async with self._revocations.watch(owner(request)) if wait_s else nullcontext():
+                record = await self._answers.record(job_id, owner=owner(request), wait_s=wait_s)
             view = await self._answers.view(record)
         except JobUnreadableError as exc:
             view = strict_json.dump(exc.job.view())
@@ -61,7 +67,7 @@ class _Routes:
             record = await self._answers.record(job_id_of(request.path_params["job_id"]), owner=owner(request))
         except JobUnreadableError as exc:
             return Response(stream_of_unreadable(exc.job), media_type=MEDIA_TYPE, headers=HEADERS)
-        return EventStreamResponse(self._answers, record)
+        return EventStreamResponse(self._answers, record, self._revocations)
 
     async def list_jobs(self, request: Request) -> Response:
         query = list_query_of(request.query_params.multi_items())

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from darkroom.contract.errors import JobUnreadableError
+from darkroom.contract.errors import AuthInvalidError, JobUnreadableError
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.listing import KEEP_ALIVE_S, MAX_STREAM_S, RECONNECT_MS
 from darkroom.contract.unreadable import STATUS, UnreadableJob
 from darkroom.events import strict_json
+from darkroom.serving.revocation import Revocations
 from functions.status.answers import JobAnswers
 
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+_LAST_WORD_S = 0.5
+"""How long a client that does not read may hold back the stream's end."""
 _COMMENT = b": still here\n\n"
 """Sent so that no proxy takes the silence for a dead connection."""
 
@@ -26,8 +30,10 @@ class EventStreamResponse(Response):
     moment when they are notified.
     """
 
-    def __init__(self, answers: JobAnswers, first: JobRecord) -> None:
+    def __init__(self, answers: JobAnswers, first: JobRecord, revocations: Revocations) -> None:
         super().__init__(media_type=MEDIA_TYPE, headers=HEADERS)
+        self._owner = first.owner
+        self._revocations = revocations
         del self.headers["content-length"]
         self._events = event_stream(answers, first)
 
@@ -37,9 +43,15 @@ class EventStreamResponse(Response):
         listening = asyncio.create_task(_until_the_client_is_gone(receive))
         listening.add_done_callback(lambda done: None if done.cancelled() or sending is None else sending.cancel())
         try:
-            async for event in self._events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            with suppress(AuthInvalidError):
+                async with self._revocations.watch(self._owner):
+                    async for event in self._events:
+                        await send({"type": "http.response.body", "body": event, "more_body": True})
+            async with asyncio.timeout(_LAST_WORD_S):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            # The client reads nothing, so it cannot be told. The server closes what is not complete.
+            return
         except asyncio.CancelledError:
             if not listening.done():
                 raise

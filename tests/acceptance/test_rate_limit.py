@@ -121,3 +121,31 @@ def test_whoever_waits_as_told_is_admitted(key_and_instances: tuple[str, list[Se
         assert refused.retry_after_s is not None
         time.sleep(refused.retry_after_s)
         assert ask(client, key).status == 201
+
+
+def test_no_header_makes_a_client_another_one(key_and_instances: tuple[str, list[Server]], tmp_path: Path) -> None:
+    """FORWARDED_ALLOW_IPS would have the server believe X-Forwarded-For, which TRUSTED_PROXIES alone decides."""
+    _, instances = key_and_instances
+    environment = instances[0].environment
+    settings = {
+        "API_KEYS": "on",
+        "API_KEYS_FILE": environment["API_KEYS_FILE"],
+        "RATE_LIMIT": "5/minute",
+        "FORWARDED_ALLOW_IPS": "*",
+        "redis_url": environment["REDIS_URL"],
+        "s3_url": "http://127.0.0.1:1",
+    }
+    with running(function_server("ingest", tmp_path, **settings)) as server:
+        statuses = [
+            httpx.post(
+                f"{server.url}/api/v1/uploads",
+                headers={
+                    "authorization": f"Bearer drk_wrong_{number}",
+                    "x-forwarded-for": f"192.0.2.{number}",
+                    "forwarded": f"for=192.0.2.{number}",
+                    "x-real-ip": f"192.0.2.{number}",
+                },
+            ).status_code
+            for number in range(12)
+        ]
+    assert statuses == [401] * 5 + [429] * 7

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import pytest
 from redis import Redis
 
+from benchmarks.front_door import large_jpeg
 from benchmarks.slow_connections import SlowCrowd, post_steadily
 from darkroom.adapters.storage.s3 import S3Storage
 from darkroom.imaging.photograph import make_photograph
 from tests.front import BUCKET, function_server
 from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, Server, redis_server, running, s3_server
+from tests.stack import eventually
 
 PICTURE = make_photograph(200, 150)
 MAX_INPUT_BYTES = 200_000
@@ -191,3 +194,46 @@ def test_health_answers_while_redis_hangs(ingest: Server, servers: tuple[Server,
         assert ready.json()["dependency"] == "jobs"
         assert time.monotonic() - started < 9, "bounded, whatever hangs"
     assert httpx.get(f"{ingest.url}/health/ready", timeout=10).status_code == 200
+
+
+def uploads_under_way(servers: tuple[Server, Server]) -> list[str]:
+    """The keys of uploads in parts that were neither completed nor aborted."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=servers[1].url,
+        aws_access_key_id=S3_ACCESS_KEY,
+        aws_secret_access_key=S3_SECRET_KEY,
+        region_name="us-east-1",
+    )
+    return [str(upload["Key"]) for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
+
+
+def test_a_large_upload_whose_client_goes_away_leaves_nothing(servers: tuple[Server, Server], tmp_path: Path) -> None:
+    redis, s3 = servers
+    picture = large_jpeg(12 * 1024 * 1024)
+    with running(function_server("ingest", tmp_path, redis_url=redis.url, s3_url=s3.url)) as roomy:
+        before = jobs(servers)
+        with socket.create_connection(("127.0.0.1", urlsplit(roomy.url).port or 0), timeout=40) as connection:
+            connection.sendall(head(len(picture)) + picture[:-1])
+            eventually(lambda: uploads_under_way(servers), within_s=30, what="its parts are in storage")
+        eventually(lambda: not uploads_under_way(servers), within_s=30, what="its parts are gone")
+        assert jobs(servers) == before
+        answer = httpx.post(
+            f"{roomy.url}/api/v1/resize?width=10", content=picture, headers={"content-type": "image/jpeg"}, timeout=60
+        )
+        assert answer.status_code == 202, answer.text
+        assert jobs(servers) == before + 1
+        assert uploads_under_way(servers) == []
+
+
+def test_parts_that_a_killed_process_leaves_expire(servers: tuple[Server, Server]) -> None:
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=servers[1].url,
+        aws_access_key_id=S3_ACCESS_KEY,
+        aws_secret_access_key=S3_SECRET_KEY,
+        region_name="us-east-1",
+    )
+    [rule] = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1
+    assert rule["Expiration"]["Days"] == 8

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.adapters.storage import Storage
+from darkroom.adapters.storage import MIN_PART_BYTES, Storage
 from darkroom.adapters.storage.local import LocalStorage
 from darkroom.adapters.storage.memory import MemoryStorage
 from darkroom.adapters.storage.s3 import S3Storage
@@ -48,6 +48,50 @@ def test_what_was_put_is_what_is_got(storage: Storage, key: str, size_bytes: int
     storage.put(key, body, content_type="image/jpeg")
 
     assert storage.get(key, max_bytes=size_bytes) == body
+
+
+PART = bytes(range(256)) * (MIN_PART_BYTES // 256)
+
+
+@pytest.mark.parametrize("parts", [[PART, PART, b"the rest"], [PART], [PART, b""], [b"small"]])
+def test_what_was_streamed_is_what_is_got(storage: Storage, key: str, parts: list[bytes]) -> None:
+    streamed = storage.begin_put(key, content_type="image/png")
+    for part in parts:
+        assert storage.info(key) is None, "nobody sees it before it is whole"
+        if part:
+            streamed.write([part[:1000], part[1000:]])
+    streamed.commit()
+    streamed.abort()
+
+    body = b"".join(parts)
+    assert storage.get(key, max_bytes=len(body)) == body
+    info = storage.info(key)
+    assert info is not None
+    assert (info.size_bytes, info.content_type) == (len(body), "image/png")
+
+
+def test_what_was_streamed_and_aborted_never_was(storage: Storage, key: str) -> None:
+    storage.put(key, b"before", content_type="image/jpeg")
+    streamed = storage.begin_put(key, content_type="image/png")
+    streamed.write([PART])
+    streamed.abort()
+    streamed.abort()
+
+    assert storage.get(key, max_bytes=100) == b"before"
+
+
+def test_streaming_replaces(storage: Storage, key: str) -> None:
+    storage.put(key, b"before", content_type="image/jpeg")
+    streamed = storage.begin_put(key, content_type="image/png")
+    streamed.write([b"after"])
+    assert storage.get(key, max_bytes=100) == b"before"
+    streamed.commit()
+    assert storage.get(key, max_bytes=100) == b"after"
+
+
+def test_a_streamed_key_is_checked(storage: Storage) -> None:
+    with pytest.raises(InternalError):
+        storage.begin_put("../outside", content_type="image/png")
 
 
 def test_putting_again_replaces(storage: Storage, key: str) -> None:

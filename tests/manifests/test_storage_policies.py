@@ -88,6 +88,8 @@ def make_user(iam: Any, policy: Path) -> Keys:
 ACTIONS: dict[str, Callable[[User], object]] = {
     "read an upload": lambda user: user.storage.get("uploads/1/original", max_bytes=100),
     "store an upload": lambda user: put(user, f"uploads/{uuid.uuid4()}/original"),
+    "store a large upload": lambda user: stream(user, f"uploads/{uuid.uuid4()}/original"),
+    "drop a large upload": lambda user: user.storage.begin_put("uploads/3/original", content_type="image/png").abort(),
     "remove an upload": lambda user: user.storage.delete("uploads/2/original"),
     "read a result": lambda user: user.storage.get("processed/1.png", max_bytes=100),
     "store a result": lambda user: put(user, f"processed/{uuid.uuid4()}.png"),
@@ -98,7 +100,14 @@ ACTIONS: dict[str, Callable[[User], object]] = {
     "ask for the bucket": lambda user: user.storage.check(),
 }
 MAY = {
-    "ingest": {"read an upload", "store an upload", "remove an upload", "ask for the bucket"},
+    "ingest": {
+        "read an upload",
+        "store an upload",
+        "store a large upload",
+        "drop a large upload",
+        "remove an upload",
+        "ask for the bucket",
+    },
     "status": {"read a result", "ask for the bucket"},
     "renderer": {"read an upload", "store a result", "ask for the bucket"},
 }
@@ -115,6 +124,12 @@ def test_a_user_may_do_what_its_function_does_and_nothing_else(users: Callable[[
 
 def put(user: User, key: str) -> None:
     user.storage.put(key, b"x", content_type="image/png")
+
+
+def stream(user: User, key: str) -> None:
+    streamed = user.storage.begin_put(key, content_type="image/png")
+    streamed.write([b"x"])
+    streamed.commit()
 
 
 def is_denied(act: Callable[[User], object], user: User) -> bool:

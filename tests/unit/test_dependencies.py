@@ -32,12 +32,10 @@ USED_WITHOUT_AN_IMPORT = {
     "thumbor-aws": "thumbor loads it",
     "types-psutil": "types",
     "types-pyyaml": "types",
-    "uvicorn": "functions-framework starts it",
-    "uvicorn-worker": "functions-framework starts it",
 }
 MODULES_OF = {"gevent": "gevent", "locust": "locust", "scikit-image": "skimage", "thumbor": "thumbor"}
 """Those that need not be installed."""
-BROUGHT_BY = {"pydantic-core": "pydantic", "yarl": "aiohttp"}
+BROUGHT_BY = {"gunicorn": "functions-framework", "pydantic-core": "pydantic", "yarl": "aiohttp"}
 """Imported, and pinned or used by the package that brings them."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -28,6 +28,26 @@ class SignedRequest:
     expires_at: datetime
 
 
+MIN_PART_BYTES = 5 * 1024 * 1024
+"""The least that S3 takes as a part, except for the last one."""
+
+
+class StreamedPut(Protocol):
+    """An object that is sent part by part. Nobody sees it before `commit` returns, and nothing is left after `abort`.
+
+    Methods raise DependencyUnavailableError; then only `abort` may follow.
+    """
+
+    def write(self, part: Sequence[bytes]) -> None:
+        """Send the next part, in pieces: at least MIN_PART_BYTES in all, or any number of bytes if it is the last."""
+
+    def commit(self) -> None:
+        """Make what was written the object. An existing object with this key is replaced."""
+
+    def abort(self) -> None:
+        """Drop what was written. Idempotent, and does nothing after `commit`."""
+
+
 def upload_headers(content_type: str, size_bytes: int | None) -> dict[str, str]:
     """Return the headers of a signed upload. `If-None-Match: *` makes it a conditional PUT (RFC 9110, section 13.1.2),
     which S3, MinIO and SeaweedFS refuse with 412 where the object exists.
@@ -41,6 +61,9 @@ class Storage(Protocol):
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         """Store the whole object or nothing. An existing object with this key is replaced."""
+
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        """Begin to store an object that is too large to be held in memory."""
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """Return the object's bytes.

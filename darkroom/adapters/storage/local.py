@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, upload_headers
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.file_urls import FileGrant, FileSigner
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InputExistsError
@@ -54,6 +54,21 @@ class LocalStorage:
         with _translated("put"):
             self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
             self._write(self._root / key, body)
+
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        check_key(key)
+        with _translated("begin_put"):
+            incoming = self._new_incoming()
+            incoming.touch(exist_ok=False)
+        return LocalStreamedPut(self, key, incoming, content_type=content_type)
+
+    def adopt(self, key: str, incoming: Path, *, content_type: str) -> None:
+        """Give a file in the incoming folder, which is on disk as a whole, its name. Raises OSError."""
+        self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        incoming.replace(path)
+        _sync_folder(path.parent)
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         check_key(key)
@@ -142,8 +157,7 @@ class LocalStorage:
 
     def _write(self, path: Path, body: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        incoming = self._root / _INCOMING / uuid.uuid4().hex
-        incoming.parent.mkdir(parents=True, exist_ok=True)
+        incoming = self._new_incoming()
         try:
             with incoming.open("xb") as file:
                 file.write(body)
@@ -153,6 +167,12 @@ class LocalStorage:
         finally:
             incoming.unlink(missing_ok=True)
         _sync_folder(path.parent)
+
+    def _new_incoming(self) -> Path:
+        """Name a new file in the folder of what is not whole yet."""
+        incoming = self._root / _INCOMING / uuid.uuid4().hex
+        incoming.parent.mkdir(parents=True, exist_ok=True)
+        return incoming
 
     def _content_type(self, key: str) -> str:
         try:
@@ -209,6 +229,30 @@ class LocalStorage:
 
 def _exists(key: str) -> InputExistsError:
     return InputExistsError(f"there is a picture under {key} already; request another signed upload")
+
+
+class LocalStreamedPut:
+    """A `StreamedPut` into a file without a name that readers know."""
+
+    def __init__(self, storage: LocalStorage, key: str, incoming: Path, *, content_type: str) -> None:
+        self._storage = storage
+        self._key = key
+        self._incoming = incoming
+        self._content_type = content_type
+
+    def write(self, part: Sequence[bytes]) -> None:
+        with _translated("write"), self._incoming.open("ab") as file:
+            file.writelines(part)
+
+    def commit(self) -> None:
+        with _translated("commit"):
+            with self._incoming.open("rb") as file:
+                os.fsync(file.fileno())
+            self._storage.adopt(self._key, self._incoming, content_type=self._content_type)
+
+    def abort(self) -> None:
+        with _translated("abort"):
+            self._incoming.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, upload_headers
+from darkroom.adapters.storage import MIN_PART_BYTES, ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.errors import DependencyUnavailableError, InternalError
 
 
 class MemoryStorage:
@@ -20,6 +20,8 @@ class MemoryStorage:
         self._clock = clock
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[bytes, str]] = {}
+        self.unfinished: list[StreamedPut] = []
+        """Streamed objects that were neither committed nor aborted."""
 
     @property
     def keys(self) -> set[str]:
@@ -31,6 +33,13 @@ class MemoryStorage:
         self.check()
         with self._lock:
             self._objects[key] = (bytes(body), content_type)
+
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        check_key(key)
+        self.check()
+        streamed = _MemoryStreamedPut(self, key, content_type)
+        self.unfinished.append(streamed)
+        return streamed
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         check_key(key)
@@ -77,3 +86,30 @@ class MemoryStorage:
         expires_at = datetime.fromtimestamp(int(self._clock()), tz=UTC) + timedelta(seconds=lifetime_s)
         url = f"http://storage.invalid/{key}?expires={int(expires_at.timestamp())}"
         return SignedRequest(method=method, url=url, headers=headers, expires_at=expires_at)
+
+
+class _MemoryStreamedPut:
+    def __init__(self, storage: MemoryStorage, key: str, content_type: str) -> None:
+        self._storage = storage
+        self._key = key
+        self._content_type = content_type
+        self._parts: list[bytes] = []
+
+    def write(self, part: Sequence[bytes]) -> None:
+        self._storage.check()
+        if self._parts and len(self._parts[-1]) < MIN_PART_BYTES:
+            raise InternalError(f"only the last part may have less than {MIN_PART_BYTES} bytes")
+        self._parts.append(b"".join(part))
+
+    def commit(self) -> None:
+        self._storage.put(self._key, b"".join(self._parts), content_type=self._content_type)
+        self._end()
+
+    def abort(self) -> None:
+        self._storage.check()
+        self._end()
+
+    def _end(self) -> None:
+        self._parts = []
+        if self in self._storage.unfinished:
+            self._storage.unfinished.remove(self)

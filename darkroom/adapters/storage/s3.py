@@ -2,7 +2,8 @@
 
 Pictures go through obstore, whose requests are signed, sent and read by Rust's object_store: a third of botocore's CPU
 time for a picture, a tenth for a small result, and none of its imports at a cold start. boto3 makes the bucket and its
-lifecycle rule (`s3_bucket`), and botocore's signer signs URLs (`signing`).
+lifecycle rule (`s3_bucket`), and botocore's signer signs URLs (`signing`). Pictures that are stored while they come
+are sent by `s3_multipart`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, upload_headers
+from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError
@@ -24,6 +26,7 @@ from darkroom.errors import must_pass
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
+    from urllib3 import PoolManager
 
 AnswerT = TypeVar("AnswerT")
 
@@ -73,12 +76,12 @@ class S3Storage:
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._retry_within_s = retry_within_s
-        self._signer = Signer(
-            endpoint=public_endpoint or endpoint or f"https://s3.{region}.amazonaws.com",
-            access_key=access_key,
-            secret_key=secret_key,
-            region=region,
-        )
+        own_endpoint = endpoint or f"https://s3.{region}.amazonaws.com"
+        self._own_signer = Signer(endpoint=own_endpoint, access_key=access_key, secret_key=secret_key, region=region)
+        """For requests that we send ourselves."""
+        self._signer = replace(self._own_signer, endpoint=public_endpoint or own_endpoint)
+        self._http: PoolManager | None = None
+        """Connections of uploads in parts, made with the first."""
         self._lock = threading.Lock()
         self._clients: dict[int, S3Store] = {}
         """By the multiple of the read timeout that they allow."""
@@ -89,6 +92,19 @@ class S3Storage:
         # The library counts the sending towards the time within which a response must begin.
         client = self._client(timeouts=1 + len(body) // _BYTES_WITHIN_A_TIMEOUT)
         self._ask("PutObject", lambda: client.put(key, body, attributes=attributes, use_multipart=False))
+
+    def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
+        from darkroom.adapters.storage import s3_multipart
+
+        check_key(key)
+        with self._lock:
+            if self._http is None:
+                self._http = s3_multipart.pool(
+                    connect_timeout_s=self._connect_timeout_s, read_timeout_s=self._read_timeout_s
+                )
+            http = self._http
+        path = f"/{self._bucket}/{key}"
+        return s3_multipart.S3StreamedPut(http, self._own_signer, path, content_type=content_type)
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         check_key(key)
@@ -155,6 +171,8 @@ class S3Storage:
     def close(self) -> None:
         with self._lock:
             self._clients.clear()
+            if self._http is not None:
+                self._http.clear()
 
     def _sign(
         self, method: str, key: str, parameters: dict[str, str], headers: dict[str, str], lifetime_s: int

@@ -19,6 +19,8 @@ UPLOADS_KEPT_DAYS = 8
 """A day longer than a job's record is kept after its end, since the job may be redriven until then. An upload that no
 job ever used expires in the same way.
 """
+ABANDONED_UPLOADS_KEPT_DAYS = 1
+"""What is left of uploads in parts whose process was killed. Nobody can see it, but it takes space."""
 _DEFAULT_REGION = "us-east-1"
 """S3 refuses a LocationConstraint that names this region."""
 
@@ -112,6 +114,8 @@ def _expire_uploads(s3: S3Client, bucket: str) -> None:
         "Status": "Enabled",
         "Filter": {"Prefix": UPLOADS_PREFIX},
         "Expiration": {"Days": UPLOADS_KEPT_DAYS},
+        # In the same rule: MinIO, which drops abandoned uploads by itself, refuses a rule with nothing else in it.
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABANDONED_UPLOADS_KEPT_DAYS},
     }
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
 

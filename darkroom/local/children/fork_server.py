@@ -14,12 +14,16 @@ from pathlib import Path
 from darkroom.local.children.logs import LineSink
 from darkroom.local.children.processes import ManagedProcess, PythonModule, python_command
 from darkroom.local.children.zygote import MALLOC_OPTIONS
-from darkroom.local.children.zygote_handle import CannotForkError, Zygote
+from darkroom.local.children.zygote_handle import CannotForkError, EnvironmentConflictError, Zygote
 from darkroom.local.reporting import Report
 
 RESTART_PAUSE_S = 1.0
-_READ_AT_EXEC = ("PYTHON", "LD_", "LANG", "LC_", "MALLOC_", "GLIBC_")
-"""Prefixes of variables that only take effect when a program starts with them."""
+_READ_AT_EXEC = ("PYTHON", "LD_", "LANG", "LC_", "LOCPATH", "MALLOC_", "GLIBC_", "OPENSSL_", "RUST_", "TOKIO_")
+"""Prefixes of variables that only take effect when a program starts with them, or when a native library that the
+zygote has loaded is first used. `zygote` itself notices what Python modules read.
+"""
+_PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+"""In either case. The storage's client, which the zygote has used once, may keep them."""
 
 
 class ForkServer:
@@ -82,6 +86,8 @@ class ForkServer:
             raise CannotForkError
         try:
             return await zygote.fork(name, program, on_line)
+        except EnvironmentConflictError:
+            raise
         except CannotForkError:
             if self._zygote is zygote:
                 self._zygote = None
@@ -123,4 +129,8 @@ class ForkServer:
 
 
 def _variables_read_at_exec(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(_READ_AT_EXEC) and name not in MALLOC_OPTIONS}
+    return {name: value for name, value in env.items() if _is_read_at_exec(name) and name not in MALLOC_OPTIONS}
+
+
+def _is_read_at_exec(name: str) -> bool:
+    return name.startswith(_READ_AT_EXEC) or name.upper() in _PROXIES

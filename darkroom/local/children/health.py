@@ -6,7 +6,10 @@ A client library's own connection logic (waits, retries, pools) would obscure wh
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -15,6 +18,29 @@ from darkroom.errors import DependencyUnavailableError
 
 NATS_PORT = 4222
 REDIS_PORT = 6379
+_OWN_TROUBLE = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOSPC,
+        errno.EDQUOT,
+    }
+)
+"""What a socket call says when this process or this machine has run out of something, before it reaches the server."""
+
+
+class InconclusiveError(DependencyUnavailableError):
+    """The check failed without showing that the server has failed. A restart of the server would mend nothing.
+
+    Either the check itself found no descriptor, port, memory or time here; or the server answers, and says what it
+    waits for.
+    """
 
 
 async def check_nats(url: str) -> None:
@@ -33,39 +59,36 @@ async def check_nats_streams(monitor_url: str) -> None:
     After a full disk, a server refuses every write until it is restarted, even when there is space again, but still
     greets clients as if nothing were wrong.
     """
-    try:
+    with _translated("nats", monitor_url):
         async with aiohttp.ClientSession() as session, session.get(f"{monitor_url}/healthz") as response:
             status, text = response.status, await response.text()
-    except aiohttp.ClientError as error:
-        raise DependencyUnavailableError("nats", f"{monitor_url}: {error}") from error
     if status != 200:
         raise DependencyUnavailableError("nats", f"{monitor_url}/healthz answers {status}: {text[:300]}")
 
 
 async def nats_storage_limit_bytes(monitor_url: str) -> int:
     """Return the storage limit of all the server's streams together."""
-    try:
+    with _translated("nats", monitor_url):
         async with aiohttp.ClientSession() as session, session.get(f"{monitor_url}/jsz") as response:
             return int((await response.json())["config"]["max_storage"])
-    except aiohttp.ClientError as error:
-        raise DependencyUnavailableError("nats", f"{monitor_url}: {error}") from error
 
 
 async def check_redis(url: str) -> None:
     """Send PING, after AUTH if the URL has a password. Fails while the server is loading its data."""
     request = _auth_command(url) + _redis_command("PING")
     line = await _exchange("redis", url, default_port=REDIS_PORT, request=request, until=b"+PONG")
+    if line.startswith(b"-"):
+        # -LOADING, -BUSY, -MISCONF (it cannot write to its disk): whoever says so does not hang.
+        raise InconclusiveError("redis", f"{_address(url)} answers {line[:80]!r} to PING")
     if not line.startswith(b"+PONG"):
         raise DependencyUnavailableError("redis", f"{_address(url)} answers {line[:80]!r} to PING")
 
 
 async def check_s3(url: str, *, path: str = "/") -> None:
     """Accept any HTTP status below 500: without credentials, the server is right to refuse the request."""
-    try:
+    with _translated("s3", url):
         async with aiohttp.ClientSession() as session, session.get(url.rstrip("/") + path) as response:
             status = response.status
-    except aiohttp.ClientError as error:
-        raise DependencyUnavailableError("s3", f"{url}: {error}") from error
     if status >= 500:
         raise DependencyUnavailableError("s3", f"{url}{path} answers {status}")
 
@@ -74,7 +97,7 @@ async def _exchange(name: str, url: str, *, default_port: int, request: bytes, u
     """Send a request and return the first response line that starts with `until`, an error line, or b"" at the end."""
     parts = urlsplit(url)
     tls = ssl.create_default_context() if parts.scheme in ("rediss", "tls") and name == "redis" else None
-    try:
+    with _translated(name, _address(url)):
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port or default_port, ssl=tls)
         try:
             writer.write(request)
@@ -84,8 +107,25 @@ async def _exchange(name: str, url: str, *, default_port: int, request: bytes, u
             return line
         finally:
             writer.transport.abort()
-    except (OSError, ValueError) as error:
-        raise DependencyUnavailableError(name, f"{_address(url)}: {error}") from error
+
+
+@contextmanager
+def _translated(name: str, address: str) -> Iterator[None]:
+    """Translate errors of a connection. Raises InconclusiveError and DependencyUnavailableError."""
+    try:
+        yield
+    except (OSError, aiohttp.ClientError, ValueError) as error:
+        kind = InconclusiveError if _is_own_trouble(error) else DependencyUnavailableError
+        raise kind(name, f"{address}: {error}") from error
+
+
+def _is_own_trouble(error: BaseException | None) -> bool:
+    """Whether this error, or one that caused it, is a want of ours. aiohttp wraps the system's errors."""
+    while error is not None:
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError) and error.errno in _OWN_TROUBLE:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _auth_command(url: str) -> bytes:

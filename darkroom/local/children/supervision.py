@@ -6,14 +6,18 @@ The servers themselves (command lines, readiness) are defined in `servers`; func
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children import ports
 from darkroom.local.children.backoff import Backoff
+from darkroom.local.children.health import InconclusiveError
 from darkroom.local.children.logs import LineSink
 from darkroom.local.children.processes import Command, ManagedProcess
 from darkroom.local.errors import StartFailedError
@@ -23,6 +27,11 @@ from darkroom.redaction import redacted
 READY_POLL_S = 0.005
 """How often we check whether a server is ready; a longer interval would add to the startup time."""
 CHECK_TIMEOUT_S = 5.0
+_LATENESS_MEASURED_EVERY_S = 0.05
+_MOST_LATE_SHARE = 0.3
+"""A check during which our event loop stood still for more than this share of the time says nothing of the server."""
+_LEAST_FREE_BYTES = 1024 * 1024
+"""Where a disk has less, a server that cannot write is not at fault, and a restart would not help it."""
 
 
 class Server(Protocol):
@@ -70,7 +79,9 @@ class SupervisionTimeouts:
     unhealthy_after_s: float = 5.0
     """After this long without an answer, the server is reported as unhealthy."""
     hung_after_s: float = 30.0
-    """After this long without an answer, it is killed and restarted. Under full load, a machine is slow, not dead."""
+    """After this long without an answer, it is killed and restarted. Under full load, a machine is slow, not dead, and
+    time in which we could not ask does not count.
+    """
 
 
 @dataclass(kw_only=True)
@@ -165,25 +176,36 @@ class SupervisedServer:
             await asyncio.wait([health])
 
     async def _kill_when_hung(self, process: ManagedProcess) -> None:
-        answered_at = time.monotonic()
+        silence = _Silence()
         unhealthy = False
         while True:
-            await asyncio.sleep(self.timeouts.check_every_s)
+            began = time.monotonic()
             try:
-                await self.check()
+                async with _conclusive(self.name, self.plan.command.cwd):
+                    await asyncio.sleep(self.timeouts.check_every_s)
+                    await self.check()
+            except InconclusiveError as error:
+                self._report_unknown(silence, error)
+                continue
             except DependencyUnavailableError as error:
-                silent_s = time.monotonic() - answered_at
-                if silent_s >= self.timeouts.unhealthy_after_s and not unhealthy:
+                silence.lasted_s += time.monotonic() - began
+                if silence.lasted_s >= self.timeouts.unhealthy_after_s and not unhealthy:
                     unhealthy = True
-                    self.report("server.unhealthy", server=self.name, silent_s=silent_s, detail=error.detail)
-                if silent_s >= self.timeouts.hung_after_s:
-                    self.report("server.hung", server=self.name, silent_s=silent_s, pid=process.pid)
+                    self.report("server.unhealthy", server=self.name, silent_s=silence.lasted_s, detail=error.detail)
+                if silence.lasted_s >= self.timeouts.hung_after_s:
+                    self.report("server.hung", server=self.name, silent_s=silence.lasted_s, pid=process.pid)
                     await process.kill()
                 continue
-            answered_at = time.monotonic()
-            if unhealthy:
+            if unhealthy or silence.is_unknown:
                 unhealthy = False
                 self.report("server.recovered", server=self.name)
+            silence = _Silence()
+
+    def _report_unknown(self, silence: _Silence, error: InconclusiveError) -> None:
+        """Report once that nothing is known of the server. It is not killed for that."""
+        if not silence.is_unknown:
+            silence.is_unknown = True
+            self.report("server.unknown", server=self.name, detail=error.detail)
 
     def _count_death(self) -> float:
         process, self._process = self._process, None
@@ -228,6 +250,48 @@ class ExternalServer:
 
     async def stop(self) -> None:
         """Do nothing: the server is not ours to stop."""
+
+
+@dataclass(kw_only=True)
+class _Silence:
+    """How long a server has not answered."""
+
+    lasted_s: float = 0.0
+    """Only the time in which it could have answered."""
+    is_unknown: bool = False
+    """Whether it was reported that nothing can be known."""
+
+
+@asynccontextmanager
+async def _conclusive(name: str, folder: Path) -> AsyncIterator[None]:
+    """Raise InconclusiveError in place of a failed check's error, if the failure may be our own want of processor time
+    or disk.
+    """
+    began, late_s = time.monotonic(), 0.0
+
+    async def measure() -> None:
+        nonlocal late_s
+        while True:
+            due = time.monotonic() + _LATENESS_MEASURED_EVERY_S
+            await asyncio.sleep(_LATENESS_MEASURED_EVERY_S)
+            late_s += time.monotonic() - due
+
+    measuring = asyncio.create_task(measure(), name=f"{name}: lateness")
+    try:
+        yield
+    except InconclusiveError:
+        raise
+    except DependencyUnavailableError as error:
+        lasted_s = time.monotonic() - began
+        if late_s > _MOST_LATE_SHARE * lasted_s:
+            raise InconclusiveError(
+                name, f"this process got no processor for {late_s:.1f} of {lasted_s:.1f} s"
+            ) from error
+        if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+            raise InconclusiveError(name, f"the disk of {folder} is full") from error
+        raise
+    finally:
+        measuring.cancel()
 
 
 async def _check_in_time(name: str, check: Callable[[], Awaitable[None]], timeout_s: float) -> None:

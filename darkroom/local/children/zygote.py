@@ -27,6 +27,7 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
+from darkroom.local.children.environment_reads import EnvironmentReads
 from darkroom.local.children.guard import run_module
 
 MAX_MESSAGE_BYTES = 128 * 1024
@@ -53,13 +54,14 @@ _PR_SET_NAME = 15  # prctl(2)
 def main() -> None:
     channel = socket.socket(fileno=os.dup(0))
     references = sys.argv[1:]
-    preload(references)
+    with EnvironmentReads() as reads:
+        preload(references)
     packages = {"darkroom", *(reference.partition(".")[0] for reference in references)}
     files = _mtimes(packages)
     channel.send(_message(ready=True))
-    order = serve(channel, lambda: files == _mtimes(packages))
+    order = serve(channel, lambda: files == _mtimes(packages), reads)
     if order is not None:
-        run_order(order)
+        run_order(order, reads)
 
 
 def preload(references: Sequence[str]) -> None:
@@ -90,7 +92,7 @@ def _call(reference: str) -> None:
     attrgetter(path)(importlib.import_module(module))()
 
 
-def serve(channel: socket.socket, is_current: Callable[[], bool]) -> dict[str, Any] | None:
+def serve(channel: socket.socket, is_current: Callable[[], bool], reads: EnvironmentReads) -> dict[str, Any] | None:
     """Fork a process per order. Returns the order in that process, and None in this one once the runtime hangs up."""
     wakeup_read, wakeup_write = os.pipe()
     for end in (wakeup_read, wakeup_write):
@@ -110,7 +112,10 @@ def serve(channel: socket.socket, is_current: Callable[[], bool]) -> dict[str, A
                 if not data:
                     return None
                 order: dict[str, Any] = json.loads(data)
-                if _fork(channel, order, fds[0], is_current):
+                if (conflict := reads.conflict(order["env"])) is not None:
+                    channel.send(_message(order=order["order"], conflict=conflict))
+                    os.close(fds[0])
+                elif _fork(channel, order, fds[0], is_current):
                     for end in (wakeup_read, wakeup_write, channel.detach()):
                         os.close(end)
                     return order
@@ -138,7 +143,7 @@ def _fork(channel: socket.socket, order: dict[str, Any], output: int, is_current
     return pid == 0
 
 
-def run_order(order: dict[str, Any]) -> None:
+def run_order(order: dict[str, Any], reads: EnvironmentReads) -> None:
     """Run the order's module as `python -m` would; raises SystemExit when it ends."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -148,13 +153,19 @@ def run_order(order: dict[str, Any]) -> None:
     # Sets the name that `top` shows; the command line stays that of the zygote.
     ctypes.CDLL(None).prctl(_PR_SET_NAME, order["name"].encode()[:15], 0, 0, 0)
     os.chdir(order["cwd"])
+    coerced = os.environ.get("LC_CTYPE")
     os.environ.clear()
+    if coerced is not None:
+        # A new interpreter sets it where it finds the C locale (PEP 538). The locale's own variables are the same, or
+        # the runtime would not have asked for a fork.
+        os.environ["LC_CTYPE"] = coerced
     os.environ.update(order["env"])
     time.tzset()
     for name, option in MALLOC_OPTIONS.items():
         if value := order["env"].get(name):
             # glibc reads the variable only when a program starts, and this one started long ago.
             ctypes.CDLL(None).mallopt(option, int(value))
+    reads.refresh(order["env"])
     run_module(order["module"], order["arguments"])
 
 

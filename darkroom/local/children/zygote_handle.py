@@ -24,6 +24,10 @@ class CannotForkError(Exception):
     """The process could not be forked; start a new interpreter instead."""
 
 
+class EnvironmentConflictError(CannotForkError):
+    """The zygote's libraries have read a variable that has another value for this process."""
+
+
 class Zygote:
     """The runtime's end of the connection to one zygote process."""
 
@@ -137,6 +141,8 @@ class Zygote:
             # The caller has given up waiting and started a new interpreter.
             if "pid" in message:
                 _kill_group(message["pid"])
+        elif "conflict" in message:
+            answer.set_exception(EnvironmentConflictError(message["conflict"]))
         elif "refused" in message:
             answer.set_exception(CannotForkError())
         else:

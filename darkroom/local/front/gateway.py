@@ -1,7 +1,7 @@
 """The only public port: finds the Service for a request and streams the request through the activator.
 
 `resolve` applies the HTTPRoutes; a Service can also be addressed by its own host name. Bodies are not limited here and
-are never read into memory as a whole.
+are never read into memory as a whole. `http_server` bounds connections and gives heads and bodies their deadlines.
 """
 
 from __future__ import annotations
@@ -9,29 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from darkroom.errors import DarkroomError, RouteNotFoundError
+from darkroom.connections import ConnectionLimits, bounded, descriptors
+from darkroom.errors import DarkroomError, RequestMalformedError, RouteNotFoundError
 from darkroom.events import tracing
 from darkroom.local.browsers import check_host
 from darkroom.local.children.ports import LOOPBACK, require_free
 from darkroom.local.errors import RouteTimeoutError
 from darkroom.local.front.request_times import RequestTimes
 from darkroom.local.front.routes import Backend
+from darkroom.local.http_server import Listener, malformed, problem_response
 from darkroom.local.revisions.activator import Activator, ForwardAnswer, ForwardRequest
 from darkroom.local.revisions.connection import READ_BYTES
 from darkroom.local.revisions.forwarding import end_to_end, with_forwarded
 from darkroom.manifests.revision import ServiceKey
-from darkroom.problems import problem, unexpected
+from darkroom.problems import unexpected
 
 LOCALHOST_SUFFIX = ".localhost"
 MAX_HEADER_BYTES = 64 * 1024
 """The limit for one header and for the request line. It is high because signed query strings are long."""
 CLOSE_GRACE_S = 10.0
+_SHARE_OF_DESCRIPTORS = 0.7
+"""The rest is for the servers, the instances' output, the Brokers' deliveries and the ingress."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Gateway:
         route_template: Callable[[str], str],
         port: int,
         host: str = LOOPBACK,
+        limits: ConnectionLimits | None = None,
         hosts: Collection[str] | None = None,
     ) -> None:
         self.request_times = RequestTimes(route_template)
@@ -57,7 +61,12 @@ class Gateway:
         self._port = port
         self._hosts = hosts
         """Names that are served besides this machine's; None: all, since what is served asks for keys."""
-        self._runner: web.ServerRunner | None = None
+        self._limits = limits or ConnectionLimits(
+            # Each request also has a connection to an instance.
+            max_open=bounded(descriptors() * _SHARE_OF_DESCRIPTORS),
+            request_cost=1,
+        )
+        self._listener: Listener | None = None
 
     @property
     def url(self) -> str:
@@ -66,25 +75,24 @@ class Gateway:
     async def start(self) -> None:
         """Start listening. Raises PortTakenError."""
         require_free(self._port)
-        server = web.Server(
-            self._handle,
-            # When a client disconnects, its request to the function is cancelled.
-            handler_cancellation=True,
+        # When a client disconnects, its request to the function is cancelled.
+        server = web.Server(self._handle, handler_cancellation=True)
+        self._listener = Listener(
+            "gateway",
+            web.ServerRunner(server, shutdown_timeout=CLOSE_GRACE_S),
+            self._limits,
             auto_decompress=False,
-            access_log=None,
             read_bufsize=READ_BYTES,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_GRACE_S)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        await self._listener.start(self._host, self._port)
 
     async def close(self) -> None:
         """Accept no new connections, and give requests in progress CLOSE_GRACE_S to finish."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         began, status = time.perf_counter(), None
@@ -97,15 +105,17 @@ class Gateway:
             self.request_times.observe(method=request.method, path=path, status=status, lasted_s=lasted_s)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = _RequestBody(request)
         try:
             service, timeout_s = self._destination(request)
-            forward = self._activator.forward(service, _forward_request(request))
+            forward = self._activator.forward(service, _forward_request(request, body))
             # In the caller's trace, if there is one, because the caller also waits for the instance.
             with tracing.use(tracing.from_headers(request.headers)):
                 async with _route_timeout(timeout_s, service[1]), forward as answer:
                     return await _stream(answer, request)
         except DarkroomError as error:
-            return _problem_response(error, request)
+            # The instance saw its request break off, but the client's framing broke it.
+            return _problem_response(body.error or error, request)
         except Exception as error:
             log.exception("gateway.failed", extra={"method": request.method, "path": request.path})
             return _problem_response(unexpected(error), request)
@@ -150,7 +160,23 @@ def _path(request: web.BaseRequest) -> str:
     return request.raw_path.partition("?")[0]
 
 
-def _forward_request(request: web.BaseRequest) -> ForwardRequest:
+class _RequestBody:
+    """The request's body as it comes. A body whose framing is broken ends with an error that repeats nothing of it."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.error: RequestMalformedError | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._request.content.iter_any():
+                yield chunk
+        except web.RequestPayloadError as exc:
+            self.error = malformed(exc)
+            raise self.error from None
+
+
+def _forward_request(request: web.BaseRequest, body: _RequestBody) -> ForwardRequest:
     headers = with_forwarded(
         end_to_end(request.headers), client=request.remote, host=request.host, scheme=request.scheme
     )
@@ -158,7 +184,7 @@ def _forward_request(request: web.BaseRequest) -> ForwardRequest:
         method=request.method,
         path=request.raw_path,
         headers=headers,
-        body=request.content.iter_any() if request.body_exists else None,
+        body=body.chunks() if request.body_exists else None,
     )
 
 
@@ -188,5 +214,5 @@ def _abort(request: web.BaseRequest) -> None:
 
 
 def _problem_response(error: DarkroomError, request: web.BaseRequest) -> web.StreamResponse:
-    document = problem(error, request_id=request.headers.get("X-Request-Id") or str(uuid.uuid4()))
-    return web.Response(status=document.status, headers=document.headers, body=document.body)
+    is_malformed = isinstance(error, RequestMalformedError)
+    return problem_response(error, request_id=request.headers.get("X-Request-Id"), close=is_malformed)

@@ -83,7 +83,13 @@ class Readiness:
         if check.command:
             return await self._runs(check.command)
         port = self._port if check.port is None else check.port
-        if not await _accepts(port):
+        try:
+            is_accepting = await _accepts(port)
+        except OSError as exc:
+            # This process has no descriptor left for a probe, which says nothing of the instance.
+            self.last_answer = f"port {port} could not be probed: {exc.strerror}"
+            return False
+        if not is_accepting:
             self.last_answer = f"nothing listens on port {port}"
             return False
         return True if check.http is None else await self._answers_http(check.http, port)

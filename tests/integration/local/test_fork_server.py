@@ -24,7 +24,7 @@ PROJECT = Path(zygote.__file__).parents[3]
 PRELOAD = "darkroom.pipeline:extension.preload"
 PROGRAM = """
 import os, sys, threading
-print("env", sorted(os.environ))
+print("env", sorted(os.environ.keys() - {"LC_CTYPE"}))  # which Python sets itself (PEP 538)
 print("place", os.getcwd(), sys.argv[1:], __name__)
 print("loaded", "functions_framework" in sys.modules, "pyvips" in sys.modules)
 print("standard input", repr(sys.stdin.read()))

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -307,6 +308,70 @@ async def test_an_external_redis_that_wants_a_password_is_asked_with_it(home: Se
             await servers.external_redis(server.url, reports).check()
         with pytest.raises(DependencyUnavailableError, match="WRONGPASS"):
             await servers.external_redis(server.url.replace("//", "//:wrong@"), reports).check()
+
+
+IMPATIENT = SupervisionTimeouts(check_every_s=0.05, unhealthy_after_s=0.1, hung_after_s=0.3, check_timeout_s=0.2)
+
+
+async def test_a_want_of_descriptors_of_our_own_is_not_taken_for_a_dead_server(
+    tmp_path: Path, logs: LogDirectory, reports: Reports
+) -> None:
+    home = ServerHome(data_dir=tmp_path, logs=logs, report=reports, timeouts=IMPATIENT)
+    server = servers.redis_server(home)
+    async with running(server):
+        pid = server.pid
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            # No descriptor above those in use: a probe gets none.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+            unknown = await reports.wait_for("server.unknown")
+            await asyncio.sleep(1.0)  # three times as long as a server may hang
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert "Too many open files" in unknown["detail"]
+        await reports.wait_for("server.recovered")
+        assert server.pid == pid
+        assert reports.of("server.hung") == []
+        assert len(reports.of("server.unknown")) == 1, "said once, however long it lasts"
+
+
+async def test_a_want_of_processor_time_of_our_own_is_not_taken_for_a_dead_server(
+    tmp_path: Path, logs: LogDirectory, reports: Reports
+) -> None:
+    home = ServerHome(data_dir=tmp_path, logs=logs, report=reports, timeouts=IMPATIENT)
+    server = servers.redis_server(home)
+    async with running(server):
+        pid = server.pid
+        for _ in range(8):
+            time.sleep(0.3)  # noqa: ASYNC251 - the event loop stands still, as on a machine that is overloaded
+            await asyncio.sleep(0.01)
+        assert server.pid == pid
+        assert reports.of("server.hung") == []
+
+
+async def test_a_server_that_says_why_it_cannot_serve_does_not_hang(
+    tmp_path: Path, logs: LogDirectory, reports: Reports
+) -> None:
+    home = ServerHome(data_dir=tmp_path, logs=logs, report=reports, timeouts=IMPATIENT)
+    server = servers.redis_server(home)
+    async with running(server):
+        pid = server.pid
+        client = redis.Redis.from_url(server.url)
+        client.config_set("lua-time-limit", 1)
+        client.config_set("busy-reply-threshold", 1)
+        busy = asyncio.create_task(asyncio.to_thread(_keep_busy, server.url))
+        unknown = await reports.wait_for("server.unknown")
+        assert "BUSY" in unknown["detail"]
+        await busy
+        await reports.wait_for("server.recovered")
+        assert server.pid == pid
+        client.close()
+
+
+def _keep_busy(url: str) -> None:
+    script = "local t = redis.call('TIME') repeat local n = redis.call('TIME') until n[1] - t[1] >= 2 return 1"
+    with redis.Redis.from_url(url, socket_timeout=20) as client:
+        client.eval(script, 0)
 
 
 def flag(server: SupervisedServer, name: str) -> int:

@@ -14,6 +14,8 @@ from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.memory_notices import MemoryJobReader
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.serving.auth import NoKeys
+from darkroom.serving.revocation import Revocations
 from darkroom.serving.testing import MemoryPipeline
 from functions.status.answers import JobAnswers
 from functions.status.event_stream import EventStreamResponse
@@ -144,7 +146,7 @@ def test_a_stream_whose_client_is_gone_ends_and_follows_nobody() -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        answer = EventStreamResponse(JobAnswers(waiting.resources), record)
+        answer = EventStreamResponse(JobAnswers(waiting.resources), record, Revocations(NoKeys()))
         answer_task = asyncio.create_task(answer({"type": "http"}, receive, send))
         await until(lambda: any(b"event: queued" in message.get("body", b"") for message in sent))
         assert len(tasks_of_followings()) == 1
