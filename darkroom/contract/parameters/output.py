@@ -11,7 +11,6 @@ from darkroom.contract.limits import MEBIBYTE
 from darkroom.contract.parameters.overlay import OverlayField
 from darkroom.contract.parameters.values import (
     COLOUR_PATTERN,
-    WRITTEN_FORMATS,
     Animation,
     Colour,
     Flip,
@@ -39,27 +38,28 @@ _LOSSLESS_FORMATS = (Format.PNG, Format.WEBP, Format.AVIF)
 _PALETTE_FORMATS = (Format.PNG, Format.GIF)
 _QUALITY_FORMATS = (Format.JPEG, Format.WEBP, Format.AVIF)
 
-_TRUE: JsonRules = {"const": True}
-_FALSE: JsonRules = {"const": False}
-_NUMBER: JsonRules = {"type": "integer"}
+_NOT_TRUE: JsonRules = {"enum": [False, None]}
+_NOT_FALSE: JsonRules = {"enum": [True, None]}
+_ABSENT: JsonRules = {"type": "null"}
 
 
-def _never(**properties: JsonRules) -> JsonRules:
-    return {"not": {"required": list(properties), "properties": properties}}
+def _either(**properties: JsonRules) -> JsonRules:
+    """Require one of the fields to be as given; a field that is absent is."""
+    return {"anyOf": [{"properties": {name: value}} for name, value in properties.items()]}
 
 
-def _none_of(formats: Sequence[Format]) -> JsonRules:
-    return {"enum": [format.value for format in WRITTEN_FORMATS if format not in {Format.KEEP, *formats}]}
+def _one_of(formats: Sequence[Format]) -> JsonRules:
+    return {"enum": [format.value for format in (Format.KEEP, *formats)]}
 
 
 _ENCODING_RULES: Sequence[JsonRules] = (
-    _never(lossless=_TRUE, format=_none_of(_LOSSLESS_FORMATS)),
-    _never(palette=_TRUE, format=_none_of(_PALETTE_FORMATS)),
-    _never(colours=_NUMBER, format=_none_of(_PALETTE_FORMATS)),
-    _never(max_bytes=_NUMBER, format=_none_of(_QUALITY_FORMATS)),
-    _never(lossless=_TRUE, quality=_NUMBER),
-    _never(lossless=_TRUE, max_bytes=_NUMBER),
-    _never(colours=_NUMBER, palette=_FALSE),
+    _either(lossless=_NOT_TRUE, format=_one_of(_LOSSLESS_FORMATS)),
+    _either(palette=_NOT_TRUE, format=_one_of(_PALETTE_FORMATS)),
+    _either(colours=_ABSENT, format=_one_of(_PALETTE_FORMATS)),
+    _either(max_bytes=_ABSENT, format=_one_of(_QUALITY_FORMATS)),
+    _either(lossless=_NOT_TRUE, quality=_ABSENT),
+    _either(lossless=_NOT_TRUE, max_bytes=_ABSENT),
+    _either(colours=_ABSENT, palette=_NOT_FALSE),
 )
 
 
