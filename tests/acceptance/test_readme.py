@@ -251,8 +251,8 @@ def test_a_job_survives_that_nats_is_killed(reader: Reader) -> None:
 
 
 def _server(stack: RunningStack, name: str) -> dict[str, Any]:
-    [server] = [server for server in stack.status()["servers"] if server["name"] == name]
-    return server
+    servers: dict[str, dict[str, Any]] = {server["name"]: server for server in stack.status()["servers"]}
+    return servers[name]
 
 
 def test_an_event_that_nobody_can_handle_becomes_a_dead_letter_and_can_be_dropped(reader: Reader) -> None:
