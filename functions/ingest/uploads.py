@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from darkroom.adapters.storage.rules import not_found
 from darkroom.contract.errors import FieldError, InputTooLargeError, ParametersInvalidError
 from darkroom.contract.jobs import timestamp
-from darkroom.contract.parameters.parsing import field_errors
+from darkroom.contract.parameters.parsing import field_errors, whole
 from darkroom.events import strict_json
 from darkroom.serving.auth import NOBODY
 from darkroom.serving.resources import Resources
@@ -44,7 +44,7 @@ def _uploads_of(owner: str) -> str:
 class _UploadRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    bytes: Annotated[int, Field(ge=1)] | None = None
+    bytes: Annotated[int, Field(ge=1), BeforeValidator(whole)] | None = None
 
 
 def declared_bytes(body: bytes, *, max_bytes: int) -> int | None:

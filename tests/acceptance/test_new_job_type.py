@@ -41,7 +41,7 @@ from darkroom.contract.parameters.output import OutputParameters
 
 
 class GreyscaleParameters(OutputParameters):
-    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    strength: Annotated[float, Field(ge=0, le=1, description="How much colour is taken out.")] = 1.0
 '''
 
 FUNCTION = '''"""greyscale: takes the colours out of a picture, wholly or in part."""
@@ -265,7 +265,7 @@ def test_the_command_submits_it(stack: RunningStack, tree: Path, photograph: byt
     done = darkroom(tree, *arguments)
     assert done.returncode == 0, done.stderr
     assert colourfulness(rgb(Image.open(out))) == 0
-    assert "greyscale only" in darkroom(tree, "submit", "--help").stdout
+    assert "greyscale: How much colour is taken out." in darkroom(tree, "submit", "--help").stdout
 
 
 def test_jobs_of_the_new_kind_are_listed_by_their_type(stack: RunningStack, photograph: bytes) -> None:

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -246,8 +247,12 @@ def test_the_python_example_saves_a_picture(reader: Reader) -> None:
 def test_a_job_survives_that_nats_is_killed(reader: Reader) -> None:
     reader.output("kill")
     assert _size_px(reader.clone / "demo-output/survived.jpg") == (1200, 900)
-    [nats] = [server for server in reader.stack.status()["servers"] if server["name"] == "nats"]
-    assert nats["restarts"] == 1
+    eventually(lambda: _server(reader.stack, "nats")["restarts"] == 1, within_s=30, what="nats-server is started again")
+
+
+def _server(stack: RunningStack, name: str) -> dict[str, Any]:
+    servers: dict[str, dict[str, Any]] = {server["name"]: server for server in stack.status()["servers"]}
+    return servers[name]
 
 
 def test_an_event_that_nobody_can_handle_becomes_a_dead_letter_and_can_be_dropped(reader: Reader) -> None:

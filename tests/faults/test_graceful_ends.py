@@ -53,7 +53,7 @@ def test_a_function_that_is_told_to_stop_finishes_the_render_under_way(
 
 def _head(length: int) -> bytes:
     return (
-        f"POST /api/v1/resize?width=151 HTTP/1.1\r\nHost: test\r\nContent-Type: image/jpeg\r\n"
+        f"POST /api/v1/resize?width=151 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
         f"Content-Length: {length}\r\nConnection: close\r\n\r\n"
     ).encode()
 

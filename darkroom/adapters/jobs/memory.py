@@ -401,6 +401,7 @@ class MemoryJobStore:
     def _finish(self, job: MemoryJob, status: JobStatus) -> None:
         job.lease_s = job.token = None
         job.withdrawn, job.unheard = [], {}
+        job.confirmed = 0
         job.finished_s = self._clock()
         self._count_end(job, job.finished_s, status)
         self._set_status(job, status)

@@ -33,7 +33,7 @@ def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = 
         typed = (
             {name: _typed(model, name, value) for name, value in fields.items()}
             if text
-            else {name: _whole(value) for name, value in fields.items()}
+            else {name: whole(value) for name, value in fields.items()}
         )
         return model.model_validate_json(json.dumps(typed, allow_nan=False), strict=True)
     except ValidationError as exc:
@@ -49,7 +49,7 @@ def _typed(model: type[OutputParameters], name: str, text: Any) -> Any:
     return json.loads(text)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Convert 400.0 to 400, since JSON has one number type."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

@@ -198,15 +198,20 @@ def test_the_work_grows_with_the_bytes_and_no_faster(kind: str) -> None:
     assert twice - none <= 2.2 * (once - none) + 100
 
 
+def peak_bytes(body: bytes) -> int:
+    tracemalloc.start()
+    try:
+        judge(body)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("kind", PADDINGS)
 def test_the_memory_does_not_grow_with_the_bytes(kind: str) -> None:
     bodies = [padded(kind, times) for times in (1, 5000)]
-    peaks = []
-    for body in bodies:
-        tracemalloc.start()
-        judge(body)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+    # The least of several, since other threads of this process are counted too.
+    peaks = [min(peak_bytes(body) for _ in range(3)) for body in bodies]
     # A box that describes an AVIF's picture is held, up to its limit.
     allowance = len(bodies[1]) * 6 if kind == "avif items" else 64 * 1024
     assert peaks[1] <= peaks[0] + allowance
