@@ -43,23 +43,23 @@ _NOT_FALSE: JsonRules = {"enum": [True, None]}
 _ABSENT: JsonRules = {"type": "null"}
 
 
-def _either(**properties: JsonRules) -> JsonRules:
-    """Require one of the fields to be as given; a field that is absent is."""
-    return {"anyOf": [{"properties": {name: value}} for name, value in properties.items()]}
+def _either(*cases: JsonRules) -> JsonRules:
+    """Require the fields to be as one of the cases says; a field that is absent is."""
+    return {"anyOf": [{"properties": case} for case in cases]}
 
 
 def _one_of(formats: Sequence[Format]) -> JsonRules:
     return {"enum": [format.value for format in (Format.KEEP, *formats)]}
 
 
+# As few cases as say it: generators of requests multiply the cases of all rules, and give up beyond a size.
 _ENCODING_RULES: Sequence[JsonRules] = (
-    _either(lossless=_NOT_TRUE, format=_one_of(_LOSSLESS_FORMATS)),
-    _either(palette=_NOT_TRUE, format=_one_of(_PALETTE_FORMATS)),
-    _either(colours=_ABSENT, format=_one_of(_PALETTE_FORMATS)),
-    _either(max_bytes=_ABSENT, format=_one_of(_QUALITY_FORMATS)),
-    _either(lossless=_NOT_TRUE, quality=_ABSENT),
-    _either(lossless=_NOT_TRUE, max_bytes=_ABSENT),
-    _either(colours=_ABSENT, palette=_NOT_FALSE),
+    _either({"lossless": _NOT_TRUE}, {"format": _one_of(_LOSSLESS_FORMATS), "quality": _ABSENT, "max_bytes": _ABSENT}),
+    _either(
+        {"palette": _NOT_TRUE, "colours": _ABSENT},
+        {"palette": _NOT_FALSE, "format": _one_of(_PALETTE_FORMATS)},
+    ),
+    _either({"max_bytes": _ABSENT}, {"format": _one_of(_QUALITY_FORMATS)}),
 )
 
 
