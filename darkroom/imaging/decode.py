@@ -11,9 +11,10 @@ from darkroom.contract.errors import ImageCorruptError
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import heic, vips
 from darkroom.imaging.facts import Facts
+from darkroom.imaging.fine_detail import has_fine_detail
 from darkroom.imaging.geometry import Extent, Size, is_turned
 from darkroom.imaging.gif_canvas import with_transparent_canvas
-from darkroom.imaging.shrinking import Shrink, reduction
+from darkroom.imaging.shrinking import Reduction, Shrink, reduction
 from darkroom.imaging.vips import Image
 
 Decoded = TypeVar("Decoded")
@@ -41,12 +42,22 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
         _check_size(image, facts, frames, is_scaled=False)
         return Opened(strip=image, extent=None)
     reduced = reduction(body, facts, scaled, shrink, frames=frames)
-    options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
-    strip = vips.load(facts.format, reduced.body, strict=strict, **options)
-    _check_size(strip, facts, frames, is_scaled=bool(reduced.options))
+    strip = _load(reduced, facts, frames, strict=strict)
+    if reduced.if_fine is not None:
+        strip = strip.copy_memory()
+        if has_fine_detail(strip, step=reduced.step):
+            reduced = reduced.if_fine
+            strip = _load(reduced, facts, frames, strict=strict)
     if facts.format is Format.GIF:
         strip = with_transparent_canvas(strip, frames, body)
     return Opened(strip=strip, extent=reduced.extent)
+
+
+def _load(reduced: Reduction, facts: Facts, frames: int, *, strict: bool) -> Image:
+    options = {**reduced.options, "n": frames} if frames > 1 else reduced.options
+    strip = vips.load(facts.format, reduced.body, strict=strict, **options)
+    _check_size(strip, facts, frames, is_scaled=bool(reduced.options))
+    return strip
 
 
 def _check_size(image: Image, facts: Facts, frames: int, *, is_scaled: bool) -> None:

@@ -5,7 +5,7 @@ Shrinking in the decoder is fast and less like Lanczos than Lanczos itself, so h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from darkroom.contract.parameters.values import Format
@@ -23,9 +23,12 @@ class Shrink(StrEnum):
     """Decode every pixel; for reference."""
 
 
-# The steps of libjpeg's scaled inverse DCT that libvips offers, with the least factor for which each is taken. Between
-# a step and its factor the next smaller one is nearer to Lanczos by more than 1 dB: benchmarks/results/imaging.md.
+# The steps of libjpeg's scaled inverse DCT that libvips offers, with the factor from which each is taken whatever the
+# picture. Between a step and this factor, text is nearer to Lanczos by more than 1 dB with the next smaller step, and a
+# photograph is not: benchmarks/results/imaging.md.
 _JPEG_STEPS = {8: 10, 4: 5, 2: 3}
+# The largest picture that is held in memory to look at its detail.
+_MAX_SAMPLED_PX = 4_000_000
 # What is left to Lanczos of a WebP, which libwebp scales by any factor, and the least factor for which it does; below,
 # scaling takes as long as decoding every pixel.
 _LEFT_OF_WEBP, _LEAST_WEBP_FACTOR = 1.5, 2
@@ -42,6 +45,10 @@ class Reduction:
     """For the loader."""
     extent: Extent | None = None
     """What the picture covers of the decoded pixels; None means all of them."""
+    step: int = 1
+    """By how much a JPEG is shrunk."""
+    if_fine: Reduction | None = None
+    """How to decode it instead, where what this yields has fine detail."""
 
 
 def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames: int = 1) -> Reduction:
@@ -50,10 +57,26 @@ def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames
     """
     factor = min(facts.width / scaled.width, facts.height / scaled.height)
     if facts.format is Format.JPEG:
-        return _jpeg_reduction(body, facts, _jpeg_step(factor, shrink))
+        return _jpeg_reduction(body, facts, factor, shrink)
     if facts.format is Format.WEBP:
         return _webp_reduction(body, facts, factor, shrink, frames)
     return Reduction(body=body)
+
+
+def _jpeg_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink) -> Reduction:
+    careful = _by_step(body, facts, _jpeg_step(factor, shrink))
+    largest = next((step for step in _JPEG_STEPS if step <= factor), 1)
+    if shrink is not Shrink.FAST or largest == careful.step or not _may_be_sampled(facts, largest):
+        return careful
+    return replace(_by_step(body, facts, largest), if_fine=careful)
+
+
+def _may_be_sampled(facts: Facts, step: int) -> bool:
+    """Return whether a picture that is shrunk by this step is small enough to look at, and has no part of a sample at
+    its edge: where little is left to Lanczos, such a part would displace what is beside it.
+    """
+    is_small = facts.width * facts.height <= _MAX_SAMPLED_PX * step**2
+    return is_small and facts.width % step == facts.height % step == 0
 
 
 def _jpeg_step(factor: float, shrink: Shrink) -> int:
@@ -71,12 +94,12 @@ def _jpeg_step(factor: float, shrink: Shrink) -> int:
             return 1
 
 
-def _jpeg_reduction(body: bytes, facts: Facts, step: int) -> Reduction:
+def _by_step(body: bytes, facts: Facts, step: int) -> Reduction:
     padded = jpeg_frame.padded_to(body, step) if step > 1 else None
     if padded is None:
         return Reduction(body=body)
     stored = facts.size.turned if is_turned(facts.orientation) else facts.size
-    return Reduction(body=padded, options={"shrink": step}, extent=Extent.of(stored, step))
+    return Reduction(body=padded, options={"shrink": step}, extent=Extent.of(stored, step), step=step)
 
 
 def _webp_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink, frames: int) -> Reduction:

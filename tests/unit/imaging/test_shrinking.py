@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from PIL import Image, ImageDraw
 
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.values import Format
-from darkroom.imaging import Shrink, probe
+from darkroom.imaging import Shrink, probe, vips
+from darkroom.imaging.fine_detail import has_fine_detail
 from darkroom.imaging.geometry import Extent, Size
 from darkroom.imaging.jpeg_frame import padded_to
+from darkroom.imaging.photograph import make_photograph
 from darkroom.imaging.shrinking import reduction
 from tests.unit.imaging import drawings
 from tests.unit.imaging.drawings import body_of, by_lanczos, decoded, displacement_px, resized
@@ -153,15 +156,72 @@ def test_a_lossless_webp_is_shrunk_as_libvips_rule_says(factor: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "step"),
-    [(1.5, 1), (2, 1), (2.99, 1), (3, 2), (4, 2), (4.9, 2), (5, 4), (8, 4), (9.9, 4), (10, 8), (40, 8)],
+    ("factor", "step", "for_fine_detail"),
+    [
+        (1.5, 1, None),
+        (2, 2, 1),
+        (2.99, 2, 1),
+        (3, 2, None),
+        (4, 4, 2),
+        (4.9, 4, 2),
+        (5, 4, None),
+        (8, 8, 4),
+        (9.9, 8, 4),
+        (10, 8, None),
+        (40, 8, None),
+    ],
 )
-def test_the_steps_of_a_jpeg_are_taken_where_a_photograph_loses_little(factor: float, step: int) -> None:
+def test_between_two_steps_of_a_jpeg_its_detail_decides(factor: float, step: int, for_fine_detail: int | None) -> None:
     body = jpeg(Image.new("L", (1200, 1200)))
     scaled = Size(width=int(1200 / factor), height=int(1200 / factor))
     found = reduction(body, probe(body, LIMITS), scaled, Shrink.FAST)
-    assert found.options.get("shrink", 1) == step
+    assert found.options.get("shrink", 1) == found.step == step
     assert found.extent == (None if step == 1 else Extent.of(Size(width=1200, height=1200), step))
+    assert (None if found.if_fine is None else found.if_fine.step) == for_fine_detail
+
+
+@pytest.mark.parametrize(("size", "factor"), [((1201, 1200), 4), ((1200, 1206), 4), ((5000, 3400), 2)])
+def test_a_jpeg_with_part_of_a_sample_at_its_edge_or_too_large_to_look_at_is_shrunk_carefully(
+    size: tuple[int, int], factor: int
+) -> None:
+    body = jpeg(Image.new("L", size))
+    scaled = Size(width=size[0] // factor, height=size[1] // factor)
+    found = reduction(body, probe(body, LIMITS), scaled, Shrink.FAST)
+    assert (found.step, found.if_fine) == (factor // 2, None)
+
+
+@pytest.mark.parametrize("step", [2, 4, 8])
+@pytest.mark.parametrize("quality", [75, 92])
+def test_a_photograph_is_shrunk_by_the_whole_step_and_loses_less_than_its_encoder_does(step: int, quality: int) -> None:
+    body = jpeg(Image.open(BytesIO(make_photograph(1600, 1200))), quality=quality)
+    assert not has_fine_detail(shrunk(body, step), step=step)
+    width, height = 1600 // step, 1200 // step
+    wanted = by_lanczos(body, width, height)
+    encoded = decoded(jpeg(Image.fromarray(wanted.astype(np.uint8)), quality=80))
+    assert psnr_db(resized(body, width=width), wanted) > psnr_db(encoded, wanted)
+
+
+@pytest.mark.parametrize("step", [2, 4, 8])
+@pytest.mark.parametrize("draw", [drawings.text_page, drawings.zone_plate])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_text_and_patterns_have_fine_detail(draw: Any, step: int, mode: str) -> None:
+    assert has_fine_detail(shrunk(jpeg(draw(800).convert(mode)), step), step=step)
+
+
+def test_a_few_lines_on_an_empty_page_are_fine_detail() -> None:
+    page = Image.new("RGB", (1600, 1600), "white")
+    page.paste(drawings.text_page(800).crop((0, 0, 800, 200)), (400, 700))
+    for step in (2, 4, 8):
+        assert has_fine_detail(shrunk(jpeg(page), step), step=step), step
+
+
+@pytest.mark.parametrize("size", [(8, 8), (1600, 8), (8, 1600), (200, 136)])
+def test_a_picture_of_one_colour_has_no_detail_at_any_size(size: tuple[int, int]) -> None:
+    assert not has_fine_detail(shrunk(jpeg(Image.new("RGB", size, "red")), 8), step=8)
+
+
+def shrunk(body: bytes, step: int) -> Any:
+    return vips.load(Format.JPEG, body, strict=True, shrink=step).copy_memory()
 
 
 # --- alpha -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""Tells text and drawings from photographs, by a sample of a picture that a decoder has shrunk.
+
+What is lost by shrinking in the decoder is detail of about the size of a pixel. A photograph has little of it, text and
+patterns have much. How much lies at that size shows in the ratio of two energies: that of the second differences
+between neighbouring pixels over that of the first. It is 3 for noise and 0 for a slope; of what was measured, it is at
+most 2.0 for photographs at a quarter of their size and at least 2.2 for text, textures and a zone plate
+(benchmarks/results/imaging.md).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from itertools import islice
+
+from darkroom.imaging.vips import Image
+
+_LEAST_RATIO = 2.1
+# At half the size, large letters look like a photograph by the ratio, but their edges are harder: in squared levels.
+_LEAST_ENERGY_AT_HALF = 800
+# Enough lines to meet a few lines of text on a page, and short enough pieces of them to cost a twentieth of a decode.
+_LINES = 32
+_LINE_PX = 128
+# Coprime to most sizes, so that the pieces are spread over the picture.
+_STRIDE_PX = 7919
+
+
+def has_fine_detail(image: Image, *, step: int) -> bool:
+    """Return whether a picture that was shrunk by `step`, and is in memory, has detail as small as its pixels."""
+    first = second = count = 0
+    for line in _sampled_lines(image):
+        slopes = list(map(operator.sub, islice(line, 1, None), line))
+        bends = list(map(operator.sub, islice(slopes, 1, None), slopes))
+        first += sum(map(operator.mul, slopes, slopes))
+        second += sum(map(operator.mul, bends, bends))
+        count += len(bends)
+    return second >= _LEAST_RATIO * first > 0 or (step == 2 and second >= _LEAST_ENERGY_AT_HALF * count > 0)
+
+
+def _sampled_lines(image: Image) -> Iterator[bytes]:
+    """Yield pieces of rows and of columns, in one band: green, or grey."""
+    band = image.extract_band(min(1, image.bands - 1))
+    rows = band.subsample(1, max(1, band.height // _LINES))
+    levels = bytes(rows.write_to_memory())
+    for number in range(rows.height):
+        start = number * rows.width + _offset(number, rows.width)
+        yield levels[start : start + min(_LINE_PX, rows.width)]
+    columns = band.subsample(max(1, band.width // _LINES), 1)
+    levels = bytes(columns.write_to_memory())
+    for number in range(columns.width):
+        start = number + _offset(number, columns.height) * columns.width
+        yield levels[start : start + _LINE_PX * columns.width : columns.width]
+
+
+def _offset(number: int, length: int) -> int:
+    return number * _STRIDE_PX % max(1, length - _LINE_PX + 1)
