@@ -45,6 +45,9 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     strip = _load(reduced, facts, frames, strict=strict)
     if reduced.if_fine is not None:
         strip = strip.copy_memory()
+        if strict:
+            # Looking at the pixels empties libvips' buffer of messages.
+            _refuse_damage()
         if has_fine_detail(strip, step=reduced.step):
             reduced = reduced.if_fine
             strip = _load(reduced, facts, frames, strict=strict)
@@ -88,8 +91,15 @@ def _strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
         if not vips.is_harmless(str(exc)):
             raise
         return decode(False)
-    # libvips heeds warnings when it begins the next strip of rows, so that those of the last one remain.
+    _refuse_damage()
+    return decoded
+
+
+def _refuse_damage() -> None:
+    """Raise pyvips.Error if libjpeg warned of damage in what was decoded last.
+
+    libvips heeds warnings when it begins the next strip of rows, so that those of the last one remain.
+    """
     warning = vips.decoder_warning()
     if warning and not vips.is_harmless(warning):
-        raise pyvips.Error(warning)
-    return decoded
+        raise vips.library().Error(warning)
