@@ -8,7 +8,7 @@ picture does. The modules in the order in which a picture passes them:
 - `request`: what the request asks for.
 - `planning` (with `plan`, `resizing`, `cropping`, `geometry`): which part, how large, where.
 - `cost`: how expensive the job will be.
-- `shrinking` (with `jpeg_frame`): how far the decoder shrinks the picture.
+- `shrinking` (with `jpeg_frame` and `fine_detail`): how far the decoder shrinks the picture.
 - `cut`, `decode` (with `gif_canvas`), `resample`, `colour`, `saliency`, `animation`: the steps that `develop` combines
   into frames in memory.
 - `coding` (with `primaries`, `transfer`, `tone`): colours that something else than a profile describes.
