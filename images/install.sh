@@ -40,10 +40,14 @@ fi
 find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' \) -exec rm {} +
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup`, for the setup Job.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \
-  "$packages/darkroom/charts" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py"
+  "$packages/darkroom/charts" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" \
+  "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
+# ingest alone describes the API.
+[ "$function" = ingest ] || rm "$packages/darkroom/contract/openapi.py" "$packages/darkroom/contract/openapi_parts.py"
+find "$packages" -type d \( -name tests -o -name testdata \) -prune -exec rm -r {} +
 if [ "$function" = recovery ]; then
-  find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name setup.py \
-    -exec rm {} +
+  find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name extras.py \
+    ! -name commands.py ! -name failures.py ! -name terminal.py ! -name setup.py -exec rm {} +
   cp "$source/nats-eventing/deadletter-stream.json" "$folder/"
 else
   rm -rf "$packages/darkroom/cli"

@@ -21,7 +21,6 @@ from typing import Any
 import click
 
 from darkroom.cli.terminal import printable
-from darkroom.client.errors import ClientError
 from darkroom.errors import DarkroomError, SettingsError
 
 FAILED = 1
@@ -52,8 +51,6 @@ def sentence_of(error: BaseException) -> str:
             return error.format_message()
         case DarkroomError():
             return f"{error.code}: {printable(error.detail)}"
-        case ClientError():
-            return printable(error)
         case SettingsError():
             return str(error)
         case UnicodeDecodeError():
@@ -64,7 +61,13 @@ def sentence_of(error: BaseException) -> str:
             return "there is not enough memory"
         case RecursionError():
             return "what was read is nested too deeply"
-    return ""
+    return printable(error) if _is_of_the_client(error) else ""
+
+
+def _is_of_the_client(error: BaseException) -> bool:
+    """Only the commands that use the client import it, and the image in which `darkroom setup` runs has none."""
+    module = sys.modules.get("darkroom.client.errors")
+    return module is not None and isinstance(error, module.ClientError)
 
 
 def _os_error_sentence(error: OSError) -> str:

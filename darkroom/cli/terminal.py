@@ -14,13 +14,9 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 Part: TypeAlias = str | tuple[str, str]
 """Text, or text and its style."""
@@ -55,11 +51,15 @@ def is_terminal() -> bool:
 
 def write(*parts: Part, err: bool = False) -> None:
     """Write one line to standard output, or with `err` to standard error; a line break in it is an escape too."""
-    text = Text()
-    for part in parts:
-        content, style = (part, "") if isinstance(part, str) else part
-        text.append(printable(content), style)
-    _console(err=err).print(text)
+    styled = [(printable(part), "") if isinstance(part, str) else (printable(part[0]), part[1]) for part in parts]
+    if not any(style for _, style in styled):
+        click.echo("".join(text for text, _ in styled), err=err)
+        return
+    from rich.text import Text
+
+    from darkroom.cli.rich_console import console
+
+    console(err=err).print(Text.assemble(*styled))
 
 
 def tell(*parts: Part) -> None:
@@ -92,13 +92,18 @@ def write_records(columns: Sequence[str], rows: Sequence[Sequence[object]], *, e
     if not rows:
         write(empty)
         return
+    from rich.table import Table
+    from rich.text import Text
+
+    from darkroom.cli.rich_console import console
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(Text(printable(column)), no_wrap=True, overflow="ignore")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     # As wide as it needs to be: rich would cut cells to fit the terminal, which wraps lines by itself.
-    _console(err=False, width=_WIDEST).print(table)
+    console(err=False, width=_WIDEST).print(table)
 
 
 def write_fields(fields: Mapping[str, object], *, indent: str = "") -> None:
@@ -112,11 +117,14 @@ def write_fields(fields: Mapping[str, object], *, indent: str = "") -> None:
 @contextmanager
 def progress(text: str) -> Iterator[None]:
     """Show what is in progress, if standard error is a terminal."""
-    console = _console(err=True)
-    if not console.is_terminal:
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
-    with console.status(Text(printable(text))):
+    from rich.text import Text
+
+    from darkroom.cli.rich_console import console
+
+    with console(err=True).status(Text(printable(text))):
         yield
 
 
@@ -131,15 +139,3 @@ def format_duration(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {unit} {rest} {smaller_unit}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> NoReturn:
-        """Leave it to the command's failure handler, instead of ending the process here."""
-        raise
-
-
-@cache
-def _console(*, err: bool, width: int | None = None) -> Console:
-    # soft_wrap: the terminal wraps long lines, so that addresses and ids can be copied.
-    return _Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)

@@ -73,7 +73,7 @@ def test_a_read_only_source_tree_runs_with_its_data_elsewhere(tmp_path: Path) ->
             assert "Traceback" not in stack.log.read_text()
         refused = up(project)
     assert refused.returncode == 1
-    assert "cannot be used: Read-only file system; choose another one with --data" in refused.stderr
+    assert "cannot be made: Read-only file system; choose another folder with --data" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
