@@ -57,5 +57,6 @@ cp "$source/functions/__init__.py" "$folder/functions/"
 cp -R "$source/functions/$function" "$folder/functions/"
 "$python" "$source/images/sbom.py" "$packages" "darkroom-$function" "$copy/report.json" > "$folder/sbom.cdx.json"
 find "$folder" -name __pycache__ -prune -exec rm -r {} +
-# Some packages bring templates that are no Python yet, hence "|| true". Bytecode now, and never looked after again: the root file system is read-only.
-"$python" -m compileall -q --invalidation-mode unchecked-hash "$folder" > /dev/null || true
+# Some packages bring templates that are no Python yet, hence "|| true". Tracebacks name files as the image has them.
+# Bytecode now, and never looked after again: the root file system is read-only.
+"$python" -m compileall -q --invalidation-mode unchecked-hash -s "$folder" -p /app "$folder" > /dev/null || true

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from darkroom.contract.openapi import openapi
-
 FILES_PATH = "/api/v1/files"
 """Where the functions serve files by signed URLs, if they are the storage."""
 _PLACEHOLDER = re.compile(r"\\{[^}]+\\}")
@@ -21,6 +19,9 @@ def route_template(path: str) -> str:
 
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    # Only here, since the image of a function that only needs the path has no description of the API.
+    from darkroom.contract.openapi import openapi
+
     templates = sorted(openapi()["paths"])
     return [(template, _pattern(template)) for template in templates]
 
