@@ -29,7 +29,7 @@ from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.errors import LocalRuntimeError
-from darkroom.local.eventing.brokers import Brokers
+from darkroom.local.eventing.brokers import AdaptRoute, Brokers, as_it_is
 from darkroom.local.eventing.ping import run_ping_source
 from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.extension import Application, NoApplication, Run, load_application
@@ -85,6 +85,8 @@ class StackOptions:
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
+    adapt_route: AdaptRoute = as_it_is
+    """Changes each Trigger's route, as tests do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ class Stack:
         run = Run(project_root=self._root, variables={**self._resources.variables(), **chosen_settings})
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
-        self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
+        self._brokers = brokers = Brokers(manifests, self._report, self._spawn, self._options.adapt_route)
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
         self._fill_fleet(manifests, run.variables, logs)
         self._http = aiohttp.ClientSession()
