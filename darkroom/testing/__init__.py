@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from darkroom.testing.broker import Broker
     from darkroom.testing.recorder import DeliveryAttempt, LostEvent
     from darkroom.testing.session import Session
-    from darkroom.testing.wsgi import wsgi
+    from darkroom.testing.wsgi_handler import wsgi
 
 _HOMES = {
     "Broker": "darkroom.testing.broker",
@@ -29,7 +29,7 @@ _HOMES = {
     "DeliveryAttempt": "darkroom.testing.recorder",
     "LostEvent": "darkroom.testing.recorder",
     "Session": "darkroom.testing.session",
-    "wsgi": "darkroom.testing.wsgi",
+    "wsgi": "darkroom.testing.wsgi_handler",
 }
 
 __all__ = ["Broker", "CloudEvent", "DeliveryAttempt", "LostEvent", "Session", "wsgi"]

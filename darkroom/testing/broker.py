@@ -168,6 +168,7 @@ class Broker:
         connection, everything else a 500. A failed assertion in it also fails the test, at its next call of this
         Broker or at its end.
         """
+        __tracebackhide__ = True
         self._routing.subscribe(name, handler)
 
     # --- what happened -----------------------------------------------------------------------------------------------
@@ -179,6 +180,7 @@ class Broker:
         AssertionError if there are not that many within `within` seconds. With `count=0` it waits until nothing is left
         to deliver.
         """
+        __tracebackhide__ = True
         self._routing.require(name)
 
         def look() -> list[CloudEvent]:
@@ -197,6 +199,7 @@ class Broker:
 
         All Triggers' if none is named. Waits as `received` does.
         """
+        __tracebackhide__ = True
 
         def look() -> list[CloudEvent]:
             return [each.event for each in self._of(trigger) if each.is_dead_letter and each.succeeded]
@@ -205,6 +208,7 @@ class Broker:
 
     def replies(self, trigger: str | None = None, *, within: float = WITHIN_S, count: int = 1) -> list[CloudEvent]:
         """Return the events with which subscribers answered, and which went back to the Broker. Waits likewise."""
+        __tracebackhide__ = True
 
         def look() -> list[CloudEvent]:
             return [each.reply for each in self._of(trigger) if each.reply is not None and not each.is_dead_letter]
@@ -213,6 +217,7 @@ class Broker:
 
     def lost(self, trigger: str | None = None, *, within: float = WITHIN_S, count: int = 1) -> list[LostEvent]:
         """Return the events that a Trigger gave up without a dead letter, and why. Waits likewise."""
+        __tracebackhide__ = True
         self._require_trigger(trigger)
 
         def look() -> list[LostEvent]:
@@ -232,6 +237,7 @@ class Broker:
 
         `event` may be an id.
         """
+        __tracebackhide__ = True
 
         def look() -> list[DeliveryAttempt]:
             return [each for each in self._of(trigger) if not each.is_dead_letter and _is(each.event, event)]
@@ -252,6 +258,7 @@ class Broker:
 
         What a function process sends after it has answered is not known before it arrives.
         """
+        __tracebackhide__ = True
         self._wait_for_streams(lambda trigger, left: False, "settled", within)
 
     # --- the clock ---------------------------------------------------------------------------------------------------
@@ -331,15 +338,18 @@ class Broker:
         return sources[name]
 
     def _require_trigger(self, trigger: str | None) -> None:
+        __tracebackhide__ = True
         routes = self._routing.routes
         if trigger is not None and trigger not in routes:
             raise ProjectError(f"there is no Trigger {trigger!r}{suggestion(trigger, routes)}; {_listed(list(routes))}")
 
     def _of(self, trigger: str | None) -> list[DeliveryAttempt]:
+        __tracebackhide__ = True
         self._require_trigger(trigger)
         return [each for each in self._recorder.attempts() if trigger in (None, each.trigger)]
 
     def _await(self, look: Callable[[], Sequence[Found]], what: str, *, within: float, count: int) -> list[Found]:
+        __tracebackhide__ = True
         if count == 0:
             self.settled(within=within)
             return list(look())
@@ -350,6 +360,7 @@ class Broker:
         return list(look())
 
     def _wait_for_streams(self, may_be_left: Callable[[str, Backlog], bool], state: str, within_s: float) -> None:
+        __tracebackhide__ = True
         ends_at = time.monotonic() + within_s
         while True:
             activity = self._recorder.activity
@@ -372,6 +383,7 @@ class Broker:
         return await backlogs(self._connection, self._routing.routes)
 
     def _raise_failure(self) -> None:
+        __tracebackhide__ = True
         failure = self._recorder.take_failure()
         if failure is not None:
             raise failure

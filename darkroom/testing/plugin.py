@@ -5,6 +5,7 @@ pytest imports this module in every run, so it imports nothing of the runtime be
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def darkroom_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """Starts Brokers: `with darkroom_session.broker("PATH") as broker`, for fixtures of a wider scope than a test."""
+    began = time.perf_counter()
     try:
         from darkroom.testing.session import Session
     except ModuleNotFoundError as exc:
         pytest.fail(_what_to_install(exc), pytrace=False)
-    session = Session(folder=tmp_path_factory.mktemp("darkroom"), rootdir=request.config.rootpath)
+    session = Session(
+        folder=tmp_path_factory.mktemp("darkroom"),
+        rootdir=request.config.rootpath,
+        imports_s=time.perf_counter() - began,
+    )
     request.config.stash[_session_key] = session
     yield session
     session.stop()
@@ -80,9 +86,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if session is None or not session.ready_s or not config.getoption("--darkroom-durations"):
         return
     first, *others = session.ready_s
-    line = f"darkroom: nats-server and the first Broker ready in {first:.2f} s"
+    line = (
+        f"darkroom: nats-server and the first Broker ready in {session.imports_s + first:.2f} s, "
+        f"of which imports {session.imports_s:.2f} s"
+    )
     if others:
-        line += f", {len(others)} more in {min(others):.3f} to {max(others):.3f} s each"
+        line += f"; {len(others)} more in {min(others):.3f} to {max(others):.3f} s each"
     terminalreporter.write_line(line)
 
 

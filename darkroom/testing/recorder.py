@@ -82,7 +82,8 @@ class Recorder:
         self._lost: list[LostEvent] = []
         self._numbers: Counter[tuple[str, str, bool, EventKey]] = Counter()
         self._notes: list[str] = []
-        self._failures: list[BaseException] = []
+        self._failure: BaseException | None = None
+        self._has_failed = False
         self._activity = 0
 
     # --- written by the runtime --------------------------------------------------------------------------------------
@@ -123,8 +124,9 @@ class Recorder:
         """Keep what a handler raised, so that a test whose assertion failed in a handler fails."""
         with self._changed:
             self._notes.append(f"a handler raised {type(error).__name__}: {error}")
-            if not isinstance(error, Exception) or isinstance(error, AssertionError):
-                self._failures.append(error)
+            is_of_the_test = not isinstance(error, Exception) or isinstance(error, AssertionError)
+            if is_of_the_test and not self._has_failed:
+                self._failure, self._has_failed = error, True
             self._changed.notify_all()
 
     def _count(self) -> None:
@@ -170,14 +172,15 @@ class Recorder:
             return list(self._notes)
 
     def take_failure(self) -> BaseException | None:
-        """Return the first failed assertion of a handler that was not taken yet."""
+        """Return the first failed assertion of a handler, once. Those of its retries say the same."""
         with self._changed:
-            return self._failures.pop(0) if self._failures else None
+            failure, self._failure = self._failure, None
+            return failure
 
     def wait_until(self, condition: Callable[[], bool], within_s: float) -> bool:
         """Wait until a condition of what is recorded is true or a handler's assertion failed; returns the condition."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._failures) or condition(), timeout=within_s)
+            self._changed.wait_for(lambda: self._failure is not None or condition(), timeout=within_s)
             return condition()
 
 

@@ -54,6 +54,7 @@ class Routing:
 
     def require(self, name: str) -> None:
         """Raise ProjectError if nothing has this name."""
+        __tracebackhide__ = True
         known = [*self.routes, *sorted(self._destinations)]
         if name not in known:
             near = suggestion(name, known)

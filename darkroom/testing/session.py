@@ -21,7 +21,8 @@ class Session:
 
     folder: Path
     rootdir: Path
-    began: float = field(default_factory=time.perf_counter)
+    imports_s: float = 0.0
+    """How long the imports took."""
     ready_s: list[float] = field(default_factory=list)
     """For each Broker; the first one's time includes the nats-server's."""
     _server: NatsServer | None = None
@@ -50,6 +51,11 @@ class Session:
             yield broker
         finally:
             broker.close()
+
+    @property
+    def server_pid(self) -> int | None:
+        """The nats-server's process; None before the first Broker."""
+        return None if self._server is None else self._server.pid
 
     def _running_server(self) -> NatsServer:
         if self._server is None:
