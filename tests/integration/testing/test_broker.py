@@ -25,7 +25,9 @@ pytestmark = pytest.mark.darkroom(project=SHOP)
 
 @pytest.fixture(scope="module")
 def confirm_app() -> Flask:
-    app: Flask = functions_framework.create_app("confirm", str(SHOP / "functions" / "confirm" / "main.py"))
+    app: Flask = functions_framework.create_app(  # type: ignore[no-untyped-call]
+        "confirm", str(SHOP / "functions" / "confirm" / "main.py")
+    )
     return app
 
 

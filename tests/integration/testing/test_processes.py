@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.testing import Broker, Session
+from tests.stack import eventually
 
 SHOP = Path(__file__).parent / "shop"
 
@@ -46,5 +47,11 @@ def test_a_handler_takes_the_place_of_a_process(shop: Broker) -> None:
 def test_a_function_that_does_not_start_is_explained(darkroom_session: Session, tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text((SHOP / "shop.yaml").read_text())
     with darkroom_session.broker(tmp_path, processes=True) as broker:
-        order = broker.send("shop.order.placed", {"order": 7})
-        assert "confirm" in broker.attempts(order, "confirm", within=30)[0].outcome
+        broker.send("shop.order.placed", {"order": 7})
+
+        def why() -> str:
+            with pytest.raises(AssertionError) as failed:
+                broker.received("ship", within=0.2)
+            return str(failed.value) if "instance.start_failed service=confirm" in str(failed.value) else ""
+
+        assert "functions/confirm/main.py" in eventually(why, within_s=30, what="the reason is told")
