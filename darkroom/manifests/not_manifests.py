@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.manifests.platform.schema import SERVED
-from darkroom.manifests.source import Document
+from darkroom.manifests.source import Document, Problem, ProblemKind, Reading
 
 _BY_NAME: Sequence[tuple[str, str]] = (
     (r"values([-._].*)?", "the values of a Helm chart"),
@@ -106,3 +106,28 @@ def in_helm_chart(file: Path) -> bool:
     return any(
         folder.name == "templates" and (folder.parent / "Chart.yaml").is_file() for folder in file.absolute().parents
     )
+
+
+def reason_to_skip(file: Path, text: str, reading: Reading) -> tuple[int, str] | None:
+    """Return the line and the reason why a file is skipped as a whole; None if it holds manifests."""
+    first = reading.problems[0] if reading.problems else None
+    if in_helm_chart(file):
+        return 1, "a template of a Helm chart; render it first, with helm template"
+    if first is not None and first.kind in {ProblemKind.SYNTAX, ProblemKind.KEY} and is_template(text, first.line):
+        return first.line, "a template, which is not YAML yet; render it first"
+    manifests = [each for each in reading.documents if is_manifest(each.data)]
+    for each in manifests:
+        if has_placeholders(each.data):
+            return each.line(), "a template, whose placeholders are not filled in; render it first"
+    if manifests or (not reading.documents and first is None):
+        return None
+    if first is not None and not _is_harmless(first, reading):
+        return None
+    line = reading.documents[0].line() if reading.documents else 1
+    return line, describe(file, reading.documents)
+
+
+def _is_harmless(problem: Problem, reading: Reading) -> bool:
+    """Whether a problem says nothing about a manifest, because the file was read and holds none."""
+    readable = {ProblemKind.TAG, ProblemKind.KEY, ProblemKind.DUPLICATE_KEY}
+    return problem.kind in readable and bool(reading.documents)
