@@ -25,7 +25,7 @@ SERVER_ANSWERS_WITHIN_S = 3.0
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
 def command(as_json: bool, data: Path) -> None:
-    """Show each function's instances, each Trigger's backlog, the unfinished jobs, and each server's state.
+    """Show each function's instances, each address, each Trigger's counts, each server's state, and what is left out.
 
     If the runtime does not answer, each server is asked directly. Without a terminal each function, trigger, server and
     count is one line that begins with its kind, its fields separated by tabs.
@@ -94,6 +94,26 @@ def _sections(status: dict[str, Any]) -> list[Section]:
             ("server", "address", "state", "restarts"),
             [_values(row, "name", "url", "state", "restarts") for row in status.get("servers", [])],
         ),
+        (
+            "address",
+            ("what", "name", "address"),
+            [
+                *(
+                    ("service", _qualified(row), row.get("url") or "cluster-local")
+                    for row in status.get("services", [])
+                ),
+                *(("route", _qualified(row), row.get("url", "")) for row in status.get("routes", [])),
+                *(("broker", _qualified(row), row.get("url", "")) for row in status.get("brokers", [])),
+            ],
+        ),
+        (
+            "left out",
+            ("left out", "name", "where", "why"),
+            [
+                (row.get("kind", ""), _qualified(row), f"{row.get('file')}:{row.get('line')}", row.get("reason", ""))
+                for row in status.get("left_out", [])
+            ],
+        ),
         *([("jobs", ("jobs", "queued", "processing", "oldest"), [_jobs(status["jobs"])])] if "jobs" in status else []),
     ]
 
@@ -104,6 +124,10 @@ def _function(row: dict[str, Any]) -> tuple[object, ...]:
         "failing" if row.get("failing") else "panic" if row.get("panicking") else "capped" if row.get("capped") else ""
     )
     return (*cells, f"{row.get('min_scale', 0)} to {row.get('max_scale') or 'any'}", mode)
+
+
+def _qualified(row: dict[str, Any]) -> str:
+    return f"{row['namespace']}/{row.get('name')}" if row.get("namespace") else str(row.get("name", ""))
 
 
 def _trigger(row: dict[str, Any]) -> tuple[object, ...]:

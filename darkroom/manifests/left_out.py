@@ -1,4 +1,4 @@
-"""What the manifests hold and the local runtime does not run, or runs otherwise than it says. Nothing is dropped silently.
+"""What the manifests hold and the local runtime does not run, or does otherwise. Nothing is dropped silently.
 
 A cluster's refusal is no such record: it is a `Finding`, and stops the load.
 """
@@ -64,8 +64,9 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 def record(kind: type[RecordT], document: Document, path: FieldPath, reason: str) -> RecordT:
     """Make a record about a document, however incomplete the document is."""
-    data = document.data if isinstance(document.data, dict) else {}
-    metadata = data.get("metadata") if isinstance(data.get("metadata"), dict) else {}
+    data: Any = document.data if isinstance(document.data, dict) else {}
+    metadata: Any = data.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     name = metadata.get("name") or f"{metadata.get('generateName') or ''}?"
     return kind(
         file=document.file,

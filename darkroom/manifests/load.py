@@ -181,8 +181,9 @@ class _Loading:
         self.notes: list[Note] = []
         self.channels: dict[tuple[str, str], ChannelTemplate] = {}
         known = [(document, model) for document in documents if (model := self._model_of(document)) is not None]
-        runs = {id(document) for document, _ in known}
-        bundle, skipped = Bundle(documents), {id(document) for document in documents} - runs
+        # Of kinds that do not run here, only Knative's and the Gateway API's are held against a cluster's webhooks.
+        judged = {id(document) for document, _ in known} | {id(each) for each in documents if _is_of_knative(each)}
+        bundle, skipped = Bundle(documents), {id(document) for document in documents} - judged
         refused = [*refusals(bundle, skipped)]
         lost = [*losses(bundle, skipped)]
         refused += [finding for name, finding in lost if name in STOPPING_LOSSES]
@@ -247,7 +248,7 @@ class _Loading:
             if path[:2] != ("spec", "rules") or len(path) < 3 or not isinstance(path[2], int):
                 return document, parsed
             unusable.setdefault(path[2], (path, message))
-        if parsed.refused or len(unusable) >= len(document.data["spec"]["rules"]):
+        if parsed.refused or not unusable or len(unusable) >= len(document.data["spec"]["rules"]):
             return document, parsed
         for index, (path, message) in unusable.items():
             self._leave_out(document, path, f"rule {index + 1}: {_at(path[3:], message)}")
@@ -328,9 +329,7 @@ class _Loading:
             return ChannelTemplate()
         return self._channel(broker, config_map, key, documents[0])
 
-    def _channel(
-        self, broker: Broker, config_map: ConfigMap, key: str, document: Document
-    ) -> ChannelTemplate | None:
+    def _channel(self, broker: Broker, config_map: ConfigMap, key: str, document: Document) -> ChannelTemplate | None:
         parsed = parse_leniently(ChannelManifest, document, lambda line: (document.file, line) in self._lines)
         self.findings += [replace(each, path=f"data.{key}: {each.path}") for each in parsed.refused]
         for _, message in parsed.ignored:
@@ -341,6 +340,11 @@ class _Loading:
             path, message = parsed.limitations[0]
             self._leave_out(broker.document, ("spec", "config"), f"its channel template: {_at(path, message)}")
         return None
+
+
+def _is_of_knative(document: Document) -> bool:
+    group = str(document.data.get("apiVersion")).partition("/")[0]
+    return group.endswith(".knative.dev") or group == "gateway.networking.k8s.io"
 
 
 def _is_nameless(data: Mapping[str, object]) -> bool:

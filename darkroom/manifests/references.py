@@ -15,7 +15,7 @@ from darkroom.manifests.left_out import LeftOut, Note, record
 from darkroom.manifests.model import EVENTING, SERVING, Destination, Resource, ResourceKey
 from darkroom.manifests.serving import Service
 from darkroom.manifests.source import FieldPath
-from darkroom.manifests.workloads import DEPLOYMENT, KUBERNETES_SERVICE, Deployment, KubernetesService, key_of, matches
+from darkroom.manifests.workloads import KUBERNETES_SERVICE, Deployment, KubernetesService, key_of, matches
 
 ReferenceAt = tuple[FieldPath, ResourceKey]
 """A field and the resource that it refers to."""
@@ -104,7 +104,9 @@ class Resolution:
 
     def _note_split(self, route: HTTPRoute, rule: RouteRule, resolved: RouteRule, index: int) -> None:
         if sum(1 for each in rule.backend_refs if each.weight) > 1 and len(resolved.backend_refs) == 1:
-            message = f"the local gateway does not split traffic: rule {index + 1} leads to {resolved.backend.name} alone"
+            message = (
+                f"the local gateway does not split traffic: rule {index + 1} leads to {resolved.backend.name} alone"
+            )
             self.notes.append(record(Note, route.document, ("spec", "rules", index, "backendRefs"), message))
 
 

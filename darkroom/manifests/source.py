@@ -54,9 +54,7 @@ class Document:
         for new, old in enumerate(kept):
             below = (*path, old)
             lines |= {
-                (*path, new, *at[len(below) :]): line
-                for at, line in self.lines.items()
-                if at[: len(below)] == below
+                (*path, new, *at[len(below) :]): line for at, line in self.lines.items() if at[: len(below)] == below
             }
         data = copy.deepcopy(self.data)
         owner = data

@@ -59,7 +59,7 @@ class PodContainer(_Quiet):
     image: NonEmpty
     command: list[str] = Field(default_factory=list)
     args: list[str] = Field(default_factory=list)
-    working_dir: str | None = None
+    working_dir: str = ""
     ports: list[PodPort] = Field(default_factory=list)
     env: list[PodVariable] = Field(default_factory=list)
     env_from: list[EnvironmentSource] = Field(default_factory=list)

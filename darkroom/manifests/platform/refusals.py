@@ -70,8 +70,9 @@ LOSSES = (
     "worker-concurrency",
 )
 """The other errors: what a cluster accepts, and then loses events or stops."""
-STOPPING_LOSSES = frozenset({"delivery-backoff"})
-"""Those that the loader refuses although the models take them, since a whole cluster stops by them."""
+STOPPING_LOSSES = frozenset({"delivery-backoff", "stream-settings-ignored"})
+"""Those that the loader refuses whatever the models do: by the first a whole cluster stops, the second is refused where
+kubectl validates."""
 
 
 def refusals(bundle: Bundle, left_out: Collection[int] = ()) -> Iterator[Finding]:
