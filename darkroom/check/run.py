@@ -17,7 +17,7 @@ from darkroom.manifests.platform.rule import Rule
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.platform.rules.reading import NOT_A_MANIFEST, NOT_YAML, UNKNOWN_IGNORE
 from darkroom.manifests.platform.severity import Severity
-from darkroom.manifests.source import Document, ReadError, read_text, scan
+from darkroom.manifests.source import Document, ReadError, Reading, read_text, scan
 
 IGNORE_ANNOTATION = "check.darkroom.dev/ignore"
 """The annotation that lists, separated by commas, the rules that do not apply to its manifest."""

@@ -126,6 +126,12 @@ def _function(row: dict[str, Any]) -> tuple[object, ...]:
     return (*cells, f"{row.get('min_scale', 0)} to {row.get('max_scale') or 'any'}", mode)
 
 
+def _addresses(status: dict[str, Any]) -> Iterable[tuple[object, ...]]:
+    for what in ("service", "route", "broker"):
+        for row in status.get(f"{what}s", []):
+            yield what, _qualified(row), row.get("url") or "cluster-local"
+
+
 def _qualified(row: dict[str, Any]) -> str:
     return f"{row['namespace']}/{row.get('name')}" if row.get("namespace") else str(row.get("name", ""))
 

@@ -112,7 +112,8 @@ class _Host(click.ParamType[str]):
     default=DEFAULT_PORT,
     show_default=True,
     help=(
-        "Port of the gateway, for Services and HTTPRoutes. The Broker, the admin API, NATS, Redis and S3 use the five ports after it."
+        "Port of the gateway, for Services and HTTPRoutes. The Broker, the admin API, NATS, Redis and S3 use the five "
+        "ports after it."
     ),
 )
 @click.option("--free-ports", is_flag=True, help="Use any free ports instead, and print them.")
@@ -220,10 +221,10 @@ def command(
 ) -> None:
     """Run a Knative project here: its Brokers and Triggers on NATS, and its Services, which scale from zero.
 
-    The project's Knative YAML defines what runs and how; a cluster uses the same files. What does not run on one machine
-    is left out by name, at the start and in `darkroom status`. darkroom.toml adds servers such as Redis and S3.
-    Everything listens on loopback, and nothing outlives this command. Ctrl-C stops it; what is unfinished continues with
-    the next `up`.
+    The project's Knative YAML defines what runs and how; a cluster uses the same files. What does not run on one
+    machine is left out by name, at the start and in `darkroom status`. darkroom.toml adds servers such as Redis and S3.
+    Everything listens on loopback, and nothing outlives this command. Ctrl-C stops it; what is unfinished continues
+    with the next `up`.
 
     \b
       darkroom up

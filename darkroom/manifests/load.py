@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from darkroom.manifests import parsing
 from darkroom.manifests.channel import ChannelManifest, ChannelTemplate
 from darkroom.manifests.core import ConfigMap, Namespace, Secret, ServiceAccount
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
@@ -27,7 +26,7 @@ from darkroom.manifests.platform.refusals import STOPPING_LOSSES, losses, refusa
 from darkroom.manifests.references import Resolution, backends
 from darkroom.manifests.revision import ServiceKey
 from darkroom.manifests.serving import Service
-from darkroom.manifests.source import Document, FieldPath
+from darkroom.manifests.source import Document, FieldPath, dotted
 from darkroom.manifests.source import parse as parse_yaml
 from darkroom.manifests.workloads import Deployment, KubernetesService
 
@@ -353,7 +352,7 @@ def _is_nameless(data: Mapping[str, object]) -> bool:
 
 
 def _at(path: FieldPath, message: str) -> str:
-    return f"{parsing.dotted(path)}: {message}" if path else message
+    return f"{dotted(path)}: {message}" if path else message
 
 
 def _unknown_kind(api_version: str, kind: str) -> str:

@@ -1,7 +1,7 @@
 """Parses a document into a model, and turns pydantic's errors into findings with line, reason and suggestion.
 
-A project file is parsed strictly. A manifest is parsed as far as it can be: what a cluster refuses is a finding, a field
-that the local runtime does without is dropped with a note, and what else it cannot do leaves the manifest out.
+A project file is parsed strictly. A manifest is parsed as far as it can be: what a cluster refuses is a finding, a
+field that the local runtime does without is dropped with a note, and what else it cannot do leaves the manifest out.
 """
 
 from __future__ import annotations

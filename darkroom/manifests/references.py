@@ -13,16 +13,16 @@ from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
 from darkroom.manifests.gateway import BackendReference, HTTPRoute, RouteRule
 from darkroom.manifests.left_out import LeftOut, Note, record
 from darkroom.manifests.model import EVENTING, SERVING, Destination, Resource, ResourceKey
-from darkroom.manifests.serving import Service
+from darkroom.manifests.serving import Service, Variable
 from darkroom.manifests.source import FieldPath
-from darkroom.manifests.workloads import KUBERNETES_SERVICE, Deployment, KubernetesService, key_of, matches
+from darkroom.manifests.workloads import KUBERNETES_SERVICE, Deployment, KubernetesService, PodVariable, key_of, matches
 
 ReferenceAt = tuple[FieldPath, ResourceKey]
 """A field and the resource that it refers to."""
 
 
 class Resolution:
-    """The resources whose references resolve, after those whose references do not were left out, one after the other."""
+    """The resources whose references resolve, after the others were left out one after the other."""
 
     def __init__(self, resources: Iterable[Resource], reasons: Mapping[ResourceKey, str]) -> None:
         """`reasons` says why resources that are not among these were left out."""
@@ -118,7 +118,7 @@ def _is_known(service: tuple[str, str], known: Set[ResourceKey]) -> bool:
     return (SERVING, "Service", *service) in known or (*KUBERNETES_SERVICE, *service) in known
 
 
-# --- what there is -----------------------------------------------------------------------------------------------------
+# --- what there is ---------------------------------------------------------------------------------------------------
 
 
 def backends(resources: Sequence[Resource]) -> dict[tuple[str, str], tuple[str, str]]:
@@ -180,7 +180,7 @@ def _missing(key: ResourceKey, known: Set[ResourceKey]) -> str:
     return message + suggestion(name, sorted(k[3] for k in known if k[:3] == key[:3]))
 
 
-# --- what is referred to -----------------------------------------------------------------------------------------------
+# --- what is referred to ---------------------------------------------------------------------------------------------
 
 
 def _references(resource: Resource) -> Iterator[ReferenceAt]:
@@ -228,7 +228,8 @@ def _container_references(workload: Service | Deployment) -> Iterator[ReferenceA
     for index, source in enumerate(container.env_from):
         if source.config_map_ref is not None and not source.config_map_ref.optional:
             yield (*path, "envFrom", index, "configMapRef", "name"), _config_map(workload, source.config_map_ref.name)
-    for index, variable in enumerate(container.env):
+    variables: Sequence[Variable | PodVariable] = container.env
+    for index, variable in enumerate(variables):
         key = variable.value_from.config_map_key_ref if variable.value_from else None
         if key is not None and not key.optional:
             yield (*path, "env", index, "valueFrom", "configMapKeyRef", "name"), _config_map(workload, key.name)

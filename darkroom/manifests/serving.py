@@ -483,6 +483,10 @@ class Service(Resource):
                 yield (*path, "volumes", index), f"the volume {volume.name} is not mounted here"
 
     @property
+    def scaling(self) -> ScalingConfig:
+        return self.spec.template.scaling
+
+    @property
     def cluster_local(self) -> bool:
         return "networking.knative.dev/visibility" in self.metadata.labels
 

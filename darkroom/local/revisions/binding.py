@@ -34,7 +34,7 @@ class Binding:
 
 def bindings(manifests: Manifests) -> dict[ServiceKey, Binding]:
     """Return the bindings by their Service's namespace and name."""
-    by_service = {}
+    by_service: dict[ServiceKey, Binding] = {}
     for binding in manifests.sink_bindings:
         spec = binding.spec
         bound = Binding(

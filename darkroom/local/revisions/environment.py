@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -88,18 +88,18 @@ def _prepare(manifests: Manifests, settings: Mapping[str, str], number: int) -> 
 
 def _revision(workload: Workload, env: Mapping[str, str], number: int, *, is_qualified: bool) -> Revision:
     container: AnyContainer = workload.spec.template.spec.container
-    is_service = isinstance(workload, Service)
+    service = workload if isinstance(workload, Service) else None
     return Revision(
         namespace=workload.namespace,
         service=workload.name,
         number=number,
         env=env,
         image=container.image,
-        timeout_s=float(workload.spec.template.spec.timeout_seconds) if is_service else TIMEOUT_S,
-        scaling=workload.spec.template.scaling if is_service else workload.scaling,
+        timeout_s=TIMEOUT_S if service is None else float(service.spec.template.spec.timeout_seconds),
+        scaling=workload.scaling,
         # What `kubectl port-forward` reaches on a cluster is reached by its name here.
-        cluster_local=is_service and workload.cluster_local,
-        is_deployment=not is_service,
+        cluster_local=service is not None and service.cluster_local,
+        is_deployment=service is None,
         readiness=_check(container.readiness_probe, container) or ReadinessCheck(),
         startup=_check(container.startup_probe, container),
         liveness=_check(container.liveness_probe, container),
@@ -153,7 +153,8 @@ class _Environment:
 
     def resolve(self) -> dict[str, str]:
         env = self._from_sources()
-        for index, variable in enumerate(self._container.env):
+        variables: Sequence[Variable | PodVariable] = self._container.env
+        for index, variable in enumerate(variables):
             value = self._value(variable, (*self._path, "env", index), env)
             if value is not None:
                 env[variable.name] = value

@@ -184,6 +184,7 @@ ANNOTATIONS = 'spec.template.metadata.annotations["autoscaling.knative.dev'
 
 FAULTS = {
     # unknown names
+    "a kind": ("kind: Trigger\n", "kind: Triger\n", "kind", 'did you mean "Trigger"?'),
     "a field": ("retry: 3", "retries: 3", "spec.delivery.retries", 'unknown field; did you mean "retry"?'),
     "a field in lower case": (
         "containerConcurrency: 2",
@@ -531,7 +532,15 @@ def test_a_duplicate_key_is_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [1\n", "a: b: c\n", "a: &x 1\nb: *y\n", "a: &x [*x]\n", "\ta: 1\n", "kind: !!python/object:os.x {}\napiVersion: v1\n"]
+    "text",
+    [
+        "a: [1\n",
+        "a: b: c\n",
+        "a: &x 1\nb: *y\n",
+        "a: &x [*x]\n",
+        "\ta: 1\n",
+        "kind: !!python/object:os.x {}\napiVersion: v1\n",
+    ],
 )
 def test_what_is_not_plain_yaml_is_a_finding(tmp_path: Path, text: str) -> None:
     assert "not YAML" in findings(tmp_path, text)[0].message
