@@ -1,4 +1,4 @@
-"""Strangers' YAML: what of it runs, and by which name and reason the rest is left out. Nothing of it stops the others."""
+"""Strangers' YAML: what of it runs, and by which name and reason the rest is left out, without stopping the others."""
 
 from __future__ import annotations
 
@@ -233,7 +233,8 @@ SERVICES = {
     "a traffic split": (
         SERVICE.replace(
             "---\n",
-            "  traffic:\n    - {revisionName: hello-00001, percent: 90}\n    - {latestRevision: true, percent: 10}\n---\n",
+            "  traffic:\n    - {revisionName: hello-00001, percent: 90}\n"
+            "    - {latestRevision: true, percent: 10}\n---\n",
         ),
         ["spec.traffic is ignored: the local runtime sends all requests to the latest revision"],
     ),
@@ -248,7 +249,8 @@ SERVICES = {
     "a sidecar": (
         SERVICE.replace(
             "        - image: ghcr.io/shop/hello:1\n",
-            "        - {name: log, image: log}\n        - {image: ghcr.io/shop/hello:1, ports: [{containerPort: 8080}]}\n",
+            "        - {name: log, image: log}\n"
+            "        - {image: ghcr.io/shop/hello:1, ports: [{containerPort: 8080}]}\n",
         ),
         ["the container log does not run here"],
     ),
