@@ -11,7 +11,7 @@ from darkroom.check.files import find_files, is_kustomization, kustomize_parts
 from darkroom.check.finding import Finding
 from darkroom.check.suppressions import Suppressions, read_suppressions
 from darkroom.manifests.errors import suggestion
-from darkroom.manifests.not_manifests import is_manifest, reason_to_skip
+from darkroom.manifests.not_manifests import is_manifest, placeholder_in, reason_to_skip
 from darkroom.manifests.platform.bundle import Bundle
 from darkroom.manifests.platform.rule import Rule
 from darkroom.manifests.platform.rules import RULES
@@ -100,7 +100,7 @@ class _Gathered:
             if name not in RULES:
                 self.report(UNKNOWN_IGNORE, file, line, f"there is no rule {name!r}{suggestion(name, RULES)}")
         reading = scan(text, file)
-        reason = reason_to_skip(file, text, reading)
+        reason = reason_to_skip(file, text, reading) or placeholder_in(reading.documents)
         if reason is not None:
             line, message = reason
             self.report(NOT_A_MANIFEST, file, line, f"skipped: {message}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from darkroom.manifests import parsing
 from darkroom.manifests.core import RENDER_FIRST, Kustomization
 from darkroom.manifests.errors import Finding, ManifestError
-from darkroom.manifests.left_out import FILE, LeftOut
-from darkroom.manifests.not_manifests import is_manifest, reason_to_skip
+from darkroom.manifests.left_out import FILE, LeftOut, record
+from darkroom.manifests.not_manifests import is_manifest, placeholder_in, reason_to_skip
 from darkroom.manifests.source import Document, ReadError, read, read_text, scan
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -68,7 +68,11 @@ class Files:
 
     def _take(self, file: Path, documents: Sequence[Document]) -> None:
         """Take the manifests of a file; what stands among them and is none is left out once."""
-        self.documents += [each for each in documents if is_manifest(each.data)]
+        for document in documents:
+            if (placeholder := placeholder_in([document])) is not None:
+                self.left_out.append(record(LeftOut, document, (), placeholder[1]))
+            elif is_manifest(document.data):
+                self.documents.append(document)
         others = [each for each in documents if not is_manifest(each.data)]
         if others:
             count = f"{len(others)} documents are" if len(others) > 1 else "a document is"

@@ -362,5 +362,5 @@ def _unknown_kind(api_version: str, kind: str) -> str:
     versions = sorted(version for version, known in KINDS if known == kind)
     if versions:
         return f"the local runtime runs no {kind} of {api_version}; {kind} is known in {' and '.join(versions)}"
-    near = suggestion(kind, [known for _, known in KINDS])
+    near = suggestion(kind, [known for _, known in KINDS], likeness=0.8)
     return f"the local runtime runs no {kind} of {api_version}{near}"

@@ -472,7 +472,6 @@ OTHERS = {
     "func.yaml": ("specVersion: 0.36.0\nname: f\nruntime: go\n", "func"),
     "workflow.yml": ("on: push\njobs: {}\n", "workflow of GitHub"),
     "chart.yaml": ("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.name }}\n", "template"),
-    "placeholders.yaml": ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '${NAME}'}\n", "placeholders"),
     "list.yaml": ("- a\n- b\n", "without apiVersion and kind"),
     "tagged.yaml": ("a: !!python/object:os.x {}\n", "without apiVersion and kind"),
 }
@@ -488,6 +487,18 @@ def test_a_file_that_holds_no_manifest_is_left_out_with_a_word(tmp_path: Path, n
     ((kind, found, reason),) = left_out(manifests)
     assert (kind, found) == (FILE, name)
     assert what in reason
+
+
+@pytest.mark.parametrize(
+    "image", ["docker.io/{username}/audit", "<your-registry>/audit", "ko://shop/audit", "${IMAGE}"]
+)
+def test_a_manifest_that_is_still_to_be_filled_in_is_left_out(tmp_path: Path, image: str) -> None:
+    audit = SERVICE.replace("hello", "audit").replace("ghcr.io/shop/audit:1", f"'{image}'")
+    manifests = load_text(tmp_path, SERVICE + audit)
+    assert [each.name for each in manifests.services] == ["hello"]
+    ((kind, name, reason),) = left_out(manifests)
+    assert (kind, name) == ("Service", "audit")
+    assert "placeholders are not filled in" in reason
 
 
 def test_a_document_among_manifests_that_is_none_is_left_out(tmp_path: Path) -> None:
