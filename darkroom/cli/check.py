@@ -84,8 +84,7 @@ def command(
     if explain is not None:
         click.echo(_explanation(_rule(explain)))
         return
-    if not paths:
-        raise click.UsageError("name a PATH to check")
+    paths = paths or _manifests_of_the_project()
     settings = _settings(paths)
     wanted = _Wanted(
         rules=frozenset(_rules(selected or settings.select) or RULES) - frozenset(_rules((*ignored, *settings.ignore))),
@@ -115,6 +114,18 @@ def _rule(name: str) -> Rule:
 def _rules(given: Sequence[str]) -> list[str]:
     """The names in options, each of which may hold several, separated by commas."""
     return [_rule(name.strip()).id for each in given for name in each.split(",") if name.strip()]
+
+
+def _manifests_of_the_project() -> tuple[Path, ...]:
+    try:
+        manifests = read_project(Path()).manifests
+    except ManifestError as exc:
+        raise click.UsageError(str(exc)) from exc
+    if not manifests:
+        raise click.UsageError(
+            "name a PATH to check: this folder is no project, whose YAML would be checked without one"
+        )
+    return manifests
 
 
 def _settings(paths: Sequence[Path]) -> CheckSettings:
