@@ -60,7 +60,8 @@ def command(
     too), and what works only until there is load or a restart (warnings). Hints name files that were not checked.
 
     \b
-    PATH is a file, a directory (every YAML file below it), or - for standard input:
+    PATH is a file, a directory (every YAML file below it), or - for standard input. Without one, what `darkroom up`
+    runs in this directory is checked:
       darkroom check knative/base nats-eventing
       kubectl kustomize my-overlay | darkroom check -
       darkroom check --explain delivery-backoff
@@ -123,7 +124,7 @@ def _manifests_of_the_project() -> tuple[Path, ...]:
         raise click.UsageError(str(exc)) from exc
     if not manifests:
         raise click.UsageError(
-            "name a PATH to check: this folder is no project, whose YAML would be checked without one"
+            "name a PATH to check, or change to a project's folder: in this one there is no Knative YAML"
         )
     return manifests
 

@@ -37,8 +37,8 @@ class Changes:
         self.new.append(NewFile(path=Path(path), text=text, purpose=purpose))
 
     def add_missing(self, path: str | Path, text: str, purpose: str = "") -> None:
-        """Add a file that is also good as it is, if it is there already."""
-        if not (self.root / path).exists():
+        """Add a file that is good as it is where it is there already."""
+        if not (self.root / path).exists() and Path(path) not in [file.path for file in self.new]:
             self.add(path, text, purpose)
 
     def refuse_to_overwrite(self) -> None:

@@ -15,7 +15,7 @@ from darkroom.cli.new.templates import render
 
 MODEL = "crop"
 """The function whose Service the new one's is made of, so that both have the settings of today."""
-_JOB_NAME = re.compile("[a-z][a-z0-9]{0,39}")
+_JOB_NAME = re.compile("[a-z][a-z0-9]{0,29}")
 _SUMMARY = re.compile(r"[A-Za-z][A-Za-z0-9 ,()'-]{0,79}")
 _PARAMETERS_IMPORT = "from darkroom.contract.parameters."
 _TABLE = re.compile(r"^JOB_TYPES\b[^\n]*= \(\n(?P<rows>(?: [^\n]*\n)*)\)\n", re.M)
@@ -61,7 +61,7 @@ def _check(layout: Layout, name: FunctionName) -> None:
         )
     if not _JOB_NAME.fullmatch(name.service):
         raise click.UsageError(
-            "the name of a kind of job is part of a path and of an event type: at most 40 lower-case letters and "
+            "the name of a kind of job is part of a path and of an event type: at most 30 lower-case letters and "
             f"digits, a letter first; was {name.service!r}"
         )
 

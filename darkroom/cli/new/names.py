@@ -10,6 +10,7 @@ import click
 
 MAX_NAME = 50
 """Characters. Serving makes a revision's name of it, with a number, and that has at most 63."""
+MAX_EVENT_TYPE = 80
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]*")
 _TAKEN_BY_THE_TEMPLATES = frozenset({"flask", "json", "on_event"})
@@ -45,9 +46,10 @@ def parse_project_name(text: str) -> str:
 
 def parse_event_type(text: str, option: str) -> str:
     """Raises click.UsageError."""
-    if not _EVENT_TYPE.fullmatch(text):
+    if len(text) > MAX_EVENT_TYPE or not _EVENT_TYPE.fullmatch(text):
         raise click.UsageError(
-            f"{option}: an event type is made of letters, digits and . _ / : -, such as shop.order.placed; was {text!r}"
+            f"{option}: an event type is at most {MAX_EVENT_TYPE} letters, digits and . _ / : -, such as "
+            f"shop.order.placed; was {text[: 2 * MAX_EVENT_TYPE]!r}"
         )
     return text
 
