@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from darkroom.events.cloudevents import encode_binary, new_event
-from tests.stack import RunningStack, eventually
+from tests.acceptance.follower import Follower, blocks_of
+from tests.stack import ROOT, RunningStack, eventually
 
 A_MINUTE_S = 60.0
+PAGE = ROOT / "docs" / "first-function.md"
 
 
 def typed(commands: str, folder: Path) -> str:
@@ -48,3 +50,40 @@ def test_from_an_empty_folder_to_an_answered_event_takes_less_than_a_minute(tmp_
     finally:
         stack.kill()
     assert took_s < A_MINUTE_S
+
+
+@pytest.mark.slow
+def test_every_command_of_the_page_is_typed_and_prints_what_the_page_shows(tmp_path: Path) -> None:
+    folder, home = tmp_path / "shop", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    follower = Follower(folder, home)
+    try:
+        for block in blocks_of(PAGE):
+            follower.follow(block)
+        follower.stop()
+    finally:
+        follower.kill()
+
+
+def test_every_block_of_the_page_is_followed() -> None:
+    assert len(blocks_of(PAGE)) == PAGE.read_text(encoding="utf-8").count("\n```") / 2
+
+
+@pytest.mark.parametrize(
+    ("page", "is_true"),
+    [
+        ("<!-- type -->\n```console\n$ echo one; echo 2 s\none\n...\n5 s\n```\n", True),
+        ("<!-- type -->\n```console\n$ echo one; echo two\ntwo\none\n```\n", False),
+        ("<!-- type -->\n```console\n$ echo one\none\n$ false\n```\n", False),
+    ],
+)
+def test_a_page_that_shows_what_is_not_printed_is_found(page: str, is_true: bool, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(page)
+    [block] = blocks_of(tmp_path / "page.md")
+    follower = Follower(tmp_path, tmp_path)
+    if is_true:
+        follower.follow(block)
+    else:
+        with pytest.raises(AssertionError):
+            follower.follow(block)

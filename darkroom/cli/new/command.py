@@ -128,7 +128,7 @@ def _event(
     event_type = parse_event_type(event_type or f"{place.namespace}.{name.service}.requested", "--event-type")
     reply_type = parse_event_type(reply_type or f"{place.namespace}.{name.service}.done", "--reply-type")
     changes = event_changes(layout, name, place, event_type=event_type, reply_type=reply_type)
-    send = f"echo '{{\"order\": 7}}' | darkroom events send {event_type} --data -"
+    send = f"darkroom events send {event_type} --data '{{\"order\": 7}}'"
     return changes, [_UP, (send, "in another terminal: send it an event")]
 
 
