@@ -19,7 +19,7 @@ HERE = "."
 def command() -> None:
     """Write the files of a new project, or of one more function in it.
 
-    Nothing is overwritten: if a file is there already, nothing is written.
+    No file is ever overwritten: if one of them is there already, none is written.
 
     \b
       darkroom new project shop
@@ -28,7 +28,7 @@ def command() -> None:
     """
 
 
-@command.command("project")
+@command.command("project", short_help="Begin a project, with a Broker and its dead letters.")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Show the files instead of writing them.")
 def project(name: str, dry_run: bool) -> None:
@@ -64,7 +64,7 @@ def _place(given: str) -> tuple[Path, str]:
     return (here if is_empty else Path(name)), name
 
 
-@command.command("function")
+@command.command("function", short_help="Add a function, with its test and its YAML.")
 @click.argument("name")
 @click.option(
     "--type",
@@ -75,11 +75,15 @@ def _place(given: str) -> tuple[Path, str]:
     help="event: takes events from the Broker. http: answers HTTP requests. job: does one more kind of job of the "
     "image pipeline, in a checkout of Darkroom.",
 )
-@click.option("--event-type", help="The type of the events that it takes.  [default: NAMESPACE.NAME.requested]")
-@click.option("--reply-type", help="The type of the events that it replies with.  [default: NAMESPACE.NAME.done]")
-@click.option("--broker", help="The Broker that it gets events from.  [default: the only one]")
-@click.option("--path", help="http: serve requests below this path, such as /hello, by an HTTPRoute.")
-@click.option("--namespace", help="http: its namespace.  [default: the only one]")
+@click.option(
+    "--event-type", metavar="TYPE", help="The type of the events that it takes.  [default: NAMESPACE.NAME.requested]"
+)
+@click.option(
+    "--reply-type", metavar="TYPE", help="The type of the events that it replies with.  [default: NAMESPACE.NAME.done]"
+)
+@click.option("--broker", metavar="NAME", help="The Broker that it gets events from.  [default: the only one]")
+@click.option("--path", metavar="/PATH", help="http: serve requests below this path, such as /hello, by an HTTPRoute.")
+@click.option("--namespace", metavar="NAME", help="http: its namespace.  [default: the only one]")
 @click.option("--summary", help="job: what it does, such as 'Take the colours out of a picture'.")
 @click.option("--dry-run", is_flag=True, help="Show the files instead of writing them.")
 def function(name: str, kind: str, dry_run: bool, **options: str | None) -> None:
