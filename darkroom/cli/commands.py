@@ -23,6 +23,7 @@ _COMMANDS = {
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
+    "new": "darkroom.cli.new.command",
 }
 
 
