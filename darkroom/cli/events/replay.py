@@ -67,7 +67,7 @@ def command(
             _confirm(len(chosen), target)
         failed = sum(_write_result(result, as_json=as_json) for result in _replayed(runtime, chosen, to))
     if failed:
-        raise click.ClickException(f"{failed} of {_counted(len(chosen))} not replayed")
+        raise click.ClickException(f"{failed} of {_counted(len(chosen))} did not arrive")
 
 
 def _replayed(runtime: Runtime, chosen: Sequence[dict[str, Any]], to: str | None) -> Iterator[dict[str, Any]]:
@@ -126,7 +126,8 @@ def _write_result(result: dict[str, Any], *, as_json: bool) -> bool:
             (), [(result["id"], result.get("new_id", ""), result.get("type", ""), error or result["outcome"])]
         )
     elif error:
-        write(result["id"], "  ", (f"not replayed: {error}", "red"))
+        write(f"{result.get('type', '')}  {result.get('new_id', '')}")
+        write("  ", (f"repeats {result['id']}; {error}", "red"))
     else:
         write(f"{result['type']}  ", (result["new_id"], "bold"))
         write((f"  repeats {result['id']}; {result['outcome']}", "dim"))

@@ -118,7 +118,7 @@ def _in_words(way: dict[str, Any]) -> str:
 def _reasons(way: dict[str, Any]) -> Iterator[str]:
     """Yield what explains a state that nobody wanted."""
     if way["dead_letter"] is not None:
-        yield f"dead letter to {way['dead_letter']['sink']}: {way['dead_letter']['outcome']}"
+        yield f"sent to {way['dead_letter']['sink']}, which answered {way['dead_letter']['outcome']}"
     if way["lost"] is not None:
         yield way["lost"]["why"]
     elif way["attempts"] and way["attempts"][-1]["why"]:

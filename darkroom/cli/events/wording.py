@@ -132,7 +132,7 @@ def _route(document: dict[str, Any]) -> list[Part]:
     others = [str(each["label"]) for each in document["verdicts"] if not each["passed"]]
     by = "" if document["door"] == "http" else f"{door(document)}; "
     if not passed:
-        return [by, ("no Trigger takes it", "yellow"), (f"; not {', '.join(others)}" if others else "", "dim")]
+        return [by, ("no Trigger takes it", "yellow")]
     return [by, f"for {', '.join(passed)}", (f"; not {', '.join(others)}" if others else "", "dim")]
 
 

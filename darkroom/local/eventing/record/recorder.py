@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ SUBJECT = "_record.darkroom"
 """No Broker's consumer can match it: their subjects begin with a namespace, which never begins with an underscore."""
 TRIGGERS_HEADER = "Darkroom-Triggers"
 WRITE_AFTER_S = 1.0
-PUBLISH_TIMEOUT_S = 5.0
+PUBLISH_TIMEOUT_S = 2.0
 RETRY_AFTER_S = 0.5
 CLOSE_WITHIN_S = 2.0
 BATCH_BYTES = 128 * 1024
@@ -123,6 +124,10 @@ class Recorder:
     @property
     def is_on(self) -> bool:
         return self._connection is not None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None and self._connection.is_connected
 
     def accepted(self, broker: str, stored: Stored, *, arrived_at: float) -> None:
         """Record an event that a Broker's stream has, by the current entrance."""
@@ -241,7 +246,7 @@ class Recorder:
     def jetstream(self) -> JetStreamContext:
         if self._jetstream is None or self._connection is None:
             raise DependencyUnavailableError("record", "nothing is recorded: `darkroom up` runs without a record")
-        if not self._connection.is_connected:
+        if not self.is_connected:
             raise DependencyUnavailableError("nats", "NATS is not connected, and it has the record")
         return self._jetstream
 
@@ -264,10 +269,15 @@ class Recorder:
         """Write all that has happened until now. Raises DependencyUnavailableError."""
         last = self._number
         async with self._writing:
-            while (batch := self._batch or self._next_batch()) is not None and batch.first <= last:
-                self._batch = batch
-                await self._publish(batch)
+            while self._unwritten() <= last:
+                # Kept until it is stored: if that fails, it is tried again as it is.
+                self._batch = self._batch or self._next_batch()
+                await self._publish(self._batch)
                 self._batch = None
+            if not self._pending:
+                self._has_some.clear()
+            if self._pending_bytes < BATCH_BYTES:
+                self._has_much.clear()
             self._recovered()
 
     async def close(self) -> None:
@@ -281,11 +291,13 @@ class Recorder:
             self._failed(exc)
         self._connection = None
 
-    def _next_batch(self) -> _Batch | None:
-        if not self._pending:
-            self._has_some.clear()
-            self._has_much.clear()
-            return None
+    def _unwritten(self) -> float:
+        """Return the number of the first entry that is not written; infinity if all are."""
+        if self._batch is not None:
+            return self._batch.first
+        return self._pending[0].number if self._pending else math.inf
+
+    def _next_batch(self) -> _Batch:
         first, digest = self._pending[0].number, self._written_triggers.digest
         lines, size = [], 0
         while self._pending and size < BATCH_BYTES:

@@ -14,7 +14,7 @@ from darkroom.errors import DarkroomError
 from darkroom.events import tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.eventing.broker import BrokerAddress, Ingress, admit
-from darkroom.local.eventing.delivery import format_result
+from darkroom.local.eventing.delivery import Disposition, classify, format_result
 from darkroom.local.eventing.dispatch import Dispatcher
 from darkroom.local.eventing.doors import Door, Entrance, enter
 from darkroom.local.eventing.filters import attribute_texts, why_not
@@ -51,7 +51,14 @@ async def _to_subscriber(to: Dispatcher, event: CloudEvent, ingress: Ingress) ->
     with enter(Entrance(door=Door.REPLAY, name=f"{trigger.namespace}/{trigger.name}")):
         ingress.record_replay(to.route.broker, sent)
     attempt = await to.replay(sent, 0)
-    return {"new_id": event.id, "outcome": format_result(attempt.result)}
+    document = {"new_id": event.id}
+    match classify(attempt.result), attempt.reply:
+        case Disposition.REPLY, CloudEvent(type=type, id=id):
+            return {**document, "outcome": f"the subscriber replied with {type} {id}"}
+        case Disposition.ACCEPTED, _:
+            return {**document, "outcome": f"the subscriber answered {format_result(attempt.result)}"}
+        case _:
+            return {**document, "error": f"the subscriber did not take it: {format_result(attempt.result)}"}
 
 
 def _repeated(event: CloudEvent) -> CloudEvent:
