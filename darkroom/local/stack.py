@@ -30,7 +30,9 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.eventing.brokers import Brokers
+from darkroom.local.eventing.doors import Door, Entrance, enter
 from darkroom.local.eventing.ping import run_ping_source
+from darkroom.local.eventing.record.recorder import RecordLimits
 from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.extension import Announcing, Application, NoApplication, Run, load_application
 from darkroom.local.front.gateway import Gateway, Resolve
@@ -51,6 +53,7 @@ from darkroom.local.watching.entry_points import EntryPoints, entry_points
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
+from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
 from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.left_out import summarised
@@ -86,6 +89,8 @@ class StackOptions:
     """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
     window_s: float | None = None
+    record: RecordLimits | None = field(default_factory=RecordLimits)
+    """How much is kept of what happens to events; None: nothing."""
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
@@ -152,7 +157,7 @@ class Stack:
         await self._prepare_at_start()
         manifests, revisions = self._runnable(manifests, run.variables)
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
-        self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
+        self._brokers = brokers = Brokers(manifests, self._report, self._spawn, self._options.record)
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
         self._fill_fleet(manifests, revisions, logs)
         self._http = aiohttp.ClientSession()
@@ -361,7 +366,9 @@ class Stack:
             storage=StorageSize(self._folder.path / "s3") if self._resources.runs_own_s3 else None,
             report=self._report,
         )
-        return admin_application(overview.status, self.events, measurements.read)
+        application = admin_application(overview.status, self.events, measurements.read)
+        RecordApi(brokers).add_routes(application)
+        return application
 
     async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
         """Serve the application. `share` is its part of this process' descriptors."""
@@ -393,8 +400,11 @@ class Stack:
         return [folder for folder in self._application.code if folder.exists()]
 
     async def _ping(self, source: PingSource, sink: Destination, subscribers: Subscribers) -> None:
+        entrance = Entrance(door=Door.SOURCE, name=f"PingSource {source.namespace}/{source.name}")
+
         async def send(event: CloudEvent) -> None:
-            await subscribers.send(sink, event, timeout_s=PING_TIMEOUT_S)
+            with enter(entrance):
+                await subscribers.send(sink, event, timeout_s=PING_TIMEOUT_S)
 
         await run_ping_source(source, send, self._report)
 
