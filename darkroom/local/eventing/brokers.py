@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import nats
@@ -15,6 +16,7 @@ from darkroom.local.eventing.broker import BrokerAddress, Ingress
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.interposition import Interposition
 from darkroom.local.eventing.stream import BrokerStream
 from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.reporting import Report
@@ -35,6 +37,7 @@ class Brokers:
         self._ensuring: asyncio.Task[None] | None = None
         self.streams: dict[BrokerAddress, BrokerStream] = {}
         self.dispatchers: list[Dispatcher] = []
+        self.interposition = Interposition()
 
     @property
     def connection(self) -> Client:
@@ -52,6 +55,7 @@ class Brokers:
             stream = BrokerStream(connection, broker, self._manifests.channel(broker), self._report)
             await stream.ensure()
             await stream.drop_other_consumers(self._manifests.triggers_of(broker))
+            stream.on_stored = partial(self.interposition.stored, _address(broker))
             self.streams[_address(broker)] = stream
         return Ingress(self.streams, self._report)
 
@@ -82,7 +86,7 @@ class Brokers:
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
             subscriber_name=cluster_url(subscriber),
-            subscriber=subscribers.resolve(subscriber),
+            subscriber=self.interposition.around(self._label(trigger), subscribers.resolve(subscriber)),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
         )
 
