@@ -20,6 +20,7 @@ _COMMANDS = {
     "logs": "darkroom.cli.logs",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
+    "chaos": "darkroom.cli.chaos",
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",

@@ -10,7 +10,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.local.chaos.plan import Order, Slowness
-from darkroom.local.chaos.run import Chaos, ChaosRefusedError
+from darkroom.local.chaos.run import Chaos
+from darkroom.local.errors import ChaosRefusedError
 
 LONGEST_S = 24 * 3600.0
 _SHOWN_DELIVERIES = 100
@@ -105,7 +106,11 @@ def chaos_routes(chaos: Chaos) -> list[web.RouteDef]:
         run.end("the command")
         return web.json_response(run.as_dict())
 
+    async def show_brokers(_request: web.Request) -> web.Response:
+        return web.json_response(chaos.brokers())
+
     return [
+        web.get("/chaos/brokers", show_brokers),
         web.post("/chaos", _refusing(begin)),
         web.post("/chaos/plan", _refusing(show_plan)),
         web.get("/chaos/{id}", _refusing(show)),

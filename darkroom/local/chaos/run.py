@@ -17,12 +17,13 @@ from typing import Any
 
 import nats.errors
 
-from darkroom.errors import DarkroomError, DependencyUnavailableError
+from darkroom.errors import DependencyUnavailableError
 from darkroom.local.chaos.account import Account, End, Reckoning, Turn, reckoning
 from darkroom.local.chaos.deliveries import DeliveryFaults
 from darkroom.local.chaos.plan import DeliveryFault, Order, Plan, ProcessFault, Targets, draw, mixed
 from darkroom.local.chaos.processes import ProcessFaults
 from darkroom.local.children.supervision import Server, SupervisedServer
+from darkroom.local.errors import ChaosBusyError, ChaosRefusedError
 from darkroom.local.eventing.broker import BrokerAddress, Ingress
 from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.destinations import ServiceTarget, locate
@@ -41,18 +42,6 @@ QUIET_FOR_S = 3.0
 """With no Trigger having any work for so long, what has not ended yet never will."""
 _LOOK_EVERY_S = 0.25
 _BACKLOG_WITHIN_S = 4.0
-
-
-class ChaosRefusedError(DarkroomError):
-    """The order cannot be carried out here; the detail says what would be possible."""
-
-    code = "chaos.refused"
-    status = 400
-
-
-class ChaosBusyError(ChaosRefusedError):
-    code = "chaos.busy"
-    status = 409
 
 
 class State(StrEnum):
@@ -309,6 +298,10 @@ class Chaos:
         self.latest = run = ChaosRun(plan, self._parts, settle_s=settle_s)
         self._task = self._spawn(run.run(), "chaos")
         return run
+
+    def brokers(self) -> list[str]:
+        """Return where events may be sent: each Broker as namespace/name."""
+        return sorted(f"{namespace}/{name}" for namespace, name in self._parts.brokers.streams)
 
     def find(self, run_id: str) -> ChaosRun:
         """Return the latest run by its id. Raises ChaosRefusedError."""
