@@ -94,7 +94,8 @@ class Account:
 
     def adopt(self, event_id: str) -> None:
         """Take this event when it is stored, also after `close`: it is the reply to one that is here."""
-        self._adopted.add(event_id)
+        if len(self._adopted) < self._max_events:
+            self._adopted.add(event_id)
 
     @property
     def unfinished(self) -> int:
@@ -106,6 +107,8 @@ class Account:
     def stored(self, broker: BrokerAddress, event: CloudEvent, triggers: Iterable[str]) -> None:
         """Take an event that a stream has stored, with the Triggers whose filters it passes."""
         record = self._record(event)
+        if record is None and self._is_ours(event):
+            self.left_out += 1
         self._adopted.discard(event.id)
         if record is None or record.broker is not None:
             return
@@ -165,8 +168,6 @@ class Account:
         if record is not None or not self._is_ours(event):
             return record
         if len(self.records) >= self._max_events:
-            if TTL_EXTENSION in event.extensions:  # as stored; deliveries have none
-                self.left_out += 1
             return None
         record = self.records[event.id] = Record(id=event.id, type=event.type)
         return record
