@@ -130,7 +130,8 @@ def _write_triggers(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _write_rows(rows: list[Mapping[str, Any]], count: int) -> None:
     for row in rows[:SHOWN_ROWS]:
-        did = f"; the function had done its work {row['executions']} times" if row["executions"] else ""
+        did = "; the function had done its work" if row["executions"] else ""
+        did += f" {row['executions']} times" if row["executions"] > 1 else ""
         number = f"event {row['number']}, " if row["number"] else ""
         write(f"  {row['trigger']}: {number}{row['type']} {row['id']}, {row['attempts']} attempts: {row['why']}{did}")
     if count > SHOWN_ROWS:
