@@ -19,7 +19,7 @@ from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 ORDERS = ROOT / "examples" / "orders"
 WITHOUT_SINKS = ROOT / "tests" / "data" / "orders" / "triggers-without-dead-letter-sinks.yaml"
-TRAFFIC = ("--send", "shop.order.requested", "--send-data", str(ORDERS / "order.json"), "--rate", "10/s")
+TRAFFIC = ("--send", "shop.order.requested", "--send-data", str(ORDERS / "order.json"), "--rate", "20/s")
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,9 @@ def of_first_attempts(document: dict[str, Any], trigger: str, upto: int) -> list
     )
 
 
-def events_of(document: dict[str, Any], trigger: str) -> int:
-    return int(next(row["events"] for row in document["reckoning"]["triggers"] if row["trigger"] == trigger))
+def last_faulted(document: dict[str, Any], trigger: str) -> int:
+    """The last of a Trigger's events whose first attempt was hit: those before it had theirs during the run too."""
+    return max(event for event, _, _ in of_first_attempts(document, trigger, sys.maxsize))
 
 
 def processes(document: dict[str, Any]) -> list[tuple[float, str, str]]:
@@ -62,14 +63,15 @@ def processes(document: dict[str, Any]) -> list[tuple[float, str, str]]:
 
 def test_the_same_seed_gives_the_same_faults_twice(shop: RunningStack) -> None:
     """And nothing is lost or stuck, whatever they are: each Trigger has a dead-letter sink."""
-    planned = json.loads(chaos(shop, "--seed", "7", "--for", "5s", "--plan", "--json").stdout)
-    first, second = (reckoned(shop, "--seed", "7", "--for", "5s", *TRAFFIC) for _ in range(2))
+    planned = json.loads(chaos(shop, "--seed", "7", "--for", "3s", "--plan", "--json").stdout)
+    first, second = (reckoned(shop, "--seed", "7", "--for", "3s", *TRAFFIC) for _ in range(2))
     assert first["plan"]["digest"] == second["plan"]["digest"] == planned["digest"]
     assert processes(first) == processes(second)
     assert processes(first) == [(one["at_s"], one["kind"], one["target"]) for one in planned["processes"]]
     for trigger in ("place", "confirm", "ship"):
-        common = min(events_of(first, trigger), events_of(second, trigger))
-        assert common > 10
+        # Events beyond these may have arrived when the run was over, in one run and not in the other.
+        common = min(last_faulted(first, trigger), last_faulted(second, trigger))
+        assert common > 5
         assert of_first_attempts(first, trigger, common) == of_first_attempts(second, trigger, common) != []
     for document in (first, second):
         reckoning = document["reckoning"]
@@ -81,6 +83,7 @@ def test_the_same_seed_gives_the_same_faults_twice(shop: RunningStack) -> None:
             assert row["events"] == row["acknowledged"] + row["dead_lettered"]
 
 
+@pytest.mark.slow
 def test_kills_hit_the_service_that_is_named(shop: RunningStack) -> None:
     since = shop.now()
     document = reckoned(shop, "--service", "confirm", "--kill", "--every", "1s", "--for", "4s", "--seed", "1", *TRAFFIC)
@@ -91,14 +94,22 @@ def test_kills_hit_the_service_that_is_named(shop: RunningStack) -> None:
     assert killed == [event["pid"] for event in died] != []
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_started_again_and_nothing_that_was_accepted_is_lost(shop: RunningStack) -> None:
     since = shop.now()
     document = reckoned(shop, "--servers", "nats", "--every", "2s", "--for", "3s", "--seed", "1", *TRAFFIC)
     assert [event["server"] for event in shop.events(since=since, action="server.died")][:1] == ["nats"]
     assert document["reckoning"]["lost_count"] == document["reckoning"]["stuck_count"] == 0
-    assert shop.server_pid("nats") not in {fault["pid"] for fault in document["faults"]}
+    killed = {fault["pid"] for fault in document["faults"]}
+
+    def is_back() -> bool:
+        [nats] = [row for row in shop.status()["servers"] if row["name"] == "nats"]
+        return nats["state"] == "up" and nats["pid"] not in killed
+
+    eventually(is_back, within_s=20, what="another nats-server runs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "kinds"),
     [
@@ -120,6 +131,7 @@ def test_faults_of_deliveries_hit_the_trigger_that_is_named(
     assert (place["again"]["lost answer"] > 0) == bool(kinds & {"fail after", "drop reply"})
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_leaves_nothing_paused_and_nothing_failing(shop: RunningStack) -> None:
     reckoned(shop, "--fail", "1%", "--for", "1s", "--seed", "1", *TRAFFIC)  # so that each function has an instance
     since = shop.now()
@@ -133,7 +145,7 @@ def test_a_command_that_is_killed_leaves_nothing_paused_and_nothing_failing(shop
         lambda: shop.events(since=since, action="chaos.ended"), within_s=20, what="the lease runs out and the run ends"
     )
     assert "has not been heard of for 5 s" in ended["by"]
-    assert stopped(shop) == []
+    eventually(lambda: not stopped(shop), within_s=5, what="nothing is paused any more")
     document = reckoned(shop, "--trigger", "place", "--duplicate", "1%", "--for", "1s", "--seed", "1", *TRAFFIC)
     [place] = [row for row in document["reckoning"]["triggers"] if row["trigger"] == "place"]
     assert place["attempts"] == place["events"] > 0, "deliveries fail no longer"
@@ -187,8 +199,7 @@ def test_a_trigger_without_a_dead_letter_sink_is_found_to_lose(tmp_path: Path) -
     shutil.copytree(ORDERS, tmp_path / "orders")
     shutil.copy(WITHOUT_SINKS, tmp_path / "orders" / "knative" / "triggers.yaml")
     with running_stack(tmp_path / "data", cwd=tmp_path / "orders") as stack:
-        options = ("--seed", "7", "--fail", "10%", "--for", "4s", *TRAFFIC)
-        document = reckoned(stack, *options, code=1)
+        document = reckoned(stack, "--seed", "7", "--fail", "10%", "--for", "2s", *TRAFFIC, code=1)
         reckoning = document["reckoning"]
         lost = [row for row in reckoning["lost"] if row["trigger"] == "confirm"]
         assert len(lost) >= 2, "every tenth order's card is declined"
@@ -197,9 +208,6 @@ def test_a_trigger_without_a_dead_letter_sink_is_found_to_lose(tmp_path: Path) -
             event["trigger"] in {"place", "confirm", "ship"} for event in losses(stack)
         )
         assert reckoning["stuck"] == []
-        told = chaos(stack, *options)
-        assert told.returncode == 1
-        assert "there is no deadLetterSink" in told.stdout
 
 
 def losses(stack: RunningStack) -> list[dict[str, Any]]:
