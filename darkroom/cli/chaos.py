@@ -170,7 +170,7 @@ def command(
     }
     traffic = None
     if event_type is not None:
-        traffic = Traffic.prepare(addresses, event_type, send_data, per_second=rate, broker=broker)
+        traffic = Traffic.prepare(addresses, event_type, send_data, per_second=rate, lasts_s=lasts_s, broker=broker)
     elif send_data is not None or broker is not None:
         raise click.UsageError("--send-data and --broker belong to --send TYPE")
     with _Admin(addresses) as admin:
@@ -235,7 +235,8 @@ def _follow(
             traffic.stop()
         if state["state"] == "settling" and not settling:
             settling = True
-            say(f"no more faults; {state['unfinished']} deliveries have not ended yet")
+            left = state["unfinished"]
+            say(f"no more faults; {left} {'delivery has' if left == 1 else 'deliveries have'} not ended yet")
         if state["state"] == "over":
             return state
         time.sleep(POLL_EVERY_S)

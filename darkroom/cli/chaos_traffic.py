@@ -38,13 +38,14 @@ class Rate(click.ParamType[float]):
 
 
 class Traffic:
-    """A context: sends from its start until `stop`, or its end."""
+    """A context: sends from its start, for a time or until `stop`."""
 
-    def __init__(self, url: str, event_type: str, template: str, *, per_second: float) -> None:
+    def __init__(self, url: str, event_type: str, template: str, *, per_second: float, lasts_s: float) -> None:
         self._url = url
         self._type = event_type
         self._template = template
         self._per_second = per_second
+        self._count = int(per_second * lasts_s)
         # The Broker drops an id that it has seen, so that of an earlier run must not come again.
         self._run = secrets.token_hex(4)
         self._stopping = threading.Event()
@@ -55,7 +56,14 @@ class Traffic:
 
     @classmethod
     def prepare(
-        cls, addresses: Addresses, event_type: str, data: Path | None, *, per_second: float, broker: str | None
+        cls,
+        addresses: Addresses,
+        event_type: str,
+        data: Path | None,
+        *,
+        per_second: float,
+        lasts_s: float,
+        broker: str | None,
     ) -> Traffic:
         """Check everything before the first fault. Raises click.UsageError, click.ClickException."""
         template = "{}" if data is None else data.read_text("utf-8")
@@ -66,7 +74,7 @@ class Traffic:
         broker = broker or _only_broker(addresses)
         if broker.count("/") != 1:
             raise click.UsageError(f"--broker must be NAMESPACE/NAME, was {broker!r}")
-        return cls(f"{addresses.broker}/{broker}", event_type, template, per_second=per_second)
+        return cls(f"{addresses.broker}/{broker}", event_type, template, per_second=per_second, lasts_s=lasts_s)
 
     def __enter__(self) -> Traffic:
         self._thread.start()
@@ -83,12 +91,12 @@ class Traffic:
         return {"accepted": self._sent, "repeated": self._repeated, "refused": self._refused}
 
     def _send_all(self) -> None:
-        began, number = time.monotonic(), 1
+        began = time.monotonic()
         with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN_S) as client:
-            while not self._stopping.wait(max(0.0, began + (number - 1) / self._per_second - time.monotonic())):
-                if not self._send(client, number):
+            for number in range(1, self._count + 1):
+                due = began + (number - 1) / self._per_second
+                if self._stopping.wait(max(0.0, due - time.monotonic())) or not self._send(client, number):
                     return
-                number += 1
 
     def _send(self, client: httpx.Client, number: int) -> bool:
         """Send an event until it is accepted; returns False if it never will be, or nobody waits any longer."""
