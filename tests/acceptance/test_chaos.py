@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -193,6 +194,24 @@ def test_unknown_names_are_answered_with_those_that_there_are(shop: RunningStack
         assert done.returncode == 1
         assert sentence in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"{", "Expecting property name"),
+        (b"[]", "valid dictionary"),
+        (b'{"seed": 7}', "lasts_s: Field required"),
+        (b'{"seed": 7, "lasts_s": 1e999}', "lasts_s: "),
+        (b'{"seed": -1, "lasts_s": 1, "kil": true}', "kil: Extra inputs are not permitted"),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_an_order_that_is_none_is_refused_by_the_admin_api(shop: RunningStack, body: bytes, sentence: str) -> None:
+    answer = httpx.post(f"{shop.addresses['admin']}/chaos", content=body, timeout=20)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] == "chaos.refused"
+    assert sentence in answer.json()["detail"]
 
 
 def test_a_trigger_without_a_dead_letter_sink_is_found_to_lose(tmp_path: Path) -> None:
