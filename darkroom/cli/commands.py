@@ -21,6 +21,7 @@ _COMMANDS = {
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",
+    "chaos": "darkroom.cli.chaos",
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",

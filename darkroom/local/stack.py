@@ -24,11 +24,14 @@ from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
 from darkroom.local.browsers import refuse_pages
+from darkroom.local.chaos.routes import chaos_routes
+from darkroom.local.chaos.run import Chaos, Parts
 from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.eventing.broker import Ingress
 from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.doors import Door, Entrance, enter
 from darkroom.local.eventing.ping import run_ping_source
@@ -132,6 +135,7 @@ class Stack:
         self._gateway: Gateway | None = None
         self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._chaos: Chaos | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
         self._hurried = asyncio.Event()
@@ -163,6 +167,7 @@ class Stack:
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(self._fleet.activator, ingress, self._http)
         await brokers.dispatch(subscribers, ingress)
+        self._chaos = self._make_chaos(brokers, ingress)
         self._gateway = gateway = Gateway(
             self._fleet.activator,
             _resolver(RouteTable(manifests.routes)),
@@ -171,7 +176,9 @@ class Stack:
             hosts=self._served_hosts(manifests),
         )
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
-        await self._listen("admin", chosen.admin, self._admin(manifests, brokers, gateway), share=0.03)
+        admin = self._admin(manifests, brokers, gateway)
+        admin.add_routes(chaos_routes(self._chaos))
+        await self._listen("admin", chosen.admin, admin, share=0.03)
         await gateway.start()
         self._run_scalers()
         await self._bind(manifests, addresses)
@@ -207,6 +214,8 @@ class Stack:
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
+        if self._chaos is not None:
+            await self._chaos.close()
         if self._gateway is not None:
             self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
@@ -369,6 +378,14 @@ class Stack:
         application = admin_application(overview.status, self.events, measurements.read)
         RecordApi(brokers).add_routes(application)
         return application
+
+    def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
+        parts = Parts(
+            fleet=self._fleet, brokers=brokers, ingress=ingress, servers=self._resources.servers, report=self._report
+        )
+        chaos = Chaos(parts, self._spawn)
+        self.events.subscribe(chaos.observe)
+        return chaos
 
     async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
         """Serve the application. `share` is its part of this process' descriptors."""

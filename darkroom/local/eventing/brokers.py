@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import nats
@@ -15,6 +16,7 @@ from darkroom.local.eventing.broker import BrokerAddress, Ingress
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.interposition import Interposition
 from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
 from darkroom.local.eventing.record.verdicts import describe
 from darkroom.local.eventing.stream import BrokerStream
@@ -41,6 +43,7 @@ class Brokers:
         self._records = record is not None
         self.recorder = Recorder(record or RecordLimits(), report)
         self.ingress = Ingress(self.streams, report, self.recorder)
+        self.interposition = Interposition()
 
     @property
     def connection(self) -> Client:
@@ -58,6 +61,7 @@ class Brokers:
             stream = BrokerStream(connection, broker, self._manifests.channel(broker), self._report)
             await stream.ensure()
             await stream.drop_other_consumers(self._manifests.triggers_of(broker))
+            stream.on_stored = partial(self.interposition.stored, _address(broker))
             self.streams[_address(broker)] = stream
         if self._records:
             await self.recorder.open(connection)
@@ -95,7 +99,7 @@ class Brokers:
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
             subscriber_name=cluster_url(subscriber),
-            subscriber=subscribers.resolve(subscriber),
+            subscriber=self.interposition.around(self._label(trigger), subscribers.resolve(subscriber)),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
             dead_letter_name="" if sink is None else cluster_url(sink),
         )

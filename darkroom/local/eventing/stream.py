@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -61,6 +61,8 @@ class BrokerStream:
         self._report = report
         self._reported: set[tuple[str, str]] = set()
         self._decoded: OrderedDict[bytes, StoredEvent] = OrderedDict()
+        self.on_stored: Callable[[StoredEvent], None] = lambda _: None
+        """Called with each event that `publish` has stored, duplicates excluded."""
         # The same names as in eventing-natss, so that what is learned here applies there.
         self.name = f"KN_{broker.namespace}__{_token(broker.name)}_KNE_TRIGGER".upper().replace("-", "_")
         self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
@@ -168,7 +170,8 @@ class BrokerStream:
         payload = stored_form(event)
         message_id = _message_id(event)
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
-        self._cache(payload, _stored_event(event))
+        stored = _stored_event(event)
+        self._cache(payload, stored)
         try:
             acked = await self._jetstream.publish(
                 self._subject_of(event.type), payload, headers={"Nats-Msg-Id": message_id}
@@ -177,6 +180,8 @@ class BrokerStream:
             raise DependencyUnavailableError("broker", f"JetStream did not take the event ({exc!r})") from exc
         if acked.duplicate:
             self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
+        else:
+            self.on_stored(stored)
         return Stored(sequence=acked.seq, is_duplicate=bool(acked.duplicate), payload=payload)
 
     def decode(self, payload: bytes) -> StoredEvent:
