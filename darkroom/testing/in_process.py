@@ -25,7 +25,7 @@ class InProcess:
         self._nats_url = nats_url
         self._report = report
         self._tasks: list[asyncio.Task[None]] = []
-        self._brokers = Brokers(_in_memory(manifests), report, self._spawn, adapt)
+        self._brokers = Brokers(_in_memory(manifests), report, self._spawn, adapt=adapt)
         self._activator = Activator(poke=lambda revision: None)
         self._http: aiohttp.ClientSession | None = None
         self._ingress: Ingress | None = None

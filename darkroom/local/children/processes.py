@@ -163,6 +163,11 @@ class ManagedProcess:
         if self.returncode is None:
             self._transport.send_signal(number)
 
+    def signal_group(self, number: signal.Signals) -> None:
+        """Signal the process together with its workers."""
+        if self.returncode is None:
+            self._signal_group(number)
+
     def _signal_group(self, number: signal.Signals) -> None:
         try:
             os.killpg(self.pid, number)
