@@ -8,10 +8,9 @@ event is acked. With the broker, that is the dispatchers of the Triggers, which 
 that answers 204 at once; without it, `fetch` and `ack` of one consumer. The stream, its settings and the events are the
 same, and the contestants take turns.
 
-The broker's first line is one Trigger alone, the second the same with the record of `darkroom events`. The difference to
-the last one is the cost of an additional Trigger that matches none of
-these events. Everything runs in one process on one event loop, as in `darkroom up`; the client that posts has a process
-of its own.
+The broker's first line is one Trigger alone, the second the same with the record that `darkroom events` reads. The last
+has all Triggers: the difference to the first is the cost of additional ones that match none of these events. Everything
+runs in one process on one event loop, as in `darkroom up`; the client that posts has a process of its own.
 """
 
 from __future__ import annotations
