@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from darkroom.manifests import parsing
+from darkroom.manifests import messaging, parsing
 from darkroom.manifests.channel import ChannelManifest, ChannelTemplate
 from darkroom.manifests.core import ConfigMap, Namespace, ServiceAccount
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
@@ -28,6 +28,13 @@ KINDS: Mapping[tuple[str, str], type[Resource]] = {
     ("serving.knative.dev/v1", "Service"): Service,
     ("eventing.knative.dev/v1", "Broker"): Broker,
     ("eventing.knative.dev/v1", "Trigger"): Trigger,
+    (messaging.MESSAGING, "Channel"): messaging.Channel,
+    (messaging.MESSAGING, "InMemoryChannel"): messaging.InMemoryChannel,
+    (messaging.JETSTREAM, "NatsJetStreamChannel"): messaging.NatsJetStreamChannel,
+    **{(version, "KafkaChannel"): messaging.KafkaChannel for version in messaging.KAFKA_VERSIONS},
+    (messaging.MESSAGING, "Subscription"): messaging.Subscription,
+    (messaging.FLOWS, "Sequence"): messaging.Sequence,
+    (messaging.FLOWS, "Parallel"): messaging.Parallel,
     ("sources.knative.dev/v1", "PingSource"): PingSource,
     ("sources.knative.dev/v1", "SinkBinding"): SinkBinding,
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): HTTPRoute,
@@ -55,6 +62,10 @@ class Manifests:
     """Keyed by namespace and name of the Broker."""
     files: tuple[Path, ...]
     """Every file that was read: a change to any of them may change the manifests."""
+    messaging_channels: tuple[messaging.AnyChannel, ...] = ()
+    subscriptions: tuple[messaging.Subscription, ...] = ()
+    sequences: tuple[messaging.Sequence, ...] = ()
+    parallels: tuple[messaging.Parallel, ...] = ()
 
     def channel(self, broker: Broker) -> ChannelTemplate:
         return self.channels[broker.namespace, broker.name]
@@ -93,6 +104,10 @@ def load(paths: Sequence[Path]) -> Manifests:
         config_maps=_of_kind(resources, ConfigMap),
         channels=channels,
         files=tuple(files.read),
+        messaging_channels=tuple(each for each in resources if isinstance(each, messaging.AnyChannel)),
+        subscriptions=_of_kind(resources, messaging.Subscription),
+        sequences=_of_kind(resources, messaging.Sequence),
+        parallels=_of_kind(resources, messaging.Parallel),
     )
 
 

@@ -200,7 +200,17 @@ class Reference(Strict):
         return (self.api_version, self.kind, self.namespace or namespace, self.name)
 
 
-SINK_KINDS = ((SERVING, "Service"), (EVENTING, "Broker"))
+SINK_KINDS = (
+    (SERVING, "Service"),
+    (EVENTING, "Broker"),
+    ("messaging.knative.dev/v1", "Channel"),
+    ("messaging.knative.dev/v1", "InMemoryChannel"),
+    ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel"),
+    ("messaging.knative.dev/v1beta1", "KafkaChannel"),
+    ("messaging.knative.dev/v1", "KafkaChannel"),
+    ("flows.knative.dev/v1", "Sequence"),
+    ("flows.knative.dev/v1", "Parallel"),
+)
 
 
 class SinkReference(Reference):
