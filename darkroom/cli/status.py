@@ -25,7 +25,7 @@ SERVER_ANSWERS_WITHIN_S = 3.0
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
 def command(as_json: bool, data: Path) -> None:
-    """Show each function's instances, each Trigger's backlog, the unfinished jobs, and each server's state.
+    """Show each function's instances, each Trigger's and Subscription's backlog, the unfinished jobs, and each server.
 
     If the runtime does not answer, each server is asked directly. Without a terminal each function, trigger, server and
     count is one line that begins with its kind, its fields separated by tabs.
@@ -87,7 +87,12 @@ def _sections(status: dict[str, Any]) -> list[Section]:
         (
             "trigger",
             ("trigger", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost"),
-            [_trigger(row) for row in status.get("triggers", [])],
+            [_receiver("trigger", row) for row in status.get("triggers", [])],
+        ),
+        (
+            "subscription",
+            ("subscription", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost"),
+            [_receiver("subscription", row) for row in status.get("subscriptions", [])],
         ),
         (
             "server",
@@ -106,8 +111,8 @@ def _function(row: dict[str, Any]) -> tuple[object, ...]:
     return (*cells, f"{row.get('min_scale', 0)} to {row.get('max_scale') or 'any'}", mode)
 
 
-def _trigger(row: dict[str, Any]) -> tuple[object, ...]:
-    cells = _values(row, "trigger", "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
+def _receiver(kind: str, row: dict[str, Any]) -> tuple[object, ...]:
+    cells = _values(row, kind, "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
     return tuple("unknown" if cell is None else cell for cell in cells)
 
 
@@ -140,10 +145,11 @@ def _troubles(status: dict[str, Any]) -> Iterable[str]:
     for row in status.get("functions", []):
         if failing := row.get("failing"):
             yield f"{row.get('service')} does not start ({failing.get('failures')} times): {failing.get('reason')}"
-    for row in status.get("triggers", []):
-        if failure := row.get("last_failure"):
-            why = failure.get("why") or failure.get("outcome")
-            yield f"Trigger {row.get('trigger')}: its last failed delivery: {why}"
+    for kind in ("trigger", "subscription"):
+        for row in status.get(f"{kind}s", []):
+            if failure := row.get("last_failure"):
+                why = failure.get("why") or failure.get("outcome")
+                yield f"{kind.capitalize()} {row.get(kind)}: its last failed delivery: {why}"
     if "error" in status.get("jobs", {}):
         yield f"the jobs cannot be counted: {status['jobs']['error']}"
     disk = status.get("data", {})

@@ -158,7 +158,7 @@ class Stack:
             port=chosen.api,
             hosts=self._served_hosts(manifests),
         )
-        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
+        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
         await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.03)
         await gateway.start()
         self._run_scalers()
@@ -240,7 +240,11 @@ class Stack:
             if (count := self._fleet.activator.meter(key).current)
         ]
         dispatchers = [] if self._brokers is None else self._brokers.dispatchers
-        deliveries = [f"{one.in_flight} of them by the Trigger {one.name}" for one in dispatchers if one.in_flight]
+        deliveries = [
+            f"{one.in_flight} of them by the {one.route.kind.capitalize()} {one.name}"
+            for one in dispatchers
+            if one.in_flight
+        ]
         return ", ".join([*requests, *deliveries])
 
     def _log_failed(self, name: str, error: OSError) -> None:
@@ -325,9 +329,11 @@ class Stack:
         )
         return admin_application(overview.status, self.events, measurements.read)
 
-    async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
+    async def _listen(
+        self, name: str, port: int, application: web.Application, *, share: float, hosts: Collection[str] = ()
+    ) -> None:
         """Serve the application. `share` is its part of this process' descriptors."""
-        refuse_pages(application)
+        refuse_pages(application, hosts)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         listener = Listener(name, runner, ConnectionLimits(max_open=bounded(descriptors() * share)))
         self._listeners.append(listener)

@@ -91,7 +91,6 @@ class ChannelSpec(Strict):
     stream: Stream = Field(default_factory=Stream)
     consumer_config_template: ConsumerConfig = Field(default_factory=ConsumerConfig)
 
-
     def template(self) -> ChannelTemplate:
         stream, consumer = self.stream.config, self.consumer_config_template
         return ChannelTemplate(

@@ -30,7 +30,8 @@ JETSTREAM = "messaging.knative.dev/v1alpha1"
 FLOWS = "flows.knative.dev/v1"
 KAFKA_VERSIONS = ("messaging.knative.dev/v1beta1", "messaging.knative.dev/v1")
 SCOPE = "eventing.knative.dev/scope"
-CHANNEL_KINDS = ("Channel", "InMemoryChannel", "NatsJetStreamChannel", "KafkaChannel")
+JETSTREAM_KIND = "NatsJetStreamChannel"
+CHANNEL_KINDS = ("Channel", "InMemoryChannel", JETSTREAM_KIND, "KafkaChannel")
 
 _IN_MEMORY = ChannelTemplate(retention="Interest", storage="Memory", deliver_policy="New", deduplicate=False)
 """As in memory, an event that nobody is subscribed to is gone, and so is everything when the server ends."""
@@ -81,9 +82,7 @@ class KafkaSpec(Strict):
 
     def template(self) -> ChannelTemplate:
         """A Kafka topic keeps its events for a time, and a new Subscription begins at its end."""
-        return ChannelTemplate(
-            max_age_s=parse_iso(self.retention_duration), deliver_policy="New", deduplicate=False
-        )
+        return ChannelTemplate(max_age_s=parse_iso(self.retention_duration), deliver_policy="New", deduplicate=False)
 
 
 class NatsJetStreamChannel(Resource):
@@ -142,11 +141,10 @@ class Templated(Strict):
     @classmethod
     def _names_its_kind(cls, template: Any) -> Any:
         if isinstance(template, dict):
-            kinds = CHANNEL_KINDS[1:]
             missing = [name for name in ("apiVersion", "kind") if not isinstance(template.get(name), str)]
             raise_problems([((name,), "is missing") for name in missing])
-            if template["kind"] not in kinds:
-                raise_problems([(("kind",), f"must be {', '.join(kinds[:-1])} or {kinds[-1]}, was {template['kind']!r}")])
+            if (kind := template["kind"]) not in CHANNEL_KINDS[1:]:
+                raise_problems([(("kind",), f"must be {' or '.join(CHANNEL_KINDS[1:])}, was {kind!r}")])
             if template.get("spec", {}) is None:
                 return {name: value for name, value in template.items() if name != "spec"}
         return template
@@ -176,9 +174,7 @@ class ChannelReference(Reference):
         "namespace": "a cluster refuses it: a Subscription and its channel are in the same namespace",
     }
 
-    api_version: Literal[
-        "messaging.knative.dev/v1", "messaging.knative.dev/v1alpha1", "messaging.knative.dev/v1beta1"
-    ]
+    api_version: Literal["messaging.knative.dev/v1", "messaging.knative.dev/v1alpha1", "messaging.knative.dev/v1beta1"]
     kind: Literal["Channel", "InMemoryChannel", "NatsJetStreamChannel", "KafkaChannel"]
 
     @model_validator(mode="before")

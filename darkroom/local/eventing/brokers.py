@@ -1,4 +1,5 @@
-"""All Brokers of the manifests: the connection to NATS, one stream per Broker, and one dispatcher per Trigger."""
+"""All Brokers and channels of the manifests: the connection to NATS, one stream for each of them, and one dispatcher for
+each Trigger and Subscription."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from nats.aio.client import Client
 
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.eventing.broker import BrokerAddress, Ingress
+from darkroom.local.eventing.broker_filter import filtered
+from darkroom.local.eventing.channels import Channels
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
@@ -34,6 +37,7 @@ class Brokers:
         self._connection: Client | None = None
         self._ensuring: asyncio.Task[None] | None = None
         self.streams: dict[BrokerAddress, BrokerStream] = {}
+        self.channels = Channels(manifests, report)
         self.dispatchers: list[Dispatcher] = []
 
     @property
@@ -53,15 +57,20 @@ class Brokers:
             await stream.ensure()
             await stream.drop_other_consumers(self._manifests.triggers_of(broker))
             self.streams[_address(broker)] = stream
-        return Ingress(self.streams, self._report)
+        await self.channels.open(connection)
+        return Ingress(self.streams, self._report, self.channels.streams)
 
     async def dispatch(self, subscribers: Subscribers, ingress: Ingress) -> None:
-        """Start delivering to the Triggers' subscribers."""
-        for broker in self._manifests.brokers:
-            for trigger in self._manifests.triggers_of(broker):
-                dispatcher = Dispatcher(self._route(broker, trigger, subscribers), ingress, self._report)
-                self.dispatchers.append(dispatcher)
-                await dispatcher.start(self.connection)
+        """Start delivering to the subscribers of Triggers and Subscriptions."""
+        triggers = [
+            self._route(broker, trigger, subscribers, ingress)
+            for broker in self._manifests.brokers
+            for trigger in self._manifests.triggers_of(broker)
+        ]
+        for route in [*triggers, *self.channels.routes(subscribers)]:
+            dispatcher = Dispatcher(route, self._report)
+            self.dispatchers.append(dispatcher)
+            await dispatcher.start(self.connection)
 
     async def stop_dispatching(self) -> None:
         await asyncio.gather(*(dispatcher.stop() for dispatcher in self.dispatchers))
@@ -70,19 +79,19 @@ class Brokers:
         if self._connection is not None:
             await self._connection.close()
 
-    def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers) -> Route:
+    def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers, ingress: Ingress) -> Route:
         delivery = delivery_of(trigger, broker)
         subscriber = with_namespace(trigger.spec.subscriber, trigger.namespace)
-        sink = delivery.dead_letter_sink
+        sink, label, address = delivery.dead_letter_sink, self._label(trigger), _address(broker)
         return Route(
-            trigger=trigger,
-            label=self._label(trigger),
-            broker=_address(broker),
-            stream=self.streams[_address(broker)],
+            receiver=trigger,
+            label=label,
+            origin=address,
+            stream=self.streams[address],
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
             subscriber_name=cluster_url(subscriber),
-            subscriber=subscribers.resolve(subscriber),
+            subscriber=filtered(subscribers.resolve(subscriber), address, ingress, label=label, report=self._report),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
         )
 
@@ -118,7 +127,7 @@ class Brokers:
         """Recreate what a restarted nats-server may have lost, retrying until it succeeds. Existing data stays."""
         while True:
             try:
-                for stream in self.streams.values():
+                for stream in (*self.streams.values(), *self.channels.streams.values()):
                     await stream.ensure()
                 for dispatcher in self.dispatchers:
                     await dispatcher.ensure_consumer()

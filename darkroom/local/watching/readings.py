@@ -98,14 +98,17 @@ class Measurements:
 
     async def _triggers(self) -> Readings:
         self._require_nats()
-        names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.brokers.dispatchers}
+        labels = {
+            (each.route.stream.name, consumer_name(each.route.receiver)): _label(each)
+            for each in self.brokers.dispatchers
+        }
         backlog: dict[Labels, float] = {}
         in_flight: dict[Labels, float] = {}
-        for stream in self.brokers.streams.values():
+        for stream in {each.route.stream for each in self.brokers.dispatchers}:
             for consumer, state in (await stream.consumers()).items():
-                if consumer in names:
-                    backlog[names[consumer],] = state.waiting
-                    in_flight[names[consumer],] = state.unacked
+                if (label := labels.get((stream.name, consumer))) is not None:
+                    backlog[label,] = state.waiting
+                    in_flight[label,] = state.unacked
         return {metrics.TRIGGER_BACKLOG: backlog, metrics.TRIGGER_IN_FLIGHT: in_flight}
 
     def _pids(self) -> dict[str, list[int]]:
@@ -153,8 +156,14 @@ def merge(readings: Sequence[Readings]) -> Readings:
     return dict(merged)
 
 
+def _label(dispatcher: Dispatcher) -> str:
+    """Return a Trigger's name, or `subscription` and the name of a Subscription, which may be a Trigger's too."""
+    is_trigger = dispatcher.route.kind == "trigger"
+    return dispatcher.name if is_trigger else f"{dispatcher.route.kind} {dispatcher.name}"
+
+
 def _deliveries(dispatcher: Dispatcher) -> Readings:
-    return {metrics.DELIVERIES: {(dispatcher.name, outcome): dispatcher.counts[outcome] for outcome in COUNTED}}
+    return {metrics.DELIVERIES: {(_label(dispatcher), outcome): dispatcher.counts[outcome] for outcome in COUNTED}}
 
 
 def _restarts(server: Server) -> int:
