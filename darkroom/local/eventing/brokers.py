@@ -1,4 +1,4 @@
-"""All Brokers and channels of the manifests: the connection to NATS, one stream for each of them, and one dispatcher for
+"""All Brokers and channels of the manifests: the connection to NATS, a stream for each of them, and a dispatcher for
 each Trigger and Subscription."""
 
 from __future__ import annotations
