@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from darkroom.events.cloudevents import CloudEvent, encode_binary, new_event
+from tests.scripted_http import Received, Reply, answering_server
 from tests.stack import RunningStack, eventually, running_stack
 
 MANIFESTS = """
@@ -137,13 +135,6 @@ spec:
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    place: str
-    headers: dict[str, str]
-    body: bytes
-
-
 class Subscriber:
     """Answers as its path says.
 
@@ -151,59 +142,31 @@ class Subscriber:
     """
 
     def __init__(self) -> None:
-        self.kept: list[Kept] = []
-        self._lock = Lock()
+        self.received: list[Received] = []
 
-    def keep(self, kept: Kept) -> None:
-        with self._lock:
-            self.kept.append(kept)
+    def answer(self, request: Received) -> Reply:
+        self.received.append(request)
+        _, manner, place = request.path.split("/")
+        if manner == "status":
+            return Reply(status=int(place))
+        if manner == "keep":
+            return Reply(status=202)
+        passed = [*json.loads(request.body), place] if manner == "append" else [place]
+        event = new_event("shop.step.done", "/steps", passed).with_extensions(origin=request.headers["ce-origin"])
+        headers, body = encode_binary(event)
+        return Reply(status=200, headers=dict(headers), body=body)
 
-    def at(self, place: str, id: str) -> list[Kept]:
+    def at(self, place: str, id: str) -> list[Received]:
         """The events at a place that descend from the one with this id."""
-        with self._lock:
-            return [each for each in self.kept if each.place == place and each.headers.get("ce-origin") == id]
-
-
-def _handler(subscriber: Subscriber) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", "0")))
-            _, manner, place = self.path.split("/")
-            subscriber.keep(Kept(place=place, headers=headers, body=body))
-            if manner in ("answer", "append"):
-                passed = [*json.loads(body), place] if manner == "append" else [place]
-                event = new_event("shop.step.done", "/steps", passed).with_extensions(origin=headers["ce-origin"])
-                self._answer(200, *encode_binary(event))
-            else:
-                self._answer(int(place) if manner == "status" else 202, {}, b"")
-
-        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Nothing to the terminal."""
-
-    return Handler
+        found = list(self.received)
+        return [one for one in found if one.path.endswith(f"/{place}") and one.headers.get("ce-origin") == id]
 
 
 @pytest.fixture(scope="module")
 def subscriber() -> Iterator[tuple[Subscriber, str]]:
     subscriber = Subscriber()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(subscriber))
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield subscriber, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering_server(subscriber.answer) as url:
+        yield subscriber, url
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +196,8 @@ def post(stack: RunningStack, path: str, event: CloudEvent, *, host: str | None 
     )
 
 
-def arrived(kept: Subscriber, place: str, order: CloudEvent, count: int = 1) -> list[Kept]:
-    def look() -> list[Kept] | None:
+def arrived(kept: Subscriber, place: str, order: CloudEvent, count: int = 1) -> list[Received]:
+    def look() -> list[Received] | None:
         found = kept.at(place, order.id)
         return found if len(found) >= count else None
 
