@@ -137,8 +137,8 @@ class Place:
 
 
 def _has_ended(row: dict[str, Any]) -> bool:
-    is_taken = row["delivered"] > row["retried"]
-    return is_taken and row["backlog"] == 0 and row["in_flight"] == 0
+    is_taken = int(row["delivered"]) > int(row["retried"])
+    return is_taken and (row["backlog"], row["in_flight"]) == (0, 0)
 
 
 @pytest.fixture(scope="module")
