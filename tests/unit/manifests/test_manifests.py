@@ -212,9 +212,9 @@ FAULTS = {
     ),
     "a kind of sink": (
         "kind: Broker, name: broker}",
-        "kind: Channel, name: broker}",
+        "kind: Flume, name: broker}",
         "spec.sink.ref",
-        "no such kind of sink: Channel",
+        "no such kind of sink: Flume",
     ),
     "a backoff policy": ("exponential", "exponental", "spec.delivery.backoffPolicy", 'did you mean "exponential"?'),
     # types and values
