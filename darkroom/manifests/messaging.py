@@ -6,6 +6,7 @@ as they are, for the others what comes nearest to their own behaviour.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +16,7 @@ from darkroom.manifests.channel import ChannelSpec, ChannelTemplate
 from darkroom.manifests.eventing import Delivery
 from darkroom.manifests.model import (
     Destination,
+    FieldProblem,
     Metadata,
     NonEmpty,
     Period,
@@ -49,6 +51,7 @@ class ChannelMetadata(Metadata):
         return self
 
 
+ON_JETSTREAM = "runs as a JetStream channel here, with JetStream's rules of retries and dead letters, not as"
 _SUBSCRIBERS = {"subscribers": "the cluster's controllers fill it in; write Subscriptions"}
 
 
@@ -56,7 +59,7 @@ _SUBSCRIBERS = {"subscribers": "the cluster's controllers fill it in; write Subs
 
 
 class JetStreamSpec(ChannelSpec):
-    refused: ClassVar[dict[str, str]] = _SUBSCRIBERS
+    ignored: ClassVar[dict[str, str]] = _SUBSCRIBERS
 
     delivery: Delivery | None = None
     deployment_spec_template: dict[str, Any] | None = None
@@ -64,7 +67,7 @@ class JetStreamSpec(ChannelSpec):
 
 
 class InMemorySpec(Strict):
-    refused: ClassVar[dict[str, str]] = _SUBSCRIBERS
+    ignored: ClassVar[dict[str, str]] = _SUBSCRIBERS
 
     delivery: Delivery | None = None
 
@@ -73,7 +76,7 @@ class InMemorySpec(Strict):
 
 
 class KafkaSpec(Strict):
-    refused: ClassVar[dict[str, str]] = _SUBSCRIBERS
+    ignored: ClassVar[dict[str, str]] = _SUBSCRIBERS
 
     num_partitions: Annotated[int, Field(ge=1)] = 1
     replication_factor: Annotated[int, Field(ge=1)] = 1
@@ -98,12 +101,18 @@ class InMemoryChannel(Resource):
     metadata: ChannelMetadata
     spec: InMemorySpec = Field(default_factory=InMemorySpec)
 
+    def local_notes(self) -> Iterator[FieldProblem]:
+        yield ("kind",), f"{ON_JETSTREAM} {self.kind}"
+
 
 class KafkaChannel(Resource):
     api_version: Literal["messaging.knative.dev/v1beta1", "messaging.knative.dev/v1"]
     kind: Literal["KafkaChannel"]
     metadata: ChannelMetadata
     spec: KafkaSpec = Field(default_factory=KafkaSpec)
+
+    def local_notes(self) -> Iterator[FieldProblem]:
+        yield ("kind",), f"{ON_JETSTREAM} {self.kind}"
 
 
 # --- templates -------------------------------------------------------------------------------------------------------
@@ -150,6 +159,11 @@ class Templated(Strict):
         return template
 
 
+def _template_notes(spec: Templated) -> Iterator[FieldProblem]:
+    if spec.channel_template.kind != JETSTREAM_KIND:
+        yield ("spec", "channelTemplate"), f"{ON_JETSTREAM} {spec.channel_template.kind}"
+
+
 class MessagingChannelSpec(Templated):
     refused: ClassVar[dict[str, str]] = _SUBSCRIBERS
 
@@ -161,6 +175,9 @@ class Channel(Resource):
     kind: Literal["Channel"]
     metadata: ChannelMetadata
     spec: MessagingChannelSpec = Field(default_factory=MessagingChannelSpec)
+
+    def local_notes(self) -> Iterator[FieldProblem]:
+        yield from _template_notes(self.spec)
 
 
 AnyChannel: TypeAlias = Channel | InMemoryChannel | NatsJetStreamChannel | KafkaChannel
@@ -221,6 +238,9 @@ class Sequence(Resource):
     kind: Literal["Sequence"]
     spec: SequenceSpec
 
+    def local_notes(self) -> Iterator[FieldProblem]:
+        yield from _template_notes(self.spec)
+
 
 class Branch(Strict):
     filter: Destination | None = None
@@ -240,3 +260,6 @@ class Parallel(Resource):
     api_version: Literal["flows.knative.dev/v1"]
     kind: Literal["Parallel"]
     spec: ParallelSpec
+
+    def local_notes(self) -> Iterator[FieldProblem]:
+        yield from _template_notes(self.spec)

@@ -1,7 +1,6 @@
 """The channels of the manifests: a JetStream stream for each, and a route for each Subscription.
 
-Channels of every kind run on JetStream here, with JetStream's rules of delivery. `Channels` says so of those that a
-cluster runs on something else.
+Channels of every kind run on JetStream here, with JetStream's rules of delivery.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ from darkroom.local.eventing.stream import ChannelAddress, ChannelStream
 from darkroom.local.eventing.subscribers import Attempt, Deliver, Subscribers
 from darkroom.local.reporting import Report
 from darkroom.manifests import Destination, Manifests
-from darkroom.manifests.messaging import JETSTREAM_KIND
-
-RUNS_ON_JETSTREAM = "it runs as a JetStream channel here, with JetStream's rules of retries and dead letters"
 
 
 class Channels:
@@ -44,9 +40,6 @@ class Channels:
             await stream.ensure()
             await stream.drop_other_consumers(receivers[address])
             self.streams[address] = stream
-            if plan.kind != JETSTREAM_KIND:
-                channel = f"{plan.namespace}/{plan.name}"
-                self._report("channel.substituted", channel=channel, kind=plan.kind, detail=RUNS_ON_JETSTREAM)
 
     def routes(self, subscribers: Subscribers) -> list[Route]:
         return [self._route(subscription, subscribers) for subscription in self._subscriptions]

@@ -69,7 +69,8 @@ def cluster_url(destination: Destination) -> str:
     if reference.api_version == EVENTING:
         base = f"http://{INGRESS_HOST}/{reference.namespace}/{reference.name}"
     else:
-        name = reference.name if reference.api_version == SERVING else channel_host(reference.kind, reference.name)
+        is_service = reference.api_version in (SERVING, "v1")
+        name = reference.name if is_service else channel_host(reference.kind, reference.name)
         base = f"http://{name}.{reference.namespace}.svc.cluster.local"
     return urljoin(base, uri)
 

@@ -27,8 +27,6 @@ from darkroom.manifests.messaging import (
 class ChannelPlan:
     namespace: str
     name: str
-    kind: str
-    """The kind that the manifests ask for. Whatever it is, it runs on JetStream."""
     template: ChannelTemplate
     delivery: Delivery | None = None
 
@@ -64,7 +62,6 @@ def _channel(channel: AnyChannel) -> ChannelPlan:
     return ChannelPlan(
         namespace=channel.namespace,
         name=channel.name,
-        kind=channel.kind,
         template=channel.spec.template(),
         delivery=channel.spec.delivery,
     )
@@ -75,7 +72,6 @@ def _made_channel(namespace: str, name: str, owner: Templated) -> ChannelPlan:
     return ChannelPlan(
         namespace=namespace,
         name=name,
-        kind=template.kind,
         template=template.spec.template(),
         delivery=template.spec.delivery,
     )

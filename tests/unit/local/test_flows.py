@@ -57,10 +57,7 @@ def link(plan: SubscriptionPlan) -> tuple[str, str, str, str | None]:
 
 def test_a_sequence_has_a_channel_for_each_step_to_which_the_step_before_replies(tmp_path: Path) -> None:
     manifests = loaded(tmp_path, SEQUENCE)
-    assert [(each.name, each.kind) for each in planned_channels(manifests)] == [
-        ("steps-kn-sequence-0", "NatsJetStreamChannel"),
-        ("steps-kn-sequence-1", "NatsJetStreamChannel"),
-    ]
+    assert [each.name for each in planned_channels(manifests)] == ["steps-kn-sequence-0", "steps-kn-sequence-1"]
     first, second = planned_subscriptions(manifests)
     to_second = "http://steps-kn-sequence-1-kn-jsm-channel.shop.svc.cluster.local"
     assert link(first) == ("steps-kn-sequence-0", "steps-kn-sequence-0", "http://a.example/", to_second)

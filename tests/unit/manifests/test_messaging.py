@@ -97,12 +97,6 @@ def test_each_kind_of_channel_has_its_settings_on_jetstream(
 
 
 REFUSED = {
-    "a channel of an unknown kind": (
-        "Sequence",
-        "kind: InMemoryChannel}",
-        "kind: InMemoryChanel}",
-        "spec.channelTemplate.kind: must be InMemoryChannel or NatsJetStreamChannel or KafkaChannel",
-    ),
     "a template without a version": (
         "Sequence",
         "{apiVersion: messaging.knative.dev/v1, kind: InMemoryChannel}",
@@ -141,12 +135,6 @@ REFUSED = {
         "retry",
     ),
     "a misspelt field": ("Subscription", "subscriber:", "subcriber:", 'did you mean "subscriber"?'),
-    "subscribers that controllers fill in": (
-        "KafkaChannel",
-        "numPartitions: 3,",
-        "numPartitions: 3, subscribers: [],",
-        "write Subscriptions",
-    ),
     "a duration in days": ("NatsJetStreamChannel", "maxAge: 24h", "maxAge: 1d", "must be a Go duration"),
     "an unknown scope": (
         "NatsJetStreamChannel",
@@ -172,3 +160,23 @@ def test_what_a_cluster_refuses_is_refused_with_a_line_and_a_reason(
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
 def test_the_tables_own_files_are_accepted(tmp_path: Path, text: str) -> None:
     loaded(tmp_path, text)
+
+
+def test_a_flow_over_a_kind_of_channel_that_does_not_run_here_is_left_out(tmp_path: Path) -> None:
+    manifests = loaded(tmp_path, SEQUENCE.replace("InMemoryChannel", "RabbitmqChannel"))
+    [left_out] = manifests.left_out
+    assert left_out.label == "Sequence default/steps"
+    assert "must be InMemoryChannel or NatsJetStreamChannel or KafkaChannel" in left_out.reason
+
+
+def test_the_subscribers_that_controllers_fill_in_are_ignored_with_a_note(tmp_path: Path) -> None:
+    manifests = loaded(tmp_path, KAFKA.replace("numPartitions: 3,", "numPartitions: 3, subscribers: [],"))
+    assert manifests.left_out == ()
+    assert any("write Subscriptions" in note.reason for note in manifests.notes)
+
+
+def test_a_subscription_of_a_channel_that_is_left_out_is_left_out_too(tmp_path: Path) -> None:
+    template = "spec: {channelTemplate: {apiVersion: example.com/v1, kind: Pipe}}"
+    manifests = loaded(tmp_path, CHANNEL.rstrip() + f"\n{template}" + SUBSCRIPTION)
+    assert [each.label for each in manifests.left_out] == ["Channel default/orders", "Subscription default/warehouse"]
+    assert not manifests.runs_something
