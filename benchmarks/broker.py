@@ -38,7 +38,6 @@ from benchmarks.measure import machine
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.local.eventing.broker import Ingress
-from darkroom.local.eventing.broker_filter import filtered
 from darkroom.local.eventing.delivery import Answered, consumer_settings, delivery_of
 from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.stream import BrokerStream
@@ -87,7 +86,7 @@ async def through_broker(server: Server, manifests: Manifests, triggers: Sequenc
     ingress = Ingress({(broker.namespace, broker.name): stream}, _silent)
     counted = CountingSubscriber(count)
     dispatchers = [
-        Dispatcher(_route(trigger, broker, stream, counted, ingress, manifests), _silent) for trigger in triggers
+        Dispatcher(_route(trigger, broker, stream, counted, manifests), ingress, _silent) for trigger in triggers
     ]
     try:
         async with _listening(ingress, broker) as url:
@@ -114,7 +113,6 @@ def _route(
     broker: Broker,
     stream: BrokerStream,
     counted: CountingSubscriber,
-    ingress: Ingress,
     manifests: Manifests,
 ) -> Route:
     delivery, address = delivery_of(trigger, broker), (broker.namespace, broker.name)
@@ -126,7 +124,7 @@ def _route(
         delivery=delivery,
         consumer=consumer_settings(delivery, manifests.channel(broker)),
         subscriber_name=trigger.name,
-        subscriber=filtered(counted.deliver, address, ingress, label=trigger.name, report=_silent),
+        subscriber=counted.deliver,
         dead_letter_sink=None,
     )
 

@@ -27,11 +27,12 @@ from darkroom.events.durations import parse_go
 from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
 from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
+from darkroom.local.eventing.record.recorder import RecordLimits
 from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.local.watching.entry_points import EntryPoints
 from darkroom.manifests import ManifestError
-from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
+from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, parse_record_bytes, read_project
 from darkroom.redaction import redacted
 from darkroom.serving.key_file import KeyFileError, read_key_file
 
@@ -72,6 +73,16 @@ class _Window(click.ParamType[float]):
         if not SHORTEST_WINDOW_S <= window_s <= LONGEST_WINDOW_S:
             self.fail(f"must be 6s to 1h, as Knative requires; was {value}", param, ctx)
         return window_s
+
+
+class _RecordBytes(click.ParamType[int]):
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else parse_record_bytes(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 class _RateLimit(click.ParamType[str]):
@@ -199,6 +210,13 @@ class _Host(click.ParamType[str]):
     "cluster, and a cold start takes twice as long.",
 )
 @click.option("--strict", is_flag=True, help="Refuse to start if anything would be left out.")
+@click.option(
+    "--record-bytes",
+    type=_RecordBytes(),
+    help="How much to keep of what happens to events, for `darkroom events`.  "
+    "[default: as in darkroom.toml, else 64Mi]",
+)
+@click.option("--no-record", is_flag=True, help="Keep nothing of what happens to events.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every event, including those of each request.")
 def command(
     port: int,
@@ -217,6 +235,8 @@ def command(
     watch: bool,
     fork_server: bool,
     strict: bool,
+    record_bytes: int | None,
+    no_record: bool,
     verbose: bool,
 ) -> None:
     """Run a Knative project here: its Brokers and Triggers on NATS, and its Services, which scale from zero.
@@ -259,6 +279,7 @@ def command(
             window_s=window_s,
             watch=watch,
             fork_server=fork_server,
+            record=_record_limits(storage.project, record_bytes, no_record=no_record),
         )
         was_up = asyncio.run(_run(options, verbose=verbose))
     except PortTakenError as exc:
@@ -279,6 +300,15 @@ def command(
     if not was_up:
         # Interrupted before it was up: nobody has got what they asked for.
         sys.exit(INTERRUPTED)
+
+
+def _record_limits(project: Project, max_bytes: int | None, *, no_record: bool) -> RecordLimits | None:
+    if no_record and max_bytes is not None:
+        raise click.UsageError("--no-record and --record-bytes exclude each other")
+    settings = project.record
+    if no_record or (not settings.enabled and max_bytes is None):
+        return None
+    return RecordLimits(max_bytes=max_bytes or settings.bytes, max_age_s=settings.age_s)
 
 
 def _from_stdin(manifests: tuple[Path, ...], data: Path) -> tuple[Path, ...]:

@@ -24,13 +24,18 @@ from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
 from darkroom.local.browsers import refuse_pages
+from darkroom.local.chaos.routes import chaos_routes
+from darkroom.local.chaos.run import Chaos, Parts
 from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.errors import LocalRuntimeError
-from darkroom.local.eventing.brokers import Brokers
+from darkroom.local.eventing.broker import Ingress
+from darkroom.local.eventing.brokers import AdaptRoute, Brokers, as_it_is
+from darkroom.local.eventing.doors import Door, Entrance, enter
 from darkroom.local.eventing.ping import run_ping_source
+from darkroom.local.eventing.record.recorder import RecordLimits
 from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.extension import Announcing, Application, NoApplication, Run, load_application
 from darkroom.local.front.gateway import Gateway, Resolve
@@ -51,6 +56,7 @@ from darkroom.local.watching.entry_points import EntryPoints, entry_points
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
+from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
 from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.left_out import summarised
@@ -86,9 +92,13 @@ class StackOptions:
     """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
     window_s: float | None = None
+    record: RecordLimits | None = field(default_factory=RecordLimits)
+    """How much is kept of what happens to events; None: nothing."""
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
+    adapt_route: AdaptRoute = as_it_is
+    """Changes each Trigger's route, as tests do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +137,7 @@ class Stack:
         self._gateway: Gateway | None = None
         self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._chaos: Chaos | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
         self._hurried = asyncio.Event()
@@ -152,12 +163,16 @@ class Stack:
         await self._prepare_at_start()
         manifests, revisions = self._runnable(manifests, run.variables)
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
-        self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
+        options = self._options
+        self._brokers = brokers = Brokers(
+            manifests, self._report, self._spawn, record=options.record, adapt=options.adapt_route
+        )
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
         self._fill_fleet(manifests, revisions, logs)
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(self._fleet.activator, ingress, self._http)
         await brokers.dispatch(subscribers, ingress)
+        self._chaos = self._make_chaos(brokers, ingress)
         self._gateway = gateway = Gateway(
             self._fleet.activator,
             _resolver(RouteTable(manifests.routes)),
@@ -166,7 +181,9 @@ class Stack:
             hosts=self._served_hosts(manifests),
         )
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
-        await self._listen("admin", chosen.admin, self._admin(manifests, brokers, gateway), share=0.03)
+        admin = self._admin(manifests, brokers, gateway)
+        admin.add_routes(chaos_routes(self._chaos))
+        await self._listen("admin", chosen.admin, admin, share=0.03)
         await gateway.start()
         self._run_scalers()
         await self._bind(manifests, addresses)
@@ -202,6 +219,8 @@ class Stack:
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
+        if self._chaos is not None:
+            await self._chaos.close()
         if self._gateway is not None:
             self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
@@ -257,11 +276,9 @@ class Stack:
             for key, pool in self._fleet.pools.items()
             if (count := self._fleet.activator.meter(key).current)
         ]
-        dispatchers = [] if self._brokers is None else self._brokers.dispatchers
+        dispatchers = [] if self._brokers is None else self._brokers.all_dispatchers
         deliveries = [
-            f"{one.in_flight} of them by the {one.route.kind.capitalize()} {one.name}"
-            for one in dispatchers
-            if one.in_flight
+            f"{one.in_flight} of them by the {one.kind.capitalize()} {one.name}" for one in dispatchers if one.in_flight
         ]
         return ", ".join([*requests, *deliveries])
 
@@ -365,7 +382,17 @@ class Stack:
             storage=StorageSize(self._folder.path / "s3") if self._resources.runs_own_s3 else None,
             report=self._report,
         )
-        return admin_application(overview.status, self.events, measurements.read)
+        application = admin_application(overview.status, self.events, measurements.read)
+        RecordApi(brokers).add_routes(application)
+        return application
+
+    def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
+        parts = Parts(
+            fleet=self._fleet, brokers=brokers, ingress=ingress, servers=self._resources.servers, report=self._report
+        )
+        chaos = Chaos(parts, self._spawn)
+        self.events.subscribe(chaos.observe)
+        return chaos
 
     async def _listen(
         self, name: str, port: int, application: web.Application, *, share: float, hosts: Collection[str] = ()
@@ -399,8 +426,11 @@ class Stack:
         return [folder for folder in self._application.code if folder.exists()]
 
     async def _ping(self, source: PingSource, sink: Destination, subscribers: Subscribers) -> None:
+        entrance = Entrance(door=Door.SOURCE, name=f"PingSource {source.namespace}/{source.name}")
+
         async def send(event: CloudEvent) -> None:
-            await subscribers.send(sink, event, timeout_s=PING_TIMEOUT_S)
+            with enter(entrance):
+                await subscribers.send(sink, event, timeout_s=PING_TIMEOUT_S)
 
         await run_ping_source(source, send, self._report)
 

@@ -126,6 +126,8 @@ class RouteRule(Strict):
 
 
 class HTTPRouteSpec(Strict):
+    checked: ClassVar[frozenset[str]] = frozenset({"parentRefs"})
+
     parent_refs: list[ParentReference] = Field(default_factory=list)
     hostnames: list[Hostname] = Field(default_factory=list)
     """Empty: any host."""

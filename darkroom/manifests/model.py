@@ -31,6 +31,8 @@ class Strict(BaseModel):
     """Fields that the API has but that cannot be used, with the reason. They leave a manifest out."""
     ignored: ClassVar[Mapping[str, str]] = {}
     """Fields that the API has and the local runtime does without, with the reason, which is told."""
+    checked: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are checked as a cluster checks them, and have no effect here."""
     silent: ClassVar[frozenset[str]] = frozenset()
     """Fields that are ignored without a word, such as those that only a cluster sets."""
     is_quiet: ClassVar[bool] = False

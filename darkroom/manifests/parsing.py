@@ -164,11 +164,11 @@ def _model_at(model: type[Strict], path: FieldPath) -> type[Strict] | None:
     for step in path:
         if isinstance(step, int):
             current = _argument(current, list)
-        elif (owner := _as_model(current)) is not None:
+        elif (owner := model_in(current)) is not None:
             current = fields_of(owner).get(step)
         else:
             return None
-    return _as_model(current)
+    return model_in(current)
 
 
 def _alternatives(annotation: Any) -> list[Any]:
@@ -179,7 +179,8 @@ def _alternatives(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _as_model(annotation: Any) -> type[Strict] | None:
+def model_in(annotation: Any) -> type[Strict] | None:
+    """Return the model that a field's type is, perhaps optionally; None if it is none."""
     for found in _alternatives(annotation):
         if isinstance(found, type) and issubclass(found, BaseModel) and issubclass(found, Strict):
             return found

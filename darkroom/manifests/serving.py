@@ -204,6 +204,8 @@ class HttpHeader(Strict):
 
 
 class HttpGet(Strict):
+    checked: ClassVar[frozenset[str]] = frozenset({"host", "scheme"})
+
     path: str = "/"
     port: int | str = 0
     host: str = ""
@@ -212,6 +214,8 @@ class HttpGet(Strict):
 
 
 class TcpSocket(Strict):
+    checked: ClassVar[frozenset[str]] = frozenset({"host"})
+
     port: int | str = 0
     host: str = ""
 
@@ -271,10 +275,22 @@ class Container(Strict):
         "tty": "Serving refuses it",
         "volumeDevices": "Serving refuses it",
         "resizePolicy": "Serving refuses it",
+        "restartPolicy": "Serving refuses it",
         "command": _STARTED_BY_ENV,
         "args": _STARTED_BY_ENV,
         "workingDir": _STARTED_BY_ENV,
     }
+
+    checked: ClassVar[frozenset[str]] = frozenset(
+        {
+            "imagePullPolicy",
+            "resources",
+            "securityContext",
+            "terminationMessagePath",
+            "terminationMessagePolicy",
+            "volumeMounts",
+        }
+    )
 
     name: DnsLabel | None = None
     image: NonEmpty
@@ -367,6 +383,10 @@ class RevisionSpec(Strict):
         "responseStartTimeoutSeconds": _ONE_TIMEOUT,
         "idleTimeoutSeconds": _ONE_TIMEOUT,
     }
+
+    checked: ClassVar[frozenset[str]] = frozenset(
+        {"automountServiceAccountToken", "enableServiceLinks", "imagePullSecrets", "serviceAccountName", "volumes"}
+    )
 
     container_concurrency: Annotated[int, Field(ge=0, le=MAX_CONCURRENCY)] = 0
     timeout_seconds: Annotated[int, Field(ge=0, le=MAX_TIMEOUT_S), AfterValidator(_default_timeout)] = DEFAULT_TIMEOUT_S

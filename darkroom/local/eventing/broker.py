@@ -7,6 +7,7 @@ cluster, `NAME-kn-channel.NAMESPACE.svc.cluster.local`, and, for who cannot choo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,12 +19,22 @@ from darkroom.events import cloudevents
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local import spans
 from darkroom.local.eventing.destinations import channel_of_host, channel_of_request
-from darkroom.local.eventing.stream import MAX_EVENT_BYTES, BrokerStream, ChannelAddress, ChannelStream
+from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
+from darkroom.local.eventing.stream import (
+    MAX_EVENT_BYTES,
+    BrokerStream,
+    ChannelAddress,
+    ChannelStream,
+    Stored,
+    stored_form,
+)
 from darkroom.local.reporting import Report
 
 TTL_EXTENSION = "knativebrokerttl"
 ARRIVAL_EXTENSION = "knativearrivaltime"
 INITIAL_TTL = 255
+DUPLICATE_HEADER = "Darkroom-Duplicate"
+"""In the answer to an event that was dropped as a duplicate. A cluster answers 202 without a word."""
 
 BrokerAddress = tuple[str, str]
 """Namespace and name."""
@@ -34,11 +45,13 @@ class Ingress:
         self,
         streams: Mapping[BrokerAddress, BrokerStream],
         report: Report,
+        recorder: Recorder | None = None,
         channels: Mapping[ChannelAddress, ChannelStream] | None = None,
     ) -> None:
         self._streams = streams
         self._channels = channels or {}
         self._report = report
+        self.recorder = recorder or Recorder(RecordLimits(), report)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
@@ -59,7 +72,18 @@ class Ingress:
 
         Raises DependencyUnavailableError, EventInvalidError.
         """
-        await self._streams[address].publish(_admit(event))
+        await self._store(address, admit(event))
+
+    async def _store(self, address: BrokerAddress, event: CloudEvent) -> Stored:
+        arrived_at = time.time()
+        stored = await self._streams[address].publish(event)
+        self.recorder.accepted("/".join(address), stored, arrived_at=arrived_at)
+        return stored
+
+    def record_replay(self, address: BrokerAddress, event: CloudEvent) -> None:
+        """Record an event that goes to a single Trigger's subscriber, past the Broker's stream."""
+        stored = Stored(sequence=0, is_duplicate=False, payload=stored_form(event))
+        self.recorder.accepted("/".join(address), stored, arrived_at=time.time())
 
     def has_channel(self, address: ChannelAddress) -> bool:
         return address in self._channels
@@ -74,7 +98,7 @@ class Ingress:
     async def _receive(self, request: web.Request) -> web.Response:
         address = (request.match_info["namespace"], request.match_info["broker"])
         if address in self._streams:
-            return await self._take(request, self._streams[address], "broker", address[1])
+            return await self._take_for_broker(request, address)
         channel = channel_of_host(address[1])
         if channel is not None:
             return await self._take_for_channel(request, (address[0], channel))
@@ -86,31 +110,44 @@ class Ingress:
             return web.Response(status=404, text=f"no channel is called {request.host}")
         return await self._take_for_channel(request, address)
 
-    async def _take_for_channel(self, request: web.Request, address: ChannelAddress) -> web.Response:
-        stream = self._channels.get(address)
-        if stream is None:
-            return web.Response(status=404, text=f"no channel {address[0]}/{address[1]}")
-        return await self._take(request, stream, "channel", address[1])
-
-    async def _take(self, request: web.Request, stream: ChannelStream, kind: str, name: str) -> web.Response:
-        """Store a request's event. Only a Broker gives it a TTL."""
+    async def _take_for_broker(self, request: web.Request, address: BrokerAddress) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            parsed = cloudevents.parse_one(headers, await request.read())
-            event = _admit(parsed) if kind == "broker" else parsed
+            event = admit(cloudevents.parse_one(headers, await request.read()))
+            with spans.publish_span(event, headers, address[1]):
+                stored = await self._store(address, event)
+        except EventInvalidError as exc:
+            self._report("event.refused", broker=address[1], error=exc.detail)
+            self.recorder.refused("/".join(address), exc.detail)
+            return web.Response(status=400, text=exc.detail)
+        except DependencyUnavailableError as exc:
+            self._report("event.not_stored", broker=address[1], id=event.id, error=exc.detail)
+            self.recorder.refused("/".join(address), exc.detail, id=event.id, type=event.type)
+            return web.Response(status=500, text=exc.detail)
+        self._report("event.accepted", broker=address[1], id=event.id, type=event.type, subject=event.subject)
+        return web.Response(status=202, headers={DUPLICATE_HEADER: "true"} if stored.is_duplicate else None)
+
+    async def _take_for_channel(self, request: web.Request, address: ChannelAddress) -> web.Response:
+        """Store an event as it is: a channel gives it no TTL."""
+        stream, name = self._channels.get(address), address[1]
+        if stream is None:
+            return web.Response(status=404, text=f"no channel {address[0]}/{name}")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            event = cloudevents.parse_one(headers, await request.read())
             with spans.publish_span(event, headers, name):
                 await stream.publish(event)
         except EventInvalidError as exc:
-            self._report("event.refused", **{kind: name}, error=exc.detail)
+            self._report("event.refused", channel=name, error=exc.detail)
             return web.Response(status=400, text=exc.detail)
         except DependencyUnavailableError as exc:
-            self._report("event.not_stored", **{kind: name}, id=event.id, error=exc.detail)
+            self._report("event.not_stored", channel=name, id=event.id, error=exc.detail)
             return web.Response(status=500, text=exc.detail)
-        self._report("event.accepted", **{kind: name}, id=event.id, type=event.type, subject=event.subject)
+        self._report("event.accepted", channel=name, id=event.id, type=event.type, subject=event.subject)
         return web.Response(status=202)
 
 
-def _admit(event: CloudEvent) -> CloudEvent:
+def admit(event: CloudEvent) -> CloudEvent:
     """Decrement the TTL, which ends loops, and set the time of arrival, as Knative's ingress does.
 
     Raises EventInvalidError if the TTL is used up.

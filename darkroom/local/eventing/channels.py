@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 
 from nats.aio.client import Client
 
-from darkroom.events.cloudevents import CloudEvent
-from darkroom.local.eventing.delivery import Answered, combined_delivery, consumer_settings
+from darkroom.local.eventing.broker import Ingress
+from darkroom.local.eventing.delivery import combined_delivery, consumer_settings
 from darkroom.local.eventing.destinations import cluster_url
-from darkroom.local.eventing.dispatch import ReplyDestination, Route
+from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.flows import ChannelPlan, planned_channels, planned_subscriptions
 from darkroom.local.eventing.receivers import SubscriptionPlan
 from darkroom.local.eventing.stream import ChannelAddress, ChannelStream
-from darkroom.local.eventing.subscribers import Attempt, Deliver, Subscribers
+from darkroom.local.eventing.subscribers import Subscribers
+from darkroom.local.eventing.subscriptions import ReplyDestination, SubscriptionDispatcher
 from darkroom.local.reporting import Report
 from darkroom.manifests import Destination, Manifests
 
@@ -29,6 +29,7 @@ class Channels:
         self._subscriptions = planned_subscriptions(manifests)
         self._report = report
         self.streams: dict[ChannelAddress, ChannelStream] = {}
+        self.dispatchers: list[Dispatcher] = []
 
     async def open(self, connection: Client) -> None:
         """Create the streams."""
@@ -41,8 +42,11 @@ class Channels:
             await stream.drop_other_consumers(receivers[address])
             self.streams[address] = stream
 
-    def routes(self, subscribers: Subscribers) -> list[Route]:
-        return [self._route(subscription, subscribers) for subscription in self._subscriptions]
+    def prepare(self, subscribers: Subscribers, ingress: Ingress) -> None:
+        """Make the dispatchers, which are to be started."""
+        for subscription in self._subscriptions:
+            route, reply = self._route(subscription, subscribers), _reply(subscription.reply, subscribers)
+            self.dispatchers.append(SubscriptionDispatcher(route, reply, ingress, self._report))
 
     def _route(self, subscription: SubscriptionPlan, subscribers: Subscribers) -> Route:
         address = _channel_of(subscription)
@@ -57,8 +61,7 @@ class Channels:
             delivery=delivery,
             consumer=consumer_settings(delivery, plan.template),
             subscriber_name=cluster_url(subscription.subscriber),
-            subscriber=discarding(subscribers.resolve(subscription.subscriber)),
-            reply=_reply(subscription.reply, subscribers),
+            subscriber=subscribers.resolve(subscription.subscriber),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
         )
 
@@ -66,23 +69,6 @@ class Channels:
         names = Counter(each.name for each in self._subscriptions)
         is_unique = names[subscription.name] == 1
         return subscription.name if is_unique else f"{subscription.namespace}/{subscription.name}"
-
-
-def discarding(subscriber: Deliver) -> Deliver:
-    """Discard the body of a 2xx that is no event, as a channel's dispatcher does; only a Broker's filter refuses it.
-
-    See knative/eventing, pkg/kncloudevents/event_dispatcher.go.
-    """
-
-    async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
-        attempt = await subscriber(event, timeout_s)
-        match attempt.result:
-            case Answered(status=status, is_event=False) as answer if 200 <= status < 300:
-                return replace(attempt, result=replace(answer, body=b""))
-            case _:
-                return attempt
-
-    return deliver
 
 
 def _channel_of(subscription: SubscriptionPlan) -> ChannelAddress:

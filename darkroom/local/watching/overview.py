@@ -84,7 +84,7 @@ class Overview:
         }
 
     def _dispatchers(self, kind: str) -> list[Dispatcher]:
-        return [dispatcher for dispatcher in self.brokers.dispatchers if dispatcher.route.kind == kind]
+        return [dispatcher for dispatcher in self.brokers.all_dispatchers if dispatcher.kind == kind]
 
     async def _section(self, name: str, read: Callable[[], Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
         """Read one of the application's own sections. Its clients block, so it is read in a thread, one at a time."""
@@ -121,7 +121,7 @@ def _no_answer() -> str:
 def _receiver(dispatcher: Dispatcher, backlog: Mapping[str, int], origin: str) -> dict[str, Any]:
     counts, route = dispatcher.counts, dispatcher.route
     return {
-        route.kind: dispatcher.name,
+        dispatcher.kind: dispatcher.name,
         "namespace": route.receiver.namespace,
         "name": route.receiver.name,
         origin: route.origin[1],

@@ -100,11 +100,11 @@ class Measurements:
         self._require_nats()
         labels = {
             (each.route.stream.name, consumer_name(each.route.receiver)): _label(each)
-            for each in self.brokers.dispatchers
+            for each in self.brokers.all_dispatchers
         }
         backlog: dict[Labels, float] = {}
         in_flight: dict[Labels, float] = {}
-        for stream in {each.route.stream for each in self.brokers.dispatchers}:
+        for stream in {each.route.stream for each in self.brokers.all_dispatchers}:
             for consumer, state in (await stream.consumers()).items():
                 if (label := labels.get((stream.name, consumer))) is not None:
                     backlog[label,] = state.waiting
@@ -128,7 +128,7 @@ class Measurements:
     def _runtime_readings(self) -> list[Readings]:
         services = [self._service(key, pool) for key, pool in self.fleet.pools.items()]
         cold_starts = [pool.tally.readings() for pool in self.fleet.pools.values()]
-        deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.dispatchers]
+        deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.all_dispatchers]
         return [*services, *cold_starts, *deliveries, self.requests.readings()]
 
     def _service(self, key: ServiceKey, pool: Pool) -> Readings:
@@ -158,8 +158,7 @@ def merge(readings: Sequence[Readings]) -> Readings:
 
 def _label(dispatcher: Dispatcher) -> str:
     """Return a Trigger's name, or `subscription` and the name of a Subscription, which may be a Trigger's too."""
-    is_trigger = dispatcher.route.kind == "trigger"
-    return dispatcher.name if is_trigger else f"{dispatcher.route.kind} {dispatcher.name}"
+    return dispatcher.name if dispatcher.kind == "trigger" else f"{dispatcher.kind} {dispatcher.name}"
 
 
 def _deliveries(dispatcher: Dispatcher) -> Readings:
