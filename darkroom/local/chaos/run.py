@@ -36,8 +36,6 @@ from darkroom.manifests.errors import suggestion
 
 LEASE_S = 5.0
 KEPT_LINES = 20_000
-LISTED = 1_000
-"""How many lost or stuck events are listed; all are counted."""
 QUIET_FOR_S = 3.0
 """With no Trigger having any work for so long, what has not ended yet never will."""
 _LOOK_EVERY_S = 0.25
@@ -245,10 +243,10 @@ class ChaosRun:
             "refused_duplicates": self._refused_duplicates,
             "left_out": sums.left_out,
             "triggers": [one.as_dict() for one in sums.triggers],
-            "lost": [asdict(row) for row in sums.lost[:LISTED]],
-            "lost_count": len(sums.lost),
-            "stuck": [asdict(row) for row in sums.stuck[:LISTED]],
-            "stuck_count": len(sums.stuck),
+            "lost": [asdict(row) for row in sums.lost],
+            "lost_count": sums.lost_count,
+            "stuck": [asdict(row) for row in sums.stuck],
+            "stuck_count": sums.stuck_count,
         }
 
 
