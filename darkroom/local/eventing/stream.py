@@ -158,7 +158,7 @@ class BrokerStream:
                 await self._jetstream.delete_consumer(self.name, consumer.name)
                 self._report("trigger.removed", broker=self._broker.name, consumer=consumer.name)
 
-    async def publish(self, event: CloudEvent) -> None:
+    async def publish(self, event: CloudEvent) -> Stored:
         """Publish an event; returns once the stream has stored it.
 
         Raises EventInvalidError if it is too large for the stream, and DependencyUnavailableError. The duplicate window
@@ -167,7 +167,7 @@ class BrokerStream:
         if not self._connection.is_connected:
             # The client would buffer the message and let the caller wait in vain.
             raise DependencyUnavailableError("broker", "NATS is not connected")
-        payload = json.dumps(lossless_json_object(event), separators=(",", ":"), allow_nan=False).encode()
+        payload = stored_form(event)
         message_id = _message_id(event)
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
         stored = _stored_event(event)
@@ -182,6 +182,7 @@ class BrokerStream:
             self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
         else:
             self.on_stored(stored)
+        return Stored(sequence=acked.seq, is_duplicate=bool(acked.duplicate), payload=payload)
 
     def decode(self, payload: bytes) -> StoredEvent:
         """Decode an event, with a cache, because every Trigger gets the same bytes, usually just published here.
@@ -295,8 +296,24 @@ def _check_size(size_bytes: int, max_bytes: int) -> None:
         raise EventInvalidError(f"the event takes {size_bytes} bytes in the stream, the limit is {max_bytes}")
 
 
+def stored_form(event: CloudEvent) -> bytes:
+    """Encode an event as it is stored: in the JSON event format, with its data preserved byte for byte."""
+    return json.dumps(lossless_json_object(event), separators=(",", ":"), allow_nan=False).encode()
+
+
 def _message_id(event: CloudEvent) -> str:
     return event.id.encode("ascii", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What became of an event that was published."""
+
+    sequence: int
+    is_duplicate: bool
+    """The stream had an event of this id already, and dropped this one."""
+    payload: bytes
+    """The event in the JSON event format, as it is stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
