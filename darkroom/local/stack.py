@@ -32,7 +32,7 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.eventing.broker import Ingress
-from darkroom.local.eventing.brokers import Brokers
+from darkroom.local.eventing.brokers import AdaptRoute, Brokers, as_it_is
 from darkroom.local.eventing.doors import Door, Entrance, enter
 from darkroom.local.eventing.ping import run_ping_source
 from darkroom.local.eventing.record.recorder import RecordLimits
@@ -97,6 +97,8 @@ class StackOptions:
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
+    adapt_route: AdaptRoute = as_it_is
+    """Changes each Trigger's route, as tests do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,10 @@ class Stack:
         await self._prepare_at_start()
         manifests, revisions = self._runnable(manifests, run.variables)
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
-        self._brokers = brokers = Brokers(manifests, self._report, self._spawn, self._options.record)
+        options = self._options
+        self._brokers = brokers = Brokers(
+            manifests, self._report, self._spawn, record=options.record, adapt=options.adapt_route
+        )
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
         self._fill_fleet(manifests, revisions, logs)
         self._http = aiohttp.ClientSession()

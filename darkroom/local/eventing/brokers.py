@@ -30,10 +30,27 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 """Runs a named background task, which is cancelled at the end of the run and reported if it crashes."""
 
 
+AdaptRoute = Callable[[Route], Route]
+"""Changes a Trigger's route before anything is delivered, as tests do to watch deliveries or to take them over."""
+
+
+def as_it_is(route: Route) -> Route:
+    return route
+
+
 class Brokers:
-    def __init__(self, manifests: Manifests, report: Report, spawn: Spawn, record: RecordLimits | None = None) -> None:
+    def __init__(
+        self,
+        manifests: Manifests,
+        report: Report,
+        spawn: Spawn,
+        *,
+        record: RecordLimits | None = None,
+        adapt: AdaptRoute = as_it_is,
+    ) -> None:
         """`record`: what is kept of what happens to events; None: nothing."""
         self._manifests = manifests
+        self._adapt = adapt
         self._report = report
         self._spawn = spawn
         self._connection: Client | None = None
@@ -72,7 +89,8 @@ class Brokers:
         """Start delivering to the Triggers' subscribers."""
         for broker in self._manifests.brokers:
             for trigger in self._manifests.triggers_of(broker):
-                dispatcher = Dispatcher(self._route(broker, trigger, subscribers), ingress, self._report)
+                route = self._adapt(self._route(broker, trigger, subscribers))
+                dispatcher = Dispatcher(route, ingress, self._report)
                 self.dispatchers.append(dispatcher)
         # Before the first delivery: it decides what the record says of each event.
         self.recorder.describe_triggers([_described(dispatcher.route) for dispatcher in self.dispatchers])
