@@ -1,5 +1,5 @@
-"""What every job store promises of its lanes: a bounded window of jobs is with the broker, and who waits for room gets it
-in fair turns."""
+"""What every job store promises of its lanes: a bounded window of jobs is with the broker, and whoever waits for room gets
+it in fair turns."""
 
 from __future__ import annotations
 

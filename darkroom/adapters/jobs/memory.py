@@ -124,7 +124,7 @@ class MemoryJobStore:
             self._record_lost_attempt(job)
             if job.attempts >= self._max_attempts:
                 self._give_up(job, crash_error(), hand_out_s=now_s)
-                return AttemptsSpent(record=job.record())
+                return AttemptsSpent(record=self._record_at_end(job))
             self._lanes.enter_window(job)
             job.error = None
             job.attempts += 1
@@ -473,7 +473,10 @@ class MemoryJobStore:
             return Outcome.STALE, None
         if job.status is not status or job.fence != lease.fence:
             return Outcome.STALE, job.record()
-        return Outcome.DONE, job.record().model_copy(update={"makes_room": self._lanes.is_room_wanted(job)})
+        return Outcome.DONE, self._record_at_end(job)
+
+    def _record_at_end(self, job: MemoryJob) -> JobRecord:
+        return job.record().model_copy(update={"makes_room": self._lanes.is_room_wanted(job)})
 
     def _set_due_as_emitted(self, job: MemoryJob) -> None:
         job.due_s = self._clock() + self._doubled(self._times.emitted_due_after_s, job.emissions - job.redriven - 1)
