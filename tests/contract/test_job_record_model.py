@@ -35,6 +35,7 @@ JOBS = 2
 INDEX = st.integers(0, 11)
 WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 LEASE_S = 100.0
+BETWEEN_CALLS_S = 0.1
 TIMES = JobTimes(
     lease_s=LEASE_S,
     emitted_due_after_s=220.0,
@@ -337,6 +338,10 @@ class JobRecordMachine(RuleBasedStateMachine):
     # --- the ledger
 
     def job(self, pick: int) -> UUID:
+        # A moment between two calls: which of two jobs is overdue first decides who gets the last place in a window.
+        self.redis_stores.advance(BETWEEN_CALLS_S)
+        self.memory_stores.advance(BETWEEN_CALLS_S)
+        self.now_s += BETWEEN_CALLS_S
         return list(self.promised)[pick % JOBS]
 
     def record(self, job_id: UUID) -> JobRecord:

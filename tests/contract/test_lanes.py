@@ -1,5 +1,4 @@
-"""What every job store promises of its lanes: a bounded window of jobs is with the broker, and whoever waits for room gets
-it in fair turns."""
+"""What every job store promises of its lanes: a bounded window of jobs is with the broker, the others take turns."""
 
 from __future__ import annotations
 
@@ -220,6 +219,14 @@ def test_a_waiting_job_whose_event_comes_all_the_same_is_done(line: Line) -> Non
     line.end(waiting)
     line.end(with_the_broker[0])
     assert line.store.next_in_line(limit=10) == []
+
+
+def test_a_confirmation_gives_a_waiting_job_no_deadline(stores: JobStores, line: Line) -> None:
+    *_, waiting = line.accept("a", WINDOW + 1)
+    line.store.emitted(waiting.job_id, 1)
+    stores.advance(3600)
+    overdue = {each.record.job_id for each in line.store.recover_overdue(limit=10, error=CRASHED) if each.record}
+    assert waiting.job_id not in overdue
 
 
 def test_the_same_request_finds_its_job_in_the_lane(line: Line) -> None:

@@ -261,7 +261,8 @@ class MemoryJobStore:
         """Return the jobs that are past their deadline, the longest overdue first. One that waits in its lane has
         none."""
         unfinished = (job for job in self._jobs.values() if not job.status.is_final and not job.in_lane)
-        return sorted((job for job in unfinished if job.due_s <= now_s), key=lambda job: job.due_s)
+        overdue = (job for job in unfinished if job.due_s <= now_s)
+        return sorted(overdue, key=lambda job: (job.due_s, str(job.new.job_id)))
 
     def kept(self, job_id: UUID) -> None:
         with self._lock:
