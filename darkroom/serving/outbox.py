@@ -93,7 +93,8 @@ class Outbox:
                 self._advance_lanes()
                 wait_s = FIRST_WAIT_S
             except DependencyUnavailableError as exc:
-                log.warning("outbox.waiting", error=exc.detail, next_in_s=wait_s)
+                if wait_s == FIRST_WAIT_S:
+                    log.warning("outbox.waiting", error=exc.detail)
                 pause.wait(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 self._is_any.set()

@@ -34,6 +34,10 @@ class World(MemoryPipeline):
             self.claim(job_id, worker="dies")
             self.advance(LEASE_S + 1)
 
+    def accept_later(self) -> UUID:
+        self.advance(0.01)
+        return self.accept()
+
     def dead_letter(self, job_id: UUID) -> CloudEvent:
         return self.requested(job_id).with_extensions(knativeerrorcode="503")
 
@@ -189,7 +193,7 @@ def test_a_sweep_works_until_nothing_is_due() -> None:
 
 def test_a_sweep_emits_what_waits_in_a_lane_that_has_room() -> None:
     world = World(BROKER_WINDOW="2")
-    first, _, waiting, last = (world.accept() for _ in range(4))
+    first, _, waiting, last = (world.accept_later() for _ in range(4))
     world.jobs.fail(world.claim(first), ImageCorruptError("bad"))
     world.sweep()
     assert [event.subject for event in world.emitter.events] == [str(waiting)]
