@@ -297,7 +297,7 @@ def test_places_of_vanished_records_are_free_again(redis: Server, client: Redis)
     store = stores.make(broker_window=2)
     records = [store.accept(new_job()).record for _ in range(4)]
     client.delete(*(f"darkroom:job:{record.job_id}" for record in records[:2]))
-    assert ids(store.next_in_line(limit=10)) == ids(records[2:])
+    assert set(ids(store.next_in_line(limit=10))) == set(ids(records[2:]))
     stores.close()
 
 

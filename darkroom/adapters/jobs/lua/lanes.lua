@@ -44,7 +44,7 @@ local function count_waiting(lane, by)
   if redis.call('HINCRBY', LANES, lane, by) <= 0 then
     redis.call('HDEL', LANES, lane)
     redis.call('HDEL', CLOCKS, lane)
-    redis.call('DEL', turns(lane), ended_turns(lane))
+    redis.call('ZREMRANGEBYSCORE', ended_turns(lane), '-inf', '+inf')
   end
 end
 
