@@ -90,7 +90,7 @@ class Pipeline:
         return RedisJobStore(self._run.variables["REDIS_URL"])
 
     def _storage(self) -> S3Storage:
-        from darkroom.adapters.storage.s3 import S3Storage
+        from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage
 
         variables = self._run.variables
         return S3Storage(
@@ -99,6 +99,7 @@ class Pipeline:
             access_key=variables["STORAGE_ACCESS_KEY"],
             secret_key=variables["STORAGE_SECRET_KEY"],
             bucket=variables["BUCKET_NAME"],
+            region=variables.get("STORAGE_REGION") or DEFAULT_REGION,
             allowed_origins=parse_origins(variables.get("ALLOWED_ORIGINS", "")),
         )
 
