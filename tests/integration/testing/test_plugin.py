@@ -120,7 +120,7 @@ def test_yaml_without_a_broker_is_told(pytester: pytest.Pytester) -> None:
     (pytester.path / "shop.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
     pytester.makepyfile(test_it=RECEIVES)
     result = pytester.runpytest_inprocess()
-    assert re.search(r"there is no Broker in \S+shop\.yaml", said(result))
+    assert re.search(r"there is no Broker and no channel in \S+shop\.yaml", said(result))
 
 
 def test_a_missing_package_is_told_with_the_extra_that_has_it(project: pytest.Pytester) -> None:
