@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import functions_framework
@@ -211,7 +212,7 @@ def test_a_test_turns_the_clock_itself(broker: Broker) -> None:
 @pytest.mark.darkroom(clock="manual")
 def test_a_delivery_that_waits_for_the_clock_is_not_settled(broker: Broker) -> None:
     broker.subscribe("confirm", lambda event: 503)
-    broker.send(PLACED, {"order": 7})
+    broker.attempts(broker.send(PLACED, {"order": 7}), "confirm")
     with pytest.raises(AssertionError, match=r"not settled within 0\.3 s: confirm: 0 waiting, 1 unacked"):
         broker.settled(within=0.3)
 
@@ -220,11 +221,10 @@ def test_a_delivery_that_waits_for_the_clock_is_not_settled(broker: Broker) -> N
 def test_by_the_real_clock_a_retry_waits_for_its_backoff(broker: Broker) -> None:
     answers = iter([503, None])
     broker.subscribe("confirm", lambda event: next(answers))
+    began = time.monotonic()
     event = broker.send(PLACED, {"order": 7})
-    assert broker.attempts(event, "confirm")[0].status == 503
-    with pytest.raises(AssertionError, match="1 of 2 within"):
-        broker.attempts(event, "confirm", count=2, within=0.3)
     assert [each.status for each in broker.attempts(event, "confirm", count=2)] == [503, 204]
+    assert time.monotonic() - began >= 1.0
     assert broker.delays(event, "confirm") == [1.0]
 
 
