@@ -111,6 +111,7 @@ class Connections:
         self._kept: dict[Peer, None] = {}
         """Without a whole head since their last request, in the same order."""
         self._requests: dict[Peer, None] = {}
+        """In the order in which their heads were complete."""
         self._swept_at = clock()
 
     def __len__(self) -> int:
@@ -140,6 +141,11 @@ class Connections:
 
     def has_too_long_a_head(self, peer: Peer) -> bool:
         return peer.arrival.phase is Phase.HEAD and peer.arrival.received_bytes > MAX_HEAD_BYTES
+
+    def head_has_come(self, peer: Peer) -> None:
+        """Note that what comes from now on belongs to the body, though `begin_request` is still to follow."""
+        if peer.arrival.phase is Phase.HEAD:
+            peer.arrival.phase = Phase.REQUEST
 
     def begin_request(self, peer: Peer) -> None:
         """Note that the head has come as a whole. Raises ServerBusyError if no more requests can be under way."""
@@ -223,7 +229,9 @@ class Connections:
         return next(iter(self._newcomers or self._kept), None), None
 
     def _longest_stopped(self, beside: Peer) -> Peer | None:
-        """Return the request that has waited longest for its body among those whose body stopped or only drips."""
+        """Return the request that has waited longest for its body among those whose body stopped or only drips: they
+        are in the order of their beginnings.
+        """
         now = self._clock()
         stopped = (
             peer
@@ -231,7 +239,7 @@ class Connections:
             if peer is not beside and self._has_stopped(peer.arrival, now)
             if peer.is_receiving() and peer.is_reading()
         )
-        return min(stopped, key=lambda peer: peer.arrival.since, default=None)
+        return next(stopped, None)
 
     def _has_stopped(self, arrival: Arrival, now: float) -> bool:
         if now - arrival.last_byte_at > _SILENT_AFTER_S:
