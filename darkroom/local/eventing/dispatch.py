@@ -199,7 +199,7 @@ class Dispatcher:
             _record_attempt(span, result, attempt_index)
         step = next_step(self.route.delivery, classify(result), attempt_index)
         self.counts["delivered"] += 1
-        self._record(cause, event, replace(attempt, result=result), step, attempt_index, began_at)
+        self._record(cause, event, attempt, result, step, attempt_index, began_at)
         await self._carry_out(step, message, event, result, attempt_index, cause)
 
     async def replay(self, event: CloudEvent, sequence: int) -> Attempt:
@@ -209,7 +209,7 @@ class Dispatcher:
             attempt = await self._attempt(event, cause)
         succeeded = classify(attempt.result) in {Disposition.ACCEPTED, Disposition.REPLY}
         action = Action.DROP if not succeeded else Action.ACK if attempt.reply is None else Action.REPLY
-        self._record(cause, event, attempt, Step(action=action), 0, began_at)
+        self._record(cause, event, attempt, attempt.result, Step(action=action), 0, began_at)
         return attempt
 
     def _cause(self, event: CloudEvent, sequence: int) -> Cause:
@@ -218,9 +218,17 @@ class Dispatcher:
         return Cause(broker=origin, trigger=name, id=event.id, source=event.source, sequence=sequence)
 
     def _record(
-        self, cause: Cause, event: CloudEvent, attempt: Attempt, step: Step, attempt_index: int, began_at: float
+        self,
+        cause: Cause,
+        event: CloudEvent,
+        attempt: Attempt,
+        result: DeliveryResult,
+        step: Step,
+        attempt_index: int,
+        began_at: float,
     ) -> None:
-        recorder, result = self._recorder, attempt.result
+        """Record an attempt, whose result a reply that was not taken may have changed."""
+        recorder = self._recorder
         if not recorder.is_on:
             return
         is_published = step.action is Action.REPLY and attempt.reply is not None

@@ -177,7 +177,7 @@ def test_a_trigger_that_has_not_answered_is_waited_for() -> None:
 def test_attempts_are_in_their_order_and_end_in_a_dead_letter_or_a_loss() -> None:
     first = attempted(ORDER, 3, 2, Action.REDELIVER, status=503, outcome="503 no", why="because", next_in_s=1.0)
     last = attempted(ORDER, 4, 2, Action.DEAD_LETTER, attempt=2, status=503, outcome="503 no", why="because")
-    fields = {
+    fields: dict[str, Any] = {
         "broker": BROKER,
         "trigger": "shop/confirm",
         "id": "order-1",
