@@ -328,8 +328,8 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
         places = ", ".join(f"{name}/" for name in DEFAULT_FOLDERS)
         raise click.ClickException(
             f"there is nothing to run in {root.resolve()}: no {PROJECT_FILE}, no {places} and no *.yaml; "
-            "change to a project's folder, give its Knative YAML with --manifests, or begin one with `darkroom new project "
-            "NAME`"
+            "change to a project's folder, give its Knative YAML with --manifests, or begin one with "
+            "`darkroom new project NAME`"
         )
     return project
 
