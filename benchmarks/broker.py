@@ -109,13 +109,17 @@ async def through_broker(server: Server, manifests: Manifests, triggers: Sequenc
 
 
 def _route(
-    trigger: Trigger, broker: Broker, stream: BrokerStream, counted: CountingSubscriber, manifests: Manifests
+    trigger: Trigger,
+    broker: Broker,
+    stream: BrokerStream,
+    counted: CountingSubscriber,
+    manifests: Manifests,
 ) -> Route:
-    delivery = delivery_of(trigger, broker)
+    delivery, address = delivery_of(trigger, broker), (broker.namespace, broker.name)
     return Route(
-        trigger=trigger,
+        receiver=trigger,
         label=trigger.name,
-        broker=(broker.namespace, broker.name),
+        origin=address,
         stream=stream,
         delivery=delivery,
         consumer=consumer_settings(delivery, manifests.channel(broker)),
