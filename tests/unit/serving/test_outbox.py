@@ -30,9 +30,9 @@ class World(MemoryPipeline):
             raise DependencyUnavailableError("broker", "it is away")
         self._emit(event)
 
-    def submit(self, **changes: str) -> UUID:
+    def submit(self) -> UUID:
         self.advance(0.01)
-        job_id = self.accept(**changes)
+        job_id = self.accept()
         self.outbox.emit(self.record(job_id))
         return job_id
 
