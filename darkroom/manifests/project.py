@@ -16,9 +16,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from darkroom.events import durations
 from darkroom.manifests import parsing
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.model import FieldProblem, NonEmpty, Strict, raise_problems
+from darkroom.manifests.platform.quantities import quantity
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.source import Document, FieldPath
 
@@ -100,6 +102,46 @@ class CheckSettings(Strict):
     """The types of events that are emitted, with which filters are compared."""
 
 
+SMALLEST_RECORD_BYTES = 4 * 1024 * 1024
+"""One message of the record can have almost 1 MiB."""
+SHORTEST_RECORD_S = 60.0
+
+
+def parse_record_bytes(text: str) -> int:
+    """Convert a size such as `64Mi` to bytes. Raises ValueError."""
+    size = int(quantity(text))
+    if size < SMALLEST_RECORD_BYTES:
+        raise ValueError(f"must be at least {SMALLEST_RECORD_BYTES // 2**20}Mi, was {text}")
+    return size
+
+
+def _check_record_bytes(text: str) -> str:
+    parse_record_bytes(text)
+    return text
+
+
+def _check_record_age(text: str) -> str:
+    if durations.parse_go(text) < SHORTEST_RECORD_S:
+        raise ValueError(f"must be at least {SHORTEST_RECORD_S:g}s, was {text}")
+    return text
+
+
+class RecordSettings(Strict):
+    """The table `[record]`: how much `darkroom up` keeps of what happens to events, for `darkroom events`."""
+
+    enabled: bool = True
+    max_bytes: Annotated[str, AfterValidator(_check_record_bytes)] = Field(default="64Mi", alias="max-bytes")
+    max_age: Annotated[str, AfterValidator(_check_record_age)] = Field(default="24h", alias="max-age")
+
+    @property
+    def bytes(self) -> int:
+        return parse_record_bytes(self.max_bytes)
+
+    @property
+    def age_s(self) -> float:
+        return durations.parse_go(self.max_age)
+
+
 class _ProjectTable(Strict):
     extension: Annotated[str, AfterValidator(_check_reference)] | None = None
 
@@ -109,6 +151,7 @@ class _ProjectFile(Strict):
     resources: ProjectServers = Field(default_factory=ProjectServers)
     project: _ProjectTable = Field(default_factory=_ProjectTable)
     check: CheckSettings = Field(default_factory=CheckSettings)
+    record: RecordSettings = Field(default_factory=RecordSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +163,7 @@ class Project:
     extension: str | None = None
     """The object that extends the runtime for this project, as `package.module:object`."""
     check: CheckSettings = field(default_factory=CheckSettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
 
 
 def read_project(root: Path) -> Project:
@@ -132,6 +176,7 @@ def read_project(root: Path) -> Project:
         resources=file.resources,
         extension=file.project.extension,
         check=file.check,
+        record=file.record,
     )
 
 

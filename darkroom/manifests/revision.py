@@ -66,9 +66,16 @@ class Revision:
     service: str
     number: int
     env: Mapping[str, str]
-    """The container's environment, with ConfigMaps and Secrets resolved. It has FUNCTION_TARGET and FUNCTION_SOURCE."""
+    """The container's environment, with ConfigMaps and Secrets resolved."""
     timeout_s: float
     """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the response."""
+    image: str = ""
+    """As the manifest names it. How it is started on this machine is decided by `local.revisions.launching`."""
+    command: tuple[str, ...] = ()
+    """The container's own `command`, which replaces the image's entry point; empty: it has none."""
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    """The container's `workingDir`, a folder of the image; empty: the image's own."""
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     cluster_local: bool = False
     readiness: ReadinessCheck = field(default_factory=ReadinessCheck)
@@ -76,6 +83,8 @@ class Revision:
     """Must succeed before the readiness is probed; None: there is no startupProbe."""
     liveness: ReadinessCheck | None = None
     """Ends an instance that fails it; None: there is no livenessProbe."""
+    is_deployment: bool = False
+    """Whether it is a Deployment of Kubernetes, which has a fixed scale."""
     is_qualified: bool = False
     """True: its name alone would be ambiguous, so `label` has the namespace too."""
 

@@ -91,7 +91,7 @@ def _destination(manifest: Manifest, path: FieldPath) -> Iterator[Wanted]:
     if not isinstance(reference, dict):
         return
     namespace, name = str(reference.get("namespace") or manifest.namespace), reference.get("name")
-    if not _is_name(name):
+    if not isinstance(name, str) or not name:
         return
     for group, kind in ((SERVING, "Service"), (EVENTING, "Broker")):
         if str(reference.get("apiVersion")).startswith(group) and reference.get("kind") == kind:
