@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from darkroom.events import durations
 from darkroom.manifests import parsing
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
+from darkroom.manifests.files import KUSTOMIZATIONS
 from darkroom.manifests.model import FieldProblem, NonEmpty, Strict, raise_problems
 from darkroom.manifests.platform.quantities import quantity
 from darkroom.manifests.platform.rules import RULES
@@ -181,6 +182,8 @@ def read_project(root: Path) -> Project:
 
 
 def _default_manifests(root: Path) -> Sequence[str]:
+    if any((root / name).is_file() for name in KUSTOMIZATIONS):
+        return ["."]
     folders = [name for name in DEFAULT_FOLDERS if (root / name).is_dir()]
     return [*folders, *sorted(path.name for path in (*root.glob("*.yaml"), *root.glob("*.yml")))]
 
