@@ -388,7 +388,12 @@ class Stack:
 
     def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
         parts = Parts(
-            fleet=self._fleet, brokers=brokers, ingress=ingress, servers=self._resources.servers, report=self._report
+            fleet=self._fleet,
+            brokers=brokers,
+            ingress=ingress,
+            servers=self._resources.servers,
+            sections=self._application.status,
+            report=self._report,
         )
         chaos = Chaos(parts, self._spawn)
         self.events.subscribe(chaos.observe)

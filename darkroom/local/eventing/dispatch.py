@@ -43,7 +43,7 @@ from darkroom.local.eventing.delivery import (
     is_success,
     next_step,
 )
-from darkroom.local.eventing.doors import Cause, Door, Entrance, enter
+from darkroom.local.eventing.doors import Cause, Door, Entrance, come_by, enter, entrance
 from darkroom.local.eventing.filters import passes
 from darkroom.local.eventing.receivers import Receiver
 from darkroom.local.eventing.stream import ChannelAddress, ChannelStream, StoredEvent
@@ -199,16 +199,17 @@ class Dispatcher:
             _record_attempt(span, result, attempt_index)
         step = next_step(self.route.delivery, classify(result), attempt_index)
         self.counts["delivered"] += 1
-        self._record(cause, event, attempt, step, attempt_index, began_at)
+        self._record(cause, event, attempt, result, step, attempt_index, began_at)
         await self._carry_out(step, message, event, result, attempt_index, cause)
 
     async def replay(self, event: CloudEvent, sequence: int) -> Attempt:
         """Send an event to this Trigger's subscriber only, once, past the Broker. A reply goes to the Broker."""
         began_at, cause = time.time(), self._cause(event, sequence)
-        attempt = await self._attempt(event, cause)
+        with enter(entrance()):
+            attempt = await self._attempt(event, cause)
         succeeded = classify(attempt.result) in {Disposition.ACCEPTED, Disposition.REPLY}
         action = Action.DROP if not succeeded else Action.ACK if attempt.reply is None else Action.REPLY
-        self._record(cause, event, attempt, Step(action=action), 0, began_at)
+        self._record(cause, event, attempt, attempt.result, Step(action=action), 0, began_at)
         return attempt
 
     def _cause(self, event: CloudEvent, sequence: int) -> Cause:
@@ -217,14 +218,21 @@ class Dispatcher:
         return Cause(broker=origin, trigger=name, id=event.id, source=event.source, sequence=sequence)
 
     def _record(
-        self, cause: Cause, event: CloudEvent, attempt: Attempt, step: Step, attempt_index: int, began_at: float
+        self,
+        cause: Cause,
+        event: CloudEvent,
+        attempt: Attempt,
+        result: DeliveryResult,
+        step: Step,
+        attempt_index: int,
+        began_at: float,
     ) -> None:
-        recorder, result = self._recorder, attempt.result
+        recorder = self._recorder
         if not recorder.is_on:
             return
         is_published = step.action is Action.REPLY and attempt.reply is not None
         recorder.attempted(
-            **cause.__dict__,
+            **cause._asdict(),
             type=event.type,
             began_at=began_at,
             lasted_s=time.time() - began_at,
@@ -241,10 +249,10 @@ class Dispatcher:
     async def _attempt(self, event: CloudEvent, cause: Cause) -> Attempt:
         if not has_ttl(event):
             return Attempt(result=NO_TTL)
-        with enter(Entrance(door=Door.DELIVERY, cause=cause)):
-            attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
-        with enter(Entrance(door=Door.REPLY, cause=cause)):
-            return await self._publish_reply(event, attempt)
+        come_by(Entrance(door=Door.DELIVERY, cause=cause))
+        attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
+        come_by(Entrance(door=Door.REPLY, cause=cause))
+        return await self._publish_reply(event, attempt)
 
     async def _publish_reply(self, event: CloudEvent, attempt: Attempt) -> Attempt:
         """Publish a reply, if there is one. If the Broker does not accept it, the delivery has failed."""
@@ -307,15 +315,15 @@ class Dispatcher:
             raise RuntimeError("a dead letter without a sink")
         letter = without_ttl(event).with_extensions(**self._error_extensions(result))
         span_name = f"{self.name} to the dead-letter sink"
-        entrance = Entrance(door=Door.DEAD_LETTER, cause=cause)
-        with spans.delivery_span(letter, span_name, self.route.origin[1]) as span, enter(entrance):
+        come_by(Entrance(door=Door.DEAD_LETTER, cause=cause))
+        with spans.delivery_span(letter, span_name, self.route.origin[1]) as span:
             attempt = await sink(letter, self.route.consumer.http_timeout_s)
             _record_attempt(span, attempt.result, 0)
         if is_success(attempt.result):
             self.counts["dead_lettered"] += 1
             self._report("event.dead_lettered", **shown, outcome=format_result(result), why=why)
             self._recorder.dead_lettered(
-                **cause.__dict__,
+                **cause._asdict(),
                 type=event.type,
                 sink=self.route.dead_letter_name,
                 outcome=format_result(attempt.result),
@@ -331,7 +339,7 @@ class Dispatcher:
 
     def _report_lost(self, shown: dict[str, str | None], result: DeliveryResult, cause: Cause, *, why: str) -> None:
         self.counts["lost"] += 1
-        self._recorder.lost(**cause.__dict__, type=shown["type"], why=why)
+        self._recorder.lost(**cause._asdict(), type=shown["type"], why=why)
         self._report("event.lost", **shown, outcome=format_result(result), why=why)
 
     async def _keep_in_progress(self) -> None:

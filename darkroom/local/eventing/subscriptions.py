@@ -1,8 +1,8 @@
 """Delivers a Subscription's events. It differs from a Trigger where a cluster has a Broker's filter in between.
 
 On a cluster a Trigger's Subscription delivers to a process `broker-filter`, which filters, counts the TTL down and
-calls an answer that is no event a failure. A channel's dispatcher does nothing of it (knative/eventing,
-pkg/kncloudevents, and eventing-natss, pkg/channel/jetstream/dispatcher).
+calls an answer that is no event a failure. A channel's dispatcher does none of it (knative/eventing, pkg/kncloudevents,
+and eventing-natss, pkg/channel/jetstream/dispatcher).
 """
 
 from __future__ import annotations

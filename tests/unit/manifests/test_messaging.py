@@ -72,7 +72,7 @@ def loaded(folder: Path, text: str) -> Manifests:
 def test_a_channel_without_a_template_is_in_memory_as_is_knatives_default(tmp_path: Path) -> None:
     [channel] = loaded(tmp_path, CHANNEL).messaging_channels
     assert channel.kind == "Channel"
-    template = channel.spec.channel_template  # type: ignore[union-attr]
+    template = channel.spec.channel_template
     assert template.kind == "InMemoryChannel"
     assert template.spec.template() == ChannelTemplate(
         retention="Interest", storage="Memory", deliver_policy="New", deduplicate=False
