@@ -319,6 +319,8 @@ async def _run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -
         addresses = starting.result()
         _show_addresses(addresses)
         _show_front_door(front_door)
+        for remark in stack.remarks():
+            write((remark, "yellow"))
         _show_watching(watch=options.watch)
         await waiting
         write("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")

@@ -40,9 +40,10 @@ from darkroom.local.http_server import Listener, quiet_accepts
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.code_watch import keep_current
-from darkroom.local.revisions.environment import revisions
+from darkroom.local.revisions.environment import LocalSecrets, revisions
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceContext, interpreter_env
+from darkroom.local.revisions.launching import Launcher
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
@@ -124,6 +125,7 @@ class Stack:
         self._http: aiohttp.ClientSession | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
+        self._unused: list[str] = []
         self._hurried = asyncio.Event()
 
     async def start(self) -> Addresses:
@@ -288,15 +290,25 @@ class Stack:
         return forks
 
     def _fill_fleet(self, manifests: Manifests, settings: Mapping[str, str], logs: LogDirectory) -> None:
+        project = self._options.project
+        secrets = LocalSecrets(values=project.secrets, file=project.secrets_file)
+        found = revisions(manifests, settings=settings, secrets=secrets)
+        images = {revision.image for revision in found}
         context = InstanceContext(
             project_root=self._root,
             data_dir=self._folder.path,
+            launcher=Launcher(root=self._root, data=self._folder.path, images=project.images, is_only=len(images) == 1),
             logs=logs,
             env=spans.variables_for_functions(os.environ),
             forks=self._forks,
         )
-        for revision in revisions(manifests, settings=settings):
+        for revision in found:
             self._fleet.add(self._with_window(revision), context)
+        self._unused = [str(finding) for finding in project.images.unused(images)]
+
+    def remarks(self) -> list[str]:
+        """Return sentences about Services that are not run, and about what may keep others from working."""
+        return [*(each for pool in self._fleet.pools.values() for each in pool.remarks), *self._unused]
 
     def _with_window(self, revision: Revision) -> Revision:
         if self._options.window_s is None:
@@ -345,11 +357,8 @@ class Stack:
     def _watch_code(self) -> None:
         if self._options.watch:
             pools = self._fleet.pools
-            folders = {key: [self._folder_of(pool.revision), *self._shared_code()] for key, pool in pools.items()}
+            folders = {key: [*pool.launch.watched.folders, *self._shared_code()] for key, pool in pools.items()}
             self._spawn(keep_current(pools, folders, self._report, ignored=[self._folder.path]), "watch")
-
-    def _folder_of(self, revision: Revision) -> Path:
-        return (self._root / revision.env["FUNCTION_SOURCE"]).parent
 
     def _shared_code(self) -> list[Path]:
         return [folder for folder in self._application.code if folder.exists()]

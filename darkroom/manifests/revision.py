@@ -39,6 +39,7 @@ class ScalingConfig:
 @dataclass(frozen=True, kw_only=True)
 class HttpCheck:
     path: str = "/"
+    scheme: str = "HTTP"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,9 +67,16 @@ class Revision:
     service: str
     number: int
     env: Mapping[str, str]
-    """The container's environment, with ConfigMaps and Secrets resolved. It has FUNCTION_TARGET and FUNCTION_SOURCE."""
+    """The container's environment, with ConfigMaps and Secrets resolved."""
     timeout_s: float
     """`timeoutSeconds`: from the request's arrival at the activator to the first byte of the response."""
+    image: str = ""
+    """As the manifest names it. How it is started on this machine is decided by `local.revisions.launching`."""
+    command: tuple[str, ...] = ()
+    """The container's own `command`, which replaces the image's entry point; empty: it has none."""
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    """The container's `workingDir`, a folder of the image; empty: the image's own."""
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     cluster_local: bool = False
     readiness: ReadinessCheck = field(default_factory=ReadinessCheck)

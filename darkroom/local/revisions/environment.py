@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.load import Manifests
+from darkroom.manifests.project import DEFAULT_SECRETS
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision
 from darkroom.manifests.serving import Container, HttpGet, KeySelector, Probe, Service, TcpSocket, Variable
 from darkroom.manifests.source import FieldPath
@@ -20,21 +22,35 @@ DEFAULT_PORT = 8080
 DEFAULT_FAILURE_THRESHOLD = 3
 TAKEN_LABELS = ("runtime", "fork-server", "nats", "redis", "s3")
 """What logs and metrics call the runtime's own processes. A Service of such a name is shown with its namespace."""
-_REQUIRED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
 
 
-def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int = 1) -> list[Revision]:
+@dataclass(frozen=True, kw_only=True)
+class LocalSecrets:
+    """This machine's values of Secrets, by a variable's name or a Secret's key."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    file: str = DEFAULT_SECRETS
+    """Where they come from, or would come from."""
+
+    def find(self, variable: str, key: str) -> str | None:
+        return self.values.get(variable, self.values.get(key))
+
+
+def revisions(
+    manifests: Manifests, *, settings: Mapping[str, str], secrets: LocalSecrets | None = None, number: int = 1
+) -> list[Revision]:
     """Create a revision for each Service.
 
     `settings` are this machine's values by variable name. They replace the values of ConfigMaps and Secrets. Raises
     ManifestError, which names every secret without a value.
     """
+    local_secrets = secrets or LocalSecrets()
     findings: list[Finding] = []
     resolved = []
     names = Counter([*TAKEN_LABELS, *(service.name for service in manifests.services)])
     for service in manifests.services:
-        env = _Environment(service, manifests, settings)
+        env = _Environment(service, manifests, settings, local_secrets)
         resolved.append(_revision(service, env.resolve(), number, is_qualified=names[service.name] > 1))
         findings += env.findings
     if findings:
@@ -50,6 +66,10 @@ def _revision(service: Service, env: Mapping[str, str], number: int, *, is_quali
         service=service.name,
         number=number,
         env=env,
+        image=container.image,
+        command=tuple(container.command),
+        args=tuple(container.args),
+        working_dir=container.working_dir,
         timeout_s=float(template.spec.timeout_seconds),
         scaling=template.scaling,
         cluster_local=service.cluster_local,
@@ -84,16 +104,20 @@ def _other_port(container: Container, asked: HttpGet | TcpSocket | None) -> int 
 
 def _http_check(http: HttpGet) -> HttpCheck:
     path = http.path if http.path.startswith("/") else f"/{http.path}"
-    return HttpCheck(path=path, headers={header.name: header.value for header in http.http_headers})
+    headers = {header.name: header.value for header in http.http_headers}
+    return HttpCheck(path=path, scheme=http.scheme, headers=headers)
 
 
 class _Environment:
     """Builds a container's environment as the kubelet does: first envFrom, then env in its order."""
 
-    def __init__(self, service: Service, manifests: Manifests, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, service: Service, manifests: Manifests, settings: Mapping[str, str], secrets: LocalSecrets
+    ) -> None:
         self._service = service
         self._manifests = manifests
         self._settings = settings
+        self._secrets = secrets
         self.findings: list[Finding] = []
 
     def resolve(self) -> dict[str, str]:
@@ -102,9 +126,6 @@ class _Environment:
             value = self._value(variable, (*_CONTAINER, "env", index), env)
             if value is not None:
                 env[variable.name] = value
-        for name in _REQUIRED:
-            if not env.get(name):
-                self._refuse((*_CONTAINER, "env"), f"{name} is missing: functions-framework is started by it")
         return env
 
     def _refuse(self, path: FieldPath, message: str) -> None:
@@ -126,14 +147,19 @@ class _Environment:
             return self._settings[variable.name]
         secret = variable.value_from.secret_key_ref
         if secret is not None:
-            self._check_missing_secret(variable.name, secret, (*path, "valueFrom", "secretKeyRef"))
-            return None
+            value = self._secrets.find(variable.name, secret.key)
+            if value is None:
+                self._check_missing_secret(variable.name, secret, (*path, "valueFrom", "secretKeyRef"))
+            return value
         key = variable.value_from.config_map_key_ref
         return self._config_value(key, (*path, "valueFrom", "configMapKeyRef", "key")) if key is not None else None
 
     def _check_missing_secret(self, name: str, secret: KeySelector, path: FieldPath) -> None:
         if not secret.optional:
-            message = f"{name} comes from the Secret {secret.name!r}, and the local settings have no {name}"
+            message = (
+                f"{name} comes from the Secret {secret.name!r} (key {secret.key!r}), which has no value here; "
+                f"put {name}=... into {self._secrets.file}"
+            )
             self._refuse(path, message)
 
     def _config_value(self, key: KeySelector, path: FieldPath) -> str | None:

@@ -51,7 +51,7 @@ class Fleet:
     async def wait_until_ready(self, logs: Path) -> None:
         """Wait until all Services with a min-scale, which users call first, are ready. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
-        awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
+        awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0 and not pool.not_run]
         while missing := [pool for pool in awaited if not _is_up_to_date(pool)]:
             if time.monotonic() > ends_at:
                 said = ", ".join(_why_not_ready(pool) for pool in missing)

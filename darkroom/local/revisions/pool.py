@@ -15,6 +15,7 @@ from darkroom.local.children.backoff import Backoff
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
+from darkroom.local.revisions.launching import Launch, NoLaunch
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests.revision import Revision
 from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
@@ -97,14 +98,34 @@ class Pool:
         return self.revision.scaling.min_scale
 
     @property
+    def launch(self) -> Launch:
+        """Return how new instances are started."""
+        return self._context.launcher.find(self.revision)
+
+    @property
+    def not_run(self) -> str:
+        """Return why there are no instances, if no way to start them is known."""
+        launch = self.launch
+        return f"{self.revision.label}: {launch.reason}" if isinstance(launch, NoLaunch) else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """Return sentences about why there are no instances, or what may keep them from working."""
+        if self.not_run:
+            return [self.not_run]
+        return [f"{self.revision.label}: {note}" for note in self.launch.notes]
+
+    @property
     def trouble(self) -> Trouble | None:
         """Return what is wrong with the Service's instances; None once one has been up for a while."""
-        is_over = any(one.process and one.process.uptime_s >= self._backoff.reset_after_s for one in self.ready)
+        is_over = any(one.uptime_s >= self._backoff.reset_after_s for one in self.ready)
         return None if is_over else self._trouble
 
     @property
     def is_failing(self) -> bool:
         """Report whether the latest starts have failed, and nothing is ready or starting."""
+        if self.not_run and not self._instances:
+            return True
         return self._failed_starts >= FAILING_AFTER and self._hold is not None and not self._kept(self.revision)
 
     def scale_to(self, count: int) -> None:
@@ -113,7 +134,7 @@ class Pool:
 
     def reconcile(self) -> None:
         """Move towards the desired number: start missing instances within the limit, and drain surplus ones."""
-        if self._closing:
+        if self._closing or self.not_run:
             return
         kept = self._kept(self.revision)
         for surplus in _by_removal_order(kept)[: max(0, len(kept) - self._desired)]:
@@ -194,8 +215,7 @@ class Pool:
         self.on_change()
         watching = asyncio.create_task(self._watch(instance), name=f"{instance.revision.name}: readiness")
         try:
-            if instance.process is not None:
-                await instance.process.wait()
+            await instance.wait()
         finally:
             watching.cancel()
             await asyncio.wait([watching])
@@ -258,6 +278,10 @@ class Pool:
         process, in_flight = instance.process, instance.in_flight
         await instance.kill()
         if process is None:
+            reason = f"nobody listens at http://{instance.address} any more"
+            self._note(reason, ())
+            delay_s = self._hold_back(uptime_s=instance.uptime_s)
+            self._report("instance.died", **_identity(instance), detail=reason, in_flight=in_flight, retry_in_s=delay_s)
             return
         self._note(f"{instance.revision.name} ended with {process.returncode}", process.last_lines)
         delay_s = self._hold_back(uptime_s=process.uptime_s)
