@@ -45,6 +45,7 @@ from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceContext, interpreter_env
 from darkroom.local.revisions.launching import Launcher
 from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.manifest_watch import ManifestWatch
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
 from darkroom.local.watching.disk import watch_disk
@@ -53,7 +54,7 @@ from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
 from darkroom.local.watching.resource_usage import StorageSize
 from darkroom.manifests import Destination, Manifests, PingSource, load, with_namespace
-from darkroom.manifests.project import Project
+from darkroom.manifests.project import PROJECT_FILE, Project
 from darkroom.manifests.revision import Revision
 
 DEFAULT_PORT = 8080
@@ -167,7 +168,7 @@ class Stack:
         await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
         self._run_sources(manifests, subscribers)
-        self._watch_code()
+        self._watch(manifests, run.variables)
         self._spawn(watch_disk(self._folder.disk_state, self._report), "disk")
         self._folder.write_runtime(addresses)
         self._report("stack.ready", api=addresses.api)
@@ -291,8 +292,7 @@ class Stack:
 
     def _fill_fleet(self, manifests: Manifests, settings: Mapping[str, str], logs: LogDirectory) -> None:
         project = self._options.project
-        secrets = LocalSecrets(values=project.secrets, file=project.secrets_file)
-        found = revisions(manifests, settings=settings, secrets=secrets)
+        found = self._resolve(manifests, settings)
         images = {revision.image for revision in found}
         context = InstanceContext(
             project_root=self._root,
@@ -303,8 +303,15 @@ class Stack:
             forks=self._forks,
         )
         for revision in found:
-            self._fleet.add(self._with_window(revision), context)
+            self._fleet.add(revision, context)
         self._unused = [str(finding) for finding in project.images.unused(images)]
+
+    def _resolve(self, manifests: Manifests, settings: Mapping[str, str]) -> list[Revision]:
+        """Make the Services' revisions. Raises ManifestError."""
+        project = self._options.project
+        secrets = LocalSecrets(values=project.secrets, file=project.secrets_file)
+        found = revisions(manifests, settings=settings, secrets=secrets)
+        return [self._with_window(revision) for revision in found]
 
     def remarks(self) -> list[str]:
         """Return sentences about Services that are not run, and about what may keep others from working."""
@@ -354,11 +361,21 @@ class Stack:
             sink = with_namespace(source.spec.sink, source.namespace)
             self._spawn(self._ping(source, sink, subscribers), f"ping source {source.namespace}/{source.name}")
 
-    def _watch_code(self) -> None:
-        if self._options.watch:
-            pools = self._fleet.pools
-            folders = {key: [*pool.launch.watched.folders, *self._shared_code()] for key, pool in pools.items()}
-            self._spawn(keep_current(pools, folders, self._report, ignored=[self._folder.path]), "watch")
+    def _watch(self, manifests: Manifests, settings: Mapping[str, str]) -> None:
+        if not self._options.watch:
+            return
+        project, pools = self._options.project, self._fleet.pools
+        code = keep_current(pools, self._shared_code, self._report, ignored=[self._folder.path])
+        self._spawn(code, "watch of the code")
+        files = ManifestWatch(
+            paths=project.manifests,
+            manifests=manifests,
+            others=[self._root / name for name in (PROJECT_FILE, project.secrets_file)],
+            resolve=partial(self._resolve, settings=settings),
+            pools=pools,
+            report=self._report,
+        )
+        self._spawn(files.run(), "watch of the manifests")
 
     def _shared_code(self) -> list[Path]:
         return [folder for folder in self._application.code if folder.exists()]

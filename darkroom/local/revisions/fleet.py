@@ -74,5 +74,4 @@ def _why_not_ready(pool: Pool) -> str:
     trouble = pool.trouble
     if trouble is None:
         return pool.revision.label
-    last = f", saying {trouble.last_lines[-1]!r}" if trouble.last_lines else ""
-    return f"{pool.revision.label} ({trouble.reason}{last}, {trouble.failures} times)"
+    return f"{pool.revision.label} ({trouble.reason}, {trouble.failures} times)"

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from darkroom.local.children.backoff import Backoff
+from darkroom.local.children.reasons import reason_in
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
@@ -36,7 +37,7 @@ class Trouble:
     """Seconds since the epoch."""
     failures: int
     reason: str
-    """Of the last one."""
+    """Of the last one, with the line of its output that says why."""
     last_lines: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class Pool:
         """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
         self.on_failing: Callable[[], None] = lambda: None
         """Called when another start has failed while `is_failing`."""
+        self._latest_number = revision.number
         self._context = context
         self._limit = limit
         self._report = report
@@ -127,6 +129,11 @@ class Pool:
         if self.not_run and not self._instances:
             return True
         return self._failed_starts >= FAILING_AFTER and self._hold is not None and not self._kept(self.revision)
+
+    def next_number(self) -> int:
+        """Return a revision number that no revision has had, also not one that failed to start."""
+        self._latest_number = max(self._latest_number, self.revision.number) + 1
+        return self._latest_number
 
     def scale_to(self, count: int) -> None:
         self._desired = count
@@ -299,10 +306,11 @@ class Pool:
     def _note(self, reason: str, last_lines: Sequence[str]) -> None:
         """Keep a failure for the status."""
         earlier = self.trouble
+        cause = reason_in(last_lines)
         self._trouble = Trouble(
             since=time.time() if earlier is None else earlier.since,
             failures=1 if earlier is None else earlier.failures + 1,
-            reason=reason,
+            reason=f"{reason}: {cause}" if cause else reason,
             last_lines=tuple(last_lines)[-LAST_LINES_REPORTED:],
         )
 

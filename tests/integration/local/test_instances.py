@@ -348,11 +348,8 @@ async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leave
     workshop: Workshop,
 ) -> None:
     async with workshop.running("greet", GREETING.format(greeting="old")) as pool:
-        folder = workshop.root / "functions" / "greet"
         watching = asyncio.create_task(
-            code_watch.keep_current(
-                {pool.revision.key: pool}, {pool.revision.key: [folder]}, workshop.reports, poll_s=0.02
-            )
+            code_watch.keep_current({pool.revision.key: pool}, list, workshop.reports, poll_s=0.02)
         )
         await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 
@@ -373,10 +370,10 @@ async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leave
 
 
 async def test_changed_code_of_a_service_at_zero_starts_nothing(workshop: Workshop) -> None:
-    folder = workshop.write("greet", GREETING.format(greeting="old"))
+    workshop.write("greet", GREETING.format(greeting="old"))
     pool = workshop.pool(workshop.revision("greet"))
     watching = asyncio.create_task(
-        code_watch.keep_current({pool.revision.key: pool}, {pool.revision.key: [folder]}, workshop.reports, poll_s=0.02)
+        code_watch.keep_current({pool.revision.key: pool}, list, workshop.reports, poll_s=0.02)
     )
     await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 
