@@ -335,7 +335,7 @@ def _command(revision: Revision, launch: ProgramLaunch, port: int, home: Path, c
 
 
 def _absolute(program: str, cwd: Path, env: Mapping[str, str]) -> str:
-    found = str((cwd / program).absolute()) if "/" in program else shutil.which(program, path=env["PATH"])
+    found = os.path.normpath((cwd / program).absolute()) if "/" in program else shutil.which(program, path=env["PATH"])
     if found is None:
         raise FileNotFoundError(f"there is no program {program!r} in {cwd} or on PATH")
     return found

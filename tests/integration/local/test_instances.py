@@ -10,13 +10,11 @@ import psutil
 import pytest
 
 from darkroom.local.children import ports
-from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.processes import PythonModule
 from darkroom.local.revisions import code_watch
 from darkroom.local.revisions.activator import Activator
 from darkroom.local.revisions.binding import Binding, with_binding
 from darkroom.local.revisions.instances import InstanceState
-from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.readiness import Readiness
 from darkroom.manifests import Destination
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
@@ -30,14 +28,9 @@ from tests.integration.local.functions import (
     get,
 )
 from tests.integration.local.upstreams import say_hello, upstream
-from tests.integration.local.waiting import Reports, is_running, until
+from tests.integration.local.waiting import is_running, until
 
 BROKEN_IMPORT = "import a_module_that_is_not_there\n"
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, logs: LogDirectory, reports: Reports) -> Workshop:
-    return Workshop(root=tmp_path / "project", logs=logs, reports=reports, limit=InstanceLimit(4))
 
 
 async def test_an_instance_serves_its_function_and_reports_how_long_it_took_to_start(workshop: Workshop) -> None:

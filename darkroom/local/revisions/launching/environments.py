@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from darkroom.local.revisions.launching.folders import shown
 VENV_FOLDERS = (".venv", "venv")
 ASK_TIMEOUT_S = 10.0
 _NAME = re.compile(r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?P<rest>.*)")
+_PACKAGES = "*.*-info"
+"""The folders `NAME-VERSION.dist-info` and the older `.egg-info`."""
 _LIST_NAMES = "import json, importlib.metadata as m; print(json.dumps([d.metadata['Name'] for d in m.distributions()]))"
 
 
@@ -108,17 +109,16 @@ def normalized(name: str) -> str:
 
 
 def _installed(python: Path, folder: Path | None, is_own: bool) -> frozenset[str] | None:
+    """List packages by the names of their folders, which takes a hundredth of reading what each says of itself."""
     if is_own:
-        return _names(each.name for each in metadata.distributions())
+        return _names(path for place in sys.path for path in Path(place or ".").glob(_PACKAGES))
     if folder is not None and not _sees_system_packages(folder):
-        # The folders' names are enough, and no interpreter has to be started to list them.
-        lists = folder.glob("lib*/python*/site-packages/*-info")
-        return _names(path.name.partition("-")[0] for path in lists)
+        return _names(folder.glob(f"lib*/python*/site-packages/{_PACKAGES}"))
     return _asked(str(python))
 
 
-def _names(names: Iterable[str | None]) -> frozenset[str]:
-    return frozenset(normalized(name) for name in names if name)
+def _names(folders: Iterable[Path]) -> frozenset[str]:
+    return frozenset(normalized(folder.name.rpartition(".")[0].partition("-")[0]) for folder in folders)
 
 
 def _sees_system_packages(folder: Path) -> bool:
@@ -132,7 +132,7 @@ def _asked(python: str) -> frozenset[str] | None:
         done = subprocess.run(
             [python, "-c", _LIST_NAMES], capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True
         )
-        return _names(json.loads(done.stdout))
+        return frozenset(normalized(name) for name in json.loads(done.stdout) if name)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None  # The function's own start will show what is wrong with the interpreter.
 
