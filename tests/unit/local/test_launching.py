@@ -305,7 +305,7 @@ def test_a_func_project_without_its_middleware_says_how_to_install_it(tmp_path: 
     write(folder / "pyproject.toml", "[project]\ndependencies = []\n")
     told = reason(launch(tmp_path))
     assert "needs the package func-python" in told
-    assert told.endswith("python3 -m venv confirm/.venv && confirm/.venv/bin/pip install func-python confirm")
+    assert told.endswith("python3 -m venv confirm/.venv && confirm/.venv/bin/pip install func-python ./confirm")
 
 
 def test_an_older_func_project_is_served_by_parliament(tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_a_folder_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
 
 def test_what_the_entry_names_is_watched_instead(tmp_path: Path) -> None:
     write(tmp_path / "confirm/main.py", FUNCTION)
-    watched = launch(tmp_path, settings=ImageSettings(watch=["templates", "a.json"])).watched  # type: ignore[union-attr]
+    watched = launch(tmp_path, settings=ImageSettings(watch=["templates", "a.json"])).watched
     assert (watched.named, watched.folders, watched.entry) == (
         (tmp_path / "templates", tmp_path / "a.json"),
         (),

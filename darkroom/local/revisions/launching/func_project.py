@@ -75,7 +75,7 @@ def _served(
     environment = source.environment
     if environment.lacks(middleware):
         lacking = shown(environment.folder or environment.python, source.root)
-        packages = middleware if not source.has("pyproject.toml") else f"{middleware} {source.where}"
+        packages = middleware if not source.has("pyproject.toml") else f"{middleware} ./{source.where}"
         command = install(environment, source.folder, source.root, packages)
         return NoLaunch(
             reason=(
