@@ -1,4 +1,4 @@
-"""The example of a `func` project: left out with the command to install what it needs, and served once that is there."""
+"""The example of a `func` project: left out with a command to run, and served once that has been run."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def test_nothing_is_said_to_be_installed_into_darkrooms_own_environment(tmp_path
     write(tmp_path / "confirm/pyproject.toml", '[project]\ndependencies = ["no-such-package", "flask"]\n')
     [note] = launch(tmp_path).notes
     assert "lists no-such-package, which" in note
-    assert note.endswith("python3 -m venv confirm/.venv && confirm/.venv/bin/pip install confirm")
+    assert note.endswith("python3 -m venv confirm/.venv && confirm/.venv/bin/pip install ./confirm")
 
 
 def test_requirements_are_names_without_options_markers_and_addresses(tmp_path: Path) -> None:

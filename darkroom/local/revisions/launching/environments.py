@@ -158,7 +158,7 @@ def requirements_of(folder: Path, root: Path) -> Requirements | None:
             return Requirements(packages=packages, install=f"-r {shown(file, root)}", file=file)
         file = place / "pyproject.toml"
         if file.is_file() and (packages := _of_pyproject(file)):
-            return Requirements(packages=packages, install=shown(place, root), file=file)
+            return Requirements(packages=packages, install=f"./{shown(place, root)}", file=file)
     return None
 
 
