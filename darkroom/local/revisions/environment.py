@@ -14,7 +14,7 @@ from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.load import Manifests
 from darkroom.manifests.project import DEFAULT_SECRETS
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision
-from darkroom.manifests.serving import Container, HttpGet, KeySelector, Probe, Service, TcpSocket, Variable
+from darkroom.manifests.serving import Container, Grpc, HttpGet, KeySelector, Probe, Service, TcpSocket, Variable
 from darkroom.manifests.source import FieldPath
 
 _CONTAINER: FieldPath = ("spec", "template", "spec", "containers", 0)
@@ -87,7 +87,8 @@ def _check(probe: Probe | None, container: Container) -> ReadinessCheck | None:
     return ReadinessCheck(
         http=None if http is None else _http_check(http),
         command=() if probe.exec is None else tuple(probe.exec.command),
-        port=_other_port(container, http or probe.tcp_socket),
+        is_grpc=probe.grpc is not None,
+        port=_other_port(container, http or probe.tcp_socket or probe.grpc),
         initial_delay_s=float(probe.initial_delay_seconds or 0),
         period_s=float(probe.period_seconds or 0),
         timeout_s=float(probe.timeout_seconds or 1),
@@ -96,7 +97,7 @@ def _check(probe: Probe | None, container: Container) -> ReadinessCheck | None:
     )
 
 
-def _other_port(container: Container, asked: HttpGet | TcpSocket | None) -> int | None:
+def _other_port(container: Container, asked: HttpGet | TcpSocket | Grpc | None) -> int | None:
     """Return the port of a probe that does not ask the container's own port, which has another number here."""
     own = container.ports[0].container_port if container.ports else DEFAULT_PORT
     return None if asked is None or asked.port in (0, own) else asked.port

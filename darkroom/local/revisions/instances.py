@@ -156,7 +156,8 @@ class Instance:
 
     @property
     def has_room(self) -> bool:
-        limit = self.revision.container_concurrency
+        # An address has no other instances that would take what is above the limit.
+        limit = 0 if isinstance(self.launch, AddressLaunch) else self.revision.container_concurrency
         return self.state is InstanceState.READY and (limit == 0 or self.in_flight < limit)
 
     def enter(self) -> None:
@@ -328,7 +329,9 @@ def _command(revision: Revision, launch: ProgramLaunch, port: int, home: Path, c
         **_given(revision, port, home),
     }
     folders = (str(folder.absolute()) for folder in launch.path)
-    env["PATH"] = os.pathsep.join([*folders, env.get("PATH", os.defpath)])
+    # A PATH of the manifest is that of the image, whose folders may not exist here.
+    path = dict.fromkeys((env.get("PATH", os.defpath), inherited.get("PATH", os.defpath)))
+    env["PATH"] = os.pathsep.join([*folders, *path])
     keep_loopback_direct(env)
     program, *arguments = (expand(word, env) for word in launch.argv) if launch.expands else launch.argv
     return group_command(_absolute(program, launch.cwd, env), *arguments, env=env, cwd=launch.cwd.resolve())

@@ -16,13 +16,14 @@ from darkroom.local.children.reasons import reason_in
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
-from darkroom.local.revisions.launching import Launch, NoLaunch
+from darkroom.local.revisions.launching import AddressLaunch, Launch, NoLaunch
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests.revision import Revision
 from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
 
 LAST_LINES_REPORTED = 20
+GRPC_NOTE = "its grpc probe is made as a tcpSocket probe: gRPC probes are not supported here"
 FAILING_AFTER = 3
 """Failed starts in a row after which requests are answered instead of kept waiting."""
 KEPT_STATES = (InstanceState.STARTING, InstanceState.READY, InstanceState.UNREADY)
@@ -115,7 +116,9 @@ class Pool:
         """Return sentences about why there are no instances, or what may keep them from working."""
         if self.not_run:
             return [self.not_run]
-        return [f"{self.revision.label}: {note}" for note in self.launch.notes]
+        checks = (self.revision.startup, self.revision.readiness, self.revision.liveness)
+        grpc = [GRPC_NOTE] if any(check is not None and check.is_grpc for check in checks) else []
+        return [f"{self.revision.label}: {note}" for note in (*self.launch.notes, *grpc)]
 
     @property
     def trouble(self) -> Trouble | None:
@@ -143,10 +146,12 @@ class Pool:
         """Move towards the desired number: start missing instances within the limit, and drain surplus ones."""
         if self._closing or self.not_run:
             return
+        # Somebody else's server is one, however many requests there are.
+        wanted = min(self._desired, 1) if isinstance(self.launch, AddressLaunch) else self._desired
         kept = self._kept(self.revision)
-        for surplus in _by_removal_order(kept)[: max(0, len(kept) - self._desired)]:
+        for surplus in _by_removal_order(kept)[: max(0, len(kept) - wanted)]:
             self._retire(surplus)
-        missing = self._desired - len(self._kept(self.revision))
+        missing = wanted - len(self._kept(self.revision))
         if missing <= 0 or self._hold is not None:
             self._reported_cap = None
             return

@@ -15,6 +15,8 @@ import pytest
 
 from darkroom.local.children import ports
 from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.errors import RevisionFailingError
+from darkroom.local.revisions.admission import Admission
 from darkroom.local.revisions.pool import FAILING_AFTER, Pool
 from darkroom.manifests.images import Images, ImageSettings
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision, ScalingConfig
@@ -192,7 +194,9 @@ async def test_a_service_whose_start_is_unknown_is_not_run_and_says_so(workshop:
     try:
         pool.scale_to(1)
         assert pool.instances == []
-        assert pool.is_failing
+        with pytest.raises(RevisionFailingError) as refused:
+            await Admission(pool, poke=lambda: None).acquire()
+        assert (refused.value.status, refused.value.detail) == (503, pool.not_run)
         assert pool.not_run.startswith(
             "any: no way to start image dev.local/unknown:1 is known: there is no folder any"
         )
