@@ -127,10 +127,11 @@ gallery: setup ## Render every parameter into gallery/index.html
 	$(BIN)/python -m tools.gallery gallery
 
 .PHONY: reference
-reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tables of metrics and rules
+reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tables of metrics, rules and kinds
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m tools.metrics_table docs/operations.md
 	$(BIN)/python -m tools.rules_table docs/check.md
+	$(BIN)/python -m tools.kinds_table docs/any-project.md
 
 .PHONY: monitoring
 monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration

@@ -7,7 +7,7 @@ The packages form two halves over a shared base; import-linter checks the border
 - Application: `contract` (events, jobs, parameters, limits, errors), `imaging` (pixels), `adapters` (one seam per
   outside system), `serving` (turns plain functions into Knative Services), and `client` (the Python client).
 - Platform: `manifests` (parses Knative YAML), `local` (runs it on one machine), `check` (reports what a cluster would
-  refuse). It imports nothing of the application.
+  refuse), `testing` (the pytest plugin). It imports nothing of the application.
 
 `pipeline` attaches the application to the platform. `cli`, the command, stands above both.
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.contract.route_templates import route_template
@@ -77,6 +78,24 @@ class Pipeline:
 
     def route_template(self, path: str) -> str:
         return route_template(path)
+
+    def banner(self, api: str) -> Sequence[str]:
+        return [
+            f"API {api}/api/v1: POST {', '.join(NAMES)}; GET jobs/ID",
+            f"try: curl -F image=@picture.jpg -F width=400 {api}/api/v1/resize",
+            f"{self._keys()}; {self._limit()}",
+        ]
+
+    def _keys(self) -> str:
+        if self._run.variables.get("API_KEYS") == "on":
+            return f"API keys are required: {self._run.variables.get('API_KEYS_FILE')}"
+        return (
+            "API keys are off: anyone who can reach this machine's loopback may use the API (--api-keys requires them)"
+        )
+
+    def _limit(self) -> str:
+        limit = self._run.variables.get("RATE_LIMIT", "off")
+        return "no rate limit" if limit == "off" else f"rate limit {limit}"
 
     def close(self) -> None:
         for name in ("_jobs", "_dead_letters"):

@@ -46,6 +46,7 @@ rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom
 [ "$function" = ingest ] || rm "$packages/darkroom/contract/openapi.py" "$packages/darkroom/contract/openapi_parts.py"
 find "$packages" -type d \( -name tests -o -name testdata \) -prune -exec rm -r {} +
 if [ "$function" = recovery ]; then
+  rm -r "$packages/darkroom/cli/new"
   find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name extras.py \
     ! -name commands.py ! -name failures.py ! -name terminal.py ! -name setup.py -exec rm {} +
   cp "$source/nats-eventing/deadletter-stream.json" "$folder/"

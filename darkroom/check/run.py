@@ -9,15 +9,15 @@ from pathlib import Path
 
 from darkroom.check.files import find_files, is_kustomization, kustomize_parts
 from darkroom.check.finding import Finding
-from darkroom.check.not_manifests import describe, has_placeholders, in_helm_chart, is_manifest, is_template
 from darkroom.check.suppressions import Suppressions, read_suppressions
 from darkroom.manifests.errors import suggestion
+from darkroom.manifests.not_manifests import is_manifest, placeholder_in, reason_to_skip
 from darkroom.manifests.platform.bundle import Bundle
 from darkroom.manifests.platform.rule import Rule
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.platform.rules.reading import NOT_A_MANIFEST, NOT_YAML, UNKNOWN_IGNORE
 from darkroom.manifests.platform.severity import Severity
-from darkroom.manifests.source import Document, Problem, ProblemKind, ReadError, Reading, read_text, scan
+from darkroom.manifests.source import Document, ReadError, Reading, read_text, scan
 
 IGNORE_ANNOTATION = "check.darkroom.dev/ignore"
 """The annotation that lists, separated by commas, the rules that do not apply to its manifest."""
@@ -100,10 +100,10 @@ class _Gathered:
             if name not in RULES:
                 self.report(UNKNOWN_IGNORE, file, line, f"there is no rule {name!r}{suggestion(name, RULES)}")
         reading = scan(text, file)
-        reason = _no_manifest_reason(file, text, reading)
+        reason = reason_to_skip(file, text, reading) or placeholder_in(reading.documents)
         if reason is not None:
             line, message = reason
-            self.report(NOT_A_MANIFEST, file, line, message)
+            self.report(NOT_A_MANIFEST, file, line, f"skipped: {message}")
             return
         self._documents += [each for each in reading.documents if is_manifest(each.data)]
         for problem in reading.problems:
@@ -127,31 +127,6 @@ class _Gathered:
     def _is_suppressed(self, finding: Finding) -> bool:
         suppressions = self._suppressions.get(finding.file)
         return suppressions is not None and suppressions.covers(finding.line, finding.rule)
-
-
-def _no_manifest_reason(file: Path, text: str, reading: Reading) -> tuple[int, str] | None:
-    """The line and the reason why a file is skipped as a whole; None if it is to be checked."""
-    first = reading.problems[0] if reading.problems else None
-    if in_helm_chart(file):
-        return 1, "skipped: a template of a Helm chart; render it first, with helm template"
-    if first is not None and first.kind in {ProblemKind.SYNTAX, ProblemKind.KEY} and is_template(text, first.line):
-        return first.line, "skipped: a template, which is not YAML yet; render it first"
-    manifests = [each for each in reading.documents if is_manifest(each.data)]
-    for each in manifests:
-        if has_placeholders(each.data):
-            return each.line(), "skipped: a template, whose placeholders are not filled in; render it first"
-    if manifests or (not reading.documents and first is None):
-        return None
-    if first is not None and not _is_harmless(first, reading):
-        return None
-    line = reading.documents[0].line() if reading.documents else 1
-    return line, f"skipped: {describe(file, reading.documents)}"
-
-
-def _is_harmless(problem: Problem, reading: Reading) -> bool:
-    """Whether a problem says nothing about a manifest, because the file was read and holds none."""
-    readable = {ProblemKind.TAG, ProblemKind.KEY, ProblemKind.DUPLICATE_KEY}
-    return problem.kind in readable and bool(reading.documents)
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,8 @@ def command(
     too), and what works only until there is load or a restart (warnings). Hints name files that were not checked.
 
     \b
-    PATH is a file, a directory (every YAML file below it), or - for standard input:
+    PATH is a file, a directory (every YAML file below it), or - for standard input. Without one, what `darkroom up`
+    runs in this directory is checked:
       darkroom check knative/base nats-eventing
       kubectl kustomize my-overlay | darkroom check -
       darkroom check --explain delivery-backoff
@@ -84,8 +85,7 @@ def command(
     if explain is not None:
         click.echo(_explanation(_rule(explain)))
         return
-    if not paths:
-        raise click.UsageError("name a PATH to check")
+    paths = paths or _manifests_of_the_project()
     settings = _settings(paths)
     wanted = _Wanted(
         rules=frozenset(_rules(selected or settings.select) or RULES) - frozenset(_rules((*ignored, *settings.ignore))),
@@ -115,6 +115,18 @@ def _rule(name: str) -> Rule:
 def _rules(given: Sequence[str]) -> list[str]:
     """The names in options, each of which may hold several, separated by commas."""
     return [_rule(name.strip()).id for each in given for name in each.split(",") if name.strip()]
+
+
+def _manifests_of_the_project() -> tuple[Path, ...]:
+    try:
+        manifests = read_project(Path()).manifests
+    except ManifestError as exc:
+        raise click.UsageError(str(exc)) from exc
+    if not manifests:
+        raise click.UsageError(
+            "name a PATH to check, or change to a project's folder: in this one there is no Knative YAML"
+        )
+    return manifests
 
 
 def _settings(paths: Sequence[Path]) -> CheckSettings:

@@ -20,9 +20,12 @@ _COMMANDS = {
     "logs": "darkroom.cli.logs",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
+    "events": "darkroom.cli.events",
+    "chaos": "darkroom.cli.chaos",
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
+    "new": "darkroom.cli.new.command",
 }
 
 
@@ -83,6 +86,7 @@ def command() -> None:
       darkroom up                                  run everything, until Ctrl-C
       darkroom submit picture.jpg resize --width 400 -o small.jpg
       darkroom status                              show functions, instances, backlog, and what does not answer
+      darkroom events send shop.order.placed       send an event; `darkroom events show ID` says what became of it
       darkroom job ID                              show why a job is where it is; `darkroom logs ID` its log lines
       darkroom deadletters list                    show what was given up, to redrive or drop it
     """

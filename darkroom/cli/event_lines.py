@@ -18,6 +18,7 @@ _STYLES = {
     "start_failed": "red",
     "lost": "bold red",
     "refused": "yellow",
+    "left_out": "yellow",
     "dead_lettered": "red",
     "ready": "green",
 }
@@ -31,6 +32,9 @@ class EventLines:
 
     def show(self, action: str, fields: dict[str, Any]) -> None:
         if action in QUIET and not self._verbose:
+            return
+        if "text" in fields:
+            write((f"{action:<24}", _STYLES.get(action.rpartition(".")[2], "dim")), f" {fields['text']}")
             return
         output = _output_of(fields)
         reason = {"reason": reason_in(output)} if output else {}

@@ -15,6 +15,7 @@ from darkroom.cli.terminal import format_duration, is_terminal, tell, write, wri
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.addresses import Addresses
 from darkroom.local.children import health
+from darkroom.manifests.left_out import SHOWN_ONE_BY_ONE
 
 ANSWER_WITHIN_S = 15.0
 """Longer than the runtime takes when it finds each of its servers silent."""
@@ -25,7 +26,7 @@ SERVER_ANSWERS_WITHIN_S = 3.0
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
 def command(as_json: bool, data: Path) -> None:
-    """Show each function's instances, each Trigger's backlog, the unfinished jobs, and each server's state.
+    """Show each function's instances, each address, each Trigger's counts, each server's state, and what is left out.
 
     If the runtime does not answer, each server is asked directly. Without a terminal each function, trigger, server and
     count is one line that begins with its kind, its fields separated by tabs.
@@ -94,6 +95,23 @@ def _sections(status: dict[str, Any]) -> list[Section]:
             ("server", "address", "state", "restarts"),
             [_values(row, "name", "url", "state", "restarts") for row in status.get("servers", [])],
         ),
+        (
+            "address",
+            ("what", "name", "address"),
+            [
+                *(
+                    ("service", _qualified(row), row.get("url") or "cluster-local")
+                    for row in status.get("services", [])
+                ),
+                *(("route", _qualified(row), row.get("url", "")) for row in status.get("routes", [])),
+                *(("broker", _qualified(row), row.get("url", "")) for row in status.get("brokers", [])),
+            ],
+        ),
+        (
+            "left out",
+            ("left out", "name", "where", "why"),
+            [*_left_out(status)],
+        ),
         *([("jobs", ("jobs", "queued", "processing", "oldest"), [_jobs(status["jobs"])])] if "jobs" in status else []),
     ]
 
@@ -112,6 +130,29 @@ def _function(row: dict[str, Any]) -> tuple[object, ...]:
         else ""
     )
     return (*cells, f"{row.get('min_scale', 0)} to {row.get('max_scale') or 'any'}", mode)
+
+
+def _addresses(status: dict[str, Any]) -> Iterable[tuple[object, ...]]:
+    for what in ("service", "route", "broker"):
+        for row in status.get(f"{what}s", []):
+            yield what, _qualified(row), row.get("url") or "cluster-local"
+
+
+def _left_out(status: dict[str, Any]) -> Iterable[tuple[object, ...]]:
+    """Yield a row for each thing that is left out, or for all of one kind with the same reason if there are many."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in status.get("left_out", []):
+        groups.setdefault((row.get("kind", ""), row.get("reason", "")), []).append(row)
+    for (kind, reason), rows in groups.items():
+        if len(rows) > SHOWN_ONE_BY_ONE:
+            names = ", ".join(str(row.get("name")) for row in rows[:SHOWN_ONE_BY_ONE])
+            yield kind, f"{len(rows)} of them: {names}, ...", rows[0].get("file", ""), reason
+        else:
+            yield from ((kind, _qualified(row), f"{row.get('file')}:{row.get('line')}", reason) for row in rows)
+
+
+def _qualified(row: dict[str, Any]) -> str:
+    return f"{row['namespace']}/{row.get('name')}" if row.get("namespace") else str(row.get("name", ""))
 
 
 def _trigger(row: dict[str, Any]) -> tuple[object, ...]:

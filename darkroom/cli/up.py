@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from darkroom.cli.folders import make_folder
 from darkroom.cli.local_storage import choose_storage
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.cli.terminal import write
-from darkroom.contract.job_types import NAMES
 from darkroom.contract.rates import Rate
 from darkroom.errors import DependencyUnavailableError, describe
 from darkroom.events.durations import parse_go
@@ -28,10 +28,12 @@ from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
 from darkroom.local.children.reasons import reason_in
 from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
+from darkroom.local.eventing.record.recorder import RecordLimits
 from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
+from darkroom.local.watching.entry_points import EntryPoints
 from darkroom.manifests import ManifestError
-from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
+from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, parse_record_bytes, read_project
 from darkroom.redaction import redacted
 from darkroom.serving.key_file import KeyFileError, read_key_file
 
@@ -74,6 +76,16 @@ class _Window(click.ParamType[float]):
         return window_s
 
 
+class _RecordBytes(click.ParamType[int]):
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else parse_record_bytes(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
 class _RateLimit(click.ParamType[str]):
     name = "rate"
 
@@ -111,7 +123,10 @@ class _Host(click.ParamType[str]):
     type=click.IntRange(1, 65530),
     default=DEFAULT_PORT,
     show_default=True,
-    help=("Port of the API. The Broker, the admin API, NATS, Redis and S3 use the five ports after it."),
+    help=(
+        "Port of the gateway, for Services and HTTPRoutes. The Broker, the admin API, NATS, Redis and S3 use the five "
+        "ports after it."
+    ),
 )
 @click.option("--free-ports", is_flag=True, help="Use any free ports instead, and print them.")
 @click.option(
@@ -128,7 +143,7 @@ class _Host(click.ParamType[str]):
     default=DEFAULT_DATA,
     envvar="DARKROOM_DATA",
     show_default=True,
-    help="Folder for the servers' data and logs. Jobs survive in it.",
+    help="Folder for the servers' data and logs. Events survive in it.",
 )
 @click.option("--nats", "nats_url", help="Use this NATS server (nats://...) instead of the embedded one.")
 @click.option("--redis", "redis_url", help="Use this Redis server (redis://...) instead of the embedded one.")
@@ -196,7 +211,15 @@ class _Host(click.ParamType[str]):
     help="Fork functions from a process that has loaded their libraries. Otherwise each is a new interpreter, as on a "
     "cluster, and a cold start takes twice as long.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show every event, including those of each picture.")
+@click.option("--strict", is_flag=True, help="Refuse to start if anything would be left out.")
+@click.option(
+    "--record-bytes",
+    type=_RecordBytes(),
+    help="How much to keep of what happens to events, for `darkroom events`.  "
+    "[default: as in darkroom.toml, else 64Mi]",
+)
+@click.option("--no-record", is_flag=True, help="Keep nothing of what happens to events.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every event, including those of each request.")
 def command(
     port: int,
     free_ports: bool,
@@ -213,17 +236,22 @@ def command(
     hosts: tuple[str, ...],
     watch: bool,
     fork_server: bool,
+    strict: bool,
+    record_bytes: int | None,
+    no_record: bool,
     verbose: bool,
 ) -> None:
-    """Run the whole pipeline here: NATS, Redis, S3, the Broker, and functions that scale from zero.
+    """Run a Knative project here: its Brokers and Triggers on NATS, and its Services, which scale from zero.
 
-    The manifests in knative/ and nats-eventing/ define what runs and how; a cluster uses the same files. Everything
-    listens on loopback, and nothing outlives this command. Ctrl-C stops it; unfinished jobs continue with the next
-    `up`.
+    The project's Knative YAML defines what runs and how; a cluster uses the same files. What does not run on one
+    machine is left out by name, at the start and in `darkroom status`. darkroom.toml adds servers such as Redis and S3.
+    Everything listens on loopback, and nothing outlives this command. Ctrl-C stops it; what is unfinished continues
+    with the next `up`.
 
     \b
       darkroom up
-      curl -F image=@picture.jpg -F width=400 http://127.0.0.1:8080/api/v1/resize
+      darkroom up --manifests k8s/
+      kubectl kustomize overlays/dev | darkroom up --manifests -
     """
     front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit, origins=origins, hosts=hosts)
     if api_keys is not None:
@@ -247,13 +275,15 @@ def command(
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
             hosts=front_door.served_hosts,
             settings={**front_door.settings(), **storage.settings},
+            strict=strict,
             private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
             watch=watch,
             fork_server=fork_server,
+            record=_record_limits(storage.project, record_bytes, no_record=no_record),
         )
-        was_up = asyncio.run(_run(options, front_door, verbose=verbose))
+        was_up = asyncio.run(_run(options, verbose=verbose))
     except PortTakenError as exc:
         raise click.ClickException(f"{exc}; choose other ports with --port or --free-ports") from exc
     except StartFailedError as exc:
@@ -272,6 +302,15 @@ def command(
     if not was_up:
         # Interrupted before it was up: nobody has got what they asked for.
         sys.exit(INTERRUPTED)
+
+
+def _record_limits(project: Project, max_bytes: int | None, *, no_record: bool) -> RecordLimits | None:
+    if no_record and max_bytes is not None:
+        raise click.UsageError("--no-record and --record-bytes exclude each other")
+    settings = project.record
+    if no_record or (not settings.enabled and max_bytes is None):
+        return None
+    return RecordLimits(max_bytes=max_bytes or settings.bytes, max_age_s=settings.age_s)
 
 
 def _from_stdin(manifests: tuple[Path, ...], data: Path) -> tuple[Path, ...]:
@@ -296,7 +335,7 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
     return project
 
 
-async def _run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -> bool:
+async def _run(options: StackOptions, *, verbose: bool) -> bool:
     """Run until a signal. Returns whether everything was up by then."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -319,42 +358,51 @@ async def _run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -
             await asyncio.wait([starting])
             return False
         addresses = starting.result()
-        _show_addresses(addresses)
-        _show_front_door(front_door)
+        _show_addresses(addresses, stack.entry_points)
+        for line in stack.banner:
+            write(line)
         for remark in stack.remarks():
             write((remark, "yellow"))
         _show_watching(watch=options.watch)
         await waiting
-        write("stopping; Ctrl-C again ends it at once; unfinished jobs continue with the next `darkroom up`")
+        write("stopping; Ctrl-C again ends it at once; what is unfinished continues with the next `darkroom up`")
         return True
     finally:
         await stack.stop()
 
 
-def _show_addresses(addresses: Addresses) -> None:
-    rows: tuple[tuple[str, str | None, str], ...] = (
-        ("API", f"{addresses.api}/api/v1", f"POST {', '.join(NAMES)}; GET jobs/ID"),
-        ("Broker", f"{addresses.broker}/darkroom/darkroom", "POST CloudEvents"),
-        ("Admin", f"{addresses.admin}/status", "what `darkroom status` shows"),
-        ("Metrics", f"{addresses.admin}/metrics", "for Prometheus"),
-        ("NATS", addresses.nats, "JetStream"),
-        ("Redis", addresses.redis, "the job records"),
-        ("S3", addresses.s3, "the pictures"),
-    )
+def _show_addresses(addresses: Addresses, entry_points: EntryPoints) -> None:
     write(("Darkroom is up", "bold green"))
-    for name, url, holds in rows:
+    for name, url, holds in [*_entries(entry_points), *_servers(addresses)]:
+        # Lines instead of a table, so that addresses can be copied from a narrow terminal.
+        write(f"  {name:<8}{redacted(url):<42}  ", (holds, "dim"))
+
+
+def _entries(entry_points: EntryPoints) -> Iterator[tuple[str, str, str]]:
+    """Yield what each address of the project is, the address, and how it is used."""
+    for route in entry_points.routes:
+        yield "Route", route.url, f"{route.name}: {route.curl}"
+    for service in entry_points.services:
+        if service.url is not None:
+            yield "Service", service.url, f"{service.name}: {service.curl}"
+    private = [service.name for service in entry_points.services if service.url is None]
+    if private:
+        yield "Service", ", ".join(private), "cluster-local: reached by events, HTTPRoutes and other Services"
+    for broker in entry_points.brokers:
+        yield (
+            "Broker",
+            broker.url,
+            f"POST CloudEvents; Triggers: {', '.join(name for name, _ in broker.triggers) or '-'}",
+        )
+
+
+def _servers(addresses: Addresses) -> Iterator[tuple[str, str, str]]:
+    yield "Admin", f"{addresses.admin}/status", "what `darkroom status` shows"
+    yield "Metrics", f"{addresses.admin}/metrics", "for Prometheus"
+    yield "NATS", addresses.nats, "JetStream"
+    for name, url in (("Redis", addresses.redis), ("S3", addresses.s3)):
         if url is not None:
-            # Lines instead of a table, so that addresses can be copied from a narrow terminal.
-            write(f"  {name:<8}{redacted(url):<42}  ", (holds, "dim"))
-    write(f"try: curl -F image=@picture.jpg -F width=400 {addresses.api}/api/v1/resize")
-
-
-def _show_front_door(front_door: FrontDoor) -> None:
-    keys = "API keys are off: anyone who can reach this machine's loopback may use the API (--api-keys requires them)"
-    if front_door.api_keys is not None:
-        keys = f"API keys are required: {front_door.api_keys}"
-    limit = "no rate limit" if front_door.rate_limit == "off" else f"rate limit {front_door.rate_limit}"
-    write(f"{keys}; {limit}")
+            yield name, url, "as the project file asks"
 
 
 def _show_watching(*, watch: bool) -> None:

@@ -78,15 +78,17 @@ def _by_profile(image: Image) -> Image | None:
 
 def by_interpretation(image: Image) -> Image:
     """Convert like `to_srgb`, but by the declared meaning of the numbers, whatever profile there is."""
-    if image.interpretation == "cmyk":
+    stated = image.interpretation
+    if stated == "cmyk":
         return image.icc_transform("srgb", input_profile="cmyk", **_CONVERSION)
-    wanted = "b-w" if image.interpretation in ("b-w", "grey16") else "srgb"
-    return image if image.interpretation == wanted and image.format == "uchar" else image.colourspace(wanted)
+    wanted = "b-w" if stated in ("b-w", "grey16") else "srgb"
+    return image if stated == wanted and image.format == "uchar" else image.colourspace(wanted)
 
 
 def _has_fitting_profile(image: Image) -> bool:
     """Return whether there is a profile for this kind of picture; a profile for another kind is ignored."""
-    return bool(_profile_bands(image) == image.bands - (1 if image.hasalpha() else 0))
+    bands = _profile_bands(image)
+    return bands is not None and bool(bands == image.bands - (1 if image.hasalpha() else 0))
 
 
 def _profile_bands(image: Image) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TypeVar
 
@@ -11,7 +12,6 @@ from darkroom.contract.errors import ImageCorruptError
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import heic, vips
 from darkroom.imaging.facts import Facts
-from darkroom.imaging.fine_detail import has_fine_detail
 from darkroom.imaging.geometry import Extent, Size, is_turned
 from darkroom.imaging.gif_canvas import with_transparent_canvas
 from darkroom.imaging.shrinking import Reduction, Shrink, reduction
@@ -24,8 +24,12 @@ Decoded = TypeVar("Decoded")
 class Opened:
     strip: Image
     """The picture as stored: not upright, several frames one above the other."""
-    extent: Extent | None
+    extent: Extent | None = None
     """What the picture covers of the strip; None means all of it."""
+    step: int = 1
+    """By how much a JPEG was shrunk."""
+    anew: Callable[[], Opened] | None = None
+    """Opens the picture with more of its pixels, for where what becomes of these has fine detail."""
 
 
 _decoding_a_jpeg = Lock()
@@ -40,20 +44,22 @@ def open_picture(body: bytes, facts: Facts, *, scaled: Size, shrink: Shrink, fra
     if facts.format is Format.HEIC:
         image = heic.load(body)
         _check_size(image, facts, frames, is_scaled=False)
-        return Opened(strip=image, extent=None)
+        return Opened(strip=image)
     reduced = reduction(body, facts, scaled, shrink, frames=frames)
-    strip = _load(reduced, facts, frames, strict=strict)
-    if reduced.if_fine is not None:
-        strip = strip.copy_memory()
-        if strict:
-            # Looking at the pixels empties libvips' buffer of messages.
-            _refuse_damage()
-        if has_fine_detail(strip, step=reduced.step):
-            reduced = reduced.if_fine
-            strip = _load(reduced, facts, frames, strict=strict)
+    opened = _opened(reduced, facts, frames, strict=strict)
     if facts.format is Format.GIF:
-        strip = with_transparent_canvas(strip, frames, body)
-    return Opened(strip=strip, extent=reduced.extent)
+        return Opened(strip=with_transparent_canvas(opened.strip, frames, body))
+    return opened
+
+
+def _opened(reduced: Reduction, facts: Facts, frames: int, *, strict: bool) -> Opened:
+    careful = reduced.if_fine
+    return Opened(
+        strip=_load(reduced, facts, frames, strict=strict),
+        extent=reduced.extent,
+        step=reduced.step,
+        anew=None if careful is None else partial(_opened, careful, facts, frames, strict=strict),
+    )
 
 
 def _load(reduced: Reduction, facts: Facts, frames: int, *, strict: bool) -> Image:
@@ -91,11 +97,11 @@ def _strictly_then_tolerantly(decode: Callable[[bool], Decoded]) -> Decoded:
         if not vips.is_harmless(str(exc)):
             raise
         return decode(False)
-    _refuse_damage()
+    refuse_damage()
     return decoded
 
 
-def _refuse_damage() -> None:
+def refuse_damage() -> None:
     """Raise pyvips.Error if libjpeg warned of damage in what was decoded last.
 
     libvips heeds warnings when it begins the next strip of rows, so that those of the last one remain.

@@ -12,9 +12,10 @@ from darkroom.imaging import vips
 from darkroom.imaging.animation import each_frame
 from darkroom.imaging.colour import to_srgb
 from darkroom.imaging.cut import cut, from_proxy, on_proxy, stored_cut
-from darkroom.imaging.decode import Opened, open_picture, strictly_then_tolerantly
+from darkroom.imaging.decode import Opened, open_picture, refuse_damage, strictly_then_tolerantly
 from darkroom.imaging.facts import Facts
 from darkroom.imaging.faults import decoding_errors
+from darkroom.imaging.fine_detail import has_fine_detail
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Rect, is_turned
 from darkroom.imaging.plan import Plan
@@ -103,20 +104,30 @@ class _Development:
         opened = open_picture(
             self.body, stored, scaled=plan.scaled, shrink=self._shrink, frames=self.frames, strict=self.strict
         )
+        small = self._resampled(opened, plan)
+        if opened.anew is not None:
+            if self.strict:
+                # Looking at the pixels empties libvips' buffer of messages.
+                refuse_damage()
+            if has_fine_detail(small, step=opened.step):
+                small = self._resampled(opened.anew(), plan)
+        return self._upright(small)
+
+    def _resampled(self, opened: Opened, plan: Plan) -> Image:
+        """Crop and resize the picture as stored, into memory."""
         if self.area is not None:
             area = self.area.stored
             strip = each_frame(opened.strip, self.frames, lambda frame: extract(frame, area))
-            opened = Opened(strip=strip, extent=None)
-        work = stored_cut(cut(plan), plan.source, self.facts.orientation)
+            opened = Opened(strip=strip)
         resampled = resample(
             opened.strip,
             self.frames,
-            work,
+            stored_cut(cut(plan), plan.source, self.facts.orientation),
             exact_edges=self.exact_edges,
             extent=opened.extent,
             comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
-        return self._upright(to_srgb(resampled, self.facts).copy_memory())
+        return to_srgb(resampled, self.facts).copy_memory()
 
     @property
     def _shrink(self) -> Shrink:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging.containers.contents import ColourDescription
+from darkroom.imaging.containers.edits import Edits
 from darkroom.imaging.formats import TRAITS
 from darkroom.imaging.geometry import Size
 
@@ -43,6 +44,9 @@ class Facts:
     ends: bool = True
     """Whether the end of the pixels is certain. False where the end marker is missing but the pixels may be complete;
     only decoding shows it: see `prove_end`."""
+    edits: Edits | None = field(default=None, compare=False, repr=False)
+    """What to change in the body before a decoder sees it, where that was found on the way and does not depend on the
+    frames that are asked for."""
 
     @property
     def size(self) -> Size:

@@ -6,6 +6,8 @@ decoder.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from darkroom.contract.errors import InputTooLargeError, InputUnsupportedError
 from darkroom.contract.limits import MEGAPIXEL, Limits
 from darkroom.contract.parameters.values import Format
@@ -98,9 +100,13 @@ def probe(body: bytes, limits: Limits, *, all_frames: bool = True) -> Facts:
     Raises what `StreamProbe` raises. A body whose container lacks its end is decoded to see whether its pixels are all
     there, unless it is so large that rendering it may as well find out.
     """
-    stream = StreamProbe(limits, all_frames=all_frames)
+    edits = Edits()
+    stream = StreamProbe(limits, all_frames=all_frames, edits=edits)
     stream.feed(body)
     facts = stream.finish()
+    if facts.format is Format.JPEG:
+        # What `decodable` would find by walking once more. A JPEG has no frames that may have to be left out.
+        facts = replace(facts, edits=edits)
     if not facts.ends:
         prove_end(body, facts)
     return facts
@@ -122,11 +128,16 @@ def decodable(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
 
 
 def _edited(body: bytes, facts: Facts, *, all_frames: bool) -> bytes:
+    edits = facts.edits or _edits_of(body, facts, all_frames=all_frames)
+    return edits.applied_to(body)
+
+
+def _edits_of(body: bytes, facts: Facts, *, all_frames: bool) -> Edits:
     edits = Edits()
     stream = StreamProbe(_limits_of(body, facts), all_frames=all_frames, edits=edits)
     stream.feed(body)
     stream.finish()
-    return edits.applied_to(body)
+    return edits
 
 
 def _limits_of(body: bytes, facts: Facts) -> Limits:

@@ -33,10 +33,13 @@ def resample(
     an eighth too strong. That is seldom seen, but sharpening would amplify it, so `exact_edges` avoids it at nearly
     twice the cost. `extent` is what the picture covers of a single frame, where that is not all of it.
     """
-    if extent is not None and extent != Extent.of(Size(width=strip.width, height=strip.height)):
+    whole = Size(width=strip.width, height=strip.height)
+    if extent is not None and extent != Extent.of(whole):
         return _window(_lanczos_of_extent(strip, extent, work.scaled), work)
-    scales = work.scaled != Size(width=strip.width, height=strip.height // frames)
-    if not (scales and strip.hasalpha()):
+    frame = Size(width=whole.width, height=whole.height // frames)
+    if frame == work.scaled and work.source is None and work.window.size == frame:
+        return strip
+    if work.scaled == frame or not strip.hasalpha():
         return _cut_and_scaled(strip, frames, work)
     # Premultiplied, because otherwise the colour of invisible pixels would bleed into their neighbours. In integers,
     # which are three times as fast as floating point, unless the edges must be exact.

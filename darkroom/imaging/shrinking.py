@@ -27,7 +27,7 @@ class Shrink(StrEnum):
 # picture. Between a step and this factor, text is nearer to Lanczos by more than 1 dB with the next smaller step, and a
 # photograph is not: benchmarks/results/imaging.md.
 _JPEG_STEPS = {8: 10, 4: 5, 2: 3}
-# The largest picture that is held in memory to look at its detail.
+# The largest picture of which a sample says enough.
 _MAX_SAMPLED_PX = 4_000_000
 # What is left to Lanczos of a WebP, which libwebp scales by any factor, and the least factor for which it does; below,
 # scaling takes as long as decoding every pixel.
@@ -48,7 +48,7 @@ class Reduction:
     step: int = 1
     """By how much a JPEG is shrunk."""
     if_fine: Reduction | None = None
-    """How to decode it instead, where what this yields has fine detail."""
+    """How to decode it instead, where what becomes of this has fine detail."""
 
 
 def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames: int = 1) -> Reduction:

@@ -4,6 +4,8 @@ DarkroomError
 ├── LocalRuntimeError           the runtime cannot start or keep running; ends the command with its detail
 │   ├── PortTakenError              another program listens on a port that we should use
 │   └── StartFailedError            a process died or did not answer before it was ready
+├── ChaosRefusedError           an order for chaos cannot be carried out here; answered by the admin API
+│   └── ChaosBusyError              another run of chaos is under way
 └── ... those of a request's way to a function, which its clients see: `darkroom.errors`
 """
 
@@ -21,6 +23,8 @@ from darkroom.errors import (
 )
 
 __all__ = [
+    "ChaosBusyError",
+    "ChaosRefusedError",
     "InstanceBrokenError",
     "LocalRuntimeError",
     "PortTakenError",
@@ -59,3 +63,15 @@ class StartFailedError(LocalRuntimeError):
         self.retired = retired
         """True if we stopped it ourselves before it was ready."""
         self.last_lines = tuple(last_lines)
+
+
+class ChaosRefusedError(DarkroomError):
+    code = "chaos.refused"
+    status = 400
+    title = "The order for chaos cannot be carried out"
+
+
+class ChaosBusyError(ChaosRefusedError):
+    code = "chaos.busy"
+    status = 409
+    title = "Another run of chaos is under way"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.telemetry.metric import Readings
@@ -56,6 +56,14 @@ class Application(Protocol):
         """Return the route of a path, for use as a metric label; empty for an unknown path."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """An application that has something to say when everything is up. It need not implement this."""
+
+    def banner(self, api: str) -> Sequence[str]:
+        """Return lines for the console, such as a command to try. `api` is the gateway's address."""
 
 
 class Extension(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,15 +24,20 @@ from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
 from darkroom.local.addresses import Addresses
 from darkroom.local.browsers import refuse_pages
+from darkroom.local.chaos.routes import chaos_routes
+from darkroom.local.chaos.run import Chaos, Parts
 from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.errors import LocalRuntimeError
-from darkroom.local.eventing.brokers import Brokers
+from darkroom.local.eventing.broker import Ingress
+from darkroom.local.eventing.brokers import AdaptRoute, Brokers, as_it_is
+from darkroom.local.eventing.doors import Door, Entrance, enter
 from darkroom.local.eventing.ping import run_ping_source
+from darkroom.local.eventing.record.recorder import RecordLimits
 from darkroom.local.eventing.subscribers import Subscribers
-from darkroom.local.extension import Application, NoApplication, Run, load_application
+from darkroom.local.extension import Announcing, Application, NoApplication, Run, load_application
 from darkroom.local.front.gateway import Gateway, Resolve
 from darkroom.local.front.routes import Backend, RouteTable
 from darkroom.local.front.sinks import SinkAddresses
@@ -40,7 +45,7 @@ from darkroom.local.http_server import Listener, quiet_accepts
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.code_watch import keep_current
-from darkroom.local.revisions.environment import LocalSecrets, revisions
+from darkroom.local.revisions.environment import LocalSecrets, runnable
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceContext, interpreter_env
 from darkroom.local.revisions.launching import Launcher
@@ -49,11 +54,14 @@ from darkroom.local.revisions.manifest_watch import ManifestWatch
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
 from darkroom.local.watching.disk import watch_disk
+from darkroom.local.watching.entry_points import EntryPoints, entry_points
 from darkroom.local.watching.event_log import EventLog
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
+from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
-from darkroom.manifests import Destination, Manifests, PingSource, load, with_namespace
+from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
+from darkroom.manifests.left_out import summarised
 from darkroom.manifests.project import PROJECT_FILE, Project
 from darkroom.manifests.revision import Revision
 
@@ -80,13 +88,19 @@ class StackOptions:
     """Names under which the API is served, besides this machine's and those of HTTPRoutes. None: any; for what asks for
     keys.
     """
+    strict: bool = False
+    """True: what would be left out stops the start."""
     private_servers: bool = False
     """True: NATS and Redis ask for a password, because the API asks for keys too."""
     max_instances: int | None = None
     window_s: float | None = None
+    record: RecordLimits | None = field(default_factory=RecordLimits)
+    """How much is kept of what happens to events; None: nothing."""
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
+    adapt_route: AdaptRoute = as_it_is
+    """Changes each Trigger's route, as tests do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +131,7 @@ class Stack:
             options.project, options.external, self._folder, is_private=options.private_servers
         )
         self._application: Application = NoApplication()
+        self._entry_points = EntryPoints()
         self._fleet = Fleet(InstanceLimit(options.max_instances), self._report)
         self._listeners: list[Listener] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -124,6 +139,7 @@ class Stack:
         self._gateway: Gateway | None = None
         self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._chaos: Chaos | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
         self._unused: list[str] = []
@@ -131,7 +147,7 @@ class Stack:
 
     async def start(self) -> Addresses:
         """Start, until the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
-        manifests = load(self._options.project.manifests)
+        manifests = load(self._options.project.manifests, strict=self._options.strict)
         quiet_accepts(asyncio.get_running_loop())
         self._begin_telemetry()
         self._folder.lock()
@@ -148,12 +164,18 @@ class Stack:
         run = Run(project_root=self._root, variables={**self._resources.variables(), **chosen_settings})
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
-        self._brokers = brokers = Brokers(manifests, self._report, self._spawn)
+        manifests, revisions = self._runnable(manifests, run.variables)
+        self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
+        options = self._options
+        self._brokers = brokers = Brokers(
+            manifests, self._report, self._spawn, record=options.record, adapt=options.adapt_route
+        )
         ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
-        self._fill_fleet(manifests, run.variables, logs)
+        self._fill_fleet(manifests, revisions, logs)
         self._http = aiohttp.ClientSession()
         subscribers = Subscribers(self._fleet.activator, ingress, self._http)
         await brokers.dispatch(subscribers, ingress)
+        self._chaos = self._make_chaos(brokers, ingress)
         self._gateway = gateway = Gateway(
             self._fleet.activator,
             _resolver(RouteTable(manifests.routes)),
@@ -162,7 +184,9 @@ class Stack:
             hosts=self._served_hosts(manifests),
         )
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
-        await self._listen("admin", chosen.admin, self._admin(brokers, gateway), share=0.03)
+        admin = self._admin(manifests, brokers, gateway)
+        admin.add_routes(chaos_routes(self._chaos))
+        await self._listen("admin", chosen.admin, admin, share=0.03)
         await gateway.start()
         self._run_scalers()
         await self._bind(manifests, addresses)
@@ -180,6 +204,17 @@ class Stack:
         await sinks.open(binding.sink for binding in bound.values())
         await self._fleet.bind(bound, sinks.url)
 
+    @property
+    def entry_points(self) -> EntryPoints:
+        """Where the project is reached, once it is up."""
+        return self._entry_points
+
+    @property
+    def banner(self) -> Sequence[str]:
+        """What the application has to say, once everything is up."""
+        application = self._application
+        return application.banner(self._gateway.url) if isinstance(application, Announcing) and self._gateway else ()
+
     def hurry(self) -> None:
         """End a `stop` that is under way without waiting any longer. What is interrupted continues next time."""
         self._hurried.set()
@@ -187,6 +222,8 @@ class Stack:
     async def stop(self) -> None:
         """Stop accepting, drain, cancel, close, in this order. Works after an incomplete start too."""
         self._folder.remove_runtime()
+        if self._chaos is not None:
+            await self._chaos.close()
         if self._gateway is not None:
             self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
@@ -290,10 +327,28 @@ class Stack:
         forks.start()
         return forks
 
-    def _fill_fleet(self, manifests: Manifests, settings: Mapping[str, str], logs: LogDirectory) -> None:
+    def _runnable(self, manifests: Manifests, settings: Mapping[str, str]) -> tuple[Manifests, list[Revision]]:
+        """Leave out what cannot be started on this machine, and tell what is left out. Raises LocalRuntimeError."""
+        manifests, revisions = self._resolve(manifests, settings)
+        if self._options.strict and manifests.left_out:
+            raise ManifestError([each.as_finding() for each in manifests.left_out])
+        if manifests.left_out and not manifests.runs_something:
+            reasons = "\n  ".join(summarised(manifests.left_out))
+            raise LocalRuntimeError(f"nothing in these manifests runs here:\n  {reasons}")
+        for text in summarised(manifests.left_out):
+            self._report("manifest.left_out", text=text)
+        for text in summarised(manifests.notes):
+            self._report("manifest.note", text=text)
+        return manifests, revisions
+
+    def _resolve(self, manifests: Manifests, settings: Mapping[str, str]) -> tuple[Manifests, list[Revision]]:
         project = self._options.project
-        found = self._resolve(manifests, settings)
-        images = {revision.image for revision in found}
+        secrets = LocalSecrets(values=project.secrets, file=project.secrets_file)
+        manifests, revisions = runnable(manifests, settings=settings, secrets=secrets)
+        return manifests, [self._with_window(revision) for revision in revisions]
+
+    def _fill_fleet(self, manifests: Manifests, revisions: Sequence[Revision], logs: LogDirectory) -> None:
+        project, images = self._options.project, {revision.image for revision in revisions}
         context = InstanceContext(
             project_root=self._root,
             data_dir=self._folder.path,
@@ -302,16 +357,12 @@ class Stack:
             env=spans.variables_for_functions(os.environ),
             forks=self._forks,
         )
-        for revision in found:
+        for revision in revisions:
             self._fleet.add(revision, context)
+        for name, deployment in manifests.backends.items():
+            if name != deployment:
+                self._fleet.activator.alias(name, deployment)
         self._unused = [str(finding) for finding in project.images.unused(images)]
-
-    def _resolve(self, manifests: Manifests, settings: Mapping[str, str]) -> list[Revision]:
-        """Make the Services' revisions. Raises ManifestError."""
-        project = self._options.project
-        secrets = LocalSecrets(values=project.secrets, file=project.secrets_file)
-        found = revisions(manifests, settings=settings, secrets=secrets)
-        return [self._with_window(revision) for revision in found]
 
     def remarks(self) -> list[str]:
         """Return sentences about Services that are not run, and about what may keep others from working."""
@@ -324,13 +375,16 @@ class Stack:
 
     # --- servers and background tasks --------------------------------------------------------------------------------
 
-    def _admin(self, brokers: Brokers, gateway: Gateway) -> web.Application:
+    def _admin(self, manifests: Manifests, brokers: Brokers, gateway: Gateway) -> web.Application:
         overview = Overview(
             servers=self._resources.servers,
             fleet=self._fleet,
             brokers=brokers,
             application=self._application,
             folder=self._folder,
+            entry_points=self._entry_points,
+            left_out=manifests.left_out,
+            notes=manifests.notes,
         )
         measurements = Measurements(
             servers=self._resources.servers,
@@ -342,7 +396,17 @@ class Stack:
             storage=StorageSize(self._folder.path / "s3") if self._resources.runs_own_s3 else None,
             report=self._report,
         )
-        return admin_application(overview.status, self.events, measurements.read)
+        application = admin_application(overview.status, self.events, measurements.read)
+        RecordApi(brokers).add_routes(application)
+        return application
+
+    def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
+        parts = Parts(
+            fleet=self._fleet, brokers=brokers, ingress=ingress, servers=self._resources.servers, report=self._report
+        )
+        chaos = Chaos(parts, self._spawn)
+        self.events.subscribe(chaos.observe)
+        return chaos
 
     async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
         """Serve the application. `share` is its part of this process' descriptors."""
@@ -370,6 +434,7 @@ class Stack:
         files = ManifestWatch(
             paths=project.manifests,
             manifests=manifests,
+            strict=self._options.strict,
             others=[self._root / name for name in (PROJECT_FILE, project.secrets_file)],
             resolve=partial(self._resolve, settings=settings),
             pools=pools,
@@ -381,8 +446,11 @@ class Stack:
         return [folder for folder in self._application.code if folder.exists()]
 
     async def _ping(self, source: PingSource, sink: Destination, subscribers: Subscribers) -> None:
+        entrance = Entrance(door=Door.SOURCE, name=f"PingSource {source.namespace}/{source.name}")
+
         async def send(event: CloudEvent) -> None:
-            await subscribers.send(sink, event, timeout_s=PING_TIMEOUT_S)
+            with enter(entrance):
+                await subscribers.send(sink, event, timeout_s=PING_TIMEOUT_S)
 
         await run_ping_source(source, send, self._report)
 

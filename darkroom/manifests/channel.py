@@ -67,7 +67,7 @@ class Stream(Strict):
 
 
 class ConsumerConfig(Strict):
-    refused: ClassVar[dict[str, str]] = {
+    ignored: ClassVar[dict[str, str]] = {
         "maxDeliver": "it is the Trigger's retry + 1; set delivery.retry",
         "filterSubject": "a Trigger's filters do this",
     }

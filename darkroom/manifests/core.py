@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import base64
+from contextlib import suppress
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from darkroom.manifests.model import DnsLabel, Metadata, NonEmpty, Resource, Strict
+from darkroom.manifests.model import (
+    DnsLabel,
+    FieldProblem,
+    Metadata,
+    NonEmpty,
+    Resource,
+    Strict,
+    raise_problems,
+)
 
 
 class ConfigMap(Resource):
-    refused: ClassVar[dict[str, str]] = {"binaryData": "settings are text; use data"}
+    ignored: ClassVar[dict[str, str]] = {"binaryData": "only text becomes a variable"}
 
     api_version: Literal["v1"]
     kind: Literal["ConfigMap"]
@@ -18,8 +28,39 @@ class ConfigMap(Resource):
     immutable: bool | None = None
 
 
+class Secret(Resource):
+    """`stringData` wins over `data`, as when the API server merges them. Values are kept out of messages and `repr`."""
+
+    api_version: Literal["v1"]
+    kind: Literal["Secret"]
+    type: str = "Opaque"
+    data: dict[str, str] = Field(default_factory=dict, repr=False)
+    string_data: dict[str, str] = Field(default_factory=dict, repr=False)
+    immutable: bool | None = None
+
+    @model_validator(mode="after")
+    def _data_is_base64(self) -> Secret:
+        problems: list[FieldProblem] = []
+        for name, text in self.data.items():
+            try:
+                base64.b64decode("".join(text.split()), validate=True)
+            except ValueError:
+                problems.append((("data", name), "is not Base64; plain text belongs in stringData"))
+        raise_problems(problems)
+        return self
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return the texts by key. What is not UTF-8 cannot be a variable, and is left out."""
+        texts = {}
+        for name, encoded in self.data.items():
+            with suppress(UnicodeDecodeError):
+                texts[name] = base64.b64decode("".join(encoded.split())).decode()
+        return {**texts, **self.string_data}
+
+
 class NamespaceMetadata(Metadata):
-    refused: ClassVar[dict[str, str]] = {"namespace": "a Namespace is in no namespace"}
+    silent: ClassVar[frozenset[str]] = Metadata.silent | {"namespace"}
 
     name: DnsLabel
 
@@ -28,15 +69,18 @@ class Namespace(Resource):
     api_version: Literal["v1"]
     kind: Literal["Namespace"]
     metadata: NamespaceMetadata
+    spec: dict[str, Any] = Field(default_factory=dict)
 
 
 class ServiceAccount(Resource):
     api_version: Literal["v1"]
     kind: Literal["ServiceAccount"]
+    is_quiet: ClassVar[bool] = True
+
     automount_service_account_token: bool | None = None
 
 
-_RENDER_FIRST = "the local runtime does not render it; render it first with kubectl kustomize and load the result"
+RENDER_FIRST = "the local runtime does not render it"
 
 
 class Kustomization(Strict):
@@ -74,7 +118,7 @@ class Kustomization(Strict):
             "validators",
             "vars",
         ),
-        _RENDER_FIRST,
+        RENDER_FIRST,
     )
 
     api_version: Literal["kustomize.config.k8s.io/v1beta1"] = "kustomize.config.k8s.io/v1beta1"

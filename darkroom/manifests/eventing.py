@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from darkroom.manifests.errors import suggestion
 from darkroom.manifests.model import (
+    SERVING,
     Destination,
+    DnsLabel,
     DnsSubdomain,
-    FieldProblemsError,
+    FieldProblem,
     Metadata,
     NonEmpty,
     Period,
-    Reference,
     Resource,
+    ResourceKey,
     Strict,
-    raise_problems,
 )
 from darkroom.manifests.platform import cron
 from darkroom.manifests.platform.durations import period_tenths
 
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 CHANNEL_BASED = "MTChannelBasedBroker"
+INSTALLATION = "knative-eventing"
+"""The namespace of a cluster's own ConfigMaps, which are not in users' files."""
+_CONFIG_MAP = ("v1", "ConfigMap")
 
 
 # --- delivery --------------------------------------------------------------------------------------------------------
@@ -35,8 +41,8 @@ class Delivery(Strict):
     refused: ClassVar[dict[str, str]] = {
         "retryAfterMax": "a cluster refuses it unless the feature delivery-retryafter is on, "
         "and the JetStream dispatcher ignores Retry-After",
-        "format": "the local runtime delivers in binary mode",
     }
+    ignored: ClassVar[dict[str, str]] = {"format": "the local runtime delivers in binary mode"}
 
     retry: Annotated[int, Field(ge=0)] = 0
     backoff_policy: Literal["linear", "exponential"] | None = None
@@ -51,20 +57,6 @@ class Delivery(Strict):
             raise ValueError(f"must be more than 0, was {timeout!r}")
         return timeout
 
-    @model_validator(mode="after")
-    def _backoff_is_complete(self) -> Delivery:
-        missing = [
-            name
-            for name, value in (("backoffPolicy", self.backoff_policy), ("backoffDelay", self.backoff_delay))
-            if value is None
-        ]
-        if missing:
-            raise ValueError(
-                f"{' and '.join(missing)} is missing: a delivery block without both backoffPolicy and backoffDelay "
-                "makes the JetStream dispatcher panic"
-            )
-        return self
-
 
 # --- Broker ----------------------------------------------------------------------------------------------------------
 
@@ -73,14 +65,19 @@ class BrokerMetadata(Metadata):
     known_annotations = frozenset({BROKER_CLASS})
 
 
-class BrokerConfig(Reference):
-    api_version: Literal["v1"]
-    kind: Literal["ConfigMap"]
+class BrokerConfig(Strict):
+    """Where a Broker's class finds its settings. Only the ConfigMap of a channel-based Broker has a meaning here."""
+
+    is_quiet: ClassVar[bool] = True
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str | None = None
 
 
 class BrokerSpec(Strict):
-    config: BrokerConfig
-    """Optional on a cluster, but then the Broker uses the cluster's default channel, which is rarely JetStream's."""
+    config: BrokerConfig | None = None
     delivery: Delivery | None = None
 
 
@@ -88,16 +85,29 @@ class Broker(Resource):
     api_version: Literal["eventing.knative.dev/v1"]
     kind: Literal["Broker"]
     metadata: BrokerMetadata
-    spec: BrokerSpec
+    spec: BrokerSpec = Field(default_factory=BrokerSpec)
 
-    @field_validator("metadata")
-    @classmethod
-    def _is_channel_based(cls, metadata: BrokerMetadata) -> BrokerMetadata:
-        broker_class = metadata.annotations.get(BROKER_CLASS)
-        if broker_class != CHANNEL_BASED:
-            message = f"must be {CHANNEL_BASED}, whose semantics the local runtime has, was {broker_class!r}"
-            raise FieldProblemsError([(("annotations", BROKER_CLASS), message)])
-        return metadata
+    @property
+    def broker_class(self) -> str:
+        """Return the class, which is the cluster's default where none is given."""
+        return self.metadata.annotations.get(BROKER_CLASS, CHANNEL_BASED)
+
+    @property
+    def config_map(self) -> ResourceKey | None:
+        """Return the key of the ConfigMap with the channel's template; None if it has none of the user's own."""
+        config = self.spec.config
+        if config is None or self.broker_class != CHANNEL_BASED or (config.api_version, config.kind) != _CONFIG_MAP:
+            return None
+        namespace = config.namespace or self.namespace
+        return None if namespace == INSTALLATION else (*_CONFIG_MAP, namespace, config.name)
+
+    def local_notes(self) -> Iterator[FieldProblem]:
+        if self.broker_class != CHANNEL_BASED:
+            near = suggestion(self.broker_class, [CHANNEL_BASED])
+            path = ("metadata", "annotations", BROKER_CLASS)
+            yield path, f"runs on NATS JetStream here, not as a Broker of class {self.broker_class}{near}"
+        elif self.config_map is None:
+            yield ("spec", "config"), "runs on NATS JetStream here, with the defaults of its channels"
 
 
 # --- Trigger ---------------------------------------------------------------------------------------------------------
@@ -254,21 +264,41 @@ class PingSourceSpec(Strict):
 
 
 class PingSource(Resource):
-    api_version: Literal["sources.knative.dev/v1"]
+    api_version: Literal["sources.knative.dev/v1", "sources.knative.dev/v1beta2"]
     kind: Literal["PingSource"]
     spec: PingSourceSpec
 
 
-class Subject(Reference):
-    @model_validator(mode="before")
-    @classmethod
-    def _is_named(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("selector") is not None and not data.get("name"):
-            raise_problems([(("selector",), "cannot be used: the local runtime binds by name")])
-        return data
+class LabelSelector(Strict):
+    refused: ClassVar[dict[str, str]] = {"matchExpressions": "the local runtime selects by matchLabels"}
 
-    api_version: Literal["serving.knative.dev/v1"]
-    kind: Literal["Service"]
+    match_labels: dict[str, str] = Field(default_factory=dict)
+
+
+SUBJECT_KINDS = ((SERVING, "Service"), ("apps/v1", "Deployment"))
+
+
+class Subject(Strict):
+    """What a SinkBinding gives its sink to: a workload by its name, or all workloads with some labels."""
+
+    api_version: NonEmpty
+    kind: NonEmpty
+    name: str | None = None
+    namespace: DnsLabel | None = None
+    selector: LabelSelector | None = None
+
+    @model_validator(mode="after")
+    def _runs_here(self) -> Subject:
+        if (self.api_version, self.kind) not in SUBJECT_KINDS:
+            known = " and ".join(f"{kind} of {version}" for version, kind in SUBJECT_KINDS)
+            raise ValueError(f"the local runtime runs no {self.kind} of {self.api_version}; it binds {known}")
+        if not self.name and (self.selector is None or not self.selector.match_labels):
+            raise ValueError("one of name and selector is needed")
+        return self
+
+    def key(self, namespace: str) -> ResourceKey | None:
+        """Return the key of the subject that is named; None if subjects are selected by their labels."""
+        return (self.api_version, self.kind, self.namespace or namespace, self.name) if self.name else None
 
 
 class SinkBindingSpec(Strict):

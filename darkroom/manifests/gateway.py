@@ -90,7 +90,7 @@ class BackendReference(Strict):
     name: NonEmpty
     namespace: DnsLabel | None = None
     port: Port
-    weight: Annotated[int, Field(ge=1)] = 1
+    weight: Annotated[int, Field(ge=0)] = 1
 
 
 class RouteTimeouts(Strict):
@@ -104,8 +104,8 @@ class RouteRule(Strict):
     name: DnsSubdomain | None = None
     matches: list[RouteMatch] = Field(default_factory=list)
     filters: Annotated[list[RouteFilter], Field(max_length=1)] = Field(default_factory=list)
-    backend_refs: Annotated[list[BackendReference], Field(min_length=1, max_length=1)]
-    """Exactly one, because the local gateway does not split traffic."""
+    backend_refs: Annotated[list[BackendReference], Field(min_length=1)]
+    """The local gateway does not split traffic; the loader leaves one, the heaviest that runs here."""
     timeouts: RouteTimeouts | None = None
 
     @property
@@ -126,6 +126,8 @@ class RouteRule(Strict):
 
 
 class HTTPRouteSpec(Strict):
+    checked: ClassVar[frozenset[str]] = frozenset({"parentRefs"})
+
     parent_refs: list[ParentReference] = Field(default_factory=list)
     hostnames: list[Hostname] = Field(default_factory=list)
     """Empty: any host."""
@@ -133,12 +135,12 @@ class HTTPRouteSpec(Strict):
 
 
 class HTTPRoute(Resource):
-    api_version: Literal["gateway.networking.k8s.io/v1"]
+    api_version: Literal["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"]
     kind: Literal["HTTPRoute"]
     spec: HTTPRouteSpec
 
     def knative_service(self, rule: RouteRule) -> tuple[str, str]:
-        """Return the namespace and name of the Knative Service that a rule routes to.
+        """Return the namespace and name of the Service that a rule routes to.
 
         Knative's ingress selects Services by host name, so a rewritten host name decides; otherwise the backend's name.
         """
@@ -146,4 +148,7 @@ class HTTPRoute(Resource):
         match = re.fullmatch(r"([^.]+)\.([^.]+)(\.svc(\.cluster\.local)?)?", rewritten or "")
         if match is not None:
             return match[2], match[1]
-        return rule.backend.namespace or self.namespace, rule.backend.name
+        return self.target(rule.backend)
+
+    def target(self, backend: BackendReference) -> tuple[str, str]:
+        return backend.namespace or self.namespace, backend.name

@@ -1,53 +1,43 @@
-"""Kinds that a cluster needs but one machine does not: accepted, with their metadata checked, and otherwise ignored.
+"""Kinds that a cluster needs and one machine does not: they are left out, each with its reason.
 
-Only the kinds listed here are ignored; any other unknown kind is an error, so that nothing is skipped silently. The
-tests of the manifests validate their specifications against Kubernetes' own schemas.
+Any other kind that the loader does not know is left out too, with a suggestion if it resembles one that is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
 
-from darkroom.manifests.model import Resource
-
-
-class NetworkPolicy(Resource):
-    """Ignored because everything listens on loopback."""
-
-    api_version: Literal["networking.k8s.io/v1"]
-    kind: Literal["NetworkPolicy"]
-    spec: dict[str, Any]
-
-
-class PodDisruptionBudget(Resource):
-    """Ignored because nobody drains this machine."""
-
-    api_version: Literal["policy/v1"]
-    kind: Literal["PodDisruptionBudget"]
-    spec: dict[str, Any]
-
-
-class Job(Resource):
-    """The setup Job. Ignored because `darkroom up` creates the bucket and the dead-letter stream itself, with the same
-    adapters."""
-
-    api_version: Literal["batch/v1"]
-    kind: Literal["Job"]
-    spec: dict[str, Any]
-
-
-class ReferenceGrant(Resource):
-    """Ignored because the local gateway may reach every Service."""
-
-    api_version: Literal["gateway.networking.k8s.io/v1beta1"]
-    kind: Literal["ReferenceGrant"]
-    spec: dict[str, Any]
-
-
-IGNORED_KINDS: Mapping[tuple[str, str], type[Resource]] = {
-    ("networking.k8s.io/v1", "NetworkPolicy"): NetworkPolicy,
-    ("policy/v1", "PodDisruptionBudget"): PodDisruptionBudget,
-    ("batch/v1", "Job"): Job,
-    ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"): ReferenceGrant,
+CLUSTER_ONLY: Mapping[tuple[str, str], str] = {
+    ("networking.k8s.io", "NetworkPolicy"): "everything listens on loopback here",
+    ("networking.k8s.io", "Ingress"): "the local gateway reads HTTPRoutes",
+    ("policy", "PodDisruptionBudget"): "nobody drains this machine",
+    ("batch", "Job"): "no Job runs here; an extension prepares what a project needs",
+    ("batch", "CronJob"): "no CronJob runs here; a PingSource does",
+    ("gateway.networking.k8s.io", "ReferenceGrant"): "the local gateway may reach every Service",
+    ("gateway.networking.k8s.io", "Gateway"): "the runtime has its own gateway",
+    ("gateway.networking.k8s.io", "GatewayClass"): "the runtime has its own gateway",
+    ("rbac.authorization.k8s.io", "Role"): "there is no API server here to ask for rights",
+    ("rbac.authorization.k8s.io", "RoleBinding"): "there is no API server here to ask for rights",
+    ("rbac.authorization.k8s.io", "ClusterRole"): "there is no API server here to ask for rights",
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): "there is no API server here to ask for rights",
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): "there is no API server here that serves it",
+    ("autoscaling", "HorizontalPodAutoscaler"): "a Deployment has a fixed number of instances here",
+    ("apps", "StatefulSet"): "only Deployments run as processes here",
+    ("apps", "DaemonSet"): "only Deployments run as processes here",
+    ("apps", "ReplicaSet"): "only Deployments run as processes here",
+    ("", "Pod"): "only Deployments run as processes here",
+    ("", "PersistentVolumeClaim"): "processes use this machine's files",
+    ("", "PersistentVolume"): "processes use this machine's files",
+    ("", "ResourceQuota"): "nothing limits what runs here",
+    ("", "LimitRange"): "nothing limits what runs here",
+    ("serving.knative.dev", "DomainMapping"): "the local gateway reads HTTPRoutes",
+    ("eventing.knative.dev", "EventType"): "it describes events, and nothing runs by it",
+    ("eventing.knative.dev", "EventPolicy"): "there is no OIDC here that could tell who sends",
+    ("sources.knative.dev", "ApiServerSource"): "there is no API server here to watch",
 }
+"""Reasons by API group, which is empty for Kubernetes' core, and kind."""
+
+
+def reason_of(api_version: str, kind: str) -> str | None:
+    group = api_version.rpartition("/")[0]
+    return CLUSTER_ONLY.get((group, kind))

@@ -28,7 +28,15 @@ class Strict(BaseModel):
     )
 
     refused: ClassVar[Mapping[str, str]] = {}
-    """Fields that the API has but that cannot be used, with the reason."""
+    """Fields that the API has but that cannot be used, with the reason. They leave a manifest out."""
+    ignored: ClassVar[Mapping[str, str]] = {}
+    """Fields that the API has and the local runtime does without, with the reason, which is told."""
+    checked: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are checked as a cluster checks them, and have no effect here."""
+    silent: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are ignored without a word, such as those that only a cluster sets."""
+    is_quiet: ClassVar[bool] = False
+    """True: all unknown fields are ignored without a word, since only a cluster needs them."""
 
 
 class FieldProblemsError(ValueError):
@@ -138,12 +146,26 @@ class LabelsAndAnnotations(Strict):
         return self
 
 
-class Metadata(LabelsAndAnnotations):
-    refused: ClassVar[Mapping[str, str]] = {
-        "generateName": "a name that is made up cannot be referred to; use name",
-        "ownerReferences": "the cluster's controllers set it",
-        "finalizers": "the cluster's controllers set it",
+SET_BY_THE_CLUSTER = frozenset(
+    {
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
     }
+)
+"""The fields of `metadata` that `kubectl get -o yaml` prints besides those that people write."""
+
+
+class Metadata(LabelsAndAnnotations):
+    silent: ClassVar[frozenset[str]] = SET_BY_THE_CLUSTER
 
     name: DnsSubdomain
     namespace: DnsLabel = "default"
@@ -151,6 +173,8 @@ class Metadata(LabelsAndAnnotations):
 
 class Resource(Strict):
     """One manifest. The loader attaches the document that it was read from."""
+
+    silent: ClassVar[frozenset[str]] = frozenset({"status"})
 
     _document: Document | None = PrivateAttr(default=None)
 
@@ -175,6 +199,10 @@ class Resource(Strict):
     def attach_document(self, document: Document) -> None:
         self._document = document
 
+    def local_notes(self) -> Iterator[FieldProblem]:
+        """Yield what the local runtime does otherwise than the manifest says, with the field that says it."""
+        yield from ()
+
     def where(self, path: FieldPath = ()) -> str:
         """Return `file:line` of a field, for messages."""
         return f"{self.document.file}:{self.document.line(path)}"
@@ -191,6 +219,8 @@ ResourceKey: TypeAlias = tuple[str, str, str, str]
 class Reference(Strict):
     """A KReference to another resource, by default in the same namespace."""
 
+    silent: ClassVar[frozenset[str]] = frozenset({"address", "group"})
+
     api_version: NonEmpty
     kind: NonEmpty
     name: NonEmpty
@@ -200,7 +230,7 @@ class Reference(Strict):
         return (self.api_version, self.kind, self.namespace or namespace, self.name)
 
 
-SINK_KINDS = ((SERVING, "Service"), (EVENTING, "Broker"))
+SINK_KINDS = ((SERVING, "Service"), (EVENTING, "Broker"), ("v1", "Service"))
 
 
 class SinkReference(Reference):
@@ -215,9 +245,9 @@ class SinkReference(Reference):
 class Destination(Strict):
     """A destination of events: a resource, an absolute URI, or a path at a resource."""
 
-    refused: ClassVar[Mapping[str, str]] = {
-        "CACerts": "the local runtime speaks plain HTTP; leave it to an overlay",
-        "audience": "the local runtime issues no OIDC tokens; leave it to an overlay",
+    ignored: ClassVar[Mapping[str, str]] = {
+        "CACerts": "the local runtime speaks plain HTTP",
+        "audience": "the local runtime issues no OIDC tokens",
     }
 
     ref: SinkReference | None = None

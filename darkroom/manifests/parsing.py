@@ -1,18 +1,23 @@
-"""Parses a document into a model, and turns pydantic's errors into findings with line, reason and suggestion."""
+"""Parses a document into a model, and turns pydantic's errors into findings with line, reason and suggestion.
+
+A project file is parsed strictly. A manifest is parsed as far as it can be: what a cluster refuses is a finding, a
+field that the local runtime does without is dropped with a note, and what else it cannot do leaves the manifest out.
+"""
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from darkroom.manifests.errors import Finding, suggestion
-from darkroom.manifests.model import FieldProblemsError, Strict, fields_of
-from darkroom.manifests.source import Document, FieldPath
+from darkroom.manifests.model import FieldProblem, FieldProblemsError, Strict, fields_of
+from darkroom.manifests.source import Document, FieldPath, dotted
 
 ModelT = TypeVar("ModelT", bound=Strict)
 
@@ -25,14 +30,93 @@ def parse(model: type[ModelT], document: Document) -> tuple[ModelT | None, list[
         return None, [finding for error in exc.errors() for finding in _findings(model, document, error)]
 
 
+@dataclass(kw_only=True)
+class Parsed(Generic[ModelT]):
+    """What became of a manifest. Without a model there is a refusal or a limitation."""
+
+    model: ModelT | None = None
+    refused: list[Finding] = field(default_factory=list)
+    """What a cluster refuses too."""
+    limitations: list[FieldProblem] = field(default_factory=list)
+    """What a cluster takes and the local runtime cannot do."""
+    ignored: list[FieldProblem] = field(default_factory=list)
+    """Fields that were dropped, each with the reason."""
+
+
+def parse_leniently(model: type[ModelT], document: Document, is_refused: Callable[[int], bool]) -> Parsed[ModelT]:
+    """Parse a manifest, dropping the fields that the local runtime does without.
+
+    `is_refused` tells of a line whether a cluster refuses what is on it.
+    """
+    parsed: Parsed[ModelT] = Parsed()
+    data = _without_nulls(document.data)
+    while parsed.model is None and not parsed.refused and not parsed.limitations:
+        try:
+            parsed.model = model.model_validate(data)
+        except ValidationError as exc:
+            for error in exc.errors():
+                for path, message in _problems(model, document, error):
+                    if is_refused(document.line(path)):
+                        parsed.refused.append(document.finding(path, message))
+                    elif not _is_droppable(model, path, error) or not _drop(data, path):
+                        parsed.limitations.append((path, message))
+                    elif not _is_silent(model, path):
+                        parsed.ignored.append((path, _why_ignored(model, path, message)))
+    return parsed
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a copy without empty fields, which the API server treats as missing."""
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _is_droppable(model: type[Strict], path: FieldPath, error: ErrorDetails) -> bool:
+    if error["type"] == "extra_forbidden":
+        owner = _model_at(model, path[:-1])
+        return owner is None or path[-1] not in owner.refused
+    # Marks have no effect on what runs, apart from those that the models know.
+    return any(step in ("labels", "annotations") for step in path[:-1])
+
+
+def _drop(data: Any, path: FieldPath) -> bool:
+    """Delete a field; returns whether it was there."""
+    for step in path[:-1]:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return isinstance(data, dict) and data.pop(path[-1], _MISSING) is not _MISSING
+
+
+_MISSING = object()
+
+
+def _is_silent(model: type[Strict], path: FieldPath) -> bool:
+    owner = _model_at(model, path[:-1])
+    return owner is not None and (owner.is_quiet or path[-1] in owner.silent)
+
+
+def _why_ignored(model: type[Strict], path: FieldPath, message: str) -> str:
+    owner = _model_at(model, path[:-1])
+    reason = owner.ignored.get(str(path[-1])) if owner is not None else None
+    return f"{dotted(path)} is ignored: {reason or message}"
+
+
 def _findings(model: type[Strict], document: Document, error: ErrorDetails) -> list[Finding]:
+    return [document.finding(path, message) for path, message in _problems(model, document, error)]
+
+
+def _problems(model: type[Strict], document: Document, error: ErrorDetails) -> Iterator[FieldProblem]:
     path = _path_in_document(document, error)
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, FieldProblemsError):
-        return [document.finding((*path, *below), message) for below, message in cause.problems]
-    if isinstance(cause, ValueError):
-        return [document.finding(path, str(cause))]
-    return [document.finding(path, _message(model, path, error))]
+        yield from (((*path, *below), message) for below, message in cause.problems)
+    elif isinstance(cause, ValueError):
+        yield path, str(cause)
+    else:
+        yield path, _message(model, path, error)
 
 
 def _path_in_document(document: Document, error: ErrorDetails) -> FieldPath:
@@ -80,11 +164,11 @@ def _model_at(model: type[Strict], path: FieldPath) -> type[Strict] | None:
     for step in path:
         if isinstance(step, int):
             current = _argument(current, list)
-        elif (owner := _as_model(current)) is not None:
+        elif (owner := model_in(current)) is not None:
             current = fields_of(owner).get(step)
         else:
             current = _argument(current, dict, -1)
-    return _as_model(current)
+    return model_in(current)
 
 
 def _alternatives(annotation: Any) -> list[Any]:
@@ -95,7 +179,8 @@ def _alternatives(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _as_model(annotation: Any) -> type[Strict] | None:
+def model_in(annotation: Any) -> type[Strict] | None:
+    """Return the model that a field's type is, perhaps optionally; None if it is none."""
     for found in _alternatives(annotation):
         if isinstance(found, type) and issubclass(found, BaseModel) and issubclass(found, Strict):
             return found

@@ -16,11 +16,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from darkroom.events import durations
 from darkroom.manifests import parsing
 from darkroom.manifests.dotenv import read_dotenv
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.images import Images, ImageSettings
 from darkroom.manifests.model import FieldProblem, NonEmpty, Strict, raise_problems
+from darkroom.manifests.platform.quantities import quantity
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.source import Document, FieldPath
 
@@ -108,6 +110,46 @@ class _SecretsTable(Strict):
     """A file of NAME=value lines, from the root.  [default: .env, if it exists]"""
 
 
+SMALLEST_RECORD_BYTES = 4 * 1024 * 1024
+"""One message of the record can have almost 1 MiB."""
+SHORTEST_RECORD_S = 60.0
+
+
+def parse_record_bytes(text: str) -> int:
+    """Convert a size such as `64Mi` to bytes. Raises ValueError."""
+    size = int(quantity(text))
+    if size < SMALLEST_RECORD_BYTES:
+        raise ValueError(f"must be at least {SMALLEST_RECORD_BYTES // 2**20}Mi, was {text}")
+    return size
+
+
+def _check_record_bytes(text: str) -> str:
+    parse_record_bytes(text)
+    return text
+
+
+def _check_record_age(text: str) -> str:
+    if durations.parse_go(text) < SHORTEST_RECORD_S:
+        raise ValueError(f"must be at least {SHORTEST_RECORD_S:g}s, was {text}")
+    return text
+
+
+class RecordSettings(Strict):
+    """The table `[record]`: how much `darkroom up` keeps of what happens to events, for `darkroom events`."""
+
+    enabled: bool = True
+    max_bytes: Annotated[str, AfterValidator(_check_record_bytes)] = Field(default="64Mi", alias="max-bytes")
+    max_age: Annotated[str, AfterValidator(_check_record_age)] = Field(default="24h", alias="max-age")
+
+    @property
+    def bytes(self) -> int:
+        return parse_record_bytes(self.max_bytes)
+
+    @property
+    def age_s(self) -> float:
+        return durations.parse_go(self.max_age)
+
+
 class _ProjectTable(Strict):
     extension: Annotated[str, AfterValidator(_check_reference)] | None = None
 
@@ -119,6 +161,7 @@ class _ProjectFile(Strict):
     secrets: _SecretsTable = Field(default_factory=_SecretsTable)
     project: _ProjectTable = Field(default_factory=_ProjectTable)
     check: CheckSettings = Field(default_factory=CheckSettings)
+    record: RecordSettings = Field(default_factory=RecordSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +178,7 @@ class Project:
     """The values of variables that come from Secrets, by the variable's name or the Secret's key."""
     secrets_file: str = DEFAULT_SECRETS
     """Where `secrets` come from, or would come from, as a path below the root."""
+    record: RecordSettings = field(default_factory=RecordSettings)
 
 
 def read_project(root: Path) -> Project:
@@ -151,6 +195,7 @@ def read_project(root: Path) -> Project:
         images=Images(entries=file.images, document=document),
         secrets=_read_secrets(root, file.secrets.file, document),
         secrets_file=file.secrets.file or DEFAULT_SECRETS,
+        record=file.record,
     )
 
 

@@ -86,6 +86,8 @@ class Revision:
     """Must succeed before the readiness is probed; None: there is no startupProbe."""
     liveness: ReadinessCheck | None = None
     """Ends an instance that fails it; None: there is no livenessProbe."""
+    is_deployment: bool = False
+    """Whether it is a Deployment of Kubernetes, which has a fixed scale."""
     is_qualified: bool = False
     """True: its name alone would be ambiguous, so `label` has the namespace too."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from darkroom.manifests import autoscaling
 from darkroom.manifests.model import (
     SERVING,
+    SET_BY_THE_CLUSTER,
     DnsLabel,
     DnsSubdomain,
     FieldProblem,
@@ -92,13 +94,21 @@ class ConfigMapSource(Strict):
     optional: bool = False
 
 
-class EnvironmentSource(Strict):
-    refused: ClassVar[dict[str, str]] = {
-        "secretRef": "name each secret variable with secretKeyRef, so that a missing one is found before the start",
-    }
+class SecretSource(Strict):
+    name: DnsSubdomain
+    optional: bool = False
 
-    config_map_ref: ConfigMapSource
+
+class EnvironmentSource(Strict):
+    config_map_ref: ConfigMapSource | None = None
+    secret_ref: SecretSource | None = None
     prefix: str = ""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> EnvironmentSource:
+        if (self.config_map_ref is None) == (self.secret_ref is None):
+            raise ValueError("exactly one of configMapRef and secretRef is needed")
+        return self
 
 
 # --- the container ---------------------------------------------------------------------------------------------------
@@ -194,15 +204,19 @@ class HttpHeader(Strict):
 
 
 class HttpGet(Strict):
+    checked: ClassVar[frozenset[str]] = frozenset({"host", "scheme"})
+
     path: str = "/"
-    port: int = 0
+    port: int | str = 0
     host: str = ""
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
     http_headers: list[HttpHeader] = Field(default_factory=list)
 
 
 class TcpSocket(Strict):
-    port: int = 0
+    checked: ClassVar[frozenset[str]] = frozenset({"host"})
+
+    port: int | str = 0
     host: str = ""
 
 
@@ -258,7 +272,19 @@ class Container(Strict):
         "tty": "Serving refuses it",
         "volumeDevices": "Serving refuses it",
         "resizePolicy": "Serving refuses it",
+        "restartPolicy": "Serving refuses it",
     }
+
+    checked: ClassVar[frozenset[str]] = frozenset(
+        {
+            "imagePullPolicy",
+            "resources",
+            "securityContext",
+            "terminationMessagePath",
+            "terminationMessagePolicy",
+            "volumeMounts",
+        }
+    )
 
     name: DnsLabel | None = None
     image: NonEmpty
@@ -324,6 +350,12 @@ class Volume(Strict):
             raise ValueError("exactly one of emptyDir, secret, configMap and projected is needed")
         return self
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the container expects files in it."""
+        source = self.secret or self.config_map
+        return self.projected is not None or (source is not None and not source.optional)
+
 
 class ImagePullSecret(Strict):
     name: DnsSubdomain
@@ -343,9 +375,15 @@ class RevisionSpec(Strict):
         **dict.fromkeys(REFUSED_OF_POD, "Serving refuses it"),
         "securityContext": f"{_needs_feature(POD_FEATURES['securityContext'])} (set it on the container)",
         "terminationGracePeriodSeconds": "Serving sets it to timeoutSeconds",
+    }
+    ignored: ClassVar[dict[str, str]] = {
         "responseStartTimeoutSeconds": _ONE_TIMEOUT,
         "idleTimeoutSeconds": _ONE_TIMEOUT,
     }
+
+    checked: ClassVar[frozenset[str]] = frozenset(
+        {"automountServiceAccountToken", "enableServiceLinks", "imagePullSecrets", "serviceAccountName", "volumes"}
+    )
 
     container_concurrency: Annotated[int, Field(ge=0, le=MAX_CONCURRENCY)] = 0
     timeout_seconds: Annotated[int, Field(ge=0, le=MAX_TIMEOUT_S), AfterValidator(_default_timeout)] = DEFAULT_TIMEOUT_S
@@ -353,7 +391,7 @@ class RevisionSpec(Strict):
     automount_service_account_token: Literal[False] | None = None
     service_account_name: DnsSubdomain | None = None
     image_pull_secrets: list[ImagePullSecret] = Field(default_factory=list)
-    containers: Annotated[list[Container], Field(min_length=1, max_length=1)]
+    containers: Annotated[list[Container], Field(min_length=1)]
     volumes: list[Volume] = Field(default_factory=list)
 
     @model_validator(mode="before")
@@ -365,17 +403,23 @@ class RevisionSpec(Strict):
         return {name: value for name, value in data.items() if name not in POD_FEATURES or is_set(name, value)}
 
     @property
+    def container_index(self) -> int:
+        """Return which container takes the requests: the one with a port, of which there may be one."""
+        return next((index for index, each in enumerate(self.containers) if each.ports), 0)
+
+    @property
     def container(self) -> Container:
-        return self.containers[0]
+        return self.containers[self.container_index]
 
     @model_validator(mode="after")
     def _mounts_and_volumes_agree(self) -> RevisionSpec:
         volumes = {volume.name for volume in self.volumes}
-        mounted = {mount.name for mount in self.container.volume_mounts}
+        mounted = {mount.name for container in self.containers for mount in container.volume_mounts}
         raise_problems(
             [
-                (("containers", 0, "volumeMounts", index, "name"), f"there is no volume {mount.name!r}")
-                for index, mount in enumerate(self.container.volume_mounts)
+                (("containers", number, "volumeMounts", index, "name"), f"there is no volume {mount.name!r}")
+                for number, container in enumerate(self.containers)
+                for index, mount in enumerate(container.volume_mounts)
                 if mount.name not in volumes
             ]
             + [
@@ -389,10 +433,10 @@ class RevisionSpec(Strict):
 
 class TemplateMetadata(LabelsAndAnnotations):
     known_annotations = frozenset(f"{PREFIX}{name}" for name in NAMES)
-    refused: ClassVar[dict[str, str]] = {
+    ignored: ClassVar[dict[str, str]] = {
         "name": "the local runtime numbers revisions itself, as Serving does where there is none",
-        "namespace": "it is the Service's",
     }
+    silent: ClassVar[frozenset[str]] = SET_BY_THE_CLUSTER | {"namespace"}
 
 
 class RevisionTemplate(Strict):
@@ -415,8 +459,8 @@ class RevisionTemplate(Strict):
 
 
 class ServiceSpec(Strict):
-    refused: ClassVar[dict[str, str]] = {
-        "traffic": "the local runtime always sends all requests to the latest revision",
+    ignored: ClassVar[dict[str, str]] = {
+        "traffic": "the local runtime sends all requests to the latest revision",
     }
 
     template: RevisionTemplate
@@ -444,6 +488,20 @@ class Service(Resource):
     kind: Literal["Service"]
     metadata: ServiceMetadata
     spec: ServiceSpec
+
+    def local_notes(self) -> Iterator[FieldProblem]:
+        spec, path = self.spec.template.spec, ("spec", "template", "spec")
+        for index, container in enumerate(spec.containers):
+            if index != spec.container_index:
+                message = f"the container {container.name or index} does not run here; only the one that has the port"
+                yield (*path, "containers", index), message
+        for index, volume in enumerate(spec.volumes):
+            if volume.is_needed:
+                yield (*path, "volumes", index), f"the volume {volume.name} is not mounted here"
+
+    @property
+    def scaling(self) -> ScalingConfig:
+        return self.spec.template.scaling
 
     @property
     def cluster_local(self) -> bool:

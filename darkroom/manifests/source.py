@@ -9,10 +9,11 @@ contains.
 from __future__ import annotations
 
 import codecs
+import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -45,6 +46,28 @@ class Document:
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
+
+    def without_items(self, path: FieldPath, indices: Collection[int]) -> Document:
+        """Return the document without some items of a list. The others keep their lines."""
+        kept = [index for index in range(len(self._at(path))) if index not in indices]
+        lines = {at: line for at, line in self.lines.items() if at[: len(path)] != path or len(at) == len(path)}
+        for new, old in enumerate(kept):
+            below = (*path, old)
+            lines |= {
+                (*path, new, *at[len(below) :]): line for at, line in self.lines.items() if at[: len(below)] == below
+            }
+        data = copy.deepcopy(self.data)
+        owner = data
+        for step in path[:-1]:
+            owner = owner[step]
+        owner[path[-1]] = [self._at(path)[index] for index in kept]
+        return replace(self, data=data, lines=lines)
+
+    def _at(self, path: FieldPath) -> Any:
+        found = self.data
+        for step in path:
+            found = found[step]
+        return found
 
     def finding(self, path: FieldPath, message: str) -> Finding:
         return Finding(file=self.file, line=self.line(path), path=dotted(path), message=message)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from darkroom.events.cloudevents import encode_binary, new_event
 from tests.scripted_http import Reply, scripted_server
-from tests.stack import eventually, running_stack
+from tests.stack import RunningStack, eventually, running_stack
 
 BROKER = """
 apiVersion: v1
@@ -126,8 +128,155 @@ def test_a_project_adds_its_own_counts_and_names_the_servers_it_needs(tmp_path: 
         assert "\nshop_orders 7.0\n" in metrics
 
 
-def up_in(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports"]
+STRANGER = """
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: default, namespace: shop}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: stock, namespace: shop}
+stringData: {PASSWORD: pst}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: warehouse, namespace: shop, labels: {app: warehouse}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: warehouse}}
+  template:
+    metadata: {labels: {app: warehouse}, annotations: {prometheus.io/scrape: "true"}}
+    spec:
+      nodeSelector: {disk: ssd}
+      containers:
+        - name: main
+          image: ghcr.io/shop/warehouse:2
+          ports: [{name: http, containerPort: 9090}]
+          env:
+            - {name: FUNCTION_TARGET, value: receive}
+            - {name: FUNCTION_SOURCE, value: warehouse.py}
+          envFrom: [{secretRef: {name: stock}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: stock, namespace: shop}
+spec: {selector: {app: warehouse}, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: to-stock, namespace: shop}
+spec: {broker: default, subscriber: {ref: {apiVersion: v1, kind: Service, name: stock}, uri: /in}}
+---
+apiVersion: sources.knative.dev/v1
+kind: SinkBinding
+metadata: {name: stock, namespace: shop}
+spec:
+  subject: {apiVersion: apps/v1, kind: Deployment, selector: {matchLabels: {app: warehouse}}}
+  sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: default}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, namespace: shop}
+spec:
+  rules:
+    - {matches: [{path: {value: /stock}}], backendRefs: [{name: stock, port: 80}]}
+    - {matches: [{path: {value: /old}}], backendRefs: [{name: gone, port: 80}]}
+"""
+UNKNOWN = """
+---
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: to-audit, namespace: shop}
+spec: {broker: default, subscriber: {ref: {apiVersion: apps/v1, kind: Deployment, name: audit}}}
+---
+apiVersion: kafka.strimzi.io/v1beta2
+kind: KafkaTopic
+metadata: {name: orders, namespace: shop}
+spec: {partitions: 3}
+"""
+WAREHOUSE = """
+import os
+
+import functions_framework
+
+
+@functions_framework.http
+def receive(request):
+    if request.method == "POST":
+        print("received", request.path, flush=True)
+        return "", 204
+    return f"{os.environ['PASSWORD']} {os.environ['K_SINK']}"
+"""
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "shop.yaml").write_text(STRANGER + UNKNOWN)
+    (folder / "warehouse.py").write_text(WAREHOUSE)
+    (folder / "mkdocs.yml").write_text("site_name: shop\n")
+    with running_stack(folder / "data", cwd=folder) as stack:
+        yield stack
+
+
+def test_a_deployment_behind_its_service_takes_events_and_requests(stranger: RunningStack) -> None:
+    headers, body = encode_binary(new_event("shop.order.placed", "/test", {"order": 1}))
+    assert httpx.post(f"{stranger.addresses['broker']}/shop/default", headers=headers, content=body).status_code == 202
+    eventually(lambda: stranger.trigger("to-stock")["delivered"] == 1, within_s=20, what="the order is delivered")
+    expected = f"pst {stranger.addresses['broker']}/shop/default"
+    by_name = httpx.get(f"{stranger.addresses['api']}/", headers={"Host": "stock.shop.localhost"})
+    assert (by_name.status_code, by_name.text) == (200, expected)
+    assert httpx.get(f"{stranger.addresses['api']}/stock").text == expected
+    assert httpx.get(f"{stranger.addresses['api']}/old").status_code == 404
+
+
+def test_what_does_not_run_is_named_at_the_start_and_in_the_status(stranger: RunningStack) -> None:
+    left_out = {(each["kind"], each["name"]): each["reason"] for each in stranger.status()["left_out"]}
+    assert set(left_out) == {
+        ("Trigger", "to-audit"),
+        ("KafkaTopic", "orders"),
+        ("HTTPRoute", "shop"),
+        ("file", "mkdocs.yml"),
+    }
+    assert left_out["HTTPRoute", "shop"] == "rule 2: there is no Service 'gone' in the namespace 'shop'"
+    assert stranger.status()["notes"][0]["reason"].startswith("runs on NATS JetStream here")
+    log = stranger.log.read_text()
+    assert "KafkaTopic shop/orders (shop.yaml:" in log
+    assert log.count("runs on NATS JetStream here") == 1
+    command = [sys.executable, "-m", "darkroom.cli", "status", "--data", str(stranger.data)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert "left out\tKafkaTopic\tshop/orders" in told
+    assert f"address\tbroker\tshop/default\t{stranger.addresses['broker']}/shop/default" in told
+
+
+def test_the_banner_speaks_of_what_runs(stranger: RunningStack) -> None:
+    log, api = stranger.log.read_text(), stranger.addresses["api"]
+    assert f"curl -H 'Host: stock.shop.localhost' {api}/" in log
+    assert f"{stranger.addresses['broker']}/shop/default" in log
+    for word in ("api/v1", "picture", "Redis", "S3", "API keys"):
+        assert word not in log
+
+
+def test_with_strict_what_would_be_left_out_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(BROKER + UNKNOWN)
+    done = up_in(tmp_path, "--strict")
+    assert done.returncode == 1
+    assert "shop.yaml:" in done.stderr
+    assert "KafkaTopic shop/orders is left out: the local runtime runs no KafkaTopic" in done.stderr
+
+
+def test_a_folder_of_which_nothing_runs_says_why(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "topic.yaml").write_text(UNKNOWN)
+    done = up_in(tmp_path)
+    assert done.returncode == 1
+    assert "nothing in these manifests runs here" in done.stderr
+    assert "KafkaTopic shop/orders" in done.stderr
+    assert "a Compose file" in done.stderr
+
+
+def up_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 

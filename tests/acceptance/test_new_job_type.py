@@ -1,6 +1,6 @@
-"""A new kind of job: what is written for it, and that everything else follows.
+"""A new kind of job: `darkroom new function` writes it, and everything else follows.
 
-A copy of the tree gets the files of one more kind, greyscale, and no other; then the copy is run as it is.
+A copy of the tree gets one more kind, greyscale, and nothing is written by hand; then the copy is run as it is.
 """
 
 from __future__ import annotations
@@ -26,96 +26,7 @@ from tests.stack import ROOT, RunningStack, running_stack
 from tests.unit.imaging.pixels import psnr_db
 
 NEEDED_TO_RUN = ("darkroom", "functions", "knative", "nats-eventing", "pyproject.toml", "darkroom.toml")
-
-TABLE = "darkroom/contract/job_types.py"
-IMPORT = "from darkroom.contract.parameters.greyscale import GreyscaleParameters\n"
-ROW = '    JobType(name="greyscale", parameters=GreyscaleParameters, summary="Take the colours out of a picture"),\n'
-
-PARAMETERS = '''"""The parameters of greyscale."""
-
-from typing import Annotated
-
-from pydantic import Field
-
-from darkroom.contract.parameters.output import OutputParameters
-
-
-class GreyscaleParameters(OutputParameters):
-    strength: Annotated[float, Field(ge=0, le=1, description="How much colour is taken out.")] = 1.0
-'''
-
-FUNCTION = '''"""greyscale: takes the colours out of a picture, wholly or in part."""
-
-from darkroom.contract.parameters.greyscale import GreyscaleParameters
-from darkroom.imaging import Image, Rendition
-from darkroom.serving import Job, Picture, event_function
-
-
-@event_function("dev.darkroom.greyscale.requested")
-def greyscale(job: Job[GreyscaleParameters], picture: Picture) -> Rendition:
-    return picture.apply(lambda frame: without_colours(frame, job.parameters.strength), job.parameters)
-
-
-def without_colours(frame: Image, strength: float) -> Image:
-    grey = frame.colourspace("b-w").colourspace("srgb")
-    return frame * (1 - strength) + grey * strength
-'''
-
-TRIGGER = """---
-apiVersion: eventing.knative.dev/v1
-kind: Trigger
-metadata:
-  name: greyscale
-  namespace: darkroom
-spec:
-  broker: darkroom
-  filters:
-    - exact:
-        type: dev.darkroom.greyscale.requested
-  subscriber:
-    ref:
-      apiVersion: serving.knative.dev/v1
-      kind: Service
-      name: greyscale
-  delivery:
-    retry: 3
-    backoffPolicy: exponential
-    backoffDelay: PT1S
-    timeout: PT110S
-    deadLetterSink:
-      ref:
-        apiVersion: serving.knative.dev/v1
-        kind: Service
-        name: recovery
----
-apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: greyscale
-  namespace: darkroom
-automountServiceAccountToken: false
-"""
-KUSTOMIZATION = "knative/base/kustomization.yaml"
-
-
-def write_new_kind(tree: Path) -> None:
-    table = (tree / TABLE).read_text()
-    table = before(table, "from darkroom.contract.parameters.output", IMPORT)
-    (tree / TABLE).write_text(before(table, ")\n\nNAMES", ROW))
-    (tree / "darkroom/contract/parameters/greyscale.py").write_text(PARAMETERS)
-    (tree / "functions/greyscale").mkdir()
-    (tree / "functions/greyscale/__init__.py").touch()
-    (tree / "functions/greyscale/main.py").write_text(FUNCTION)
-    # Its Service is crop's under another name.
-    service = (tree / "knative/base/crop.yaml").read_text().replace("crop", "greyscale")
-    (tree / "knative/base/greyscale.yaml").write_text(service + TRIGGER)
-    kustomization = (tree / KUSTOMIZATION).read_text()
-    (tree / KUSTOMIZATION).write_text(before(kustomization, "  - recovery.yaml\n", "  - greyscale.yaml\n"))
-
-
-def before(text: str, place: str, line: str) -> str:
-    assert text.count(place) == 1, place
-    return text.replace(place, line + place)
+TESTS = "tests/unit/functions"
 
 
 def copied(into: Path) -> Path:
@@ -147,7 +58,11 @@ def files_that_differ(tree: Path) -> dict[str, str]:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = copied(tmp_path_factory.mktemp("copy") / "tree")
     assert files_that_differ(tree) == {}
-    write_new_kind(tree)
+    # Where functions' tests are in ours; none of them is needed to run.
+    (tree / TESTS).mkdir(parents=True)
+    summary = "Take the colours out of a picture"
+    done = darkroom(tree, "new", "function", "greyscale", "--type", "job", "--summary", summary)
+    assert done.returncode == 0, done.stderr
     assert files_that_differ(tree) == {
         "darkroom/contract/job_types.py": "2 lines more",
         "darkroom/contract/parameters/greyscale.py": "new",
@@ -191,6 +106,13 @@ def greyed_by_luminance(image: Image.Image) -> NDArray[np.float64]:
 def colourfulness(samples: NDArray[np.float64]) -> float:
     """How far the samples of a pixel lie apart at most; 0 for a grey picture."""
     return float(np.max(samples.max(axis=2) - samples.min(axis=2)))
+
+
+def test_its_test_passes(tree: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{TESTS}/test_greyscale.py"]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
 
 
 def test_a_job_of_the_new_kind_is_done_over_http(stack: RunningStack, photograph: bytes) -> None:
@@ -276,5 +198,12 @@ def test_jobs_of_the_new_kind_are_listed_by_their_type(stack: RunningStack, phot
 
 
 def test_the_linter_has_nothing_against_its_manifests(tree: Path) -> None:
-    done = darkroom(tree, "check", "knative/base", "nats-eventing/broker.yaml")
+    done = darkroom(tree, "check", "--fail-on", "hint", "knative/base", "nats-eventing/broker.yaml")
     assert done.returncode == 0, done.stdout
+
+
+def test_what_was_written_has_the_style_of_the_tree(tree: Path) -> None:
+    for arguments in (("check",), ("format", "--check")):
+        command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "darkroom", "functions", "tests"]
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout

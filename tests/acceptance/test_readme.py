@@ -197,10 +197,20 @@ def _size_px(file: Path) -> tuple[int, int]:
 
 
 def test_every_command_in_the_readme_is_run_or_is_an_installation() -> None:
-    assert {block.kind for block in BLOCKS} == {"example", "install"}, "a block without a marker is run by no test"
+    kinds = {block.kind for block in BLOCKS}
+    assert kinds == {"example", "install", "elsewhere"}, "a block without a marker is run by no test"
     names = [block.name for block in EXAMPLES]
     assert len(names) == len(set(names))
     assert set(names) == HAS_ITS_OWN_TEST | set(ACCEPTED_PX)
+
+
+def test_what_is_run_elsewhere_is_on_the_page_that_the_readme_names() -> None:
+    [elsewhere] = [block for block in BLOCKS if block.kind == "elsewhere"]
+    page = "docs/first-function.md"
+    assert f"({page})" in README
+    # tests/acceptance/test_first_function.py types them.
+    typed = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("$ ")]
+    assert [line for line in elsewhere.text.splitlines() if line not in typed] == []
 
 
 def test_the_demo_leaves_its_pictures_behind(reader: Reader) -> None:

@@ -42,6 +42,7 @@ def test_the_wheel_holds_the_library_and_nothing_that_only_writes_files(wheel: P
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"darkroom"}
     assert not [name for name in names if Path(name).stem in NOT_IN_THE_WHEEL or "monitoring" in name]
     assert "darkroom/adapters/jobs/lua/claim.lua" in names
+    assert "darkroom/cli/new/templates/project/broker.yaml.template" in names
 
 
 @pytest.mark.slow

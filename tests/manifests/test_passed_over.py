@@ -1,12 +1,14 @@
-"""Kinds that only a cluster runs: the local runtime takes those that are named, and no others."""
+"""Kinds that only a cluster runs are left out by name, and so is all of our own installation that only it needs."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from darkroom.manifests import ManifestError, load
+from tests.manifests.rendering import rendered_text
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -25,15 +27,22 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-def test_a_kind_that_only_a_cluster_runs_is_taken(tmp_path: Path) -> None:
-    assert load([write(tmp_path, POLICY)]).services == ()
+def test_a_kind_that_only_a_cluster_runs_is_left_out_with_its_name_line_and_reason(tmp_path: Path) -> None:
+    file = write(tmp_path, f"---\n{POLICY}")
+    (left_out,) = load([file]).left_out
+    assert str(left_out) == f"NetworkPolicy darkroom/default-deny ({file}:3): everything listens on loopback here"
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "line"),
-    [("NetworkPolicy", "NetworkPolice", 2), ("name: default", "named: default", 4), ("spec:", "specs:", 6)],
-)
-def test_a_slip_in_such_a_kind_is_found(tmp_path: Path, right: str, wrong: str, line: int) -> None:
-    with pytest.raises(ManifestError) as caught:
-        load([write(tmp_path, POLICY.replace(right, wrong))])
-    assert line in {finding.line for finding in caught.value.findings}
+def test_with_strict_it_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="NetworkPolicy darkroom/default-deny is left out: everything listens"):
+        load([write(tmp_path, POLICY)], strict=True)
+
+
+@pytest.mark.parametrize("installation", ["development", "production", "production-seaweedfs"])
+def test_our_own_rendered_installation_loads_and_names_what_is_left_out(tmp_path: Path, installation: str) -> None:
+    manifests = load([write(tmp_path, rendered_text(f"knative/installations/{installation}"))])
+    assert {each.name for each in manifests.services} >= {"ingest", "resize", "crop", "status", "recovery"}
+    assert (len(manifests.brokers), len(manifests.routes)) == (1, 1)
+    assert {each.kind for each in manifests.left_out} >= {"StatefulSet", "NetworkPolicy", "Job"}
+    documents = Counter(line for line in (tmp_path / "a.yaml").read_text().splitlines() if line.startswith("kind: "))
+    assert len(manifests.resources) + len(manifests.left_out) == documents.total()

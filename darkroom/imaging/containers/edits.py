@@ -31,7 +31,7 @@ class Edits:
 
     def applied_to(self, body: bytes) -> bytes:
         """Return the changed body; the same object where nothing changes."""
-        if not self._changes and self._end is None:
+        if not self._changes and not self._ending and self._end in (None, len(body)):
             return body
         return b"".join(self._pieces(memoryview(body)))
 

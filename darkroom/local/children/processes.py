@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,18 @@ class ProcessTransport(Protocol):
     def close(self) -> None: ...
 
 
+_LASTING_THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
+def let_this_thread_start_processes() -> None:
+    """Promise that the current thread ends only after all processes that are started from it."""
+    _LASTING_THREADS.add(threading.current_thread())
+
+
+def _outlasts_children(thread: threading.Thread) -> bool:
+    return thread is threading.main_thread() or thread in _LASTING_THREADS
+
+
 class ManagedProcess:
     """A running child process, created by `start`.
 
@@ -102,8 +115,9 @@ class ManagedProcess:
     async def start(
         cls, name: str, command: Command, *, on_line: LineSink, stdin: int = asyncio.subprocess.DEVNULL
     ) -> ManagedProcess:
-        """Start a process. Call it on the main thread: the kernel ends the child with the thread that started it."""
-        if threading.current_thread() is not threading.main_thread():
+        """Start a process. Call it on the main thread, or on one that lasts as long: the kernel ends the child with
+        the thread that started it."""
+        if not _outlasts_children(threading.current_thread()):
             raise RuntimeError(f"{name} must be started from the main thread: it ends with the thread that started it")
         transport, watch = await asyncio.get_running_loop().subprocess_exec(
             lambda: OutputWatch(on_line),
@@ -158,6 +172,11 @@ class ManagedProcess:
         """Signal only the process itself, which knows best how to end its workers."""
         if self.returncode is None:
             self._transport.send_signal(number)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Signal the process together with its workers."""
+        if self.returncode is None:
+            self._signal_group(number)
 
     def _signal_group(self, number: signal.Signals) -> None:
         try:

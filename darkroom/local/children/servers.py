@@ -15,7 +15,7 @@ import stat
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,8 +68,13 @@ class S3Credentials:
         return f"S3Credentials(access_key={self.access_key!r}, secret_key='***')"
 
 
-def nats_server(home: ServerHome, *, port: int | None = None, password: str = "") -> SupervisedServer:
-    """Create a NATS server with JetStream. Its `url` is `nats://127.0.0.1:PORT`, with a password if it has one."""
+def nats_server(
+    home: ServerHome, *, port: int | None = None, password: str = "", accounts: Sequence[str] = ()
+) -> SupervisedServer:
+    """Create a NATS server with JetStream. Its `url` is `nats://127.0.0.1:PORT`, with a password if it has one.
+
+    With `accounts`, each has streams and subjects of its own, and a user of its name with the same password.
+    """
     folder = home.folder("nats")
     client_port, monitor_port = port or ports.free_port(), ports.free_port()
     config = folder / "nats.conf"
@@ -82,7 +87,7 @@ def nats_server(home: ServerHome, *, port: int | None = None, password: str = ""
         await health.check_nats_streams(monitor_url)
 
     def write_config() -> None:
-        _write_private(config, _nats_config(client_port, monitor_port, folder / "jetstream", password))
+        _write_private(config, _nats_config(client_port, monitor_port, folder / "jetstream", password, accounts))
 
     command = _server_command(_program("nats-server"), "-c", str(config), folder=folder)
     return home.supervise(
@@ -170,7 +175,7 @@ def external_s3(url: str, report: Report) -> ExternalServer:
     return ExternalServer(name="s3", url=url, probe=lambda: health.check_s3(url), report=report)
 
 
-def _nats_config(client_port: int, monitor_port: int, store: Path, password: str) -> str:
+def _nats_config(client_port: int, monitor_port: int, store: Path, password: str, accounts: Sequence[str]) -> str:
     # A JSON string is also a valid string in NATS's configuration language, which has no \u escapes.
     return "\n".join(
         [
@@ -181,10 +186,20 @@ def _nats_config(client_port: int, monitor_port: int, store: Path, password: str
             "jetstream {",
             f"  store_dir: {json.dumps(str(store), ensure_ascii=False)}",
             "}",
-            *([f"authorization {{ user: {USER}, password: {json.dumps(password)} }}"] if password else []),
+            *_nats_access(password, accounts),
             "",
         ]
     )
+
+
+def _nats_access(password: str, accounts: Sequence[str]) -> list[str]:
+    if accounts:
+        users = [
+            f"  {name} {{ jetstream: enabled, users: [{{ user: {name}, password: {json.dumps(password)} }}] }}"
+            for name in accounts
+        ]
+        return ["accounts {", *users, "}"]
+    return [f"authorization {{ user: {USER}, password: {json.dumps(password)} }}"] if password else []
 
 
 def _redis_arguments(port: int, folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,21 +13,27 @@ from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local import spans
-from darkroom.local.eventing.stream import MAX_EVENT_BYTES, BrokerStream
+from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
+from darkroom.local.eventing.stream import MAX_EVENT_BYTES, BrokerStream, Stored, stored_form
 from darkroom.local.reporting import Report
 
 TTL_EXTENSION = "knativebrokerttl"
 ARRIVAL_EXTENSION = "knativearrivaltime"
 INITIAL_TTL = 255
+DUPLICATE_HEADER = "Darkroom-Duplicate"
+"""In the answer to an event that was dropped as a duplicate. A cluster answers 202 without a word."""
 
 BrokerAddress = tuple[str, str]
 """Namespace and name."""
 
 
 class Ingress:
-    def __init__(self, streams: Mapping[BrokerAddress, BrokerStream], report: Report) -> None:
+    def __init__(
+        self, streams: Mapping[BrokerAddress, BrokerStream], report: Report, recorder: Recorder | None = None
+    ) -> None:
         self._streams = streams
         self._report = report
+        self.recorder = recorder or Recorder(RecordLimits(), report)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
@@ -41,29 +48,41 @@ class Ingress:
 
         Raises DependencyUnavailableError, EventInvalidError.
         """
-        await self._streams[address].publish(_admit(event))
+        await self._store(address, admit(event))
+
+    async def _store(self, address: BrokerAddress, event: CloudEvent) -> Stored:
+        arrived_at = time.time()
+        stored = await self._streams[address].publish(event)
+        self.recorder.accepted("/".join(address), stored, arrived_at=arrived_at)
+        return stored
+
+    def record_replay(self, address: BrokerAddress, event: CloudEvent) -> None:
+        """Record an event that goes to a single Trigger's subscriber, past the Broker's stream."""
+        stored = Stored(sequence=0, is_duplicate=False, payload=stored_form(event))
+        self.recorder.accepted("/".join(address), stored, arrived_at=time.time())
 
     async def _receive(self, request: web.Request) -> web.Response:
         address = (request.match_info["namespace"], request.match_info["broker"])
-        stream = self._streams.get(address)
-        if stream is None:
+        if address not in self._streams:
             return web.Response(status=404, text=f"no Broker {address[0]}/{address[1]}")
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            event = _admit(cloudevents.parse_one(headers, await request.read()))
+            event = admit(cloudevents.parse_one(headers, await request.read()))
             with spans.publish_span(event, headers, address[1]):
-                await stream.publish(event)
+                stored = await self._store(address, event)
         except EventInvalidError as exc:
             self._report("event.refused", broker=address[1], error=exc.detail)
+            self.recorder.refused("/".join(address), exc.detail)
             return web.Response(status=400, text=exc.detail)
         except DependencyUnavailableError as exc:
             self._report("event.not_stored", broker=address[1], id=event.id, error=exc.detail)
+            self.recorder.refused("/".join(address), exc.detail, id=event.id, type=event.type)
             return web.Response(status=500, text=exc.detail)
         self._report("event.accepted", broker=address[1], id=event.id, type=event.type, subject=event.subject)
-        return web.Response(status=202)
+        return web.Response(status=202, headers={DUPLICATE_HEADER: "true"} if stored.is_duplicate else None)
 
 
-def _admit(event: CloudEvent) -> CloudEvent:
+def admit(event: CloudEvent) -> CloudEvent:
     """Decrement the TTL, which ends loops, and set the time of arrival, as Knative's ingress does.
 
     Raises EventInvalidError if the TTL is used up.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import nats
@@ -15,6 +16,9 @@ from darkroom.local.eventing.broker import BrokerAddress, Ingress
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.interposition import Interposition
+from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
+from darkroom.local.eventing.record.verdicts import describe
 from darkroom.local.eventing.stream import BrokerStream
 from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.reporting import Report
@@ -26,15 +30,37 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 """Runs a named background task, which is cancelled at the end of the run and reported if it crashes."""
 
 
+AdaptRoute = Callable[[Route], Route]
+"""Changes a Trigger's route before anything is delivered, as tests do to watch deliveries or to take them over."""
+
+
+def as_it_is(route: Route) -> Route:
+    return route
+
+
 class Brokers:
-    def __init__(self, manifests: Manifests, report: Report, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        manifests: Manifests,
+        report: Report,
+        spawn: Spawn,
+        *,
+        record: RecordLimits | None = None,
+        adapt: AdaptRoute = as_it_is,
+    ) -> None:
+        """`record`: what is kept of what happens to events; None: nothing."""
         self._manifests = manifests
+        self._adapt = adapt
         self._report = report
         self._spawn = spawn
         self._connection: Client | None = None
         self._ensuring: asyncio.Task[None] | None = None
         self.streams: dict[BrokerAddress, BrokerStream] = {}
         self.dispatchers: list[Dispatcher] = []
+        self._records = record is not None
+        self.recorder = Recorder(record or RecordLimits(), report)
+        self.ingress = Ingress(self.streams, report, self.recorder)
+        self.interposition = Interposition()
 
     @property
     def connection(self) -> Client:
@@ -52,21 +78,30 @@ class Brokers:
             stream = BrokerStream(connection, broker, self._manifests.channel(broker), self._report)
             await stream.ensure()
             await stream.drop_other_consumers(self._manifests.triggers_of(broker))
+            stream.on_stored = partial(self.interposition.stored, _address(broker))
             self.streams[_address(broker)] = stream
-        return Ingress(self.streams, self._report)
+        if self._records:
+            await self.recorder.open(connection)
+            self._spawn(self.recorder.run(), "record")
+        return self.ingress
 
     async def dispatch(self, subscribers: Subscribers, ingress: Ingress) -> None:
         """Start delivering to the Triggers' subscribers."""
         for broker in self._manifests.brokers:
             for trigger in self._manifests.triggers_of(broker):
-                dispatcher = Dispatcher(self._route(broker, trigger, subscribers), ingress, self._report)
+                route = self._adapt(self._route(broker, trigger, subscribers))
+                dispatcher = Dispatcher(route, ingress, self._report)
                 self.dispatchers.append(dispatcher)
-                await dispatcher.start(self.connection)
+        # Before the first delivery: it decides what the record says of each event.
+        self.recorder.describe_triggers([_described(dispatcher.route) for dispatcher in self.dispatchers])
+        for dispatcher in self.dispatchers:
+            await dispatcher.start(self.connection)
 
     async def stop_dispatching(self) -> None:
         await asyncio.gather(*(dispatcher.stop() for dispatcher in self.dispatchers))
 
     async def close(self) -> None:
+        await self.recorder.close()
         if self._connection is not None:
             await self._connection.close()
 
@@ -82,8 +117,9 @@ class Brokers:
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
             subscriber_name=cluster_url(subscriber),
-            subscriber=subscribers.resolve(subscriber),
+            subscriber=self.interposition.around(self._label(trigger), subscribers.resolve(subscriber)),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
+            dead_letter_name="" if sink is None else cluster_url(sink),
         )
 
     def _label(self, trigger: Trigger) -> str:
@@ -127,6 +163,10 @@ class Brokers:
             except (nats.errors.Error, DependencyUnavailableError) as exc:
                 self._report("nats.streams_not_ensured", error=repr(exc))
             await asyncio.sleep(ENSURE_RETRY_S)
+
+
+def _described(route: Route) -> Mapping[str, Any]:
+    return describe(route.trigger, label=route.label, broker="/".join(route.broker), subscriber=route.subscriber_name)
 
 
 def _address(broker: Broker) -> BrokerAddress:

@@ -55,7 +55,7 @@ def cluster_url(destination: Destination) -> str:
     reference, uri = destination.ref, destination.uri or ""
     if reference is None:
         return uri
-    if reference.api_version == SERVING:
+    if reference.api_version in (SERVING, "v1"):
         base = f"http://{reference.name}.{reference.namespace}.svc.cluster.local"
     else:
         base = f"http://{INGRESS_HOST}/{reference.namespace}/{reference.name}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from darkroom.local.eventing.delivery import (
     format_result,
     next_step,
 )
+from darkroom.local.eventing.doors import Cause, Door, Entrance, enter
 from darkroom.local.eventing.filters import passes
 from darkroom.local.eventing.stream import BrokerStream
 from darkroom.local.eventing.subscribers import Attempt, Deliver
@@ -52,6 +53,12 @@ NO_TTL = Answered(status=400, body=b"the event has no TTL: it was put on the str
 """The broker's filter refuses such an event (knative/eventing, pkg/broker/filter/filter_handler.go)."""
 COUNTED = ("delivered", "retried", "dead_lettered", "lost")
 """The names of a dispatcher's counts."""
+_SUCCEEDED = (Action.ACK, Action.REPLY)
+
+
+async def as_asked(event: CloudEvent, delay_s: float) -> float:
+    """Leave the whole delay before a redelivery to NATS."""
+    return delay_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,11 @@ class Route:
     subscriber_name: str
     subscriber: Deliver
     dead_letter_sink: Deliver | None
+    dead_letter_name: str = ""
+    """The sink's URL, as a cluster resolves it."""
+    before_redelivery: Callable[[CloudEvent, float], Awaitable[float]] = as_asked
+    """Is given the delay in seconds that the delivery rules ask for, and returns what NATS shall wait. A test's clock
+    returns less, at once or after a wait of its own."""
 
 
 class Dispatcher:
@@ -149,19 +161,59 @@ class Dispatcher:
             self._report("delivery.not_acked", trigger=self.name, id=event_id, error=repr(exc))
 
     async def _deliver(self, message: Msg, event: CloudEvent) -> None:
-        attempt_index = message.metadata.num_delivered - 1
+        attempt_index, began_at = message.metadata.num_delivered - 1, time.time()
+        cause = self._cause(event, message.metadata.sequence.stream)
         with spans.delivery_span(event, self.name, self.route.broker[1]) as span:
-            attempt = await self._attempt(event)
+            attempt = await self._attempt(event, cause)
             _record_attempt(span, attempt.result, attempt_index)
         step = next_step(self.route.delivery, classify(attempt.result), attempt_index)
         self.counts["delivered"] += 1
-        await self._carry_out(step, message, event, attempt.result, attempt_index)
+        self._record(cause, event, attempt, step, attempt_index, began_at)
+        await self._carry_out(step, message, event, attempt.result, attempt_index, cause)
 
-    async def _attempt(self, event: CloudEvent) -> Attempt:
+    async def replay(self, event: CloudEvent, sequence: int) -> Attempt:
+        """Send an event to this Trigger's subscriber only, once, past the Broker. A reply goes to the Broker."""
+        began_at, cause = time.time(), self._cause(event, sequence)
+        attempt = await self._attempt(event, cause)
+        succeeded = classify(attempt.result) in {Disposition.ACCEPTED, Disposition.REPLY}
+        action = Action.DROP if not succeeded else Action.ACK if attempt.reply is None else Action.REPLY
+        self._record(cause, event, attempt, Step(action=action), 0, began_at)
+        return attempt
+
+    def _cause(self, event: CloudEvent, sequence: int) -> Cause:
+        trigger, broker = self.route.trigger, "/".join(self.route.broker)
+        name = f"{trigger.namespace}/{trigger.name}"
+        return Cause(broker=broker, trigger=name, id=event.id, source=event.source, sequence=sequence)
+
+    def _record(
+        self, cause: Cause, event: CloudEvent, attempt: Attempt, step: Step, attempt_index: int, began_at: float
+    ) -> None:
+        recorder, result = self._ingress.recorder, attempt.result
+        if not recorder.is_on:
+            return
+        is_published = step.action is Action.REPLY and attempt.reply is not None
+        recorder.attempted(
+            **cause.__dict__,
+            type=event.type,
+            began_at=began_at,
+            lasted_s=time.time() - began_at,
+            attempt=attempt_index + 1,
+            action=step.action.value,
+            status=result.status if isinstance(result, Answered) else None,
+            outcome=str(result.status) if is_published and isinstance(result, Answered) else format_result(result),
+            why=explain_failure(result) or None if step.action not in _SUCCEEDED else None,
+            next_in_s=step.delay_s if step.action is Action.REDELIVER else None,
+            reply_id=attempt.reply.id if is_published and attempt.reply is not None else None,
+            reply_type=attempt.reply.type if is_published and attempt.reply is not None else None,
+        )
+
+    async def _attempt(self, event: CloudEvent, cause: Cause) -> Attempt:
         if not has_ttl(event):
             return Attempt(result=NO_TTL)
-        attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
-        return await self._publish_reply(event, attempt)
+        with enter(Entrance(door=Door.DELIVERY, cause=cause)):
+            attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
+        with enter(Entrance(door=Door.REPLY, cause=cause)):
+            return await self._publish_reply(event, attempt)
 
     async def _publish_reply(self, event: CloudEvent, attempt: Attempt) -> Attempt:
         """Publish a reply, if there is one. If the Broker does not accept it, the delivery has failed."""
@@ -176,7 +228,13 @@ class Dispatcher:
         return attempt
 
     async def _carry_out(
-        self, step: Step, message: Msg, event: CloudEvent, result: DeliveryResult, attempt_index: int
+        self,
+        step: Step,
+        message: Msg,
+        event: CloudEvent,
+        result: DeliveryResult,
+        attempt_index: int,
+        cause: Cause,
     ) -> None:
         shown = {"trigger": self.name, "id": event.id, "type": event.type, "subject": event.subject}
         match step.action:
@@ -193,29 +251,39 @@ class Dispatcher:
                     why=self._failed(event, result),
                     next_in_s=step.delay_s,
                 )
-                await message.nak(delay=step.delay_s)
+                await message.nak(delay=await self.route.before_redelivery(event, step.delay_s))
             case Action.DEAD_LETTER:
-                await self._dead_letter(event, result, shown)
+                await self._dead_letter(event, result, shown, cause)
                 await message.ack()
             case Action.DROP:
                 self._failed(event, result)
-                self._report_lost(shown, result, why=_why_lost(self.route.delivery, result, attempt_index))
+                self._report_lost(shown, result, cause, why=_why_lost(self.route.delivery, result, attempt_index))
                 await message.ack()
 
-    async def _dead_letter(self, event: CloudEvent, result: DeliveryResult, shown: dict[str, str | None]) -> None:
+    async def _dead_letter(
+        self, event: CloudEvent, result: DeliveryResult, shown: dict[str, str | None], cause: Cause
+    ) -> None:
         """Send a dead letter, with one attempt: as on a cluster, the event is lost if the dead-letter sink fails."""
         sink, why = self.route.dead_letter_sink, self._failed(event, result)
         if sink is None:
             raise RuntimeError("a dead letter without a sink")
         letter = without_ttl(event).with_extensions(**dead_letter_extensions(result, self.route.subscriber_name))
-        with spans.delivery_span(letter, f"{self.name} to the dead-letter sink", self.route.broker[1]) as span:
+        span_name = f"{self.name} to the dead-letter sink"
+        entrance = Entrance(door=Door.DEAD_LETTER, cause=cause)
+        with spans.delivery_span(letter, span_name, self.route.broker[1]) as span, enter(entrance):
             attempt = await sink(letter, self.route.consumer.http_timeout_s)
             _record_attempt(span, attempt.result, 0)
         if isinstance(attempt.result, Answered) and 200 <= attempt.result.status < 300:
             self.counts["dead_lettered"] += 1
             self._report("event.dead_lettered", **shown, outcome=format_result(result), why=why)
+            self._ingress.recorder.dead_lettered(
+                **cause.__dict__,
+                type=event.type,
+                sink=self.route.dead_letter_name,
+                outcome=format_result(attempt.result),
+            )
         else:
-            self._report_lost(shown, result, why=f"the dead-letter sink: {format_result(attempt.result)}")
+            self._report_lost(shown, result, cause, why=f"the dead-letter sink: {format_result(attempt.result)}")
 
     def _failed(self, event: CloudEvent, result: DeliveryResult) -> str:
         """Keep a failed delivery for the status; returns why it failed."""
@@ -223,8 +291,9 @@ class Dispatcher:
         self.last_failure = {"at": time.time(), "id": event.id, "outcome": format_result(result), "why": why}
         return why
 
-    def _report_lost(self, shown: dict[str, str | None], result: DeliveryResult, *, why: str) -> None:
+    def _report_lost(self, shown: dict[str, str | None], result: DeliveryResult, cause: Cause, *, why: str) -> None:
         self.counts["lost"] += 1
+        self._ingress.recorder.lost(**cause.__dict__, type=shown["type"], why=why)
         self._report("event.lost", **shown, outcome=format_result(result), why=why)
 
     async def _keep_in_progress(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -61,6 +61,8 @@ class BrokerStream:
         self._report = report
         self._reported: set[tuple[str, str]] = set()
         self._decoded: OrderedDict[bytes, StoredEvent] = OrderedDict()
+        self.on_stored: Callable[[StoredEvent], None] = lambda _: None
+        """Called with each event that `publish` has stored, duplicates excluded."""
         # The same names as in eventing-natss, so that what is learned here applies there.
         self.name = f"KN_{broker.namespace}__{_token(broker.name)}_KNE_TRIGGER".upper().replace("-", "_")
         self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
@@ -156,7 +158,7 @@ class BrokerStream:
                 await self._jetstream.delete_consumer(self.name, consumer.name)
                 self._report("trigger.removed", broker=self._broker.name, consumer=consumer.name)
 
-    async def publish(self, event: CloudEvent) -> None:
+    async def publish(self, event: CloudEvent) -> Stored:
         """Publish an event; returns once the stream has stored it.
 
         Raises EventInvalidError if it is too large for the stream, and DependencyUnavailableError. The duplicate window
@@ -165,10 +167,11 @@ class BrokerStream:
         if not self._connection.is_connected:
             # The client would buffer the message and let the caller wait in vain.
             raise DependencyUnavailableError("broker", "NATS is not connected")
-        payload = json.dumps(lossless_json_object(event), separators=(",", ":"), allow_nan=False).encode()
+        payload = stored_form(event)
         message_id = _message_id(event)
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
-        self._cache(payload, _stored_event(event))
+        stored = _stored_event(event)
+        self._cache(payload, stored)
         try:
             acked = await self._jetstream.publish(
                 self._subject_of(event.type), payload, headers={"Nats-Msg-Id": message_id}
@@ -177,6 +180,9 @@ class BrokerStream:
             raise DependencyUnavailableError("broker", f"JetStream did not take the event ({exc!r})") from exc
         if acked.duplicate:
             self._report("event.duplicate_dropped", id=event.id, source=event.source, type=event.type)
+        else:
+            self.on_stored(stored)
+        return Stored(sequence=acked.seq, is_duplicate=bool(acked.duplicate), payload=payload)
 
     def decode(self, payload: bytes) -> StoredEvent:
         """Decode an event, with a cache, because every Trigger gets the same bytes, usually just published here.
@@ -290,8 +296,24 @@ def _check_size(size_bytes: int, max_bytes: int) -> None:
         raise EventInvalidError(f"the event takes {size_bytes} bytes in the stream, the limit is {max_bytes}")
 
 
+def stored_form(event: CloudEvent) -> bytes:
+    """Encode an event as it is stored: in the JSON event format, with its data preserved byte for byte."""
+    return json.dumps(lossless_json_object(event), separators=(",", ":"), allow_nan=False).encode()
+
+
 def _message_id(event: CloudEvent) -> str:
     return event.id.encode("ascii", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What became of an event that was published."""
+
+    sequence: int
+    is_duplicate: bool
+    """The stream had an event of this id already, and dropped this one."""
+    payload: bytes
+    """The event in the JSON event format, as it is stored."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -60,22 +60,22 @@ class Subscribers:
 
     def _to_service(self, service: ServiceKey, path: str) -> Deliver:
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
-            headers, body = _request(event)
+            headers, body = request_of(event)
             try:
                 answer = await self._activator.request(service, "POST", path, headers, body, timeout_s=timeout_s)
             except TimeoutError:
                 return Attempt(result=TimedOut(timeout_s=timeout_s))
-            return _attempt(answer.status, dict(answer.headers), answer.body)
+            return attempt_of(answer.status, dict(answer.headers), answer.body)
 
         return deliver
 
     def _to_url(self, url: str) -> Deliver:
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
-            headers, body = _request(event)
+            headers, body = request_of(event)
             timeout = aiohttp.ClientTimeout(total=timeout_s)
             try:
                 async with self._http.post(url, headers=headers, data=body, timeout=timeout) as answer:
-                    return _attempt(answer.status, dict(answer.headers), await answer.read())
+                    return attempt_of(answer.status, dict(answer.headers), await answer.read())
             except TimeoutError:
                 return Attempt(result=TimedOut(timeout_s=timeout_s))
             except aiohttp.ClientError as exc:
@@ -100,13 +100,15 @@ class Subscribers:
         return deliver
 
 
-def _request(event: CloudEvent) -> tuple[dict[str, str], bytes]:
+def request_of(event: CloudEvent) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body with which an event is delivered over HTTP."""
     headers, body = cloudevents.encode_binary(event)
     context = tracing.current()
     return {**headers, "prefer": "reply", **({} if context is None else context.attributes())}, body
 
 
-def _attempt(status: int, headers: dict[str, str], body: bytes) -> Attempt:
+def attempt_of(status: int, headers: Mapping[str, str], body: bytes) -> Attempt:
+    """Judge a subscriber's HTTP answer."""
     lower = {name.lower(): value for name, value in headers.items()}
     if not 200 <= status < 300 or not cloudevents.is_event(lower):
         return Attempt(result=Answered(status=status, body=body))

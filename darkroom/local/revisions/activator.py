@@ -85,6 +85,10 @@ class Activator:
         admission = Admission(pool, poke=lambda: self._poke(pool.revision), max_queued=self._max_queued)
         self._targets[pool.revision.key] = _Target(pool=pool, admission=admission)
 
+    def alias(self, name: ServiceKey, service: ServiceKey) -> None:
+        """Make a pool available under another name too, such as that of a Service of Kubernetes."""
+        self._targets[name] = self._targets[service]
+
     @property
     def services(self) -> Mapping[ServiceKey, Pool]:
         return {service: target.pool for service, target in self._targets.items()}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from darkroom.manifests import Destination, Manifests, with_namespace
+from darkroom.manifests.references import subjects
 from darkroom.manifests.revision import Revision, ServiceKey
 
 
@@ -33,13 +34,14 @@ class Binding:
 
 def bindings(manifests: Manifests) -> dict[ServiceKey, Binding]:
     """Return the bindings by their Service's namespace and name."""
-    by_service = {}
+    by_service: dict[ServiceKey, Binding] = {}
     for binding in manifests.sink_bindings:
         spec = binding.spec
-        by_service[spec.subject.namespace or binding.namespace, spec.subject.name] = Binding(
+        bound = Binding(
             sink=with_namespace(spec.sink, binding.namespace),
             extensions=None if spec.ce_overrides is None else spec.ce_overrides.extensions,
         )
+        by_service |= dict.fromkeys(subjects(binding, manifests.resources), bound)
     return by_service
 
 

@@ -1,7 +1,7 @@
 """Watches the manifests, so that a Service runs as its file now says: by a new revision, as on a cluster.
 
-Only Services are taken up while the runtime is up. A change of anything else is announced: it takes effect with the
-next `darkroom up`. Manifests with a mistake change nothing.
+Only Services and Deployments are taken up while the runtime is up. A change of anything else is announced: it takes
+effect with the next `darkroom up`. Manifests with a mistake change nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from darkroom.local.revisions.pool import Pool
 from darkroom.manifests import ManifestError, Manifests, load
 from darkroom.manifests.model import SERVING, Resource, ResourceKey
 from darkroom.manifests.revision import Revision, ServiceKey
+from darkroom.manifests.workloads import DEPLOYMENT
 
 POLL_S = 1.0
 SETTLE_S = 0.2
 _SUFFIXES = (".yaml", ".yml")
+_WORKLOADS = ((SERVING, "Service"), DEPLOYMENT)
 _BY_BINDING = ("K_SINK", "K_CE_OVERRIDES")
 _Stamps: TypeAlias = Mapping[str, tuple[int, int]]
 
@@ -34,10 +36,11 @@ class ManifestWatch:
     """What runs."""
     others: Sequence[Path]
     """Files that are read at the start only, such as the project file."""
-    resolve: Callable[[Manifests], Sequence[Revision]]
-    """Makes the Services' revisions; raises ManifestError."""
+    resolve: Callable[[Manifests], tuple[Manifests, Sequence[Revision]]]
+    """Leaves out what does not run here, and makes the revisions of the rest."""
     pools: Mapping[ServiceKey, Pool]
     report: Report
+    strict: bool = False
     poll_s: float = POLL_S
     settle_s: float = SETTLE_S
 
@@ -70,16 +73,16 @@ class ManifestWatch:
 
     async def _take_up(self) -> None:
         try:
-            manifests = await asyncio.to_thread(load, self.paths)
-            revisions = {revision.key: revision for revision in self.resolve(manifests)}
+            manifests, resolved = self.resolve(await asyncio.to_thread(load, self.paths, strict=self.strict))
         except ManifestError as exc:
             self.report("manifests.refused", detail="the manifests run on as they were", findings=str(exc))
             return
+        revisions = {revision.key: revision for revision in resolved}
         before, after = _resources(self.manifests), _resources(manifests)
         self.manifests = manifests
         changed = [key for key in {**before, **after} if _data(before, key) != _data(after, key)]
         for key in changed:
-            revision = revisions.get((key[2], key[3])) if key[:2] == (SERVING, "Service") else None
+            revision = revisions.get((key[2], key[3])) if key[:2] in _WORKLOADS else None
             pool = None if revision is None else self.pools.get(revision.key)
             if revision is None or pool is None or key not in before:
                 self._announce((after.get(key) or before[key]).document.file, f"{key[1]} {key[3]}")

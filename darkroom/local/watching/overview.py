@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from darkroom.local.extension import Application
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.run_folder import RunFolder
+from darkroom.local.watching.entry_points import EntryPoints
+from darkroom.manifests.left_out import LeftOut, Note
 from darkroom.manifests.revision import ServiceKey
 from darkroom.redaction import redacted
 
@@ -32,6 +34,9 @@ class Overview:
     brokers: Brokers
     application: Application
     folder: RunFolder
+    entry_points: EntryPoints = field(default_factory=EntryPoints)
+    left_out: Sequence[LeftOut] = ()
+    notes: Sequence[Note] = ()
     pending: dict[str, asyncio.Future[Mapping[str, Any]]] = field(default_factory=dict)
     """The application's sections that have not been read within an earlier deadline."""
 
@@ -44,9 +49,12 @@ class Overview:
         )
         return {
             "functions": [self._function(key) for key in self.fleet.pools],
+            **self.entry_points.as_dict(),
             "triggers": [_trigger(dispatcher, backlog) for dispatcher in self.brokers.dispatchers],
             "servers": servers,
             "data": {"path": str(self.folder.path), "free_bytes": self.folder.free_bytes(), "state": disk},
+            "left_out": [each.as_dict() for each in self.left_out],
+            "notes": [each.as_dict() for each in self.notes],
             **dict(sections),
         }
 

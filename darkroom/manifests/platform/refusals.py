@@ -6,11 +6,12 @@ refused is for the linter alone to say, apart from what the models refuse by the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from darkroom.manifests.errors import Finding
 from darkroom.manifests.platform.bundle import Bundle
 from darkroom.manifests.platform.rules import RULES
+from darkroom.manifests.platform.severity import Severity
 
 REFUSALS = (
     "annotation-misplaced",
@@ -69,10 +70,23 @@ LOSSES = (
     "worker-concurrency",
 )
 """The other errors: what a cluster accepts, and then loses events or stops."""
+STOPPING_LOSSES = frozenset({"delivery-backoff", "stream-settings-ignored"})
+"""Those that the loader refuses whatever the models do: by the first a whole cluster stops, the second is refused where
+kubectl validates."""
 
 
-def refusals(bundle: Bundle) -> Iterator[Finding]:
+def refusals(bundle: Bundle, left_out: Collection[int] = ()) -> Iterator[Finding]:
+    """Yield what a cluster refuses, apart from documents that are left out anyway, by their `id`."""
     for name in REFUSALS:
         # What the linter only hints at, because two folders may not belong together, is sure here: all of it is loaded.
         for manifest, path, message, *_ in RULES[name].find_violations(bundle):
-            yield manifest.document.finding(path, message)
+            if id(manifest.document) not in left_out:
+                yield manifest.document.finding(path, message)
+
+
+def losses(bundle: Bundle, left_out: Collection[int] = ()) -> Iterator[tuple[str, Finding]]:
+    """Yield the other errors of the linter, each with its rule."""
+    for name in LOSSES:
+        for manifest, path, message, *severity in RULES[name].find_violations(bundle):
+            if id(manifest.document) not in left_out and (severity or [RULES[name].severity])[0] is Severity.ERROR:
+                yield name, manifest.document.finding(path, message)

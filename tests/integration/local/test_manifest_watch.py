@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from darkroom.local.revisions.environment import revisions
+from darkroom.local.revisions.environment import revisions, runnable
 from darkroom.local.revisions.manifest_watch import ManifestWatch
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests import load
@@ -45,7 +45,7 @@ async def watched(workshop: Workshop) -> AsyncIterator[tuple[Pool, Path]]:
         paths=[file],
         manifests=manifests,
         others=[workshop.root / "darkroom.toml"],
-        resolve=lambda changed: revisions(changed, settings={}),
+        resolve=lambda changed: runnable(changed, settings={}),
         pools={pool.revision.key: pool},
         report=workshop.reports,
         poll_s=0.02,

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from random import Random
 from types import FrameType
@@ -97,6 +98,15 @@ def test_what_the_decoder_is_given_has_the_same_facts(name: str) -> None:
         assert (again.bands, again.bits, again.lossless) == (facts.bands, facts.bits, facts.lossless)
         assert again.frames == (facts.frames if all_frames else 1)
         assert decodable(given_body, again, all_frames=all_frames) == given_body
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_found_on_the_way_is_what_another_walk_would_find(name: str) -> None:
+    body = sample(name) + b"behind its end"
+    facts = probe(body, LIMITS, all_frames=False)
+    again = replace(facts, edits=None)
+    assert decodable(body, facts, all_frames=False) == decodable(body, again, all_frames=False)
+    assert (facts.edits is not None) == (facts.format is Format.JPEG)
 
 
 # --- work and memory -------------------------------------------------------------------------------------------------

@@ -215,6 +215,35 @@ def test_a_few_lines_on_an_empty_page_are_fine_detail() -> None:
         assert has_fine_detail(shrunk(jpeg(page), step), step=step), step
 
 
+@pytest.mark.parametrize("factor", [2, 2.1, 2.5, 2.9, 4, 4.4, 8, 9.4])
+def test_a_few_lines_on_an_empty_page_are_as_near_to_lanczos_as_by_libvips_rule(factor: float) -> None:
+    page = Image.new("RGB", (1600, 1600), "white")
+    page.paste(drawings.text_page(800).crop((0, 0, 800, 200)), (400, 700))
+    body, side = jpeg(page), round(1600 / factor)
+    wanted = by_lanczos(body, side, side)
+    fast, quality = (
+        psnr_db(resized(body, width=side, shrink=shrink), wanted) for shrink in (Shrink.FAST, Shrink.QUALITY)
+    )
+    assert fast >= quality
+
+
+@pytest.mark.parametrize("step", [2, 4, 8])
+def test_only_what_has_fine_detail_is_decoded_again(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[object] = []
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        steps.append(options.get("shrink", 1))
+        return original(*arguments, **options)
+
+    original = vips.load
+    monkeypatch.setattr(vips, "load", load)
+    resized(make_photograph(1600, 1200), width=1600 // step)
+    assert steps == [step]
+    steps.clear()
+    resized(jpeg(drawings.text_page(800)), width=800 // step)
+    assert steps == [step, step // 2]
+
+
 @pytest.mark.parametrize("size", [(8, 8), (1600, 8), (8, 1600), (200, 136)])
 def test_a_picture_of_one_colour_has_no_detail_at_any_size(size: tuple[int, int]) -> None:
     assert not has_fine_detail(shrunk(jpeg(Image.new("RGB", size, "red")), 8), step=8)

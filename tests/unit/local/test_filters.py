@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
-from darkroom.local.eventing.filters import attribute_texts, only_type, passes
+from darkroom.local.eventing.filters import attribute_texts, only_type, passes, why_not
 from darkroom.manifests.eventing import TriggerSpec
 
 EVENT = CloudEvent(
@@ -159,3 +159,65 @@ def test_no_event_of_another_type_than_the_only_one_passes(
     trigger = spec(filters=expressions)
     if passes(trigger, attribute_texts(attributes)):
         assert only_type(trigger) in (None, attributes.get("type"))
+
+
+# --- why not ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ({"exact": {"type": "a.b"}}, "type dev.darkroom.resize.requested is not a.b (exact)"),
+        ({"exact": {"source": "/darkroom/ingest", "tier": "gold"}}, "it has no tier, which must be there (exact)"),
+        ({"prefix": {"type": "shop."}}, "type dev.darkroom.resize.requested does not begin with shop. (prefix)"),
+        ({"suffix": {"type": ".done"}}, "type dev.darkroom.resize.requested does not end with .done (suffix)"),
+        ({"not": {"exact": {"costclass": "heavy"}}}, "it matches what must not match: exact costclass=heavy"),
+        (
+            {"not": {"any": [{"prefix": {"type": "dev."}}, {"exact": {"attempt": "1"}}]}},
+            "it matches what must not match: any of (prefix type=dev.; exact attempt=1)",
+        ),
+        (
+            {"all": [{"exact": {"costclass": "heavy"}}, {"exact": {"attempt": "4"}}]},
+            "attempt 3 is not 4 (exact)",
+        ),
+        (
+            {"any": [{"exact": {"attempt": "4"}}, {"suffix": {"source": "/x"}}]},
+            "nothing of any matches: attempt 3 is not 4 (exact); source /darkroom/ingest does not end with /x (suffix)",
+        ),
+    ],
+)
+def test_a_filter_says_which_attribute_of_which_dialect_does_not_match(expression: Expression, reason: str) -> None:
+    assert why_not(spec(filters=[expression]), TEXTS) == reason
+
+
+def test_the_older_filter_says_it_too() -> None:
+    assert why_not(spec(filter={"attributes": {"type": "a.b"}}), TEXTS) == (
+        "type dev.darkroom.resize.requested is not a.b (filter)"
+    )
+    assert why_not(spec(filter={"attributes": {"tier": ""}}), TEXTS) == "it has no tier, which must be there (filter)"
+    assert why_not(spec(filter={"attributes": {"costclass": ""}}), TEXTS) == ""
+
+
+_ATTRIBUTES = st.dictionaries(
+    st.sampled_from(["type", "source", "tier"]), st.sampled_from(["a", "ab", "b"]), min_size=1
+)
+_EXPRESSIONS = st.recursive(
+    st.builds(lambda dialect, wanted: {dialect: wanted}, st.sampled_from(["exact", "prefix", "suffix"]), _ATTRIBUTES),
+    lambda nested: st.one_of(
+        st.builds(lambda inner: {"not": inner}, nested),
+        st.builds(
+            lambda dialect, inner: {dialect: inner},
+            st.sampled_from(["all", "any"]),
+            st.lists(nested, min_size=1, max_size=3),
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(expressions=st.lists(_EXPRESSIONS, max_size=3), texts=_ATTRIBUTES)
+def test_there_is_a_reason_exactly_if_an_event_does_not_pass(
+    expressions: list[Expression], texts: dict[str, str]
+) -> None:
+    trigger = spec(filters=expressions)
+    assert (why_not(trigger, texts) == "") == passes(trigger, texts)

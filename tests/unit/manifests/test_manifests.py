@@ -185,12 +185,6 @@ ANNOTATIONS = 'spec.template.metadata.annotations["autoscaling.knative.dev'
 FAULTS = {
     # unknown names
     "a kind": ("kind: Trigger\n", "kind: Triger\n", "kind", 'did you mean "Trigger"?'),
-    "an apiVersion": (
-        "apiVersion: gateway.networking.k8s.io/v1\n",
-        "apiVersion: gateway.networking.k8s.io/v1beta1\n",
-        "apiVersion",
-        "HTTPRoute is known in gateway.networking.k8s.io/v1",
-    ),
     "a field": ("retry: 3", "retries: 3", "spec.delivery.retries", 'unknown field; did you mean "retry"?'),
     "a field in lower case": (
         "containerConcurrency: 2",
@@ -210,12 +204,6 @@ FAULTS = {
         'metadata.labels["networking.knative.dev/visiblity"]',
         'did you mean "networking.knative.dev/visibility"?',
     ),
-    "a kind of sink": (
-        "kind: Broker, name: broker}",
-        "kind: Channel, name: broker}",
-        "spec.sink.ref",
-        "no such kind of sink: Channel",
-    ),
     "a backoff policy": ("exponential", "exponental", "spec.delivery.backoffPolicy", 'did you mean "exponential"?'),
     # types and values
     "a number where text must be": (
@@ -229,44 +217,6 @@ FAULTS = {
     "a Go duration": ("window: 30s", "window: PT30S", f'{ANNOTATIONS}/window"]', "must be a Go duration"),
     "an ISO duration": ("PT1S", "1s", "spec.delivery.backoffDelay", "must be an ISO 8601 duration"),
     "a schedule": ('"*/15 * * * * *"', '"every day"', "spec.schedule", "must be a cron expression"),
-    # references
-    "a broker": ("broker: broker", "broker: brokr", "spec.broker", "there is no Broker 'brokr' in the namespace 'n'"),
-    "a subscriber": (
-        "    ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}\n  delivery",
-        "    ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: resise}\n  delivery",
-        "spec.subscriber.ref.name",
-        "there is no Service 'resise' in the namespace 'n'; did you mean \"resize\"?",
-    ),
-    "a dead-letter sink": (
-        "kind: Service\n        name: resize",
-        "kind: Service\n        name: recovery",
-        "spec.delivery.deadLetterSink.ref.name",
-        "there is no Service 'recovery'",
-    ),
-    "a subject": (
-        "subject: {apiVersion: serving.knative.dev/v1, kind: Service, name: resize}",
-        "subject: {apiVersion: serving.knative.dev/v1, kind: Service, name: crop}",
-        "spec.subject.name",
-        "there is no Service 'crop'",
-    ),
-    "a ConfigMap": (
-        "                name: settings",
-        "                name: setings",
-        f"{CONTAINER}.envFrom[0].configMapRef.name",
-        "there is no ConfigMap 'setings'",
-    ),
-    "a Broker's ConfigMap": (
-        "kind: ConfigMap, name: channel}",
-        "kind: ConfigMap, name: chanel}",
-        "spec.config.name",
-        "there is no ConfigMap 'chanel'",
-    ),
-    "a route's backend": (
-        "        - name: resize\n",
-        "        - name: front\n",
-        "spec.rules[0].backendRefs[0].name",
-        "there is no Service 'front'",
-    ),
     # what Serving's webhook refuses
     "PORT": ("name: FUNCTION_TARGET", "name: PORT", f"{CONTAINER}.env[0].name", "PORT is reserved"),
     "min above max": (
@@ -303,7 +253,6 @@ FAULTS = {
         f'{ANNOTATIONS}/target-burst-capacity"]',
         "must be -1 or at least 0, was -2",
     ),
-    "a metric": ("window: 30s", "metric: rps", f'{ANNOTATIONS}/metric"]', "must be 'concurrency'"),
     "not a number": ('max-scale: "10"', 'max-scale: "ten"', f'{ANNOTATIONS}/max-scale"]', "must be a whole number"),
     "too long a timeout": (
         "timeoutSeconds: 90",
@@ -393,18 +342,6 @@ FAULTS = {
         "spec.filters[0]",
         "exactly one dialect of exact, prefix, suffix, all, any, not is needed, found exact, prefix",
     ),
-    "cesql": (
-        "    - exact:\n        type: dev.example.requested\n",
-        "    - cesql: \"type = 'a'\"\n",
-        "spec.filters[0].cesql",
-        "the local runtime has no CloudEvents SQL",
-    ),
-    "cesql deep down": (
-        "    - exact:\n        type: dev.example.requested\n",
-        "    - not: {any: [{cesql: a}]}\n",
-        "spec.filters[0].not.any[0].cesql",
-        "the local runtime has no CloudEvents SQL",
-    ),
     "an attribute without a value": (
         "        type: dev.example.requested\n",
         '        type: ""\n',
@@ -427,22 +364,15 @@ FAULTS = {
         "    backoffDelay: PT1S\n",
         "",
         "spec.delivery",
-        "backoffDelay is missing: a delivery block without both backoffPolicy and backoffDelay makes the JetStream "
-        "dispatcher panic",
+        "the delivery block of Trigger resize has no backoffDelay",
     ),
     "neither policy nor delay": (
         "    backoffPolicy: exponential\n    backoffDelay: PT1S\n",
         "",
         "spec.delivery",
-        "backoffPolicy and backoffDelay is missing",
+        "has no backoffPolicy and no backoffDelay",
     ),
     "no time at all": ("timeout: PT110S", "timeout: PT0S", "spec.delivery.timeout", "must be more than 0"),
-    "the native broker": (
-        "MTChannelBasedBroker",
-        "NatsJetStreamBroker",
-        'metadata.annotations["eventing.knative.dev/broker.class"]',
-        "must be MTChannelBasedBroker",
-    ),
     # the channel template inside the ConfigMap
     "a channel's field": (
         "maxAge: 168h",
@@ -462,21 +392,8 @@ FAULTS = {
         "data.channel-template-spec: spec.stream.maxAge",
         "a cluster ignores it here in silence; put it under stream.config",
     ),
-    "the template's key": ("channel-template-spec: |", "channel-template: |", "data", 'mean "channel-template-spec"?'),
     # routes
-    "a regular expression": (
-        "type: PathPrefix",
-        "type: RegularExpression",
-        "spec.rules[0].matches[0].path.type",
-        "must be 'Exact' or 'PathPrefix'",
-    ),
     "a relative path": ("value: /}", "value: api}", "spec.rules[0].matches[0].path", "value must begin with /"),
-    "query parameters": (
-        "- method: GET",
-        "- queryParams: []",
-        "spec.rules[0].matches[0].queryParams",
-        "does not match query parameters",
-    ),
 }
 
 
@@ -495,7 +412,6 @@ def test_a_fault_is_one_finding_that_names_field_and_reason(
         ("retry: 3", "retries: 3"),
         ("window: 30s", "window: 5s"),
         ("maxAge: 168h", "maxAges: 168h"),
-        ("broker: broker", "broker: brokr"),
         ('schedule: "*/15 * * * * *"', 'schedule: "every day"'),
     ],
 )
@@ -548,13 +464,6 @@ def test_the_items_of_a_list_are_loaded(tmp_path: Path) -> None:
     documents = [each for each in yaml.safe_load_all(PIPELINE) if each]
     (tmp_path / "list.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
     assert [each.name for each in load([tmp_path]).triggers] == ["resize"]
-
-
-def test_a_reference_into_another_namespace_says_where_the_thing_is(tmp_path: Path) -> None:
-    text = changed(
-        "metadata: {name: resize, namespace: n}\nspec:\n  broker", "metadata: {name: resize}\nspec:\n  broker"
-    )
-    assert any("only in 'n'" in finding.message for finding in findings(tmp_path, text))
 
 
 # --- what a cluster accepts ------------------------------------------------------------------------------------------
@@ -623,13 +532,21 @@ def test_a_duplicate_key_is_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [1\n", "a: b: c\n", "a: &x 1\nb: *y\n", "a: &x [*x]\n", "\ta: 1\n", "a: !!python/object:os.x {}\n"]
+    "text",
+    [
+        "a: [1\n",
+        "a: b: c\n",
+        "a: &x 1\nb: *y\n",
+        "a: &x [*x]\n",
+        "\ta: 1\n",
+        "kind: !!python/object:os.x {}\napiVersion: v1\n",
+    ],
 )
 def test_what_is_not_plain_yaml_is_a_finding(tmp_path: Path, text: str) -> None:
     assert "not YAML" in findings(tmp_path, text)[0].message
 
 
-@pytest.mark.parametrize("text", ["- a\n", "text\n", "kind: Service\n", "apiVersion: v1\nkind: 3\n"])
+@pytest.mark.parametrize("text", ["kind: Service\n", "apiVersion: v1\nkind: 3\n"])
 def test_a_document_that_is_no_manifest_is_a_finding(tmp_path: Path, text: str) -> None:
     assert len(findings(tmp_path, text)) == 1
 

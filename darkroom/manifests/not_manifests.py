@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.manifests.platform.schema import SERVED
-from darkroom.manifests.source import Document
+from darkroom.manifests.source import Document, Problem, ProblemKind, Reading
 
 _BY_NAME: Sequence[tuple[str, str]] = (
     (r"values([-._].*)?", "the values of a Helm chart"),
@@ -39,6 +39,8 @@ _CORE_KINDS = {
 _KINDS = {kind for _, kind in SERVED} | _CORE_KINDS
 _ACTION = re.compile(r"\{\{|\{%")
 _PLACEHOLDER = re.compile(r"\{\{|\{%|\$\{?[A-Za-z_]\w*|\$\(\w+\)")
+_IMAGE_PLACEHOLDER = re.compile(r"\{[\w .-]+\}|<[\w .:/-]+>|\bko://")
+"""What documentation writes for the reader's own registry, and what ko replaces."""
 
 
 def is_manifest(data: Any) -> bool:
@@ -73,7 +75,10 @@ def has_placeholders(data: Any) -> bool:
     heads = [data.get("apiVersion"), data.get("kind")]
     if isinstance(metadata, dict):
         heads += [metadata.get("name"), metadata.get("namespace")]
-    return any(isinstance(each, str) and _PLACEHOLDER.search(each) for each in [*heads, *_images(data.get("spec"))])
+    images = [each for each in _images(data.get("spec")) if isinstance(each, str)]
+    return any(isinstance(each, str) and _PLACEHOLDER.search(each) for each in [*heads, *images]) or any(
+        _IMAGE_PLACEHOLDER.search(each) for each in images
+    )
 
 
 def _images(value: Any) -> list[Any]:
@@ -106,3 +111,31 @@ def in_helm_chart(file: Path) -> bool:
     return any(
         folder.name == "templates" and (folder.parent / "Chart.yaml").is_file() for folder in file.absolute().parents
     )
+
+
+def reason_to_skip(file: Path, text: str, reading: Reading) -> tuple[int, str] | None:
+    """Return the line and the reason why a file is skipped as a whole; None if it holds manifests."""
+    first = reading.problems[0] if reading.problems else None
+    if in_helm_chart(file):
+        return 1, "a template of a Helm chart; render it first, with helm template"
+    if first is not None and first.kind in {ProblemKind.SYNTAX, ProblemKind.KEY} and is_template(text, first.line):
+        return first.line, "a template, which is not YAML yet; render it first"
+    manifests = [each for each in reading.documents if is_manifest(each.data)]
+    if manifests or (not reading.documents and first is None):
+        return None
+    if first is not None and not _is_harmless(first, reading):
+        return None
+    line = reading.documents[0].line() if reading.documents else 1
+    return line, describe(file, reading.documents)
+
+
+def placeholder_in(documents: Sequence[Document]) -> tuple[int, str] | None:
+    """Return the line and the reason why manifests cannot be judged yet; None if they are filled in."""
+    line = next((each.line() for each in documents if is_manifest(each.data) and has_placeholders(each.data)), None)
+    return None if line is None else (line, "a template, whose placeholders are not filled in; render it first")
+
+
+def _is_harmless(problem: Problem, reading: Reading) -> bool:
+    """Whether a problem says nothing about a manifest, because the file was read and holds none."""
+    readable = {ProblemKind.TAG, ProblemKind.KEY, ProblemKind.DUPLICATE_KEY}
+    return problem.kind in readable and bool(reading.documents)

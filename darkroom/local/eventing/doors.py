@@ -1,0 +1,64 @@
+"""By which door an event enters a Broker: over HTTP, as a reply, from a PingSource, as a replay, and what caused it.
+
+The door travels in a context variable, because what is between a door and the ingress (subscribers, sources) has no
+other use for it. Without one, an event came over HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Door(StrEnum):
+    HTTP = "http"
+    REPLY = "reply"
+    """The answer of a Trigger's subscriber."""
+    DELIVERY = "delivery"
+    """A Trigger whose subscriber is a Broker."""
+    DEAD_LETTER = "dead letter"
+    """A Trigger whose dead-letter sink is a Broker."""
+    SOURCE = "source"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """The delivery of another event by which an event came about."""
+
+    broker: str
+    """Namespace and name, with a slash between them; so are the other Brokers and Triggers of the record."""
+    trigger: str
+    id: str
+    source: str
+    sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrance:
+    door: Door = Door.HTTP
+    name: str = ""
+    """The source's kind and name."""
+    cause: Cause | None = None
+
+
+OVER_HTTP = Entrance()
+_entrance: ContextVar[Entrance] = ContextVar("darkroom_entrance", default=OVER_HTTP)
+
+
+def entrance() -> Entrance:
+    """Return how the event that is being published enters."""
+    return _entrance.get()
+
+
+@contextmanager
+def enter(entrance: Entrance) -> Iterator[None]:
+    """Let what is published in this block enter by this door."""
+    token = _entrance.set(entrance)
+    try:
+        yield
+    finally:
+        _entrance.reset(token)
