@@ -283,6 +283,7 @@ class Container(Strict):
             "terminationMessagePath",
             "terminationMessagePolicy",
             "volumeMounts",
+            "workingDir",
         }
     )
 
