@@ -8,9 +8,9 @@ event is acked. With the broker, that is the dispatchers of the Triggers, which 
 that answers 204 at once; without it, `fetch` and `ack` of one consumer. The stream, its settings and the events are the
 same, and the contestants take turns.
 
-The broker's second line is one Trigger alone. The difference is the cost of an additional Trigger that matches none of
-these events. Everything runs in one process on one event loop, as in `darkroom up`; the client that posts has a process
-of its own.
+The broker's first line is one Trigger alone, the second the same with the record that `darkroom events` reads. The last
+has all Triggers: the difference to the first is the cost of additional ones that match none of these events. Everything
+runs in one process on one event loop, as in `darkroom up`; the client that posts has a process of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.local.eventing.broker import Ingress
 from darkroom.local.eventing.delivery import Answered, consumer_settings, delivery_of
 from darkroom.local.eventing.dispatch import Dispatcher, Route
+from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
 from darkroom.local.eventing.stream import BrokerStream
 from darkroom.local.eventing.subscribers import Attempt
 from darkroom.manifests import Broker, Manifests, Trigger, load
@@ -50,6 +51,7 @@ FETCHED_AT_ONCE = 100
 DRAINED_WITHIN_S = 120.0
 MANIFESTS = (Path("knative/base"), Path("nats-eventing"))
 BARE, ONE_TRIGGER, ALL_TRIGGERS = "bare nats-py", "broker, one Trigger", "broker, all Triggers"
+RECORDED = "the same, recorded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +79,19 @@ class CountingSubscriber:
 # --- the broker ------------------------------------------------------------------------------------------------------
 
 
-async def through_broker(server: Server, manifests: Manifests, triggers: Sequence[Trigger], count: int) -> Run:
+async def through_broker(
+    server: Server, manifests: Manifests, triggers: Sequence[Trigger], count: int, *, is_recorded: bool = False
+) -> Run:
     [broker] = manifests.brokers
     connection = await nats.connect(server.url)
     stream = BrokerStream(connection, broker, manifests.channel(broker), _silent)
     await stream.ensure()
     await stream.drop_other_consumers(triggers)
-    ingress = Ingress({(broker.namespace, broker.name): stream}, _silent)
+    recorder = Recorder(RecordLimits(), _silent)
+    ingress = Ingress({(broker.namespace, broker.name): stream}, _silent, recorder)
+    recording = asyncio.create_task(recorder.run())
+    if is_recorded:
+        await recorder.open(connection)
     counted = CountingSubscriber(count)
     dispatchers = [
         Dispatcher(_route(trigger, broker, stream, counted, manifests), ingress, _silent) for trigger in triggers
@@ -101,21 +109,27 @@ async def through_broker(server: Server, manifests: Manifests, triggers: Sequenc
             await _until(counted.done.is_set)
             await _until_acked(stream)
             out_s = time.monotonic() - started
+            await recorder.close()
             spent_s = _cpu_s(server) - before
     finally:
+        recording.cancel()
         await asyncio.gather(*(dispatcher.stop() for dispatcher in dispatchers))
         await _delete(connection, stream)
     return Run(in_per_s=count / in_s, out_per_s=count / out_s, cpu_ms=spent_s * 1000 / count)
 
 
 def _route(
-    trigger: Trigger, broker: Broker, stream: BrokerStream, counted: CountingSubscriber, manifests: Manifests
+    trigger: Trigger,
+    broker: Broker,
+    stream: BrokerStream,
+    counted: CountingSubscriber,
+    manifests: Manifests,
 ) -> Route:
-    delivery = delivery_of(trigger, broker)
+    delivery, address = delivery_of(trigger, broker), (broker.namespace, broker.name)
     return Route(
-        trigger=trigger,
+        receiver=trigger,
         label=trigger.name,
-        broker=(broker.namespace, broker.name),
+        origin=address,
         stream=stream,
         delivery=delivery,
         consumer=consumer_settings(delivery, manifests.channel(broker)),
@@ -253,9 +267,10 @@ def measure(name: str, server: Server, manifests: Manifests, count: int) -> Run:
     match name:
         case "bare nats-py":
             return asyncio.run(bare(server, manifests, count))
-        case "broker, one Trigger":
+        case "broker, one Trigger" | "the same, recorded":
             [resize] = [trigger for trigger in triggers if trigger.name == "resize"]
-            return asyncio.run(through_broker(server, manifests, [resize], count))
+            recorded = name == RECORDED
+            return asyncio.run(through_broker(server, manifests, [resize], count, is_recorded=recorded))
         case _:
             return asyncio.run(through_broker(server, manifests, triggers, count))
 
@@ -267,9 +282,10 @@ def main() -> None:
     options = parser.parse_args()
     manifests = load(MANIFESTS)
     print("\n".join(machine.description()))
-    runs: dict[str, list[Run]] = {BARE: [], ONE_TRIGGER: [], ALL_TRIGGERS: []}
-    for _ in range(options.rounds):
-        for name, found in runs.items():
+    runs: dict[str, list[Run]] = {name: [] for name in (BARE, ONE_TRIGGER, RECORDED, ALL_TRIGGERS)}
+    for number in range(options.rounds):
+        # Neighbours take turns at being first.
+        for name, found in list(runs.items())[:: 1 if number % 2 == 0 else -1]:
             with tempfile.TemporaryDirectory() as folder, running(nats_server(Path(folder))) as server:
                 found.append(measure(name, server, manifests, options.events))
     print(f"\n{options.events} events, {AT_ONCE} at once, median of {options.rounds} rounds")
@@ -282,8 +298,11 @@ def main() -> None:
         print(
             f"{name:<24}{median(run.in_per_s for run in found):>8.0f}{median(each[0] for each in ratios):>9.2f}"
             f"{median(run.out_per_s for run in found):>9.0f}{median(each[1] for each in ratios):>9.2f}"
-            f"{median(run.cpu_ms for run in found):>11.2f} ms"
+            f"{median(run.cpu_ms for run in found):>11.3f} ms"
         )
+    pairs = zip(runs[RECORDED], runs[ONE_TRIGGER], strict=True)
+    more = median(recorded.cpu_ms / plain.cpu_ms - 1 for recorded, plain in pairs)
+    print(f"the record takes {more:+.1%} of the CPU time per event, median of pairs")
 
 
 if __name__ == "__main__":

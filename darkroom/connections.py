@@ -111,6 +111,7 @@ class Connections:
         self._kept: dict[Peer, None] = {}
         """Without a whole head since their last request, in the same order."""
         self._requests: dict[Peer, None] = {}
+        """In the order in which their heads were complete."""
         self._swept_at = clock()
 
     def __len__(self) -> int:
@@ -223,7 +224,9 @@ class Connections:
         return next(iter(self._newcomers or self._kept), None), None
 
     def _longest_stopped(self, beside: Peer) -> Peer | None:
-        """Return the request that has waited longest for its body among those whose body stopped or only drips."""
+        """Return the request that has waited longest for its body among those whose body stopped or only drips: they
+        are in the order of their beginnings.
+        """
         now = self._clock()
         stopped = (
             peer
@@ -231,7 +234,7 @@ class Connections:
             if peer is not beside and self._has_stopped(peer.arrival, now)
             if peer.is_receiving() and peer.is_reading()
         )
-        return min(stopped, key=lambda peer: peer.arrival.since, default=None)
+        return next(stopped, None)
 
     def _has_stopped(self, arrival: Arrival, now: float) -> bool:
         if now - arrival.last_byte_at > _SILENT_AFTER_S:

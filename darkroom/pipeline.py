@@ -94,8 +94,9 @@ class Pipeline:
         )
 
     def _limit(self) -> str:
-        limit = self._run.variables.get("RATE_LIMIT", "off")
-        return "no rate limit" if limit == "off" else f"rate limit {limit}"
+        rates = (self._run.variables.get(name, "off") for name in ("RATE_LIMIT", "RATE_LIMIT_BYTES"))
+        limits = [rate for rate in rates if rate != "off"]
+        return f"rate limit {' and '.join(limits)}" if limits else "no rate limit"
 
     def close(self) -> None:
         for name in ("_jobs", "_dead_letters"):
@@ -109,7 +110,7 @@ class Pipeline:
         return RedisJobStore(self._run.variables["REDIS_URL"])
 
     def _storage(self) -> S3Storage:
-        from darkroom.adapters.storage.s3 import S3Storage
+        from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage
 
         variables = self._run.variables
         return S3Storage(
@@ -118,6 +119,7 @@ class Pipeline:
             access_key=variables["STORAGE_ACCESS_KEY"],
             secret_key=variables["STORAGE_SECRET_KEY"],
             bucket=variables["BUCKET_NAME"],
+            region=variables.get("STORAGE_REGION") or DEFAULT_REGION,
             allowed_origins=parse_origins(variables.get("ALLOWED_ORIGINS", "")),
         )
 

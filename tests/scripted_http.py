@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +22,8 @@ class Reply:
     """Content-Length, where it is to be a lie; the connection is closed after the body."""
     hangs_up: bool = False
     """Close the connection without a word."""
+    resets: bool = False
+    """Reset the connection, as the kernel does for a process that is gone."""
     answers_after_s: float = 0
     waits_for: threading.Event | None = None
     """Answer nothing until this is set, and close the connection then."""
@@ -51,6 +55,13 @@ class ScriptedServer:
 @contextmanager
 def scripted_server(*replies: Reply) -> Iterator[ScriptedServer]:
     script = ScriptedServer(replies=list(replies))
+    with answering_server(script.take) as script.url:
+        yield script
+
+
+@contextmanager
+def answering_server(answer: Callable[[Received], Reply], *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """A server that asks `answer`, in the connection's own thread, what to reply; yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -58,10 +69,15 @@ def scripted_server(*replies: Reply) -> Iterator[ScriptedServer]:
         def _serve(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", "0")))
-            reply = script.take(Received(method=self.command, path=self.path, headers=headers, body=body))
+            reply = answer(Received(method=self.command, path=self.path, headers=headers, body=body))
             time.sleep(reply.answers_after_s)
             if reply.waits_for is not None and reply.waits_for.wait(30):
                 self.close_connection = True
+                return
+            if reply.resets:
+                self.close_connection = True
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                os.close(self.connection.detach())
                 return
             if reply.hangs_up:
                 self.close_connection = True
@@ -82,13 +98,12 @@ def scripted_server(*replies: Reply) -> Iterator[ScriptedServer]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Nothing to the terminal."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    script.url = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield script
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

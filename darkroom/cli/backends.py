@@ -7,7 +7,8 @@ Their addresses are those of the running `darkroom up`, or are passed as options
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,24 @@ def usable_url(option: str, url: str) -> str:
         shown = url.rpartition("@")[2]  # without a password
         raise click.UsageError(f"{option} takes an address such as {schemes[0]}://HOST:PORT, was {shown!r}")
     return url
+
+
+def region_of_s3(s3_url: str | None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the setting that names the region of the user's own S3 server, where the environment does. Raises
+    click.UsageError.
+    """
+    if s3_url is None:
+        return {}
+    # Imported only here, because it takes thirty milliseconds for which other commands need not wait.
+    from darkroom.serving.settings import REGION
+
+    for name in ("STORAGE_REGION", "AWS_REGION"):
+        region = environment.get(name)
+        if region:
+            if not re.fullmatch(REGION, region):
+                raise click.UsageError(f"{name} must be a region such as eu-central-1, was {region!r}")
+            return {"STORAGE_REGION": region}
+    return {}
 
 
 def _tls_folder() -> Path | None:

@@ -208,7 +208,6 @@ def _run(admin: _Admin, order: Mapping[str, Any], traffic: Traffic | None, *, as
         "faults": lines,
         "sent": None if traffic is None else traffic.as_dict(),
         "reckoning": reckoning,
-        "application": admin.application_sections(),
     }
     if as_json:
         write_json(document)
@@ -274,8 +273,3 @@ class _Admin:
             self._client.delete(f"/chaos/{run_id}")
         except httpx.HTTPError as exc:
             tell(f"the run could not be ended ({exc}); it ends by itself in a few seconds")
-
-    def application_sections(self) -> dict[str, Any]:
-        """Return what the project's own extension says of its work, such as unfinished jobs."""
-        of_the_runtime = {"functions", "triggers", "servers", "data"}
-        return {name: value for name, value in self.ask("GET", "/status").items() if name not in of_the_runtime}

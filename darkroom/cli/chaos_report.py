@@ -98,7 +98,7 @@ def write_reckoning(document: Mapping[str, Any]) -> None:
     total = sum(sum(one.values()) for one in again)
     causes = ", ".join(f"{sum(one[cause] for one in again)} {text}" for cause, text in _CAUSES.items())
     write(f"doubled     {total}{f': {causes}' if total else ''}")
-    for name, section in document["application"].items():
+    for name, section in sums["application"].items():
         write(f"{name:<12}{', '.join(f'{key} {value}' for key, value in section.items())}")
 
 

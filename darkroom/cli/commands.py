@@ -89,4 +89,5 @@ def command() -> None:
       darkroom events send shop.order.placed       send an event; `darkroom events show ID` says what became of it
       darkroom job ID                              show why a job is where it is; `darkroom logs ID` its log lines
       darkroom deadletters list                    show what was given up, to redrive or drop it
+      darkroom new project shop                    begin a project of your own; `darkroom new function` adds to it
     """

@@ -91,6 +91,8 @@ class Redrive:
         if recovered.step is NextStep.EMIT and recovered.record is not None:
             self._emit(recovered.record)
             done = f"job {job_id} is queued again"
+        elif recovered.step is NextStep.WAIT:
+            done = f"job {job_id} is queued again, and waits for room in the Broker's window"
         else:
             done = f"job {job_id} is {record.status}: there is nothing to redrive"
         self._letters.drop(kept.sequence)

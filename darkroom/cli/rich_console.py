@@ -20,4 +20,6 @@ class _Console(Console):
 @cache
 def console(*, err: bool, width: int | None = None) -> Console:
     # soft_wrap: the terminal wraps long lines, so that addresses and ids can be copied.
-    return _Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+    # height: without one, rich gives a terminal that calls itself dumb 80 columns, whatever the width is.
+    height = None if width is None else 25
+    return _Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width, height=height)

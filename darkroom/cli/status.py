@@ -88,7 +88,12 @@ def _sections(status: dict[str, Any]) -> list[Section]:
         (
             "trigger",
             ("trigger", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost"),
-            [_trigger(row) for row in status.get("triggers", [])],
+            [_receiver("trigger", row) for row in status.get("triggers", [])],
+        ),
+        (
+            "subscription",
+            ("subscription", "subscriber", "backlog", "delivered", "retried", "dead letters", "lost"),
+            [_receiver("subscription", row) for row in status.get("subscriptions", [])],
         ),
         (
             "server",
@@ -155,8 +160,8 @@ def _qualified(row: dict[str, Any]) -> str:
     return f"{row['namespace']}/{row.get('name')}" if row.get("namespace") else str(row.get("name", ""))
 
 
-def _trigger(row: dict[str, Any]) -> tuple[object, ...]:
-    cells = _values(row, "trigger", "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
+def _receiver(kind: str, row: dict[str, Any]) -> tuple[object, ...]:
+    cells = _values(row, kind, "subscriber", "backlog", "delivered", "retried", "dead_lettered", "lost")
     return tuple("unknown" if cell is None else cell for cell in cells)
 
 
@@ -190,10 +195,11 @@ def _troubles(status: dict[str, Any]) -> Iterable[str]:
         yield from (str(remark) for remark in row.get("remarks", []))
         if failing := row.get("failing"):
             yield f"{row.get('service')} does not start ({failing.get('failures')} times): {failing.get('reason')}"
-    for row in status.get("triggers", []):
-        if failure := row.get("last_failure"):
-            why = failure.get("why") or failure.get("outcome")
-            yield f"Trigger {row.get('trigger')}: its last failed delivery: {why}"
+    for kind in ("trigger", "subscription"):
+        for row in status.get(f"{kind}s", []):
+            if failure := row.get("last_failure"):
+                why = failure.get("why") or failure.get("outcome")
+                yield f"{kind.capitalize()} {row.get(kind)}: its last failed delivery: {why}"
     if "error" in status.get("jobs", {}):
         yield f"the jobs cannot be counted: {status['jobs']['error']}"
     disk = status.get("data", {})

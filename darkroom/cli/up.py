@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import aiohttp
 import click
 import nats.errors
 
-from darkroom.cli.backends import usable_url
+from darkroom.cli.backends import region_of_s3, usable_url
 from darkroom.cli.event_lines import EventLines
 from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.folders import make_folder
@@ -48,12 +48,17 @@ class FrontDoor:
 
     api_keys: Path | None
     rate_limit: str
+    rate_limit_bytes: str = "off"
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, str]:
         keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
-        limits = {"RATE_LIMIT": self.rate_limit, "RATE_LIMIT_READS": self.rate_limit}
+        limits = {
+            "RATE_LIMIT": self.rate_limit,
+            "RATE_LIMIT_BYTES": self.rate_limit_bytes,
+            "RATE_LIMIT_READS": self.rate_limit,
+        }
         pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
         return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages}
 
@@ -89,9 +94,12 @@ class _RecordBytes(click.ParamType[int]):
 class _RateLimit(click.ParamType[str]):
     name = "rate"
 
+    def __init__(self, parse: Callable[[str], Rate | None] = Rate.parse) -> None:
+        self._parse = parse
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            Rate.parse(value)
+            self._parse(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
         return str(value)
@@ -152,7 +160,7 @@ class _Host(click.ParamType[str]):
     "s3_url",
     help=(
         "Use this S3 server (http://...) instead of the embedded one; credentials from STORAGE_ACCESS_KEY and "
-        "STORAGE_SECRET_KEY."
+        "STORAGE_SECRET_KEY, the region from STORAGE_REGION or AWS_REGION."
     ),
 )
 @click.option(
@@ -180,6 +188,13 @@ class _Host(click.ParamType[str]):
     default="off",
     show_default=True,
     help="Jobs that ingest accepts, and requests that status does, per key or address, such as 60/minute.",
+)
+@click.option(
+    "--rate-limit-bytes",
+    type=_RateLimit(Rate.parse_of_bytes),
+    default="off",
+    show_default=True,
+    help="Bytes of pictures that ingest accepts, per key or address, such as 256Mi/minute.",
 )
 @click.option(
     "--allow-origin",
@@ -232,6 +247,7 @@ def command(
     window_s: float | None,
     api_keys: Path | None,
     rate_limit: str,
+    rate_limit_bytes: str,
     origins: tuple[str, ...],
     hosts: tuple[str, ...],
     watch: bool,
@@ -253,7 +269,9 @@ def command(
       darkroom up --manifests k8s/
       kubectl kustomize overlays/dev | darkroom up --manifests -
     """
-    front_door = FrontDoor(api_keys=api_keys, rate_limit=rate_limit, origins=origins, hosts=hosts)
+    front_door = FrontDoor(
+        api_keys=api_keys, rate_limit=rate_limit, rate_limit_bytes=rate_limit_bytes, origins=origins, hosts=hosts
+    )
     if api_keys is not None:
         # Each function would refuse it too, one after the other.
         try:
@@ -274,7 +292,7 @@ def command(
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
             hosts=front_door.served_hosts,
-            settings={**front_door.settings(), **storage.settings},
+            settings={**front_door.settings(), **storage.settings, **region_of_s3(s3_url)},
             strict=strict,
             private_servers=api_keys is not None,
             max_instances=max_instances,
@@ -330,7 +348,8 @@ def _project(root: Path, manifests: tuple[Path, ...]) -> Project:
         places = ", ".join(f"{name}/" for name in DEFAULT_FOLDERS)
         raise click.ClickException(
             f"there is nothing to run in {root.resolve()}: no {PROJECT_FILE}, no {places} and no *.yaml; "
-            "change to a project's folder, or give its Knative YAML with --manifests"
+            "change to a project's folder, give its Knative YAML with --manifests, or begin one with "
+            "`darkroom new project NAME`"
         )
     return project
 

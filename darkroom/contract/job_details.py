@@ -8,12 +8,13 @@ from typing import Any
 from darkroom.contract import traces
 from darkroom.contract.jobs import Attempt, JobRecord, JobStatus, timestamp
 
-WAITING_CODES = ("broker", "function", "retry", "attempt", "lease")
+WAITING_CODES = ("lane", "broker", "function", "retry", "attempt", "lease")
 """What an unfinished job can wait for.
 
-broker: the Broker has not taken its event yet. function: the Broker has it, and no instance has claimed the job yet.
-retry: an attempt has ended without a result, and the next one is due. attempt: an instance works on it. lease: the
-instance that worked on it has not been heard of; recovery takes the job back.
+lane: as many jobs of its kind as may be are with the Broker, and keys take turns. broker: the Broker has not taken its
+event yet. function: the Broker has it, and no instance has claimed the job yet. retry: an attempt has ended without a
+result, and the next one is due. attempt: an instance works on it. lease: the instance that worked on it has not been
+heard of; recovery takes the job back.
 """
 
 
@@ -34,6 +35,9 @@ def waiting_for(record: JobRecord, *, now: datetime) -> dict[str, str] | None:
     """Return what the job waits for: a code, a sentence, and since when. None if it is final."""
     if record.status.is_final:
         return None
+    if record.in_lane:
+        sentence = "the Broker has as many jobs of this kind as its window allows; keys that wait for room take turns"
+        return _waiting("lane", sentence, record.created_at)
     last = record.history[-1] if record.history else None
     if record.status is JobStatus.PROCESSING:
         return _under_way(record, last, now)

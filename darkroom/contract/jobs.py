@@ -106,6 +106,10 @@ class JobRecord(_Frozen):
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
     confirmed: int = 0
     """The last emission that the broker is known to have received."""
+    in_lane: bool = False
+    """It waits in its lane for room in the broker's window; nobody may emit it yet."""
+    makes_room: bool = False
+    """In the answer to the call that ended the job: others wait in its lane, and the window has room."""
     fence: int = 0
     worker: str | None = None
     redrives: int = 0

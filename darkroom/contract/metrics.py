@@ -145,6 +145,14 @@ JOBS_GIVEN_UP = Metric(
     description="Failed jobs that wait to be kept with the dead letters.",
     source=Source.RECORD,
 )
+JOBS_IN_LANES = Metric(
+    name="darkroom.jobs.in_lanes",
+    kind=MetricKind.GAUGE,
+    unit="{job}",
+    description="Accepted jobs that wait for room in their Trigger's window, BROKER_WINDOW, before they are emitted.",
+    source=Source.RECORD,
+    attributes=("type", "cost_class"),
+)
 DEAD_LETTERS = Metric(
     name="darkroom.dead_letters",
     kind=MetricKind.GAUGE,
@@ -169,5 +177,6 @@ CATALOG: tuple[Metric, ...] = (
     JOBS_OLDEST_UNFINISHED_AGE,
     JOBS_OUTBOX,
     JOBS_GIVEN_UP,
+    JOBS_IN_LANES,
     DEAD_LETTERS,
 )

@@ -132,15 +132,13 @@ def _extra_cost(facts: Facts, parameters: OutputParameters, frames: int, written
     return Cost(cpu_ms=cpu_ms, memory_bytes=memory_bytes)
 
 
-def cost_class(
-    facts: Facts, parameters: OutputParameters, *, plan: Plan | None = None, overlay: Facts | None = None
-) -> CostClass:
-    """Classify the job as standard or heavy.
+def cost_class(facts: Facts, parameters: OutputParameters, *, cost: Cost | None = None) -> CostClass:
+    """Classify a job as standard or heavy, by its cost, where the caller has estimated it already.
 
     A job is heavy if it costs much time or memory, if it is an animation, or if AVIF or HEIC is involved, because
     their codecs cannot be interrupted.
     """
-    cost = estimate(facts, parameters, plan=plan, overlay=overlay)
+    cost = cost or estimate(facts, parameters)
     heavy = (
         cost.cpu_ms > STANDARD_CPU_MS
         or cost.memory_bytes > STANDARD_MEMORY_BYTES

@@ -21,13 +21,16 @@ def check_host(host: str, allowed: Collection[str]) -> None:
         raise HostRefusedError.of(host)
 
 
-def refuse_pages(application: web.Application) -> None:
-    """Have the application serve nobody but programs on this machine. It has no keys, and no page uses it."""
+def refuse_pages(application: web.Application, hosts: Collection[str] = ()) -> None:
+    """Have the application serve nobody but programs on this machine. It has no keys, and no page uses it.
+
+    `hosts` are names, besides this machine's, that no browser can resolve.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            check_host(request.host, ())
+            check_host(request.host, hosts)
             origin = request.headers.get("Origin")
             if (
                 origin is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,14 +25,18 @@ from darkroom.connections import (
     ConnectionLimits,
     Connections,
     Repeats,
-    descriptors,
     is_out_of_descriptors,
 )
 from darkroom.errors import DarkroomError, InternalError, RequestMalformedError
 from darkroom.http_fields import refuse_repeated
 from darkroom.problems import Problem, problem, unexpected
 
-_MOST_BACKLOG = 1024
+_BACKLOG = 1024
+"""How many connections wait to be accepted. The system refuses more, and their clients try again a second later."""
+_ACCEPTED_AT_ONCE = 8
+"""How many connections are accepted before anything else is done: of a crowd that comes at once, each costs up to half
+a millisecond, and a request that is under way needs the loop a dozen times.
+"""
 _LINGERING_S = 5.0
 """How long the rest of a body is read that was answered before its end."""
 _REASONS = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable"}
@@ -62,13 +67,14 @@ class Listener:
         if server is None:
             raise RuntimeError(f"the {self._name} was not set up")
         server.request_handler = self._guarded(server.request_handler)
+        listening = socket.create_server((host, port))
         self._server = await loop.create_server(
             lambda: _Protocol(self, server, loop=loop, lingering_time=_LINGERING_S, access_log=None, **self._options),
-            host,
-            port,
-            # Also how many connections are accepted at once, before any can be closed in their favour.
-            backlog=max(32, min(_MOST_BACKLOG, descriptors() // 16)),
+            sock=listening,
+            # asyncio's number for both: how many wait, and how many are accepted at once.
+            backlog=_ACCEPTED_AT_ONCE,
         )
+        listening.listen(_BACKLOG)
         self._sweep(loop)
 
     async def close(self) -> None:

@@ -183,7 +183,7 @@ class Stack:
             port=chosen.api,
             hosts=self._served_hosts(manifests),
         )
-        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08)
+        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
         admin = self._admin(manifests, brokers, gateway)
         admin.add_routes(chaos_routes(self._chaos))
         await self._listen("admin", chosen.admin, admin, share=0.03)
@@ -279,8 +279,10 @@ class Stack:
             for key, pool in self._fleet.pools.items()
             if (count := self._fleet.activator.meter(key).current)
         ]
-        dispatchers = [] if self._brokers is None else self._brokers.dispatchers
-        deliveries = [f"{one.in_flight} of them by the Trigger {one.name}" for one in dispatchers if one.in_flight]
+        dispatchers = [] if self._brokers is None else self._brokers.all_dispatchers
+        deliveries = [
+            f"{one.in_flight} of them by the {one.kind.capitalize()} {one.name}" for one in dispatchers if one.in_flight
+        ]
         return ", ".join([*requests, *deliveries])
 
     def _log_failed(self, name: str, error: OSError) -> None:
@@ -402,15 +404,22 @@ class Stack:
 
     def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
         parts = Parts(
-            fleet=self._fleet, brokers=brokers, ingress=ingress, servers=self._resources.servers, report=self._report
+            fleet=self._fleet,
+            brokers=brokers,
+            ingress=ingress,
+            servers=self._resources.servers,
+            sections=self._application.status,
+            report=self._report,
         )
         chaos = Chaos(parts, self._spawn)
         self.events.subscribe(chaos.observe)
         return chaos
 
-    async def _listen(self, name: str, port: int, application: web.Application, *, share: float) -> None:
+    async def _listen(
+        self, name: str, port: int, application: web.Application, *, share: float, hosts: Collection[str] = ()
+    ) -> None:
         """Serve the application. `share` is its part of this process' descriptors."""
-        refuse_pages(application)
+        refuse_pages(application, hosts)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         listener = Listener(name, runner, ConnectionLimits(max_open=bounded(descriptors() * share)))
         self._listeners.append(listener)

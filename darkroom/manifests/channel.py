@@ -40,6 +40,8 @@ class ChannelTemplate:
     deliver_policy: DeliverPolicy = "All"
     ack_wait_s: float = 30.0
     max_ack_pending: int = 1000
+    deduplicate: bool = True
+    """Drop an event whose id came within the duplicate window. Only JetStream channels do that on a cluster."""
 
 
 Count = Annotated[int, Field(ge=-1)]
@@ -89,14 +91,8 @@ class ChannelSpec(Strict):
     stream: Stream = Field(default_factory=Stream)
     consumer_config_template: ConsumerConfig = Field(default_factory=ConsumerConfig)
 
-
-class ChannelManifest(Strict):
-    api_version: Literal["messaging.knative.dev/v1alpha1"]
-    kind: Literal["NatsJetStreamChannel"]
-    spec: ChannelSpec = Field(default_factory=ChannelSpec)
-
     def template(self) -> ChannelTemplate:
-        stream, consumer = self.spec.stream.config, self.spec.consumer_config_template
+        stream, consumer = self.stream.config, self.consumer_config_template
         return ChannelTemplate(
             retention=stream.retention,
             storage=stream.storage,
@@ -111,3 +107,12 @@ class ChannelManifest(Strict):
             ack_wait_s=parse_go(consumer.ack_wait),
             max_ack_pending=consumer.max_ack_pending,
         )
+
+
+class ChannelManifest(Strict):
+    api_version: Literal["messaging.knative.dev/v1alpha1"]
+    kind: Literal["NatsJetStreamChannel"]
+    spec: ChannelSpec = Field(default_factory=ChannelSpec)
+
+    def template(self) -> ChannelTemplate:
+        return self.spec.template()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from darkroom.manifests import messaging
 from darkroom.manifests.channel import ChannelManifest, ChannelTemplate
 from darkroom.manifests.core import ConfigMap, Namespace, Secret, ServiceAccount
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
@@ -34,6 +35,13 @@ KINDS: Mapping[tuple[str, str], type[Resource]] = {
     ("serving.knative.dev/v1", "Service"): Service,
     ("eventing.knative.dev/v1", "Broker"): Broker,
     ("eventing.knative.dev/v1", "Trigger"): Trigger,
+    (messaging.MESSAGING, "Channel"): messaging.Channel,
+    (messaging.MESSAGING, "InMemoryChannel"): messaging.InMemoryChannel,
+    (messaging.JETSTREAM, "NatsJetStreamChannel"): messaging.NatsJetStreamChannel,
+    **{(version, "KafkaChannel"): messaging.KafkaChannel for version in messaging.KAFKA_VERSIONS},
+    (messaging.MESSAGING, "Subscription"): messaging.Subscription,
+    (messaging.FLOWS, "Sequence"): messaging.Sequence,
+    (messaging.FLOWS, "Parallel"): messaging.Parallel,
     ("sources.knative.dev/v1", "PingSource"): PingSource,
     ("sources.knative.dev/v1beta2", "PingSource"): PingSource,
     ("sources.knative.dev/v1", "SinkBinding"): SinkBinding,
@@ -75,6 +83,10 @@ class Manifests:
     """What is ignored of what runs, or runs otherwise than on a cluster."""
     resources: tuple[Resource, ...] = ()
     """All of the above resources, and those that need nothing to run."""
+    messaging_channels: tuple[messaging.AnyChannel, ...] = ()
+    subscriptions: tuple[messaging.Subscription, ...] = ()
+    sequences: tuple[messaging.Sequence, ...] = ()
+    parallels: tuple[messaging.Parallel, ...] = ()
 
     def channel(self, broker: Broker) -> ChannelTemplate:
         return self.channels[broker.namespace, broker.name]
@@ -95,7 +107,8 @@ class Manifests:
 
     @property
     def runs_something(self) -> bool:
-        return bool(self.workloads or self.brokers or self.ping_sources or self.routes)
+        flows = (*self.messaging_channels, *self.sequences, *self.parallels)
+        return bool(self.workloads or self.brokers or flows or self.ping_sources or self.routes)
 
     def without(self, unrunnable: Mapping[ResourceKey, LeftOut]) -> Manifests:
         """Return the manifests without some resources, and without all that refers to them."""
@@ -160,6 +173,10 @@ def _manifests(
         left_out=tuple(left_out),
         notes=tuple(notes),
         resources=tuple(resources),
+        messaging_channels=tuple(each for each in resources if isinstance(each, messaging.AnyChannel)),
+        subscriptions=_of_kind(resources, messaging.Subscription),
+        sequences=_of_kind(resources, messaging.Sequence),
+        parallels=_of_kind(resources, messaging.Parallel),
     )
 
 

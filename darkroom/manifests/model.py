@@ -230,15 +230,26 @@ class Reference(Strict):
         return (self.api_version, self.kind, self.namespace or namespace, self.name)
 
 
-SINK_KINDS = ((SERVING, "Service"), (EVENTING, "Broker"), ("v1", "Service"))
+SINK_KINDS = (
+    (SERVING, "Service"),
+    (EVENTING, "Broker"),
+    ("v1", "Service"),
+    ("messaging.knative.dev/v1", "Channel"),
+    ("messaging.knative.dev/v1", "InMemoryChannel"),
+    ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel"),
+    ("messaging.knative.dev/v1beta1", "KafkaChannel"),
+    ("messaging.knative.dev/v1", "KafkaChannel"),
+    ("flows.knative.dev/v1", "Sequence"),
+    ("flows.knative.dev/v1", "Parallel"),
+)
 
 
 class SinkReference(Reference):
     @model_validator(mode="after")
     def _is_a_sink(self) -> SinkReference:
         if (self.api_version, self.kind) not in SINK_KINDS:
-            known = " or ".join(f"{kind} of {version}" for version, kind in SINK_KINDS)
-            raise ValueError(f"no such kind of sink: {self.kind} of {self.api_version}; use a {known}")
+            known = ", ".join(dict.fromkeys(kind for _, kind in SINK_KINDS))
+            raise ValueError(f"no such kind of sink here: {self.kind} of {self.api_version}; there are {known}")
         return self
 
 

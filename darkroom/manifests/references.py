@@ -9,9 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from darkroom.manifests.core import ConfigMap
 from darkroom.manifests.errors import suggestion
-from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
+from darkroom.manifests.eventing import Broker, Delivery, PingSource, SinkBinding, Trigger
 from darkroom.manifests.gateway import BackendReference, HTTPRoute, RouteRule
 from darkroom.manifests.left_out import LeftOut, Note, record
+from darkroom.manifests.messaging import (
+    Channel,
+    InMemoryChannel,
+    KafkaChannel,
+    NatsJetStreamChannel,
+    Parallel,
+    Subscription,
+)
+from darkroom.manifests.messaging import Sequence as SequenceFlow
 from darkroom.manifests.model import EVENTING, SERVING, Destination, Resource, ResourceKey
 from darkroom.manifests.serving import Service, Variable
 from darkroom.manifests.source import FieldPath
@@ -190,9 +199,15 @@ def _references(resource: Resource) -> Iterator[ReferenceAt]:
         case Broker():
             if resource.config_map is not None:
                 yield ("spec", "config", "name"), resource.config_map
-            if resource.spec.delivery is not None:
-                sink = resource.spec.delivery.dead_letter_sink
-                yield from _destination_reference(resource, sink, ("spec", "delivery", "deadLetterSink"))
+            yield from _delivery_reference(resource, resource.spec.delivery, ("spec",))
+        case Channel() | InMemoryChannel() | NatsJetStreamChannel() | KafkaChannel():
+            yield from _delivery_reference(resource, resource.spec.delivery, ("spec",))
+        case Subscription():
+            yield from _subscription_references(resource)
+        case SequenceFlow():
+            yield from _sequence_references(resource)
+        case Parallel():
+            yield from _parallel_references(resource)
         case PingSource():
             yield from _destination_reference(resource, resource.spec.sink, ("spec", "sink"))
         case SinkBinding():
@@ -209,9 +224,37 @@ def _trigger_references(trigger: Trigger) -> Iterator[ReferenceAt]:
     spec = trigger.spec
     yield ("spec", "broker"), (EVENTING, "Broker", trigger.namespace, spec.broker)
     yield from _destination_reference(trigger, spec.subscriber, ("spec", "subscriber"))
-    if spec.delivery is not None:
-        sink = spec.delivery.dead_letter_sink
-        yield from _destination_reference(trigger, sink, ("spec", "delivery", "deadLetterSink"))
+    yield from _delivery_reference(trigger, spec.delivery, ("spec",))
+
+
+def _subscription_references(subscription: Subscription) -> Iterator[ReferenceAt]:
+    spec = subscription.spec
+    yield ("spec", "channel", "name"), spec.channel.key(subscription.namespace)
+    yield from _destination_reference(subscription, spec.subscriber, ("spec", "subscriber"))
+    yield from _destination_reference(subscription, spec.reply, ("spec", "reply"))
+    yield from _delivery_reference(subscription, spec.delivery, ("spec",))
+
+
+def _sequence_references(sequence: SequenceFlow) -> Iterator[ReferenceAt]:
+    for index, step in enumerate(sequence.spec.steps):
+        yield from _destination_reference(sequence, step, ("spec", "steps", index))
+        yield from _delivery_reference(sequence, step.delivery, ("spec", "steps", index))
+    yield from _destination_reference(sequence, sequence.spec.reply, ("spec", "reply"))
+
+
+def _parallel_references(parallel: Parallel) -> Iterator[ReferenceAt]:
+    for index, branch in enumerate(parallel.spec.branches):
+        path: FieldPath = ("spec", "branches", index)
+        yield from _destination_reference(parallel, branch.filter, (*path, "filter"))
+        yield from _destination_reference(parallel, branch.subscriber, (*path, "subscriber"))
+        yield from _destination_reference(parallel, branch.reply, (*path, "reply"))
+        yield from _delivery_reference(parallel, branch.delivery, path)
+    yield from _destination_reference(parallel, parallel.spec.reply, ("spec", "reply"))
+
+
+def _delivery_reference(resource: Resource, delivery: Delivery | None, path: FieldPath) -> Iterator[ReferenceAt]:
+    if delivery is not None:
+        yield from _destination_reference(resource, delivery.dead_letter_sink, (*path, "delivery", "deadLetterSink"))
 
 
 def _destination_reference(

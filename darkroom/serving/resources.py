@@ -44,6 +44,7 @@ class Resources:
             _reveal(settings.redis_url),
             max_attempts=settings.max_retries + 1,
             job_timeout_s=settings.job_timeout_s,
+            broker_window=settings.broker_window,
         )
 
     @cached_property

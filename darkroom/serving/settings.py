@@ -48,6 +48,10 @@ def _duration_s(value: Any) -> Any:
     return parse_go(value) if isinstance(value, str) else value
 
 
+def _off_is_unset(value: Any) -> Any:
+    return None if value in ("", "off") else value
+
+
 def _bytes(value: Any) -> Any:
     if value in ("", "off"):
         return None
@@ -134,6 +138,7 @@ Secret = Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)]
 RateSetting = Annotated[Rate | None, BeforeValidator(_rate)]
 ByteRateSetting = Annotated[Rate | None, BeforeValidator(_byte_rate)]
 Size = Annotated[int | None, BeforeValidator(_bytes)]
+Window = Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, BeforeValidator(_off_is_unset)]
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
 
@@ -219,6 +224,10 @@ class Settings(BaseModel):
     """The rate of requests to status."""
     trusted_proxies: Annotated[str | None, AfterValidator(_networks)] = Field(None, alias="TRUSTED_PROXIES")
     """Networks, separated by commas, whose X-Forwarded-For is believed; unset: none."""
+    broker_window: Window = Field(None, alias="BROKER_WINDOW")
+    """How many jobs of one Trigger, that is of one type and cost class, may be with the Broker at a time; the others
+    wait in the job store, in fair turns between keys. Give it the Triggers' maxAckPending. Unset or `off`: any number.
+    """
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")

@@ -46,6 +46,7 @@ from darkroom.serving.delivery_spans import Arrival, record_wait
 from darkroom.serving.heartbeat import Heartbeat
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
+from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.overlays import fetch_overlay
 from darkroom.serving.picture import Picture
 from darkroom.serving.resources import Resources
@@ -91,6 +92,10 @@ class Worker(Generic[ParametersT]):
         self._work: Callable[[Job[ParametersT], Picture], Rendition] = work
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
+
+    @cached_property
+    def _outbox(self) -> Outbox:
+        return Outbox(self._resources)
 
     @cached_property
     def _heartbeat(self) -> Heartbeat:
@@ -165,6 +170,7 @@ class Worker(Generic[ParametersT]):
             case Held():
                 return TryAgain(reason=f"the job is held by {claim.worker}", retry_after_s=int(claim.lease_left_s) + 1)
             case AttemptsSpent():
+                self._let_others_follow(claim.record)
                 log.error("job.failed", job_id=str(message.job_id), code=_code(claim.record))
                 return Done(reply=events.ended(claim.record, source=self._source))
             case Unknown():
@@ -196,7 +202,12 @@ class Worker(Generic[ParametersT]):
                 raise
             log.exception("job.attempt_crashed", job_id=job_id)
             return self._give_back(lease, unexpected(exc), counts=True)
+        self._let_others_follow(record)
         return self._answer_for_end(lease, outcome, record, **facts)
+
+    def _let_others_follow(self, record: JobRecord | None) -> None:
+        if record is not None and record.makes_room:
+            self._outbox.advance(lane_of(record))
 
     def _complete_or_fail(self, lease: Lease) -> tuple[Outcome, JobRecord | None, dict[str, float]]:
         """Complete or fail the job. Returns the outcome, the record, and extra fields for the log line."""

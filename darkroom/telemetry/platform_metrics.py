@@ -46,7 +46,7 @@ TRIGGER_BACKLOG = Metric(
     kind=MetricKind.GAUGE,
     unit="{message}",
     attributes=("trigger",),
-    description="Messages that a Trigger's consumer has not been given yet.",
+    description="Messages that the consumer of a Trigger (or `subscription NAME`) has not been given yet.",
     source=Source.RUNTIME,
 )
 TRIGGER_IN_FLIGHT = Metric(
@@ -54,7 +54,7 @@ TRIGGER_IN_FLIGHT = Metric(
     kind=MetricKind.GAUGE,
     unit="{message}",
     attributes=("trigger",),
-    description="Messages that a Trigger's consumer was given and has not acknowledged.",
+    description="Messages that the consumer of a Trigger (or `subscription NAME`) was given and has not acknowledged.",
     source=Source.RUNTIME,
 )
 DELIVERIES = Metric(

@@ -12,15 +12,14 @@ from uuid import UUID, uuid4
 
 from darkroom import telemetry
 from darkroom.adapters.jobs import Accepted, NewJob
-from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
 from darkroom.imaging import CostClass, Facts, probe
 from darkroom.serving.log import get_logger
+from darkroom.serving.outbox import Outbox
 from darkroom.serving.resources import Resources
 from functions.ingest.checking import CheckedSubmission, check_submission
-from functions.ingest.confirmations import Confirmations
 from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission, own_job_id
 
@@ -31,14 +30,15 @@ log = get_logger()
 class Caller:
     owner: str
     request_id: str
+    weight: float = 1.0
+    """The share of the turns in a lane that the key gets, compared with other keys."""
 
 
 class Acceptance:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._limits = resources.settings.limits
-        self._source = f"/darkroom/{resources.settings.service}"
-        self._confirmations = Confirmations(resources)
+        self._outbox = Outbox(resources)
 
     def stored_pictures(self) -> StoredPictures:
         """Make the lookup of stored pictures for one request."""
@@ -105,6 +105,7 @@ class Acceptance:
             storage_key=storage_key,
             request_id=caller.request_id,
             cost_class=self._cost_class(checked),
+            turn=checked.cpu_ms / caller.weight,
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
             trace=_trace(),
@@ -125,19 +126,9 @@ class Acceptance:
     def _go_on(self, new: NewJob, accepted: Accepted) -> None:
         if accepted.created:
             log.info("job.accepted", job_id=str(new.job_id), type=new.type, request_id=new.request_id)
-            self._emit(accepted.record)
+            self._outbox.emit(accepted.record)
         else:
             log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
-
-    def _emit(self, record: JobRecord) -> None:
-        """Emit the job's event. Best effort: the outbox has the event, so a broker that is down only delays the job."""
-        try:
-            with telemetry.span("emit", kind="producer"):
-                self._resources.emitter.emit(events.requested(record, source=self._source))
-        except DependencyUnavailableError as exc:
-            log.warning("emission.deferred", job_id=str(record.job_id), error=exc.detail)
-        else:
-            self._confirmations.add(record.job_id, record.emissions)
 
     def _cost_class(self, checked: CheckedSubmission) -> CostClass:
         """Return the cost class. Hard pictures have Services of their own, so they never delay the easy ones."""

@@ -1,7 +1,5 @@
 """ingest: accepts pictures and CloudEvents, and answers as soon as the job is safe."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache, partial
 
 from starlette.requests import Request
@@ -56,7 +54,7 @@ def build(resources: Resources) -> Endpoint:
             *(Route(path, routes.take_events, methods=["POST"]) for path in EVENT_PATHS),
         ],
         open_routes=[
-            *_file_routes(resources),
+            *_file_routes(resources, routes.in_flight),
             Route("/openapi.json", describe, methods=["GET"]),
             *health_routes(
                 {"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()},
@@ -67,12 +65,13 @@ def build(resources: Resources) -> Endpoint:
     )
 
 
-def _file_routes(resources: Resources) -> list[Route]:
+def _file_routes(resources: Resources, in_flight: BytesInFlight) -> list[Route]:
     """Make the route of signed uploads. Where an S3 server is the storage, they go there."""
     storage, max_bytes = resources.files, resources.settings.max_input_bytes
     if storage is None:
         return []
-    return [Route(f"{FILES_PATH}/{{key:path}}", file_upload(storage, max_bytes=max_bytes), methods=["PUT"])]
+    endpoint = file_upload(storage, in_flight, max_bytes=max_bytes)
+    return [Route(f"{FILES_PATH}/{{key:path}}", endpoint, methods=["PUT"])]
 
 
 def _is_batch(request: Request) -> bool:
@@ -84,12 +83,12 @@ class _Routes:
         self._resources = resources
         self._gate = gate
         self._acceptance = Acceptance(resources)
-        self._in_flight = BytesInFlight()
+        self.in_flight = BytesInFlight()
 
     def accepts(self, job_type: JobType) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             max_bytes = self._resources.settings.max_input_bytes
-            with self._holding(request) as holding:
+            with self.in_flight.holding(owner(request)) as holding:
                 intake = self._intake(request, holding)
                 try:
                     with telemetry.span("receive"):
@@ -103,7 +102,7 @@ class _Routes:
         return endpoint
 
     async def take_events(self, request: Request) -> Response:
-        with self._holding(request) as holding:
+        with self.in_flight.holding(owner(request)) as holding:
             if _is_batch(request):
                 return await self._take_batch(request, holding)
             with telemetry.span("receive"):
@@ -133,7 +132,7 @@ class _Routes:
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
 
     async def sign_upload(self, request: Request) -> Response:
-        with self._holding(request) as holding:
+        with self.in_flight.holding(owner(request)) as holding:
             body = await read_body(request, holding, max_bytes=MAX_JSON_BYTES, what="the JSON document")
         size_bytes = declared_bytes(body, max_bytes=self._resources.settings.max_input_bytes)
         signed = await in_thread(signed_upload, self._resources, owner(request), size_bytes)
@@ -144,14 +143,6 @@ class _Routes:
         check_key(key, owner(request))
         facts = await in_thread(self._acceptance.stored_pictures().facts, key)
         return json_response(picture_facts(key, facts))
-
-    @contextmanager
-    def _holding(self, request: Request) -> Iterator[Holding]:
-        holding = self._in_flight.hold(owner(request))
-        try:
-            yield holding
-        finally:
-            holding.release()
 
     def _intake(self, request: Request, holding: Holding) -> PictureIntake:
         resources = self._resources

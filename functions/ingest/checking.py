@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from darkroom.contract.limits import Limits
-from darkroom.imaging import CostClass, Facts, checked_plan, cost_class
+from darkroom.imaging import CostClass, Facts, checked_plan, cost_class, estimate
 from functions.ingest.submission import Submission
 
 
@@ -18,6 +18,8 @@ class CheckedSubmission:
     submission: Submission
     facts: Facts
     cost_class: CostClass
+    cpu_ms: int
+    """The estimated cost, by which turns in a lane are counted."""
 
 
 def check_submission(
@@ -28,5 +30,10 @@ def check_submission(
     Raises RejectedError or PictureError, as `checked_plan` does.
     """
     plan = checked_plan(facts, submission.parameters, limits)
-    cost = cost_class(facts, submission.parameters, plan=plan, overlay=overlay)
-    return CheckedSubmission(submission=submission, facts=facts, cost_class=cost)
+    cost = estimate(facts, submission.parameters, plan=plan, overlay=overlay)
+    return CheckedSubmission(
+        submission=submission,
+        facts=facts,
+        cost_class=cost_class(facts, submission.parameters, cost=cost),
+        cpu_ms=max(1, cost.cpu_ms),
+    )

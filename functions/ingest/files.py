@@ -13,10 +13,12 @@ from darkroom.adapters.storage.file_urls import FileGrant
 from darkroom.adapters.storage.local import LocalStorage
 from darkroom.contract.errors import InputTooLargeError, RequestTimeoutError, SignatureInvalidError
 from darkroom.serving.asgi import Endpoint, in_thread
+from darkroom.serving.auth import NOBODY
+from functions.ingest.in_flight import BytesInFlight, Holding
 from functions.ingest.reading import BODY_SILENCE_S
 
 
-def file_upload(storage: LocalStorage, *, max_bytes: int) -> Endpoint:
+def file_upload(storage: LocalStorage, in_flight: BytesInFlight, *, max_bytes: int) -> Endpoint:
     """Make the endpoint. It streams the body to disk, and gives it its key once it is complete and as signed."""
 
     async def endpoint(request: Request) -> Response:
@@ -24,16 +26,19 @@ def file_upload(storage: LocalStorage, *, max_bytes: int) -> Endpoint:
         grant = storage.verified(request.method, key, request.query_params.multi_items())
         if request.headers.get("content-type", "") != grant.content_type:
             raise SignatureInvalidError(f"the URL was signed for Content-Type: {grant.content_type}")
-        with storage.incoming() as incoming:
-            await _receive(request, grant, incoming, max_bytes=max_bytes)
+        # The URL says who may upload here, not whose key signed it.
+        with in_flight.holding(NOBODY) as holding, storage.incoming() as incoming:
+            await _receive(request, grant, incoming, holding, max_bytes=max_bytes)
             await in_thread(storage.create, key, incoming, content_type=grant.content_type)
         return Response(status_code=200)
 
     return endpoint
 
 
-async def _receive(request: Request, grant: FileGrant, incoming: Path, *, max_bytes: int) -> None:
-    """Write the body to the file. Raises InputTooLargeError, SignatureInvalidError and RequestTimeoutError."""
+async def _receive(request: Request, grant: FileGrant, incoming: Path, holding: Holding, *, max_bytes: int) -> None:
+    """Write the body to the file. Raises InputTooLargeError, SignatureInvalidError, RequestTimeoutError and
+    ServerBusyError.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit():
         _check_size(int(declared[:16]), grant, max_bytes, is_whole=True)
@@ -42,7 +47,9 @@ async def _receive(request: Request, grant: FileGrant, incoming: Path, *, max_by
         async for chunk in _chunks(request):
             size_bytes += len(chunk)
             _check_size(size_bytes, grant, max_bytes, is_whole=False)
+            holding.take(len(chunk))
             await in_thread(file.write, chunk)
+            holding.give_back(len(chunk))
     _check_size(size_bytes, grant, max_bytes, is_whole=True)
 
 

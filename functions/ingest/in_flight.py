@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from darkroom.contract.errors import RateLimitedError, ServerBusyError
 from darkroom.serving.auth import NOBODY
@@ -35,6 +37,15 @@ class BytesInFlight:
         holding = Holding(self, owner)
         self._check(owner, 0)
         return holding
+
+    @contextmanager
+    def holding(self, owner: str) -> Iterator[Holding]:
+        """The account of one request, for as long as the block runs. Raises as `hold` does."""
+        holding = self.hold(owner)
+        try:
+            yield holding
+        finally:
+            holding.release()
 
     def take(self, owner: str, size: int) -> None:
         self._check(owner, size)

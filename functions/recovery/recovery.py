@@ -7,7 +7,9 @@ it only makes recovery faster.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 from darkroom import telemetry
@@ -28,22 +30,31 @@ from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.delivery_spans import Arrival
 from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
+from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.resources import Resources
 
 log = get_logger()
 
 WAKE_UP = "dev.knative.sources.ping"
-JOBS_PER_SWEEP = 200
-"""Bounds one sweep's work; what is left is the longest overdue of the next."""
+JOBS_AT_ONCE = 200
+"""Jobs that the store hands out in one answer."""
 SWEEP_BUDGET_S = 20.0
-"""The longest time for a sweep, however slow a dependency is. Jobs that it was handed and did not reach are soon
-overdue again.
+"""The longest time for a sweep, however much is due and however slow a dependency is. Jobs that it was handed and did
+not reach are soon overdue again.
 """
+
+
+@dataclass
+class _Sweep:
+    handed_out: int = 0
+    done: int = 0
+    failures: list[DependencyUnavailableError] = field(default_factory=list)
 
 
 class Recovery:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._outbox = Outbox(resources)
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> EventAnswer:
@@ -69,26 +80,34 @@ class Recovery:
         return Done()
 
     def _sweep(self) -> None:
-        """Recover overdue jobs. Several sweeps may run at once: each job is handed to one of them. A failure does not
-        stop the other jobs.
+        """Recover overdue jobs, and emit what waits in a lane that has room, until nothing is due. Several sweeps may
+        run at once: each job is handed to one of them. A failure does not stop the other jobs that were handed out.
         """
-        overdue = self._resources.jobs.recover_overdue(limit=JOBS_PER_SWEEP, error=_never_claimed_error())
         give_up_at = time.monotonic() + SWEEP_BUDGET_S
-        failures: list[DependencyUnavailableError] = []
-        done = 0
-        for recovered in overdue:
-            if time.monotonic() > give_up_at:
-                failures.append(DependencyUnavailableError("sweep", f"cut off after {SWEEP_BUDGET_S:g} s"))
+        jobs, sweep = self._resources.jobs, _Sweep()
+        while overdue := jobs.recover_overdue(limit=JOBS_AT_ONCE, error=_never_claimed_error()):
+            self._act_on_all(overdue, sweep, give_up_at)
+            if sweep.failures or len(overdue) < JOBS_AT_ONCE:
                 break
+        while not sweep.failures and (turns := jobs.next_in_line(limit=JOBS_AT_ONCE)):
+            handed_out = [Recovered(step=NextStep.EMIT, record=record) for record in turns]
+            self._act_on_all(handed_out, sweep, give_up_at)
+        if sweep.handed_out:
+            log.info("sweep.done", jobs=sweep.done, of=sweep.handed_out)
+        if sweep.failures:
+            raise sweep.failures[0]
+
+    def _act_on_all(self, handed_out: Sequence[Recovered], sweep: _Sweep, give_up_at: float) -> None:
+        sweep.handed_out += len(handed_out)
+        for recovered in handed_out:
+            if time.monotonic() > give_up_at:
+                sweep.failures.append(DependencyUnavailableError("sweep", f"cut off after {SWEEP_BUDGET_S:g} s"))
+                return
             try:
                 self._act(recovered, origin="sweep")
-                done += 1
+                sweep.done += 1
             except DependencyUnavailableError as exc:
-                failures.append(exc)
-        if overdue:
-            log.info("sweep.done", jobs=done, of=len(overdue))
-        if failures:
-            raise failures[0]
+                sweep.failures.append(exc)
 
     def _take_dead_letter(self, event: CloudEvent) -> None:
         try:
@@ -107,6 +126,9 @@ class Recovery:
             # The job's record is gone; the letter is all that is left of it.
             self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
         self._act(recovered, origin="dead-letter")
+        if recovered.record is not None and recovered.step is not NextStep.EMIT:
+            # It has ended, or waits for better times; in any case it has left the window.
+            self._outbox.advance(lane_of(recovered.record))
 
     def _act(self, recovered: Recovered, *, origin: str) -> None:
         record = recovered.record

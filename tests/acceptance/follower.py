@@ -80,11 +80,11 @@ class Follower:
             file.write_text(block.text)
             return
         for command, shown in block.commands():
-            printed = self._up(command) if block.kind == "up" else self._typed(command)
+            printed = self.up(command) if block.kind == "up" else self.typed(command)
             ends_at = time.monotonic() + (LATER_S if block.kind == "eventually" else 0)
             while (missing := self._missing(shown, printed)) and time.monotonic() < ends_at:
                 time.sleep(0.2)
-                printed = self._typed(command)
+                printed = self.typed(command)
             assert not missing, f"`{command}` does not print (any more)\n  {missing}\nbut\n{printed}"
 
     def stop(self) -> None:
@@ -96,7 +96,8 @@ class Follower:
         if self._stack is not None:
             self._stack.kill()
 
-    def _up(self, command: str) -> str:
+    def up(self, command: str) -> str:
+        """Start `darkroom up`, after the Ctrl-C that ends the one before, and return what it has printed by then."""
         program, subcommand, *options = shlex.split(command)
         assert (program, subcommand) == ("darkroom", "up")
         self.stop()
@@ -110,7 +111,7 @@ class Follower:
         (self._home / ".curlrc").write_text("".join(lines))
         return stack.log.read_text()
 
-    def _typed(self, command: str) -> str:
+    def typed(self, command: str) -> str:
         """What a terminal shows."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTEST"))},

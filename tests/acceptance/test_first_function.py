@@ -2,68 +2,66 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from darkroom.events.cloudevents import encode_binary, new_event
 from tests.acceptance.follower import Follower, blocks_of
-from tests.stack import ROOT, RunningStack, eventually
+from tests.stack import ROOT, eventually
 
 A_MINUTE_S = 60.0
 PAGE = ROOT / "docs" / "first-function.md"
 
 
-def typed(commands: str, folder: Path) -> str:
-    """What the commands print, typed in a terminal whose PATH has `darkroom`."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=A_MINUTE_S,
-    )
-    assert done.returncode == 0, f"{commands}\nexited with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_from_an_empty_folder_to_an_answered_event_takes_less_than_a_minute(tmp_path: Path) -> None:
-    began_s = time.monotonic()
-    typed("darkroom new project shop && darkroom new function confirm", tmp_path)
-    stack = RunningStack(data=tmp_path / ".darkroom", cwd=tmp_path, verbose=False)
-    try:
-        stack.start()
-        headers, body = encode_binary(new_event("shop.confirm.requested", "/newcomer", {"order": 7}))
-        answer = httpx.post(f"{stack.addresses['broker']}/shop/default", headers=headers, content=body, timeout=20)
-        assert answer.status_code == 202
-        eventually(lambda: stack.trigger("confirm")["delivered"] == 1, within_s=30, what="the event is answered")
-        took_s = time.monotonic() - began_s
-    finally:
-        stack.kill()
-    assert took_s < A_MINUTE_S
-
-
-@pytest.mark.slow
-def test_every_command_of_the_page_is_typed_and_prints_what_the_page_shows(tmp_path: Path) -> None:
+@pytest.fixture
+def follower(tmp_path: Path) -> Iterator[Follower]:
     folder, home = tmp_path / "shop", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
     follower = Follower(folder, home)
     try:
-        for block in blocks_of(PAGE):
-            follower.follow(block)
-        follower.stop()
+        yield follower
     finally:
         follower.kill()
+
+
+@pytest.mark.slow
+def test_from_an_empty_folder_to_an_answered_event_takes_less_than_a_minute(follower: Follower) -> None:
+    began_s = time.monotonic()
+    follower.typed("darkroom new project shop && darkroom new function confirm")
+    follower.up("darkroom up")
+    sent = follower.typed("""darkroom events send shop.confirm.requested --data '{"order": 7}'""")
+    found = re.search(r"darkroom events show \w+", sent)
+    assert found is not None, sent
+
+    def look() -> str:
+        text = follower.typed(found[0])
+        return text if "replied by confirm:" in text else ""
+
+    shown = eventually(look, within_s=30, what="the event is answered")
+    took_s = time.monotonic() - began_s
+    assert took_s < A_MINUTE_S
+    for line in (
+        r"^shop\.confirm\.requested  [0-9a-f-]{36}$",
+        r"^  accepted  \S+ by shop/default, over HTTP$",
+        r'^  data      \{"order": 7\}$',
+        r"^  confirm  replied$",
+        r"^    1\. .* 200 with shop\.confirm\.done$",
+        r"^    shop\.confirm\.done  [0-9a-f-]{36}$",
+        r'^      data      \{"received": \{"order": 7\}\}$',
+    ):
+        assert re.search(line, shown, re.MULTILINE), f"no line {line} in\n{shown}"
+    follower.stop()
+
+
+@pytest.mark.slow
+def test_every_command_of_the_page_is_typed_and_prints_what_the_page_shows(follower: Follower) -> None:
+    for block in blocks_of(PAGE):
+        follower.follow(block)
+    follower.stop()
 
 
 def test_every_block_of_the_page_is_followed() -> None:
@@ -78,10 +76,11 @@ def test_every_block_of_the_page_is_followed() -> None:
         ("<!-- type -->\n```console\n$ echo one\none\n$ false\n```\n", False),
     ],
 )
-def test_a_page_that_shows_what_is_not_printed_is_found(page: str, is_true: bool, tmp_path: Path) -> None:
+def test_a_page_that_shows_what_is_not_printed_is_found(
+    page: str, is_true: bool, follower: Follower, tmp_path: Path
+) -> None:
     (tmp_path / "page.md").write_text(page)
     [block] = blocks_of(tmp_path / "page.md")
-    follower = Follower(tmp_path, tmp_path)
     if is_true:
         follower.follow(block)
     else:

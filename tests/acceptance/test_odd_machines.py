@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,10 +56,14 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _run(
-    *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, user: int | None = None
+    *arguments: str,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    user: int | None = None,
+    python: Path = Path(sys.executable),
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "darkroom.cli", *arguments],
+        [python, "-m", "darkroom.cli", *arguments],
         cwd=cwd,
         env=_environment(**(environment or {})),
         user=user,
@@ -92,24 +99,78 @@ def test_the_demo_runs_with_a_proxy_set_at_80_columns_without_a_terminal(folder:
     assert all(len(row) == 3 for row in rows)
 
 
-def _may_run_as(user: int) -> bool:
-    if os.geteuid() != 0:
-        return False
-    command = [sys.executable, "-c", f"open({str(ROOT / 'darkroom.toml')!r})"]
+def _can_run(command: list[str], **options: Any) -> bool:
+    """Return whether another user can run a command."""
     try:
-        return subprocess.run(command, user=user, group=user, extra_groups=[], check=False).returncode == 0
+        done = subprocess.run(
+            command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, check=False, **options
+        )
     except OSError:
         return False
+    return done.returncode == 0
 
 
+def _linked(source: Path, target: Path, *left_out: str) -> None:
+    """Copy a folder by hard links, which take no time and no space, where the file system has them. Bytecode comes
+    along: the other user could not keep what it compiles.
+    """
+
+    def link(one: str, other: str) -> None:
+        try:
+            os.link(one, other)
+        except OSError:
+            shutil.copy2(one, other)
+
+    shutil.copytree(source, target, copy_function=link, symlinks=True, ignore=shutil.ignore_patterns(*left_out))
+
+
+@dataclass(frozen=True)
+class _Installation:
+    """What another user needs to run the command: an interpreter, its packages, and the tree."""
+
+    python: Path
+    tree: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def _installation_for_others(folder: Path) -> _Installation:
+    """Return this one, or a copy where this one lies in a folder that is closed to others, as root's home is."""
+    importing = "import darkroom, pydantic, sys; assert darkroom.__file__.startswith(sys.argv[1])"
+    if _can_run([sys.executable, "-c", importing, str(ROOT)], cwd="/"):
+        return _Installation(Path(sys.executable), ROOT)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    base, environment = folder / "python", {"LD_LIBRARY_PATH": str(folder / "python" / "lib")}
+    (base / "bin").mkdir(parents=True)
+    _linked(Path(sys.base_prefix, "lib"), base / "lib", "site-packages", "test", "idlelib", "*.a")
+    shutil.copy2(Path(sys.executable).resolve(), base / "bin" / version)
+    subprocess.run(
+        [base / "bin" / version, "-m", "venv", "--without-pip", folder / "venv"],
+        env={**os.environ, **environment},
+        check=True,
+    )
+    packages = folder / "venv" / "lib" / version / "site-packages"
+    packages.rmdir()
+    _linked(Path(sysconfig.get_path("purelib")), packages, "__editable__*")
+    for program in Path(sysconfig.get_path("scripts")).iterdir():
+        # Of the scripts each names the interpreter that it was made for.
+        if program.is_file() and not program.is_symlink() and program.read_bytes()[:2] != b"#!":
+            shutil.copy2(program, folder / "venv" / "bin")
+    tree = _copy_of_the_tree(folder / "tree")
+    (packages / "tree.pth").write_text(f"{tree}\n")
+    return _Installation(folder / "venv" / "bin" / "python", tree, environment)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a program as another user")
 def test_the_demo_runs_as_another_user_who_owns_nothing_of_the_tree(folder: Path) -> None:
-    if not _may_run_as(NOBODY):
-        pytest.skip("needs root, and an interpreter and a checkout that other users can read")
+    installed = _installation_for_others(folder / "installed")
+    importing = [str(installed.python), "-c", "import darkroom, pydantic"]
+    environment = _environment(**installed.environment, HOME="/nonexistent")
+    assert _can_run(importing, cwd=installed.tree, env=environment), "the copy can be run by another user"
     own = folder / "own"
     own.mkdir()
     os.chown(own, NOBODY, NOBODY)
     options = ("--data", str(own / "data"), "--out", str(own / "out"))
-    done = _run("demo", *options, cwd=ROOT, environment={"HOME": "/nonexistent"}, user=NOBODY)
+    done = _run("demo", *options, cwd=installed.tree, environment=environment, user=NOBODY, python=installed.python)
     _check_demo(done, own / "out")
 
 

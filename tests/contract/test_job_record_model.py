@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -34,6 +35,7 @@ JOBS = 2
 INDEX = st.integers(0, 11)
 WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 LEASE_S = 100.0
+BETWEEN_CALLS_S = 0.1
 TIMES = JobTimes(
     lease_s=LEASE_S,
     emitted_due_after_s=220.0,
@@ -101,6 +103,10 @@ def steps(recovered: list[Recovered]) -> dict[UUID, tuple[NextStep, dict[str, An
     return {each.record.job_id: (each.step, without_times(each.record)) for each in recovered if each.record}
 
 
+def by_id(records: list[JobRecord]) -> dict[UUID, dict[str, Any] | None]:
+    return {record.job_id: without_times(record) for record in records}
+
+
 def counts_of(store: JobStore) -> dict[tuple[str, ...], float]:
     """Without what hangs on the clocks: ages and sums."""
     return {
@@ -114,17 +120,24 @@ def counts_of(store: JobStore) -> dict[tuple[str, ...], float]:
 class JobRecordMachine(RuleBasedStateMachine):
     """Few rules, each with a choice inside: the more rules there are, the fewer interleavings come to the same job."""
 
+    broker_window: int | None = None
+
     def __init__(self, url: str) -> None:
         super().__init__()
-        rules: dict[str, Any] = {"max_attempts": MAX_ATTEMPTS, "max_emissions": MAX_EMISSIONS, "times": TIMES}
+        rules: dict[str, Any] = {
+            "max_attempts": MAX_ATTEMPTS,
+            "max_emissions": MAX_EMISSIONS,
+            "times": TIMES,
+            "broker_window": self.broker_window,
+        }
         self.redis_stores, self.memory_stores = RedisJobStores(url), MemoryJobStores()
         self.redis, self.memory = self.redis_stores.make(**rules), self.memory_stores.make(**rules)
         self.promised: dict[UUID, Promised] = {}
         self.leases: list[Held] = []
         self.unheard: list[Unheard] = []
         self.now_s = 0.0
-        for _ in range(JOBS):
-            self.accept(new_job())
+        for number in range(JOBS):
+            self.accept(new_job(owner=f"key-{number}"))
 
     def accept(self, job: NewJob) -> None:
         for store in (self.redis, self.memory):
@@ -211,6 +224,16 @@ class JobRecordMachine(RuleBasedStateMachine):
         for each in recovered:
             self.note_step(each)
             self.act_on(each, tells_the_broker=tells_the_broker, keeps=keeps)
+
+    @rule(resend=st.booleans())
+    def hand_out(self, resend: bool) -> None:
+        """What waits in its lane, or what the broker may not have."""
+        handed_out = self.redis.unemitted(limit=10) if resend else self.redis.next_in_line(limit=10)
+        expected = self.memory.unemitted(limit=10) if resend else self.memory.next_in_line(limit=10)
+        assert by_id(handed_out) == by_id(expected)
+        for record in handed_out:
+            assert not record.in_lane
+            assert self.promised[record.job_id].end is None, "an ended job was handed out"
 
     def claim_unheard(self, lost: Unheard) -> None:
         before = self.record(lost.job_id)
@@ -299,6 +322,7 @@ class JobRecordMachine(RuleBasedStateMachine):
             for _ in range(MAX_ATTEMPTS + MAX_EMISSIONS + 2):
                 self.let_time_pass(61)
                 self.sweep(tells_the_broker=True, keeps=True)
+                self.hand_out(resend=False)
                 for pick in range(JOBS):
                     self.deliver(pick, "dies at once", after_a_pause=False)
             for job_id, promised in self.promised.items():
@@ -314,6 +338,10 @@ class JobRecordMachine(RuleBasedStateMachine):
     # --- the ledger
 
     def job(self, pick: int) -> UUID:
+        # A moment between two calls: which of two jobs is overdue first decides who gets the last place in a window.
+        self.redis_stores.advance(BETWEEN_CALLS_S)
+        self.memory_stores.advance(BETWEEN_CALLS_S)
+        self.now_s += BETWEEN_CALLS_S
         return list(self.promised)[pick % JOBS]
 
     def record(self, job_id: UUID) -> JobRecord:
@@ -379,15 +407,17 @@ class JobRecordMachine(RuleBasedStateMachine):
             self.promised[record.job_id].to_be_kept = False
 
 
-def test_no_interleaving_breaks_a_promise(redis: Server) -> None:
+@pytest.mark.parametrize(("broker_window", "examples"), [(None, 60), (1, 40)])
+def test_no_interleaving_breaks_a_promise(redis: Server, broker_window: int | None, examples: int) -> None:
     class OnThisServer(JobRecordMachine):
         def __init__(self) -> None:
+            self.broker_window = broker_window
             super().__init__(redis.url)
 
     run_state_machine_as_test(
         OnThisServer,
         settings=settings(
-            max_examples=100,
+            max_examples=examples,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -119,7 +119,8 @@ def test_only_the_front_door_is_visible_outside(by_name: dict[str, Revision]) ->
 
 def test_only_what_emits_of_its_own_accord_has_a_sink(manifests: Manifests) -> None:
     bound = bindings(manifests)
-    assert {service for _, service in bound} == {"ingest", "recovery"}
+    workers = {"resize", "resize-heavy", "crop", "crop-heavy"}
+    assert {service for _, service in bound} == {"ingest", "recovery"} | workers
     assert {(b.sink.ref.kind, b.sink.ref.name) for b in bound.values() if b.sink.ref} == {("Broker", "darkroom")}
 
 
@@ -158,6 +159,7 @@ def test_twice_of_what_a_function_takes_may_be_in_flight(
     revision = by_name[name]
     capacity = revision.scaling.max_scale * revision.container_concurrency
     assert manifests.channel(manifests.brokers[0]).max_ack_pending == 2 * capacity
+    assert revision.env["BROKER_WINDOW"] == str(2 * capacity)
 
 
 def test_every_delivery_block_is_complete_and_ends_at_recovery(manifests: Manifests) -> None:

@@ -6,7 +6,8 @@
                         └──────────────── redrive (by a person) ──────┘
 
 Every change is a compare-and-set on the store's own clock. A job that is not final has a deadline, and the sweep finds
-jobs that are past theirs.
+jobs that are past theirs. A queued job whose lane has no room in the broker's window waits in the lane instead, until
+`next_in_line` hands it out.
 """
 
 from __future__ import annotations
@@ -49,11 +50,21 @@ class NewJob:
     storage_key: str
     request_id: str
     cost_class: str = "standard"
+    turn: float = 1.0
+    """How much of its owner's turns in the lane it takes: its estimated cost divided by the owner's weight."""
     trace: str = ""
     """The W3C `traceparent` of the request that submitted it."""
     idempotency_key: str | None = None
     fingerprint: str = ""
     """Digest of the request. Reusing an idempotency key with a different fingerprint is the caller's mistake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """The jobs that one Trigger delivers. At most `broker_window` of a lane's jobs are with the broker at a time."""
+
+    type: str
+    cost_class: str = "standard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +135,8 @@ class NextStep(StrEnum):
     nothing confirms that the broker got the current one. Then that one is sent again, and no emission is used up."""
     FAILED = "failed"
     """The job was given up: report it, store it with the dead letters, and then call `kept`."""
+    WAIT = "wait"
+    """It is queued again and waits in its lane; `next_in_line` hands it out."""
     NOTHING = "nothing"
     """It is final, held under a live lease, unknown, or queued for a later sweep."""
 
@@ -166,6 +179,9 @@ class JobStore(Protocol):
     def accept(self, job: NewJob) -> Accepted:
         """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.
 
+        If the window of the job's lane is full, or others wait for it, the job waits too (`record.in_lane`): it has no
+        deadline, and is not to be emitted before `next_in_line` hands it out.
+
         Raises IdempotencyMismatchError, also when `job_id` already exists under another owner or fingerprint.
         DependencyUnavailableError means that nothing was accepted. The request has no effect once its caller has given
         up on it. If it was carried out but its answer was lost, it is undone as soon as the store answers again.
@@ -207,6 +223,8 @@ class JobStore(Protocol):
 
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         """Complete the job. Returns the record as it is now; None only when it is gone.
+
+        If others wait for the room that it leaves in its lane (`record.makes_room`), call `next_in_line`.
 
         A call repeated after its answer was lost finds its own end and returns DONE. A call that raises
         DependencyUnavailableError may have been carried out: then the record is final under the lease's fence.
@@ -257,8 +275,21 @@ class JobStore(Protocol):
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
         """Queue a failed job again with all its attempts and emissions, and with new parameters if given.
 
-        Returns EMIT if it was failed, else NOTHING, so that only one of two redrives has an effect. The job keeps its
-        id and its history. A worker that claimed it before the redrive is refused.
+        Returns EMIT or WAIT if it was failed, else NOTHING, so that only one of two redrives has an effect. The job
+        keeps its id and its history. A worker that claimed it before the redrive is refused.
+        """
+
+    def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
+        """Hand out at most `limit` jobs that wait in the lane, or in any lane, as far as the broker's window has room.
+
+        They are taken from their owners in fair turns. Each is handed out once; emit it and call `emitted`. If that
+        does not happen, the job is overdue in UNEMITTED_JOBS_DUE_AFTER_S, like one that was just accepted.
+        """
+
+    def unemitted(self, *, limit: int) -> list[JobRecord]:
+        """Hand out overdue jobs whose current emission the broker is not known to have, to be sent again.
+
+        Whoever finds that the broker is back calls it, so that nobody waits for the sweep.
         """
 
     def backlog(self) -> Backlog: ...

@@ -27,6 +27,7 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    Lane,
     Lease,
     NewJob,
     NextStep,
@@ -41,6 +42,7 @@ from darkroom.adapters.jobs.attempt_errors import (
     unanswered_claim_error,
 )
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
+from darkroom.adapters.jobs.memory_lanes import MemoryLanes
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
@@ -62,6 +64,7 @@ class MemoryJobStore:
         max_emissions: int = MAX_EMISSIONS,
         job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
+        broker_window: int | None = None,
     ) -> None:
         """`clock` returns seconds since the epoch."""
         self._clock = clock
@@ -69,6 +72,7 @@ class MemoryJobStore:
         self._max_emissions = max_emissions
         self._job_timeout_s = job_timeout_s
         self._times = times or JobTimes()
+        self._lanes = MemoryLanes(broker_window)
         self._lock = threading.RLock()
         self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
@@ -120,7 +124,8 @@ class MemoryJobStore:
             self._record_lost_attempt(job)
             if job.attempts >= self._max_attempts:
                 self._give_up(job, crash_error(), hand_out_s=now_s)
-                return AttemptsSpent(record=job.record())
+                return AttemptsSpent(record=self._record_at_end(job))
+            self._lanes.enter_window(job)
             job.error = None
             job.attempts += 1
             job.fence += 1
@@ -237,6 +242,7 @@ class MemoryJobStore:
                 return self._emit(job)
             job.lease_s = None
             self._set_status(job, JobStatus.QUEUED)
+            self._lanes.leave(job)
             job.due_s = now_s + self._doubled(self._times.dead_letter_wait_s, job.emissions - job.redriven - 2)
             return Recovered(step=NextStep.NOTHING, record=job.record())
 
@@ -244,11 +250,19 @@ class MemoryJobStore:
         with self._lock:
             now_s = self._clock()
             given_up = [job for job in self._jobs.values() if job.hand_out_s is not None and job.hand_out_s <= now_s]
-            overdue = [job for job in self._jobs.values() if not job.status.is_final and job.due_s <= now_s]
+            overdue = self._overdue(now_s)
             given_up.sort(key=lambda job: job.hand_out_s or 0.0)
-            overdue.sort(key=lambda job: job.due_s)
             steps = [self._hand_out(job) for job in given_up[:limit]]
-            return steps + [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
+            steps += [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
+            # One that had left the window and now waits in its lane needs nothing from the caller.
+            return [step for step in steps if step.step is not NextStep.NOTHING]
+
+    def _overdue(self, now_s: float) -> list[MemoryJob]:
+        """Return the jobs that are past their deadline, the longest overdue first. One that waits in its lane has
+        none."""
+        unfinished = (job for job in self._jobs.values() if not job.status.is_final and not job.in_lane)
+        overdue = (job for job in unfinished if job.due_s <= now_s)
+        return sorted(overdue, key=lambda job: (job.due_s, str(job.new.job_id)))
 
     def kept(self, job_id: UUID) -> None:
         with self._lock:
@@ -272,8 +286,30 @@ class MemoryJobStore:
             job.fence += 1
             job.emissions += 1
             self._set_status(job, JobStatus.QUEUED)
+            if not self._lanes.enter(job):
+                return Recovered(step=NextStep.WAIT, record=job.record())
             job.due_s = self._clock() + self._times.unemitted_due_after_s
             return Recovered(step=NextStep.EMIT, record=job.record())
+
+    def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
+        handed_out: list[JobRecord] = []
+        with self._lock:
+            for each in [lane] if lane is not None else sorted(self._lanes.waiting(), key=str):
+                while len(handed_out) < limit and (job := self._lanes.take_next(each)) is not None:
+                    job.due_s = self._clock() + self._times.unemitted_due_after_s
+                    handed_out.append(job.record())
+        return handed_out
+
+    def unemitted(self, *, limit: int) -> list[JobRecord]:
+        with self._lock:
+            handed_out: list[JobRecord] = []
+            for job in self._overdue(self._clock()):
+                is_unemitted = job.status is JobStatus.QUEUED and job.confirmed < job.emissions
+                if len(handed_out) < limit and is_unemitted and not self._is_spent(job):
+                    recovered = self._emit(job)
+                    if recovered.step is NextStep.EMIT and recovered.record is not None:
+                        handed_out.append(recovered.record)
+            return handed_out
 
     def backlog(self) -> Backlog:
         with self._lock:
@@ -294,6 +330,7 @@ class MemoryJobStore:
                 if job.status is JobStatus.QUEUED
                 and job.created_s + self._times.unemitted_due_after_s <= now_s
                 and job.confirmed < job.emissions
+                and not job.in_lane
             ]
             return job_readings(
                 self._tally,
@@ -301,6 +338,7 @@ class MemoryJobStore:
                 oldest_age_s=backlog.oldest_age_s,
                 outbox=len(outbox),
                 given_up=sum(job.hand_out_s is not None for job in self._jobs.values()),
+                in_lanes=self._lanes.waiting(),
             )
 
     def check(self) -> None:
@@ -331,6 +369,7 @@ class MemoryJobStore:
             return Accepted(record=there.record(), created=False)
         now_s = self._clock()
         made = MemoryJob(new=job, created_s=now_s, due_s=now_s + self._times.unemitted_due_after_s)
+        self._lanes.enter(made)
         self._jobs[job.job_id] = made
         if job.idempotency_key:
             self._bindings[_binding(job)] = job.job_id
@@ -351,6 +390,8 @@ class MemoryJobStore:
         if job.confirmed >= job.emissions:
             job.emissions += 1
         self._set_status(job, JobStatus.QUEUED)
+        if not self._lanes.enter(job):
+            return Recovered(step=NextStep.NOTHING, record=job.record())
         job.due_s = self._clock() + self._times.unemitted_due_after_s
         return Recovered(step=NextStep.EMIT, record=job.record())
 
@@ -403,6 +444,7 @@ class MemoryJobStore:
         job.withdrawn, job.unheard = [], {}
         job.confirmed = 0
         job.finished_s = self._clock()
+        self._lanes.leave(job)
         self._count_end(job, job.finished_s, status)
         self._set_status(job, status)
 
@@ -430,8 +472,12 @@ class MemoryJobStore:
         """DONE also if the same lease had already ended the job in this way: no other end leaves this fence."""
         if job is None:
             return Outcome.STALE, None
-        done = job.status is status and job.fence == lease.fence
-        return Outcome.DONE if done else Outcome.STALE, job.record()
+        if job.status is not status or job.fence != lease.fence:
+            return Outcome.STALE, job.record()
+        return Outcome.DONE, self._record_at_end(job)
+
+    def _record_at_end(self, job: MemoryJob) -> JobRecord:
+        return job.record().model_copy(update={"makes_room": self._lanes.is_room_wanted(job)})
 
     def _set_due_as_emitted(self, job: MemoryJob) -> None:
         job.due_s = self._clock() + self._doubled(self._times.emitted_due_after_s, job.emissions - job.redriven - 1)

@@ -23,6 +23,8 @@ class MemoryJob:
     emissions: int = 1
     confirmed: int = 0
     """The last emission that the broker is known to have received."""
+    in_lane: bool = False
+    """It waits for room in the broker's window."""
     fence: int = 0
     released: int | None = None
     """The fence of the last lease that was released."""
@@ -97,6 +99,7 @@ class MemoryJob:
             attempts=self.attempts,
             emissions=self.emissions,
             confirmed=self.confirmed,
+            in_lane=self.in_lane,
             fence=self.fence,
             worker=self.worker,
             redrives=self.redrives,

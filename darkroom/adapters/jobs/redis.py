@@ -34,6 +34,7 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    Lane,
     Lease,
     NewJob,
     NextStep,
@@ -84,6 +85,7 @@ class RedisJobStore:
         max_emissions: int = MAX_EMISSIONS,
         job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
+        broker_window: int | None = None,
         connect_timeout_s: float = 1.0,
         answer_timeout_s: float = 2.0,
     ) -> None:
@@ -92,7 +94,7 @@ class RedisJobStore:
         self._answer_timeout_s = answer_timeout_s
         self._crashed = error_text(crash_error())
         self._unanswered = error_text(unanswered_claim_error())
-        self._rules = rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes())
+        self._rules = rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes(), broker_window)
         self._settler = Settler()
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
@@ -247,19 +249,26 @@ class RedisJobStore:
         step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
+    def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
+        return _readable(self._script("next_in_line", "" if lane is None else f"{lane.type}|{lane.cost_class}", limit))
+
+    def unemitted(self, *, limit: int) -> list[JobRecord]:
+        return _readable(self._script("unemitted", limit))
+
     def backlog(self) -> Backlog:
         queued, processing, oldest_age_ms = self._script("backlog")
         counts = {JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)}
         return Backlog(by_status=counts, oldest_age_s=int(oldest_age_ms) / 1000)
 
     def statistics(self) -> Readings:
-        fields, (queued, processing, oldest_age_ms), outbox, given_up = self._script("statistics")
+        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics")
         return job_readings(
             tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
             oldest_age_s=int(oldest_age_ms) / 1000,
             outbox=int(outbox),
             given_up=int(given_up),
+            in_lanes={_lane(name): int(waiting) for name, waiting in zip(lanes[::2], lanes[1::2], strict=True)},
         )
 
     def check(self) -> None:
@@ -369,6 +378,17 @@ def _record_or_unreadable(flat: list[str], job_id: UUID) -> JobRecord | Unreadab
         return record_of(flat, job_id)
     except JobUnreadableError as exc:
         return exc.job
+
+
+def _readable(jobs: list[Any]) -> list[JobRecord]:
+    """Without the records of another version, which stay in the window for one that can read them."""
+    records = (_record_or_unreadable(flat, UUID(job_id)) for job_id, flat in jobs)
+    return [record for record in records if isinstance(record, JobRecord)]
+
+
+def _lane(name: str) -> Lane:
+    job_type, _, cost_class = name.partition("|")
+    return Lane(type=job_type, cost_class=cost_class)
 
 
 def _recovered(step: str, flat: list[str], job_id: UUID) -> Recovered:

@@ -54,6 +54,8 @@ def _record(f: dict[str, str], job_id: UUID) -> JobRecord:
         attempts=attempts,
         emissions=int(f["emissions"]),
         confirmed=int(f.get("confirmed", 0)),
+        in_lane="waits" in f,
+        makes_room="room" in f,
         fence=int(f["fence"]),
         worker=f.get("worker"),
         redrives=int(f.get("redrives", 0)),

@@ -27,6 +27,7 @@ _SHARED_PARTS = {
     "withdraw": ("giving_back",),
     "recover": ("recovery",),
     "recover_overdue": ("recovery",),
+    "unemitted": ("recovery",),
     "backlog": ("unfinished",),
     "statistics": ("unfinished",),
 }
@@ -48,7 +49,7 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    parts = [_lua(part) for part in ("counting", "common", *_SHARED_PARTS.get(name, ()))]
+    parts = [_lua(part) for part in ("counting", "common", "lanes", "ending", *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
 
@@ -69,10 +70,13 @@ def job_values(job: NewJob) -> list[str]:
         job.idempotency_key or "",
         job.cost_class,
         job.trace,
+        f"{job.turn:g}",
     ]
 
 
-def rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, times: JobTimes) -> str:
+def rules_text(
+    max_attempts: int, max_emissions: int, job_timeout_s: float, times: JobTimes, broker_window: int | None
+) -> str:
     return compact(
         {
             "history_kept": HISTORY_KEPT,
@@ -82,6 +86,7 @@ def rules_text(max_attempts: int, max_emissions: int, job_timeout_s: float, time
             "timed_out": compact([JobTimeoutError.code, TIMEOUT_MESSAGE]),
             "max_attempts": max_attempts,
             "max_emissions": max_emissions,
+            "window": broker_window or 0,
             "lease": milliseconds(times.lease_s),
             "emitted_due_after": milliseconds(times.emitted_due_after_s),
             "unemitted_due_after": milliseconds(times.unemitted_due_after_s),

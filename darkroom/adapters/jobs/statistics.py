@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from darkroom.adapters.jobs import Lane
 from darkroom.contract import metrics
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
@@ -40,14 +41,22 @@ def job_tally() -> Tally:
 
 
 def job_readings(
-    tally: Tally, *, unfinished: Mapping[JobStatus, int], oldest_age_s: float, outbox: int, given_up: int
+    tally: Tally,
+    *,
+    unfinished: Mapping[JobStatus, int],
+    oldest_age_s: float,
+    outbox: int,
+    given_up: int,
+    in_lanes: Mapping[Lane, int],
 ) -> Readings:
+    lanes = (Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES))
     return {
         **tally.readings(),
         metrics.JOBS_UNFINISHED: {(status.value,): count for status, count in unfinished.items()},
         metrics.JOBS_OLDEST_UNFINISHED_AGE: {(): oldest_age_s},
         metrics.JOBS_OUTBOX: {(): outbox},
         metrics.JOBS_GIVEN_UP: {(): given_up},
+        metrics.JOBS_IN_LANES: {(lane.type, lane.cost_class): in_lanes.get(lane, 0) for lane in lanes},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -49,10 +50,7 @@ def command(
                     write(*parts)
             else:
                 write_records((), [tail_fields(document)])
-            _flush()
+            # A pipe's reader gets each line at once.
+            sys.stdout.flush()
         if follow:
             raise click.ClickException("the runtime ended")
-
-
-def _flush() -> None:
-    click.get_text_stream("stdout").flush()

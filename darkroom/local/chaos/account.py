@@ -19,6 +19,10 @@ MAX_EVENTS = 100_000
 """Some 60 MB. Further events are counted and otherwise left alone: no fault hits them."""
 
 
+LISTED = 1_000
+"""How many lost or stuck events are listed; all are counted."""
+
+
 class End(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     DEAD_LETTERED = "dead-lettered"
@@ -46,7 +50,8 @@ class Course:
     executions: int = 0
     """How often the subscriber has acknowledged it, whether or not the answer reached the Broker."""
     answer_lost: bool = False
-    again: Counter[Again] = field(default_factory=Counter)
+    again: tuple[Again, ...] = ()
+    """One for each execution after the first. No Counter, because there are up to 100,000 of these."""
     end: End | None = None
     why: str = ""
 
@@ -136,7 +141,7 @@ class Account:
         course = turn.course
         if course.executions:
             reason = Again.LOST_ANSWER if course.answer_lost else Again.REDELIVERY
-            course.again[Again.DUPLICATE if turn.executed else reason] += 1
+            course.again = (*course.again, Again.DUPLICATE if turn.executed else reason)
         turn.executed += 1
         course.executions += 1
 
@@ -213,11 +218,20 @@ class Reckoning:
     left_out: int
     triggers: tuple[TriggerSum, ...]
     lost: tuple[Row, ...]
+    """The first of them, as of those that are stuck; the sums count all."""
     stuck: tuple[Row, ...]
 
     @property
+    def lost_count(self) -> int:
+        return sum(row.lost for row in self.triggers)
+
+    @property
+    def stuck_count(self) -> int:
+        return sum(row.stuck for row in self.triggers)
+
+    @property
     def is_clean(self) -> bool:
-        return not self.lost and not self.stuck
+        return self.lost_count == self.stuck_count == 0
 
 
 VANISHED = "accepted, but its Trigger's consumer no longer has it, and nothing was reported"
@@ -226,33 +240,31 @@ VANISHED = "accepted, but its Trigger's consumer no longer has it, and nothing w
 def reckoning(account: Account, pending: Iterable[str]) -> Reckoning:
     """Sum up. `pending` are the Triggers that still have work: what is unfinished there is stuck, elsewhere lost."""
     still_busy = set(pending)
-    sums: dict[str, TriggerSum] = {}
+    triggers = {trigger for record in account.records.values() for trigger in record.courses} | set(account.replies)
+    sums = {trigger: TriggerSum(trigger=trigger, replies=account.replies[trigger]) for trigger in sorted(triggers)}
     lost: list[Row] = []
     stuck: list[Row] = []
     for record, trigger, course in _courses(account):
-        row = sums.setdefault(trigger, TriggerSum(trigger=trigger))
+        row = sums[trigger]
         row.events += 1
         row.attempts += course.attempts
-        row.again += course.again
-        if course.end is End.ACKNOWLEDGED:
-            row.acknowledged += 1
-        elif course.end is End.DEAD_LETTERED:
-            row.dead_lettered += 1
-        elif course.end is End.LOST:
-            row.lost += 1
-            lost.append(_row(record, trigger, course, course.why))
-        elif trigger in still_busy:
-            row.stuck += 1
-            stuck.append(_row(record, trigger, course, course.why or "not delivered yet"))
-        else:
-            row.lost += 1
-            lost.append(_row(record, trigger, course, VANISHED))
-    for trigger, count in account.replies.items():
-        sums.setdefault(trigger, TriggerSum(trigger=trigger)).replies = count
+        if course.again:
+            row.again.update(course.again)
+        match course.end:
+            case End.ACKNOWLEDGED:
+                row.acknowledged += 1
+            case End.DEAD_LETTERED:
+                row.dead_lettered += 1
+            case None if trigger in still_busy:
+                row.stuck += 1
+                _list(stuck, record, trigger, course, course.why or "not delivered yet")
+            case _:
+                row.lost += 1
+                _list(lost, record, trigger, course, VANISHED if course.end is None else course.why)
     return Reckoning(
         accepted=account.accepted,
         left_out=account.left_out,
-        triggers=tuple(sums[trigger] for trigger in sorted(sums)),
+        triggers=tuple(sums.values()),
         lost=tuple(lost),
         stuck=tuple(stuck),
     )
@@ -264,13 +276,17 @@ def _courses(account: Account) -> Iterator[tuple[Record, str, Course]]:
             yield record, trigger, course
 
 
-def _row(record: Record, trigger: str, course: Course, why: str) -> Row:
-    return Row(
-        trigger=trigger,
-        number=course.number,
-        id=record.id,
-        type=record.type,
-        attempts=course.attempts,
-        executions=course.executions,
-        why=why,
+def _list(rows: list[Row], record: Record, trigger: str, course: Course, why: str) -> None:
+    if len(rows) >= LISTED:
+        return
+    rows.append(
+        Row(
+            trigger=trigger,
+            number=course.number,
+            id=record.id,
+            type=record.type,
+            attempts=course.attempts,
+            executions=course.executions,
+            why=why,
+        )
     )

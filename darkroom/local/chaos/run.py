@@ -36,12 +36,10 @@ from darkroom.manifests.errors import suggestion
 
 LEASE_S = 5.0
 KEPT_LINES = 20_000
-LISTED = 1_000
-"""How many lost or stuck events are listed; all are counted."""
 QUIET_FOR_S = 3.0
 """With no Trigger having any work for so long, what has not ended yet never will."""
 _LOOK_EVERY_S = 0.25
-_BACKLOG_WITHIN_S = 4.0
+_ANSWER_WITHIN_S = 4.0
 
 
 class State(StrEnum):
@@ -59,6 +57,8 @@ class Parts:
     brokers: Brokers
     ingress: Ingress
     servers: Mapping[str, Server]
+    sections: Mapping[str, Callable[[], Mapping[str, Any]]]
+    """The application's own, of its status. They may block."""
     report: Report
 
 
@@ -81,6 +81,7 @@ class ChaosRun:
         self._lines: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
         self._counts: Counter[str] = Counter()
         self._sums: Reckoning | None = None
+        self._application: Mapping[str, Mapping[str, Any]] = {}
         self._refused_duplicates = 0
         self._posted = 0
 
@@ -97,7 +98,9 @@ class ChaosRun:
             self._account.close(_now())
             self.state = State.SETTLING
             await self._settle()
-            self._sums = reckoning(self._account, await self._busy_triggers())
+            sums = reckoning(self._account, await self._busy_triggers())
+            self._application = {name: await self._section(read) for name, read in self._parts.sections.items()}
+            self._sums = sums
         finally:
             self._end_faults()
             self._cancel_lease()
@@ -215,13 +218,23 @@ class ChaosRun:
         for address, stream in self._parts.brokers.streams.items():
             here = [one for one in dispatchers if one.route.broker == address]
             try:
-                async with asyncio.timeout(_BACKLOG_WITHIN_S):
+                async with asyncio.timeout(_ANSWER_WITHIN_S):
                     backlog = await stream.backlog()
             except (nats.errors.Error, DependencyUnavailableError, TimeoutError):
                 busy |= {one.name for one in here}
                 continue
             busy |= {one.name for one in here if backlog.get(consumer_name(one.route.trigger))}
         return busy
+
+    @staticmethod
+    async def _section(read: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await asyncio.to_thread(read)
+        except DependencyUnavailableError as exc:
+            return {"error": exc.detail}
+        except TimeoutError:
+            return {"error": f"no answer within {_ANSWER_WITHIN_S:g} s"}
 
     # --- what it tells -----------------------------------------------------------------------------------------------
 
@@ -245,10 +258,11 @@ class ChaosRun:
             "refused_duplicates": self._refused_duplicates,
             "left_out": sums.left_out,
             "triggers": [one.as_dict() for one in sums.triggers],
-            "lost": [asdict(row) for row in sums.lost[:LISTED]],
-            "lost_count": len(sums.lost),
-            "stuck": [asdict(row) for row in sums.stuck[:LISTED]],
-            "stuck_count": len(sums.stuck),
+            "lost": [asdict(row) for row in sums.lost],
+            "lost_count": sums.lost_count,
+            "stuck": [asdict(row) for row in sums.stuck],
+            "stuck_count": sums.stuck_count,
+            "application": self._application,
         }
 
 
@@ -313,7 +327,7 @@ class Chaos:
         """End a run that is under way."""
         if self.latest is not None and self._task is not None:
             self.latest.end("the runtime stops")
-            await asyncio.wait([self._task], timeout=2 * _BACKLOG_WITHIN_S)
+            await asyncio.wait([self._task], timeout=2 * _ANSWER_WITHIN_S)
 
     def _chosen_triggers(self, order: Order, triggers: Mapping[str, Dispatcher]) -> list[str]:
         if order.triggers:

@@ -1,4 +1,9 @@
-"""The Brokers' ingress: `POST /{namespace}/{broker}`, as in Knative. Answers 202 only once the stream has the event."""
+"""The ingress of Brokers and channels. Answers 202 only once the stream has the event.
+
+A Broker is at `POST /{namespace}/{broker}`, as in Knative. A channel is at `POST /` under the name that it has within a
+cluster, `NAME-kn-channel.NAMESPACE.svc.cluster.local`, and, for who cannot choose the Host header, at
+`POST /{namespace}/NAME-kn-channel`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,16 @@ from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local import spans
+from darkroom.local.eventing.destinations import channel_of_host, channel_of_request
 from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
-from darkroom.local.eventing.stream import MAX_EVENT_BYTES, BrokerStream, Stored, stored_form
+from darkroom.local.eventing.stream import (
+    MAX_EVENT_BYTES,
+    BrokerStream,
+    ChannelAddress,
+    ChannelStream,
+    Stored,
+    stored_form,
+)
 from darkroom.local.reporting import Report
 
 TTL_EXTENSION = "knativebrokerttl"
@@ -29,16 +42,27 @@ BrokerAddress = tuple[str, str]
 
 class Ingress:
     def __init__(
-        self, streams: Mapping[BrokerAddress, BrokerStream], report: Report, recorder: Recorder | None = None
+        self,
+        streams: Mapping[BrokerAddress, BrokerStream],
+        report: Report,
+        recorder: Recorder | None = None,
+        channels: Mapping[ChannelAddress, ChannelStream] | None = None,
     ) -> None:
         self._streams = streams
+        self._channels = channels or {}
         self._report = report
         self.recorder = recorder or Recorder(RecordLimits(), report)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
         app.router.add_post("/{namespace}/{broker}", self._receive)
+        app.router.add_post("/", self._receive_by_host)
         return app
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names under which channels are asked for, in patterns."""
+        return ["*.svc.cluster.local", "*.svc"]
 
     def has(self, address: BrokerAddress) -> bool:
         return address in self._streams
@@ -61,10 +85,32 @@ class Ingress:
         stored = Stored(sequence=0, is_duplicate=False, payload=stored_form(event))
         self.recorder.accepted("/".join(address), stored, arrived_at=time.time())
 
+    def has_channel(self, address: ChannelAddress) -> bool:
+        return address in self._channels
+
+    async def publish_to_channel(self, address: ChannelAddress, event: CloudEvent) -> None:
+        """Publish an event to a channel from inside the runtime.
+
+        Raises DependencyUnavailableError, EventInvalidError.
+        """
+        await self._channels[address].publish(event)
+
     async def _receive(self, request: web.Request) -> web.Response:
         address = (request.match_info["namespace"], request.match_info["broker"])
-        if address not in self._streams:
-            return web.Response(status=404, text=f"no Broker {address[0]}/{address[1]}")
+        if address in self._streams:
+            return await self._take_for_broker(request, address)
+        channel = channel_of_host(address[1])
+        if channel is not None:
+            return await self._take_for_channel(request, (address[0], channel))
+        return web.Response(status=404, text=f"no Broker {address[0]}/{address[1]}")
+
+    async def _receive_by_host(self, request: web.Request) -> web.Response:
+        address = channel_of_request(request.host)
+        if address is None:
+            return web.Response(status=404, text=f"no channel is called {request.host}")
+        return await self._take_for_channel(request, address)
+
+    async def _take_for_broker(self, request: web.Request, address: BrokerAddress) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             event = admit(cloudevents.parse_one(headers, await request.read()))
@@ -80,6 +126,25 @@ class Ingress:
             return web.Response(status=500, text=exc.detail)
         self._report("event.accepted", broker=address[1], id=event.id, type=event.type, subject=event.subject)
         return web.Response(status=202, headers={DUPLICATE_HEADER: "true"} if stored.is_duplicate else None)
+
+    async def _take_for_channel(self, request: web.Request, address: ChannelAddress) -> web.Response:
+        """Store an event as it is: a channel gives it no TTL."""
+        stream, name = self._channels.get(address), address[1]
+        if stream is None:
+            return web.Response(status=404, text=f"no channel {address[0]}/{name}")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            event = cloudevents.parse_one(headers, await request.read())
+            with spans.publish_span(event, headers, name):
+                await stream.publish(event)
+        except EventInvalidError as exc:
+            self._report("event.refused", channel=name, error=exc.detail)
+            return web.Response(status=400, text=exc.detail)
+        except DependencyUnavailableError as exc:
+            self._report("event.not_stored", channel=name, id=event.id, error=exc.detail)
+            return web.Response(status=500, text=exc.detail)
+        self._report("event.accepted", channel=name, id=event.id, type=event.type, subject=event.subject)
+        return web.Response(status=202)
 
 
 def admit(event: CloudEvent) -> CloudEvent:

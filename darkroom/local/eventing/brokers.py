@@ -1,4 +1,5 @@
-"""All Brokers of the manifests: the connection to NATS, one stream per Broker, and one dispatcher per Trigger."""
+"""All Brokers and channels of the manifests: the connection to NATS, a stream for each of them, and a dispatcher for
+each Trigger and Subscription."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from nats.aio.client import Client
 
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.eventing.broker import BrokerAddress, Ingress
+from darkroom.local.eventing.channels import Channels
 from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
@@ -56,10 +58,12 @@ class Brokers:
         self._connection: Client | None = None
         self._ensuring: asyncio.Task[None] | None = None
         self.streams: dict[BrokerAddress, BrokerStream] = {}
+        self.channels = Channels(manifests, report)
         self.dispatchers: list[Dispatcher] = []
+        """Those of the Triggers."""
         self._records = record is not None
         self.recorder = Recorder(record or RecordLimits(), report)
-        self.ingress = Ingress(self.streams, report, self.recorder)
+        self.ingress = Ingress(self.streams, report, self.recorder, self.channels.streams)
         self.interposition = Interposition()
 
     @property
@@ -67,6 +71,11 @@ class Brokers:
         if self._connection is None:
             raise RuntimeError("not connected yet")
         return self._connection
+
+    @property
+    def all_dispatchers(self) -> list[Dispatcher]:
+        """Return those of the Triggers and of the Subscriptions."""
+        return [*self.dispatchers, *self.channels.dispatchers]
 
     async def open(self, nats_url: str, prepare: Callable[[], Awaitable[None]]) -> Ingress:
         """Connect to NATS and create the streams.
@@ -80,25 +89,26 @@ class Brokers:
             await stream.drop_other_consumers(self._manifests.triggers_of(broker))
             stream.on_stored = partial(self.interposition.stored, _address(broker))
             self.streams[_address(broker)] = stream
+        await self.channels.open(connection)
         if self._records:
             await self.recorder.open(connection)
             self._spawn(self.recorder.run(), "record")
         return self.ingress
 
     async def dispatch(self, subscribers: Subscribers, ingress: Ingress) -> None:
-        """Start delivering to the Triggers' subscribers."""
+        """Start delivering to the subscribers of Triggers and Subscriptions."""
         for broker in self._manifests.brokers:
             for trigger in self._manifests.triggers_of(broker):
                 route = self._adapt(self._route(broker, trigger, subscribers))
-                dispatcher = Dispatcher(route, ingress, self._report)
-                self.dispatchers.append(dispatcher)
+                self.dispatchers.append(Dispatcher(route, ingress, self._report))
         # Before the first delivery: it decides what the record says of each event.
         self.recorder.describe_triggers([_described(dispatcher.route) for dispatcher in self.dispatchers])
-        for dispatcher in self.dispatchers:
+        self.channels.prepare(subscribers, ingress)
+        for dispatcher in self.all_dispatchers:
             await dispatcher.start(self.connection)
 
     async def stop_dispatching(self) -> None:
-        await asyncio.gather(*(dispatcher.stop() for dispatcher in self.dispatchers))
+        await asyncio.gather(*(dispatcher.stop() for dispatcher in self.all_dispatchers))
 
     async def close(self) -> None:
         await self.recorder.close()
@@ -108,16 +118,16 @@ class Brokers:
     def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers) -> Route:
         delivery = delivery_of(trigger, broker)
         subscriber = with_namespace(trigger.spec.subscriber, trigger.namespace)
-        sink = delivery.dead_letter_sink
+        sink, label, address = delivery.dead_letter_sink, self._label(trigger), _address(broker)
         return Route(
-            trigger=trigger,
-            label=self._label(trigger),
-            broker=_address(broker),
-            stream=self.streams[_address(broker)],
+            receiver=trigger,
+            label=label,
+            origin=address,
+            stream=self.streams[address],
             delivery=delivery,
             consumer=consumer_settings(delivery, self._manifests.channel(broker)),
             subscriber_name=cluster_url(subscriber),
-            subscriber=self.interposition.around(self._label(trigger), subscribers.resolve(subscriber)),
+            subscriber=self.interposition.around(label, subscribers.resolve(subscriber)),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
             dead_letter_name="" if sink is None else cluster_url(sink),
         )
@@ -154,9 +164,9 @@ class Brokers:
         """Recreate what a restarted nats-server may have lost, retrying until it succeeds. Existing data stays."""
         while True:
             try:
-                for stream in self.streams.values():
+                for stream in (*self.streams.values(), *self.channels.streams.values()):
                     await stream.ensure()
-                for dispatcher in self.dispatchers:
+                for dispatcher in self.all_dispatchers:
                     await dispatcher.ensure_consumer()
                 await prepare()
                 return

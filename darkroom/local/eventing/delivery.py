@@ -49,14 +49,20 @@ class DeliverySpec:
 def delivery_of(trigger: Trigger, broker: Broker) -> DeliverySpec:
     """Return a Trigger's delivery rules. Its block replaces the Broker's, except for the dead-letter sink, which is
     inherited."""
-    own, inherited = trigger.spec.delivery, broker.spec.delivery
+    return combined_delivery(trigger.spec.delivery, trigger.namespace, broker.spec.delivery, broker.namespace)
+
+
+def combined_delivery(
+    own: Delivery | None, namespace: str, inherited: Delivery | None, inherited_namespace: str
+) -> DeliverySpec:
+    """Combine the block of a Trigger or Subscription with that of its Broker or channel."""
     block = own or inherited
     return DeliverySpec(
         retry=block.retry if block else 0,
         backoff_policy=(block.backoff_policy if block else None) or "exponential",
         backoff_delay_s=parse_iso(block.backoff_delay) if block and block.backoff_delay else 0.0,
         timeout_s=parse_iso(block.timeout) if block and block.timeout else None,
-        dead_letter_sink=_sink(own, trigger.namespace) or _sink(inherited, broker.namespace),
+        dead_letter_sink=_sink(own, namespace) or _sink(inherited, inherited_namespace),
     )
 
 
@@ -68,7 +74,7 @@ def _sink(block: Delivery | None, namespace: str) -> Destination | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerSettings:
-    """Settings of the JetStream consumer behind a Trigger."""
+    """Settings of the JetStream consumer behind a Trigger or Subscription."""
 
     max_deliver: int
     ack_wait_s: float
@@ -78,7 +84,7 @@ class ConsumerSettings:
 
 
 def consumer_settings(delivery: DeliverySpec, channel: ChannelTemplate) -> ConsumerSettings:
-    """Compute the consumer settings of a Trigger.
+    """Compute the consumer settings of a Trigger or Subscription.
 
     A `delivery.timeout` of T sets ackWait to T + 0.5 s, overriding the channel's template, and the request's timeout to
     T + 0.3 s. Without it, ackWait is the template's and the request's timeout is 0.2 s less.
@@ -118,7 +124,18 @@ class TimedOut:
     timeout_s: float
 
 
-DeliveryResult: TypeAlias = Answered | Unreachable | TimedOut
+SendResult: TypeAlias = Answered | Unreachable | TimedOut
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFailed:
+    """The subscriber took the event, but the Subscription's `reply` did not take what it answered."""
+
+    destination: str
+    result: SendResult
+
+
+DeliveryResult: TypeAlias = SendResult | ReplyFailed
 
 
 class Disposition(StrEnum):
@@ -130,6 +147,8 @@ class Disposition(StrEnum):
     RETRY = "retry"
     LOST = "lost"
     """Never redelivered, and not dead-lettered either while retries are left."""
+    REPLY_LOST = "reply_lost"
+    """Never redelivered, because the subscriber took the event, but dead-lettered."""
 
 
 _RETRIED_4XX = (408, 429)
@@ -137,6 +156,8 @@ _RETRIED_4XX = (408, 429)
 
 def classify(result: DeliveryResult) -> Disposition:
     match result:
+        case ReplyFailed():
+            return Disposition.REPLY_LOST
         case Unreachable() | TimedOut():
             return Disposition.RETRY
         case Answered(status=status) if 200 <= status < 300:
@@ -145,6 +166,22 @@ def classify(result: DeliveryResult) -> Disposition:
             return Disposition.RETRY
         case _:
             return Disposition.LOST
+
+
+_RETRIED_SENDS = (404, 408, 409, 429)
+
+
+def is_success(result: SendResult) -> bool:
+    return isinstance(result, Answered) and 200 <= result.status < 300
+
+
+def is_sent_again(result: SendResult) -> bool:
+    """Report whether a reply that met with this result is sent again, by the delivery specification.
+
+    Unlike with deliveries from the stream, a dispatcher keeps to it here (knative/eventing,
+    pkg/kncloudevents/retries.go).
+    """
+    return not isinstance(result, Answered) or result.status >= 500 or result.status in _RETRIED_SENDS
 
 
 def _classify_success(answer: Answered) -> Disposition:
@@ -180,7 +217,7 @@ def next_step(delivery: DeliverySpec, disposition: Disposition, attempt_index: i
         return Step(action=Action.ACK)
     if disposition is Disposition.REPLY:
         return Step(action=Action.REPLY)
-    if attempt_index >= delivery.retry:
+    if attempt_index >= delivery.retry or disposition is Disposition.REPLY_LOST:
         return Step(action=Action.DROP if delivery.dead_letter_sink is None else Action.DEAD_LETTER)
     if disposition is Disposition.RETRY:
         return Step(action=Action.REDELIVER, delay_s=delivery.backoff_s(attempt_index))
@@ -199,6 +236,8 @@ def format_result(result: DeliveryResult) -> str:
             return f"no answer: {reason}"
         case TimedOut(timeout_s=timeout_s):
             return f"no answer within {timeout_s:g} s"
+        case ReplyFailed(destination=destination, result=reason):
+            return f"the reply to {destination}: {format_result(reason)}"
 
 
 def explain_failure(result: DeliveryResult) -> str:
@@ -229,19 +268,29 @@ def explain_failure(result: DeliveryResult) -> str:
                 f"the subscriber did not answer within {timeout_s:g} s, which follows from delivery.timeout or else "
                 "the channel's ackWait: raise it, or answer sooner"
             )
+        case ReplyFailed(destination=destination):
+            return (
+                f"the subscriber took the event, but its reply did not reach {destination}: the event is given up "
+                "without another delivery"
+            )
 
 
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 
-def dead_letter_extensions(result: DeliveryResult, destination: str) -> Mapping[str, str]:
+def dead_letter_extensions(
+    result: DeliveryResult, destination: str, *, through_filter: bool = True
+) -> Mapping[str, str]:
     """Return the extensions that are added to a dead letter.
 
-    There are none after a timeout or a 2xx with an invalid body. The code is a string because it travels as a header.
+    Behind a Broker's filter, as a Trigger is, there are none after a timeout or a 2xx with an invalid body. The code is
+    a string because it travels as a header.
     """
     match result:
+        case ReplyFailed(destination=reply_destination, result=reason):
+            return dead_letter_extensions(reason, reply_destination, through_filter=False)
         case TimedOut():
-            return {}
+            return {} if through_filter else _error_extensions(destination, 500, format_result(result).encode())
         case Answered(status=status) if 200 <= status < 300:
             return {}
         case Answered(status=status, body=body):

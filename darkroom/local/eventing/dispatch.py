@@ -1,4 +1,5 @@
-"""Delivers a Trigger's events: from its JetStream consumer to its subscriber, with retries, replies and dead letters.
+"""Delivers the events of a Trigger or Subscription: from its JetStream consumer to its subscriber, with retries,
+replies and dead letters. What only Triggers have is in `Dispatcher` too; `subscriptions` says what differs.
 
 `delivery` decides what follows a delivery; this module carries it out. An event that a cluster would lose is lost here
 too, but it is reported.
@@ -25,7 +26,7 @@ from nats.aio.subscription import Subscription
 from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local import spans
-from darkroom.local.eventing.broker import BrokerAddress, Ingress, has_ttl, inherit_ttl, without_ttl
+from darkroom.local.eventing.broker import Ingress, has_ttl, inherit_ttl, without_ttl
 from darkroom.local.eventing.delivery import (
     Action,
     Answered,
@@ -33,16 +34,19 @@ from darkroom.local.eventing.delivery import (
     DeliveryResult,
     DeliverySpec,
     Disposition,
+    ReplyFailed,
     Step,
     classify,
     dead_letter_extensions,
     explain_failure,
     format_result,
+    is_success,
     next_step,
 )
-from darkroom.local.eventing.doors import Cause, Door, Entrance, enter
+from darkroom.local.eventing.doors import Cause, Door, Entrance, come_by, enter, entrance
 from darkroom.local.eventing.filters import passes
-from darkroom.local.eventing.stream import BrokerStream
+from darkroom.local.eventing.receivers import Receiver
+from darkroom.local.eventing.stream import ChannelAddress, ChannelStream, StoredEvent
 from darkroom.local.eventing.subscribers import Attempt, Deliver
 from darkroom.local.reporting import Report
 from darkroom.manifests import Trigger
@@ -63,13 +67,14 @@ async def as_asked(event: CloudEvent, delay_s: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A Trigger with everything that its deliveries need."""
+    """A Trigger or Subscription with everything that its deliveries need."""
 
-    trigger: Trigger
+    receiver: Receiver
     label: str
-    """How reports and metrics name the Trigger: its name, with the namespace before it where that is ambiguous."""
-    broker: BrokerAddress
-    stream: BrokerStream
+    """How reports and metrics name the receiver: its name, with the namespace before it where that is ambiguous."""
+    origin: ChannelAddress
+    """The Broker or channel."""
+    stream: ChannelStream
     delivery: DeliverySpec
     consumer: ConsumerSettings
     subscriber_name: str
@@ -81,9 +86,22 @@ class Route:
     """Is given the delay in seconds that the delivery rules ask for, and returns what NATS shall wait. A test's clock
     returns less, at once or after a wait of its own."""
 
+    @property
+    def trigger(self) -> Trigger:
+        if not isinstance(self.receiver, Trigger):
+            raise TypeError(f"{self.label} is a Subscription")
+        return self.receiver
+
+    @property
+    def broker(self) -> ChannelAddress:
+        """Return the Trigger's Broker."""
+        return self.origin
+
 
 class Dispatcher:
     """Delivers the events of one Trigger. Its consumer's max_ack_pending limits the deliveries in flight."""
+
+    kind = "trigger"
 
     def __init__(self, route: Route, ingress: Ingress, report: Report) -> None:
         self.route = route
@@ -91,6 +109,7 @@ class Dispatcher:
         self.last_failure: Mapping[str, Any] | None = None
         """The last delivery that failed: `at` in seconds since the epoch, the event's `id`, `outcome` and `why`."""
         self._ingress = ingress
+        self._recorder = ingress.recorder
         self._report = report
         self._subscription: Subscription | None = None
         self._in_flight: dict[asyncio.Task[None], Msg] = {}
@@ -101,18 +120,25 @@ class Dispatcher:
         return self.route.label
 
     @property
+    def _named(self) -> dict[str, str]:
+        """Name the receiver in reports."""
+        return {self.kind: self.name}
+
+    @property
     def in_flight(self) -> int:
         return len(self._in_flight)
 
     async def start(self, connection: Client) -> None:
-        await self.route.stream.reclaim(self.route.trigger, self.route.consumer)
+        await self.route.stream.reclaim(self.route.receiver, self.route.consumer)
         subject = await self.ensure_consumer()
         self._subscription = await connection.subscribe(subject, cb=self._receive)
-        self._progress_task = asyncio.create_task(self._keep_in_progress(), name=f"trigger {self.name}: in progress")
+        self._progress_task = asyncio.create_task(
+            self._keep_in_progress(), name=f"{self.kind} {self.name}: in progress"
+        )
 
     async def ensure_consumer(self) -> str:
         """Create the consumer, also after a nats-server has lost its data; returns the subject of the deliveries."""
-        return await self.route.stream.ensure_consumer(self.route.trigger, self.route.consumer)
+        return await self.route.stream.ensure_consumer(self.route.receiver, self.route.consumer)
 
     async def stop(self) -> None:
         """Accept no new deliveries, and give those in progress a moment. What is not acked is redelivered next time."""
@@ -132,68 +158,81 @@ class Dispatcher:
         try:
             await subscription.unsubscribe()
         except nats.errors.Error as exc:
-            self._report("trigger.unsubscribe_failed", trigger=self.name, error=repr(exc))
+            self._report(f"{self.kind}.unsubscribe_failed", **self._named, error=repr(exc))
 
     async def _receive(self, message: Msg) -> None:
         try:
             stored = self.route.stream.decode(message.data)
         except (EventInvalidError, ValueError) as exc:
             # Only a message that bypassed the ingress can be unreadable. Redelivery would not help.
-            self._report("event.unreadable", trigger=self.name, error=str(exc))
+            self._report("event.unreadable", **self._named, error=str(exc))
             await self._until_acked(message.term(), "unreadable")
             return
         event = stored.event
-        if has_ttl(event) and not passes(self.route.trigger.spec, stored.texts):
+        if not self._accepts(stored):
             # Most events are for other Triggers and not worth a task.
             await self._until_acked(message.ack(), event.id)
             return
         task = asyncio.create_task(
-            self._until_acked(self._deliver(message, event), event.id), name=f"trigger {self.name}: delivery"
+            self._until_acked(self._deliver(message, event), event.id), name=f"{self.kind} {self.name}: delivery"
         )
         self._in_flight[task] = message
         task.add_done_callback(self._in_flight.pop)
+
+    def _accepts(self, stored: StoredEvent) -> bool:
+        """Report whether an event goes on to the subscriber. One without a TTL does, to be refused there."""
+        return not has_ttl(stored.event) or passes(self.route.trigger.spec, stored.texts)
 
     async def _until_acked(self, work: Coroutine[Any, Any, None], event_id: str) -> None:
         try:
             await work
         except nats.errors.Error as exc:
             # The ack did not arrive, so NATS redelivers the event. The job's claim recognises the duplicate.
-            self._report("delivery.not_acked", trigger=self.name, id=event_id, error=repr(exc))
+            self._report("delivery.not_acked", **self._named, id=event_id, error=repr(exc))
 
     async def _deliver(self, message: Msg, event: CloudEvent) -> None:
         attempt_index, began_at = message.metadata.num_delivered - 1, time.time()
         cause = self._cause(event, message.metadata.sequence.stream)
-        with spans.delivery_span(event, self.name, self.route.broker[1]) as span:
+        with spans.delivery_span(event, self.name, self.route.origin[1]) as span:
             attempt = await self._attempt(event, cause)
-            _record_attempt(span, attempt.result, attempt_index)
-        step = next_step(self.route.delivery, classify(attempt.result), attempt_index)
+            result = await self._after_reply(event, attempt)
+            _record_attempt(span, result, attempt_index)
+        step = next_step(self.route.delivery, classify(result), attempt_index)
         self.counts["delivered"] += 1
-        self._record(cause, event, attempt, step, attempt_index, began_at)
-        await self._carry_out(step, message, event, attempt.result, attempt_index, cause)
+        self._record(cause, event, attempt, result, step, attempt_index, began_at)
+        await self._carry_out(step, message, event, result, attempt_index, cause)
 
     async def replay(self, event: CloudEvent, sequence: int) -> Attempt:
         """Send an event to this Trigger's subscriber only, once, past the Broker. A reply goes to the Broker."""
         began_at, cause = time.time(), self._cause(event, sequence)
-        attempt = await self._attempt(event, cause)
+        with enter(entrance()):
+            attempt = await self._attempt(event, cause)
         succeeded = classify(attempt.result) in {Disposition.ACCEPTED, Disposition.REPLY}
         action = Action.DROP if not succeeded else Action.ACK if attempt.reply is None else Action.REPLY
-        self._record(cause, event, attempt, Step(action=action), 0, began_at)
+        self._record(cause, event, attempt, attempt.result, Step(action=action), 0, began_at)
         return attempt
 
     def _cause(self, event: CloudEvent, sequence: int) -> Cause:
-        trigger, broker = self.route.trigger, "/".join(self.route.broker)
-        name = f"{trigger.namespace}/{trigger.name}"
-        return Cause(broker=broker, trigger=name, id=event.id, source=event.source, sequence=sequence)
+        receiver, origin = self.route.receiver, "/".join(self.route.origin)
+        name = f"{receiver.namespace}/{receiver.name}"
+        return Cause(broker=origin, trigger=name, id=event.id, source=event.source, sequence=sequence)
 
     def _record(
-        self, cause: Cause, event: CloudEvent, attempt: Attempt, step: Step, attempt_index: int, began_at: float
+        self,
+        cause: Cause,
+        event: CloudEvent,
+        attempt: Attempt,
+        result: DeliveryResult,
+        step: Step,
+        attempt_index: int,
+        began_at: float,
     ) -> None:
-        recorder, result = self._ingress.recorder, attempt.result
+        recorder = self._recorder
         if not recorder.is_on:
             return
         is_published = step.action is Action.REPLY and attempt.reply is not None
         recorder.attempted(
-            **cause.__dict__,
+            **cause._asdict(),
             type=event.type,
             began_at=began_at,
             lasted_s=time.time() - began_at,
@@ -210,10 +249,10 @@ class Dispatcher:
     async def _attempt(self, event: CloudEvent, cause: Cause) -> Attempt:
         if not has_ttl(event):
             return Attempt(result=NO_TTL)
-        with enter(Entrance(door=Door.DELIVERY, cause=cause)):
-            attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
-        with enter(Entrance(door=Door.REPLY, cause=cause)):
-            return await self._publish_reply(event, attempt)
+        come_by(Entrance(door=Door.DELIVERY, cause=cause))
+        attempt = await self.route.subscriber(without_ttl(event), self.route.consumer.http_timeout_s)
+        come_by(Entrance(door=Door.REPLY, cause=cause))
+        return await self._publish_reply(event, attempt)
 
     async def _publish_reply(self, event: CloudEvent, attempt: Attempt) -> Attempt:
         """Publish a reply, if there is one. If the Broker does not accept it, the delivery has failed."""
@@ -227,6 +266,13 @@ class Dispatcher:
             return replace(attempt, result=Answered(status=500, body=exc.detail.encode()))
         return attempt
 
+    async def _after_reply(self, event: CloudEvent, attempt: Attempt) -> DeliveryResult:
+        """Return an attempt's result once its reply is where it should be. A Trigger's is with the Broker already."""
+        return attempt.result
+
+    def _error_extensions(self, result: DeliveryResult) -> Mapping[str, str]:
+        return dead_letter_extensions(result, self.route.subscriber_name)
+
     async def _carry_out(
         self,
         step: Step,
@@ -236,7 +282,7 @@ class Dispatcher:
         attempt_index: int,
         cause: Cause,
     ) -> None:
-        shown = {"trigger": self.name, "id": event.id, "type": event.type, "subject": event.subject}
+        shown: dict[str, str | None] = {**self._named, "id": event.id, "type": event.type, "subject": event.subject}
         match step.action:
             case Action.ACK | Action.REPLY:
                 self._report("delivery.accepted", **shown, attempt=attempt_index + 1)
@@ -267,17 +313,17 @@ class Dispatcher:
         sink, why = self.route.dead_letter_sink, self._failed(event, result)
         if sink is None:
             raise RuntimeError("a dead letter without a sink")
-        letter = without_ttl(event).with_extensions(**dead_letter_extensions(result, self.route.subscriber_name))
+        letter = without_ttl(event).with_extensions(**self._error_extensions(result))
         span_name = f"{self.name} to the dead-letter sink"
-        entrance = Entrance(door=Door.DEAD_LETTER, cause=cause)
-        with spans.delivery_span(letter, span_name, self.route.broker[1]) as span, enter(entrance):
+        come_by(Entrance(door=Door.DEAD_LETTER, cause=cause))
+        with spans.delivery_span(letter, span_name, self.route.origin[1]) as span:
             attempt = await sink(letter, self.route.consumer.http_timeout_s)
             _record_attempt(span, attempt.result, 0)
-        if isinstance(attempt.result, Answered) and 200 <= attempt.result.status < 300:
+        if is_success(attempt.result):
             self.counts["dead_lettered"] += 1
             self._report("event.dead_lettered", **shown, outcome=format_result(result), why=why)
-            self._ingress.recorder.dead_lettered(
-                **cause.__dict__,
+            self._recorder.dead_lettered(
+                **cause._asdict(),
                 type=event.type,
                 sink=self.route.dead_letter_name,
                 outcome=format_result(attempt.result),
@@ -293,7 +339,7 @@ class Dispatcher:
 
     def _report_lost(self, shown: dict[str, str | None], result: DeliveryResult, cause: Cause, *, why: str) -> None:
         self.counts["lost"] += 1
-        self._ingress.recorder.lost(**cause.__dict__, type=shown["type"], why=why)
+        self._recorder.lost(**cause._asdict(), type=shown["type"], why=why)
         self._report("event.lost", **shown, outcome=format_result(result), why=why)
 
     async def _keep_in_progress(self) -> None:
@@ -304,7 +350,7 @@ class Dispatcher:
                 try:
                     await message.in_progress()
                 except nats.errors.Error as exc:
-                    self._report("delivery.not_prolonged", trigger=self.name, error=repr(exc))
+                    self._report("delivery.not_prolonged", **self._named, error=repr(exc))
                     break
 
 
@@ -319,6 +365,8 @@ def _record_attempt(span: Span, result: DeliveryResult, attempt_index: int) -> N
 
 def _why_lost(delivery: DeliverySpec, result: DeliveryResult, attempt_index: int) -> str:
     why = explain_failure(result)
+    if isinstance(result, ReplyFailed):
+        return f"{why}. There is no deadLetterSink"
     if attempt_index < delivery.retry:
         return why
     return f"{why}. The retries are spent and there is no deadLetterSink"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Door(StrEnum):
@@ -25,9 +25,8 @@ class Door(StrEnum):
     REPLAY = "replay"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cause:
-    """The delivery of another event by which an event came about."""
+class Cause(NamedTuple):
+    """The delivery of another event by which an event came about. A tuple, because each delivery makes one."""
 
     broker: str
     """Namespace and name, with a slash between them; so are the other Brokers and Triggers of the record."""
@@ -37,8 +36,7 @@ class Cause:
     sequence: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entrance:
+class Entrance(NamedTuple):
     door: Door = Door.HTTP
     name: str = ""
     """The source's kind and name."""
@@ -52,6 +50,11 @@ _entrance: ContextVar[Entrance] = ContextVar("darkroom_entrance", default=OVER_H
 def entrance() -> Entrance:
     """Return how the event that is being published enters."""
     return _entrance.get()
+
+
+def come_by(entrance: Entrance) -> None:
+    """Let what this task publishes from now on enter by this door. For a task that does nothing else."""
+    _entrance.set(entrance)
 
 
 @contextmanager

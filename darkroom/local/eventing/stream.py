@@ -1,4 +1,6 @@
-"""A Broker's JetStream stream, with a durable consumer per Trigger, as in Knative's JetStream channel.
+"""A channel's JetStream stream, with a durable consumer per Subscription, as in Knative's JetStream channel.
+
+A Broker has such a channel behind it, and a Trigger is a Subscription of that.
 
 This module only stores events and sets up consumers. `broker` is the HTTP side, `dispatch` handles deliveries.
 """
@@ -12,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import nats.errors
 import nats.js.api as jsapi
@@ -22,9 +25,10 @@ from nats.js import JetStreamContext
 from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events.cloudevents import CloudEvent, from_json_object, lossless_json_object
 from darkroom.local.eventing.delivery import ConsumerSettings
-from darkroom.local.eventing.filters import attribute_texts, only_type
+from darkroom.local.eventing.filters import attribute_texts
+from darkroom.local.eventing.receivers import Receiver, only_type_of
 from darkroom.local.reporting import Report
-from darkroom.manifests import Broker, ChannelTemplate, Trigger
+from darkroom.manifests import Broker, ChannelTemplate
 
 PUBLISH_TIMEOUT_S = 5.0
 RECLAIM_ACK_WAIT_S = 0.2
@@ -40,23 +44,32 @@ MAX_EVENT_BYTES = 1024 * 1024
 _HEADERS_ROOM_BYTES = 64
 """Space for the name of the message id's header and its framing."""
 
+ChannelAddress = tuple[str, str]
+"""Namespace and name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerState:
-    """The number of events that a Trigger's consumer has to handle."""
+    """The number of events that a Trigger's or Subscription's consumer has to handle."""
 
     waiting: int
     """Not yet delivered."""
     unacked: int
 
 
-class BrokerStream:
-    """One Broker's stream. `ensure` may be called again, for example after a nats-server has lost its data."""
+class ChannelStream:
+    """One channel's stream. `ensure` may be called again, for example after a nats-server has lost its data."""
 
-    def __init__(self, connection: Client, broker: Broker, channel: ChannelTemplate, report: Report) -> None:
+    _owner_kind = "channel"
+    _receiver_kind = "subscription"
+    _deliver_prefix = "darkroom.channel"
+
+    def __init__(
+        self, connection: Client, owner: ChannelAddress, channel: ChannelTemplate, report: Report, *, suffix: str = ""
+    ) -> None:
         self._connection = connection
         self._jetstream: JetStreamContext = connection.jetstream(timeout=PUBLISH_TIMEOUT_S)
-        self._broker = broker
+        self._namespace, self._owner = owner
         self._channel = channel
         self._report = report
         self._reported: set[tuple[str, str]] = set()
@@ -64,8 +77,8 @@ class BrokerStream:
         self.on_stored: Callable[[StoredEvent], None] = lambda _: None
         """Called with each event that `publish` has stored, duplicates excluded."""
         # The same names as in eventing-natss, so that what is learned here applies there.
-        self.name = f"KN_{broker.namespace}__{_token(broker.name)}_KNE_TRIGGER".upper().replace("-", "_")
-        self.subject = f"{broker.namespace}.{broker.name}-kne-trigger._knative"
+        self.name = f"KN_{self._namespace}__{_token(self._owner)}{suffix}".upper().replace("-", "_")
+        self.subject = f"{self._namespace}.{self._owner}{suffix}._knative"
         """The channel's subject. The ingress publishes below it, by event type, so that a Trigger that filters by type
         does not receive events only to discard them."""
 
@@ -92,7 +105,7 @@ class BrokerStream:
             self._reported.add((setting, wanted))
             self._report(
                 "stream.setting_not_applied",
-                broker=f"{self._broker.namespace}/{self._broker.name}",
+                **{self._owner_kind: f"{self._namespace}/{self._owner}"},
                 setting=setting,
                 in_force=was,
                 manifest=wanted,
@@ -100,48 +113,49 @@ class BrokerStream:
                 f"`nats stream edit {self.name}`, or delete the stream, with its events, and start again",
             )
 
-    async def ensure_consumer(self, trigger: Trigger, settings: ConsumerSettings) -> str:
-        """Create a Trigger's consumer; returns the subject on which its deliveries arrive."""
-        config = self._consumer_config(trigger, settings)
+    async def ensure_consumer(self, receiver: Receiver, settings: ConsumerSettings) -> str:
+        """Create a receiver's consumer; returns the subject on which its deliveries arrive."""
+        config = self._consumer_config(receiver, settings)
         await self._jetstream.add_consumer(self.name, config)
         return config.deliver_subject or ""
 
-    async def reclaim(self, trigger: Trigger, settings: ConsumerSettings) -> None:
+    async def reclaim(self, receiver: Receiver, settings: ConsumerSettings) -> None:
         """Redeliver at once what a previous dispatcher left unacked, instead of after its ackWait.
 
         Call it only at startup, before subscribing, when nobody else can be working on those deliveries. nats-server
         rechecks pending messages as soon as a consumer's ack_wait changes.
         """
         try:
-            left = (await self._jetstream.consumer_info(self.name, consumer_name(trigger))).num_ack_pending or 0
+            left = (await self._jetstream.consumer_info(self.name, consumer_name(receiver))).num_ack_pending or 0
         except nats.js.errors.NotFoundError:
             return
         if left == 0:
             return
-        config = self._consumer_config(trigger, settings)
+        config = self._consumer_config(receiver, settings)
         await self._jetstream.add_consumer(self.name, replace(config, ack_wait=RECLAIM_ACK_WAIT_S))
         await asyncio.sleep(3 * RECLAIM_ACK_WAIT_S)
         await self._jetstream.add_consumer(self.name, config)
-        self._report("trigger.reclaimed", trigger=trigger.name, deliveries=left)
+        reclaimed = f"{self._receiver_kind}.reclaimed"
+        self._report(reclaimed, **{self._receiver_kind: receiver.name}, deliveries=left)
 
-    def _consumer_config(self, trigger: Trigger, settings: ConsumerSettings) -> jsapi.ConsumerConfig:
-        names = f"{self._broker.namespace}.{_token(self._broker.name)}.{_token(trigger.name)}"
-        deliver_subject = f"darkroom.deliver.{names}"
+    def _consumer_config(self, receiver: Receiver, settings: ConsumerSettings) -> jsapi.ConsumerConfig:
+        names = f"{self._namespace}.{_token(self._owner)}.{_token(receiver.name)}"
+        deliver_subject = f"{self._deliver_prefix}.{names}"
         return jsapi.ConsumerConfig(
-            durable_name=consumer_name(trigger),
+            durable_name=consumer_name(receiver),
             deliver_subject=deliver_subject,
             deliver_policy=jsapi.DeliverPolicy(self._channel.deliver_policy.lower()),
             ack_policy=jsapi.AckPolicy.EXPLICIT,
             ack_wait=settings.ack_wait_s,
             max_deliver=settings.max_deliver,
             max_ack_pending=settings.max_ack_pending,
-            filter_subjects=self._subjects_of(trigger),
+            filter_subjects=self._subjects_of(receiver),
         )
 
-    def _subjects_of(self, trigger: Trigger) -> list[str]:
-        """Return a Trigger's subjects, including the channel's own: events that others publish there go to every
+    def _subjects_of(self, receiver: Receiver) -> list[str]:
+        """Return a receiver's subjects, including the channel's own: events that others publish there go to every
         Trigger and are filtered on arrival."""
-        type = only_type(trigger.spec)
+        type = only_type_of(receiver)
         below = f"{self.subject}.>" if type is None else self._subject_of(type)
         return list(dict.fromkeys([self.subject, below]))
 
@@ -150,13 +164,14 @@ class BrokerStream:
         tokens = ".".join(quote(part, safe="") or "%" for part in type.split("."))
         return f"{self.subject}.{tokens}" if len(tokens) <= MAX_TYPE_IN_SUBJECT else self.subject
 
-    async def drop_other_consumers(self, triggers: Sequence[Trigger]) -> None:
-        """Delete the consumers of removed Triggers, which with Interest retention would keep every event forever."""
-        known = {consumer_name(trigger) for trigger in triggers}
+    async def drop_other_consumers(self, receivers: Sequence[Receiver]) -> None:
+        """Delete the consumers of removed receivers, which with Interest retention would keep every event forever."""
+        known = {consumer_name(receiver) for receiver in receivers}
         for consumer in await self._jetstream.consumers_info(self.name):
             if consumer.name not in known:
                 await self._jetstream.delete_consumer(self.name, consumer.name)
-                self._report("trigger.removed", broker=self._broker.name, consumer=consumer.name)
+                removed = f"{self._receiver_kind}.removed"
+                self._report(removed, **{self._owner_kind: self._owner}, consumer=consumer.name)
 
     async def publish(self, event: CloudEvent) -> Stored:
         """Publish an event; returns once the stream has stored it.
@@ -168,7 +183,7 @@ class BrokerStream:
             # The client would buffer the message and let the caller wait in vain.
             raise DependencyUnavailableError("broker", "NATS is not connected")
         payload = stored_form(event)
-        message_id = _message_id(event)
+        message_id = _message_id(event) if self._channel.deduplicate else uuid4().hex
         _check_size(len(payload) + len(message_id) + _HEADERS_ROOM_BYTES, self._connection.max_payload)
         stored = _stored_event(event)
         self._cache(payload, stored)
@@ -232,8 +247,20 @@ class BrokerStream:
         )
 
 
-def consumer_name(trigger: Trigger) -> str:
-    return f"{trigger.namespace}_{_token(trigger.name)}"
+class BrokerStream(ChannelStream):
+    """The stream of the channel behind a Broker."""
+
+    _owner_kind = "broker"
+    _receiver_kind = "trigger"
+    _deliver_prefix = "darkroom.deliver"
+
+    def __init__(self, connection: Client, broker: Broker, channel: ChannelTemplate, report: Report) -> None:
+        owner = (broker.namespace, broker.name)
+        super().__init__(connection, owner, channel, report, suffix="-kne-trigger")
+
+
+def consumer_name(receiver: Receiver) -> str:
+    return f"{receiver.namespace}_{_token(receiver.name)}"
 
 
 def _token(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Sends events to their destinations: a Service, a Broker, or a URL."""
+"""Sends events to their destinations: a Service, a Broker, a channel, or a URL."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from darkroom.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.events import cloudevents, tracing
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.eventing.broker import Ingress
-from darkroom.local.eventing.delivery import Answered, DeliveryResult, TimedOut, Unreachable
-from darkroom.local.eventing.destinations import IngressTarget, ServiceTarget, cluster_url, locate
+from darkroom.local.eventing.delivery import Answered, SendResult, TimedOut, Unreachable
+from darkroom.local.eventing.destinations import ChannelTarget, IngressTarget, ServiceTarget, cluster_url, locate
 from darkroom.local.revisions.activator import Activator
 from darkroom.manifests import Destination
 from darkroom.manifests.revision import ServiceKey
@@ -20,7 +20,7 @@ from darkroom.manifests.revision import ServiceKey
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    result: DeliveryResult
+    result: SendResult
     reply: CloudEvent | None = None
     """The event in a 2xx response."""
 
@@ -46,6 +46,8 @@ class Subscribers:
                 return self._to_service(service, path)
             case IngressTarget() as ingress:
                 return self._to_ingress(ingress)
+            case ChannelTarget() as channel:
+                return self._to_channel(channel)
             case _:
                 return self._to_url(url)
 
@@ -89,15 +91,29 @@ class Subscribers:
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
             if broker is None or not self._ingress.has(broker):
                 return Attempt(result=Answered(status=404, body=f"no Broker at {target.path}".encode()))
-            try:
-                await self._ingress.publish(broker, event)
-            except EventInvalidError as exc:
-                return Attempt(result=Answered(status=400, body=exc.detail.encode()))
-            except DependencyUnavailableError as exc:
-                return Attempt(result=Answered(status=500, body=exc.detail.encode()))
-            return Attempt(result=Answered(status=202))
+            return await _stored(self._ingress.publish(broker, event))
 
         return deliver
+
+    def _to_channel(self, target: ChannelTarget) -> Deliver:
+        async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
+            if target.path != "/":
+                return Attempt(result=Answered(status=400, body=f"a channel has no path {target.path}".encode()))
+            if not self._ingress.has_channel(target.channel):
+                return Attempt(result=Answered(status=404, body=f"no channel {'/'.join(target.channel)}".encode()))
+            return await _stored(self._ingress.publish_to_channel(target.channel, event))
+
+        return deliver
+
+
+async def _stored(publishing: Awaitable[None]) -> Attempt:
+    try:
+        await publishing
+    except EventInvalidError as exc:
+        return Attempt(result=Answered(status=400, body=exc.detail.encode()))
+    except DependencyUnavailableError as exc:
+        return Attempt(result=Answered(status=500, body=exc.detail.encode()))
+    return Attempt(result=Answered(status=202))
 
 
 def request_of(event: CloudEvent) -> tuple[dict[str, str], bytes]:

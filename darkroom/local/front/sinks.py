@@ -1,7 +1,7 @@
 """The addresses that SinkBindings inject as K_SINK. They work on any machine: loopback, and no name to resolve.
 
 On a cluster, a Service's address is a name of the cluster's DNS. Here each Service that is a sink gets a port of its
-own, so that a request's path arrives as the sender wrote it. A Broker's address is that of the ingress.
+own, so that a request's path arrives as the sender wrote it. The address of a Broker or channel is at the ingress.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from darkroom.local.children import ports
-from darkroom.local.eventing.destinations import IngressTarget, ServiceTarget, cluster_url, locate
+from darkroom.local.eventing.destinations import (
+    CHANNEL_SUFFIXES,
+    ChannelTarget,
+    IngressTarget,
+    ServiceTarget,
+    cluster_url,
+    locate,
+)
 from darkroom.local.front.gateway import Gateway
 from darkroom.local.front.routes import Backend
 from darkroom.local.revisions.activator import Activator
@@ -40,6 +47,8 @@ class SinkAddresses:
                 return self._doors[service].url + (path if urlsplit(url).path or path != "/" else "")
             case IngressTarget(path=path):
                 return self._broker_url + path
+            case ChannelTarget(channel=(namespace, name), path=path):
+                return f"{self._broker_url}/{namespace}/{name}{CHANNEL_SUFFIXES[0]}{path.removeprefix('/')}"
             case _:
                 return url
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from darkroom.errors import DependencyUnavailableError
 from darkroom.local.children.supervision import Server, SupervisedServer
 from darkroom.local.eventing.brokers import Brokers
 from darkroom.local.eventing.dispatch import COUNTED, Dispatcher
-from darkroom.local.eventing.stream import BrokerStream, consumer_name
+from darkroom.local.eventing.stream import ChannelStream, consumer_name
 from darkroom.local.extension import Application
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
@@ -42,15 +42,17 @@ class Overview:
 
     async def status(self) -> dict[str, Any]:
         disk = self.folder.disk_state()
-        backlog, servers, sections = await asyncio.gather(
-            self._backlog(),
+        backlog, waiting, servers, sections = await asyncio.gather(
+            _backlog(self.brokers.streams.values()),
+            _backlog(self.brokers.channels.streams.values()),
             asyncio.gather(*(_server(server, disk) for server in self.servers.values())),
             asyncio.gather(*(self._section(name, read) for name, read in self.application.status.items())),
         )
         return {
             "functions": [self._function(key) for key in self.fleet.pools],
             **self.entry_points.as_dict(),
-            "triggers": [_trigger(dispatcher, backlog) for dispatcher in self.brokers.dispatchers],
+            "triggers": [_receiver(each, backlog, "broker") for each in self._dispatchers("trigger")],
+            "subscriptions": [_receiver(each, waiting, "channel") for each in self._dispatchers("subscription")],
             "servers": servers,
             "data": {"path": str(self.folder.path), "free_bytes": self.folder.free_bytes(), "state": disk},
             "left_out": [each.as_dict() for each in self.left_out],
@@ -84,9 +86,8 @@ class Overview:
             "pids": [instance.process.pid for instance in pool.instances if instance.process is not None],
         }
 
-    async def _backlog(self) -> dict[str, int | None]:
-        found = await asyncio.gather(*(_backlog_of(stream) for stream in self.brokers.streams.values()))
-        return {consumer: count for each in found for consumer, count in each.items()}
+    def _dispatchers(self, kind: str) -> list[Dispatcher]:
+        return [dispatcher for dispatcher in self.brokers.all_dispatchers if dispatcher.kind == kind]
 
     async def _section(self, name: str, read: Callable[[], Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
         """Read one of the application's own sections. Its clients block, so it is read in a thread, one at a time."""
@@ -101,7 +102,13 @@ class Overview:
             return name, {"error": exc.detail}
 
 
-async def _backlog_of(stream: BrokerStream) -> Mapping[str, int]:
+async def _backlog(streams: Iterable[ChannelStream]) -> dict[str, int]:
+    """Return the number of events that are not done with, by consumer."""
+    found = await asyncio.gather(*(_backlog_of(stream) for stream in streams))
+    return {consumer: count for each in found for consumer, count in each.items()}
+
+
+async def _backlog_of(stream: ChannelStream) -> Mapping[str, int]:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return await stream.backlog()
@@ -114,15 +121,15 @@ def _no_answer() -> str:
     return f"no answer within {ANSWER_WITHIN_S:g} s"
 
 
-def _trigger(dispatcher: Dispatcher, backlog: Mapping[str, int | None]) -> dict[str, Any]:
-    counts = dispatcher.counts
+def _receiver(dispatcher: Dispatcher, backlog: Mapping[str, int], origin: str) -> dict[str, Any]:
+    counts, route = dispatcher.counts, dispatcher.route
     return {
-        "trigger": dispatcher.name,
-        "namespace": dispatcher.route.trigger.namespace,
-        "name": dispatcher.route.trigger.name,
-        "broker": dispatcher.route.broker[1],
-        "subscriber": dispatcher.route.subscriber_name,
-        "backlog": backlog.get(consumer_name(dispatcher.route.trigger)),
+        dispatcher.kind: dispatcher.name,
+        "namespace": route.receiver.namespace,
+        "name": route.receiver.name,
+        origin: route.origin[1],
+        "subscriber": route.subscriber_name,
+        "backlog": backlog.get(consumer_name(route.receiver)),
         "in_flight": dispatcher.in_flight,
         "last_failure": dispatcher.last_failure,
         **{name: counts[name] for name in COUNTED},

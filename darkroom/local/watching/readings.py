@@ -98,14 +98,17 @@ class Measurements:
 
     async def _triggers(self) -> Readings:
         self._require_nats()
-        names = {consumer_name(dispatcher.route.trigger): dispatcher.name for dispatcher in self.brokers.dispatchers}
+        labels = {
+            (each.route.stream.name, consumer_name(each.route.receiver)): _label(each)
+            for each in self.brokers.all_dispatchers
+        }
         backlog: dict[Labels, float] = {}
         in_flight: dict[Labels, float] = {}
-        for stream in self.brokers.streams.values():
+        for stream in {each.route.stream for each in self.brokers.all_dispatchers}:
             for consumer, state in (await stream.consumers()).items():
-                if consumer in names:
-                    backlog[names[consumer],] = state.waiting
-                    in_flight[names[consumer],] = state.unacked
+                if (label := labels.get((stream.name, consumer))) is not None:
+                    backlog[label,] = state.waiting
+                    in_flight[label,] = state.unacked
         return {metrics.TRIGGER_BACKLOG: backlog, metrics.TRIGGER_IN_FLIGHT: in_flight}
 
     def _pids(self) -> dict[str, list[int]]:
@@ -125,7 +128,7 @@ class Measurements:
     def _runtime_readings(self) -> list[Readings]:
         services = [self._service(key, pool) for key, pool in self.fleet.pools.items()]
         cold_starts = [pool.tally.readings() for pool in self.fleet.pools.values()]
-        deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.dispatchers]
+        deliveries = [_deliveries(dispatcher) for dispatcher in self.brokers.all_dispatchers]
         return [*services, *cold_starts, *deliveries, self.requests.readings()]
 
     def _service(self, key: ServiceKey, pool: Pool) -> Readings:
@@ -153,8 +156,13 @@ def merge(readings: Sequence[Readings]) -> Readings:
     return dict(merged)
 
 
+def _label(dispatcher: Dispatcher) -> str:
+    """Return a Trigger's name, or `subscription` and the name of a Subscription, which may be a Trigger's too."""
+    return dispatcher.name if dispatcher.kind == "trigger" else f"{dispatcher.kind} {dispatcher.name}"
+
+
 def _deliveries(dispatcher: Dispatcher) -> Readings:
-    return {metrics.DELIVERIES: {(dispatcher.name, outcome): dispatcher.counts[outcome] for outcome in COUNTED}}
+    return {metrics.DELIVERIES: {(_label(dispatcher), outcome): dispatcher.counts[outcome] for outcome in COUNTED}}
 
 
 def _restarts(server: Server) -> int:

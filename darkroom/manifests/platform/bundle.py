@@ -46,7 +46,8 @@ class Manifest:
 
     @property
     def name(self) -> str:
-        return str(self.get("metadata", "name"))
+        name = self.get("metadata", "name")
+        return "without a name" if name is None else str(name)
 
     @property
     def namespace(self) -> str:

@@ -54,7 +54,8 @@ class MemoryPipeline:
         """
         self._began_at_s = begins_at_s
         self._elapsed_s = 0.0
-        self.jobs = MemoryJobStore(clock=self.now_s) if jobs is None else jobs
+        window = _settings(function, settings).broker_window
+        self.jobs = MemoryJobStore(clock=self.now_s, broker_window=window) if jobs is None else jobs
         self.storage = MemoryStorage(clock=self.now_s)
         self.emitter = MemoryEmitter()
         self.dead_letters = MemoryDeadLetters(clock=self.now_s)
@@ -64,8 +65,7 @@ class MemoryPipeline:
 
     def resources_of(self, function: str, *, settings: Mapping[str, str] | None = None) -> Resources:
         """Make resources for another function beside the first, with the same jobs, pictures and events."""
-        environment = {"K_SERVICE": function, **_DEFAULTS, **(settings or {})}
-        resources = Resources(Settings.load(needs=frozenset(), environment=environment))
+        resources = Resources(_settings(function, settings))
         resources.jobs = self.jobs
         resources.job_reader = MemoryJobReader(self.jobs)
         resources.notices = MemoryJobNotices(self.jobs)
@@ -147,3 +147,7 @@ class MemoryPipeline:
     def deliver(self, function: EventFunction[Any], job_id: UUID) -> Delivery:
         """Deliver the event that requests the job."""
         return deliver(function.build(self.resources), self.requested(job_id))
+
+
+def _settings(function: str, settings: Mapping[str, str] | None) -> Settings:
+    return Settings.load(needs=frozenset(), environment={"K_SERVICE": function, **_DEFAULTS, **(settings or {})})

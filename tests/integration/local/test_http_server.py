@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from aiohttp import web
@@ -85,6 +87,20 @@ async def test_what_is_no_request_is_refused_and_repeated_nowhere(
     assert "S3CRET" not in told
     assert "Traceback" not in told
     assert len(caplog.records) < 10, "a log does not grow with what strangers send"
+
+
+async def test_of_a_crowd_that_comes_at_once_a_few_are_accepted_before_anything_else_is_done() -> None:
+    """And the rest waits: a connection that the system refuses is only tried again a second later."""
+    crowd, limits = 300, ConnectionLimits(max_open=1000)
+    async with served(echo(), limits) as (listener, port), AsyncExitStack() as opened:
+        for _ in range(crowd):
+            # Before the loop runs again.
+            opened.callback(socket.create_connection((LOOPBACK, port), timeout=5).close)
+        counts = [len(listener.connections)]
+        while counts[-1] < crowd:
+            await asyncio.sleep(0)
+            counts.append(len(listener.connections))
+    assert max(after - before for before, after in pairwise(counts)) <= 16
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)

@@ -250,3 +250,22 @@ def test_what_the_webhooks_refuse_is_an_error(case: tuple[str, str, str]) -> Non
 @pytest.mark.parametrize("text", [SERVICE, TRIGGER, PING, CHANNEL, ROUTE, BROKER, BINDING])
 def test_the_manifests_that_are_changed_are_accepted(text: str) -> None:
     assert errors(text) == []
+
+
+@pytest.mark.parametrize("name", ["nme: resize", "name: ''", "name: 5", "namespace: default"])
+def test_a_reference_without_a_usable_name_is_not_looked_up(name: str) -> None:
+    """What is wrong is the name; "there is no Service 'None'" would be about another."""
+    before, _, after = TRIGGER.rpartition("name: resize")
+    wrong = before + name + after
+    found = [str(each) for each in check_texts([(Path("a.yaml"), f"{SERVICE}---\n{wrong}")])]
+    assert any("[destination]" in each or "[unknown-field]" in each or "[field-value]" in each for each in found)
+    references = [each for each in found if "[missing-reference]" in each]
+    assert [each for each in references if "'recovery'" not in each] == []
+
+
+def test_a_manifest_without_a_name_is_called_so() -> None:
+    unnamed = changed(changed(SERVICE, "  name: resize-e", "  nme: resize-e"), "resize:0.1.0", "resize")
+    found = [str(each) for each in check_texts([(Path("a.yaml"), unnamed)])]
+    assert any("did you mean" in each for each in found)
+    assert any("Service without a name" in each for each in found)
+    assert not [each for each in found if "None" in each]

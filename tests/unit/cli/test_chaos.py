@@ -121,8 +121,9 @@ def test_the_reckoning_names_what_was_lost_and_why(capsys: pytest.CaptureFixture
         "lost_count": 1,
         "stuck": [],
         "stuck_count": 0,
+        "application": {"jobs": {"queued": 0}},
     }
-    write_reckoning({"ended_by": "", "sent": None, "reckoning": sums, "application": {"jobs": {"queued": 0}}})
+    write_reckoning({"ended_by": "", "sent": None, "reckoning": sums})
     told = capsys.readouterr().out
     assert "event 3, shop.order.placed order-3\\x1b, 4 attempts: the retries are spent" in told
     assert "spent; the function had done its work\n" in told

@@ -73,7 +73,8 @@ def test_json_lines_are_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out) == {"text": "\x1b\u202e\x7f\n"}
 
 
-def test_on_a_narrow_terminal_no_cell_is_cut() -> None:
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_on_a_narrow_terminal_no_cell_is_cut(kind: str) -> None:
     program = (
         "from darkroom.cli.terminal import write_records;"
         "write_records(('job', 'type', 'error'), [('0' * 36, 'resize', 'e' * 90 + '\\x1b[31m')])"
@@ -85,7 +86,7 @@ def test_on_a_narrow_terminal_no_cell_is_cut() -> None:
             stdout=slave,
             check=False,
             timeout=60,
-            env={**os.environ, "COLUMNS": "40", "TERM": "xterm"},
+            env={**os.environ, "COLUMNS": "40", "TERM": kind},
         )
         shown = os.read(master, 65536).decode()
     finally:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.serving.confirmations import Confirmations
 from darkroom.serving.testing import MemoryPipeline
-from functions.ingest.confirmations import Confirmations
 
 Emissions = Sequence[tuple[UUID, int]]
 

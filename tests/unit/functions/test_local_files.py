@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from darkroom.adapters.storage.local import LocalStorage
+from darkroom.contract.errors import ServerBusyError
 from darkroom.imaging.photograph import make_photograph
 from darkroom.serving.testing import HttpClient, MemoryPipeline
 from functions.ingest import app as ingest
+from functions.ingest.in_flight import BytesInFlight
 from functions.status import app as status
 
 PICTURE = make_photograph(64, 48)
@@ -156,6 +158,38 @@ def test_an_upload_of_a_declared_size_has_that_size(files: LocalFiles, body: byt
     for sent in (body, chunked()):
         assert code(files.put(place["upload"], sent)) == (403, "signature.invalid")
     assert files.put(place["upload"], b"12345").status_code == 200
+
+
+def test_an_upload_is_counted_among_the_bytes_in_flight(files: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(in_flight: BytesInFlight, owner: str, size: int) -> None:
+        original(in_flight, owner, size)
+        held.append(in_flight.held_bytes)
+
+    original, held = BytesInFlight.take, list[int]()
+    monkeypatch.setattr(BytesInFlight, "take", take)
+
+    async def chunked() -> AsyncIterator[bytes]:
+        yield PICTURE[:500]
+        yield PICTURE[500:600]
+
+    assert files.put(files.upload()["upload"], chunked()).status_code == 200
+    assert held == [500, 100], "each is given back when it is on the disk"
+
+
+def test_an_upload_to_an_instance_that_is_full_is_refused_and_leaves_nothing(
+    files: LocalFiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def is_full(_in_flight: BytesInFlight, _owner: str, size: int) -> None:
+        if size > 100:
+            raise ServerBusyError("full")
+
+    place = files.upload()
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(BytesInFlight, "_check", is_full)
+    assert code(files.put(place["upload"], PICTURE)) == (503, "server.busy")
+    monkeypatch.undo()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert files.put(place["upload"], PICTURE).status_code == 200
 
 
 def test_an_upload_has_the_content_type_that_was_signed(files: LocalFiles) -> None:

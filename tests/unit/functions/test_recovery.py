@@ -12,26 +12,31 @@ from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.jobs import LEASE_S
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract import events
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
 from darkroom.contract.jobs import JobStatus
 from darkroom.events.cloudevents import CloudEvent, new_event
 from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.testing import MemoryPipeline
 from functions.recovery.app import build
-from functions.recovery.recovery import JOBS_PER_SWEEP, WAKE_UP
+from functions.recovery.recovery import JOBS_AT_ONCE, WAKE_UP
+from tests.stack import eventually
 
 HOUR_S = 3600
 
 
 class World(MemoryPipeline):
-    def __init__(self) -> None:
-        super().__init__("recovery")
+    def __init__(self, **settings: str) -> None:
+        super().__init__("recovery", settings=settings)
         self.recovery = build(self.resources)
 
     def spend_attempts(self, job_id: UUID) -> None:
         for _ in range(3):
             self.claim(job_id, worker="dies")
             self.advance(LEASE_S + 1)
+
+    def accept_later(self) -> UUID:
+        self.advance(0.01)
+        return self.accept()
 
     def dead_letter(self, job_id: UUID) -> CloudEvent:
         return self.requested(job_id).with_extensions(knativeerrorcode="503")
@@ -177,17 +182,31 @@ def test_one_jobs_failure_does_not_stop_the_others_of_a_sweep() -> None:
     assert {event.subject for event in world.emitter.events} == others
 
 
-def test_a_sweep_is_bounded_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_works_until_nothing_is_due() -> None:
     world = World()
-    for _ in range(JOBS_PER_SWEEP + 10):
-        world.accept()
+    jobs = {str(world.accept()) for _ in range(2 * JOBS_AT_ONCE + 10)}
     world.advance(6)
-
     world.sweep()
-    assert len(world.emitter.events) == JOBS_PER_SWEEP
+    assert [event.subject for event in world.emitter.events].count(next(iter(jobs))) == 1
+    assert {event.subject for event in world.emitter.events} == jobs
 
+
+def test_a_sweep_emits_what_waits_in_a_lane_that_has_room() -> None:
+    world = World(BROKER_WINDOW="2")
+    first, _, waiting, last = (world.accept_later() for _ in range(4))
+    world.jobs.fail(world.claim(first), ImageCorruptError("bad"))
     world.sweep()
-    assert len({event.subject for event in world.emitter.events}) == JOBS_PER_SWEEP + 10
+    assert [event.subject for event in world.emitter.events] == [str(waiting)]
+    assert world.record(last).in_lane
+
+
+def test_a_dead_letter_that_gives_its_place_away_lets_the_next_follow() -> None:
+    world = World(BROKER_WINDOW="1")
+    tried, waiting = world.accept(), world.accept()
+    world.jobs.emitted(tried, 1)
+    for _ in range(2):
+        world.recovery.handle(world.dead_letter(tried))
+    eventually(lambda: str(waiting) in {event.subject for event in world.emitter.events}, within_s=5, what="its turn")
 
 
 def test_a_sweep_over_a_slow_broker_ends_in_time_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from darkroom.local.eventing.delivery import (
     DeliveryResult,
     DeliverySpec,
     Disposition,
+    ReplyFailed,
     Step,
     TimedOut,
     Unreachable,
@@ -21,6 +22,8 @@ from darkroom.local.eventing.delivery import (
     dead_letter_extensions,
     delivery_of,
     explain_failure,
+    format_result,
+    is_sent_again,
     next_step,
 )
 from darkroom.manifests import Broker, ChannelTemplate, Destination, Trigger
@@ -237,3 +240,32 @@ def test_a_failed_delivery_says_why_and_what_to_do(result: DeliveryResult, said:
 @pytest.mark.parametrize("result", [Answered(status=204), Answered(status=200, body=b"{}", is_event=True)])
 def test_a_delivery_that_succeeded_has_nothing_to_explain(result: DeliveryResult) -> None:
     assert explain_failure(result) == ""
+
+
+# --- what differs for a Subscription of a channel --------------------------------------------------------------------
+
+
+def test_after_a_timeout_without_a_brokers_filter_a_dead_letter_says_500() -> None:
+    extensions = dead_letter_extensions(TimedOut(timeout_s=1.3), DESTINATION, through_filter=False)
+    assert (extensions["knativeerrordest"], extensions["knativeerrorcode"]) == (DESTINATION, "500")
+
+
+def test_a_reply_that_failed_is_dead_lettered_at_once_with_its_own_error() -> None:
+    failed = ReplyFailed(destination="http://reply.example/", result=Answered(status=503))
+    delivery = DeliverySpec(retry=3, dead_letter_sink=SINK)
+    assert next_step(delivery, classify(failed), 0) == Step(action=Action.DEAD_LETTER)
+    assert next_step(DeliverySpec(retry=3), classify(failed), 0) == Step(action=Action.DROP)
+    extensions = dead_letter_extensions(failed, DESTINATION)
+    assert (extensions["knativeerrordest"], extensions["knativeerrorcode"]) == ("http://reply.example/", "503")
+    assert format_result(failed) == "the reply to http://reply.example/: 503"
+    assert "http://reply.example/" in explain_failure(failed)
+
+
+@pytest.mark.parametrize("status", [404, 408, 409, 429, 500, 503])
+def test_a_reply_is_sent_again_by_the_delivery_specification(status: int) -> None:
+    assert is_sent_again(Answered(status=status))
+
+
+@pytest.mark.parametrize("status", [200, 202, 304, 400, 410])
+def test_a_reply_is_not_sent_again_after_success_or_refusal(status: int) -> None:
+    assert not is_sent_again(Answered(status=status))

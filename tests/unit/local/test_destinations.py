@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from darkroom.local.eventing.destinations import (
+    ChannelTarget,
     IngressTarget,
     ServiceTarget,
     Target,
@@ -66,6 +67,9 @@ def test_a_uri_is_resolved_against_the_brokers_url_which_has_a_path(uri: str | N
         ("http://same.a.example/", UrlTarget(url="http://same.a.example/")),
         (f"{INGRESS}/a/same", IngressTarget(path="/a/same")),
         ("http://broker-ingress.knative-eventing.svc/a/same/", IngressTarget(path="/a/same/")),
+        ("http://orders-kn-channel.a.svc.cluster.local", ChannelTarget(channel=("a", "orders"), path="/")),
+        ("http://orders-kn-jsm-channel.a.svc/x", ChannelTarget(channel=("a", "orders"), path="/x")),
+        ("https://orders-kn-channel.a.svc/", UrlTarget(url="https://orders-kn-channel.a.svc/")),
     ],
 )
 def test_the_clusters_own_names_are_known_without_a_resolver(url: str, target: Target) -> None:
@@ -84,3 +88,20 @@ def test_the_ingress_knows_a_broker_by_a_path_of_two_parts(path: str, broker: tu
 def test_an_absolute_uri_beside_a_ref_is_refused(uri: str) -> None:
     with pytest.raises(ValidationError, match="beside a ref, uri must be relative to it"):
         destination("Service", uri)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "host"),
+    [
+        ("messaging.knative.dev/v1", "Channel", "same-kn-channel"),
+        ("messaging.knative.dev/v1", "InMemoryChannel", "same-kn-channel"),
+        ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel", "same-kn-jsm-channel"),
+        ("flows.knative.dev/v1", "Sequence", "same-kn-sequence-0-kn-channel"),
+        ("flows.knative.dev/v1", "Parallel", "same-kn-parallel-kn-channel"),
+    ],
+)
+def test_channels_and_flows_have_the_hosts_that_they_have_on_a_cluster(version: str, kind: str, host: str) -> None:
+    reference = {"apiVersion": version, "kind": kind, "name": "same", "namespace": "a"}
+    url = cluster_url(Destination.model_validate({"ref": reference}))
+    assert url == f"http://{host}.a.svc.cluster.local"
+    assert isinstance(locate(url, SERVICES), ChannelTarget)

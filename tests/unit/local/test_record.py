@@ -177,7 +177,7 @@ def test_a_trigger_that_has_not_answered_is_waited_for() -> None:
 def test_attempts_are_in_their_order_and_end_in_a_dead_letter_or_a_loss() -> None:
     first = attempted(ORDER, 3, 2, Action.REDELIVER, status=503, outcome="503 no", why="because", next_in_s=1.0)
     last = attempted(ORDER, 4, 2, Action.DEAD_LETTER, attempt=2, status=503, outcome="503 no", why="because")
-    fields = {
+    fields: dict[str, Any] = {
         "broker": BROKER,
         "trigger": "shop/confirm",
         "id": "order-1",
@@ -212,7 +212,7 @@ def test_replies_and_what_they_cause_are_below_the_event() -> None:
 
 def test_a_reply_shown_by_itself_says_to_what_it_replies() -> None:
     reply = replace(ORDER, id="r-1", type="shop.confirmed")
-    entries = [TRIGGERS, accepted(ORDER, 2), accepted(reply, 3, door="reply", cause=cause(ORDER, 2))]
+    entries: list[AnyEntry] = [TRIGGERS, accepted(ORDER, 2), accepted(reply, 3, door="reply", cause=cause(ORDER, 2))]
     [shown] = journey("r-1", entries)
     assert shown["cause"]["id"] == "order-1"
     assert shown["caused"] == []
@@ -270,7 +270,7 @@ def test_a_dropped_duplicate_is_shown_as_such() -> None:
 def test_a_verdict_is_that_of_the_triggers_in_force_then() -> None:
     later = replace(TRIGGERS, number=5, digest="d2", triggers=[])
     related, sets = Related("order-1"), dict[str, TriggersKnown]()
-    entries = [TRIGGERS, accepted(ORDER, 2), later, accepted(replace(ORDER, id="order-1"), 6)]
+    entries: list[AnyEntry] = [TRIGGERS, accepted(ORDER, 2), later, accepted(replace(ORDER, id="order-1"), 6)]
     related.search(Batch(digest="d0", data=b"\n".join(map(encode, entries))), sets)
     shown = journeys(related, "order-1", sets)
     assert [len(each["triggers"]) for each in shown] == [2, 0]

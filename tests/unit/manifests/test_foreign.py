@@ -90,7 +90,7 @@ LIMITATIONS = {
         "kind: Broker, name: broker}",
         "kind: Pipe, name: broker}",
         "SinkBinding resize",
-        "spec.sink.ref: no such kind of sink: Pipe",
+        "spec.sink.ref: no such kind of sink here: Pipe",
     ),
     "a broker": (
         "broker: broker",

@@ -1,9 +1,9 @@
 #!lua flags=no-cluster
 -- Write the jobs, their first emissions and their deadlines, and bind the idempotency keys; or find the jobs that
--- already exist. All or none: if another request has used one of the keys or ids before, all are refused and none is
+-- already exist. A job for which its lane has no room waits there, without a deadline. All or none: if another request has used one of the keys or ids before, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 10
+local FIRST_JOB, VALUES_PER_JOB = 4, 11
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -23,6 +23,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     binding = ARGV[at + 7] ~= '' and 'darkroom:idempotency:' .. ARGV[at + 2] .. ':' .. ARGV[at + 7],
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
+    turn = tonumber(ARGV[at + 10]),
   }
 end
 
@@ -78,7 +79,13 @@ local function write(job, key)
   if job.trace ~= '' then
     redis.call('HSET', key, 'trace', job.trace)
   end
-  redis.call('ZADD', DEADLINES, now + rules.unemitted_due_after, job.id)
+  if job.turn ~= 1 then
+    redis.call('HSET', key, 'turn', job.turn)
+  end
+  job.key, job.created = key, now
+  if enter_lane(job) then
+    set_due_in(job, rules.unemitted_due_after)
+  end
   redis.call('ZADD', unfinished('queued'), now, job.id)
   if job.binding then
     redis.call('SET', job.binding, job.id, 'PX', rules.idempotency_kept)
@@ -94,13 +101,13 @@ local function accept(job)
   local there = redis.call('HMGET', key, 'owner', 'caller')
   if not there[1] then
     write(job, key)
-    return { 'created', id, redis.call('HGETALL', key) }
+    return { 'created', id, fields({ key = key }) }
   end
   if there[2] and there[2] ~= caller then
     -- The job is now promised to another caller too, so the first caller may no longer retract it.
     redis.call('HDEL', key, 'caller')
   end
-  return { 'existing', id, redis.call('HGETALL', key) }
+  return { 'existing', id, fields({ key = key }) }
 end
 
 local refused = mismatches()

@@ -21,11 +21,12 @@ end
 record_lost_attempt(job)
 if job.attempts >= rules.max_attempts then
   give_up(job, error, now)
-  return { 'spent', fields(job) }
+  return { 'spent', fields_at_end(job) }
 end
 
 -- The error is always that of the latest attempt, and this claim begins a new one. The claim also proves that the
 -- broker had the emission.
+enter_window(job)
 redis.call('HDEL', job.key, 'error', 'caller')
 redis.call('HINCRBY', job.key, 'attempts', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)

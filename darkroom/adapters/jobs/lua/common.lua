@@ -24,7 +24,7 @@ local function read(id)
   local key = job_key(id)
   local values = redis.call('HMGET', key, 'status', 'fence', 'lease', 'attempts', 'emissions', 'released', 'confirmed',
     'created', 'worker', 'claim', 'claimed', 'history', 'redriven',
-    'timeout', 'type', 'cost', 'withdrawn', 'unheard')
+    'timeout', 'type', 'cost', 'withdrawn', 'unheard', 'owner', 'turn', 'waits')
   if not values[1] then
     return nil
   end
@@ -49,6 +49,9 @@ local function read(id)
     cost = values[16] or 'standard',
     withdrawn = values[17] or '', -- the claims that were withdrawn, each as "token;"
     unheard = values[18] or '', -- the claims whose lease ran out, each as "token,fence;"
+    owner = values[19],
+    turn = tonumber(values[20]) or 1, -- how much of its owner's turn it takes
+    waits = values[21] == '1' -- in its lane, for room in the broker's window
   }
 end
 
@@ -159,37 +162,4 @@ end
 -- The broker has the current emission. If its delivery fails, the sweep emits the job again.
 local function set_due_as_emitted(job)
   set_due_in(job, doubled(rules.emitted_due_after, job.emissions - job.redriven - 1))
-end
-
--- For a redriven job, count only that it ended again. Its duration includes the time as a dead letter, which says
--- nothing about how fast jobs are processed.
-local function count_end(job, status, code)
-  count(1, JOBS_ENDED, job.type, job.cost, status, code)
-  if job.redriven > 0 then
-    return
-  end
-  local lasted = now - job.created
-  observe(lasted, JOB_DURATION, job.type, job.cost, status)
-  if job.cost == 'standard' then
-    local good = lasted <= OBJECTIVE_WITHIN and (status == 'completed' or is_blameless(code))
-    count(1, OBJECTIVE_JOBS, tostring(good))
-  end
-end
-
-local function finish(job, status, code)
-  count_end(job, status, code)
-  redis.call('HDEL', job.key, 'lease', 'claim', 'claimed', 'timeout', 'confirmed', 'caller', 'withdrawn', 'unheard')
-  redis.call('HSET', job.key, 'finished', now)
-  set_status(job, status)
-  redis.call('ZREM', DEADLINES, job.id)
-  redis.call('PEXPIRE', job.key, rules.final_kept)
-end
-
--- Fail a job that nobody holds. The fence grows, so that a worker that comes back is refused. If the job is not with
--- the dead letters by the time `kept_by`, another sweep hands it out again.
-local function give_up(job, error, kept_by)
-  redis.call('ZADD', GIVEN_UP, kept_by, job.id)
-  redis.call('HINCRBY', job.key, 'fence', 1)
-  redis.call('HSETNX', job.key, 'error', error)
-  finish(job, 'failed', code_of(redis.call('HGET', job.key, 'error')))
 end

@@ -17,7 +17,7 @@ if not job then
   return { 'stale', {} }
 end
 if job.status == 'completed' and job.fence == fence then
-  return { 'done', fields(job) }
+  return { 'done', fields_at_end(job) }
 end
 if not is_holder(job, fence) then
   return { 'stale', fields(job) }
@@ -27,4 +27,4 @@ redis.call('HDEL', job.key, 'error')
 redis.call('HSET', job.key, 'result', result, 'timings', timings)
 finish(job, 'completed', '')
 count_result(job, cjson.decode(result), cjson.decode(timings))
-return { 'done', fields(job) }
+return { 'done', fields_at_end(job) }

@@ -6,7 +6,7 @@ local function confirm(job, emission)
   end
   redis.call('HSET', job.key, 'confirmed', emission)
   redis.call('HDEL', job.key, 'caller')
-  if job.status == 'queued' then
+  if job.status == 'queued' and not job.waits then
     set_due_as_emitted(job)
   end
 end

@@ -5,7 +5,7 @@ if not job then
   return { 'stale', {} }
 end
 if job.status == 'failed' and job.fence == fence then
-  return { 'done', fields(job) }
+  return { 'done', fields_at_end(job) }
 end
 if not is_holder(job, fence) then
   return { 'stale', fields(job) }
@@ -13,4 +13,4 @@ end
 record_end(job, now, code_of(error))
 redis.call('HSET', job.key, 'error', error)
 finish(job, 'failed', code_of(error))
-return { 'done', fields(job) }
+return { 'done', fields_at_end(job) }

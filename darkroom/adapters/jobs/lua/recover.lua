@@ -25,12 +25,13 @@ if is_spent(job) then
   return { 'failed', fields(job) }
 end
 if job.emissions - job.redriven == 1 then
-  emit(job)
-  return { 'emit', fields(job) }
+  return { emit(job), fields(job) }
 end
 -- It was already emitted again, without success. Whatever is down needs time, so the sweep emits the job, after a
 -- longer wait each time. The emissions then last for hours instead of a few rounds of the broker's retries.
+-- Meanwhile others have its place in the window.
 redis.call('HDEL', job.key, 'lease')
 set_status(job, 'queued')
+leave_lane(job)
 set_due_in(job, doubled(rules.dead_letter_wait, job.emissions - job.redriven - 2))
 return { 'nothing', fields(job) }

@@ -32,8 +32,10 @@ local function sweep(id)
     give_up(job, error, now + rules.keep_within)
     return { 'failed', fields(job), id }
   end
-  emit(job)
-  return { 'emit', fields(job), id }
+  local step = emit(job)
+  if step == 'emit' then
+    return { step, fields(job), id }
+  end
 end
 
 -- A record that this version cannot work with stays as it is and is looked at again later. It stops no other job.

@@ -1,7 +1,8 @@
 -- Shared by recover.lua and recover_overdue.lua, and put in front of both.
 
 -- Emit the job again. As long as nothing confirms that the broker got the current emission, that one is repeated with
--- the same event id, so that a broker that is down uses up no emission. Otherwise it is a new emission.
+-- the same event id, so that a broker that is down uses up no emission. Otherwise it is a new emission. A job that has
+-- left the window, while something was down, may have to wait for a place in it. Returns the caller's next step.
 local function emit(job)
   count(1, JOBS_EMITTED_AGAIN, job.type)
   redis.call('HDEL', job.key, 'lease', 'caller')
@@ -9,7 +10,11 @@ local function emit(job)
     job.emissions = redis.call('HINCRBY', job.key, 'emissions', 1)
   end
   set_status(job, 'queued')
+  if not enter_lane(job) then
+    return 'nothing'
+  end
   set_due_in(job, rules.unemitted_due_after)
+  return 'emit'
 end
 
 -- Whether the record has all that recovery works with, in a state that this version knows.

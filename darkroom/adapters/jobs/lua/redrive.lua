@@ -22,5 +22,8 @@ redis.call('HINCRBY', job.key, 'redrives', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)
 redis.call('HINCRBY', job.key, 'emissions', 1)
 set_status(job, 'queued')
+if not enter_lane(job) then
+  return { 'wait', fields(job) }
+end
 set_due_in(job, rules.unemitted_due_after)
 return { 'emit', fields(job) }

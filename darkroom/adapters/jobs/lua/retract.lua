@@ -6,12 +6,12 @@ local caller, deadline = ARGV[2], tonumber(ARGV[3])
 local FIRST_ID = 4
 
 local function retract(job)
-  local owner = redis.call('HGET', job.key, 'owner')
   count(1, JOBS_RETRACTED, job.type, job.cost)
+  leave_lane(job)
   redis.call('DEL', job.key)
   redis.call('ZREM', DEADLINES, job.id)
   redis.call('ZREM', unfinished('queued'), job.id)
-  redis.call('ZREM', 'darkroom:owner:' .. owner, job.id)
+  redis.call('ZREM', 'darkroom:owner:' .. job.owner, job.id)
 end
 
 if now <= deadline then

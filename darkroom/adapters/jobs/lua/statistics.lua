@@ -10,12 +10,13 @@ local function outbox()
   local waiting, due = 0, now - rules.unemitted_due_after
   local old = redis.call('ZRANGE', unfinished('queued'), due, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, MAX_EXAMINED)
   for _, id in ipairs(old) do
-    local job = redis.call('HMGET', job_key(id), 'confirmed', 'emissions')
-    if (tonumber(job[1]) or 0) < tonumber(job[2]) then
+    local job = redis.call('HMGET', job_key(id), 'confirmed', 'emissions', 'waits')
+    if not job[3] and (tonumber(job[1]) or 0) < tonumber(job[2]) then
       waiting = waiting + 1
     end
   end
   return waiting
 end
 
-return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP) }
+return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP),
+  redis.call('HGETALL', LANES) }

@@ -20,8 +20,10 @@ MAX_PAYLOAD_BYTES = 768 * 1024
 """Of one event. With more, a message of the record could be larger than NATS takes, so the event's data is left out."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Entry:
+    """Never changed, and yet not frozen: that would take three times as long, twice for each event."""
+
     kind: ClassVar[str]
 
     number: int
@@ -30,7 +32,7 @@ class Entry:
     """When it happened or began, in seconds since the epoch."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Accepted(Entry):
     """A Broker's stream has the event."""
 
@@ -55,7 +57,7 @@ class Accepted(Entry):
         return from_json_object(json.loads(self.payload))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Refused(Entry):
     """The Broker's ingress did not take a request."""
 
@@ -67,7 +69,7 @@ class Refused(Entry):
     type: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Delivery(Entry):
     """What an entry about a Trigger's delivery has."""
 
@@ -79,7 +81,7 @@ class Delivery(Entry):
     sequence: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Attempted(Delivery):
     kind: ClassVar[str] = "attempted"
 
@@ -97,11 +99,9 @@ class Attempted(Delivery):
     next_in_s: float | None = None
     reply_id: str | None = None
     reply_type: str | None = None
-    is_replay: bool = False
-    """Sent again to this subscriber only, past the Broker."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class DeadLettered(Delivery):
     kind: ClassVar[str] = "dead_lettered"
 
@@ -109,14 +109,14 @@ class DeadLettered(Delivery):
     outcome: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Lost(Delivery):
     kind: ClassVar[str] = "lost"
 
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Missed(Entry):
     """A gap: entries that were dropped rather than slow the Brokers down."""
 
@@ -125,7 +125,7 @@ class Missed(Entry):
     count: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class TriggersKnown(Entry):
     """The Triggers in force, from which it follows which events were filtered out, and why.
 
@@ -144,6 +144,7 @@ AnyEntry: TypeAlias = Accepted | Refused | Attempted | DeadLettered | Lost | Mis
 _KINDS: dict[str, type[AnyEntry]] = {
     kind.kind: kind for kind in (Accepted, Refused, Attempted, DeadLettered, Lost, Missed, TriggersKnown)
 }
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in _KINDS.values()}
 
 
@@ -172,8 +173,8 @@ def encode(entry: AnyEntry) -> bytes:
     payload = members.pop("payload", None)
     cause = members.get("cause")
     if cause is not None:
-        members["cause"] = cause.__dict__
-    head = _json({name: value for name, value in members.items() if value is not None and value is not False})
+        members["cause"] = cause._asdict()
+    head = _json(members)
     return head if payload is None else head + b"\t" + payload
 
 
@@ -208,4 +209,4 @@ def event_of(accepted: Accepted) -> CloudEvent | None:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()

@@ -8,7 +8,7 @@ the other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from darkroom.events import tracing
@@ -242,7 +242,7 @@ def acceptance(found: Found, sets: Sets, *, with_event: bool = False) -> dict[st
         "sequence": accepted.sequence,
         "door": accepted.door,
         "name": accepted.name,
-        "cause": None if accepted.cause is None else asdict(accepted.cause),
+        "cause": None if accepted.cause is None else accepted.cause._asdict(),
         "replay_of": event.extensions.get(REPLAY_OF),
         "is_duplicate": bool(accepted.is_duplicate),
         "data_left_out_bytes": accepted.data_left_out_bytes,

@@ -19,6 +19,7 @@ from darkroom.manifests.platform.rules import (
     serving,
     sources,
     timing,
+    windows,
     workers,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "serving",
     "sources",
     "timing",
+    "windows",
     "workers",
 ]

@@ -63,8 +63,8 @@ def _wanted(manifest: Manifest) -> Iterator[Wanted]:
         if isinstance(config, dict) and config.get("kind") == "ConfigMap" and broker_class(manifest) != NATIVE:
             namespace = str(config.get("namespace") or manifest.namespace)
             # The ConfigMaps of the installation itself are not in users' files.
-            if namespace != "knative-eventing":
-                yield ("spec", "config", "name"), "v1", "ConfigMap", namespace, str(config.get("name"))
+            if namespace != "knative-eventing" and _is_name(config.get("name")):
+                yield ("spec", "config", "name"), "v1", "ConfigMap", namespace, config["name"]
     elif manifest.is_a(MESSAGING, "Subscription"):
         for path in (("spec", "subscriber"), ("spec", "reply"), ("spec", "delivery", "deadLetterSink")):
             yield from _destination(manifest, path)
@@ -81,11 +81,18 @@ def _wanted(manifest: Manifest) -> Iterator[Wanted]:
             yield ("spec", "subject", "name"), SERVING, "Service", namespace, str(subject["name"])
 
 
+def _is_name(value: Any) -> bool:
+    """A name that is missing or no string is reported as such."""
+    return isinstance(value, str) and value != ""
+
+
 def _destination(manifest: Manifest, path: FieldPath) -> Iterator[Wanted]:
     reference: Any = manifest.get(*path, "ref")
     if not isinstance(reference, dict):
         return
-    namespace, name = str(reference.get("namespace") or manifest.namespace), str(reference.get("name"))
+    namespace, name = str(reference.get("namespace") or manifest.namespace), reference.get("name")
+    if not isinstance(name, str) or not name:
+        return
     for group, kind in ((SERVING, "Service"), (EVENTING, "Broker")):
         if str(reference.get("apiVersion")).startswith(group) and reference.get("kind") == kind:
             yield (*path, "ref", "name"), group, kind, namespace, name

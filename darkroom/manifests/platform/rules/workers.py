@@ -60,14 +60,15 @@ def _processes(bundle: Bundle, function: Manifest) -> int | None:
         return whole(own)
     if function.variable("WORKERS") is not None:
         return None
-    return next((whole(shared) for shared in _shared(bundle, function) if shared is not None), None)
+    return next((whole(shared) for shared in shared_settings(bundle, function, _VARIABLE)), None)
 
 
-def _shared(bundle: Bundle, function: Manifest) -> Iterator[object]:
+def shared_settings(bundle: Bundle, function: Manifest, variable: str) -> Iterator[object]:
+    """Yield the variable's values in the ConfigMaps that the function takes its whole environment from."""
     for _, container in function.containers():
         for _, source in mappings(container.get("envFrom")):
             reference = source.get("configMapRef")
             name = reference.get("name") if isinstance(reference, dict) else None
             found = bundle.find("v1", "ConfigMap", function.namespace, str(name))
-            if found is not None:
-                yield found.mapping("data").get(_VARIABLE)
+            if found is not None and found.mapping("data").get(variable) is not None:
+                yield found.mapping("data")[variable]

@@ -1,0 +1,35 @@
+"""Some of the sets in tests/data/examples, each started by a real `darkroom up`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.stack import ROOT, running_stack
+
+SETS = ROOT / "tests" / "data" / "examples"
+STARTED = {
+    "eventing-debugging": "subscriptions",
+    "eventing-kafka": "subscriptions",
+    "eventing-sequence-with-broker": "triggers",
+    "eventing-trigger-filters": "triggers",
+    "serving-secret": "servers",
+}
+"""What each has that its status must show."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STARTED)
+def test_a_set_starts_and_the_status_names_what_is_left_out(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(SETS / name, folder)
+    with running_stack(tmp_path / "data", cwd=folder) as stack:
+        status = stack.status()
+        assert [server["state"] for server in status["servers"]] == ["up"]
+        assert status[STARTED[name]]
+        assert all(row["reason"] for row in status["left_out"])
+        log = stack.log.read_text()
+        assert stack.stop() == 0
+    assert "Traceback" not in log
