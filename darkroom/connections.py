@@ -142,6 +142,11 @@ class Connections:
     def has_too_long_a_head(self, peer: Peer) -> bool:
         return peer.arrival.phase is Phase.HEAD and peer.arrival.received_bytes > MAX_HEAD_BYTES
 
+    def head_has_come(self, peer: Peer) -> None:
+        """Note that what comes from now on belongs to the body, though `begin_request` is still to follow."""
+        if peer.arrival.phase is Phase.HEAD:
+            peer.arrival.phase = Phase.REQUEST
+
     def begin_request(self, peer: Peer) -> None:
         """Note that the head has come as a whole. Raises ServerBusyError if no more requests can be under way."""
         now = self._clock()

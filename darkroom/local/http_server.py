@@ -140,6 +140,9 @@ class _Protocol(web.RequestHandler):
             return
         self._connections.received(self, len(data))
         super().data_received(data)
+        if self._messages:
+            # A parsed head. Its request begins in a task, before which more of its body may come.
+            self._connections.head_has_come(self)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

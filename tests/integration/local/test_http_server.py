@@ -257,3 +257,22 @@ async def test_kept_connections_are_not_taken_for_slow_ones() -> None:
             writer.write(HEAD + b"\r\n")
             assert (await reader.readuntil(b"HTTP/1.1 200")).endswith(b"HTTP/1.1 200")
         assert len(listener.connections) == 1
+
+
+async def test_a_body_that_comes_at_once_is_not_taken_for_a_head() -> None:
+    """A busy loop reads its second piece before the task of its request has begun."""
+    body = bytes(400_000)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+    runner = echo()
+    async with served(runner) as (_, port):
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        _opened.append(writer)
+        writer.write(HEAD + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        assert runner.server is not None
+        (protocol,) = runner.server.connections
+        for piece in (head + body[:200_000], body[200_000:]):
+            protocol.data_received(piece)
+        answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 200"), answer[:500]
+    assert answer.endswith(body)
