@@ -365,6 +365,9 @@ class Stack:
             if name != deployment:
                 self._fleet.activator.alias(name, deployment)
         self._unused = [str(finding) for finding in project.images.unused(images)]
+        not_run = [pool.not_run for pool in self._fleet.pools.values() if pool.not_run]
+        if self._options.strict and not_run:
+            raise LocalRuntimeError("\n  ".join(["these would not be run:", *not_run]))
 
     def remarks(self) -> list[str]:
         """Return sentences about Services that are not run, and about what may keep others from working."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,16 @@ def test_without_its_middleware_the_function_is_left_out_with_the_command_that_i
         assert told.startswith("greeter: image dev.local/greeter is a func project in Python")
         assert told.endswith("python3 -m venv greeter/.venv && greeter/.venv/bin/pip install func-python ./greeter")
         assert told in stack.log.read_text()
+
+
+def test_strict_refuses_to_start_without_it(project: Path) -> None:
+    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--strict"]
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=60, env={**os.environ, "VIRTUAL_ENV": ""}
+    )
+    assert done.returncode == 1
+    assert "these would not be run:\n  greeter: image dev.local/greeter is a func project in Python" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
