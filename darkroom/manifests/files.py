@@ -49,6 +49,8 @@ class Files:
                 self._add(file)
 
     def _add_file(self, file: Path) -> None:
+        if file in self.read:
+            return  # Two paths lead to it.
         self.read.append(file)
         try:
             text = read_text(file)

@@ -11,6 +11,7 @@ import yaml
 
 from darkroom.manifests import ManifestError, Manifests, load
 from darkroom.manifests.left_out import FILE, LeftOut, summarised
+from darkroom.manifests.project import read_project
 from tests.unit.manifests.test_manifests import PIPELINE, changed, load_text
 
 DEPLOYMENT = """\
@@ -517,6 +518,18 @@ def test_folders_are_looked_into_where_a_folder_has_no_yaml_of_its_own(tmp_path:
         (tmp_path / "k8s" / name).mkdir(parents=True)
         (tmp_path / "k8s" / name / "service.yaml").write_text(SERVICE.replace("hello", name.strip(".")))
     assert [each.name for each in load([tmp_path / "k8s"]).services] == ["hello"]
+
+
+def test_a_kustomization_in_the_root_says_what_a_project_runs(tmp_path: Path) -> None:
+    (tmp_path / "kustomization.yaml").write_text("resources: [hello.yaml]\n")
+    (tmp_path / "hello.yaml").write_text(SERVICE)
+    (tmp_path / "other.yaml").write_text(SERVICE.replace("hello", "other"))
+    assert [each.name for each in load(read_project(tmp_path).manifests).services] == ["hello"]
+
+
+def test_a_file_to_which_two_paths_lead_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "hello.yaml").write_text(SERVICE)
+    assert len(load([tmp_path / "hello.yaml", tmp_path]).services) == 1
 
 
 # --- public shapes ---------------------------------------------------------------------------------------------------
