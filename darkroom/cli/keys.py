@@ -14,7 +14,7 @@ from darkroom.cli.api import only_match
 from darkroom.cli.terminal import tell, write_json, write_json_lines, write_records
 from darkroom.contract.api_keys import StoredKey, make_key
 from darkroom.contract.jobs import timestamp
-from darkroom.serving.key_file import KeyFileError, read_key_file, write_key_file
+from darkroom.serving.key_file import MAX_WEIGHT, KeyFileError, read_key_file, write_key_file
 
 file_option = click.option(
     "--file",
@@ -48,12 +48,19 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="Write the key to this new file, which only you can read, instead of to the terminal.",
 )
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, MAX_WEIGHT, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="The key's share of the turns where jobs wait for room, compared with other keys.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @file_option
-def create(name: str, out: Path | None, as_json: bool, path: Path) -> None:
+def create(name: str, out: Path | None, weight: float, as_json: bool, path: Path) -> None:
     """Create a key and print it. It cannot be shown again, because only its hash is stored."""
     kept = _read(path) if path.exists() else []
-    key, stored = make_key(name)
+    key, stored = make_key(name, weight=weight)
     if out is None:
         _write(path, [*kept, stored])
     else:
@@ -81,8 +88,8 @@ def show(as_json: bool, path: Path) -> None:
     if as_json:
         write_json_lines(map(_document, kept))
         return
-    rows = [(key.id, key.name, timestamp(key.created_at), _revoked(key)) for key in kept]
-    write_records(("key", "name", "created", "revoked"), rows, empty="no keys")
+    rows = [(key.id, key.name, f"{key.weight:g}", timestamp(key.created_at), _revoked(key)) for key in kept]
+    write_records(("key", "name", "weight", "created", "revoked"), rows, empty="no keys")
 
 
 @command.command("revoke")
@@ -102,7 +109,12 @@ def revoke(key_id: str, path: Path) -> None:
 
 
 def _document(key: StoredKey) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": key.id, "name": key.name, "created_at": timestamp(key.created_at)}
+    shown: dict[str, Any] = {
+        "id": key.id,
+        "name": key.name,
+        "weight": key.weight,
+        "created_at": timestamp(key.created_at),
+    }
     return shown if key.revoked_at is None else {**shown, "revoked_at": timestamp(key.revoked_at)}
 
 

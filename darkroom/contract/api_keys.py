@@ -39,18 +39,20 @@ class StoredKey:
     name: str
     created_at: datetime
     revoked_at: datetime | None = None
+    weight: float = 1.0
+    """The key's share of the turns where jobs wait for room in the Broker's window, compared with other keys."""
 
     def matches(self, key: str) -> bool:
         """Return whether this is the key, in constant time."""
         return hmac.compare_digest(digest_of(key), self.sha256)
 
 
-def make_key(name: str) -> tuple[str, StoredKey]:
+def make_key(name: str, *, weight: float = 1.0) -> tuple[str, StoredKey]:
     """Make a new key. Returns the key, which only its user keeps, and what to store of it."""
     key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
     secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
     key = f"{PREFIX}_{key_id}_{secret}{_checksum(f'{PREFIX}_{key_id}_{secret}')}"
-    return key, StoredKey(id=key_id, sha256=digest_of(key), name=name, created_at=datetime.now(UTC))
+    return key, StoredKey(id=key_id, sha256=digest_of(key), name=name, created_at=datetime.now(UTC), weight=weight)
 
 
 def key_id_of(key: str) -> str | None:

@@ -2,8 +2,8 @@
 
 What is lost by shrinking in the decoder is detail of about the size of a pixel. A photograph has little of it, text and
 patterns have much. How much lies at that size shows in the ratio of two energies: that of the second differences
-between neighbouring pixels over that of the first. It is 3 for noise and 0 for a slope; of what was measured, it is at
-most 2.0 for photographs at a quarter of their size and at least 2.1 for text, textures and a zone plate
+between neighbouring pixels over that of the first. It is 3 for noise and 0 for a slope; of what was measured, it is
+below 2.1 for most photographs at a quarter of their size and above for text, textures and a zone plate
 (benchmarks/results/imaging.md).
 """
 

@@ -104,8 +104,8 @@ def probe(body: bytes, limits: Limits, *, all_frames: bool = True) -> Facts:
     stream = StreamProbe(limits, all_frames=all_frames, edits=edits)
     stream.feed(body)
     facts = stream.finish()
-    if facts.format is Format.JPEG:
-        # What `decodable` would find by walking once more. A JPEG has no frames that may have to be left out.
+    if facts.format in (Format.JPEG, Format.PNG):
+        # What `decodable` would find by walking once more: it does not depend on the frames that are asked for.
         facts = replace(facts, edits=edits)
     if not facts.ends:
         prove_end(body, facts)

@@ -39,6 +39,9 @@ class Authenticator(Protocol):
     def is_current(self, owner: str) -> bool:
         """Return whether the key of this id, which was accepted before, would be accepted again."""
 
+    def weight_of(self, owner: str) -> float:
+        """Return the share of the turns that this key's jobs get where jobs wait, compared with other keys'."""
+
 
 class NoKeys:
     """Admits everybody as the same owner; for loopback."""
@@ -48,6 +51,9 @@ class NoKeys:
 
     def is_current(self, owner: str) -> bool:
         return True
+
+    def weight_of(self, owner: str) -> float:
+        return 1.0
 
 
 class KeyFileAuthenticator:
@@ -83,6 +89,11 @@ class KeyFileAuthenticator:
             except DependencyUnavailableError:
                 return False
         return stored is not None and stored.revoked_at is None
+
+    def weight_of(self, owner: str) -> float:
+        with self._lock:
+            stored = self._keys.get(owner)
+        return 1.0 if stored is None else stored.weight
 
     def _stored(self, key_id: str | None) -> StoredKey | None:
         is_unknown = key_id is not None and key_id not in self._keys

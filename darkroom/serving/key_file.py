@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.contract.api_keys import StoredKey
 
+MAX_WEIGHT = 1000
+
 
 class KeyFileError(Exception):
     """The file cannot be read or is not a key file. The message names the file and the problem, never its content."""
@@ -30,6 +32,7 @@ class _Entry(BaseModel):
     name: str = ""
     created_at: datetime
     revoked_at: datetime | None = None
+    weight: Annotated[float, Field(gt=0, le=MAX_WEIGHT)] = 1.0
 
 
 class _File(BaseModel):
@@ -56,7 +59,7 @@ def write_key_file(path: Path, keys: Sequence[StoredKey]) -> None:
 
     Only its owner can read it, as can be said of a folder that is created for it.
     """
-    entries = [_Entry(**vars(key)).model_dump(mode="json", exclude_none=True) for key in keys]
+    entries = [_Entry(**vars(key)).model_dump(mode="json", exclude_defaults=True) for key in keys]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

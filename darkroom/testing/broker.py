@@ -18,8 +18,9 @@ from darkroom.events import cloudevents
 from darkroom.events.cloudevents import AttributeValue, CloudEvent
 from darkroom.local.eventing.broker import BrokerAddress
 from darkroom.local.eventing.filters import attribute_texts, passes
+from darkroom.local.eventing.flows import planned_channels
 from darkroom.local.eventing.ping import ping_event
-from darkroom.manifests import PingSource, with_namespace
+from darkroom.manifests import PingSource, Trigger, with_namespace
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.project import Project
 from darkroom.testing.clocks import ClockName, ManualClock, clock_of
@@ -108,7 +109,7 @@ class Broker:
         """Send an event; returns it once the Broker has stored it.
 
         `data` is written as JSON, except for bytes, which are sent as they are. `broker` is a Broker's name, or
-        `namespace/name`; it may be left out where there is only one. Raises EventInvalidError.
+        `namespace/name`, or a channel's; it may be left out where there is only one. Raises EventInvalidError.
         """
         is_raw = isinstance(data, bytes)
         media_type = datacontenttype or (
@@ -139,8 +140,9 @@ class Broker:
         event = ping_event(source, at=datetime.now(UTC))
         sink = with_namespace(source.spec.sink, source.namespace)
         to = self._routing.name_of(sink)
-        if to.startswith("broker/"):
-            return self.publish(event, broker=to.removeprefix("broker/"))
+        kind, _, address = to.partition("/")
+        if kind in ("broker", "channel"):
+            return self.publish(event, broker=address)
         if not self._is_in_process:
             raise TestingError(f"the PingSource {name} sends to {to}: with processes it does so by its schedule only")
         deliver = self._routing.deliver_by(f"pingsource/{name}", to)
@@ -323,12 +325,15 @@ class Broker:
 
     def _address(self, name: str | None) -> BrokerAddress:
         addresses = [(broker.namespace, broker.name) for broker in self.manifests.brokers]
+        channels = [plan.address for plan in planned_channels(self.manifests)]
+        if name is not None or not addresses:
+            addresses += channels
         found = [each for each in addresses if name is None or name in (each[1], "/".join(each))]
         if len(found) == 1:
             return found[0]
         known = ", ".join("/".join(each) for each in addresses)
         if name is None or found:
-            raise ProjectError(f"there are several Brokers, say which with broker=: {known}")
+            raise ProjectError(f"there are several, say which with broker=: {known}")
         raise ProjectError(f"there is no Broker {name!r}; there is {known}")
 
     def _ping_source(self, name: str) -> PingSource:
@@ -398,7 +403,8 @@ class Broker:
 
     def _wanted_by(self, event: CloudEvent) -> str:
         texts = attribute_texts(event.attributes())
-        names = [name for name, route in self._routing.routes.items() if passes(route.trigger.spec, texts)]
+        triggers = [(name, route.receiver) for name, route in self._routing.routes.items()]
+        names = [name for name, each in triggers if isinstance(each, Trigger) and passes(each.spec, texts)]
         return f"passes the filter of {', '.join(names)}" if names else "passes the filter of no Trigger"
 
 

@@ -37,7 +37,10 @@ class InProcess:
         await self._brokers.dispatch(Subscribers(self._activator, ingress, self._http), ingress)
 
     async def publish(self, address: BrokerAddress, event: CloudEvent) -> None:
-        await self._opened.publish(address, event)
+        if self._opened.has(address):
+            await self._opened.publish(address, event)
+        else:
+            await self._opened.publish_to_channel(address, event)
 
     async def ingress_url(self) -> str:
         """Listen, unless it does already; most tests need no port."""

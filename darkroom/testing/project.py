@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from darkroom.local.eventing.flows import planned_channels
 from darkroom.manifests import ManifestError, Manifests, load
 from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, has_project_file, read_project
 from darkroom.testing.errors import ProjectError
@@ -47,6 +48,6 @@ def load_manifests(project: Project) -> Manifests:
         manifests = load(project.manifests)
     except ManifestError as exc:
         raise ProjectError(f"the manifests cannot be used:\n{exc}") from exc
-    if not manifests.brokers:
-        raise ProjectError(f"there is no Broker in {', '.join(map(str, project.manifests))}")
+    if not manifests.brokers and not planned_channels(manifests):
+        raise ProjectError(f"there is no Broker and no channel in {', '.join(map(str, project.manifests))}")
     return manifests

@@ -24,7 +24,7 @@ class DeliveryAttempt:
     """One attempt to deliver one event, after it has ended."""
 
     trigger: str
-    """The Trigger's name, or `pingsource/NAME`."""
+    """The name of the Trigger or Subscription, or `pingsource/NAME`."""
     to: str
     """`service/NAME`, `broker/NAMESPACE/NAME` or a URL."""
     event: CloudEvent
@@ -114,8 +114,9 @@ class Recorder:
         """Take a report of the runtime's."""
         with self._changed:
             if action == "event.lost":
-                names = ("trigger", "id", "type", "outcome", "why")
-                self._lost.append(LostEvent(**{name: str(fields[name]) for name in names}))
+                names = ("id", "type", "outcome", "why")
+                by = str(fields.get("trigger") or fields.get("subscription"))
+                self._lost.append(LostEvent(trigger=by, **{name: str(fields[name]) for name in names}))
             elif action in _NOTED:
                 self._notes.append(f"{action} " + " ".join(f"{name}={value}" for name, value in fields.items()))
             self._changed.notify_all()

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.local.eventing.brokers import AdaptRoute
-from darkroom.local.eventing.destinations import IngressTarget, ServiceTarget, cluster_url, locate
+from darkroom.local.eventing.destinations import ChannelTarget, IngressTarget, ServiceTarget, cluster_url, locate
 from darkroom.local.eventing.dispatch import Route
+from darkroom.local.eventing.receivers import Receiver
 from darkroom.local.eventing.subscribers import Attempt, Deliver
-from darkroom.manifests import Destination, Manifests, with_namespace
+from darkroom.manifests import Destination, Manifests, Trigger, with_namespace
 from darkroom.manifests.errors import suggestion
 from darkroom.testing.clocks import Clock
 from darkroom.testing.errors import ProjectError
@@ -27,7 +28,7 @@ class Routing:
 
     def __init__(self, manifests: Manifests, recorder: Recorder, clock: Clock, *, processes: bool) -> None:
         self.routes: dict[str, Route] = {}
-        """By the Trigger's name, with the namespace before it where that is ambiguous."""
+        """By the Trigger's or Subscription's name, with the namespace before it where that is ambiguous."""
         self._recorder = recorder
         self._clock = clock
         self._processes = processes
@@ -68,6 +69,8 @@ class Routing:
                 return self._service_names[service]
             case IngressTarget(broker=(namespace, name)):
                 return f"broker/{namespace}/{name}"
+            case ChannelTarget(channel=(namespace, name)):
+                return f"channel/{namespace}/{name}"
             case _:
                 return url
 
@@ -77,8 +80,7 @@ class Routing:
 
     def _adapt(self, route: Route) -> Route:
         self.routes[route.label] = route
-        trigger = route.trigger
-        to = self._known(with_namespace(trigger.spec.subscriber, trigger.namespace))
+        to = self._known(_subscriber_of(route.receiver))
         subscriber = self._to_handler(route.label, to, route.subscriber)
         adapted = replace(
             route,
@@ -103,7 +105,7 @@ class Routing:
 
         Looked up at each delivery, so that a test can change its mind.
         """
-        is_real = self._processes or to.startswith("broker/")
+        is_real = self._processes or to.startswith(("broker/", "channel/"))
 
         async def deliver(event: CloudEvent, timeout_s: float) -> Attempt:
             handler = self._handlers.get(name) or self._handlers.get(to)
@@ -119,6 +121,12 @@ class Routing:
             return await self._clock.wait(trigger, delay_s)
 
         return wait
+
+
+def _subscriber_of(receiver: Receiver) -> Destination:
+    if isinstance(receiver, Trigger):
+        return with_namespace(receiver.spec.subscriber, receiver.namespace)
+    return receiver.subscriber
 
 
 def _list(names: list[str]) -> str:

@@ -45,7 +45,7 @@ def _by_stream(routes: Mapping[str, Route]) -> Mapping[str, Mapping[str, str]]:
     """Return the Triggers' names by stream and consumer."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for label, route in routes.items():
-        found[route.stream.name][consumer_name(route.trigger)] = label
+        found[route.stream.name][consumer_name(route.receiver)] = label
     return found
 
 

@@ -58,23 +58,21 @@ class Acceptance:
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
         return checked
 
-    def accept(self, submission: Submission, pictures: StoredPictures, *, owner: str, request_id: str) -> JobRecord:
+    def accept(self, submission: Submission, pictures: StoredPictures, caller: Caller) -> JobRecord:
         """Return the accepted job, or the first one of its idempotency key.
 
         Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
         """
-        checked, job_id = self.check(submission, pictures), _job_id(submission, owner)
+        checked, job_id = self.check(submission, pictures), _job_id(submission, caller.owner)
         storage_key = submission.storage_key or self._store(checked, job_id)
-        caller = Caller(owner=owner, request_id=request_id)
         new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key)
         return self._write(new, stored=submission.storage_key is None)
 
-    def accept_batch(self, checked: Sequence[CheckedSubmission], *, owner: str, request_id: str) -> list[JobRecord]:
+    def accept_batch(self, checked: Sequence[CheckedSubmission], caller: Caller) -> list[JobRecord]:
         """Accept all jobs of a batch, or none; their pictures are in storage already. Raises as `accept` does."""
-        caller = Caller(owner=owner, request_id=request_id)
         jobs = [
             self._new_job(
-                one, caller, job_id=_job_id(one.submission, owner), storage_key=one.submission.storage_key or ""
+                one, caller, job_id=_job_id(one.submission, caller.owner), storage_key=one.submission.storage_key or ""
             )
             for one in checked
         ]

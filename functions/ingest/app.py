@@ -17,7 +17,7 @@ from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_respo
 from darkroom.serving.gate import Gate, make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.resources import Resources
-from functions.ingest.acceptance import Acceptance
+from functions.ingest.acceptance import Acceptance, Caller
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
@@ -126,9 +126,7 @@ class _Routes:
         await self._gate.count_bytes(request, pictures.found_bytes)
         checked = await batch.judge(lambda submission: in_thread(self._acceptance.check, submission, pictures))
         batch.refuse_any()
-        records = await in_thread(
-            self._acceptance.accept_batch, checked, owner=owner(request), request_id=request_id(request)
-        )
+        records = await in_thread(self._acceptance.accept_batch, checked, self._caller(request))
         return json_response({"jobs": [_accepted(record) for record in records]}, status=202)
 
     async def sign_upload(self, request: Request) -> Response:
@@ -154,9 +152,11 @@ class _Routes:
         pictures = self._acceptance.stored_pictures()
         if self._gate.byte_rate is not None:
             await self._gate.count_bytes(request, await _size_bytes(submission, pictures))
-        return await in_thread(
-            self._acceptance.accept, submission, pictures, owner=owner(request), request_id=request_id(request)
-        )
+        return await in_thread(self._acceptance.accept, submission, pictures, self._caller(request))
+
+    def _caller(self, request: Request) -> Caller:
+        weight = self._gate.authenticator.weight_of(owner(request))
+        return Caller(owner=owner(request), request_id=request_id(request), weight=weight)
 
 
 async def _check_owner(request: Request, submission: Submission) -> None:

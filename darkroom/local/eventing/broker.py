@@ -49,7 +49,8 @@ class Ingress:
         channels: Mapping[ChannelAddress, ChannelStream] | None = None,
     ) -> None:
         self._streams = streams
-        self._channels = channels or {}
+        # It is filled later: an empty mapping is one too.
+        self._channels = {} if channels is None else channels
         self._report = report
         self.recorder = recorder or Recorder(RecordLimits(), report)
 

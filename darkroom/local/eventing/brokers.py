@@ -33,7 +33,8 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
 AdaptRoute = Callable[[Route], Route]
-"""Changes a Trigger's route before anything is delivered, as tests do to watch deliveries or to take them over."""
+"""Changes the route of a Trigger or Subscription before anything is delivered, as tests do to watch deliveries or to
+take them over."""
 
 
 def as_it_is(route: Route) -> Route:
@@ -103,7 +104,7 @@ class Brokers:
                 self.dispatchers.append(Dispatcher(route, ingress, self._report))
         # Before the first delivery: it decides what the record says of each event.
         self.recorder.describe_triggers([_described(dispatcher.route) for dispatcher in self.dispatchers])
-        self.channels.prepare(subscribers, ingress)
+        self.channels.prepare(subscribers, ingress, self._adapt)
         for dispatcher in self.all_dispatchers:
             await dispatcher.start(self.connection)
 

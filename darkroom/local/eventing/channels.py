@@ -6,7 +6,7 @@ Channels of every kind run on JetStream here, with JetStream's rules of delivery
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from nats.aio.client import Client
 
@@ -42,10 +42,10 @@ class Channels:
             await stream.drop_other_consumers(receivers[address])
             self.streams[address] = stream
 
-    def prepare(self, subscribers: Subscribers, ingress: Ingress) -> None:
-        """Make the dispatchers, which are to be started."""
+    def prepare(self, subscribers: Subscribers, ingress: Ingress, adapt: Callable[[Route], Route]) -> None:
+        """Make the dispatchers, which are to be started. `adapt` may change each route."""
         for subscription in self._subscriptions:
-            route, reply = self._route(subscription, subscribers), _reply(subscription.reply, subscribers)
+            route, reply = adapt(self._route(subscription, subscribers)), _reply(subscription.reply, subscribers)
             self.dispatchers.append(SubscriptionDispatcher(route, reply, ingress, self._report))
 
     def _route(self, subscription: SubscriptionPlan, subscribers: Subscribers) -> Route:

@@ -227,6 +227,7 @@ class Dispatcher:
         attempt_index: int,
         began_at: float,
     ) -> None:
+        """Record an attempt, whose result a reply that was not taken may have changed."""
         recorder = self._recorder
         if not recorder.is_on:
             return

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import functions_framework  # noqa: F401
 import pytest
+
+# pytester forgets what a run in this process imports. Half of the modules would then be there twice.
+from darkroom.testing import Broker
 
 pytest_plugins = ["pytester"]
 
@@ -24,8 +28,6 @@ def test_the_examples_of_the_page_pass(pytester: pytest.Pytester) -> None:
 
 
 def test_every_call_that_the_page_lists_exists() -> None:
-    from darkroom.testing import Broker
-
     [table] = re.findall(r"^\| call \| what it does \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.M)
     named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)(?:\(|`)", row.split(" | ")[0])}
     assert {"send", "received", "settled"} <= named

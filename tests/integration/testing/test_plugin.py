@@ -9,6 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+# pytester forgets what a run in this process imports. Half of the modules would then be there twice.
+import darkroom.testing.session  # noqa: F401
+
 pytest_plugins = ["pytester"]
 
 SHOP = (Path(__file__).parent / "shop" / "shop.yaml").read_text()
@@ -27,6 +30,13 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+def run_apart(project: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """Run pytest in another process, without the time that the plugins of others take to be imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        return project.runpytest_subprocess("-p", "darkroom.testing.plugin", *options)
+
+
 def said(result: pytest.RunResult) -> str:
     return "\n".join([*result.outlines, *result.errlines])
 
@@ -39,7 +49,7 @@ def test_the_plugin_is_an_entry_point() -> None:
 def test_a_tests_broker_is_that_of_the_project_around_it(project: pytest.Pytester) -> None:
     (project.path / "tests").mkdir()
     project.makepyfile(**{"tests/test_it": RECEIVES})
-    result = project.runpytest_subprocess("--darkroom-durations", "-W", "error")
+    result = run_apart(project, "--darkroom-durations", "-W", "error")
     result.assert_outcomes(passed=1)
     assert re.search(r"darkroom: nats-server and the first Broker ready in \d+\.\d\d s", said(result))
 
@@ -110,13 +120,13 @@ def test_yaml_without_a_broker_is_told(pytester: pytest.Pytester) -> None:
     (pytester.path / "shop.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
     pytester.makepyfile(test_it=RECEIVES)
     result = pytester.runpytest_inprocess()
-    assert re.search(r"there is no Broker in \S+shop\.yaml", said(result))
+    assert re.search(r"there is no Broker and no channel in \S+shop\.yaml", said(result))
 
 
 def test_a_missing_package_is_told_with_the_extra_that_has_it(project: pytest.Pytester) -> None:
     project.makeconftest("import sys\nsys.modules['nats'] = None\n")
     project.makepyfile(test_it=RECEIVES)
-    result = project.runpytest_subprocess()
+    result = run_apart(project)
     result.assert_outcomes(errors=1)
     assert "needs the Python package 'nats'" in said(result)
     assert "extra `testing`" in said(result)
@@ -128,7 +138,7 @@ def test_a_missing_nats_server_is_told(project: pytest.Pytester, monkeypatch: py
     monkeypatch.setenv("PATH", "/nowhere")
     project.makeconftest("import sysconfig\nsysconfig.get_path = lambda name: '/nowhere'\n")
     project.makepyfile(test_it=RECEIVES)
-    result = project.runpytest_subprocess()
+    result = run_apart(project)
     result.assert_outcomes(errors=1)
     assert "nats-server is neither in /nowhere nor on the PATH" in said(result)
 
@@ -184,7 +194,7 @@ def test_a_run_that_is_killed_leaves_no_server_behind(project: pytest.Pytester) 
             os.kill(os.getpid(), signal.SIGKILL)
         """
     )
-    project.runpytest_subprocess()
+    run_apart(project)
     pid = int((project.path / "pid").read_text())
     psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from darkroom.cli.events import send, show, wording
 from darkroom.cli.events.options import Since
 from darkroom.cli.terminal import printable
+from darkroom.cli.up import _record_limits
+from darkroom.manifests.project import Project, RecordSettings
 from tests.scripted_http import Reply, scripted_server
 from tests.unit.cli.conftest import Darkroom
 
@@ -239,3 +242,24 @@ def test_an_older_runtime_is_told(tmp_path: Path, darkroom: Darkroom) -> None:
         shown = darkroom("events", "show", "x", "--data", str(tmp_path))
     assert shown.exit_code == 1
     assert "of another version, without a record" in shown.stderr
+
+
+# --- how much `up` records -------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_goes_before_the_project_file(darkroom: Darkroom) -> None:
+    project = Project(root=Path(), manifests=(), record=RecordSettings.model_validate({"max-bytes": "8Mi"}))
+    limits = _record_limits(project, None, no_record=False)
+    assert limits is not None
+    assert (limits.max_bytes, limits.max_age_s) == (8 * 1024 * 1024, 86400)
+    larger = _record_limits(project, 16 * 1024 * 1024, no_record=False)
+    assert larger is not None
+    assert larger.max_bytes == 16 * 1024 * 1024
+    assert _record_limits(project, None, no_record=True) is None
+    off = replace(project, record=RecordSettings(enabled=False))
+    assert _record_limits(off, None, no_record=False) is None
+    with pytest.raises(click.UsageError, match="exclude each other"):
+        _record_limits(project, 1, no_record=True)
+    refused = darkroom("up", "--record-bytes", "1Mi")
+    assert refused.exit_code == 2
+    assert "must be at least 4Mi, was 1Mi" in refused.stderr

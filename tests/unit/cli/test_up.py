@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from darkroom.cli import up
-from darkroom.cli.up import FrontDoor
 from darkroom.local.stack import StackOptions
 from tests.stack import ROOT
 from tests.unit.cli.conftest import Darkroom
@@ -22,7 +21,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """Takes the options in place of the stack."""
     taken = Started()
 
-    async def run(options: StackOptions, front_door: FrontDoor, *, verbose: bool) -> bool:
+    async def run(options: StackOptions, *, verbose: bool) -> bool:
         taken.options = options
         return True
 

@@ -87,3 +87,27 @@ def test_a_file_that_is_no_text_is_one_finding(tmp_path: Path) -> None:
     (tmp_path / "darkroom.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ManifestError, match=r"darkroom\.toml:1: cannot be read"):
         read_project(tmp_path)
+
+
+def test_the_record_is_bounded_by_the_project_file(tmp_path: Path) -> None:
+    assert (read_project(tmp_path).record.bytes, read_project(tmp_path).record.age_s) == (64 * 1024 * 1024, 86400)
+    (tmp_path / "darkroom.toml").write_text('[record]\nenabled = false\nmax-bytes = "8Mi"\nmax-age = "90m"\n')
+    record = read_project(tmp_path).record
+    assert (record.enabled, record.bytes, record.age_s) == (False, 8 * 1024 * 1024, 5400)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('max-bytes = "1Mi"', "must be at least 4Mi, was 1Mi"),
+        ('max-bytes = "much"', "must be a quantity such as 500m or 2Gi, was 'much'"),
+        ('max-age = "5s"', "must be at least 60s, was 5s"),
+        ('max-age = "long"', "must be a Go duration such as 30s or 1m30s, was 'long'"),
+    ],
+)
+def test_a_record_without_room_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "darkroom.toml").write_text(f"[record]\n{line}\n")
+    with pytest.raises(ManifestError) as refused:
+        read_project(tmp_path)
+    assert message in str(refused.value)
+    assert "darkroom.toml:2" in str(refused.value)

@@ -46,6 +46,15 @@ def test_the_holder_of_a_key_is_known_by_its_id(path: Path) -> None:
     assert auth.owner_of({"authorization": f"bearer  {other} "}) == other_stored.id
 
 
+def test_a_key_has_the_weight_that_it_was_made_with(path: Path) -> None:
+    (key, plain), (_, heavy) = make_key("a"), make_key("b", weight=2.5)
+    write_key_file(path, [plain, heavy])
+    assert "weight" not in path.read_text().split(heavy.id)[0], "versions before would refuse the file"
+    auth = KeyFileAuthenticator(path)
+    assert auth.owner_of(bearer(key)) == plain.id
+    assert (auth.weight_of(plain.id), auth.weight_of(heavy.id), auth.weight_of("unknown")) == (1.0, 2.5, 1.0)
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"authorization": ""}, {"authorization": "Bearer "}, {"authorization": "Basic eA=="}]
 )
