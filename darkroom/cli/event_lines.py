@@ -5,11 +5,10 @@ A function's last output is shown below its event; when it fails the same way ag
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 from darkroom.cli.terminal import printable, write
+from darkroom.local.children.reasons import reason_in
 
 QUIET = {"event.accepted", "request.forwarded", "delivery.accepted", "instances.wanted", "process.line"}
 """Events of every picture. They are in the logs; without --verbose, the console shows only what needs attention."""
@@ -23,7 +22,6 @@ _STYLES = {
     "dead_lettered": "red",
     "ready": "green",
 }
-_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)(:|$)")
 
 
 class EventLines:
@@ -54,13 +52,6 @@ class EventLines:
         self._shown[about] = output
         for line in output:
             write((f"    {printable(line)}", "dim"))
-
-
-def reason_in(lines: Sequence[str]) -> str:
-    """Return the line that says why a process ended: its last exception, or else its last line."""
-    said = [line.strip() for line in lines if line.strip()]
-    exceptions = [line for line in said if _EXCEPTION.match(line)]
-    return (exceptions or said or [""])[-1]
 
 
 def _output_of(fields: dict[str, Any]) -> tuple[str, ...]:

@@ -124,7 +124,15 @@ def _sections(status: dict[str, Any]) -> list[Section]:
 def _function(row: dict[str, Any]) -> tuple[object, ...]:
     cells = _values(row, "service", "revision", "ready", "wanted", "starting", "in_flight", "waiting")
     mode = (
-        "failing" if row.get("failing") else "panic" if row.get("panicking") else "capped" if row.get("capped") else ""
+        "not run"
+        if row.get("not_run")
+        else "failing"
+        if row.get("failing")
+        else "panic"
+        if row.get("panicking")
+        else "capped"
+        if row.get("capped")
+        else ""
     )
     return (*cells, f"{row.get('min_scale', 0)} to {row.get('max_scale') or 'any'}", mode)
 
@@ -184,6 +192,7 @@ def _troubles(status: dict[str, Any]) -> Iterable[str]:
             name = str(server.get("name", ""))
             yield f"{_name(name)} does not answer: {str(server.get('state')).removeprefix(f'{name}: ')}"
     for row in status.get("functions", []):
+        yield from (str(remark) for remark in row.get("remarks", []))
         if failing := row.get("failing"):
             yield f"{row.get('service')} does not start ({failing.get('failures')} times): {failing.get('reason')}"
     for kind in ("trigger", "subscription"):

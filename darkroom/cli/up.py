@@ -16,7 +16,7 @@ import click
 import nats.errors
 
 from darkroom.cli.backends import region_of_s3, usable_url
-from darkroom.cli.event_lines import EventLines, reason_in
+from darkroom.cli.event_lines import EventLines
 from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.folders import make_folder
 from darkroom.cli.local_storage import choose_storage
@@ -27,6 +27,7 @@ from darkroom.errors import DependencyUnavailableError, describe
 from darkroom.events.durations import parse_go
 from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
+from darkroom.local.children.reasons import reason_in
 from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
 from darkroom.local.eventing.record.recorder import RecordLimits
 from darkroom.local.resources import ExternalServers
@@ -142,7 +143,7 @@ class _Host(click.ParamType[str]):
     type=click.Path(exists=True, allow_dash=True, path_type=Path),
     multiple=True,
     help="Knative YAML to run instead of the project's: a folder, a file, or - for standard input; may be given more "
-    "than once. A change of it takes effect with the next `up`.  "
+    "than once.  "
     "[default: as in darkroom.toml, else knative/, config/, k8s/ and *.yaml]",
 )
 @click.option(
@@ -216,7 +217,8 @@ class _Host(click.ParamType[str]):
     "--watch/--no-watch",
     default=True,
     show_default=True,
-    help="Restart functions when their code changes. Manifests are read once, at the start.",
+    help="Restart functions when their code or their Service's YAML changes. A change of other YAML is announced, and "
+    "takes effect with the next `up`.",
 )
 @click.option(
     "--fork-server/--no-fork-server",
@@ -379,6 +381,8 @@ async def _run(options: StackOptions, *, verbose: bool) -> bool:
         _show_addresses(addresses, stack.entry_points)
         for line in stack.banner:
             write(line)
+        for remark in stack.remarks():
+            write((remark, "yellow"))
         _show_watching(watch=options.watch)
         # What is loaded by now stays. A full collection would look through all of it, again and again while clients
         # come and go, and stop every request for up to a fifth of a second.
@@ -426,5 +430,7 @@ def _servers(addresses: Addresses) -> Iterator[tuple[str, str, str]]:
 
 
 def _show_watching(*, watch: bool) -> None:
-    code = "functions restart when their code changes" if watch else "code is not watched"
-    write(f"{code}; manifests are read once: after a change of them, stop and start `darkroom up`")
+    if watch:
+        write("functions restart when their code or their Service's YAML changes; other changes are announced")
+    else:
+        write("code is not watched, and manifests are read once: after a change, stop and start `darkroom up`")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -45,10 +45,12 @@ from darkroom.local.http_server import Listener, quiet_accepts
 from darkroom.local.resources import ExternalServers, ResourceServers, ServerPorts
 from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.code_watch import keep_current
-from darkroom.local.revisions.environment import runnable
+from darkroom.local.revisions.environment import LocalSecrets, runnable
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceContext, interpreter_env
+from darkroom.local.revisions.launching import Launcher
 from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.manifest_watch import ManifestWatch
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
 from darkroom.local.watching.disk import watch_disk
@@ -60,7 +62,7 @@ from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
 from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.left_out import summarised
-from darkroom.manifests.project import Project
+from darkroom.manifests.project import PROJECT_FILE, Project
 from darkroom.manifests.revision import Revision
 
 DEFAULT_PORT = 8080
@@ -140,6 +142,7 @@ class Stack:
         self._chaos: Chaos | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
+        self._unused: list[str] = []
         self._hurried = asyncio.Event()
 
     async def start(self) -> Addresses:
@@ -189,7 +192,7 @@ class Stack:
         await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
         self._run_sources(manifests, subscribers)
-        self._watch_code()
+        self._watch(manifests, run.variables)
         self._spawn(watch_disk(self._folder.disk_state, self._report), "disk")
         self._folder.write_runtime(addresses)
         self._report("stack.ready", api=addresses.api)
@@ -328,7 +331,7 @@ class Stack:
 
     def _runnable(self, manifests: Manifests, settings: Mapping[str, str]) -> tuple[Manifests, list[Revision]]:
         """Leave out what cannot be started on this machine, and tell what is left out. Raises LocalRuntimeError."""
-        manifests, revisions = runnable(manifests, settings=settings)
+        manifests, revisions = self._resolve(manifests, settings)
         if self._options.strict and manifests.left_out:
             raise ManifestError([each.as_finding() for each in manifests.left_out])
         if manifests.left_out and not manifests.runs_something:
@@ -340,19 +343,35 @@ class Stack:
             self._report("manifest.note", text=text)
         return manifests, revisions
 
-    def _fill_fleet(self, manifests: Manifests, revisions: Iterable[Revision], logs: LogDirectory) -> None:
+    def _resolve(self, manifests: Manifests, settings: Mapping[str, str]) -> tuple[Manifests, list[Revision]]:
+        project = self._options.project
+        secrets = LocalSecrets(values=project.secrets, file=project.secrets_file)
+        manifests, revisions = runnable(manifests, settings=settings, secrets=secrets)
+        return manifests, [self._with_window(revision) for revision in revisions]
+
+    def _fill_fleet(self, manifests: Manifests, revisions: Sequence[Revision], logs: LogDirectory) -> None:
+        project, images = self._options.project, {revision.image for revision in revisions}
         context = InstanceContext(
             project_root=self._root,
             data_dir=self._folder.path,
+            launcher=Launcher(root=self._root, data=self._folder.path, images=project.images, is_only=len(images) == 1),
             logs=logs,
             env=spans.variables_for_functions(os.environ),
             forks=self._forks,
         )
         for revision in revisions:
-            self._fleet.add(self._with_window(revision), context)
+            self._fleet.add(revision, context)
         for name, deployment in manifests.backends.items():
             if name != deployment:
                 self._fleet.activator.alias(name, deployment)
+        self._unused = [str(finding) for finding in project.images.unused(images)]
+        not_run = [pool.not_run for pool in self._fleet.pools.values() if pool.not_run]
+        if self._options.strict and not_run:
+            raise LocalRuntimeError("\n  ".join(["these would not be run:", *not_run]))
+
+    def remarks(self) -> list[str]:
+        """Return sentences about Services that are not run, and about what may keep others from working."""
+        return [*(each for pool in self._fleet.pools.values() for each in pool.remarks), *self._unused]
 
     def _with_window(self, revision: Revision) -> Revision:
         if self._options.window_s is None:
@@ -418,14 +437,22 @@ class Stack:
             sink = with_namespace(source.spec.sink, source.namespace)
             self._spawn(self._ping(source, sink, subscribers), f"ping source {source.namespace}/{source.name}")
 
-    def _watch_code(self) -> None:
-        if self._options.watch:
-            pools = self._fleet.pools
-            folders = {key: [self._folder_of(pool.revision), *self._shared_code()] for key, pool in pools.items()}
-            self._spawn(keep_current(pools, folders, self._report, ignored=[self._folder.path]), "watch")
-
-    def _folder_of(self, revision: Revision) -> Path:
-        return (self._root / revision.env["FUNCTION_SOURCE"]).parent
+    def _watch(self, manifests: Manifests, settings: Mapping[str, str]) -> None:
+        if not self._options.watch:
+            return
+        project, pools = self._options.project, self._fleet.pools
+        code = keep_current(pools, self._shared_code, self._report, ignored=[self._folder.path])
+        self._spawn(code, "watch of the code")
+        files = ManifestWatch(
+            paths=project.manifests,
+            manifests=manifests,
+            strict=self._options.strict,
+            others=[self._root / name for name in (PROJECT_FILE, project.secrets_file)],
+            resolve=partial(self._resolve, settings=settings),
+            pools=pools,
+            report=self._report,
+        )
+        self._spawn(files.run(), "watch of the manifests")
 
     def _shared_code(self) -> list[Path]:
         return [folder for folder in self._application.code if folder.exists()]

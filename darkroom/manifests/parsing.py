@@ -167,7 +167,7 @@ def _model_at(model: type[Strict], path: FieldPath) -> type[Strict] | None:
         elif (owner := model_in(current)) is not None:
             current = fields_of(owner).get(step)
         else:
-            return None
+            current = _argument(current, dict, -1)
     return model_in(current)
 
 
@@ -187,10 +187,11 @@ def model_in(annotation: Any) -> type[Strict] | None:
     return None
 
 
-def _argument(annotation: Any, origin: type) -> Any:
+def _argument(annotation: Any, origin: type, index: int = 0) -> Any:
+    """Return a type's argument: that of a list, or with -1 that of a dictionary's values."""
     for found in _alternatives(annotation):
         if typing.get_origin(found) is origin:
-            return typing.get_args(found)[0]
+            return typing.get_args(found)[index]
     return None
 
 

@@ -1,4 +1,4 @@
-"""The project file: which manifests a project runs, which servers it needs, and which extension it adds to the runtime.
+"""The project file: which manifests a project runs, how its images are run here, and which servers it needs.
 
 It is `darkroom.toml` in the project's root, or `[tool.darkroom]` in its pyproject.toml. Every key has a default, so a
 project with plain Knative YAML needs no such file.
@@ -18,8 +18,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from darkroom.events import durations
 from darkroom.manifests import parsing
+from darkroom.manifests.dotenv import read_dotenv
 from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.files import KUSTOMIZATIONS
+from darkroom.manifests.images import Images, ImageSettings
 from darkroom.manifests.model import FieldProblem, NonEmpty, Strict, raise_problems
 from darkroom.manifests.platform.quantities import quantity
 from darkroom.manifests.platform.rules import RULES
@@ -30,7 +32,8 @@ PYPROJECT_FILE = "pyproject.toml"
 DEFAULT_FOLDERS = ("knative", "config", "k8s")
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _TABLE_LINE = re.compile(r"\s*\[([^\[\]]+)\]")
-_KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
+_KEY_LINE = re.compile(r"\s*((?:[\w.-]|\"[^\"]*\"|'[^']*')+)\s*=")
+DEFAULT_SECRETS = ".env"
 
 
 def _check_reference(text: str) -> str:
@@ -103,6 +106,11 @@ class CheckSettings(Strict):
     """The types of events that are emitted, with which filters are compared."""
 
 
+class _SecretsTable(Strict):
+    file: NonEmpty | None = None
+    """A file of NAME=value lines, from the root.  [default: .env, if it exists]"""
+
+
 SMALLEST_RECORD_BYTES = 4 * 1024 * 1024
 """One message of the record can have almost 1 MiB."""
 SHORTEST_RECORD_S = 60.0
@@ -150,6 +158,8 @@ class _ProjectTable(Strict):
 class _ProjectFile(Strict):
     manifests: list[NonEmpty] | None = None
     resources: ProjectServers = Field(default_factory=ProjectServers)
+    images: dict[NonEmpty, ImageSettings] = Field(default_factory=dict)
+    secrets: _SecretsTable = Field(default_factory=_SecretsTable)
     project: _ProjectTable = Field(default_factory=_ProjectTable)
     check: CheckSettings = Field(default_factory=CheckSettings)
     record: RecordSettings = Field(default_factory=RecordSettings)
@@ -164,12 +174,18 @@ class Project:
     extension: str | None = None
     """The object that extends the runtime for this project, as `package.module:object`."""
     check: CheckSettings = field(default_factory=CheckSettings)
+    images: Images = field(default_factory=Images)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The values of variables that come from Secrets, by the variable's name or the Secret's key."""
+    secrets_file: str = DEFAULT_SECRETS
+    """Where `secrets` come from, or would come from, as a path below the root."""
     record: RecordSettings = field(default_factory=RecordSettings)
 
 
 def read_project(root: Path) -> Project:
     """Read the project in a folder. Raises ManifestError for an invalid project file."""
-    file = _parse_project_file(root)
+    document = _document(root)
+    file = _parse_project_file(document)
     given = file.manifests if file.manifests is not None else _default_manifests(root)
     return Project(
         root=root,
@@ -177,8 +193,21 @@ def read_project(root: Path) -> Project:
         resources=file.resources,
         extension=file.project.extension,
         check=file.check,
+        images=Images(entries=file.images, document=document),
+        secrets=_read_secrets(root, file.secrets.file, document),
+        secrets_file=file.secrets.file or DEFAULT_SECRETS,
         record=file.record,
     )
+
+
+def _read_secrets(root: Path, named: str | None, document: Document | None) -> Mapping[str, str]:
+    file = root / (named or DEFAULT_SECRETS)
+    if file.is_file():
+        return read_dotenv(file)
+    if named is not None and document is not None:
+        message = f"there is no file {str(file)!r}; make it, with a line NAME=value for each secret"
+        raise ManifestError([document.finding(("secrets", "file"), message)])
+    return {}
 
 
 def _default_manifests(root: Path) -> Sequence[str]:
@@ -188,8 +217,7 @@ def _default_manifests(root: Path) -> Sequence[str]:
     return [*folders, *sorted(path.name for path in (*root.glob("*.yaml"), *root.glob("*.yml")))]
 
 
-def _parse_project_file(root: Path) -> _ProjectFile:
-    document = _document(root)
+def _parse_project_file(document: Document | None) -> _ProjectFile:
     if document is None:
         return _ProjectFile()
     file, findings = parsing.parse(_ProjectFile, document)

@@ -39,6 +39,7 @@ class ScalingConfig:
 @dataclass(frozen=True, kw_only=True)
 class HttpCheck:
     path: str = "/"
+    scheme: str = "HTTP"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,6 +50,8 @@ class ReadinessCheck:
     http: HttpCheck | None = None
     command: tuple[str, ...] = ()
     """Of `exec`. Without it and `http`, it is enough that the port accepts connections."""
+    is_grpc: bool = False
+    """True: the manifest asks for a gRPC probe, which is made as if it were `tcpSocket`."""
     port: int | None = None
     """None: the instance's own port."""
     initial_delay_s: float = 0.0

@@ -264,9 +264,6 @@ class ReadinessProbe(Probe):
         return self
 
 
-_STARTED_BY_ENV = "the local runtime starts functions-framework as FUNCTION_TARGET and FUNCTION_SOURCE in env say"
-
-
 class Container(Strict):
     refused: ClassVar[dict[str, str]] = {
         "lifecycle": "Serving refuses it: it sets the preStop hook itself",
@@ -276,9 +273,6 @@ class Container(Strict):
         "volumeDevices": "Serving refuses it",
         "resizePolicy": "Serving refuses it",
         "restartPolicy": "Serving refuses it",
-        "command": _STARTED_BY_ENV,
-        "args": _STARTED_BY_ENV,
-        "workingDir": _STARTED_BY_ENV,
     }
 
     checked: ClassVar[frozenset[str]] = frozenset(
@@ -289,12 +283,16 @@ class Container(Strict):
             "terminationMessagePath",
             "terminationMessagePolicy",
             "volumeMounts",
+            "workingDir",
         }
     )
 
     name: DnsLabel | None = None
     image: NonEmpty
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    command: list[str] = Field(default_factory=list)
+    args: list[str] = Field(default_factory=list)
+    working_dir: str = ""
     ports: Annotated[list[ContainerPort], Field(max_length=1)] = Field(default_factory=list)
     env: list[Variable] = Field(default_factory=list)
     env_from: list[EnvironmentSource] = Field(default_factory=list)

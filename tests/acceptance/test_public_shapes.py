@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,11 @@ from tests.stack import ROOT, running_stack
 
 SETS = ROOT / "tests" / "data" / "examples"
 STARTED = {
-    "eventing-debugging": "subscriptions",
     "eventing-kafka": "subscriptions",
+    "eventing-parallel-branches": "subscriptions",
+    "eventing-sequence-into-a-sequence": "subscriptions",
     "eventing-sequence-with-broker": "triggers",
     "eventing-trigger-filters": "triggers",
-    "serving-secret": "servers",
 }
 """What each has that its status must show."""
 
@@ -33,3 +35,14 @@ def test_a_set_starts_and_the_status_names_what_is_left_out(tmp_path: Path, name
         log = stack.log.read_text()
         assert stack.stop() == 0
     assert "Traceback" not in log
+
+
+@pytest.mark.slow
+def test_a_set_of_which_nothing_can_run_ends_in_words_that_name_it(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(SETS / "serving-hello", folder)
+    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--data", str(tmp_path / "data")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Service default/hello" in done.stderr
+    assert "Traceback" not in done.stderr

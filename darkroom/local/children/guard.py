@@ -1,11 +1,13 @@
 """The launcher of every child process, which ensures that no child outlives the process that started it.
 
 A supervisor killed with SIGKILL cannot clean up, but the kernel can. When a process dies, Linux sends its children the
-signal that they requested with PR_SET_PDEATHSIG. The setting survives execve but not fork, hence two modes:
+signal that they requested with PR_SET_PDEATHSIG. The setting survives execve but not fork, hence three modes:
 
     python guard.py PARENT_PID exec PROGRAM [ARGUMENT...]     becomes a native server
     python guard.py PARENT_PID python MODULE [ARGUMENT...]    runs a Python module in this interpreter, and applies the
                                                               setting to everything it forks (gunicorn's workers)
+    python guard.py PARENT_PID group PROGRAM [ARGUMENT...]    stays the parent of a program of any language, and kills
+                                                              its whole process group when PARENT_PID dies
 
 It uses only the standard library and few imports, because every cold start of a function pays for it.
 """
@@ -19,7 +21,12 @@ import sys
 from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
-USAGE = "usage: guard.py PARENT_PID exec|python PROGRAM [ARGUMENT...]"
+USAGE = "usage: guard.py PARENT_PID exec|python|group PROGRAM [ARGUMENT...]"
+PARENT_DIED = signal.SIGUSR2
+"""What the kernel sends the guard of a group. SIGKILL would leave the program's children behind."""
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+NOT_STARTED = 127
+"""A shell's exit status for a program that it cannot start."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -28,24 +35,31 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) < 3:
         sys.exit(USAGE)
     parent, mode, program, *rest = arguments
-    die_with(int(parent))
+    if mode == "group":
+        if os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)
+        # Set before the kernel may send it.
+        signal.signal(PARENT_DIED, lambda *_: os.killpg(0, signal.SIGKILL))
+    die_with(int(parent), PARENT_DIED if mode == "group" else signal.SIGKILL)
     if mode == "exec":
         os.execv(program, [program, *rest])  # noqa: S606 - becoming that program is what a launcher is for
     elif mode == "python":
         guard_forks()
         run_module(program, rest)
+    elif mode == "group":
+        sys.exit(run_group([program, *rest]))
     else:
         sys.exit(f"unknown mode {mode!r}; {USAGE}")
 
 
-def die_with(parent_pid: int) -> None:
-    """Have this process killed when `parent_pid` dies, or at once if it has already died."""
+def die_with(parent_pid: int, number: int = signal.SIGKILL) -> None:
+    """Have this process signalled when `parent_pid` dies, and kill it at once if that has already died."""
     if not sys.platform.startswith("linux"):
         sys.stderr.write(
             "guard: only Linux kills a child with its parent; stop the runtime with Ctrl-C, never kill -9\n"
         )
         return
-    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+    if _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
     # If the parent died between starting us and the call above, nobody would ever signal us.
@@ -70,6 +84,34 @@ def run_module(module: str, arguments: Sequence[str]) -> None:
 
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def run_group(argv: list[str]) -> int:
+    """Run a program as a child in this process' own group, and end as it ends. Returns its exit status."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    try:
+        # Python ignores SIGPIPE and SIGXFSZ, which the program would inherit.
+        pid = os.posix_spawn(
+            argv[0], argv, os.environ, setsigmask=[], setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, *PASSED_ON]
+        )
+    except OSError as exc:
+        sys.stderr.write(f"{argv[0]} cannot be started: {exc.strerror}\n")
+        return NOT_STARTED
+    for number in PASSED_ON:
+        signal.signal(number, lambda received, _: os.kill(pid, received))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        _end_by(-code)
+    return code
+
+
+def _end_by(number: int) -> None:
+    """End by the signal that ended the program, so that the runtime sees the same."""
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 if __name__ == "__main__":

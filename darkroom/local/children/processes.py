@@ -23,7 +23,8 @@ from darkroom.local.children.logs import LineSink
 GUARD = Path(__file__).with_name("guard.py")
 MAX_LINE_BYTES = 16 * 1024
 """Longer lines are cut, so that a child that never ends its line cannot fill our memory."""
-LAST_LINES_KEPT = 30
+LAST_LINES_KEPT = 60
+"""Enough for the trace of one goroutine, whose reason is the first line."""
 END_OF_OUTPUT_S = 1.0
 """How long we keep reading after the group was killed: only a process that left the group can still hold the pipe."""
 
@@ -44,6 +45,15 @@ def native_command(program: Path | str, *arguments: str, env: Mapping[str, str],
     # -I -S: this interpreter only makes one system call, so it needs neither site-packages nor the environment.
     guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), "exec"]
     return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd, umask=umask)
+
+
+def group_command(program: Path | str, *arguments: str, env: Mapping[str, str], cwd: Path) -> Command:
+    """Build the command for a program of any language, whose children end with it whatever ends it.
+
+    The program's path must be absolute.
+    """
+    guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), "group"]
+    return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd)
 
 
 @dataclass(frozen=True, kw_only=True)

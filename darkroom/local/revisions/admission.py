@@ -76,6 +76,8 @@ class Admission:
                 waiter.set_exception(self._failing_error())
 
     def _failing_error(self) -> RevisionFailingError:
+        if not_run := self._pool.not_run:
+            return RevisionFailingError(not_run)
         label, trouble = self._pool.revision.label, self._pool.trouble
         said = "" if trouble is None else f": {trouble.reason}, {trouble.failures} failures in a row"
         return RevisionFailingError(f"{label} does not start{said}; `darkroom status` and its log say why")

@@ -1,7 +1,8 @@
 """Watches the code, so that functions run what the editor has just saved.
 
-It polls modification times and sizes, which needs no dependency and works on every file system. Only files of source
-code count: what a function writes beside its code is no reason to replace it. `pool` does the replacing.
+It polls modification times and sizes, which needs no dependency and works on every file system. Only source code
+counts: of a Python function, what it imports from the project (`imports`) and its own folder; of others, their folder.
+What a function writes beside its code is no reason to replace it. `pool` does the replacing.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from darkroom.local.reporting import Report
+from darkroom.local.revisions.imports import ImportedFiles
+from darkroom.local.revisions.launching import Watched
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import ServiceKey
 
 POLL_S = 0.5
 SETTLE_S = 0.1
 """How long nothing may change before a change is acted on, because editors and git write more than one file."""
-MAX_SHARE = 0.04
+MAX_SHARE = 0.015
 """The share of one core that looking may take: in a large tree, it looks less often."""
 CODE_SUFFIXES = frozenset(
     {
@@ -36,21 +40,19 @@ _VENV_MARK = "pyvenv.cfg"
 
 Fingerprint: TypeAlias = dict[str, tuple[int, int]]
 """The modification time in ns and the size in bytes of each file, by its path."""
-CodeFolders: TypeAlias = Mapping[ServiceKey, Sequence[Path]]
+Code: TypeAlias = Mapping[ServiceKey, Watched]
 """The files and folders of each Service's code, including shared code."""
 
 
 def fingerprint(roots: Sequence[Path], *, ignored: Collection[Path] = ()) -> Fingerprint:
     """Look at the code below some folders, except below the ignored ones."""
-    seen: Fingerprint = {}
     skipped = {os.path.realpath(folder) for folder in ignored}
-    for root in roots:
-        for path, status in _code_files(os.path.realpath(root), skipped):
-            seen[path] = (status.st_mtime_ns, status.st_size)
-    return seen
+    return _stamps(found for root in roots for found in _code_files(os.path.realpath(root), skipped))
 
 
-def _code_files(root: str, skipped: Collection[str]) -> Iterator[tuple[str, os.stat_result]]:
+def _code_files(
+    root: str, skipped: Collection[str], *, every_file: bool = False
+) -> Iterator[tuple[str, os.stat_result]]:
     folders = [root]
     while folders:
         try:
@@ -65,10 +67,20 @@ def _code_files(root: str, skipped: Collection[str]) -> Iterator[tuple[str, os.s
                 if entry.is_dir(follow_symlinks=False):
                     if _may_hold_code(entry.name) and entry.path not in skipped:
                         folders.append(entry.path)
-                elif _is_code(entry.name) and entry.is_file():
+                elif (every_file or _is_code(entry.name)) and entry.is_file():
                     yield entry.path, entry.stat()
             except FileNotFoundError:
                 continue  # it was removed after it was listed
+
+
+def _named_files(path: Path, skipped: Collection[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield a file that the project file names, or every file in a folder."""
+    real = os.path.realpath(path)
+    if os.path.isdir(real):
+        yield from _code_files(real, skipped, every_file=True)
+        return
+    with suppress(OSError):
+        yield real, os.stat(real)
 
 
 def _may_hold_code(folder: str) -> bool:
@@ -84,23 +96,39 @@ def _is_code(name: str) -> bool:
 class _Look:
     """Looks at the code of all Services; a folder that several share is read once."""
 
-    folders: CodeFolders
+    code: Callable[[], Code]
     ignored: Collection[Path]
     took_s: float = 0.0
-    _roots: list[Path] = field(init=False)
+    _imported: ImportedFiles = field(default_factory=ImportedFiles)
 
-    def __post_init__(self) -> None:
-        self._roots = list(dict.fromkeys(root for roots in self.folders.values() for root in roots))
-
-    async def take(self) -> dict[ServiceKey, list[Fingerprint]]:
+    async def take(self) -> dict[ServiceKey, Fingerprint]:
+        code = dict(self.code())
         # In a thread, because a large tree takes longer than the event loop may stand still.
-        return await asyncio.to_thread(self._take)
+        return await asyncio.to_thread(self._take, code)
 
-    def _take(self) -> dict[ServiceKey, list[Fingerprint]]:
-        began = time.perf_counter()
-        seen = {root: fingerprint([root], ignored=self.ignored) for root in self._roots}
-        self.took_s = time.perf_counter() - began
-        return {service: [seen[root] for root in roots] for service, roots in self.folders.items()}
+    def _take(self, code: Code) -> dict[ServiceKey, Fingerprint]:
+        began = time.thread_time()
+        skipped = {os.path.realpath(folder) for folder in self.ignored}
+        folders: dict[Path, Fingerprint] = {}
+        seen = {service: self._files(watched, skipped, folders) for service, watched in code.items()}
+        self.took_s = time.thread_time() - began
+        return seen
+
+    def _files(self, watched: Watched, skipped: Collection[str], folders: dict[Path, Fingerprint]) -> Fingerprint:
+        seen: Fingerprint = {}
+        for folder in watched.folders:
+            if folder not in folders:
+                folders[folder] = _stamps(_code_files(os.path.realpath(folder), skipped))
+            seen |= folders[folder]
+        for path in watched.named:
+            seen |= _stamps(_named_files(path, skipped))
+        if watched.entry is not None and watched.root is not None:
+            seen |= _stamps(self._imported.of(watched.entry, watched.root).items())
+        return seen
+
+
+def _stamps(files: Iterable[tuple[str, os.stat_result]]) -> Fingerprint:
+    return {path: (status.st_mtime_ns, status.st_size) for path, status in files}
 
 
 def pause_s(poll_s: float, look_s: float) -> float:
@@ -109,7 +137,7 @@ def pause_s(poll_s: float, look_s: float) -> float:
 
 
 async def watch(
-    folders: CodeFolders,
+    code: Callable[[], Code],
     on_change: Callable[[set[ServiceKey]], Awaitable[None]],
     *,
     ignored: Collection[Path] = (),
@@ -117,7 +145,7 @@ async def watch(
     settle_s: float = SETTLE_S,
 ) -> None:
     """Watch until cancelled. `on_change` is awaited with the Services whose code changed."""
-    look = _Look(folders=folders, ignored=ignored)
+    look = _Look(code=code, ignored=ignored)
     known = await look.take()
     while True:
         await asyncio.sleep(pause_s(poll_s, look.took_s))
@@ -128,7 +156,7 @@ async def watch(
         while (settled := await look.take()) != current:
             current = settled
             await asyncio.sleep(settle_s)
-        changed = {service for service in folders if current[service] != known[service]}
+        changed = {service for service in current if service in known and current[service] != known[service]}
         known = current
         if changed:
             await on_change(changed)
@@ -136,23 +164,31 @@ async def watch(
 
 async def keep_current(
     pools: Mapping[ServiceKey, Pool],
-    folders: CodeFolders,
+    shared: Callable[[], Sequence[Path]],
     report: Report,
     *,
     ignored: Collection[Path] = (),
     poll_s: float = POLL_S,
 ) -> None:
-    """Replace each Service whose code changes by a new revision, until cancelled. The old one serves until then."""
-    latest = {service: pool.revision.number for service, pool in pools.items()}
+    """Replace each Service whose code changes by a new revision, until cancelled. The old one serves until then.
+
+    `shared` returns the folders of code that every function uses.
+    """
+
+    def code() -> Code:
+        folders = tuple(shared())
+        return {
+            key: replace(pool.launch.watched, folders=(*pool.launch.watched.folders, *folders))
+            for key, pool in pools.items()
+        }
 
     async def renew(service: ServiceKey) -> None:
-        latest[service] += 1
         pool = pools[service]
-        revision = replace(pool.revision, number=latest[service])
+        revision = replace(pool.revision, number=pool.next_number())
         report("code.changed", service=revision.label, revision=revision.name)
         await pool.replace(revision)
 
     async def renew_all(services: set[ServiceKey]) -> None:
         await asyncio.gather(*(renew(service) for service in services))
 
-    await watch({service: folders[service] for service in pools}, renew_all, ignored=ignored, poll_s=poll_s)
+    await watch(code, renew_all, ignored=ignored, poll_s=poll_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from darkroom.local.children.ports import LOOPBACK
@@ -16,10 +16,12 @@ from darkroom.manifests.errors import Finding, ManifestError
 from darkroom.manifests.left_out import LeftOut, record
 from darkroom.manifests.load import Manifests
 from darkroom.manifests.model import ResourceKey
+from darkroom.manifests.project import DEFAULT_SECRETS
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck, Revision
 from darkroom.manifests.serving import (
     Container,
     EnvironmentSource,
+    Grpc,
     HttpGet,
     KeySelector,
     Probe,
@@ -36,26 +38,41 @@ DEFAULT_PORT = 8080
 DEFAULT_FAILURE_THRESHOLD = 3
 TAKEN_LABELS = ("runtime", "fork-server", "nats", "redis", "s3")
 """What logs and metrics call the runtime's own processes. A Service of such a name is shown with its namespace."""
-_REQUIRED = ("FUNCTION_TARGET", "FUNCTION_SOURCE")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
 
 
-def revisions(manifests: Manifests, *, settings: Mapping[str, str], number: int = 1) -> list[Revision]:
+@dataclass(frozen=True, kw_only=True)
+class LocalSecrets:
+    """This machine's values of Secrets, by a variable's name or a Secret's key."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    file: str = DEFAULT_SECRETS
+    """Where they come from, or would come from."""
+
+    def find(self, variable: str, key: str) -> str | None:
+        return self.values.get(variable, self.values.get(key))
+
+
+def revisions(
+    manifests: Manifests, *, settings: Mapping[str, str], secrets: LocalSecrets | None = None, number: int = 1
+) -> list[Revision]:
     """Create a revision for each Service.
 
     `settings` are this machine's values by variable name. They replace the values of ConfigMaps and Secrets. Raises
     ManifestError, which names every secret without a value.
     """
-    prepared = _prepare(manifests, settings, number)
+    prepared = _prepare(manifests, settings, secrets or LocalSecrets(), number)
     findings = [finding for each in prepared for finding in each.findings]
     if findings:
         raise ManifestError(findings)
     return [each.revision for each in prepared]
 
 
-def runnable(manifests: Manifests, *, settings: Mapping[str, str]) -> tuple[Manifests, list[Revision]]:
+def runnable(
+    manifests: Manifests, *, settings: Mapping[str, str], secrets: LocalSecrets | None = None
+) -> tuple[Manifests, list[Revision]]:
     """Create the revisions that can be started, and leave the others out with all that refers to them."""
-    prepared = _prepare(manifests, settings, 1)
+    prepared = _prepare(manifests, settings, secrets or LocalSecrets(), 1)
     unrunnable: dict[ResourceKey, LeftOut] = {}
     for each in prepared:
         if each.findings:
@@ -76,11 +93,11 @@ class _Prepared:
     """Why it cannot be started."""
 
 
-def _prepare(manifests: Manifests, settings: Mapping[str, str], number: int) -> list[_Prepared]:
+def _prepare(manifests: Manifests, settings: Mapping[str, str], secrets: LocalSecrets, number: int) -> list[_Prepared]:
     names = Counter([*TAKEN_LABELS, *(workload.name for workload in manifests.workloads)])
     prepared = []
     for workload in manifests.workloads:
-        env = _Environment(workload, manifests, settings)
+        env = _Environment(workload, manifests, settings, secrets)
         revision = _revision(workload, env.resolve(), number, is_qualified=names[workload.name] > 1)
         prepared.append(_Prepared(workload=workload, revision=revision, findings=env.findings))
     return prepared
@@ -95,6 +112,9 @@ def _revision(workload: Workload, env: Mapping[str, str], number: int, *, is_qua
         number=number,
         env=env,
         image=container.image,
+        command=tuple(container.command),
+        args=tuple(container.args),
+        working_dir=container.working_dir,
         timeout_s=TIMEOUT_S if service is None else float(service.spec.template.spec.timeout_seconds),
         scaling=workload.scaling,
         # What `kubectl port-forward` reaches on a cluster is reached by its name here.
@@ -114,7 +134,8 @@ def _check(probe: Probe | None, container: AnyContainer) -> ReadinessCheck | Non
     return ReadinessCheck(
         http=None if http is None else _http_check(http),
         command=() if probe.exec is None else tuple(probe.exec.command),
-        port=_other_port(container, http or probe.tcp_socket),
+        is_grpc=probe.grpc is not None,
+        port=_other_port(container, http or probe.tcp_socket or probe.grpc),
         initial_delay_s=float(probe.initial_delay_seconds or 0),
         period_s=float(probe.period_seconds or 0),
         timeout_s=float(probe.timeout_seconds or 1),
@@ -123,7 +144,7 @@ def _check(probe: Probe | None, container: AnyContainer) -> ReadinessCheck | Non
     )
 
 
-def _other_port(container: AnyContainer, asked: HttpGet | TcpSocket | None) -> int | None:
+def _other_port(container: AnyContainer, asked: HttpGet | TcpSocket | Grpc | None) -> int | None:
     """Return the port of a probe that does not ask the container's own port, which has another number here."""
     own = container.ports[0].container_port if container.ports else DEFAULT_PORT
     if asked is None or asked.port in (0, own):
@@ -136,19 +157,23 @@ def _other_port(container: AnyContainer, asked: HttpGet | TcpSocket | None) -> i
 
 def _http_check(http: HttpGet) -> HttpCheck:
     path = http.path if http.path.startswith("/") else f"/{http.path}"
-    return HttpCheck(path=path, headers={header.name: header.value for header in http.http_headers})
+    headers = {header.name: header.value for header in http.http_headers}
+    return HttpCheck(path=path, scheme=http.scheme, headers=headers)
 
 
 class _Environment:
     """Builds a container's environment as the kubelet does: first envFrom, then env in its order."""
 
-    def __init__(self, workload: Workload, manifests: Manifests, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, workload: Workload, manifests: Manifests, settings: Mapping[str, str], secrets: LocalSecrets
+    ) -> None:
         self._workload = workload
         pod = workload.spec.template.spec
         self._container: AnyContainer = pod.container
         self._path: FieldPath = ("spec", "template", "spec", "containers", pod.container_index)
         self._manifests = manifests
         self._settings = settings
+        self._secrets = secrets
         self.findings: list[Finding] = []
 
     def resolve(self) -> dict[str, str]:
@@ -158,9 +183,6 @@ class _Environment:
             value = self._value(variable, (*self._path, "env", index), env)
             if value is not None:
                 env[variable.name] = value
-        for name in _REQUIRED:
-            if not env.get(name):
-                self._refuse((*self._path, "env"), f"{name} is missing: functions-framework is started by it")
         return env
 
     def _refuse(self, path: FieldPath, message: str) -> None:
@@ -194,7 +216,9 @@ class _Environment:
             return self._settings[variable.name]
         secret = variable.value_from.secret_key_ref
         if secret is not None:
-            value = self._secret_value(secret)
+            value = self._secrets.find(variable.name, secret.key)
+            if value is None:
+                value = self._secret_value(secret)
             if value is None:
                 self._check_missing_secret(variable.name, secret, (*path, "valueFrom", "secretKeyRef"))
             return value
@@ -218,7 +242,10 @@ class _Environment:
 
     def _check_missing_secret(self, name: str, secret: KeySelector, path: FieldPath) -> None:
         if not secret.optional:
-            message = f"{name} comes from the Secret {secret.name!r}, and the local settings have no {name}"
+            message = (
+                f"{name} comes from the Secret {secret.name!r} (key {secret.key!r}), which has no value here; "
+                f"put {name}=... into {self._secrets.file}"
+            )
             self._refuse(path, message)
 
     def _config_value(self, key: KeySelector, path: FieldPath) -> str | None:

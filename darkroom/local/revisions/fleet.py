@@ -51,7 +51,7 @@ class Fleet:
     async def wait_until_ready(self, logs: Path) -> None:
         """Wait until all Services with a min-scale, which users call first, are ready. Raises LocalRuntimeError."""
         ends_at = time.monotonic() + READY_WITHIN_S
-        awaited = [pool for pool in self.pools.values() if pool.revision.scaling.min_scale > 0]
+        awaited = [pool for pool in self.pools.values() if _is_awaited(pool)]
         while missing := [pool for pool in awaited if not _is_up_to_date(pool)]:
             if time.monotonic() > ends_at:
                 said = ", ".join(_why_not_ready(pool) for pool in missing)
@@ -66,6 +66,12 @@ class Fleet:
         self.scalers[revision.key].poke()
 
 
+def _is_awaited(pool: Pool) -> bool:
+    """Deployments are not awaited: their number says nothing about who calls them first, and some never listen."""
+    revision = pool.revision
+    return revision.scaling.min_scale > 0 and not revision.is_deployment and not pool.not_run
+
+
 def _is_up_to_date(pool: Pool) -> bool:
     return any(instance.revision is pool.revision for instance in pool.ready)
 
@@ -74,5 +80,4 @@ def _why_not_ready(pool: Pool) -> str:
     trouble = pool.trouble
     if trouble is None:
         return pool.revision.label
-    last = f", saying {trouble.last_lines[-1]!r}" if trouble.last_lines else ""
-    return f"{pool.revision.label} ({trouble.reason}{last}, {trouble.failures} times)"
+    return f"{pool.revision.label} ({trouble.reason}, {trouble.failures} times)"

@@ -12,15 +12,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from darkroom.local.children.backoff import Backoff
+from darkroom.local.children.reasons import reason_in
 from darkroom.local.errors import StartFailedError
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
+from darkroom.local.revisions.launching import AddressLaunch, Launch, NoLaunch
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests.revision import Revision
 from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
 
 LAST_LINES_REPORTED = 20
+GRPC_NOTE = "its grpc probe is made as a tcpSocket probe: gRPC probes are not supported here"
 FAILING_AFTER = 3
 """Failed starts in a row after which requests are answered instead of kept waiting."""
 KEPT_STATES = (InstanceState.STARTING, InstanceState.READY, InstanceState.UNREADY)
@@ -35,7 +38,7 @@ class Trouble:
     """Seconds since the epoch."""
     failures: int
     reason: str
-    """Of the last one."""
+    """Of the last one, with the line of its output that says why."""
     last_lines: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class Pool:
         """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
         self.on_failing: Callable[[], None] = lambda: None
         """Called when another start has failed while `is_failing`."""
+        self._latest_number = revision.number
         self._context = context
         self._limit = limit
         self._report = report
@@ -97,15 +101,42 @@ class Pool:
         return self.revision.scaling.min_scale
 
     @property
+    def launch(self) -> Launch:
+        """Return how new instances are started."""
+        return self._context.launcher.find(self.revision)
+
+    @property
+    def not_run(self) -> str:
+        """Return why there are no instances, if no way to start them is known."""
+        launch = self.launch
+        return f"{self.revision.label}: {launch.reason}" if isinstance(launch, NoLaunch) else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """Return sentences about why there are no instances, or what may keep them from working."""
+        if self.not_run:
+            return [self.not_run]
+        checks = (self.revision.startup, self.revision.readiness, self.revision.liveness)
+        grpc = [GRPC_NOTE] if any(check is not None and check.is_grpc for check in checks) else []
+        return [f"{self.revision.label}: {note}" for note in (*self.launch.notes, *grpc)]
+
+    @property
     def trouble(self) -> Trouble | None:
         """Return what is wrong with the Service's instances; None once one has been up for a while."""
-        is_over = any(one.process and one.process.uptime_s >= self._backoff.reset_after_s for one in self.ready)
+        is_over = any(one.uptime_s >= self._backoff.reset_after_s for one in self.ready)
         return None if is_over else self._trouble
 
     @property
     def is_failing(self) -> bool:
         """Report whether the latest starts have failed, and nothing is ready or starting."""
+        if self.not_run and not self._instances:
+            return True
         return self._failed_starts >= FAILING_AFTER and self._hold is not None and not self._kept(self.revision)
+
+    def next_number(self) -> int:
+        """Return a revision number that no revision has had, also not one that failed to start."""
+        self._latest_number = max(self._latest_number, self.revision.number) + 1
+        return self._latest_number
 
     def scale_to(self, count: int) -> None:
         self._desired = count
@@ -113,12 +144,14 @@ class Pool:
 
     def reconcile(self) -> None:
         """Move towards the desired number: start missing instances within the limit, and drain surplus ones."""
-        if self._closing:
+        if self._closing or self.not_run:
             return
+        # Somebody else's server is one, however many requests there are.
+        wanted = min(self._desired, 1) if isinstance(self.launch, AddressLaunch) else self._desired
         kept = self._kept(self.revision)
-        for surplus in _by_removal_order(kept)[: max(0, len(kept) - self._desired)]:
+        for surplus in _by_removal_order(kept)[: max(0, len(kept) - wanted)]:
             self._retire(surplus)
-        missing = self._desired - len(self._kept(self.revision))
+        missing = wanted - len(self._kept(self.revision))
         if missing <= 0 or self._hold is not None:
             self._reported_cap = None
             return
@@ -194,8 +227,7 @@ class Pool:
         self.on_change()
         watching = asyncio.create_task(self._watch(instance), name=f"{instance.revision.name}: readiness")
         try:
-            if instance.process is not None:
-                await instance.process.wait()
+            await instance.wait()
         finally:
             watching.cancel()
             await asyncio.wait([watching])
@@ -258,6 +290,10 @@ class Pool:
         process, in_flight = instance.process, instance.in_flight
         await instance.kill()
         if process is None:
+            reason = f"nobody listens at http://{instance.address} any more"
+            self._note(reason, ())
+            delay_s = self._hold_back(uptime_s=instance.uptime_s)
+            self._report("instance.died", **_identity(instance), detail=reason, in_flight=in_flight, retry_in_s=delay_s)
             return
         self._note(f"{instance.revision.name} ended with {process.returncode}", process.last_lines)
         delay_s = self._hold_back(uptime_s=process.uptime_s)
@@ -275,10 +311,11 @@ class Pool:
     def _note(self, reason: str, last_lines: Sequence[str]) -> None:
         """Keep a failure for the status."""
         earlier = self.trouble
+        cause = reason_in(last_lines)
         self._trouble = Trouble(
             since=time.time() if earlier is None else earlier.since,
             failures=1 if earlier is None else earlier.failures + 1,
-            reason=reason,
+            reason=f"{reason}: {cause}" if cause else reason,
             last_lines=tuple(last_lines)[-LAST_LINES_REPORTED:],
         )
 

@@ -2,7 +2,7 @@
 
 As in queue-proxy, `periodSeconds` 0 or unset means as fast as possible until the instance is ready, otherwise once per
 period. Once ready, an instance is probed on, and gets no requests while it fails (`still_ready`). `exec` runs on this
-machine, in the function's environment and folder. `grpc` is treated as TCP: functions-framework speaks no gRPC.
+machine, in the function's environment and folder. `grpc` is not supported and treated as TCP.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import shutil
 import socket
 import time
 from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 
 from darkroom.local.children.ports import LOOPBACK
-from darkroom.local.children.processes import ManagedProcess, PythonModule, native_command
+from darkroom.local.children.processes import ManagedProcess, group_command
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
 
 TCP_POLL_S = 0.005
@@ -28,16 +31,28 @@ WATCH_PERIOD_S = 5.0
 UNREADY_AFTER_S = 30.0
 """Without `periodSeconds`, queue-proxy takes up to 10 s for one of the kubelet's three probes."""
 USER_AGENT = "kube-probe/1.36"
+ELSEWHERE_TIMEOUT_S = 2.0
 _SHOWN_BYTES = 500
 
 
-class Readiness:
-    """Probes one instance, which runs `program` and serves on `port`."""
+class Surroundings(Protocol):
+    """Where a probe's program runs: as the instance does."""
 
-    def __init__(self, check: ReadinessCheck, port: int, program: PythonModule) -> None:
+    @property
+    def env(self) -> Mapping[str, str]: ...
+
+    @property
+    def cwd(self) -> Path: ...
+
+
+class Readiness:
+    """Probes one instance, which serves on `port` of this machine, or of `host`."""
+
+    def __init__(self, check: ReadinessCheck, port: int, surroundings: Surroundings, *, host: str = LOOPBACK) -> None:
         self._check = check
         self._port = port
-        self._program = program
+        self._host = host
+        self._surroundings = surroundings
         self._successes = 0
         self._failures = 0
         self._succeeded_at = time.monotonic()
@@ -84,24 +99,26 @@ class Readiness:
             return await self._runs(check.command)
         port = self._port if check.port is None else check.port
         try:
-            is_accepting = await _accepts(port)
+            is_accepting = await accepts(self._host, port)
         except OSError as exc:
             # This process has no descriptor left for a probe, which says nothing of the instance.
             self.last_answer = f"port {port} could not be probed: {exc.strerror}"
             return False
         if not is_accepting:
-            self.last_answer = f"nothing listens on port {port}"
+            place = "" if self._host == LOOPBACK else f" of {self._host}"
+            self.last_answer = f"nothing listens on port {port}{place}"
             return False
         return True if check.http is None else await self._answers_http(check.http, port)
 
     async def _answers_http(self, http: HttpCheck, port: int) -> bool:
-        url = f"http://{LOOPBACK}:{port}{http.path}"
+        url = f"{http.scheme.lower()}://{self._host}:{port}{http.path}"
         timeout = aiohttp.ClientTimeout(total=self._check.timeout_s)
         headers = {"User-Agent": USER_AGENT, **http.headers}
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as client,
-                client.get(url, headers=headers, allow_redirects=False) as answer,
+                # The kubelet does not verify certificates either.
+                client.get(url, headers=headers, allow_redirects=False, ssl=False) as answer,
             ):
                 self.last_answer = f"GET {http.path} answered {answer.status}: {await _beginning(answer)}"
                 return 200 <= answer.status < 400
@@ -112,12 +129,13 @@ class Readiness:
         return False
 
     async def _runs(self, command: tuple[str, ...]) -> bool:
-        found = shutil.which(command[0], path=self._program.env.get("PATH"))
+        env, cwd = self._surroundings.env, self._surroundings.cwd
+        found = shutil.which(command[0], path=env.get("PATH"))
         if found is None:
             self.last_answer = f"exec: there is no program {command[0]!r} on this machine"
             return False
         said: deque[str] = deque(maxlen=3)
-        started = native_command(found, *command[1:], env=self._program.env, cwd=self._program.cwd)
+        started = group_command(found, *command[1:], env=env, cwd=cwd)
         try:
             process = await ManagedProcess.start("probe", started, on_line=said.append)
         except OSError as exc:
@@ -139,8 +157,10 @@ async def _beginning(answer: aiohttp.ClientResponse) -> str:
     return (await answer.content.read(_SHOWN_BYTES)).decode("utf-8", "replace").strip()
 
 
-async def _accepts(port: int) -> bool:
+async def accepts(host: str, port: int) -> bool:
     """Report whether somebody listens on the port, by opening and closing a connection."""
+    if host != LOOPBACK:
+        return await _accepts_elsewhere(host, port)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -148,4 +168,15 @@ async def _accepts(port: int) -> bool:
         except OSError:
             # Refused, most often; or this process has no descriptor left.
             return False
+    return True
+
+
+async def _accepts_elsewhere(host: str, port: int) -> bool:
+    """Ask a host whose name may have to be resolved, and which may not answer at all."""
+    try:
+        async with asyncio.timeout(ELSEWHERE_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
     return True

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from darkroom.local.children.logs import LogDirectory
+from darkroom.local.revisions.limit import InstanceLimit
+from tests.integration.local.functions import Workshop
 from tests.integration.local.waiting import Reports
 
 
@@ -33,3 +35,8 @@ def logs(tmp_path: Path) -> Iterator[LogDirectory]:
     directory = LogDirectory(tmp_path / "logs")
     yield directory
     directory.close()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, logs: LogDirectory, reports: Reports) -> Workshop:
+    return Workshop(root=tmp_path / "project", logs=logs, reports=reports, limit=InstanceLimit(4))

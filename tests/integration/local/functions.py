@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import aiohttp
 
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.revisions.instances import InstanceContext
+from darkroom.local.revisions.launching import Launcher
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
+from darkroom.manifests.images import Images
 from darkroom.manifests.revision import ReadinessCheck, Revision, ScalingConfig
 from tests.integration.local.waiting import Reports, until
 
@@ -77,6 +79,7 @@ class Workshop:
     logs: LogDirectory
     reports: Reports
     limit: InstanceLimit
+    images: Images = field(default_factory=Images)
 
     def write(self, service: str, code: str) -> Path:
         folder = self.root / "functions" / service
@@ -116,6 +119,7 @@ class Workshop:
         context = InstanceContext(
             project_root=self.root,
             data_dir=self.root / ".darkroom",
+            launcher=Launcher(root=self.root, data=self.root / ".darkroom", images=self.images),
             logs=self.logs,
             start_timeout_s=start_timeout_s,
         )

@@ -118,8 +118,8 @@ async def test_nothing_of_a_whole_runtime_is_left_when_its_supervisor_is_killed(
     supervisor = start_program(supervisors, "tests.integration.local.supervisor_program", str(tmp_path))
     assert supervisor.stdout is not None
     assert supervisor.stdout.readline() == "up\n"
-    # Three servers, two gunicorn masters, two workers each.
-    await until(lambda: len(descendants(supervisor.pid)) >= 9, "all run")
+    # Three servers, two gunicorn masters, two workers each; a script with its guard and two children.
+    await until(lambda: len(descendants(supervisor.pid)) >= 13, "all run")
     pids = descendants(supervisor.pid)
 
     supervisor.kill()

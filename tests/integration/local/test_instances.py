@@ -10,13 +10,11 @@ import psutil
 import pytest
 
 from darkroom.local.children import ports
-from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.processes import PythonModule
 from darkroom.local.revisions import code_watch
 from darkroom.local.revisions.activator import Activator
 from darkroom.local.revisions.binding import Binding, with_binding
 from darkroom.local.revisions.instances import InstanceState
-from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.readiness import Readiness
 from darkroom.manifests import Destination
 from darkroom.manifests.revision import HttpCheck, ReadinessCheck
@@ -30,14 +28,9 @@ from tests.integration.local.functions import (
     get,
 )
 from tests.integration.local.upstreams import say_hello, upstream
-from tests.integration.local.waiting import Reports, is_running, until
+from tests.integration.local.waiting import is_running, until
 
 BROKEN_IMPORT = "import a_module_that_is_not_there\n"
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, logs: LogDirectory, reports: Reports) -> Workshop:
-    return Workshop(root=tmp_path / "project", logs=logs, reports=reports, limit=InstanceLimit(4))
 
 
 async def test_an_instance_serves_its_function_and_reports_how_long_it_took_to_start(workshop: Workshop) -> None:
@@ -348,11 +341,8 @@ async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leave
     workshop: Workshop,
 ) -> None:
     async with workshop.running("greet", GREETING.format(greeting="old")) as pool:
-        folder = workshop.root / "functions" / "greet"
         watching = asyncio.create_task(
-            code_watch.keep_current(
-                {pool.revision.key: pool}, {pool.revision.key: [folder]}, workshop.reports, poll_s=0.02
-            )
+            code_watch.keep_current({pool.revision.key: pool}, list, workshop.reports, poll_s=0.02)
         )
         await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 
@@ -373,10 +363,10 @@ async def test_changed_code_is_served_by_a_new_revision_and_a_syntax_error_leave
 
 
 async def test_changed_code_of_a_service_at_zero_starts_nothing(workshop: Workshop) -> None:
-    folder = workshop.write("greet", GREETING.format(greeting="old"))
+    workshop.write("greet", GREETING.format(greeting="old"))
     pool = workshop.pool(workshop.revision("greet"))
     watching = asyncio.create_task(
-        code_watch.keep_current({pool.revision.key: pool}, {pool.revision.key: [folder]}, workshop.reports, poll_s=0.02)
+        code_watch.keep_current({pool.revision.key: pool}, list, workshop.reports, poll_s=0.02)
     )
     await asyncio.sleep(0.05)  # lets the watch take its first look; nothing is waited for
 

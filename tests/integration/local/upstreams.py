@@ -14,6 +14,7 @@ from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
 from darkroom.local.reporting import report_nothing
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
+from darkroom.local.revisions.launching import Launcher
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import Revision, ScalingConfig
@@ -33,6 +34,10 @@ class StandInPool(Pool):
         self.on_change()
         return instance
 
+    @property
+    def not_run(self) -> str:
+        return ""
+
 
 def stand_in_pool(
     tmp_path: Path, *, service: str = "asked", timeout_s: float = 30, cluster_local: bool = False, **scaling: Any
@@ -46,7 +51,12 @@ def stand_in_pool(
         scaling=ScalingConfig(**scaling),
         cluster_local=cluster_local,
     )
-    context = InstanceContext(project_root=tmp_path, data_dir=tmp_path, logs=LogDirectory(tmp_path / "logs"))
+    context = InstanceContext(
+        project_root=tmp_path,
+        data_dir=tmp_path,
+        launcher=Launcher(root=tmp_path, data=tmp_path),
+        logs=LogDirectory(tmp_path / "logs"),
+    )
     return StandInPool(revision, context, InstanceLimit(4), report_nothing)
 
 

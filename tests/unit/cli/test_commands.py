@@ -25,9 +25,10 @@ from darkroom.cli import deadletters
 from darkroom.cli.api import Api
 from darkroom.cli.backends import Backends
 from darkroom.cli.deadline import deadline
-from darkroom.cli.event_lines import EventLines, reason_in
+from darkroom.cli.event_lines import EventLines
 from darkroom.cli.extensions import with_format_of
 from darkroom.cli.runtime_file import runtime_addresses
+from darkroom.local.children.reasons import reason_in
 from tests.scripted_http import Reply, scripted_server
 from tests.unit.cli.conftest import Darkroom
 

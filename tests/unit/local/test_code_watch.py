@@ -9,6 +9,7 @@ import pytest
 
 from darkroom.local.revisions import code_watch
 from darkroom.local.revisions.code_watch import fingerprint, pause_s, watch
+from darkroom.local.revisions.launching import Watched
 from darkroom.manifests.revision import ServiceKey
 
 A, B = ("n", "a"), ("n", "b")
@@ -63,7 +64,7 @@ def test_a_virtual_environment_of_any_name_is_no_code(tmp_path: Path) -> None:
 
 
 def changes_seen(
-    folders: code_watch.CodeFolders, act: Callable[[], object], until: Callable[[list[set[ServiceKey]]], bool]
+    code: code_watch.Code, act: Callable[[], object], until: Callable[[list[set[ServiceKey]]], bool]
 ) -> list[set[ServiceKey]]:
     """What the watch reports from `act` on, until it is enough."""
     seen: list[set[ServiceKey]] = []
@@ -72,7 +73,7 @@ def changes_seen(
         seen.append(services)
 
     async def run() -> None:
-        watching = asyncio.create_task(watch(folders, on_change, poll_s=0.01, settle_s=0.01))
+        watching = asyncio.create_task(watch(lambda: code, on_change, poll_s=0.01, settle_s=0.01))
         try:
             deadline = time.monotonic() + 30
             acted = 0.0
@@ -94,10 +95,10 @@ def test_a_change_concerns_the_services_that_use_the_folder(tmp_path: Path) -> N
     shared, own = tmp_path / "shared", tmp_path / "a"
     for folder in (shared, own):
         write(folder / "main.py", "1")
-    folders = {A: [own, shared], B: [shared]}
-    only_a = changes_seen(folders, lambda: write(own / "main.py", str(time.monotonic_ns())), lambda seen: len(seen) > 1)
+    code = {A: Watched(folders=(own, shared)), B: Watched(folders=(shared,))}
+    only_a = changes_seen(code, lambda: write(own / "main.py", str(time.monotonic_ns())), lambda seen: len(seen) > 1)
     assert set(map(frozenset, only_a)) == {frozenset({A})}
-    both = changes_seen(folders, lambda: write(shared / "main.py", str(time.monotonic_ns())), lambda seen: bool(seen))
+    both = changes_seen(code, lambda: write(shared / "main.py", str(time.monotonic_ns())), lambda seen: bool(seen))
     assert both[0] == {A, B}
 
 
@@ -107,4 +108,4 @@ def test_a_folder_that_is_not_there_or_may_not_be_read_is_empty(tmp_path: Path) 
 
 def test_a_large_tree_is_looked_at_less_often_so_that_it_stays_cheap() -> None:
     assert pause_s(0.5, 0.001) == 0.5
-    assert pause_s(0.5, 0.1) == pytest.approx(2.5), "a tenth of a second each 2.5 s is 4 % of a core"
+    assert pause_s(0.5, 0.03) == pytest.approx(2.0), "0.03 s each 2 s is 1.5 % of a core"

@@ -10,6 +10,7 @@ from darkroom.local.reporting import report_nothing
 from darkroom.local.revisions.environment import revisions
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceContext
+from darkroom.local.revisions.launching import Launcher
 from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.manifests import load
 
@@ -51,7 +52,9 @@ def test_a_label_has_the_namespace_where_the_name_alone_is_ambiguous_or_a_server
 
 def test_each_service_has_a_pool_a_scaler_and_a_log_of_its_own(tmp_path: Path) -> None:
     logs = LogDirectory(tmp_path / "logs")
-    context = InstanceContext(project_root=tmp_path, data_dir=tmp_path, logs=logs)
+    context = InstanceContext(
+        project_root=tmp_path, data_dir=tmp_path, launcher=Launcher(root=tmp_path, data=tmp_path), logs=logs
+    )
     fleet = Fleet(InstanceLimit(4), report_nothing)
     for revision in revisions(load([manifests_of(tmp_path)]), settings={}):
         fleet.add(revision, context)

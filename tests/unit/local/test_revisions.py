@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.local.revisions.binding import bindings
-from darkroom.local.revisions.environment import revisions
+from darkroom.local.revisions.environment import LocalSecrets, revisions
 from darkroom.manifests import ManifestError, Manifests, load
 from darkroom.manifests.revision import ScalingConfig
 
@@ -108,12 +108,34 @@ def test_a_value_may_refer_to_variables_before_it(tmp_path: Path) -> None:
     assert env["ALL"] == "pictures/$(UNKNOWN)/$(BUCKET_NAME)"
 
 
-def test_a_service_that_does_not_say_which_function_it_is_cannot_be_started(tmp_path: Path) -> None:
+def test_a_revision_has_what_starts_its_container(tmp_path: Path) -> None:
+    container = """          command: [node, server.js]
+          args: [--verbose]
+          workingDir: /app
+"""
     file = tmp_path / "service.yaml"
-    text = SERVICE.format(env="", annotations="{}", concurrency=0).replace("FUNCTION_SOURCE", "SOURCE")
-    file.write_text(text)
-    with pytest.raises(ManifestError, match="FUNCTION_SOURCE is missing"):
-        revisions(load([file]), settings={})
+    text = SERVICE.format(env="", annotations="{}", concurrency=0)
+    file.write_text(text.replace("          envFrom:\n", f"{container}          envFrom:\n"))
+    (revision,) = revisions(load([file]), settings={})
+    assert revision.image == "dev.local/resize:1"
+    assert (revision.command, revision.args, revision.working_dir) == (("node", "server.js"), ("--verbose",), "/app")
+
+
+def test_the_projects_file_of_secrets_gives_values_by_variable_or_by_key(tmp_path: Path) -> None:
+    reference = "- {name: ORDERS_URL, valueFrom: {secretKeyRef: {name: secrets, key: REDIS_URL}}}"
+    manifests = service(tmp_path, env=reference)
+
+    def value(**values: str) -> str:
+        return revisions(manifests, settings={}, secrets=LocalSecrets(values=values))[0].env["ORDERS_URL"]
+
+    assert value(REDIS_URL="by-key") == "by-key"
+    assert value(REDIS_URL="by-key", ORDERS_URL="by-name") == "by-name"
+
+
+def test_a_secret_without_a_value_is_named_with_the_place_to_put_it(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError) as refused:
+        revisions(service(tmp_path, env=SECRET), settings={}, secrets=LocalSecrets(file="secrets.env"))
+    assert "which has no value here; put REDIS_URL=... into secrets.env" in str(refused.value)
 
 
 @pytest.mark.parametrize(

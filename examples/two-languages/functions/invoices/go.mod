@@ -1,0 +1,3 @@
+module example.com/shop/invoices
+
+go 1.21
