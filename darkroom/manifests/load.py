@@ -200,7 +200,7 @@ class _Loading:
         # Of kinds that do not run here, only Knative's and the Gateway API's are held against a cluster's webhooks.
         judged = {id(document) for document, _ in known} | {id(each) for each in documents if _is_of_knative(each)}
         bundle, skipped = Bundle(documents), {id(document) for document in documents} - judged
-        refused = [*refusals(bundle, skipped)]
+        refused = [*refusals(bundle, skipped, judged - {id(document) for document, _ in known})]
         lost = [*losses(bundle, skipped)]
         refused += [finding for name, finding in lost if name in STOPPING_LOSSES]
         # What the models refuse is an error where the linter has one too, on the same line.

@@ -75,12 +75,16 @@ STOPPING_LOSSES = frozenset({"delivery-backoff", "stream-settings-ignored"})
 kubectl validates."""
 
 
-def refusals(bundle: Bundle, left_out: Collection[int] = ()) -> Iterator[Finding]:
-    """Yield what a cluster refuses, apart from documents that are left out anyway, by their `id`."""
+def refusals(bundle: Bundle, left_out: Collection[int] = (), idle: Collection[int] = ()) -> Iterator[Finding]:
+    """Yield what a cluster refuses, apart from documents that are left out anyway, by their `id`.
+
+    Of `idle` ones, which do not run either, it does not matter that two are the same.
+    """
     for name in REFUSALS:
+        skipped = {*left_out, *idle} if name == "duplicate" else left_out
         # What the linter only hints at, because two folders may not belong together, is sure here: all of it is loaded.
         for manifest, path, message, *_ in RULES[name].find_violations(bundle):
-            if id(manifest.document) not in left_out:
+            if id(manifest.document) not in skipped:
                 yield manifest.document.finding(path, message)
 
 

@@ -513,6 +513,13 @@ def test_a_name_that_is_made_up_is_left_out(tmp_path: Path) -> None:
     assert "generateName" in found[2]
 
 
+def test_the_same_thing_twice_matters_only_where_it_runs(tmp_path: Path) -> None:
+    gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: {}\n---\n"
+    assert len(load_text(tmp_path, SERVICE + gateway + gateway).left_out) == 2
+    with pytest.raises(ManifestError, match="is there twice"):
+        load_text(tmp_path, SERVICE + SERVICE)
+
+
 def test_folders_are_looked_into_where_a_folder_has_no_yaml_of_its_own(tmp_path: Path) -> None:
     for name in ("hello", "node_modules", ".git"):
         (tmp_path / "k8s" / name).mkdir(parents=True)
