@@ -31,7 +31,7 @@ class Edits:
 
     def applied_to(self, body: bytes) -> bytes:
         """Return the changed body; the same object where nothing changes."""
-        if not self._changes and not self._ending and self._end in (None, len(body)):
+        if not self._changes and self._keeps_end_of(body):
             return body
         return b"".join(self._pieces(memoryview(body)))
 
@@ -40,6 +40,9 @@ class Edits:
         end = length if self._end is None else min(self._end, length)
         change = sum(len(data) - (stop - start) for start, stop, data in self._changes if stop <= end)
         return end + change + len(self._ending)
+
+    def _keeps_end_of(self, body: bytes) -> bool:
+        return self._end is None or body[self._end : self._end + len(self._ending) + 1] == self._ending
 
     def _add(self, start: int, end: int, data: bytes) -> None:
         self._changes.append((start, end, data))

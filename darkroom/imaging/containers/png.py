@@ -81,6 +81,8 @@ class PngWalker(Walker):
             self._count_part()
             if kind == b"IDAT":
                 self._pixels(start, end)
+                # The chunks of the same length behind it, as encoders write them, at a tenth of the cost.
+                end += self._equal_chunks(start, end)
             elif kind == b"IEND":
                 self._ended = True
                 self._end_at(start)
@@ -129,6 +131,19 @@ class PngWalker(Walker):
             self._pixels_start = start
         if not self._pixels_are_followed:
             self._pixels_end = end - _CRC_BYTES
+
+    def _equal_chunks(self, start: int, end: int) -> int:
+        """Count the pixel chunks that have come whole and are as long as the one before `end`; return their length."""
+        data, position, length = self._inflow.data, self._inflow.position, end - start
+        head = data[position : position + _CHUNK.size]
+        first = position = position + length
+        last = len(data) - length
+        while position <= last and data.startswith(head, position):
+            self._count_part()
+            position += length
+        if position > first and not self._pixels_are_followed:
+            self._pixels_end += position - first
+        return position - first
 
     def _known(self, kind: bytes, start: int, size: int) -> Steps[None]:
         inflow = self._inflow
