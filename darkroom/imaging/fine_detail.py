@@ -10,7 +10,6 @@ below 2.1 for most photographs at a quarter of their size and above for text, te
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -46,20 +45,23 @@ def has_fine_detail(image: Image, *, step: int) -> bool:
 
 @dataclass
 class _Energies:
-    first: float = 0
-    second: float = 0
+    first: int = 0
+    second: int = 0
     count: int = 0
 
     def add(self, line: bytes) -> bool:
         """Add those of a line, if it has any, and return whether it has."""
-        slopes = list(map(operator.sub, line[1:], line))
-        # A length and a distance are the quickest sums of squares that Python has.
-        first = math.hypot(*slopes) ** 2
+        pixels = tuple(line)
+        # A distance is the quickest sum of squares that Python has.
+        first = round(math.dist(pixels[1:], pixels[:-1]) ** 2)
         if first == 0:
             return False
+        # With the slopes s: (s[i+1] - s[i])^2 = 2 s[i]^2 + 2 s[i+1]^2 - (s[i] + s[i+1])^2, and s[i] + s[i+1] is the
+        # difference of the pixels on both sides. All but the outermost slopes are counted twice.
+        at_ends = (pixels[1] - pixels[0]) ** 2 + (pixels[-1] - pixels[-2]) ** 2
         self.first += first
-        self.second += math.dist(slopes[1:], slopes[:-1]) ** 2
-        self.count += len(slopes[1:])
+        self.second += 4 * first - 2 * at_ends - round(math.dist(pixels[2:], pixels[:-2]) ** 2)
+        self.count += len(pixels) - 2
         return True
 
     def exceed(self, part: float, step: int) -> bool:
