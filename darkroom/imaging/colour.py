@@ -31,9 +31,10 @@ def to_srgb(image: Image, facts: Facts) -> Image:
     converted = _by_profile(image) if _has_fitting_profile(image) else None
     if converted is not None:
         return converted
-    coding = None if image.interpretation == "cmyk" else coding_of(facts.colour)
+    stated = image.interpretation
+    coding = None if stated == "cmyk" else coding_of(facts.colour)
     if coding is None:
-        return by_interpretation(image)
+        return _by_stated(image, stated)
     return coding_to_srgb(image, coding, full_scale=_full_scale(image, facts))
 
 
@@ -78,7 +79,10 @@ def _by_profile(image: Image) -> Image | None:
 
 def by_interpretation(image: Image) -> Image:
     """Convert like `to_srgb`, but by the declared meaning of the numbers, whatever profile there is."""
-    stated = image.interpretation
+    return _by_stated(image, image.interpretation)
+
+
+def _by_stated(image: Image, stated: str) -> Image:
     if stated == "cmyk":
         return image.icc_transform("srgb", input_profile="cmyk", **_CONVERSION)
     wanted = "b-w" if stated in ("b-w", "grey16") else "srgb"

@@ -73,14 +73,14 @@ class _Energies:
 def _sampled_lines(image: Image) -> Iterator[bytes]:
     """Yield pieces of rows and of columns in turn, in one band: green, or grey."""
     width, height, bands = image.width, image.height, image.bands
-    region = vips.library().Region.new(image)
+    area = vips.area_reader(image)
     band = min(1, bands - 1)
     for number in range(_LINES):
         line = number * _STRIDE_PX % _LINES
         row, column = line * height // _LINES, _offset(line, width)
-        yield bytes(region.fetch(column, row, min(_LINE_PX, width - column), 1))[band::bands]
+        yield area(column, row, min(_LINE_PX, width - column), 1)[band::bands]
         row, column = _offset(line, height), line * width // _LINES
-        yield bytes(region.fetch(column, row, 1, min(_LINE_PX, height - row)))[band::bands]
+        yield area(column, row, 1, min(_LINE_PX, height - row))[band::bands]
 
 
 def _offset(number: int, length: int) -> int:

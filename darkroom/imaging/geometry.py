@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
 
 from darkroom.contract.parameters.gravity import Compass, FocalPoint, Gravity
 
@@ -117,7 +116,7 @@ def at_origin(size: Size) -> Rect:
 
 def rounded(value: Fraction | int) -> int:
     """Round halves up; Python's own `round` goes to the even number."""
-    return floor(value + Fraction(1, 2))
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def clamped(value: int, most: int) -> int:

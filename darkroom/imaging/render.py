@@ -86,7 +86,7 @@ def render(
     sharpens = parameters.sharpen is not None
     developed = develop(body, upright, plan, shrink=shrink, frames=frames, area=area, exact_edges=sharpens)
     with vips.internal_errors():
-        timing = timing_of(developed)
+        timing = timing_of(developed) if frames > 1 else None
         if operation is not None:
             developed = apply(operation, developed, frames)
             plan = plan.with_output_of(Size(width=developed.width, height=developed.height // frames))
@@ -98,7 +98,7 @@ def render(
         # In memory, because it is read several times: by the placeholder and by each try of the encoder.
         finished = _laid_out(developed, frames, plan, parameters, output.format).copy_memory()
         placeholder = _placeholder(finished, plan.output, parameters)
-        strip = with_timing(finished, frames, timing) if frames > 1 else finished
+        strip = finished if timing is None else with_timing(finished, frames, timing)
         encoded = encode(strip, encoding, plan.output, original=body if is_reencoded else None)
 
     return Rendition(

@@ -64,11 +64,15 @@ def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames
 
 
 def _jpeg_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink) -> Reduction:
-    careful = _by_step(body, facts, _jpeg_step(factor, shrink))
+    careful = _jpeg_step(factor, shrink)
     largest = next((step for step in _JPEG_STEPS if step <= factor), 1)
-    if shrink is not Shrink.FAST or largest == careful.step or not _may_be_sampled(facts, largest):
-        return careful
-    return replace(_by_step(body, facts, largest), if_fine=careful)
+    if shrink is not Shrink.FAST or largest == careful or not _may_be_sampled(facts, largest):
+        return _by_step(body, facts, careful)
+    # Where the sides are multiples of the larger step, the smaller one pads nothing either.
+    reduced = _by_step(body, facts, largest)
+    if reduced.step == 1:
+        return reduced
+    return replace(reduced, if_fine=_shrunk(reduced.body, facts, careful))
 
 
 def _may_be_sampled(facts: Facts, step: int) -> bool:
@@ -96,8 +100,12 @@ def _jpeg_step(factor: float, shrink: Shrink) -> int:
 
 def _by_step(body: bytes, facts: Facts, step: int) -> Reduction:
     padded = jpeg_frame.padded_to(body, step) if step > 1 else None
-    if padded is None:
-        return Reduction(body=body)
+    return Reduction(body=body) if padded is None else _shrunk(padded, facts, step)
+
+
+def _shrunk(padded: bytes, facts: Facts, step: int) -> Reduction:
+    if step == 1:
+        return Reduction(body=padded)
     stored = facts.size.turned if is_turned(facts.orientation) else facts.size
     return Reduction(body=padded, options={"shrink": step}, extent=Extent.of(stored, step), step=step)
 

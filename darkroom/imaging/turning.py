@@ -30,7 +30,7 @@ def turned(facts: Facts, parameters: OutputParameters) -> Facts:
     orientation = turned_orientation(facts.orientation, parameters.rotate, parameters.flip)
     if parameters.rotate in {Rotation.QUARTER, Rotation.THREE_QUARTERS}:
         return replace(facts, orientation=orientation, width=facts.height, height=facts.width)
-    return replace(facts, orientation=orientation)
+    return facts if orientation == facts.orientation else replace(facts, orientation=orientation)
 
 
 def turned_orientation(orientation: int, rotate: Rotation, flip: Flip | None) -> int:

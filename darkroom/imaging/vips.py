@@ -165,6 +165,27 @@ def set_numbers(image: Image, name: str, values: Sequence[int]) -> None:
     image.set_type(library().GValue.array_int_type, name, list(values))
 
 
+def area_reader(image: Image) -> Callable[[int, int, int, int], bytes]:
+    """Return a function that copies the area of a left, a top, a width and a height out of a picture in memory.
+
+    It takes half as long as `Region.fetch`, which counts where many small areas are read.
+    """
+    pyvips = library()
+    region = pyvips.Region.new(image)
+    length = pyvips.ffi.new("size_t *")
+
+    def read(left: int, top: int, width: int, height: int) -> bytes:
+        pointer = pyvips.vips_lib.vips_region_fetch(region.pointer, left, top, width, height, length)
+        if pointer == pyvips.ffi.NULL:
+            raise pyvips.Error("unable to fetch from region")
+        try:
+            return bytes(pyvips.ffi.buffer(pointer, length[0]))
+        finally:
+            pyvips.glib_lib.g_free(pointer)
+
+    return read
+
+
 def upright(image: Image, orientation: int) -> Image:
     """Rotate and mirror as the EXIF orientation says, and remove the field. The picture must be in memory."""
     if orientation == 1:

@@ -6,7 +6,7 @@ The scans' entropy-coded bytes are not decoded, only searched for the marker beh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
 from darkroom.contract.errors import InputUnsupportedError
@@ -54,14 +54,15 @@ _KEPT = {
 }
 _LONGEST_PREFIX = max(len(_XMP), len(_ICC))
 _COEFFICIENTS = 64
+_ALL_COEFFICIENTS = (1 << _COEFFICIENTS) - 1
 _MOST_COMPONENTS_IN_SCAN = 4
 
 
 @dataclass
 class _Component:
     factors: tuple[int, int]
-    missing: set[int] = field(default_factory=lambda: set(range(_COEFFICIENTS)))
-    """Coefficients that no scan has completed yet."""
+    missing: int = _ALL_COEFFICIENTS
+    """Coefficients that no scan has completed yet, a bit each."""
 
 
 class JpegWalker(Walker):
@@ -185,14 +186,14 @@ class JpegWalker(Walker):
         self._checks.scans(self._scans)
         first, last, approximation = header[1 + 2 * count : 4 + 2 * count]
         if self._process == _PROGRESSIVE:
-            completed = range(first, last + 1) if approximation & 15 == 0 else range(0)
+            completed = (1 << last + 1) - (1 << first) if first <= last and approximation & 15 == 0 else 0
         else:
-            completed = range(_COEFFICIENTS)
+            completed = _ALL_COEFFICIENTS
             # Sequential scans have no use for these (table B.3), and some cameras write zeros.
             self._replace(end - 3, bytes((0, _COEFFICIENTS - 1, 0)), header[1 + 2 * count : 4 + 2 * count])
         for offset in range(1, 1 + 2 * count, 2):
             if header[offset] in self._components:
-                self._components[header[offset]].missing.difference_update(completed)
+                self._components[header[offset]].missing &= ~completed
 
     def _application_segment(self, marker: int, start: int, length: int) -> Steps[None]:
         inflow = self._inflow
@@ -255,7 +256,7 @@ class JpegWalker(Walker):
     def _lacks_scans(self) -> bool:
         """Return whether scans are known to be missing. A progressive picture may end early on purpose, if it ends."""
         if self._process == _PROGRESSIVE and self._ended:
-            return any(0 in component.missing and len(component.missing) == _COEFFICIENTS for component in self._all)
+            return any(component.missing == _ALL_COEFFICIENTS for component in self._all)
         return any(component.missing for component in self._all)
 
     @property
