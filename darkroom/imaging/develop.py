@@ -125,6 +125,7 @@ class _Development:
             stored_cut(cut(plan), plan.source, self.facts.orientation),
             exact_edges=self.exact_edges,
             extent=opened.extent,
+            size=opened.size,
             comes_premultiplied=TRAITS[self.facts.format].comes_premultiplied,
         )
         return to_srgb(resampled, self.facts).copy_memory()

@@ -86,10 +86,10 @@ def trims(parameters: OutputParameters) -> bool:
 def only_reencodes(facts: Facts, parameters: OutputParameters, plan: Plan) -> bool:
     """Return whether the result has the original's format, size and pixels, as far as the request decides."""
     return (
-        output_format(facts, parameters).format is facts.format
-        and output_frames(facts, parameters) == facts.frames
+        plan.source == plan.scaled == facts.size
         and plan == whole(plan.source, plan.source)
-        and plan.source == facts.size
+        and output_format(facts, parameters).format is facts.format
+        and output_frames(facts, parameters) == facts.frames
         and parameters.rotate is Rotation.NONE
         and (parameters.flip, parameters.blur, parameters.sharpen, parameters.overlay) == (None, None, None, None)
     )

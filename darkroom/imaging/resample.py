@@ -26,14 +26,16 @@ def resample(
     comes_premultiplied: bool,
     exact_edges: bool = False,
     extent: Extent | None = None,
+    size: Size | None = None,
 ) -> Image:
     """Apply `work` to each frame as stored, which the decoder may have shrunk already.
 
     Lanczos overshoots at an edge, where alpha cannot exceed its maximum: the colour beside a hard edge comes out up to
     an eighth too strong. That is seldom seen, but sharpening would amplify it, so `exact_edges` avoids it at nearly
-    twice the cost. `extent` is what the picture covers of a single frame, where that is not all of it.
+    twice the cost. `extent` is what the picture covers of a single frame, where that is not all of it. `size` is the
+    strip's, where it is known.
     """
-    whole = Size(width=strip.width, height=strip.height)
+    whole = size or Size(width=strip.width, height=strip.height)
     if extent is not None and extent != Extent.of(whole):
         return _window(_lanczos_of_extent(strip, extent, work.scaled), work)
     frame = Size(width=whole.width, height=whole.height // frames)
