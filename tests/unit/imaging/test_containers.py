@@ -269,6 +269,26 @@ def test_a_probe_holds_no_more_than_the_chunk_in_hand() -> None:
 # --- facts -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [1, 10, 97])
+def test_pixels_in_many_chunks_are_walked_like_those_in_one(size: int) -> None:
+    body = saved(picture(), "PNG")
+    start = body.index(b"IDAT") - 4
+    pixels = body[start + 8 : start + 8 + int.from_bytes(body[start : start + 4], "big")]
+    parts = b"".join(chunk(b"IDAT", one) for one in split(pixels, size))
+    many = body[:start] + parts + chunk(b"IEND", b"")
+    facts = judged([many])
+    assert isinstance(facts, Facts)
+    assert facts == replace(probe(body, LIMITS), input_bytes=len(many))
+    assert decodable(many, facts, all_frames=False) is many
+    assert judged(split(many, 13)) == facts
+    for end in range(start, len(many), len(many) // 25):
+        assert judged([many[:end]]) == judged(split(many[:end], 37))
+    # What comes behind pixels is noted, and more pixels behind that do not count.
+    assert judged([many[:-12] + chunk(b"teXt", b"") + parts]) == judged(
+        split(many[:-12] + chunk(b"teXt", b"") + parts, 11)
+    )
+
+
 def test_what_a_png_says_about_its_colours() -> None:
     plain = sample("png of a palette")
     facts = probe(
