@@ -36,7 +36,12 @@ def test_a_set_starts_and_the_status_names_what_is_left_out(tmp_path: Path, name
 
 
 @pytest.mark.slow
-def test_a_set_of_which_nothing_can_run_ends_in_words_that_name_it(tmp_path: Path) -> None:
+def test_a_set_whose_function_is_not_here_starts_and_names_it_and_with_strict_it_does_not(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(SETS / "serving-hello", folder)
-    assert "Service default/hello" in refused_up(folder, "--data", str(tmp_path / "data"))
+    with running_stack(tmp_path / "data", cwd=folder) as stack:
+        told = stack.function("hello")["not_run"]
+        assert told.startswith("hello: no way to start image ")
+        assert told in stack.log.read_text()
+    refused = refused_up(folder, "--strict", "--data", str(tmp_path / "data"))
+    assert f"these would not be run:\n  {told}" in refused
