@@ -230,7 +230,7 @@ class _Host(click.ParamType[str]):
 @click.option(
     "--strict",
     is_flag=True,
-    help="Refuse to start if anything would be left out without which the project runs otherwise.",
+    help="Refuse to start if anything that matters on one machine would be left out.",
 )
 @click.option(
     "--record-bytes",
