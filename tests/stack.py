@@ -23,6 +23,20 @@ ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 40.0
 
+_SERVICE = """
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  template:
+    spec:
+      containers:
+        - image: dev.local/function
+          env:
+            - {{name: FUNCTION_TARGET, value: handle}}
+            - {{name: FUNCTION_SOURCE, value: main.py}}
+"""
+
 Found = TypeVar("Found")
 
 _PR_SET_PDEATHSIG = 1
@@ -199,6 +213,28 @@ def running_stack(
         yield stack
     finally:
         stack.kill()
+
+
+def refused_up(cwd: Path, *options: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return what a `darkroom up` that does not start says. It has to be sentences."""
+    done = subprocess.run(
+        [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", *options],
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stderr
+
+
+def write_function(folder: Path, name: str, main: str) -> None:
+    """Write a project of one Service, whose function `handle` is in `main`."""
+    (folder / "main.py").write_text(main)
+    (folder / "service.yaml").write_text(_SERVICE.format(name=name))
 
 
 def made_api_key(file: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from darkroom.manifests.ignored_kinds import CLUSTER_ONLY
+from darkroom.manifests.ignored_kinds import CLUSTER_ONLY, UNNEEDED
 from darkroom.manifests.load import KINDS
 from darkroom.manifests.model import Resource, Strict, fields_of
 from darkroom.manifests.parsing import model_in
@@ -51,11 +51,12 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "Any kind that is neither above nor below is left out too."
     yield ""
-    yield "| kind | API group | why |"
-    yield "|---|---|---|"
+    yield "| kind | API group | why | `--strict` |"
+    yield "|---|---|---|---|"
     for (group, kind), reason in sorted(CLUSTER_ONLY.items(), key=lambda each: each[0][1]):
         if not any(known == kind and version.rpartition("/")[0] == group for version, known in KINDS):
-            yield f"| {kind} | {group or 'core'} | {reason} |"
+            strict = "accepts it" if (group, kind) in UNNEEDED else "refuses it"
+            yield f"| {kind} | {group or 'core'} | {reason} | {strict} |"
     yield ""
 
 

@@ -15,7 +15,7 @@ from darkroom.cli.terminal import format_duration, is_terminal, tell, write, wri
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.addresses import Addresses
 from darkroom.local.children import health
-from darkroom.manifests.left_out import SHOWN_ONE_BY_ONE
+from darkroom.manifests.left_out import LeftOut, lines
 
 ANSWER_WITHIN_S = 15.0
 """Longer than the runtime takes when it finds each of its servers silent."""
@@ -103,19 +103,12 @@ def _sections(status: dict[str, Any]) -> list[Section]:
         (
             "address",
             ("what", "name", "address"),
-            [
-                *(
-                    ("service", _qualified(row), row.get("url") or "cluster-local")
-                    for row in status.get("services", [])
-                ),
-                *(("route", _qualified(row), row.get("url", "")) for row in status.get("routes", [])),
-                *(("broker", _qualified(row), row.get("url", "")) for row in status.get("brokers", [])),
-            ],
+            [*_addresses(status)],
         ),
         (
             "left out",
             ("left out", "name", "where", "why"),
-            [*_left_out(status)],
+            [*lines(LeftOut.from_dict(row) for row in status.get("left_out", []))],
         ),
         *([("jobs", ("jobs", "queued", "processing", "oldest"), [_jobs(status["jobs"])])] if "jobs" in status else []),
     ]
@@ -141,19 +134,6 @@ def _addresses(status: dict[str, Any]) -> Iterable[tuple[object, ...]]:
     for what in ("service", "route", "broker"):
         for row in status.get(f"{what}s", []):
             yield what, _qualified(row), row.get("url") or "cluster-local"
-
-
-def _left_out(status: dict[str, Any]) -> Iterable[tuple[object, ...]]:
-    """Yield a row for each thing that is left out, or for all of one kind with the same reason if there are many."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in status.get("left_out", []):
-        groups.setdefault((row.get("kind", ""), row.get("reason", "")), []).append(row)
-    for (kind, reason), rows in groups.items():
-        if len(rows) > SHOWN_ONE_BY_ONE:
-            names = ", ".join(str(row.get("name")) for row in rows[:SHOWN_ONE_BY_ONE])
-            yield kind, f"{len(rows)} of them: {names}, ...", rows[0].get("file", ""), reason
-        else:
-            yield from ((kind, _qualified(row), f"{row.get('file')}:{row.get('line')}", reason) for row in rows)
 
 
 def _qualified(row: dict[str, Any]) -> str:

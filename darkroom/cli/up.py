@@ -227,7 +227,11 @@ class _Host(click.ParamType[str]):
     help="Fork functions from a process that has loaded their libraries. Otherwise each is a new interpreter, as on a "
     "cluster, and a cold start takes twice as long.",
 )
-@click.option("--strict", is_flag=True, help="Refuse to start if anything would be left out.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse to start if anything that matters on one machine would be left out.",
+)
 @click.option(
     "--record-bytes",
     type=_RecordBytes(),

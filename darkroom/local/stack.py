@@ -61,7 +61,7 @@ from darkroom.local.watching.readings import Measurements
 from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
 from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
-from darkroom.manifests.left_out import summarised
+from darkroom.manifests.left_out import refused_if_strict, summarised
 from darkroom.manifests.project import PROJECT_FILE, Project
 from darkroom.manifests.revision import Revision
 
@@ -332,8 +332,8 @@ class Stack:
     def _runnable(self, manifests: Manifests, settings: Mapping[str, str]) -> tuple[Manifests, list[Revision]]:
         """Leave out what cannot be started on this machine, and tell what is left out. Raises LocalRuntimeError."""
         manifests, revisions = self._resolve(manifests, settings)
-        if self._options.strict and manifests.left_out:
-            raise ManifestError([each.as_finding() for each in manifests.left_out])
+        if self._options.strict and (refused := refused_if_strict(manifests.left_out)):
+            raise ManifestError(refused)
         if manifests.left_out and not manifests.runs_something:
             reasons = "\n  ".join(summarised(manifests.left_out))
             raise LocalRuntimeError(f"nothing in these manifests runs here:\n  {reasons}")

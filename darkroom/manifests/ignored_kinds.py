@@ -36,8 +36,31 @@ CLUSTER_ONLY: Mapping[tuple[str, str], str] = {
     ("sources.knative.dev", "ApiServerSource"): "there is no API server here to watch",
 }
 """Reasons by API group, which is empty for Kubernetes' core, and kind."""
+UNNEEDED = frozenset(
+    {
+        ("networking.k8s.io", "NetworkPolicy"),
+        ("policy", "PodDisruptionBudget"),
+        ("gateway.networking.k8s.io", "ReferenceGrant"),
+        ("rbac.authorization.k8s.io", "Role"),
+        ("rbac.authorization.k8s.io", "RoleBinding"),
+        ("rbac.authorization.k8s.io", "ClusterRole"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("", "ResourceQuota"),
+        ("", "LimitRange"),
+        ("eventing.knative.dev", "EventType"),
+    }
+)
+"""Of these kinds, those without which a project runs on one machine just as it would with them."""
 
 
 def reason_of(api_version: str, kind: str) -> str | None:
-    group = api_version.rpartition("/")[0]
-    return CLUSTER_ONLY.get((group, kind))
+    return CLUSTER_ONLY.get(_key(api_version, kind))
+
+
+def is_unneeded(api_version: str, kind: str) -> bool:
+    return _key(api_version, kind) in UNNEEDED
+
+
+def _key(api_version: str, kind: str) -> tuple[str, str]:
+    return api_version.rpartition("/")[0], kind

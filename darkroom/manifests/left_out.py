@@ -5,10 +5,10 @@ A cluster's refusal is no such record: it is a `Finding`, and stops the load.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from darkroom.manifests.errors import Finding
 from darkroom.manifests.source import Document, FieldPath
@@ -37,7 +37,11 @@ class Record:
     @property
     def label(self) -> str:
         """Return how messages name the manifest: `Trigger shop/confirm`."""
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        return f"{self.kind} {self.qualified_name}"
+
+    @property
+    def qualified_name(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
     def __str__(self) -> str:
         return f"{self.label} ({self.where}): {self.reason}"
@@ -52,6 +56,14 @@ class Record:
 @dataclass(frozen=True, kw_only=True, order=True)
 class LeftOut(Record):
     """A manifest, or a part of one, that the local runtime does not run."""
+
+    matters: bool = True
+    """Whether the project runs otherwise than with it. On one machine it does not without a NetworkPolicy, for one."""
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> LeftOut:
+        """Parse what `as_dict` makes."""
+        return cls(**{**row, "file": Path(row["file"])})
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -78,14 +90,47 @@ def record(kind: type[RecordT], document: Document, path: FieldPath, reason: str
     )
 
 
-def summarised(records: Iterable[Record]) -> Iterator[str]:
-    """Yield a line for each record, or for all records of a kind with the same reason if there are many."""
+class Line(NamedTuple):
+    """What is said about one record, or about several together."""
+
+    kind: str
+    names: str
+    where: str
+    reason: str
+
+
+def lines(records: Iterable[Record]) -> Iterator[Line]:
+    """Yield a line for each record, or for many of a kind with the same reason; and one for all that do not matter."""
     groups: dict[tuple[str, str], list[Record]] = {}
+    unneeded: dict[str, list[Record]] = {}
     for each in records:
-        groups.setdefault((each.kind, each.reason), []).append(each)
+        if isinstance(each, LeftOut) and not each.matters:
+            unneeded.setdefault(each.kind, []).append(each)
+        else:
+            groups.setdefault((each.kind, each.reason), []).append(each)
     for (kind, reason), group in groups.items():
         if len(group) <= SHOWN_ONE_BY_ONE:
-            yield from (str(each) for each in group)
+            yield from (Line(kind, each.qualified_name, each.where, reason) for each in group)
         else:
-            names = ", ".join(each.name for each in group[:SHOWN_ONE_BY_ONE])
-            yield f"{len(group)} of kind {kind} ({names}, ...): {reason}"
+            yield Line(kind, f"{len(group)} of them: {_names(group)}", str(group[0].file), reason)
+    if unneeded:
+        count = sum(map(len, unneeded.values()))
+        names = ", ".join(f"{kind} ({_names(group)})" for kind, group in sorted(unneeded.items()))
+        yield Line(f"{count} only for a cluster:", names, "", "one machine does not need them")
+
+
+def _names(group: Sequence[Record]) -> str:
+    names = [each.name for each in group]
+    return ", ".join(names if len(names) <= SHOWN_ONE_BY_ONE else [*names[:SHOWN_ONE_BY_ONE], "..."])
+
+
+def summarised(records: Iterable[Record]) -> Iterator[str]:
+    """Yield the lines of `lines` as text."""
+    for line in lines(records):
+        where = f" ({line.where})" if line.where else ""
+        yield f"{line.kind} {line.names}{where}: {line.reason}"
+
+
+def refused_if_strict(records: Iterable[LeftOut]) -> list[Finding]:
+    """Return what a project that must run completely lacks."""
+    return [each.as_finding() for each in records if each.matters]

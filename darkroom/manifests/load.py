@@ -17,8 +17,8 @@ from darkroom.manifests.errors import Finding, ManifestError, suggestion
 from darkroom.manifests.eventing import Broker, PingSource, SinkBinding, Trigger
 from darkroom.manifests.files import Files
 from darkroom.manifests.gateway import HTTPRoute
-from darkroom.manifests.ignored_kinds import reason_of
-from darkroom.manifests.left_out import LeftOut, Note, record
+from darkroom.manifests.ignored_kinds import is_unneeded, reason_of
+from darkroom.manifests.left_out import LeftOut, Note, record, refused_if_strict
 from darkroom.manifests.model import Resource, ResourceKey
 from darkroom.manifests.parsing import Parsed, parse_leniently
 from darkroom.manifests.platform.bundle import Bundle, unpacked
@@ -128,7 +128,7 @@ class Manifests:
 def load(paths: Sequence[Path], *, strict: bool = False) -> Manifests:
     """Load manifests from files and directories, with or without a kustomization.
 
-    Raises ManifestError with all findings; with `strict`, what would be left out is a finding too.
+    Raises ManifestError with all findings; with `strict`, what would be left out is a finding too, if that matters.
     """
     files = Files()
     files.add_all(paths)
@@ -143,7 +143,7 @@ def load(paths: Sequence[Path], *, strict: bool = False) -> Manifests:
     )
     findings = loading.findings
     if strict and not findings:
-        findings = [each.as_finding() for each in manifests.left_out]
+        findings = refused_if_strict(manifests.left_out)
     if findings:
         raise ManifestError(findings)
     return manifests
@@ -227,15 +227,16 @@ class _Loading:
             return None
         model = KINDS.get((api_version, kind))
         if model is None:
-            self._leave_out(document, ("kind",), _unknown_kind(api_version, kind))
+            matters = not is_unneeded(api_version, kind)
+            self._leave_out(document, ("kind",), _unknown_kind(api_version, kind), matters=matters)
         elif _is_nameless(data):
             reason = "has generateName and no name; a name that is made up cannot be referred to"
             self._leave_out(document, ("metadata",), reason)
             return None
         return model
 
-    def _leave_out(self, document: Document, path: FieldPath, reason: str) -> None:
-        self.left_out.append(record(LeftOut, document, path, reason))
+    def _leave_out(self, document: Document, path: FieldPath, reason: str, *, matters: bool = True) -> None:
+        self.left_out.append(replace(record(LeftOut, document, path, reason), matters=matters))
 
     def _parsed(self, document: Document, model: type[Resource]) -> Resource | None:
         parsed = self._parse(model, document)

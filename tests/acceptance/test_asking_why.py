@@ -19,7 +19,7 @@ from redis import Redis
 from darkroom.contract.job_types import job_type_named
 from darkroom.contract.parameters.values import Format
 from tests.pictures import corrupted, photo
-from tests.stack import ROOT, RunningStack, eventually
+from tests.stack import ROOT, RunningStack, eventually, refused_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
 
@@ -125,17 +125,9 @@ def test_unreachable_servers_and_damaged_files_are_one_sentence(tmp_path: Path) 
         ("--s3", "http://127.0.0.1:1"): "--s3",
         ("--data", str(tmp_path / "damaged")): "s3-credentials.json",
     }
+    credentials = {"STORAGE_ACCESS_KEY": "a", "STORAGE_SECRET_KEY": "b"}
     for options, words in cases.items():
-        done = subprocess.run(
-            [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--data", str(tmp_path / "data"), *options],
-            cwd=ROOT,
-            env={**os.environ, "STORAGE_ACCESS_KEY": "a", "STORAGE_SECRET_KEY": "b"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert done.stderr.startswith("Error: ")
-        assert words in done.stderr
-        assert done.stderr.count("\n") == 1
+        told = refused_up(ROOT, "--data", str(tmp_path / "data"), *options, environment=credentials)
+        assert told.startswith("Error: ")
+        assert words in told
+        assert told.count("\n") == 1

@@ -12,7 +12,7 @@ import pytest
 
 from darkroom.events.cloudevents import encode_binary, new_event
 from tests.scripted_http import Reply, scripted_server
-from tests.stack import RunningStack, eventually, running_stack
+from tests.stack import RunningStack, eventually, refused_up, running_stack
 
 BROKER = """
 apiVersion: v1
@@ -259,38 +259,28 @@ def test_the_banner_speaks_of_what_runs(stranger: RunningStack) -> None:
 
 def test_with_strict_what_would_be_left_out_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(BROKER + UNKNOWN)
-    done = up_in(tmp_path, "--strict")
-    assert done.returncode == 1
-    assert "shop.yaml:" in done.stderr
-    assert "KafkaTopic shop/orders is left out: the local runtime runs no KafkaTopic" in done.stderr
+    told = refused_up(tmp_path, "--strict")
+    assert "shop.yaml:" in told
+    assert "KafkaTopic shop/orders is left out: the local runtime runs no KafkaTopic" in told
 
 
 def test_a_folder_of_which_nothing_runs_says_why(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {}\n")
     (tmp_path / "topic.yaml").write_text(UNKNOWN)
-    done = up_in(tmp_path)
-    assert done.returncode == 1
-    assert "nothing in these manifests runs here" in done.stderr
-    assert "KafkaTopic shop/orders" in done.stderr
-    assert "a Compose file" in done.stderr
-
-
-def up_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    told = refused_up(tmp_path)
+    assert "nothing in these manifests runs here" in told
+    assert "KafkaTopic shop/orders" in told
+    assert "a Compose file" in told
 
 
 def test_an_empty_folder_is_told_what_is_looked_for(tmp_path: Path) -> None:
-    done = up_in(tmp_path)
-    assert done.returncode == 1
-    assert "there is nothing to run in" in done.stderr
-    assert "darkroom.toml" in done.stderr
+    told = refused_up(tmp_path)
+    assert "there is nothing to run in" in told
+    assert "darkroom.toml" in told
 
 
 def test_an_extension_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(BROKER)
     (tmp_path / "darkroom.toml").write_text('[project]\nextension = "shop.runtime:extension"\n')
-    done = up_in(tmp_path)
-    assert done.returncode == 1
-    assert "the project's extension shop.runtime:extension cannot be loaded: No module named 'shop'" in done.stderr
-    assert "Traceback" not in done.stderr
+    told = refused_up(tmp_path)
+    assert "the project's extension shop.runtime:extension cannot be loaded: No module named 'shop'" in told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.stack import RunningStack, eventually, running_stack
+from tests.stack import RunningStack, eventually, refused_up, running_stack, write_function
 
 pytestmark = pytest.mark.slow
 
@@ -22,19 +21,6 @@ import functions_framework
 @functions_framework.http
 def handle(request):
     return "hello"
-"""
-SERVICE = """
-apiVersion: serving.knative.dev/v1
-kind: Service
-metadata: {name: hello}
-spec:
-  template:
-    spec:
-      containers:
-        - image: dev.local/function
-          env:
-            - {name: FUNCTION_TARGET, value: handle}
-            - {name: FUNCTION_SOURCE, value: main.py}
 """
 MIB = 1 << 20
 
@@ -56,40 +42,29 @@ def greeting(stack: RunningStack) -> str:
     return httpx.get(stack.addresses["api"], headers={"Host": "hello.default.localhost"}, timeout=60).text
 
 
-def up(cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", *options]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_a_read_only_source_tree_runs_with_its_data_elsewhere(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    (source / "main.py").write_text(FUNCTION)
-    (source / "service.yaml").write_text(SERVICE)
+    write_function(source, "hello", FUNCTION)
     with mounted(tmp_path / "mounted", "--bind", "-o", "ro", str(source)) as project:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(project)], check=True)
         with running_stack(tmp_path / "data", cwd=project) as stack:
             assert greeting(stack) == "hello"
             assert "Traceback" not in stack.log.read_text()
-        refused = up(project)
-    assert refused.returncode == 1
-    assert "cannot be made: Read-only file system; choose another folder with --data" in refused.stderr
-    assert "Traceback" not in refused.stderr
+        refused = refused_up(project)
+    assert "cannot be made: Read-only file system; choose another folder with --data" in refused
 
 
 def test_a_disk_that_is_too_small_is_one_sentence_and_nothing_starts(tmp_path: Path) -> None:
-    (tmp_path / "service.yaml").write_text(SERVICE)
+    write_function(tmp_path, "hello", FUNCTION)
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=24m", "tmpfs") as small:
-        refused = up(tmp_path, "--data", str(small / "data"))
-        assert refused.returncode == 1
-        assert f"the disk of {small / 'data'} is full: " in refused.stderr
-        assert "Traceback" not in refused.stdout + refused.stderr
+        refused = refused_up(tmp_path, "--data", str(small / "data"))
+        assert f"the disk of {small / 'data'} is full: " in refused
         assert [path.name for path in (small / "data").iterdir()] == ["lock"]
 
 
 def test_a_disk_that_fills_up_is_reported_and_shown_and_so_is_its_end(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(FUNCTION)
-    (tmp_path / "service.yaml").write_text(SERVICE)
+    write_function(tmp_path, "hello", FUNCTION)
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=64m", "tmpfs") as disk:
         with running_stack(disk / "data", cwd=tmp_path) as stack:
             fill(disk / "filling")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.stack import ROOT, running_stack
+from tests.stack import ROOT, refused_up, running_stack
 
 SETS = ROOT / "tests" / "data" / "examples"
 STARTED = {
@@ -38,11 +36,12 @@ def test_a_set_starts_and_the_status_names_what_is_left_out(tmp_path: Path, name
 
 
 @pytest.mark.slow
-def test_a_set_of_which_nothing_can_run_ends_in_words_that_name_it(tmp_path: Path) -> None:
+def test_a_set_whose_function_is_not_here_starts_and_names_it_and_with_strict_it_does_not(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(SETS / "serving-hello", folder)
-    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--data", str(tmp_path / "data")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert "Service default/hello" in done.stderr
-    assert "Traceback" not in done.stderr
+    with running_stack(tmp_path / "data", cwd=folder) as stack:
+        told = stack.function("hello")["not_run"]
+        assert told.startswith("hello: no way to start image ")
+        assert told in stack.log.read_text()
+    refused = refused_up(folder, "--strict", "--data", str(tmp_path / "data"))
+    assert f"these would not be run:\n  {told}" in refused

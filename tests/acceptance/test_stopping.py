@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from darkroom.local.stack import DRAIN_S
-from tests.stack import RunningStack, eventually, running_stack
+from tests.stack import RunningStack, eventually, running_stack, write_function
 
 pytestmark = pytest.mark.slow
 
@@ -27,27 +27,13 @@ def handle(request):
     time.sleep(600)
     return "too late"
 """
-SERVICE = """
-apiVersion: serving.knative.dev/v1
-kind: Service
-metadata: {name: sleeper}
-spec:
-  template:
-    spec:
-      containers:
-        - image: dev.local/function
-          env:
-            - {name: FUNCTION_TARGET, value: handle}
-            - {name: FUNCTION_SOURCE, value: main.py}
-"""
 SERVERS_AND_PYTHON_END_S = 15.0
 
 
 @pytest.fixture
 def busy(tmp_path: Path) -> Iterator[RunningStack]:
     """A stack with a request that takes ten minutes."""
-    (tmp_path / "main.py").write_text(FUNCTION)
-    (tmp_path / "service.yaml").write_text(SERVICE)
+    write_function(tmp_path, "sleeper", FUNCTION)
     with running_stack(tmp_path / "data", cwd=tmp_path) as stack:
         client = threading.Thread(target=ask, args=(stack.addresses["api"],), daemon=True)
         client.start()

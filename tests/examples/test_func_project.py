@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from darkroom.events.cloudevents import encode_binary, new_event
-from tests.stack import ROOT, eventually, running_stack
+from tests.stack import ROOT, eventually, refused_up, running_stack
 
 EXAMPLE = ROOT / "examples" / "func-project"
 
@@ -32,13 +31,8 @@ def test_without_its_middleware_the_function_is_left_out_with_the_command_that_i
 
 
 def test_strict_refuses_to_start_without_it(project: Path) -> None:
-    command = [sys.executable, "-m", "darkroom.cli", "up", "--free-ports", "--strict"]
-    done = subprocess.run(
-        command, cwd=project, capture_output=True, text=True, timeout=60, env={**os.environ, "VIRTUAL_ENV": ""}
-    )
-    assert done.returncode == 1
-    assert "these would not be run:\n  greeter: image dev.local/greeter is a func project in Python" in done.stderr
-    assert "Traceback" not in done.stderr
+    told = refused_up(project, "--strict", environment={"VIRTUAL_ENV": ""})
+    assert "these would not be run:\n  greeter: image dev.local/greeter is a func project in Python" in told
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ each Trigger and Subscription."""
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +18,7 @@ from darkroom.local.eventing.delivery import consumer_settings, delivery_of
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.interposition import Interposition
+from darkroom.local.eventing.receivers import label_of
 from darkroom.local.eventing.record.recorder import Recorder, RecordLimits
 from darkroom.local.eventing.record.verdicts import describe
 from darkroom.local.eventing.stream import BrokerStream
@@ -119,7 +119,7 @@ class Brokers:
     def _route(self, broker: Broker, trigger: Trigger, subscribers: Subscribers) -> Route:
         delivery = delivery_of(trigger, broker)
         subscriber = with_namespace(trigger.spec.subscriber, trigger.namespace)
-        sink, label, address = delivery.dead_letter_sink, self._label(trigger), _address(broker)
+        sink, label, address = delivery.dead_letter_sink, label_of(trigger, self._manifests.triggers), _address(broker)
         return Route(
             receiver=trigger,
             label=label,
@@ -132,10 +132,6 @@ class Brokers:
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
             dead_letter_name="" if sink is None else cluster_url(sink),
         )
-
-    def _label(self, trigger: Trigger) -> str:
-        names = Counter(each.name for each in self._manifests.triggers)
-        return trigger.name if names[trigger.name] == 1 else f"{trigger.namespace}/{trigger.name}"
 
     async def _connect(self, url: str, prepare: Callable[[], Awaitable[None]]) -> Client:
         report = self._report

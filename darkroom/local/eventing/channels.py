@@ -5,7 +5,7 @@ Channels of every kind run on JetStream here, with JetStream's rules of delivery
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from nats.aio.client import Client
@@ -15,7 +15,7 @@ from darkroom.local.eventing.delivery import combined_delivery, consumer_setting
 from darkroom.local.eventing.destinations import cluster_url
 from darkroom.local.eventing.dispatch import Dispatcher, Route
 from darkroom.local.eventing.flows import ChannelPlan, planned_channels, planned_subscriptions
-from darkroom.local.eventing.receivers import SubscriptionPlan
+from darkroom.local.eventing.receivers import SubscriptionPlan, label_of
 from darkroom.local.eventing.stream import ChannelAddress, ChannelStream
 from darkroom.local.eventing.subscribers import Subscribers
 from darkroom.local.eventing.subscriptions import ReplyDestination, SubscriptionDispatcher
@@ -55,7 +55,7 @@ class Channels:
         sink = delivery.dead_letter_sink
         return Route(
             receiver=subscription,
-            label=self._label(subscription),
+            label=label_of(subscription, self._subscriptions),
             origin=address,
             stream=self.streams[address],
             delivery=delivery,
@@ -64,11 +64,6 @@ class Channels:
             subscriber=subscribers.resolve(subscription.subscriber),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
         )
-
-    def _label(self, subscription: SubscriptionPlan) -> str:
-        names = Counter(each.name for each in self._subscriptions)
-        is_unique = names[subscription.name] == 1
-        return subscription.name if is_unique else f"{subscription.namespace}/{subscription.name}"
 
 
 def _channel_of(subscription: SubscriptionPlan) -> ChannelAddress:

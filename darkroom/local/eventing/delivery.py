@@ -231,7 +231,7 @@ def format_result(result: DeliveryResult) -> str:
     """Describe a result on one line."""
     match result:
         case Answered(status=status, body=body):
-            return f"{status} {body[:200].decode(errors='replace')}".strip()
+            return f"{status} {body[:200].decode(errors='replace')}".strip() if body else str(status)
         case Unreachable(reason=reason):
             return f"no answer: {reason}"
         case TimedOut(timeout_s=timeout_s):

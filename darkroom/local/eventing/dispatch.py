@@ -46,6 +46,7 @@ from darkroom.local.eventing.delivery import (
 from darkroom.local.eventing.doors import Cause, Door, Entrance, come_by, enter, entrance
 from darkroom.local.eventing.filters import passes
 from darkroom.local.eventing.receivers import Receiver
+from darkroom.local.eventing.record.entries import Attempted
 from darkroom.local.eventing.stream import ChannelAddress, ChannelStream, StoredEvent
 from darkroom.local.eventing.subscribers import Attempt, Deliver
 from darkroom.local.reporting import Report
@@ -232,19 +233,27 @@ class Dispatcher:
         if not recorder.is_on:
             return
         is_published = step.action is Action.REPLY and attempt.reply is not None
+        status = result.status if isinstance(result, Answered) else None
         recorder.attempted(
-            **cause._asdict(),
-            type=event.type,
-            began_at=began_at,
-            lasted_s=time.time() - began_at,
-            attempt=attempt_index + 1,
-            action=step.action.value,
-            status=result.status if isinstance(result, Answered) else None,
-            outcome=str(result.status) if is_published and isinstance(result, Answered) else format_result(result),
-            why=explain_failure(result) or None if step.action not in _SUCCEEDED else None,
-            next_in_s=step.delay_s if step.action is Action.REDELIVER else None,
-            reply_id=attempt.reply.id if is_published and attempt.reply is not None else None,
-            reply_type=attempt.reply.type if is_published and attempt.reply is not None else None,
+            Attempted(
+                number=recorder.next_number(),
+                at=began_at,
+                broker=cause.broker,
+                trigger=cause.trigger,
+                id=cause.id,
+                source=cause.source,
+                type=event.type,
+                sequence=cause.sequence,
+                attempt=attempt_index + 1,
+                lasted_s=time.time() - began_at,
+                action=step.action,
+                outcome=str(status) if is_published and status is not None else format_result(result),
+                status=status,
+                why=explain_failure(result) or None if step.action not in _SUCCEEDED else None,
+                next_in_s=step.delay_s if step.action is Action.REDELIVER else None,
+                reply_id=attempt.reply.id if is_published and attempt.reply is not None else None,
+                reply_type=attempt.reply.type if is_published and attempt.reply is not None else None,
+            )
         )
 
     async def _attempt(self, event: CloudEvent, cause: Cause) -> Attempt:

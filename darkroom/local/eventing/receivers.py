@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,6 +24,12 @@ class SubscriptionPlan:
 
 
 Receiver: TypeAlias = Trigger | SubscriptionPlan
+
+
+def label_of(receiver: Receiver, receivers: Iterable[Receiver]) -> str:
+    """Return how reports and metrics name one of the receivers: with its namespace only where the name is ambiguous."""
+    is_unique = sum(each.name == receiver.name for each in receivers) == 1
+    return receiver.name if is_unique else f"{receiver.namespace}/{receiver.name}"
 
 
 def only_type_of(receiver: Receiver) -> str | None:

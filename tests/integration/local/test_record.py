@@ -205,6 +205,20 @@ async def test_an_event_too_large_for_the_record_is_kept_without_its_data(server
         assert entry.data_left_out_bytes > MAX_PAYLOAD_BYTES
 
 
+async def test_the_largest_events_among_many_small_ones_are_kept_whole(server: Server, reports: Reports) -> None:
+    async with a_recorder(server, reports) as recorder:
+        largest = (MAX_PAYLOAD_BYTES - 200) // 4 * 3  # It is stored in Base64.
+        ids = [
+            id
+            for count, size in ((400, 10), (2, largest), (400, 10))
+            for id in accept(recorder, count, data_bytes=size)
+        ]
+        entries = [entry for entry in await everything(recorder) if isinstance(entry, Accepted)]
+        assert [entry.event.id for entry in entries] == ids
+        assert not any(entry.data_left_out_bytes for entry in entries)
+        assert recorder.missed == 0
+
+
 async def test_a_follower_gets_each_entry_at_once(server: Server, reports: Reports) -> None:
     async with a_recorder(server, reports) as recorder:
         with recorder.follow() as follower:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -127,6 +127,22 @@ def test_each_entry_is_one_line_from_which_it_is_read_again(entry: AnyEntry) -> 
     line = encode(entry)
     assert b"\n" not in line
     assert decode(line) == entry
+
+
+@pytest.mark.parametrize("kind", [Accepted, Attempted, Refused, DeadLettered, Lost, Missed, TriggersKnown])
+def test_every_field_is_in_the_line_that_an_entry_is_read_from(kind: type[AnyEntry]) -> None:
+    of_type: dict[str, Any] = {
+        "int": 7,
+        "float": 1.25,
+        "str": 'ä"\n',
+        "bool": True,
+        "bytes": b"{}",
+        "Cause": cause(ORDER, 2),
+    }
+    values: dict[str, Any] = {
+        field.name: of_type.get(str(field.type).removesuffix(" | None"), []) for field in fields(kind)
+    }
+    assert decode(encode(kind(**values))) == kind(**values)
 
 
 def test_an_event_is_kept_as_the_stream_has_it() -> None:

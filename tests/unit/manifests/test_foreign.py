@@ -629,7 +629,9 @@ def test_many_of_one_kind_with_one_reason_are_told_in_one_line() -> None:
         )
 
     assert list(summarised([policy("a")])) == ["NetworkPolicy shop/a (np.yaml:1): loopback"]
-    assert list(summarised(policy(name) for name in "abcde")) == ["5 of kind NetworkPolicy (a, b, c, ...): loopback"]
+    assert list(summarised(policy(name) for name in "abcde")) == [
+        "NetworkPolicy 5 of them: a, b, c, ... (np.yaml): loopback"
+    ]
 
 
 def test_a_kustomization_that_needs_rendering_names_the_command(tmp_path: Path) -> None:

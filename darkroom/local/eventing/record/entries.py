@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from json.encoder import encode_basestring_ascii as _text
 from typing import Any, ClassVar, TypeAlias
 
 from darkroom.errors import EventInvalidError
@@ -146,6 +147,11 @@ _KINDS: dict[str, type[AnyEntry]] = {
 }
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _FIELDS = {kind: frozenset(field.name for field in fields(kind)) for kind in _KINDS.values()}
+_RARE = {
+    Accepted: ("name", "cause", "is_duplicate", "data_left_out_bytes"),
+    Attempted: ("why", "next_in_s", "reply_id", "reply_type"),
+}
+"""The fields that are left out of a line where they have their default, which is null or false."""
 
 
 def begins(kind: type[Entry]) -> bytes:
@@ -169,13 +175,43 @@ def replays(id: str) -> bytes:
 
 
 def encode(entry: AnyEntry) -> bytes:
-    members = {"kind": entry.kind, **entry.__dict__}
-    payload = members.pop("payload", None)
-    cause = members.get("cause")
-    if cause is not None:
-        members["cause"] = cause._asdict()
-    head = _json(members)
-    return head if payload is None else head + b"\t" + payload
+    match entry:
+        case Accepted():
+            return _encode_accepted(entry).encode() + b"\t" + entry.payload
+        case Attempted():
+            return _encode_attempted(entry).encode()
+        case _:
+            return _json({"kind": entry.kind, **entry.__dict__})
+
+
+# Nearly every event has a line of each of these two kinds. A JSONEncoder takes three times as long.
+
+
+def _encode_accepted(entry: Accepted) -> str:
+    return (
+        f'{{"kind":"accepted","number":{entry.number},"at":{entry.at!r},"broker":{_text(entry.broker)},'
+        f'"sequence":{entry.sequence},"door":{_text(entry.door)}{_encode_rare(entry)}}}'
+    )
+
+
+def _encode_attempted(entry: Attempted) -> str:
+    status = "null" if entry.status is None else entry.status
+    return (
+        f'{{"kind":"attempted","number":{entry.number},"at":{entry.at!r},"broker":{_text(entry.broker)},'
+        f'"trigger":{_text(entry.trigger)},"id":{_text(entry.id)},"source":{_text(entry.source)},'
+        f'"type":{_text(entry.type)},"sequence":{entry.sequence},"attempt":{entry.attempt},'
+        f'"lasted_s":{entry.lasted_s!r},"action":{_text(entry.action)},"outcome":{_text(entry.outcome)},'
+        f'"status":{status}{_encode_rare(entry)}}}'
+    )
+
+
+def _encode_rare(entry: Accepted | Attempted) -> str:
+    members, text = entry.__dict__, ""
+    for name in _RARE[type(entry)]:
+        value = members[name]
+        if value is not None and value is not False:
+            text += f',"{name}":{_ENCODER.encode(value._asdict() if name == "cause" else value)}'
+    return text
 
 
 def decode(line: bytes) -> AnyEntry | None:

@@ -13,9 +13,8 @@ from darkroom.local.revisions.launching.folders import shown
 from darkroom.local.revisions.launching.launch import NoLaunch, ProgramLaunch, Watched
 from darkroom.local.revisions.launching.words import Words, split
 from darkroom.manifests.images import ImageSettings, repository_of
+from darkroom.manifests.project import PROJECT_FILE
 from darkroom.manifests.revision import Revision
-
-PROJECT_FILE = "darkroom.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
