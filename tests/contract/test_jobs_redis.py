@@ -15,7 +15,7 @@ from redis import Redis
 from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NewJob, NextStep, Outcome
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError
+from darkroom.contract.errors import BacklogFullError, DependencyUnavailableError, ImageCrashedError
 from darkroom.contract.jobs import JobStatus
 from darkroom.telemetry.metric import Distribution
 from tests.contract.job_stores import RedisJobStores, a_result, new_job
