@@ -36,6 +36,7 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
+    NO_LOAD,
     BacklogFacts,
     BacklogLimits,
     BacklogLoad,
@@ -386,6 +387,8 @@ class MemoryJobStore:
         return (bound or name.job_id) in self._jobs
 
     def _facts(self, owner: str) -> BacklogFacts:
+        if self._limits == BacklogLimits():
+            return BacklogFacts(mine=NO_LOAD, all=NO_LOAD)
         return BacklogFacts(mine=self._load(owner), all=self._load(None))
 
     def _load(self, owner: str | None) -> BacklogLoad:
