@@ -19,7 +19,8 @@ DarkroomError                   code, HTTP status, detail
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
 │   ├── IdempotencyMismatchError    idempotency.mismatch    422
-│   └── RateLimitedError            rate.limited            429
+│   ├── RateLimitedError            rate.limited            429
+│   └── QuotaExceededError          quota.exceeded          429
 ├── PictureError                the picture or what is asked of it; permanent, never tried again
 │   ├── ImageTooManyPixelsError     image.too_many_pixels   422
 │   ├── ImageCorruptError           image.corrupt           422
@@ -33,6 +34,7 @@ DarkroomError                   code, HTTP status, detail
 │   └── ImageCrashedError           image.crashed           500
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
 ├── ServerBusyError             another try may succeed: server.busy            503
+├── BacklogFullError            another try may succeed: backlog.full           503
 │   └── JobUnreadableError          job.unreadable          503   ... by another version of Darkroom
 ├── InstanceBrokenError, RevisionFailingError, RevisionOverloadedError, RevisionTimeoutError, RouteTimeoutError:
 │                                   the gateway's, 502 to 504
@@ -75,6 +77,7 @@ __all__ = [
     "AttemptError",
     "AuthInvalidError",
     "AuthMissingError",
+    "BacklogFullError",
     "CropOutOfBoundsError",
     "DarkroomError",
     "DependencyUnavailableError",
@@ -101,6 +104,7 @@ __all__ = [
     "OriginRefusedError",
     "ParametersInvalidError",
     "PictureError",
+    "QuotaExceededError",
     "RateLimitedError",
     "RejectedError",
     "RequestMalformedError",
@@ -203,6 +207,36 @@ class RateLimitedError(RejectedError):
     code = "rate.limited"
     status = 429
     title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
+
+
+class QuotaExceededError(RejectedError):
+    """The key has as many unfinished jobs as it may have."""
+
+    code = "quota.exceeded"
+    status = 429
+    title = "Too many unfinished jobs"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
+
+
+class BacklogFullError(DarkroomError):
+    """No job of anybody is accepted for now: too many are unfinished, or the job store's memory is nearly full."""
+
+    code = "backlog.full"
+    status = 503
+    title = "Too many jobs wait"
 
     def __init__(self, detail: str, *, retry_after_s: int) -> None:
         super().__init__(detail)

@@ -56,11 +56,13 @@ _UNREADABLE: tuple[type[DarkroomError], ...] = (
     errors.ImageTooManyFramesError,
     errors.ImageTooManyScansError,
 )
+_ROOM: tuple[type[DarkroomError], ...] = (errors.QuotaExceededError, errors.BacklogFullError)
 _PICTURE: tuple[type[DarkroomError], ...] = (
     errors.RequestTimeoutError,
     *_UNREADABLE,
     errors.CropOutOfBoundsError,
     errors.IdempotencyMismatchError,
+    *_ROOM,
 )
 _EVENT_BODIES = {STRUCTURED: "CloudEvent", BATCHED: "CloudEventBatch", "application/json": "EventData"}
 """The schema of each media type in which events arrive; JSON alone is the data of binary mode."""
@@ -152,7 +154,7 @@ def _sign_upload() -> Schema:
         "responses": {
             "201": response("Upload the picture there, then submit its storage key.", reference("SignedUpload")),
             **problem_responses(
-                errors.ParametersInvalidError, errors.RequestTimeoutError, errors.InputTooLargeError, *_GATE
+                errors.ParametersInvalidError, errors.RequestTimeoutError, errors.InputTooLargeError, *_ROOM, *_GATE
             ),
         },
     }

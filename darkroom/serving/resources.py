@@ -45,6 +45,7 @@ class Resources:
             max_attempts=settings.max_retries + 1,
             job_timeout_s=settings.job_timeout_s,
             broker_window=settings.broker_window,
+            limits=settings.backlog_limits,
         )
 
     @cached_property

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
@@ -139,6 +140,7 @@ RateSetting = Annotated[Rate | None, BeforeValidator(_rate)]
 ByteRateSetting = Annotated[Rate | None, BeforeValidator(_byte_rate)]
 Size = Annotated[int | None, BeforeValidator(_bytes)]
 Window = Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, BeforeValidator(_off_is_unset)]
+Backlog = Annotated[Annotated[int, Field(ge=1, le=100_000_000)] | None, BeforeValidator(_off_is_unset)]
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
 
@@ -228,6 +230,13 @@ class Settings(BaseModel):
     """How many jobs of one Trigger, that is of one type and cost class, may be with the Broker at a time; the others
     wait in the job store, in fair turns between keys. Give it the Triggers' maxAckPending. Unset or `off`: any number.
     """
+    quota_jobs_unfinished: Backlog = Field(None, alias="QUOTA_JOBS_UNFINISHED")
+    """How many unfinished jobs one key may have; over it, ingest answers `quota.exceeded`. Unset or `off`: any number.
+    """
+    max_backlog: Backlog = Field(None, alias="MAX_BACKLOG")
+    """How many jobs of all keys may be unfinished; over it, ingest answers `backlog.full`, as it does when the job
+    store has used 85 % of its memory. Unset or `off`: any number.
+    """
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")
@@ -269,6 +278,10 @@ class Settings(BaseModel):
             check_url(value, schemes=("http", "https"), is_endpoint=True, shown=value[:200])
             return value.rstrip("/")
         return value
+
+    @property
+    def backlog_limits(self) -> BacklogLimits:
+        return BacklogLimits(quota=self.quota_jobs_unfinished, max_backlog=self.max_backlog)
 
     @property
     def limits(self) -> Limits:

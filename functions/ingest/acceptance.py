@@ -12,7 +12,13 @@ from uuid import UUID, uuid4
 
 from darkroom import telemetry
 from darkroom.adapters.jobs import Accepted, NewJob
-from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError
+from darkroom.adapters.jobs.admission import JobName
+from darkroom.contract.errors import (
+    BacklogFullError,
+    DependencyUnavailableError,
+    IdempotencyMismatchError,
+    QuotaExceededError,
+)
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
 from darkroom.imaging import CostClass, Facts, probe
@@ -21,7 +27,7 @@ from darkroom.serving.outbox import Outbox
 from darkroom.serving.resources import Resources
 from functions.ingest.checking import CheckedSubmission, check_submission
 from functions.ingest.stored_pictures import StoredPictures
-from functions.ingest.submission import Submission, own_job_id
+from functions.ingest.submission import Submission, job_name, own_job_id
 
 log = get_logger()
 
@@ -44,6 +50,12 @@ class Acceptance:
         """Make the lookup of stored pictures for one request."""
         return StoredPictures(self._resources.storage, self._limits)
 
+    def check_room(self, owner: str, names: Sequence[JobName]) -> None:
+        """Check that there is room for these requests, before anything is read or stored for them. Raises
+        QuotaExceededError and BacklogFullError.
+        """
+        self._resources.jobs.admission(owner, names)
+
     def check(self, submission: Submission, pictures: StoredPictures) -> CheckedSubmission:
         """Check the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
@@ -61,8 +73,10 @@ class Acceptance:
     def accept(self, submission: Submission, pictures: StoredPictures, caller: Caller) -> JobRecord:
         """Return the accepted job, or the first one of its idempotency key.
 
-        Raises RejectedError, PictureError, or DependencyUnavailableError when nothing could be accepted.
+        Raises RejectedError, PictureError, BacklogFullError, or DependencyUnavailableError when nothing could be
+        accepted.
         """
+        self.check_room(caller.owner, [job_name(submission, caller.owner)])
         checked, job_id = self.check(submission, pictures), _job_id(submission, caller.owner)
         storage_key = submission.storage_key or self._store(checked, job_id)
         new = self._new_job(checked, caller, job_id=job_id, storage_key=storage_key)
@@ -113,7 +127,7 @@ class Acceptance:
         try:
             with telemetry.span("accept", job_id=str(new.job_id), job_type=new.type):
                 accepted = self._resources.jobs.accept(new)
-        except IdempotencyMismatchError:
+        except (IdempotencyMismatchError, QuotaExceededError, BacklogFullError):
             self._discard(new, stored)
             raise
         self._go_on(new, accepted)

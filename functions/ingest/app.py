@@ -1,5 +1,6 @@
 """ingest: accepts pictures and CloudEvents, and answers as soon as the job is safe."""
 
+from collections.abc import Sequence
 from functools import cache, partial
 
 from starlette.requests import Request
@@ -7,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from darkroom import telemetry
+from darkroom.adapters.jobs.admission import JobName
 from darkroom.contract.errors import RejectedError
 from darkroom.contract.job_types import JOB_TYPES, JobType
 from darkroom.contract.jobs import JobRecord
@@ -23,7 +25,7 @@ from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
 from functions.ingest.in_flight import BytesInFlight, Holding
 from functions.ingest.intake import PictureIntake
-from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission
+from functions.ingest.reading import MAX_JSON_BYTES, read_body, read_submission, requested_name
 from functions.ingest.stored_pictures import StoredPictures
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_key, check_upload, declared_bytes, signed_upload
@@ -89,6 +91,7 @@ class _Routes:
         async def endpoint(request: Request) -> Response:
             max_bytes = self._resources.settings.max_input_bytes
             with self.in_flight.holding(owner(request)) as holding:
+                await self._check_room(request, [requested_name(request)])
                 intake = self._intake(request, holding)
                 try:
                     with telemetry.span("receive"):
@@ -120,6 +123,7 @@ class _Routes:
             raise
         await batch.judge(partial(_check_owner, request))
         await self._gate.count(request, batch.jobs)
+        await self._check_room(request, batch.names(owner(request)))
         pictures = self._acceptance.stored_pictures()
         await batch.judge(lambda submission: in_thread(pictures.size_bytes, submission.storage_key or ""))
         batch.refuse_any()
@@ -132,6 +136,7 @@ class _Routes:
     async def sign_upload(self, request: Request) -> Response:
         with self.in_flight.holding(owner(request)) as holding:
             body = await read_body(request, holding, max_bytes=MAX_JSON_BYTES, what="the JSON document")
+        await self._check_room(request, [JobName()])
         size_bytes = declared_bytes(body, max_bytes=self._resources.settings.max_input_bytes)
         signed = await in_thread(signed_upload, self._resources, owner(request), size_bytes)
         return json_response(signed, status=201)
@@ -153,6 +158,9 @@ class _Routes:
         if self._gate.byte_rate is not None:
             await self._gate.count_bytes(request, await _size_bytes(submission, pictures))
         return await in_thread(self._acceptance.accept, submission, pictures, self._caller(request))
+
+    async def _check_room(self, request: Request, names: Sequence[JobName]) -> None:
+        await in_thread(self._acceptance.check_room, owner(request), names)
 
     def _caller(self, request: Request) -> Caller:
         weight = self._gate.authenticator.weight_of(owner(request))

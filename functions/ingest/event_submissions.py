@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from darkroom.adapters.jobs.admission import JobName
 from darkroom.contract.errors import (
     EventInvalidError,
     PictureError,
@@ -19,7 +20,7 @@ from darkroom.contract.jobs import JobInput
 from darkroom.contract.parameters.parsing import field_errors
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent
-from functions.ingest.submission import Submission, idempotency_digest
+from functions.ingest.submission import Submission, idempotency_digest, job_name
 
 Judged = TypeVar("Judged")
 
@@ -57,6 +58,10 @@ class Batch:
     def jobs(self) -> int:
         """How many jobs the batch asks for. One that is refused already asks for one, as any request does."""
         return max(1, len(self._verdicts)) if not any(self._verdicts) else 1
+
+    def names(self, owner: str) -> list[JobName]:
+        """Return by what repetitions of the valid events find their jobs. An event that is there twice has one job."""
+        return list({job_name(submission, owner): None for submission in self._submissions.values()})
 
     async def judge(self, check: Callable[[Submission], Awaitable[Judged]]) -> list[Judged]:
         """Return what `check` found, for each event that is valid until now. Its RejectedError or PictureError is the

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
+from darkroom.adapters.jobs.admission import JobName
 from darkroom.connections import ConnectionLimits, allowed_body_s, too_slow
 from darkroom.contract.errors import (
     FieldError,
@@ -73,6 +74,12 @@ async def read_submission(
         _refuse_query(request)
         submission = await _from_multipart(request, job_type, intake, max_bytes)
     return _with_idempotency_key(submission, request)
+
+
+def requested_name(request: Request) -> JobName:
+    """Return by what a repetition of the request finds its job, as the headers say it before the body is read."""
+    keys = request.headers.getlist("idempotency-key")
+    return JobName(idempotency_key=idempotency_digest("http", keys[0]) if len(keys) == 1 else None)
 
 
 async def read_body(request: Request, holding: Holding, *, max_bytes: int, what: str) -> bytes:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid5
 
+from darkroom.adapters.jobs.admission import JobName
 from darkroom.contract.job_types import JobType
 from darkroom.contract.jobs import canonical_parameters
 from darkroom.contract.parameters.output import OutputParameters
@@ -70,3 +71,9 @@ class Submission:
         if self.body is None or not has_name:
             return self.storage_key
         return hashlib.sha256(self.body).hexdigest()
+
+
+def job_name(submission: Submission, owner: str) -> JobName:
+    """Return by what a repetition of this request finds its job."""
+    job_id = None if submission.job_id is None else own_job_id(submission.job_id, owner)
+    return JobName(idempotency_key=submission.idempotency_key, job_id=job_id)

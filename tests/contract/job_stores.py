@@ -28,6 +28,14 @@ for _, pattern in ipairs({ 'deadlines', 'given-up', 'unfinished:*', 'owner:*', '
     end
   end
 end
+local drained = {}
+for _, key in ipairs(redis.call('KEYS', 'darkroom:drained:*')) do
+  drained[tonumber(key:match('%d+$')) + math.floor(milliseconds / 10000)] = redis.call('DUMP', key)
+  redis.call('DEL', key)
+end
+for step, counts in pairs(drained) do
+  redis.call('RESTORE', 'darkroom:drained:' .. step, 0, counts)
+end
 """
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from darkroom.adapters.jobs import Lease, NewJob
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract.api_keys import make_key
-from darkroom.contract.errors import DependencyUnavailableError
+from darkroom.contract.errors import DarkroomError, DependencyUnavailableError
 from darkroom.contract.events import requested
 from darkroom.errors import SettingsError
 from darkroom.imaging.photograph import make_photograph
@@ -262,6 +263,37 @@ def test_rate_limit_is_the_rate_of_jobs() -> None:
     assert [submitted(pipeline).status_code for _ in range(3)] == [202, 202, 429]
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [("QUOTA_JOBS_UNFINISHED", 429, "quota.exceeded"), ("MAX_BACKLOG", 503, "backlog.full")],
+)
+def test_how_many_jobs_may_be_unfinished_is_what_the_settings_say(
+    redis: Server, name: str, status: int, code: str
+) -> None:
+    pipeline = MemoryPipeline("ingest", settings={name: "2"})
+    answers = [submitted(pipeline) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, status]
+    assert answers[2].json()["code"] == code
+    for off in ("off", ""):
+        assert submitted(MemoryPipeline("ingest", settings={name: off})).status_code == 202
+
+    owner = uuid.uuid4().hex
+    with closing(job_store(redis, **{name: "1"})) as jobs:
+        redis_client = Redis.from_url(redis.url)
+        redis_client.flushall()
+        redis_client.close()
+        jobs.accept(_job_of(owner))
+        with pytest.raises(DarkroomError) as refused:
+            jobs.accept(_job_of(owner))
+        assert (refused.value.status, refused.value.code) == (status, code)
+
+
+def _job_of(owner: str) -> NewJob:
+    return NewJob(
+        job_id=uuid.uuid4(), type="resize", owner=owner, parameters={}, storage_key="uploads/a", request_id="r"
+    )
+
+
 def test_rates_are_kept_where_redis_url_says(redis: Server) -> None:
     made = settings(RATE_LIMIT="1/day")
     assert made.rate_limit is not None
@@ -302,6 +334,7 @@ def test_rates_are_kept_where_redis_url_says(redis: Server) -> None:
         *(("RATE_LIMIT", value) for value in ("60", "0/minute", "60/fortnight")),
         *(("RATE_LIMIT_BYTES", value) for value in ("60", "0/minute", "1MiB/minute")),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        *((name, value) for name in ("QUOTA_JOBS_UNFINISHED", "MAX_BACKLOG") for value in ("0", "-1", "many", "1.5")),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_names_its_variable(name: str, value: str) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import os
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,18 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from darkroom.adapters.jobs import Lease, NextStep
+from darkroom.adapters.jobs.admission import BacklogLimits, JobName
 from darkroom.adapters.jobs.notices import RedisJobNotices
 from darkroom.adapters.jobs.reading import RedisJobReader
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.rates.redis import RedisRateLimiter
-from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, JobTimeoutError
+from darkroom.contract.errors import (
+    BacklogFullError,
+    DependencyUnavailableError,
+    ImageCrashedError,
+    JobTimeoutError,
+    QuotaExceededError,
+)
 from darkroom.contract.metrics import JOBS_ENDED
 from darkroom.contract.rates import Rate
 from darkroom.local.children.servers import _redis_arguments
@@ -116,6 +125,20 @@ def test_every_job_ends_with_each_function_as_its_own_user(store: Callable[[str]
         assert record is not None
         assert [job.job_id for job in status.list_jobs("key-1", limit=1).records] == [job_id]
         assert status.backlog().by_status is not None
+
+
+def test_ingest_may_ask_for_room_and_refuse(users: Users) -> None:
+    owner = uuid.uuid4().hex
+    with closing(RedisJobStore(users.url("ingest"))) as unlimited:
+        backlog = sum(unlimited.backlog().by_status.values())
+    ingest = RedisJobStore(users.url("ingest"), limits=BacklogLimits(quota=1, max_backlog=backlog + 1))
+    with closing(ingest):
+        ingest.admission(owner, [JobName(idempotency_key="k")])
+        ingest.accept(new_job(owner=owner))
+        with pytest.raises(QuotaExceededError):
+            ingest.accept(new_job(owner=owner))
+        with pytest.raises(BacklogFullError):
+            ingest.accept(new_job(owner=uuid.uuid4().hex))
 
 
 def test_a_job_that_is_given_up_goes_through_recovery_and_a_person(

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
+from darkroom.adapters.jobs.admission import JobName
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.unreadable import UnreadableJob
@@ -176,6 +177,13 @@ class JobStore(Protocol):
     """Every method raises DependencyUnavailableError("jobs", ...) when the store cannot serve it. For a job whose
     record another version wrote, that is JobUnreadableError; such a job stops neither a list nor a sweep."""
 
+    def admission(self, owner: str, names: Sequence[JobName]) -> None:
+        """Return if there is room for the owner's requests of these names. One that has its job already needs none.
+
+        Raises QuotaExceededError, and BacklogFullError also when the store's memory is nearly used up. Cheap, from
+        numbers that may be a moment old: for asking before a picture is read or stored. `accept` decides.
+        """
+
     def accept(self, job: NewJob) -> Accepted:
         """Write the job, its event (as emission 1) and its deadline, and bind the idempotency key, in one step.
 
@@ -183,8 +191,9 @@ class JobStore(Protocol):
         deadline, and is not to be emitted before `next_in_line` hands it out.
 
         Raises IdempotencyMismatchError, also when `job_id` already exists under another owner or fingerprint.
-        DependencyUnavailableError means that nothing was accepted. The request has no effect once its caller has given
-        up on it. If it was carried out but its answer was lost, it is undone as soon as the store answers again.
+        QuotaExceededError or BacklogFullError if the job is new and there is no room for it. DependencyUnavailableError
+        means that nothing was accepted. The request has no effect once its caller has given up on it. If it was carried
+        out but its answer was lost, it is undone as soon as the store answers again.
         """
 
     def accept_many(self, jobs: Sequence[NewJob]) -> list[Accepted]:

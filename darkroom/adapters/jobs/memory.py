@@ -35,6 +35,16 @@ from darkroom.adapters.jobs import (
     Recovered,
     Unknown,
 )
+from darkroom.adapters.jobs.admission import (
+    NO_LOAD,
+    BacklogFacts,
+    BacklogLimits,
+    BacklogLoad,
+    JobName,
+    MemoryDrain,
+    over_limits,
+    over_memory,
+)
 from darkroom.adapters.jobs.attempt_errors import (
     crash_error,
     late_claim_error,
@@ -65,8 +75,13 @@ class MemoryJobStore:
         job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
         broker_window: int | None = None,
+        limits: BacklogLimits | None = None,
     ) -> None:
         """`clock` returns seconds since the epoch."""
+        self.used_bytes, self.max_bytes = 0, 0
+        """The memory that the store seems to have, for tests of what happens when it is full."""
+        self._limits = limits or BacklogLimits()
+        self._drain = MemoryDrain()
         self._clock = clock
         self._max_attempts = max_attempts
         self._max_emissions = max_emissions
@@ -83,6 +98,16 @@ class MemoryJobStore:
         """Register a listener. It is called for every change of a status, in the thread that made the change."""
         self._listeners.append(listener)
 
+    def admission(self, owner: str, names: Sequence[JobName]) -> None:
+        with self._lock:
+            new = sum(not self._is_known(owner, name) for name in names)
+            if not new:
+                return
+            facts = self._facts(owner)
+            refused = over_limits(facts, self._limits, new) or over_memory(self.used_bytes, self.max_bytes)
+            if refused is not None:
+                raise refused
+
     def accept(self, job: NewJob) -> Accepted:
         return self.accept_many([job])[0]
 
@@ -90,6 +115,7 @@ class MemoryJobStore:
         with self._lock:
             if refused := self._mismatches(jobs):
                 raise idempotency_mismatch(refused, of=len(jobs))
+            self._refuse_over_limits(jobs)
             return [self._accept(job) for job in jobs]
 
     def emitted(self, job_id: UUID, emission: int) -> None:
@@ -344,6 +370,36 @@ class MemoryJobStore:
     def check(self) -> None:
         """Always succeed: memory is always available."""
 
+    def _refuse_over_limits(self, jobs: Sequence[NewJob]) -> None:
+        new = {_binding(job) if job.idempotency_key else job.job_id: job.owner for job in jobs if not self._has(job)}
+        for owner in set(new.values()):
+            facts, owners = self._facts(owner), list(new.values())
+            quota, backlog = replace(self._limits, max_backlog=None), replace(self._limits, quota=None)
+            refused = over_limits(facts, quota, owners.count(owner)) or over_limits(facts, backlog, len(owners))
+            if refused is not None:
+                raise refused
+
+    def _has(self, job: NewJob) -> bool:
+        return self._first_id(job) in self._jobs
+
+    def _is_known(self, owner: str, name: JobName) -> bool:
+        bound = self._bindings.get((owner, name.idempotency_key)) if name.idempotency_key else None
+        return (bound or name.job_id) in self._jobs
+
+    def _facts(self, owner: str) -> BacklogFacts:
+        if self._limits == BacklogLimits():
+            return BacklogFacts(mine=NO_LOAD, all=NO_LOAD)
+        return BacklogFacts(mine=self._load(owner), all=self._load(None))
+
+    def _load(self, owner: str | None) -> BacklogLoad:
+        ended, within_s = self._drain.of(owner, self._clock())
+        return BacklogLoad(
+            unfinished=sum(not job.status.is_final and owner in {None, job.new.owner} for job in self._jobs.values()),
+            ended=ended,
+            within_s=within_s,
+            oldest_age_s=self.backlog().oldest_age_s,
+        )
+
     def _mismatches(self, jobs: Sequence[NewJob]) -> list[int]:
         found: list[int] = []
         of_this_batch: dict[UUID, NewJob] = {}
@@ -445,6 +501,7 @@ class MemoryJobStore:
         job.confirmed = 0
         job.finished_s = self._clock()
         self._lanes.leave(job)
+        self._drain.count(job.new.owner, job.finished_s)
         self._count_end(job, job.finished_s, status)
         self._set_status(job, status)
 

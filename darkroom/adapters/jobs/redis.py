@@ -7,6 +7,8 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:given-up                     failed jobs that are not yet with the dead letters
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
+    darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
+    darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
@@ -41,6 +43,21 @@ from darkroom.adapters.jobs import (
     Outcome,
     Recovered,
     Unknown,
+)
+from darkroom.adapters.jobs.admission import (
+    FACTS_KEPT_S,
+    NO_LOAD,
+    BacklogFacts,
+    BacklogLimits,
+    BacklogLoad,
+    JobName,
+    RecentFacts,
+    Refusal,
+    backlog_full,
+    memory_exhausted,
+    over_limits,
+    over_memory,
+    quota_exceeded,
 )
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
@@ -86,6 +103,8 @@ class RedisJobStore:
         job_timeout_s: float = JOB_TIMEOUT_S,
         times: JobTimes | None = None,
         broker_window: int | None = None,
+        limits: BacklogLimits | None = None,
+        facts_kept_s: float = FACTS_KEPT_S,
         connect_timeout_s: float = 1.0,
         answer_timeout_s: float = 2.0,
     ) -> None:
@@ -94,11 +113,31 @@ class RedisJobStore:
         self._answer_timeout_s = answer_timeout_s
         self._crashed = error_text(crash_error())
         self._unanswered = error_text(unanswered_claim_error())
-        self._rules = rules_text(max_attempts, max_emissions, job_timeout_s, times or JobTimes(), broker_window)
+        self._limits = limits or BacklogLimits()
+        self._rules = rules_text(
+            max_attempts, max_emissions, job_timeout_s, times or JobTimes(), broker_window, self._limits
+        )
+        self._recent_facts: RecentFacts[BacklogFacts] = RecentFacts(kept_s=facts_kept_s)
+        self._recent_memory: RecentFacts[tuple[int, int]] = RecentFacts(kept_s=facts_kept_s)
         self._settler = Settler()
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
+
+    def admission(self, owner: str, names: Sequence[JobName]) -> None:
+        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), len(names))
+        if refused is None:
+            return
+        if any(name.idempotency_key or name.job_id for name in names):
+            facts, known = self._facts(owner, names)
+            refused = self._refusal(facts, len(names) - known)
+        if refused is not None:
+            raise refused
+
+    def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
+        if jobs == 0:
+            return None
+        return over_limits(facts, self._limits, jobs) or over_memory(*self._recent_memory.get("", self._memory))
 
     def accept(self, job: NewJob) -> Accepted:
         return self.accept_many([job])[0]
@@ -130,9 +169,15 @@ class RedisJobStore:
             if _may_have_been_done(exc):
                 job_ids = [str(job.job_id) for job in jobs]
                 self._settler.settle(lambda: self._is_retracted(caller, deadline_ms, job_ids))
+            if _is_out_of_memory(exc):
+                raise memory_exhausted() from exc
             raise
         if code == "late":
             return None
+        if code == "quota":
+            raise quota_exceeded(_load(rest[1]), self._limits.quota or 0, int(rest[0]))
+        if code == "full":
+            raise backlog_full(_load(rest[1]), self._limits.max_backlog or 0, int(rest[0]))
         if code == "mismatch":
             raise idempotency_mismatch([int(place) - 1 for place in rest[0]], of=len(jobs))
         return [_accepted(job, answer, repeated=len(sent) > 1) for job, answer in zip(jobs, rest[0], strict=True)]
@@ -304,6 +349,19 @@ class RedisJobStore:
         seconds, microseconds = self._ask(lambda: self._connected().time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
+    def _facts(self, owner: str, names: Sequence[JobName] = ()) -> tuple[BacklogFacts, int]:
+        """The owner's load and everybody's, and how many of the named requests have their job already."""
+        if self._limits == BacklogLimits() and not names:
+            return BacklogFacts(mine=NO_LOAD, all=NO_LOAD), 0
+        values = (value for name in names for value in (name.idempotency_key or "", str(name.job_id or "")))
+        mine, everybody, known = self._script("admission", owner, *values)
+        return BacklogFacts(mine=_load(mine), all=_load(everybody)), int(known)
+
+    def _memory(self) -> tuple[int, int]:
+        """Used bytes, and the limit; 0: none."""
+        memory: Any = self._ask(lambda: self._connected().info("memory"))
+        return int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
+
     def _maxmemory_policy(self) -> str:
         # INFO rather than CONFIG GET: our ACL user needs no access to CONFIG.
         memory: Any = self._connected().info("memory")
@@ -399,6 +457,17 @@ def _recovered(step: str, flat: list[str], job_id: UUID) -> Recovered:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         found = unreadable(fields, job_id, "the sweep cannot work with it").job
     return Recovered(step=NextStep.NOTHING, unreadable=found)
+
+
+def _load(numbers: Sequence[Any]) -> BacklogLoad:
+    unfinished, ended, within_ms, oldest_age_ms = map(int, numbers)
+    return BacklogLoad(unfinished=unfinished, ended=ended, within_s=within_ms / 1000, oldest_age_s=oldest_age_ms / 1000)
+
+
+def _is_out_of_memory(error: DependencyUnavailableError) -> bool:
+    from redis.exceptions import OutOfMemoryError
+
+    return isinstance(error.__cause__, OutOfMemoryError)
 
 
 def _may_have_been_done(error: DependencyUnavailableError) -> bool:

@@ -14,6 +14,7 @@ from darkroom.adapters.jobs import (
     RENEW_EVERY_S,
     NewJob,
 )
+from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.adapters.jobs.attempt_errors import TIMEOUT_MESSAGE, crash_error
 from darkroom.adapters.jobs.statistics_fields import lua_catalog
 from darkroom.adapters.jobs.times import JobTimes
@@ -29,6 +30,8 @@ _SHARED_PARTS = {
     "recover_overdue": ("recovery",),
     "unemitted": ("recovery",),
     "backlog": ("unfinished",),
+    "accept": ("unfinished", "room"),
+    "admission": ("unfinished", "room"),
     "statistics": ("unfinished",),
 }
 
@@ -49,7 +52,7 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    parts = [_lua(part) for part in ("counting", "common", "lanes", "ending", *_SHARED_PARTS.get(name, ()))]
+    parts = [_lua(part) for part in ("counting", "by_owner", "common", "lanes", "ending", *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
 
@@ -75,7 +78,12 @@ def job_values(job: NewJob) -> list[str]:
 
 
 def rules_text(
-    max_attempts: int, max_emissions: int, job_timeout_s: float, times: JobTimes, broker_window: int | None
+    max_attempts: int,
+    max_emissions: int,
+    job_timeout_s: float,
+    times: JobTimes,
+    broker_window: int | None,
+    limits: BacklogLimits,
 ) -> str:
     return compact(
         {
@@ -87,6 +95,8 @@ def rules_text(
             "max_attempts": max_attempts,
             "max_emissions": max_emissions,
             "window": broker_window or 0,
+            "quota": limits.quota or 0,
+            "max_backlog": limits.max_backlog or 0,
             "lease": milliseconds(times.lease_s),
             "emitted_due_after": milliseconds(times.emitted_due_after_s),
             "unemitted_due_after": milliseconds(times.unemitted_due_after_s),

@@ -54,8 +54,9 @@ class MemoryPipeline:
         """
         self._began_at_s = begins_at_s
         self._elapsed_s = 0.0
-        window = _settings(function, settings).broker_window
-        self.jobs = MemoryJobStore(clock=self.now_s, broker_window=window) if jobs is None else jobs
+        given = _settings(function, settings)
+        made = MemoryJobStore(clock=self.now_s, broker_window=given.broker_window, limits=given.backlog_limits)
+        self.jobs = made if jobs is None else jobs
         self.storage = MemoryStorage(clock=self.now_s)
         self.emitter = MemoryEmitter()
         self.dead_letters = MemoryDeadLetters(clock=self.now_s)

@@ -1,6 +1,7 @@
 #!lua flags=no-cluster
 -- Write the jobs, their first emissions and their deadlines, and bind the idempotency keys; or find the jobs that
--- already exist. A job for which its lane has no room waits there, without a deadline. All or none: if another request has used one of the keys or ids before, all are refused and none is
+-- already exist. A job for which its lane has no room waits there, without a deadline. All or none: if another request
+-- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
 local FIRST_JOB, VALUES_PER_JOB = 4, 11
@@ -20,23 +21,15 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     storage_key = ARGV[at + 4],
     request_id = ARGV[at + 5],
     fingerprint = ARGV[at + 6],
-    binding = ARGV[at + 7] ~= '' and 'darkroom:idempotency:' .. ARGV[at + 2] .. ':' .. ARGV[at + 7],
+    binding = binding_of(ARGV[at + 2], ARGV[at + 7]),
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),
   }
 end
 
--- The id of the job that was first: the one bound to the idempotency key, or the job's own.
-local function first_id(job)
-  local bound = job.binding and redis.call('GET', job.binding)
-  if bound and redis.call('EXISTS', job_key(bound)) == 1 then
-    return bound
-  end
-  return job.id
-end
-
--- The places of jobs whose key or id another request has used. It may be an earlier one in the same batch.
+-- The places of jobs whose key or id another request has used, which may be an earlier one in the same batch; and the
+-- jobs that are new, by id.
 local function mismatches()
   local found, written, bound = {}, {}, {}
   for place, job in ipairs(jobs) do
@@ -55,7 +48,55 @@ local function mismatches()
       found[#found + 1] = place
     end
   end
-  return found
+  return found, written
+end
+
+-- Remove some entries whose records have vanished. Each refusal looks at a few, so none counts for long.
+local EXAMINED = 20
+
+local function forget_vanished(owner)
+  for _, id in ipairs(redis.call('SRANDMEMBER', unfinished_of(owner), EXAMINED)) do
+    local job = read(id)
+    if not job or is_final(job) then
+      redis.call('SREM', unfinished_of(owner), id)
+    end
+  end
+  for _, status in ipairs({ 'queued', 'processing' }) do
+    for _, id in ipairs(redis.call('ZRANDMEMBER', unfinished(status), EXAMINED)) do
+      if redis.call('EXISTS', job_key(id)) == 0 then
+        redis.call('ZREM', unfinished(status), id)
+      end
+    end
+  end
+end
+
+-- The refusal of the owner's new jobs, of all `total` in this call, if there is no room: of which limit, and what it is
+-- counted by. A limit of 0 is none.
+local function refusal_for(owner, number, total)
+  local mine = rules.quota > 0 and redis.call('SCARD', unfinished_of(owner)) + number
+  if mine and mine > rules.quota then
+    return { 'quota', number, load_of(owner) }
+  end
+  local all = rules.max_backlog > 0
+    and redis.call('ZCARD', unfinished('queued')) + redis.call('ZCARD', unfinished('processing')) + total
+  if all and all > rules.max_backlog then
+    return { 'full', total, load_of(EVERYBODY) }
+  end
+end
+
+local function refusal(new)
+  local total, by_owner = 0, {}
+  for _, job in pairs(new) do
+    total = total + 1
+    by_owner[job.owner] = (by_owner[job.owner] or 0) + 1
+  end
+  for owner in pairs(by_owner) do
+    local found = refusal_for(owner, by_owner[owner], total)
+    if found then
+      forget_vanished(owner)
+      return found
+    end
+  end
 end
 
 -- The index outlives the owner's jobs a little. Each new job removes a bounded number of expired entries.
@@ -87,6 +128,7 @@ local function write(job, key)
     set_due_in(job, rules.unemitted_due_after)
   end
   redis.call('ZADD', unfinished('queued'), now, job.id)
+  enter_backlog(job)
   if job.binding then
     redis.call('SET', job.binding, job.id, 'PX', rules.idempotency_kept)
   end
@@ -110,9 +152,13 @@ local function accept(job)
   return { 'existing', id, fields({ key = key }) }
 end
 
-local refused = mismatches()
+local refused, new = mismatches()
 if #refused > 0 then
   return { 'mismatch', refused }
+end
+local no_room = refusal(new)
+if no_room then
+  return no_room
 end
 local accepted = {}
 for place, job in ipairs(jobs) do

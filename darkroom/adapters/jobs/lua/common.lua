@@ -86,9 +86,15 @@ local function set_status(job, status)
     return
   end
   redis.call('ZREM', unfinished(job.status), job.id)
+  local was_final = is_final(job)
   job.status = status
-  if not is_final(job) then
+  if is_final(job) then
+    leave_backlog(job, now)
+  else
     redis.call('ZADD', unfinished(status), job.created, job.id)
+    if was_final then
+      enter_backlog(job)
+    end
   end
   redis.call('HSET', job.key, 'status', status)
   redis.call('PUBLISH', CHANGES, job.id .. ' ' .. status)

@@ -1,0 +1,28 @@
+-- Who has how many unfinished jobs, and whose jobs ended lately: what admission asks. Put in front of every script, before
+-- common.lua, whose set_status keeps it up to date in the same step as the job.
+--
+-- Sets of ids rather than numbers: a change that is made twice changes nothing, and an entry whose record has vanished can
+-- be found and removed (room.lua). A number that is wrong once would be wrong for ever.
+
+local DRAIN_STEP = 10000 -- milliseconds
+local DRAIN_STEPS = 6 -- the last minute
+
+local function unfinished_of(owner)
+  return 'darkroom:unfinished-of:' .. owner
+end
+
+local function drained(step)
+  return 'darkroom:drained:' .. step -- the jobs that ended in ten seconds, by owner
+end
+
+local function enter_backlog(job)
+  redis.call('SADD', unfinished_of(job.owner), job.id)
+end
+
+local function leave_backlog(job, now)
+  redis.call('SREM', unfinished_of(job.owner), job.id)
+  local key = drained(math.floor(now / DRAIN_STEP))
+  if redis.call('HINCRBY', key, job.owner, 1) == 1 then
+    redis.call('PEXPIRE', key, (DRAIN_STEPS + 1) * DRAIN_STEP)
+  end
+end
