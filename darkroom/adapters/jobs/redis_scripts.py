@@ -49,7 +49,7 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    parts = [_lua(part) for part in ("counting", "common", "lanes", "ending", *_SHARED_PARTS.get(name, ()))]
+    parts = [_lua(part) for part in ("counting", "common", "lanes", "thinning", "ending", *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
 

@@ -36,13 +36,18 @@ local function first_id(job)
   return job.id
 end
 
+-- A job that has ended keeps only the beginning of its fingerprint (thinning.lua).
+local function is_same(fingerprint, other)
+  return other:sub(1, #fingerprint) == fingerprint
+end
+
 -- The places of jobs whose key or id another request has used. It may be an earlier one in the same batch.
 local function mismatches()
   local found, written, bound = {}, {}, {}
   for place, job in ipairs(jobs) do
     local id = job.binding and bound[job.binding] or first_id(job)
-    local there = redis.call('HMGET', job_key(id), 'owner', 'fingerprint')
-    local owner, fingerprint = there[1], there[2]
+    local there = redis.call('HMGET', job_key(id), 'owner', 'fingerprint', 'g')
+    local owner, fingerprint = there[1], there[2] or there[3]
     if not owner and written[id] then
       owner, fingerprint = written[id].owner, written[id].fingerprint
     end
@@ -51,7 +56,7 @@ local function mismatches()
       if job.binding then
         bound[job.binding] = id
       end
-    elseif owner ~= job.owner or fingerprint ~= job.fingerprint then
+    elseif owner ~= job.owner or not is_same(fingerprint, job.fingerprint) then
       found[#found + 1] = place
     end
   end
