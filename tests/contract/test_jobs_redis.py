@@ -123,6 +123,19 @@ def test_an_owners_index_forgets_jobs_that_are_gone(stores: RedisJobStores, stor
     assert new not in old
 
 
+def test_an_owners_index_is_as_long_as_its_jobs_are_many(stores: RedisJobStores) -> None:
+    store = stores.make(times=JobTimes(final_kept_s=60))
+    for _ in range(8):
+        lease = claimed(store)
+        store.complete(lease, a_result(lease), {})
+        stores.client.delete(f"darkroom:job:{lease.job_id}")  # as its expiry does
+    unfinished = {str(store.accept(new_job()).record.job_id) for _ in range(2)}
+    stores.advance(61)
+    new = {str(store.accept(new_job()).record.job_id) for _ in range(2)}
+
+    assert set(stores.client.zrange("darkroom:owner:key-1", 0, -1)) == unfinished | new
+
+
 def test_nothing_of_an_ended_job_stays_in_the_indexes_of_unfinished_ones(
     stores: RedisJobStores, store: RedisJobStore
 ) -> None:

@@ -93,9 +93,9 @@ def rules_text(
             "dead_letter_wait": milliseconds(times.dead_letter_wait_s),
             "longest_wait": milliseconds(times.longest_wait_s),
             "keep_within": milliseconds(times.keep_within_s),
-            "final_kept": milliseconds(times.final_kept_s),
+            "final_kept": milliseconds(times.final_kept_s or 0),
             "idempotency_kept": milliseconds(times.idempotency_kept_s),
-            "indexed": milliseconds(times.indexed_s),
+            "indexed": milliseconds(times.indexed_s or 0),
         }
     )
 

@@ -63,11 +63,21 @@ local function mismatches()
   return found
 end
 
--- The index outlives the owner's jobs a little. Each new job removes a bounded number of expired entries.
+-- Each new job removes a bounded number of entries of jobs that have expired: so many that the index is as long as the
+-- jobs are many. An unfinished one is older than others that have expired, but has its place.
 local function index_by_owner(job)
   local index = 'darkroom:owner:' .. job.owner
   redis.call('ZADD', index, now, job.id)
+  if rules.final_kept == 0 then
+    redis.call('PERSIST', index)
+    return
+  end
   local gone = redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.indexed, 'LIMIT', 0, 100)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.final_kept, 'LIMIT', #gone, 4)) do
+    if redis.call('EXISTS', job_key(id)) == 0 then
+      gone[#gone + 1] = id
+    end
+  end
   if #gone > 0 then
     redis.call('ZREM', index, unpack(gone))
   end
