@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -193,6 +194,10 @@ async def test_every_port_of_the_s3_server_is_on_loopback_and_was_chosen_by_us(h
     async with running(server):
         # It serves before its last port is open.
         await until(lambda: listening(server) == chosen, f"{listening(server)} become {chosen}")
+
+
+def has_listener(server: SupervisedServer, port: int) -> bool:
+    return any(listener[1] == port for listener in listening(server))
 
 
 def listening(server: SupervisedServer) -> set[tuple[str, int]]:
@@ -397,7 +402,10 @@ async def test_no_side_door_of_the_s3_server_reads_or_writes_without_a_signature
         client = s3_client(server.url)
         await until(lambda: is_stored(client, "picture", b"private" * 5000), "a picture is stored")
         for part in ("filer", "volume", "master", "admin"):
-            url = f"http://127.0.0.1:{flag(server, f'{part}.port')}"
+            port = flag(server, f"{part}.port")
+            # The parts come up one after the other; the S3 server answers before the last.
+            await until(partial(has_listener, server, port), f"{part} listens")
+            url = f"http://127.0.0.1:{port}"
             for path in (f"/buckets/{BUCKET}/picture", f"/buckets/{BUCKET}/", "/1,01", "/dir/assign", "/dir/status"):
                 for method in ("GET", "PUT", "POST", "DELETE"):
                     assert await http_status(method, url + path) in {400, 401, 403, 404, 405}, (method, part, path)

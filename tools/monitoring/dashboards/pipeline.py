@@ -64,6 +64,12 @@ PIPELINE = Dashboard(
                         now(m.JOBS_GIVEN_UP, aggregate="max", legend="given up, not kept"),
                     ),
                 ),
+                Panel(
+                    title="Waiting in lanes",
+                    description="Jobs beyond BROKER_WINDOW. Keys take turns: a backlog delays its own key only.",
+                    queries=(now(m.JOBS_IN_LANES, "type", "cost_class", aggregate="max"),),
+                    stacked=True,
+                ),
             ),
         ),
         Row(
