@@ -27,6 +27,8 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.events import requested
 from darkroom.errors import SettingsError
 from darkroom.imaging.photograph import make_photograph
+from darkroom.local.extension import Run
+from darkroom.pipeline import Pipeline
 from darkroom.serving.key_file import write_key_file
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
@@ -304,6 +306,24 @@ def test_original_and_result_retention_are_the_rules_of_the_bucket(s3: Server) -
         kept = {"ORIGINAL_RETENTION": originals, "RESULT_RETENTION": results}
         resources(**right, **kept, BUCKET_NAME="kept-for").storage.prepare()
         assert expiries(s3, "kept-for") == expected
+
+
+def test_darkroom_up_makes_the_rules_of_what_its_functions_are_told(s3: Server) -> None:
+    bucket = {"BUCKET_NAME": "of-up", "STORAGE_ACCESS_KEY": S3_ACCESS_KEY, "STORAGE_SECRET_KEY": S3_SECRET_KEY}
+    for kept, expected in (
+        ({"ORIGINAL_RETENTION": "10d", "RESULT_RETENTION": "3d"}, {"uploads/": 10, "processed/": 3}),
+        ({}, {"uploads/": 8}),
+    ):
+        run = Run(project_root=ROOT, variables={"STORAGE_ENDPOINT": s3.url, **bucket}, settings=kept)
+        Pipeline(run).prepare({"s3"})
+        assert expiries(s3, "of-up") == expected
+    wrong = Run(
+        project_root=ROOT,
+        variables={"STORAGE_ENDPOINT": s3.url, **bucket},
+        settings={"ORIGINAL_RETENTION": "a week"},
+    )
+    with pytest.raises(SettingsError, match="ORIGINAL_RETENTION"):
+        Pipeline(wrong).prepare({"s3"})
 
 
 def expiries(s3: Server, bucket: str) -> dict[str, int]:

@@ -124,7 +124,9 @@ local function thin(job)
       drop(name)
     end
   end
-  redis.call('HDEL', job.key, unpack(gone))
+  if #gone > 0 then
+    redis.call('HDEL', job.key, unpack(gone))
+  end
   if #put > 0 then
     redis.call('HSET', job.key, unpack(put))
   end
