@@ -2,7 +2,7 @@
 
     python -m benchmarks.growth [--jobs 1000,10000] [--stretch 1000] [--in-flight 32] [--save]
 
-One stack processes jobs, and is measured at each of these counts; records are kept for seven days, so all of them stay.
+One stack processes jobs, and is measured at each of these counts; records are kept for days, so all of them stay.
 Throughput is that of the last `stretch` jobs before a count. The pictures are real and as small as possible, since the
 rendering cannot grow. 100,000 jobs take most of an hour on two cores.
 """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
     from darkroom.adapters.jobs import JobStore
     from darkroom.adapters.storage.local import LocalStorage
+    from darkroom.adapters.storage.retention import StorageRetention
     from darkroom.adapters.storage.s3 import S3Storage
     from darkroom.local.extension import Application, Extension, Run
     from darkroom.telemetry.metric import Readings
@@ -121,12 +122,18 @@ class Pipeline:
             bucket=variables["BUCKET_NAME"],
             region=variables.get("STORAGE_REGION") or DEFAULT_REGION,
             allowed_origins=parse_origins(variables.get("ALLOWED_ORIGINS", "")),
+            retention=self._retention(),
         )
 
     def _files(self) -> LocalStorage:
         from darkroom.adapters.storage.local import LocalStorage
 
-        return LocalStorage(self._run.variables["STORAGE_ENDPOINT"])
+        return LocalStorage(self._run.variables["STORAGE_ENDPOINT"], retention=self._retention())
+
+    def _retention(self) -> StorageRetention:
+        from darkroom.adapters.storage.retention import StorageRetention
+
+        return StorageRetention.of({**self._run.settings, **self._run.variables})
 
     @cached_property
     def _dead_letters(self) -> JetStreamDeadLetters:

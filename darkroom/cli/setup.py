@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import click
 
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+from darkroom.adapters.storage.retention import DAY_S
 from darkroom.cli.terminal import tell, write
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.errors import SettingsError
@@ -46,6 +48,9 @@ _NEEDED = frozenset({"BUCKET_NAME", "NATS_URL"})
 def command(definition_file: Path, replicas: int | None, within: str) -> None:
     """Create the bucket with its rules and the dead-letter stream. Existing data stays.
 
+    The bucket's rules delete originals after ORIGINAL_RETENTION and results after RESULT_RETENTION. Run it again after
+    a change of either. With STORAGE_TYPE=local, what is older is deleted now.
+
     The servers' addresses are read from the same variables as in the functions (BUCKET_NAME, STORAGE_..., NATS_URL,
     ...).
     """
@@ -58,9 +63,15 @@ def command(definition_file: Path, replicas: int | None, within: str) -> None:
     letters = _dead_letters(settings, _definition(definition_file, replicas))
     try:
         _until_done(f"bucket {settings.bucket}", resources.storage.prepare, give_up_at)
+        write(f"kept: originals {_days(settings.original_retention_s)}, results {_days(settings.result_retention_s)}")
         _until_done("dead-letter stream", letters.prepare, give_up_at)
     finally:
         letters.close()
+
+
+def _days(kept_s: float | None) -> str:
+    """The storage counts whole days."""
+    return "for ever" if kept_s is None else f"{ceil(kept_s / DAY_S)} d"
 
 
 def _definition(file: Path, replicas: int | None) -> dict[str, Any]:

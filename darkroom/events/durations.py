@@ -1,6 +1,7 @@
 """Parses durations to seconds in two notations: Go's (settings, annotations, streams) and ISO 8601 (delivery blocks).
+Retention is given in Go's notation with days.
 
-Both parsers raise ValueError with the text and a valid example. The caller knows where the text came from.
+The parsers raise ValueError with the text and a valid example. The caller knows where the text came from.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _GO_UNIT_S = {
 _GO_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _GO = re.compile(rf"[+-]?(?:0|(?:{_GO_PART.pattern})+)", re.ASCII)
 
+_WITH_DAYS = re.compile(rf"(?:(?P<days>\d+(?:\.\d+)?)d)?(?P<rest>0|(?:{_GO_PART.pattern})+)?", re.ASCII)
+
 # What a delivery block may use of ISO 8601, section 4.4.3: no years or months, whose length depends on the date.
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _ISO = re.compile(
@@ -38,6 +41,19 @@ def parse_go(text: str) -> float:
         raise ValueError(f"must be a Go duration such as 30s or 1m30s, was {text!r}")
     total = sum((Decimal(number) * _GO_UNIT_S[unit] for number, unit in _GO_PART.findall(text)), Decimal(0))
     return float(-total if text.startswith("-") else total)
+
+
+def parse_days(text: str) -> float:
+    """Convert `8d`, `1d12h` or a Go duration such as `168h` to seconds. Raises ValueError."""
+    match = _WITH_DAYS.fullmatch(text)
+    if not text or match is None:
+        raise ValueError(f"must be a duration such as 8d, 168h or 30m, was {text!r}")
+    return float(match["days"] or 0) * 86400 + parse_go(match["rest"] or "0")
+
+
+def parse_retention(text: str) -> float | None:
+    """Convert a duration with days to seconds, and `off`, which is for ever, to None. Raises ValueError."""
+    return None if text == "off" else parse_days(text)
 
 
 def parse_iso(text: str) -> float:

@@ -25,6 +25,8 @@ class Run:
     variables: Mapping[str, str]
     """Environment variables that replace the addresses and Secrets of the functions' manifests: those of the project
     file's servers, and those set on the command line."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The functions' environment variables. Of one that they set differently, the value of one of them."""
 
 
 class Application(Protocol):

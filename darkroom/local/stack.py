@@ -161,10 +161,12 @@ class Stack:
         chosen_settings = {
             name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
         }
-        run = Run(project_root=self._root, variables={**self._resources.variables(), **chosen_settings})
+        variables = {**self._resources.variables(), **chosen_settings}
+        manifests, revisions = self._runnable(manifests, variables)
+        settings = {name: value for revision in revisions for name, value in revision.env.items()}
+        run = Run(project_root=self._root, variables=variables, settings=settings)
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
-        manifests, revisions = self._runnable(manifests, run.variables)
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
         options = self._options
         self._brokers = brokers = Brokers(
@@ -305,6 +307,8 @@ class Stack:
             await self._prepare(self._resources.servers)
         except DependencyUnavailableError as exc:
             raise LocalRuntimeError(f"could not prepare the servers: {exc.detail}") from exc
+        except SettingsError as exc:
+            raise LocalRuntimeError(str(exc)) from exc
 
     async def _prepare(self, servers: Collection[str]) -> None:
         await asyncio.to_thread(self._application.prepare, servers)

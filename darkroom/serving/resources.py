@@ -19,6 +19,7 @@ from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
+from darkroom.adapters.storage.retention import StorageRetention
 from darkroom.events.hosts import parse_origins
 from darkroom.serving.log import get_logger
 from darkroom.serving.settings import Settings
@@ -38,6 +39,7 @@ class Resources:
     @cached_property
     def jobs(self) -> JobStore:
         from darkroom.adapters.jobs.redis import RedisJobStore
+        from darkroom.adapters.jobs.times import JobTimes
 
         settings = self.settings
         return RedisJobStore(
@@ -46,6 +48,7 @@ class Resources:
             job_timeout_s=settings.job_timeout_s,
             broker_window=settings.broker_window,
             limits=settings.backlog_limits,
+            times=JobTimes(final_kept_s=settings.job_retention_s),
         )
 
     @cached_property
@@ -78,7 +81,13 @@ class Resources:
             settings.storage_endpoint or "",
             public_endpoint=settings.storage_public_endpoint,
             secret_key=_reveal(settings.storage_secret_key),
+            retention=self._retention,
         )
+
+    @property
+    def _retention(self) -> StorageRetention:
+        settings = self.settings
+        return StorageRetention(originals_s=settings.original_retention_s, results_s=settings.result_retention_s)
 
     @cached_property
     def storage(self) -> Storage:
@@ -95,6 +104,7 @@ class Resources:
             bucket=settings.bucket,
             region=settings.storage_region,
             allowed_origins=parse_origins(settings.allowed_origins or ""),
+            retention=self._retention,
         )
         return TracedStorage(storage, bucket=settings.bucket) if telemetry.is_on() else storage
 

@@ -27,7 +27,7 @@ from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
 from darkroom.errors import SettingsError
 from darkroom.events import strict_json
-from darkroom.events.durations import parse_go
+from darkroom.events.durations import parse_go, parse_retention
 from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.serving.addresses import check_url, with_scheme
 from darkroom.serving.client_address import parse_networks
@@ -35,6 +35,8 @@ from darkroom.serving.client_address import parse_networks
 _DEFAULTS = Limits()
 _WRITES = Rate(limit=60, period_s=60)
 _READS = Rate(limit=600, period_s=60)
+_DAY_S = 86400.0
+_LONGEST_RETENTION_S = 3650 * _DAY_S
 DEFAULT_REGION = "us-east-1"
 REGION = "^[a-z0-9-]{1,63}$"
 SCHEMES = {"minio": "http", "s3": "https"}
@@ -47,6 +49,16 @@ def _empty_is_unset(value: Any) -> Any:
 
 def _duration_s(value: Any) -> Any:
     return parse_go(value) if isinstance(value, str) else value
+
+
+def _retention_s(value: Any) -> Any:
+    return parse_retention(value) if isinstance(value, str) else value
+
+
+def _whole_days(value: float | None) -> float | None:
+    if value is not None and value < _DAY_S:
+        raise ValueError(f"must be at least 1d, or off, was {value:g} s: storage expires objects by whole days")
+    return value
 
 
 def _off_is_unset(value: Any) -> Any:
@@ -144,6 +156,9 @@ Backlog = Annotated[Annotated[int, Field(ge=1, le=100_000_000)] | None, BeforeVa
 Duration = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=600)]
 
 
+Retention = Annotated[Annotated[float, Field(ge=1, le=_LONGEST_RETENTION_S)] | None, BeforeValidator(_retention_s)]
+
+
 class Settings(BaseModel):
     """One field per variable; the alias is its name. Secrets are masked in `repr`."""
 
@@ -237,6 +252,17 @@ class Settings(BaseModel):
     """How many jobs of all keys may be unfinished; over it, ingest answers `backlog.full`, as it does when the job
     store has used 85 % of its memory. Unset or `off`: any number.
     """
+    job_retention_s: Retention = Field(7 * _DAY_S, alias="JOB_RETENTION")
+    """How long a job's record is kept after its end, such as `7d`, `168h` or `60s`; `off`: for ever."""
+    original_retention_s: Annotated[Retention, AfterValidator(_whole_days)] = Field(
+        8 * _DAY_S, alias="ORIGINAL_RETENTION"
+    )
+    """How long originals are kept, counted from their upload, at least `1d`; part of a day counts as a day. `off`: for
+    ever. Longer than JOB_RETENTION, since a job may be redriven while its record is there. `darkroom setup` makes the
+    storage's rule of it.
+    """
+    result_retention_s: Annotated[Retention, AfterValidator(_whole_days)] = Field(None, alias="RESULT_RETENTION")
+    """The same for results, counted from when they were stored; `off`: for ever."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")
@@ -269,6 +295,17 @@ class Settings(BaseModel):
             if isinstance(value := values.get(name), str) and value
         }
         return {**values, **endpoints}
+
+    @model_validator(mode="after")
+    def _originals_outlive_jobs(self) -> Settings:
+        kept = self.original_retention_s
+        if kept is not None and (self.job_retention_s is None or kept < self.job_retention_s):
+            jobs = "off, for ever" if self.job_retention_s is None else f"{self.job_retention_s:g} s"
+            raise ValueError(
+                f"ORIGINAL_RETENTION: is {kept:g} s, and JOB_RETENTION is {jobs}: a job that is redriven while its "
+                "record is kept needs its original. Give ORIGINAL_RETENTION at least as long"
+            )
+        return self
 
     @field_validator("storage_endpoint", "storage_public_endpoint")
     @classmethod

@@ -181,4 +181,4 @@ def _owned(record: JobRecord | None, job_id: UUID, owner: str) -> JobRecord:
 
 
 def _not_found(shown: str) -> JobNotFoundError:
-    return JobNotFoundError(f"no job {shown[:64]!r}; jobs are kept for seven days after they end")
+    return JobNotFoundError(f"no job {shown[:64]!r}; jobs are kept for a limited time after they end")

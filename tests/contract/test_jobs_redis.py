@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,9 +16,15 @@ import pytest
 from redis import Redis
 
 from darkroom.adapters.jobs import FINAL_JOBS_KEPT_S, Held, JobStore, Lease, NewJob, NextStep, Outcome
+from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract.errors import BacklogFullError, DependencyUnavailableError, ImageCrashedError
+from darkroom.contract.errors import (
+    BacklogFullError,
+    DependencyUnavailableError,
+    IdempotencyMismatchError,
+    ImageCrashedError,
+)
 from darkroom.contract.jobs import JobStatus
 from darkroom.telemetry.metric import Distribution
 from tests.contract.job_stores import RedisJobStores, a_result, new_job
@@ -119,6 +128,19 @@ def test_an_owners_index_forgets_jobs_that_are_gone(stores: RedisJobStores, stor
     assert new not in old
 
 
+def test_an_owners_index_is_as_long_as_its_jobs_are_many(stores: RedisJobStores) -> None:
+    store = stores.make(times=JobTimes(final_kept_s=60))
+    for _ in range(8):
+        lease = claimed(store)
+        store.complete(lease, a_result(lease), {})
+        stores.client.delete(f"darkroom:job:{lease.job_id}")  # as its expiry does
+    unfinished = {str(store.accept(new_job()).record.job_id) for _ in range(2)}
+    stores.advance(61)
+    new = {str(store.accept(new_job()).record.job_id) for _ in range(2)}
+
+    assert set(stores.client.zrange("darkroom:owner:key-1", 0, -1)) == unfinished | new
+
+
 def test_nothing_of_an_ended_job_stays_in_the_indexes_of_unfinished_ones(
     stores: RedisJobStores, store: RedisJobStore
 ) -> None:
@@ -142,20 +164,129 @@ def test_jobs_whose_record_is_gone_leave_the_sweep(stores: RedisJobStores, store
     assert stores.client.zcard("darkroom:deadlines") == stores.client.zcard("darkroom:given-up") == 0
 
 
-def test_a_job_takes_less_than_its_share_of_memory(stores: RedisJobStores, store: RedisJobStore) -> None:
+def a_traced_job(**changes: Any) -> NewJob:
+    trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    return new_job(trace=trace, turn=1.5, cost_class="standard", **changes)
+
+
+def processed(store: JobStore, job: NewJob) -> Lease:
+    store.accept(job)
+    store.emitted(job.job_id, 1)
+    lease = store.claim(job.job_id, worker=f"resize-00001-deployment-6d5f8b7c9d-{secrets.token_hex(3)}")
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def test_a_finished_job_takes_less_than_600_bytes(stores: RedisJobStores, store: RedisJobStore) -> None:
     jobs = 2000
-    store.check()  # connections and scripts are there before the first measurement
-    claimed(store)
+    for _ in range(200):  # connections, scripts and the index are there before the first measurement
+        processed(store, a_traced_job())
     before = used_memory(stores.client)
-    leases = [claimed(store) for _ in range(jobs)]
+    leases = [processed(store, a_traced_job()) for _ in range(jobs)]
     unfinished = (used_memory(stores.client) - before) / jobs
     for lease in leases:
         store.complete(lease, a_result(lease), {"fetch": 5, "render": 61, "store": 7})
-    completed = (used_memory(stores.client) - before) / jobs
+    finished = (used_memory(stores.client) - before) / jobs
 
     # The figure is wanted as much as the verdict: pytest -s shows it.
-    print(f"\nbytes a job: {unfinished:.0f} while it is processed, {completed:.0f} when completed")  # noqa: T201
-    assert max(unfinished, completed) < 1536
+    print(f"\nbytes a job: {unfinished:.0f} while it is processed, {finished:.0f} when finished")  # noqa: T201
+    assert finished < 600
+    assert unfinished < 1536
+    record = f"darkroom:job:{leases[0].job_id}"
+    assert int(str(stores.client.memory_usage(record))) < 600 - 110  # the rest is the owner's index
+
+
+@pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"request_id": "of the caller"},
+        {"request_id": "0" * 32},
+        {"request_id": str(uuid.uuid4()).upper()},
+        {"trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"},
+        {"storage_key": "uploads/key-1/d4c1/original"},
+        {"cost_class": "heavy"},
+    ],
+)
+def test_the_short_record_of_an_ended_job_says_all_that_the_long_one_did(
+    store: RedisJobStore, changes: dict[str, Any], status: JobStatus
+) -> None:
+    memory = MemoryJobStore()
+    job = replace(a_traced_job(), **changes)
+    records = []
+    for each in (store, memory):
+        each.accept(job)
+        each.emitted(job.job_id, 1)
+        lease = each.claim(job.job_id, worker="worker-1")
+        assert isinstance(lease, Lease)
+        if status is JobStatus.COMPLETED:
+            told = each.complete(lease, a_result(lease), {"fetch": 5, "render": 61, "store": 7})[1]
+        else:
+            told = each.fail(lease, WORKER_CRASHED)[1]
+        record = each.get(job.job_id)
+        assert record == told
+        assert record is not None
+        records.append(record)
+
+    moments = {"created_at", "started_at", "finished_at", "history", "timings_ms", "confirmed", "lease_until"}
+    found, expected = (record.model_dump(exclude=moments) for record in records)
+    assert found == expected
+    (attempt,) = records[0].history
+    assert (attempt.fence, attempt.worker) == (1, "worker-1")
+    assert (attempt.started_at, attempt.ended_at) == (records[0].started_at, records[0].finished_at)
+    assert {name: time_ms for name, time_ms in records[0].timings_ms.items() if name != "queued"} == {
+        name: time_ms for name, time_ms in records[1].timings_ms.items() if name != "queued"
+    }
+
+
+def test_results_of_every_form_are_read_as_they_were_stored(store: RedisJobStore) -> None:
+    for changes in (
+        {"storage_key": "processed/elsewhere.jpg"},
+        {"content_type": "application/octet-stream"},
+        {"content_type": "image/svg+xml"},
+        {"placeholder": "#a0b1c2"},
+        {"bytes": 2**40},
+    ):
+        lease = claimed(store)
+        result = a_result(lease).model_copy(update=changes)
+        store.complete(lease, result, {})
+        record = store.get(lease.job_id)
+        assert record is not None
+        assert record.result == result
+
+
+def test_a_failed_job_with_a_short_record_is_redriven_with_its_history(store: RedisJobStore) -> None:
+    lease = claimed(store)
+    store.fail(lease, WORKER_CRASHED)
+    failed = store.get(lease.job_id)
+    assert failed is not None
+
+    redriven = store.redrive(lease.job_id).record
+    assert redriven is not None
+    assert (redriven.history, redriven.started_at) == (failed.history, failed.started_at)
+    assert (redriven.fence, redriven.attempts, redriven.emissions) == (2, 0, 2)
+    assert redriven.message.model_copy(update={"metadata": failed.message.metadata}) == failed.message
+
+    again = store.claim(lease.job_id, worker="worker-2")
+    assert isinstance(again, Lease)
+    outcome, record = store.complete(again, a_result(again), {"render": 1})
+    assert outcome is Outcome.DONE
+    assert record is not None
+    assert [attempt.fence for attempt in record.history] == [1, 3]
+    assert record.started_at == failed.started_at
+
+
+def test_a_repeated_request_finds_the_job_that_has_ended_and_another_is_refused(store: RedisJobStore) -> None:
+    job = new_job(idempotency_key="k")
+    lease = processed(store, job)
+    store.complete(lease, a_result(lease), {})
+
+    again = store.accept(replace(job, job_id=uuid.uuid4()))
+    assert not again.created
+    assert again.record.job_id == job.job_id
+    with pytest.raises(IdempotencyMismatchError):
+        store.accept(replace(job, job_id=uuid.uuid4(), fingerprint="e" * 64))
 
 
 def used_memory(client: Redis) -> int:

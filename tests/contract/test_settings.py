@@ -8,13 +8,16 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from redis import Redis
 
 from darkroom.adapters.jobs import Lease, NewJob
@@ -24,6 +27,8 @@ from darkroom.contract.errors import DarkroomError, DependencyUnavailableError
 from darkroom.contract.events import requested
 from darkroom.errors import SettingsError
 from darkroom.imaging.photograph import make_photograph
+from darkroom.local.extension import Run
+from darkroom.pipeline import Pipeline
 from darkroom.serving.key_file import write_key_file
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
@@ -294,6 +299,108 @@ def _job_of(owner: str) -> NewJob:
     )
 
 
+def test_job_retention_is_how_long_a_record_is_kept_after_its_end(redis: Server) -> None:
+    client: Redis = Redis.from_url(redis.url)
+    for value, expected_s in (("60s", 60), ("1d12h", 129_600), ("off", -1)):
+        variables = {"JOB_RETENTION": value} | ({"ORIGINAL_RETENTION": "off"} if value == "off" else {})
+        with closing(job_store(redis, **variables)) as jobs:
+            job = NewJob(
+                job_id=uuid.uuid4(),
+                type="resize",
+                owner=f"of-{value}",
+                parameters={},
+                storage_key="uploads/a",
+                request_id="r",
+                idempotency_key="k",
+            )
+            jobs.accept(job)
+            claim = jobs.claim(job.job_id, worker="w")
+            assert isinstance(claim, Lease)
+            jobs.fail(claim, DependencyUnavailableError("jobs", "away"))
+        assert expected_s - 30 < int(str(client.ttl(f"darkroom:job:{job.job_id}"))) <= max(expected_s, -1)
+        bound_s = int(str(client.ttl(f"darkroom:idempotency:of-{value}:k")))
+        assert bound_s <= (86_400 if value != "60s" else 3_660)
+        assert bound_s > 3_600
+        indexed_s = int(str(client.ttl(f"darkroom:owner:of-{value}")))
+        assert (indexed_s == -1) if value == "off" else (indexed_s > expected_s)
+    client.close()
+
+
+def test_original_and_result_retention_are_the_rules_of_the_bucket(s3: Server) -> None:
+    right = {"STORAGE_ENDPOINT": s3.url, "STORAGE_ACCESS_KEY": S3_ACCESS_KEY, "STORAGE_SECRET_KEY": S3_SECRET_KEY}
+    for originals, results, expected in (
+        ("8d", "off", {"uploads/": 8}),
+        ("200h", "36h", {"uploads/": 9, "processed/": 2}),
+        ("off", "30d", {"processed/": 30}),
+        ("off", "off", {}),
+    ):
+        kept = {"ORIGINAL_RETENTION": originals, "RESULT_RETENTION": results}
+        resources(**right, **kept, BUCKET_NAME="kept-for").storage.prepare()
+        assert expiries(s3, "kept-for") == expected
+
+
+def test_darkroom_up_makes_the_rules_of_what_its_functions_are_told(s3: Server) -> None:
+    bucket = {"BUCKET_NAME": "of-up", "STORAGE_ACCESS_KEY": S3_ACCESS_KEY, "STORAGE_SECRET_KEY": S3_SECRET_KEY}
+    for kept, expected in (
+        ({"ORIGINAL_RETENTION": "10d", "RESULT_RETENTION": "3d"}, {"uploads/": 10, "processed/": 3}),
+        ({}, {"uploads/": 8}),
+    ):
+        run = Run(project_root=ROOT, variables={"STORAGE_ENDPOINT": s3.url, **bucket}, settings=kept)
+        Pipeline(run).prepare({"s3"})
+        assert expiries(s3, "of-up") == expected
+    wrong = Run(
+        project_root=ROOT,
+        variables={"STORAGE_ENDPOINT": s3.url, **bucket},
+        settings={"ORIGINAL_RETENTION": "a week"},
+    )
+    with pytest.raises(SettingsError, match="ORIGINAL_RETENTION"):
+        Pipeline(wrong).prepare({"s3"})
+
+
+def expiries(s3: Server, bucket: str) -> dict[str, int]:
+    """Days by prefix."""
+    client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=s3.url,
+        aws_access_key_id=S3_ACCESS_KEY,
+        aws_secret_access_key=S3_SECRET_KEY,
+        region_name="us-east-1",
+    )
+    try:
+        rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+            raise
+        return {}
+    finally:
+        client.close()
+    return {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
+
+
+def test_preparing_a_folder_deletes_what_is_older_than_its_retention(tmp_path: Path) -> None:
+    folder = {"STORAGE_TYPE": "local", "STORAGE_ENDPOINT": str(tmp_path)}
+    storage = resources(**folder).storage
+    keys = ("uploads/1/original.jpg", "uploads/2/original.jpg", "processed/1.jpg")
+    for key in keys:
+        storage.put(key, PICTURE, content_type="image/jpeg")
+    nine_days_ago = time.time() - 9 * 86_400
+    for key in (keys[0], keys[2]):
+        os.utime(tmp_path / key, (nine_days_ago, nine_days_ago))
+
+    resources(**folder).storage.prepare()
+    assert [storage.info(key) is not None for key in keys] == [False, True, True]
+
+    resources(**folder, RESULT_RETENTION="1d").storage.prepare()
+    assert [storage.info(key) is not None for key in keys] == [False, True, False]
+
+
+@pytest.mark.parametrize(("originals", "jobs"), [("7d", "8d"), ("8d", "off"), ("24h", "24h1s")])
+def test_originals_that_would_not_outlive_jobs_stop_the_start(originals: str, jobs: str) -> None:
+    with pytest.raises(SettingsError, match=r"ORIGINAL_RETENTION: is .* s, and JOB_RETENTION is"):
+        settings(ORIGINAL_RETENTION=originals, JOB_RETENTION=jobs)
+    settings(ORIGINAL_RETENTION="off", JOB_RETENTION=jobs)
+
+
 def test_rates_are_kept_where_redis_url_says(redis: Server) -> None:
     made = settings(RATE_LIMIT="1/day")
     assert made.rate_limit is not None
@@ -335,6 +442,9 @@ def test_rates_are_kept_where_redis_url_says(redis: Server) -> None:
         *(("RATE_LIMIT_BYTES", value) for value in ("60", "0/minute", "1MiB/minute")),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         *((name, value) for name in ("QUOTA_JOBS_UNFINISHED", "MAX_BACKLOG") for value in ("0", "-1", "many", "1.5")),
+        *(("JOB_RETENTION", value) for value in ("", "0s", "-7d", "a week", "7", "4000d")),
+        *(("ORIGINAL_RETENTION", value) for value in ("1h", "0d", "for ever", "4000d")),
+        *(("RESULT_RETENTION", value) for value in ("23h", "")),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_names_its_variable(name: str, value: str) -> None:

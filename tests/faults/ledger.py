@@ -14,6 +14,7 @@ import httpx
 
 import loadtests.verdict
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+from darkroom.adapters.jobs.thin_records import written_out
 from darkroom.contract.errors import DarkroomError
 from tests.faults.faulty_stack import FaultyStack
 
@@ -182,7 +183,9 @@ class Ledger:
     def _jobs(self) -> dict[str, dict[str, str]]:
         with self._faulty.redis_client() as client:
             keys: list[str] = [str(key) for key in client.scan_iter("darkroom:job:*", count=1000)]
-            return {key.rpartition(":")[2]: dict(client.hgetall(key)) for key in keys}  # type: ignore[arg-type]
+            ids = {key: key.rpartition(":")[2] for key in keys}
+            records: dict[str, Any] = {key: client.hgetall(key) for key in keys}
+        return {ids[key]: written_out(fields, uuid.UUID(ids[key])) for key, fields in records.items()}
 
     def _letters(self) -> set[str]:
         with self._faulty.letters() as letters:

@@ -2,14 +2,14 @@
 
 This module only makes the calls and translates the answers. Which change may follow which is defined in the scripts.
 
-    darkroom:job:<id>                     hash; expires seven days after the job ended
+    darkroom:job:<id>                     hash; expires JOB_RETENTION after the job ended
     darkroom:deadlines                    unfinished jobs by the time at which the sweep recovers them
     darkroom:given-up                     failed jobs that are not yet with the dead letters
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
-    darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day
+    darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from darkroom.adapters.jobs.thin_records import written_out
 from darkroom.contract.errors import JobUnreadableError
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
@@ -24,7 +25,7 @@ def record_of(fields: dict[str, str] | list[str], job_id: UUID) -> JobRecord:
     """
     f = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
     try:
-        return _record(f, job_id)
+        return _record(written_out(f, job_id), job_id)
     except KeyError as exc:
         raise unreadable(f, job_id, f"it has no {exc.args[0]}") from exc
     except (ValueError, TypeError, OverflowError, OSError, RecursionError) as exc:

@@ -52,7 +52,8 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    parts = [_lua(part) for part in ("counting", "by_owner", "common", "lanes", "ending", *_SHARED_PARTS.get(name, ()))]
+    common = ("counting", "by_owner", "common", "lanes", "thinning", "ending")
+    parts = [_lua(part) for part in (*common, *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
 
@@ -103,9 +104,9 @@ def rules_text(
             "dead_letter_wait": milliseconds(times.dead_letter_wait_s),
             "longest_wait": milliseconds(times.longest_wait_s),
             "keep_within": milliseconds(times.keep_within_s),
-            "final_kept": milliseconds(times.final_kept_s),
+            "final_kept": milliseconds(times.final_kept_s or 0),
             "idempotency_kept": milliseconds(times.idempotency_kept_s),
-            "indexed": milliseconds(times.indexed_s),
+            "indexed": milliseconds(times.indexed_s or 0),
         }
     )
 

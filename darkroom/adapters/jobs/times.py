@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from darkroom.adapters.jobs import EMITTED_JOBS_DUE_AFTER_S, FINAL_JOBS_KEPT_S, LEASE_S, UNEMITTED_JOBS_DUE_AFTER_S
 
-_DAY_S = 24 * 3600
+_HOUR_S = 3600
+_DAY_S = 24 * _HOUR_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +23,17 @@ class JobTimes:
     """The upper limit of a doubled wait."""
     keep_within_s: float = 60.0
     """How long the receiver of a failed job has to store it with the dead letters, before it is handed out again."""
-    final_kept_s: float = FINAL_JOBS_KEPT_S
-    idempotency_kept_s: float = _DAY_S
+    final_kept_s: float | None = FINAL_JOBS_KEPT_S
+    """How long the record of a job is kept after its end, JOB_RETENTION; None: for ever."""
 
     @property
-    def indexed_s(self) -> float:
-        """How long a job stays in its owner's list. It counts from the acceptance, so it is a day longer than the time
-        that a final job is kept."""
-        return self.final_kept_s + _DAY_S
+    def idempotency_kept_s(self) -> float:
+        """How long an idempotency key names its job: a day, or as long as the job's record if that is shorter. It
+        counts from the acceptance, so a job that waits or is retried has an hour until it ends."""
+        return _DAY_S if self.final_kept_s is None else min(_DAY_S, self.final_kept_s + _HOUR_S)
+
+    @property
+    def indexed_s(self) -> float | None:
+        """How long a job stays at most in its owner's list. It counts from the acceptance, so it is a day longer than
+        the time that a final job is kept."""
+        return None if self.final_kept_s is None else self.final_kept_s + _DAY_S

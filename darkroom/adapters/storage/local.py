@@ -19,6 +19,7 @@ from pathlib import Path
 
 from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.file_urls import FileGrant, FileSigner
+from darkroom.adapters.storage.retention import StorageRetention
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InputExistsError
 
@@ -37,8 +38,9 @@ class LocalStorage:
         public_endpoint: str | None = None,
         secret_key: str = "",
         clock: Callable[[], float] = time.time,
+        retention: StorageRetention | None = None,
     ) -> None:
-        """Use this folder. `clock` returns seconds since the epoch.
+        """Use this folder. `clock` returns seconds since the epoch. `prepare` deletes what is older than `retention`.
 
         Signed URLs begin with `public_endpoint`; without one they are paths on the API's host. They are signed with
         `secret_key`; without one with a key that is made for this folder and kept in it, so that all functions that
@@ -48,6 +50,7 @@ class LocalStorage:
         self._public_endpoint = (public_endpoint or "").rstrip("/")
         self._secret_key = secret_key
         self._clock = clock
+        self._retention = retention or StorageRetention(originals_s=None)
 
     def put(self, key: str, body: bytes, *, content_type: str) -> None:
         check_key(key)
@@ -154,6 +157,15 @@ class LocalStorage:
     def prepare(self) -> None:
         with _translated("prepare"):
             self._root.mkdir(parents=True, exist_ok=True)
+            for prefix, kept_s in self._retention.by_prefix():
+                self._expire(prefix, stored_before_s=self._clock() - kept_s)
+
+    def _expire(self, prefix: str, *, stored_before_s: float) -> None:
+        """Delete the objects that are older. A server does so by a rule; a folder has nobody else to do it."""
+        for path in (self._root / prefix).rglob("*"):
+            with _missing_is_none():
+                if path.is_file() and path.stat().st_mtime < stored_before_s:
+                    self.delete(path.relative_to(self._root).as_posix())
 
     def _write(self, path: Path, body: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

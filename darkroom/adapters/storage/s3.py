@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
+from darkroom.adapters.storage.retention import StorageRetention
 from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError
@@ -58,6 +59,7 @@ class S3Storage:
         bucket: str,
         region: str = DEFAULT_REGION,
         allowed_origins: Collection[str] = (),
+        retention: StorageRetention | None = None,
         connect_timeout_s: float = 1.0,
         read_timeout_s: float = 4.0,
         retry_within_s: float = 2.0,
@@ -65,7 +67,8 @@ class S3Storage:
         """Prepare the storage; connects to nothing.
 
         `endpoint` None means AWS. `public_endpoint` None: clients reach storage at the same address as we do.
-        `allowed_origins` are those of web pages that may use signed URLs; only `prepare` needs them.
+        `allowed_origins` are those of web pages that may use signed URLs, `retention` is how long objects are
+        kept; only `prepare` needs them.
         """
         self._endpoint = endpoint
         self._access_key = access_key
@@ -73,6 +76,7 @@ class S3Storage:
         self._bucket = bucket
         self._region = region
         self._allowed_origins = allowed_origins
+        self._retention = retention or StorageRetention()
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._retry_within_s = retry_within_s
@@ -162,6 +166,7 @@ class S3Storage:
             secret_key=self._secret_key,
             region=self._region,
             allowed_origins=self._allowed_origins,
+            retention=self._retention,
         )
 
     def warm(self) -> None:

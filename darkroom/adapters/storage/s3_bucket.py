@@ -1,4 +1,4 @@
-"""Creates the bucket and its lifecycle rule with boto3, for `darkroom setup` and `darkroom up`.
+"""Creates the bucket and its lifecycle rules with boto3, for `darkroom setup` and `darkroom up`.
 
 Pictures do not pass through here (`s3`, on obstore), nor do signed URLs (`signing`, on botocore's signer). Users and
 their policies are configured in the server (knative/components).
@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from darkroom.adapters.storage.retention import ORIGINALS, RESULTS, StorageRetention
 from darkroom.contract.errors import DependencyUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-UPLOADS_PREFIX = "uploads/"
-UPLOADS_KEPT_DAYS = 8
-"""A day longer than a job's record is kept after its end, since the job may be redriven until then. An upload that no
-job ever used expires in the same way.
-"""
+_RULE_IDS = {ORIGINALS: "expire-uploads", RESULTS: "expire-results"}
 ABANDONED_UPLOADS_KEPT_DAYS = 1
 """What is left of uploads in parts whose process was killed. Nobody can see it, but it takes space."""
+_ABORT: Any = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABANDONED_UPLOADS_KEPT_DAYS}}
+_ABORT_ALONE: Any = {"ID": "drop-abandoned-uploads", "Status": "Enabled", "Filter": {"Prefix": ORIGINALS}, **_ABORT}
 _DEFAULT_REGION = "us-east-1"
 """S3 refuses a LocationConstraint that names this region."""
 
@@ -38,8 +37,9 @@ def prepare(
     secret_key: str,
     region: str,
     allowed_origins: Collection[str] = (),
+    retention: StorageRetention,
 ) -> None:
-    """Create the bucket if it does not exist, its lifecycle rule, and the rule for pages of other origins. Idempotent.
+    """Create the bucket if it does not exist, its lifecycle rules, and the rule for pages of other origins. Idempotent.
 
     Raises DependencyUnavailableError, which reports errors by their kind alone: the library's texts contain addresses.
     """
@@ -49,7 +49,7 @@ def prepare(
     try:
         if not _is_there(s3, bucket):
             _create(s3, bucket, region)
-        _expire_uploads(s3, bucket)
+        _expire_objects(s3, bucket, retention)
         if allowed_origins:
             _allow_pages(s3, bucket, allowed_origins)
     except ClientError as exc:
@@ -108,16 +108,44 @@ def _create(s3: S3Client, bucket: str, region: str) -> None:
             raise
 
 
-def _expire_uploads(s3: S3Client, bucket: str) -> None:
+def _expire_objects(s3: S3Client, bucket: str, retention: StorageRetention) -> None:
+    """Replace the bucket's rules by those that follow from the settings."""
+    days = retention.days_by_prefix()
+    rules = [_expiry(prefix, days[prefix]) for prefix in days]
+    if ORIGINALS in days or not _is_taken(s3, bucket, [*rules, _ABORT_ALONE]):
+        _put_rules(s3, bucket, rules)
+
+
+def _put_rules(s3: S3Client, bucket: str, rules: list[Any]) -> None:
+    if rules:
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    else:
+        s3.delete_bucket_lifecycle(Bucket=bucket)
+
+
+def _is_taken(s3: S3Client, bucket: str, rules: list[Any]) -> bool:
+    """Put the rules if the server takes one that only drops abandoned uploads. MinIO, which drops them by itself,
+    refuses it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        _put_rules(s3, bucket, rules)
+    except ClientError as exc:
+        if _status(exc.response) != 400 and _code(exc.response) not in _NOT_IMPLEMENTED:
+            raise
+        return False
+    return True
+
+
+def _expiry(prefix: str, days: int) -> Any:
     rule: Any = {
-        "ID": "expire-uploads",
+        "ID": _RULE_IDS[prefix],
         "Status": "Enabled",
-        "Filter": {"Prefix": UPLOADS_PREFIX},
-        "Expiration": {"Days": UPLOADS_KEPT_DAYS},
-        # In the same rule: MinIO, which drops abandoned uploads by itself, refuses a rule with nothing else in it.
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABANDONED_UPLOADS_KEPT_DAYS},
+        "Filter": {"Prefix": prefix},
+        "Expiration": {"Days": days},
     }
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    # In the same rule, since not every server takes one with nothing else in it.
+    return {**rule, **_ABORT} if prefix == ORIGINALS else rule
 
 
 def _allow_pages(s3: S3Client, bucket: str, origins: Collection[str]) -> None:

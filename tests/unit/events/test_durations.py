@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.events.durations import parse_go, parse_iso
+from darkroom.events.durations import parse_go, parse_iso, parse_retention
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,30 @@ def test_a_go_duration_is_read_in_seconds(text: str, seconds: float) -> None:
 def test_what_go_would_not_parse_is_refused_with_the_text(text: str) -> None:
     with pytest.raises(ValueError, match="must be a Go duration such as 30s") as caught:
         parse_go(text)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("8d", 691200.0),
+        ("1d12h", 129600.0),
+        ("1.5d", 129600.0),
+        ("168h", 604800.0),
+        ("30m", 1800.0),
+        ("60s", 60.0),
+        ("0", 0.0),
+        ("off", None),
+    ],
+)
+def test_a_retention_has_days_too_and_off_is_for_ever(text: str, seconds: float | None) -> None:
+    assert parse_retention(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "7", "a week", "-7d", "7d-1h", "+7d", "1h7d", "7D", "7dd", "٧d", "OFF"])
+def test_no_retention_is_refused_with_the_text(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a duration such as 8d, 168h or 30m") as caught:
+        parse_retention(text)
     assert repr(text) in str(caught.value)
 
 

@@ -28,14 +28,19 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
   }
 end
 
+-- A job that has ended keeps only the beginning of its fingerprint (thinning.lua).
+local function is_same(fingerprint, other)
+  return other:sub(1, #fingerprint) == fingerprint
+end
+
 -- The places of jobs whose key or id another request has used, which may be an earlier one in the same batch; and the
 -- jobs that are new, by id.
 local function mismatches()
   local found, written, bound = {}, {}, {}
   for place, job in ipairs(jobs) do
     local id = job.binding and bound[job.binding] or first_id(job)
-    local there = redis.call('HMGET', job_key(id), 'owner', 'fingerprint')
-    local owner, fingerprint = there[1], there[2]
+    local there = redis.call('HMGET', job_key(id), 'owner', 'fingerprint', 'g')
+    local owner, fingerprint = there[1], there[2] or there[3]
     if not owner and written[id] then
       owner, fingerprint = written[id].owner, written[id].fingerprint
     end
@@ -44,7 +49,7 @@ local function mismatches()
       if job.binding then
         bound[job.binding] = id
       end
-    elseif owner ~= job.owner or fingerprint ~= job.fingerprint then
+    elseif owner ~= job.owner or not is_same(fingerprint, job.fingerprint) then
       found[#found + 1] = place
     end
   end
@@ -99,11 +104,21 @@ local function refusal(new)
   end
 end
 
--- The index outlives the owner's jobs a little. Each new job removes a bounded number of expired entries.
+-- Each new job removes a bounded number of entries of jobs that have expired: so many that the index is as long as the
+-- jobs are many. An unfinished one is older than others that have expired, but has its place.
 local function index_by_owner(job)
   local index = 'darkroom:owner:' .. job.owner
   redis.call('ZADD', index, now, job.id)
+  if rules.final_kept == 0 then
+    redis.call('PERSIST', index)
+    return
+  end
   local gone = redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.indexed, 'LIMIT', 0, 100)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - rules.final_kept, 'LIMIT', #gone, 4)) do
+    if redis.call('EXISTS', job_key(id)) == 0 then
+      gone[#gone + 1] = id
+    end
+  end
   if #gone > 0 then
     redis.call('ZREM', index, unpack(gone))
   end

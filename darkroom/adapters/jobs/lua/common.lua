@@ -28,14 +28,16 @@ local function read(id)
   if not values[1] then
     return nil
   end
+  -- The record of an ended job leaves out numbers that are 1 (thinning.lua).
+  local default = (values[1] == 'completed' or values[1] == 'failed') and 1 or nil
   return {
     id = id,
     key = key,
     status = values[1],
-    fence = tonumber(values[2]),
+    fence = tonumber(values[2]) or default,
     lease = tonumber(values[3]) or 0,
-    attempts = tonumber(values[4]),
-    emissions = tonumber(values[5]),
+    attempts = tonumber(values[4]) or default,
+    emissions = tonumber(values[5]) or default,
     released = tonumber(values[6]), -- the fence of the last lease that was released
     confirmed = tonumber(values[7]) or 0, -- the last emission that the broker is known to have received
     created = tonumber(values[8]),

@@ -22,7 +22,10 @@ local function finish(job, status, code)
   set_status(job, status)
   redis.call('ZREM', DEADLINES, job.id)
   leave_lane(job)
-  redis.call('PEXPIRE', job.key, rules.final_kept)
+  thin(job)
+  if rules.final_kept > 0 then
+    redis.call('PEXPIRE', job.key, rules.final_kept)
+  end
 end
 
 -- Fail a job that nobody holds. The fence grows, so that a worker that comes back is refused. If the job is not with

@@ -13,6 +13,7 @@ end
 count(1, JOBS_REDRIVEN, job.type)
 redis.call('ZREM', GIVEN_UP, job.id)
 redis.call('PERSIST', job.key)
+restore(job)
 redis.call('HDEL', job.key, 'error', 'finished', 'worker', 'released', 'timings')
 if parameters ~= '' then
   redis.call('HSET', job.key, 'parameters', parameters)
