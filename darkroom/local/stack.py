@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -144,9 +145,12 @@ class Stack:
         self._forks: ForkServer | None = None
         self._unused: list[str] = []
         self._hurried = asyncio.Event()
+        self._began_at = 0.0
+        """In seconds since the epoch."""
 
     async def start(self) -> Addresses:
         """Start, until the API answers. Raises LocalRuntimeError or ManifestError; call `stop` in any case."""
+        self._began_at = time.time()
         manifests = load(self._options.project.manifests, strict=self._options.strict)
         quiet_accepts(asyncio.get_running_loop())
         self._begin_telemetry()
@@ -445,7 +449,9 @@ class Stack:
         if not self._options.watch:
             return
         project, pools = self._options.project, self._fleet.pools
-        code = keep_current(pools, self._shared_code, self._report, ignored=[self._folder.path])
+        code = keep_current(
+            pools, self._shared_code, self._report, began_at=self._began_at, ignored=[self._folder.path]
+        )
         self._spawn(code, "watch of the code")
         files = ManifestWatch(
             paths=project.manifests,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from darkroom import telemetry
 from darkroom.adapters.jobs import Lane
-from darkroom.contract import events
+from darkroom.contract import events, traces
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord
 from darkroom.serving.confirmations import Confirmations
@@ -54,7 +54,8 @@ class Outbox:
         if record.in_lane:
             return
         try:
-            self._send(record)
+            with telemetry.span("emit", kind="producer"):
+                self._send(record)
         except DependencyUnavailableError as exc:
             log.warning("emission.deferred", job_id=str(record.job_id), error=exc.detail)
             with self._lock:
@@ -71,8 +72,7 @@ class Outbox:
         self._wake()
 
     def _send(self, record: JobRecord) -> None:
-        with telemetry.span("emit", kind="producer"):
-            self._resources.emitter.emit(events.requested(record, source=self._source))
+        self._resources.emitter.emit(events.requested(record, source=self._source))
         self._confirmations.add(record.job_id, record.emissions)
 
     def _wake(self) -> None:
@@ -101,7 +101,10 @@ class Outbox:
 
     def _send_unsent(self) -> None:
         while (record := self._first_unsent()) is not None:
-            self._send(record)
+            # Nobody's request: it belongs to the trace of the job itself.
+            parent = traces.of_job(record.trace, record.redrives)
+            with telemetry.entry("emit", parent, kind="producer", emission=record.emissions):
+                self._send(record)
             with self._lock:
                 self._unsent.pop(record.job_id, None)
 

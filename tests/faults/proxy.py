@@ -30,6 +30,8 @@ class Manner:
     """Break what is open, refuse what is new."""
     silent: bool = False
     """Take everything from the client and pass nothing on."""
+    hold_back: bytes | None = None
+    """From the chunk on in which the client sends this, pass nothing on that the client sends."""
     swallow_answers_to: bytes | None = None
     """From the chunk on in which the client sends this (b"" is anything), nothing that the server says arrives."""
     cut_after_bytes: int | None = None
@@ -145,13 +147,14 @@ class Proxy:
                 return  # one side is gone; the other is closed with it
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
-        sent, swallowing = 0, False
+        sent, swallowing, holding = 0, False, False
         while not self._closed.is_set():
             manner = self.manner
             if manner.cut:
                 _reset(client)
                 return
             swallowing = swallowing and manner.swallow_answers_to is not None
+            holding = holding and manner.hold_back is not None
             readable, _, _ = select.select([client, server], [], [], _POLL_S)
             if client in readable:
                 chunk = client.recv(_CHUNK_BYTES)
@@ -167,7 +170,8 @@ class Proxy:
                 if manner.swallow_answers_to is not None and manner.swallow_answers_to in chunk and not swallowing:
                     swallowing = True
                     self.swallowed += 1
-                if not manner.silent:
+                holding = holding or (manner.hold_back is not None and manner.hold_back in chunk)
+                if not manner.silent and not holding:
                     server.sendall(chunk)
                 if order := self._order_for(chunk):
                     self._lose(order, client, server)

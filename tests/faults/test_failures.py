@@ -60,7 +60,8 @@ def test_1_ingest_dies_between_the_picture_and_the_job(faulty: FaultyStack, ledg
     with faulty.s3_client() as s3:
         rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     before = uploads(faulty)
-    with faulty.redis.being(Manner(silent=True)), ThreadPoolExecutor(1) as thread:
+    # The request that would write the job is held back; what is asked before, whether there is room, is answered.
+    with faulty.redis.being(Manner(hold_back=b"uploads/")), ThreadPoolExecutor(1) as thread:
         posted = thread.submit(ledger.post, "resize", photograph, width=100)
         eventually(lambda: uploads(faulty) - before, within_s=20, what="the picture is stored")
         kill_ingest(faulty)

@@ -27,6 +27,8 @@ SETTLE_S = 0.1
 """How long nothing may change before a change is acted on, because editors and git write more than one file."""
 MAX_SHARE = 0.015
 """The share of one core that looking may take: in a large tree, it looks less often."""
+LONGEST_PAUSE_S = 10.0
+"""However large the tree: nobody waits for longer to see what was saved."""
 CODE_SUFFIXES = frozenset(
     {
         *(".py", ".pyi", ".pyx", ".so", ".lua", ".sql", ".toml"),
@@ -133,20 +135,30 @@ def _stamps(files: Iterable[tuple[str, os.stat_result]]) -> Fingerprint:
 
 def pause_s(poll_s: float, look_s: float) -> float:
     """Return how long to wait after a look that took `look_s`."""
-    return max(poll_s, look_s / MAX_SHARE)
+    return min(max(poll_s, look_s / MAX_SHARE), LONGEST_PAUSE_S)
 
 
 async def watch(
     code: Callable[[], Code],
     on_change: Callable[[set[ServiceKey]], Awaitable[None]],
     *,
+    began_at: float | None = None,
     ignored: Collection[Path] = (),
     poll_s: float = POLL_S,
     settle_s: float = SETTLE_S,
 ) -> None:
-    """Watch until cancelled. `on_change` is awaited with the Services whose code changed."""
+    """Watch until cancelled. `on_change` is awaited with the Services whose code changed.
+
+    The first look takes seconds in a large project. What was saved meanwhile, since `began_at` (in seconds since the
+    epoch), has changed too.
+    """
+    began_ns = (time.time() if began_at is None else began_at) * 1e9
     look = _Look(code=code, ignored=ignored)
     known = await look.take()
+    if newer := {service for service, seen in known.items() if any(stamp > began_ns for stamp, _ in seen.values())}:
+        await on_change(newer)
+    # Only now it shows what a look takes: the first one has read all imports.
+    await look.take()
     while True:
         await asyncio.sleep(pause_s(poll_s, look.took_s))
         current = await look.take()
@@ -167,6 +179,7 @@ async def keep_current(
     shared: Callable[[], Sequence[Path]],
     report: Report,
     *,
+    began_at: float | None = None,
     ignored: Collection[Path] = (),
     poll_s: float = POLL_S,
 ) -> None:
@@ -191,4 +204,4 @@ async def keep_current(
     async def renew_all(services: set[ServiceKey]) -> None:
         await asyncio.gather(*(renew(service) for service in services))
 
-    await watch(code, renew_all, ignored=ignored, poll_s=poll_s)
+    await watch(code, renew_all, began_at=began_at, ignored=ignored, poll_s=poll_s)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_FILE_BYTES = 2 * 2**20
 MAX_FILES = 5000
+FOUND_FOR_S = 15.0
+"""How long a module is taken to be where it was found, or nowhere, unless a file changes before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +28,20 @@ class _Read:
 class ImportedFiles:
     """Finds the files that an entry file imports, directly or not. A file is read again only when it has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._known: dict[str, _Read] = {}
+        self._found: dict[tuple[str, tuple[str, ...], str], tuple[str, ...]] = {}
+        """The files of a dotted name, by the folders where it is looked for and the root."""
+        self._found_at = clock()
 
     def of(self, entry: Path, root: Path) -> dict[str, os.stat_result]:
         """Return the entry and the imported files below `root`, with what stat says of them.
 
         Modules are looked for in the entry's folder and in the root, as functions-framework and PYTHONPATH do.
         """
+        if self._clock() - self._found_at > FOUND_FOR_S:
+            self._look_again()
         top, base = os.path.realpath(entry), os.path.realpath(root)
         places = tuple(dict.fromkeys((os.path.dirname(top), base)))
         found: dict[str, os.stat_result] = {}
@@ -46,13 +55,26 @@ class ImportedFiles:
             except OSError:
                 continue  # It was removed, or is not ours to read.
             for level, name in self._imports(path, status):
-                waiting += _files(name, _places(path, level, places), base)
+                waiting += self._files(name, _places(path, level, places), base)
         return found
+
+    def _files(self, name: str, places: tuple[str, ...], base: str) -> tuple[str, ...]:
+        key = (name, places, base)
+        files = self._found.get(key)
+        if files is None:
+            files = self._found[key] = tuple(_files(name, places, base))
+        return files
+
+    def _look_again(self) -> None:
+        self._found.clear()
+        self._found_at = self._clock()
 
     def _imports(self, path: str, status: os.stat_result) -> tuple[tuple[int, str], ...]:
         stamp = status.st_mtime_ns, status.st_size
         known = self._known.get(path)
         if known is None or known.stamp != stamp:
+            if known is not None:
+                self._look_again()
             known = self._known[path] = _Read(stamp=stamp, imports=tuple(dict.fromkeys(_read(path, status))))
         return known.imports
 

@@ -62,6 +62,7 @@ LOSSES = (
     "job-timeout",
     "label",
     "native-broker-delivery",
+    "original-retention",
     "payload-too-large",
     "pull-consumer",
     "stream-grows",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -109,3 +110,24 @@ def test_a_folder_that_is_not_there_or_may_not_be_read_is_empty(tmp_path: Path) 
 def test_a_large_tree_is_looked_at_less_often_so_that_it_stays_cheap() -> None:
     assert pause_s(0.5, 0.001) == 0.5
     assert pause_s(0.5, 0.03) == pytest.approx(2.0), "0.03 s each 2 s is 1.5 % of a core"
+
+
+def test_what_was_saved_before_the_first_look_was_over_has_changed_too(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        write(tmp_path / name / "main.py")
+    began_at = time.time()
+    os.utime(tmp_path / "old" / "main.py", (began_at - 60, began_at - 60))
+    os.utime(tmp_path / "new" / "main.py", (began_at + 1, began_at + 1))
+    changed: list[set[ServiceKey]] = []
+
+    async def on_change(services: set[ServiceKey]) -> None:
+        changed.append(services)
+        raise asyncio.CancelledError
+
+    async def run() -> None:
+        code = {A: Watched(folders=(tmp_path / "old",)), B: Watched(folders=(tmp_path / "new",))}
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(watch(lambda: code, on_change, began_at=began_at), 30)
+
+    asyncio.run(run())
+    assert changed == [{B}]

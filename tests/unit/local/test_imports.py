@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from darkroom.local.revisions.imports import ImportedFiles
+from darkroom.local.revisions.imports import FOUND_FOR_S, ImportedFiles
 
 
 def write(path: Path, text: str = "") -> Path:
@@ -59,3 +59,15 @@ def test_a_namespace_package_has_no_file_of_its_own(tmp_path: Path) -> None:
     entry = write(tmp_path / "main.py", "from shop.orders import total")
     write(tmp_path / "shop/orders.py")
     assert found(ImportedFiles(), entry, tmp_path) == {"main.py", "shop/orders.py"}
+
+
+def test_a_module_that_appears_later_is_found_after_a_while(tmp_path: Path) -> None:
+    now_s = 0.0
+    imported = ImportedFiles(clock=lambda: now_s)
+    entry = tmp_path / "main.py"
+    entry.write_text("import later\n")
+    assert found(imported, entry, tmp_path) == {"main.py"}
+    (tmp_path / "later.py").write_text("")
+    assert found(imported, entry, tmp_path) == {"main.py"}
+    now_s = FOUND_FOR_S + 1
+    assert found(imported, entry, tmp_path) == {"main.py", "later.py"}
