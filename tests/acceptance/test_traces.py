@@ -36,13 +36,15 @@ EXPLAINED_SHARE = 0.95
 SENT_EVERY_MS = 100
 """A killed worker takes what it has not sent yet with it, also of jobs that it had done."""
 STAGES = {
-    "ingest": {"POST /api/v1/resize", "receive", "probe", "store", "S3.PutObject", "accept", "EVALSHA", "emit"},
+    "ingest": {"POST /api/v1/resize", "receive", "probe", "store", "S3.PutObject", "accept", "EVALSHA"},
     "darkroom-local": {"publish darkroom", "deliver resize", "reply darkroom"},
     "resize": {
         "process dev.darkroom.resize.requested",
         *("queued", "claim", "fetch", "S3.GetObject", "render", "store", "S3.PutObject", "complete", "EVALSHA"),
     },
 }
+EMITTED = {"emit", "emit again"}
+"""By ingest; by the function whose job made room, where this one waited in its lane; or by recovery."""
 _NS = 1e9
 
 
@@ -165,6 +167,8 @@ def _problem(posted: Posted, spans: Sequence[SeenSpan]) -> str:
         return f"without their parents: {', '.join(sorted(set(orphans)))}"
     there = {(span.service, span.name) for span in spans}
     missing = [f"{service} {name}" for service, names in STAGES.items() for name in names - _names(there, service)]
+    if not EMITTED & {span.name for span in spans}:
+        missing.append("emit")
     return f"missing: {', '.join(sorted(missing))}" if missing else ""
 
 
