@@ -18,6 +18,7 @@ from darkroom.local.revisions.binding import bindings
 from darkroom.local.revisions.environment import revisions
 from darkroom.manifests import Manifests, Trigger, load
 from darkroom.manifests.revision import Revision
+from tests.manifests.rendering import INSTALLATIONS, OVERLAYS, rendered_text
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
@@ -238,3 +239,17 @@ def test_no_file_holds_a_secret(manifests: Manifests) -> None:
 def test_every_yaml_file_is_listed_in_its_kustomization(manifests: Manifests) -> None:
     present = {file for room in ("knative/base", "nats-eventing") for file in (ROOT / room).glob("*.yaml")}
     assert present == set(manifests.files)
+
+
+@pytest.mark.parametrize("name", [*OVERLAYS, *INSTALLATIONS])
+def test_what_a_cluster_gets_runs_here_too_but_for_what_is_named(
+    manifests: Manifests, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "rendered.yaml"
+    file.write_text(rendered_text(name))
+    whole = load([file])
+    for of in ("services", "triggers", "brokers", "ping_sources", "sink_bindings", "routes"):
+        assert {each.name for each in getattr(whole, of)} == {each.name for each in getattr(manifests, of)}, of
+    knatives = {"Service", "Trigger", "Broker", "PingSource", "SinkBinding", "HTTPRoute"}
+    assert [each for each in whole.left_out if each.kind in knatives and each.kind != "Service"] == []
+    assert all(each.reason for each in whole.left_out)
