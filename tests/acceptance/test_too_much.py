@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
 from darkroom.imaging.photograph import make_photograph
-from tests.faults.faulty_stack import edit
+from tests.changed_stack import KeyedStack, changed_stack
 from tests.pausing import paused
-from tests.stack import ROOT, RunningStack, eventually, made_api_key, running_stack
+from tests.stack import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -21,28 +19,17 @@ QUOTA = 5
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
-    return file, made_api_key(file), made_api_key(file)
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedStack]:
+    quota = ("settings.yaml", 'QUOTA_JOBS_UNFINISHED: "off"', f'QUOTA_JOBS_UNFINISHED: "{QUOTA}"')
+    with changed_stack(tmp_path_factory.mktemp("too-much"), quota) as keyed:
+        yield keyed
 
 
-@pytest.fixture(scope="module")
-def stack(keys: tuple[Path, str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    folder = tmp_path_factory.mktemp("too-much")
-    for name in ("knative", "nats-eventing"):
-        shutil.copytree(ROOT / name, folder / name)
-    edit(folder / "knative/base/settings.yaml", 'QUOTA_JOBS_UNFINISHED: "off"', f'QUOTA_JOBS_UNFINISHED: "{QUOTA}"')
-    manifests = [option for name in ("knative/base", "nats-eventing") for option in ("--manifests", str(folder / name))]
-    with running_stack(folder / "data", "--api-keys", str(keys[0]), *manifests) as stack:
-        yield stack
-
-
-def test_a_crowd_of_one_key_gets_its_quota_and_another_key_is_served(
-    stack: RunningStack, keys: tuple[Path, str, str]
-) -> None:
+def test_a_crowd_of_one_key_gets_its_quota_and_another_key_is_served(keyed: KeyedStack) -> None:
+    stack = keyed.stack
     picture, large = make_photograph(64, 48), bytes(20_000_000)
     url = f"{stack.addresses['api']}/api/v1"
-    busy, other = ({"authorization": f"Bearer {key}", "content-type": "image/jpeg"} for key in keys[1:])
+    busy, other = ({"authorization": f"Bearer {key}", "content-type": "image/jpeg"} for key in keyed.keys)
 
     with httpx.Client(timeout=60) as http, ThreadPoolExecutor(8) as threads:
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from darkroom.imaging.photograph import make_photograph
-from tests.faults.faulty_stack import edit
+from tests.changed_stack import KeyedStack, changed_stack
 from tests.pausing import paused
-from tests.stack import ROOT, RunningStack, eventually, made_api_key, running_stack
+from tests.stack import RunningStack, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -27,21 +25,19 @@ def picture() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
-    return file, made_api_key(file), made_api_key(file)
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedStack]:
+    """The sweep comes once a year, so that nothing here is its doing."""
+    changes = (
+        ("settings.yaml", 'BROKER_WINDOW: "40"', f'BROKER_WINDOW: "{WINDOW}"'),
+        ("sweep.yaml", "*/15 * * * * *", "0 0 1 1 *"),
+    )
+    with changed_stack(tmp_path_factory.mktemp("turns"), *changes) as keyed:
+        yield keyed
 
 
 @pytest.fixture(scope="module")
-def stack(keys: tuple[Path, str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    folder = tmp_path_factory.mktemp("turns")
-    for name in ("knative", "nats-eventing"):
-        shutil.copytree(ROOT / name, folder / name)
-    edit(folder / "knative/base/settings.yaml", 'BROKER_WINDOW: "40"', f'BROKER_WINDOW: "{WINDOW}"')
-    edit(folder / "knative/base/sweep.yaml", "*/15 * * * * *", "0 0 1 1 *")
-    manifests = [option for name in ("knative/base", "nats-eventing") for option in ("--manifests", str(folder / name))]
-    with running_stack(folder / "data", "--api-keys", str(keys[0]), *manifests) as stack:
-        yield stack
+def stack(keyed: KeyedStack) -> RunningStack:
+    return keyed.stack
 
 
 class Client:
@@ -81,8 +77,8 @@ _JPEG = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture
-def clients(stack: RunningStack, keys: tuple[Path, str, str], picture: bytes) -> Iterator[tuple[Client, Client]]:
-    busy, other = Client(stack, keys[1], picture), Client(stack, keys[2], picture)
+def clients(keyed: KeyedStack, picture: bytes) -> Iterator[tuple[Client, Client]]:
+    busy, other = (Client(keyed.stack, key, picture) for key in keyed.keys)
     yield busy, other
     busy.close()
     other.close()
