@@ -14,7 +14,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?b|b|)", re.I)
 _COUNT = re.compile(r"\d[\d_,]*")
 
 
-class Count(click.ParamType):
+class Count(click.ParamType[int]):
     """A whole number, which may be grouped: `1000000`, `1_000_000`, `1,000,000`."""
 
     name = "number"
@@ -27,7 +27,7 @@ class Count(click.ParamType):
         return int(str(value).replace(",", "").replace("_", ""))
 
 
-class ByteCount(click.ParamType):
+class ByteCount(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -39,7 +39,7 @@ class ByteCount(click.ParamType):
         return round(float(match[1]) * _UNITS[match[2].lower()])
 
 
-class Days(click.ParamType):
+class Days(click.ParamType[float]):
     """A duration with days, in seconds."""
 
     name = "duration"
