@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -70,9 +70,11 @@ async def _listen(counts: S3Counts, server_url: str) -> asyncio.Server:
     parts = urlsplit(server_url)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(parts.hostname, parts.port)
-        directions = (_send(reader, back, counts), _receive(there, writer, counts))
-        await asyncio.wait({asyncio.ensure_future(each) for each in directions})
+        # Cancelled when the proxy ends; asyncio would report that as an error.
+        with suppress(asyncio.CancelledError):
+            there, back = await asyncio.open_connection(parts.hostname, parts.port)
+            directions = (_send(reader, back, counts), _receive(there, writer, counts))
+            await asyncio.wait({asyncio.ensure_future(each) for each in directions})
 
     server = await asyncio.start_server(connected, LOOPBACK, 0, limit=_CHUNK_BYTES)
     counts.url = f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
