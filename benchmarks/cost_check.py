@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.cost_cases import Case
 from benchmarks.cost_model import PLATFORM, RENDERERS, milliseconds
 from benchmarks.measure.job_costs import CaseCosts, Run
 from darkroom.cli.plan.package_data import load_costs
@@ -42,7 +43,7 @@ def compare(run: Run, *, time: bool = True) -> list[Comparison]:
 
 
 def _case(costs: CaseCosts, *, time: bool) -> Iterator[Comparison]:
-    demand, name = planned(costs), costs.case.name
+    demand, name = planned(costs.case, costs.input_bytes), costs.case.name
     if time:
         measured = costs.measured
         standing_ms = sum(demand.standing_cores.values()) * measured.seconds * 1000 / measured.count
@@ -65,12 +66,11 @@ def _case(costs: CaseCosts, *, time: bool) -> Iterator[Comparison]:
         )
 
 
-def planned(costs: CaseCosts) -> Demand:
+def planned(case: Case, picture_bytes: int) -> Demand:
     """Return the plan's demand for a case without clients that read."""
-    case = costs.case
     workload = Workload(
         per_day=86400,
-        picture_bytes=costs.input_bytes,
+        picture_bytes=picture_bytes,
         megapixels=case.megapixels,
         kept_s=86400,
         width_px=case.width_px,
@@ -83,7 +83,7 @@ def planned(costs: CaseCosts) -> Demand:
 
 def by_process(run: Run, costs: CaseCosts) -> Iterator[Comparison]:
     """Compare CPU time by process, to see where a difference comes from."""
-    demand = planned(costs)
+    demand = planned(costs.case, costs.input_bytes)
     for name, cpu_ms in demand.cpu_ms.items():
         processes: Sequence[str] = PLATFORM if name == "platform" else RENDERERS if name == RENDER else (name,)
         yield Comparison(
@@ -94,17 +94,25 @@ def by_process(run: Run, costs: CaseCosts) -> Iterator[Comparison]:
         )
 
 
-def report(run: Run, compared: Sequence[Comparison]) -> str:
+def table(compared: Sequence[Comparison]) -> str:
     lines = ["| what | planned | measured | planned / measured | |", "|---|---|---|---|---|"]
     for each in compared:
         mark = "" if each.holds else f"not within {WITHIN:.0%}"
-        lines.append(
-            f"| {each.what}, {each.unit} | {each.planned:,.1f} | {each.measured:,.1f} | {each.ratio:.2f} | {mark} |"
+        cells = (
+            f"{each.what}, {each.unit}",
+            f"{each.planned:,.1f}",
+            f"{each.measured:,.1f}",
+            f"{each.ratio:.2f}",
+            mark,
         )
-    lines += ["", "By process, which is not judged:", ""]
-    lines += [
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def report(run: Run, compared: Sequence[Comparison]) -> str:
+    lines = [
         f"- {each.what}: {each.planned:.1f} planned, {each.measured:.1f} measured, {each.unit}"
         for costs in run.cases
         for each in by_process(run, costs)
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([table(compared), "By process, which is not judged:", "", *lines, ""])
