@@ -3,7 +3,8 @@
     python benchmarks/front_door.py [seconds]
 
 `darkroom up` may have 1,024 descriptors. At once come 1,000 connections with half a head, 300 bodies that drip, and 40
-uploads of 31 MiB that stop one byte short; connections that are closed come back, uploads do not. Beside them one
+uploads of 31 MiB that stop one byte short; connections that are closed come back, uploads do not. A full server gives
+up the others first, so the uploads are held until their deadline (30 s of silence). Beside them one
 client posts pictures and reads their jobs at a steady rate, first while the crowd comes (its uploads are 1.2 GB), then
 while it is there. The p99 of the second is compared with that of the same client alone. Told as well: the memory of
 ingest, the runtime's open descriptors, what the supervisor killed, and how much the log grew.
@@ -244,6 +245,8 @@ class Seen:
     statuses: dict[int, int] = field(default_factory=dict)
     ingest_mb: float = 0.0
     descriptors: int = 0
+    held: list[int] = field(default_factory=list)
+    """How many of the crowd's uploads were held at each picture."""
 
     def percentile_ms(self, share: float) -> float:
         ranked = sorted(self.latencies_ms)
@@ -270,7 +273,13 @@ def look(stack: RunningStack, seen: Seen, processes: list[psutil.Process]) -> No
             seen.descriptors = max(seen.descriptors, psutil.Process(stack.process.pid).num_fds())
 
 
-def use_steadily(stack: RunningStack, seconds: float, *, until: Callable[[], bool] = lambda: False) -> Seen:
+def use_steadily(
+    stack: RunningStack,
+    seconds: float,
+    *,
+    presence: Presence | None = None,
+    until: Callable[[], bool] = lambda: False,
+) -> Seen:
     """Post pictures and read their jobs for so many seconds, or until something is so."""
     seen, picture = Seen(), make_photograph(200, 150)
     processes = ingest_processes(stack)
@@ -286,6 +295,8 @@ def use_steadily(stack: RunningStack, seconds: float, *, until: Callable[[], boo
             seen.latencies_ms.append((time.monotonic() - began) * 1000)
             seen.began_s.append(began - starts_at)
             look(stack, seen, processes)
+            if presence is not None:
+                seen.held.append(presence.held)
             time.sleep(max(0.0, PACE_S - (time.monotonic() - began)))
     return seen
 
@@ -326,9 +337,9 @@ def main() -> None:
         lines = log_lines(stack)
         size = Crowd()
         with crowd(stack.addresses["api"], size) as presence:
-            coming = use_steadily(stack, _COMES_WITHIN_S, until=until_it_is_there(presence, size))
-            beside = use_steadily(stack, seconds)
-            opened, sent_mb, held = presence.opened, presence.sent_bytes / 1e6, presence.held
+            coming = use_steadily(stack, _COMES_WITHIN_S, presence=presence, until=until_it_is_there(presence, size))
+            beside = use_steadily(stack, seconds, presence=presence)
+            opened, sent_mb = presence.opened, presence.sent_bytes / 1e6
         grown = log_lines(stack) - lines
         after = use_steadily(stack, seconds / 2)
         ended = killed(stack)
@@ -344,7 +355,8 @@ def main() -> None:
         )
     print(f"slowest alone {alone.slowest()}; beside the crowd {beside.slowest()}")
     descriptors = max(coming.descriptors, beside.descriptors)
-    print(f"connections opened {opened}, {sent_mb:.0f} MB sent, {held} uploads held, most descriptors {descriptors}")
+    print(f"connections opened {opened}, {sent_mb:.0f} MB sent, most descriptors {descriptors}")
+    print(f"uploads held: {max(coming.held)} at most while it comes, then {min(beside.held)} to {max(beside.held)}")
     print(f"p99 ratio {beside.percentile_ms(0.99) / alone.percentile_ms(0.99):.2f}, log grew by {grown} lines")
     print(f"killed or died: {ended or 'nothing'}")
 
