@@ -46,9 +46,9 @@ _TICKS_PER_S = 20
 # The crowd is there when all have come and less than this is sent in a second: drips are a few hundred bytes.
 _STILL_BYTES = 100_000
 _COMES_WITHIN_S = 40.0
-_GET = b"GET /api/v1/jobs HTTP/1.1\r\nHost: darkroom\r\n"
+_GET = b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
 _POST = (
-    "POST /api/v1/resize?width=10 HTTP/1.1\r\nHost: darkroom\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n"
+    "POST /api/v1/resize?width=10 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n"
 )
 
 

@@ -66,7 +66,9 @@ class Phase(Enum):
     IDLE = "idle"
     """Nothing of a request has come."""
     HEAD = "head"
-    """Part of a head has come, or the rest of a body that nobody reads."""
+    """Part of a head has come."""
+    REST = "rest"
+    """The rest of a body comes whose request was answered already."""
     REQUEST = "request"
     """A head has come; its body may still come."""
 
@@ -167,7 +169,7 @@ class Connections:
     def end_request(self, peer: Peer, *, body_is_left: bool = False) -> None:
         """Note that the answer has gone. A body that nobody reads has as much time as a head."""
         if self._requests.pop(peer, peer) is None:
-            phase = Phase.HEAD if body_is_left else Phase.IDLE
+            phase = Phase.REST if body_is_left else Phase.IDLE
             peer.arrival = Arrival(phase=phase, since=self._clock())
             self._kept[peer] = None
 
@@ -188,7 +190,9 @@ class Connections:
         limits = self.limits
         for peer in [*self._newcomers, *self._kept]:
             waited_s = now - peer.arrival.since
-            if peer.arrival.phase is Phase.HEAD and waited_s > limits.head_s:
+            if peer.arrival.phase is Phase.REST and waited_s > limits.head_s:
+                yield peer, None
+            elif peer.arrival.phase is Phase.HEAD and waited_s > limits.head_s:
                 yield (
                     peer,
                     RequestTimeoutError(f"the request's head did not come within {limits.head_s:g} s, the limit"),
