@@ -321,3 +321,14 @@ def test_an_idle_lane_leaves_nothing_behind(redis: Server, client: Redis) -> Non
 
 def ids(records: list[JobRecord]) -> list[UUID]:
     return [record.job_id for record in records]
+
+
+def test_a_sweep_counts_the_overdue_jobs_that_now_wait(stores: JobStores, line: Line) -> None:
+    """Or a sweep that asks for 10 and gets fewer would take them for the last."""
+    tried = line.accept("a", 2 * WINDOW)
+    for record in tried:
+        line.store.emitted(record.job_id, 1)
+        line.store.recover(record.job_id, CRASHED)
+    stores.advance(3600)
+    steps = [each.step for each in line.store.recover_overdue(limit=WINDOW, error=CRASHED)]
+    assert len(steps) == WINDOW

@@ -274,7 +274,8 @@ class JobStore(Protocol):
         """Recover at most `limit` jobs that are past their deadline, the longest overdue first. The sweep calls this.
 
         Each job is handed to one sweeper only, however many run at once. Jobs that were given up and not yet kept (by a
-        claim, or by a recovery that died) come first, as FAILED.
+        claim, or by a recovery that died) come first, as FAILED. An answer of `limit` jobs may not be the last: a job
+        that now waits in its lane counts too, as WAIT.
         """
 
     def kept(self, job_id: UUID) -> None:

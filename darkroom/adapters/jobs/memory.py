@@ -279,9 +279,7 @@ class MemoryJobStore:
             overdue = self._overdue(now_s)
             given_up.sort(key=lambda job: job.hand_out_s or 0.0)
             steps = [self._hand_out(job) for job in given_up[:limit]]
-            steps += [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
-            # One that had left the window and now waits in its lane needs nothing from the caller.
-            return [step for step in steps if step.step is not NextStep.NOTHING]
+            return steps + [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
 
     def _overdue(self, now_s: float) -> list[MemoryJob]:
         """Return the jobs that are past their deadline, the longest overdue first. One that waits in its lane has
@@ -447,7 +445,7 @@ class MemoryJobStore:
             job.emissions += 1
         self._set_status(job, JobStatus.QUEUED)
         if not self._lanes.enter(job):
-            return Recovered(step=NextStep.NOTHING, record=job.record())
+            return Recovered(step=NextStep.WAIT, record=job.record())
         job.due_s = self._clock() + self._times.unemitted_due_after_s
         return Recovered(step=NextStep.EMIT, record=job.record())
 
