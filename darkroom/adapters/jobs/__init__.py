@@ -53,6 +53,8 @@ class NewJob:
     cost_class: str = "standard"
     turn: float = 1.0
     """How much of its owner's turns in the lane it takes: its estimated cost divided by the owner's weight."""
+    original_bytes: int = 0
+    """Of the original that was stored for this job; 0 if it was in storage already."""
     trace: str = ""
     """The W3C `traceparent` of the request that submitted it."""
     idempotency_key: str | None = None
