@@ -173,7 +173,7 @@ LANE_OLDEST_WAIT = Metric(
     name="darkroom.lane.oldest_wait",
     kind=MetricKind.GAUGE,
     unit="s",
-    description="Time since the acceptance of the job that has waited longest in its lane, of any key; 0 if none waits.",
+    description="Time since the acceptance of the job that waits longest in the lane, of any key; 0 if none waits.",
     source=Source.RECORD,
     attributes=("type", "cost_class"),
 )
