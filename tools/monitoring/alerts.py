@@ -243,8 +243,8 @@ PLATFORM_ALERTS = Group(
         ),
         Alert(
             name="DarkroomStoreNearlyFull",
-            # By its growth, an hour before it refuses jobs, if it takes more than an hour and a half to fill (4500 s: that
-            # hour, and what the alert itself takes). Not for one that has just begun to.
+            # By its growth, an hour before it refuses jobs, if it takes more than an hour and a half to fill. In 4500 s
+            # are that hour and what the alert itself takes. Not for a store that has just begun to fill.
             expression=(
                 f"{STORE_USED} > 0.8 or ({STORE_USED} > 0.25"
                 f" and predict_linear({STORE_USED}[1h], 4500) > {MAX_MEMORY_SHARE})"

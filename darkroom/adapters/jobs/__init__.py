@@ -235,7 +235,7 @@ class JobStore(Protocol):
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         """Complete the job. Returns the record as it is now; None only when it is gone.
 
-        If others wait for the room that it leaves in its lane (`record.makes_room`), call `next_in_line`.
+        If others wait and there is room for several in its lane, or for all (`record.makes_room`), call `next_in_line`.
 
         A call repeated after its answer was lost finds its own end and returns DONE. A call that raises
         DependencyUnavailableError may have been carried out: then the record is final under the lease's fence.

@@ -66,7 +66,11 @@ class MemoryLanes:
 
     def is_room_wanted(self, job: MemoryJob) -> bool:
         lane = self._of(job)
-        return bool(lane.lines) and self._has_room(lane)
+        waiting = sum(map(len, lane.lines.values()))
+        if not waiting or self.broker_window is None:
+            return waiting > 0
+        free = self.broker_window - len(lane.window)
+        return free >= min(waiting, max(1, self.broker_window // 10))
 
     def waiting(self) -> dict[Lane, int]:
         return {name: sum(map(len, lane.lines.values())) for name, lane in self._lanes.items() if lane.lines}
