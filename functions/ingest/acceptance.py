@@ -120,6 +120,7 @@ class Acceptance:
             turn=checked.cpu_ms / caller.weight,
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
+            original_bytes=0 if submission.storage_key else checked.facts.input_bytes,
             trace=_trace(),
         )
 

@@ -53,6 +53,8 @@ class NewJob:
     cost_class: str = "standard"
     turn: float = 1.0
     """How much of its owner's turns in the lane it takes: its estimated cost divided by the owner's weight."""
+    original_bytes: int = 0
+    """Of the original that was stored for this job; 0 if it was in storage already."""
     trace: str = ""
     """The W3C `traceparent` of the request that submitted it."""
     idempotency_key: str | None = None
@@ -233,7 +235,7 @@ class JobStore(Protocol):
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         """Complete the job. Returns the record as it is now; None only when it is gone.
 
-        If others wait for the room that it leaves in its lane (`record.makes_room`), call `next_in_line`.
+        If others wait and there is room for several in its lane, or for all (`record.makes_room`), call `next_in_line`.
 
         A call repeated after its answer was lost finds its own end and returns DONE. A call that raises
         DependencyUnavailableError may have been carried out: then the record is final under the lease's fence.
@@ -274,7 +276,8 @@ class JobStore(Protocol):
         """Recover at most `limit` jobs that are past their deadline, the longest overdue first. The sweep calls this.
 
         Each job is handed to one sweeper only, however many run at once. Jobs that were given up and not yet kept (by a
-        claim, or by a recovery that died) come first, as FAILED.
+        claim, or by a recovery that died) come first, as FAILED. An answer of `limit` jobs may not be the last: a job
+        that now waits in its lane counts too, as WAIT.
         """
 
     def kept(self, job_id: UUID) -> None:

@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -63,7 +64,7 @@ from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error,
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.statistics import job_readings
+from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -113,6 +114,7 @@ class RedisJobStore:
         self._answer_timeout_s = answer_timeout_s
         self._crashed = error_text(crash_error())
         self._unanswered = error_text(unanswered_claim_error())
+        self._broker_window = broker_window
         self._limits = limits or BacklogLimits()
         self._rules = rules_text(
             max_attempts, max_emissions, job_timeout_s, times or JobTimes(), broker_window, self._limits
@@ -125,14 +127,22 @@ class RedisJobStore:
         self._client: Redis | None = None
 
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
-        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), len(names))
+        new = len(names)
+        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), new)
         if refused is None:
             return
         if any(name.idempotency_key or name.job_id for name in names):
             facts, known = self._facts(owner, names)
-            refused = self._refusal(facts, len(names) - known)
+            new -= known
+            refused = self._refusal(facts, new)
         if refused is not None:
+            self._count_refused(refused, new)
             raise refused
+
+    def _count_refused(self, refused: Refusal, jobs: int) -> None:
+        # It is refused in any case; a count that cannot be written must not change the answer.
+        with suppress(DependencyUnavailableError):
+            self._script("refused", limit_of(refused), jobs)
 
     def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
         if jobs == 0:
@@ -170,7 +180,9 @@ class RedisJobStore:
                 job_ids = [str(job.job_id) for job in jobs]
                 self._settler.settle(lambda: self._is_retracted(caller, deadline_ms, job_ids))
             if _is_out_of_memory(exc):
-                raise memory_exhausted() from exc
+                refused = memory_exhausted()
+                self._count_refused(refused, len(jobs))
+                raise refused from exc
             raise
         if code == "late":
             return None
@@ -295,7 +307,7 @@ class RedisJobStore:
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
-        return _readable(self._script("next_in_line", "" if lane is None else f"{lane.type}|{lane.cost_class}", limit))
+        return _readable(self._script("next_in_line", "" if lane is None else _lane_name(lane), limit))
 
     def unemitted(self, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("unemitted", limit))
@@ -306,14 +318,16 @@ class RedisJobStore:
         return Backlog(by_status=counts, oldest_age_s=int(oldest_age_ms) / 1000)
 
     def statistics(self) -> Readings:
-        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics")
+        names = [_lane_name(lane) for lane in LANES]
+        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics", *names)
         return job_readings(
             tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
             oldest_age_s=int(oldest_age_ms) / 1000,
             outbox=int(outbox),
             given_up=int(given_up),
-            in_lanes={_lane(name): int(waiting) for name, waiting in zip(lanes[::2], lanes[1::2], strict=True)},
+            lanes={lane: _lane_load(*numbers) for lane, numbers in zip(LANES, lanes, strict=True)},
+            broker_window=self._broker_window,
         )
 
     def check(self) -> None:
@@ -444,9 +458,12 @@ def _readable(jobs: list[Any]) -> list[JobRecord]:
     return [record for record in records if isinstance(record, JobRecord)]
 
 
-def _lane(name: str) -> Lane:
-    job_type, _, cost_class = name.partition("|")
-    return Lane(type=job_type, cost_class=cost_class)
+def _lane_name(lane: Lane) -> str:
+    return f"{lane.type}|{lane.cost_class}"
+
+
+def _lane_load(waiting: Any, with_broker: Any, oldest_wait_ms: Any) -> LaneLoad:
+    return LaneLoad(waiting=int(waiting), with_broker=int(with_broker), oldest_wait_s=int(oldest_wait_ms) / 1000)
 
 
 def _recovered(step: str, flat: list[str], job_id: UUID) -> Recovered:

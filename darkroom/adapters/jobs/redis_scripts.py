@@ -75,6 +75,7 @@ def job_values(job: NewJob) -> list[str]:
         job.cost_class,
         job.trace,
         f"{job.turn:g}",
+        str(job.original_bytes),
     ]
 
 

@@ -191,6 +191,21 @@ def test_a_sweep_works_until_nothing_is_due() -> None:
     assert {event.subject for event in world.emitter.events} == jobs
 
 
+def test_a_sweep_that_sends_jobs_to_their_lane_goes_on_to_the_others() -> None:
+    world = World(BROKER_WINDOW="2")
+    jobs = [world.accept_later() for _ in range(JOBS_AT_ONCE + 50)]
+    for job_id in jobs:
+        world.jobs.emitted(job_id, 1)
+        world.recovery.handle(world.dead_letter(job_id))
+        world.jobs.emitted(job_id, 2)
+        world.recovery.handle(world.dead_letter(job_id))
+    world.advance(HOUR_S)
+    world.sweep()
+    with_the_broker = [job_id for job_id in jobs if not world.record(job_id).in_lane]
+    assert len(with_the_broker) == 2
+    assert world.jobs.recover_overdue(limit=10, error=ImageCorruptError("bad")) == []
+
+
 def test_a_sweep_emits_what_waits_in_a_lane_that_has_room() -> None:
     world = World(BROKER_WINDOW="2")
     first, _, waiting, last = (world.accept_later() for _ in range(4))
