@@ -25,6 +25,7 @@ _COMMANDS = {
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
+    "plan": "darkroom.cli.plan.command",
     "new": "darkroom.cli.new.command",
 }
 
