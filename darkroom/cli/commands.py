@@ -22,6 +22,7 @@ _COMMANDS = {
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
+    "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",

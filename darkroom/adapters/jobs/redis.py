@@ -36,12 +36,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -80,7 +82,15 @@ from darkroom.telemetry.metric import Readings
 if TYPE_CHECKING:
     from redis import Redis
 from darkroom.adapters.jobs.redis_records import record_of, unreadable
-from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
+from darkroom.adapters.jobs.redis_scripts import (
+    compact,
+    error_text,
+    job_values,
+    kept_job_values,
+    milliseconds,
+    rules_text,
+    script,
+)
 
 CHANGES_CHANNEL = "darkroom:changes"
 
@@ -293,6 +303,13 @@ class RedisJobStore:
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
         step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        return {UUID(job_id) for job_id in self._script("without_record", *map(str, job_ids))}
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        values = [value for job in jobs for value in kept_job_values(job)]
+        return [Restoration(outcome) for outcome in self._script("restore", *values)]
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("next_in_line", "" if lane is None else f"{lane.type}|{lane.cost_class}", limit))

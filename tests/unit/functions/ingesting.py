@@ -24,5 +24,9 @@ class Ingest(HttpClient):
         form = {"width": "32"} if fields is None else fields
         return self.post("/api/v1/resize", files={"image": ("a.jpg", picture)}, data=form, **more)
 
+    @property
+    def originals(self) -> set[str]:
+        return {key for key in self.storage.keys if not key.endswith("/job.json")}
+
     def is_untouched(self) -> bool:
         return not self.storage.keys and not any(self.jobs.backlog().by_status.values())
