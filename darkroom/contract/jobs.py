@@ -148,9 +148,17 @@ class JobRecord(_Frozen):
 
         A restored job counts its emissions from one again, so the time of its restoration is part of the id.
         """
+        return f"{self._event_ids}{self.emissions}"
+
+    def has_emitted(self, event_id: str) -> bool:
+        """Return whether this is the id of an emission of the job, and not of one before it was restored."""
+        return event_id.startswith(self._event_ids) and event_id.removeprefix(self._event_ids).isdigit()
+
+    @property
+    def _event_ids(self) -> str:
         if self.restored_at is None:
-            return f"{self.job_id}.{self.emissions}"
-        return f"{self.job_id}.{round(self.restored_at.timestamp() * 1000)}.{self.emissions}"
+            return f"{self.job_id}."
+        return f"{self.job_id}.{round(self.restored_at.timestamp() * 1000)}."
 
     def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
         """Return the job as the API shows it; `url` is the signed URL of its result."""

@@ -32,6 +32,7 @@ from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.resources import Resources
+from functions.recovery.obsolete import is_obsolete
 
 log = get_logger()
 
@@ -70,6 +71,8 @@ class Recovery:
                 self._sweep()
             elif event.type in EVENT_TYPES:
                 self._take_dead_letter(event)
+            elif event.type == events.EVENT_REJECTED and is_obsolete(event, self._resources.jobs):
+                log.info("rejection.obsolete", job_id=event.subject)
             elif event.type == events.EVENT_REJECTED:
                 self._keep(_rejection(event), key=f"{event.source}:{event.id}")
             else:
