@@ -255,6 +255,6 @@ def test_redis_forgets_a_restored_job_when_it_would_have(redis: Server) -> None:
     now = datetime.now(UTC)
     job = kept(now, age=2 * HOUR, ended=HOUR / 2)
     store.restore([job])
-    left_s = int(stores.client.ttl(f"darkroom:job:{job.new.job_id}"))  # type: ignore[arg-type]
+    left_s = int(stores.client.ttl(f"darkroom:job:{job.new.job_id}"))
     assert 1700 <= left_s <= 1800
     stores.close()

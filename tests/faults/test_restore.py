@@ -39,7 +39,7 @@ def lose_the_data(faulty: FaultyStack) -> None:
 
 def _is_back(faulty: FaultyStack, earlier_pid: int) -> bool:
     row = next(row for row in faulty.stack.status()["servers"] if row["name"] == "redis")
-    return row["state"] == "up" and row["pid"] != earlier_pid
+    return bool(row["state"] == "up" and row["pid"] != earlier_pid)
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_everything_that_was_accepted_ends_after_the_job_store_was_lost(
     dry = restore(faulty, "--dry-run")
     report = restore(faulty)
 
-    print(f"{lose.__name__}: dry run {dry}, restored {report}")
+    print(f"{lose.__name__}: dry run {dry}, restored {report}")  # noqa: T201 - the figures, with pytest -rP
     assert dry["completed"] + dry["queued"] == report["completed"] + report["queued"]
     assert report["completed"] >= COMPLETED_FIRST
     assert report["completed"] + report["queued"] + report["exists"] >= len(done) + len(waiting) + 1

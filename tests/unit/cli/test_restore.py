@@ -180,7 +180,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(lost: Lost) -> None:
             raise DependencyUnavailableError("jobs", "a test")
         return restore(batch)
 
-    lost.jobs.restore = fails_the_second_time  # type: ignore[method-assign]
+    lost.jobs.restore = fails_the_second_time  # type: ignore[method-assign,assignment]
     with pytest.raises(DependencyUnavailableError):
         lost.restore()
     assert counts(lost.restore()) == {"exists": BATCH, "queued": len(jobs) - BATCH}
