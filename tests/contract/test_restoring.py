@@ -249,6 +249,18 @@ def test_a_restored_job_waits_for_its_turn(stores: JobStores, now: datetime) -> 
     assert len(store.next_in_line(limit=10)) == 1
 
 
+def test_keepers_are_owed_until_they_are_written(stores: JobStores) -> None:
+    store, bodies = stores.make(), {uuid.uuid4(): b'{"job":"\\u00e9"}', uuid.uuid4(): b"{}"}
+    assert store.owed_keepers(limit=10) == {}
+    for job_id, body in bodies.items():
+        store.owe_keeper(job_id, body)
+    assert store.owed_keepers(limit=10) == bodies
+    [one] = store.owed_keepers(limit=1)
+    for _ in range(2):
+        store.keeper_written(one)
+    assert store.owed_keepers(limit=10) == {job_id: body for job_id, body in bodies.items() if job_id != one}
+
+
 def test_redis_forgets_a_restored_job_when_it_would_have(redis: Server) -> None:
     stores = RedisJobStores(redis.url)
     store = stores.make(times=JobTimes(final_kept_s=3600))

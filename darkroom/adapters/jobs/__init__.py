@@ -313,6 +313,15 @@ class JobStore(Protocol):
         keeps its id and its history. A worker that claimed it before the redrive is refused.
         """
 
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        """Remember the keeper of a job that storage did not take, until `keeper_written`."""
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        """Return at most `limit` of the keepers that are owed to storage."""
+
+    def keeper_written(self, job_id: UUID) -> None:
+        """Record that the keeper is in storage, or is not needed any more; idempotent."""
+
     def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the jobs that have no record, and so may be restored."""
 

@@ -93,6 +93,7 @@ class MemoryJobStore:
         self._lock = threading.RLock()
         self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
+        self._keepers_owed: dict[UUID, bytes] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
 
@@ -318,6 +319,18 @@ class MemoryJobStore:
                 return Recovered(step=NextStep.WAIT, record=job.record())
             job.due_s = self._clock() + self._times.unemitted_due_after_s
             return Recovered(step=NextStep.EMIT, record=job.record())
+
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        with self._lock:
+            self._keepers_owed[job_id] = body
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        with self._lock:
+            return dict(list(self._keepers_owed.items())[:limit])
+
+    def keeper_written(self, job_id: UUID) -> None:
+        with self._lock:
+            self._keepers_owed.pop(job_id, None)
 
     def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
         with self._lock:

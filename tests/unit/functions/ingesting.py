@@ -17,6 +17,7 @@ MAX_INPUT_BYTES = 100_000
 class Ingest(HttpClient):
     def __init__(self) -> None:
         pipeline = MemoryPipeline("ingest", settings={"MAX_INPUT_BYTES": str(MAX_INPUT_BYTES)})
+        self.pipeline = pipeline
         self.jobs, self.storage, self.emitter = pipeline.jobs, pipeline.storage, pipeline.emitter
         super().__init__(build(pipeline.resources))
 

@@ -11,7 +11,10 @@ import pytest
 
 from darkroom.adapters.jobs.keeper import MAX_BYTES, Keeper, decode_keeper
 from darkroom.contract.jobs import JobRecord, keeper_key
-from tests.stack import eventually
+from darkroom.events.cloudevents import new_event
+from darkroom.serving.answers import Done, EventAnswer, TryAgain
+from functions.recovery.app import build
+from functions.recovery.recovery import WAKE_UP
 from tests.unit.functions.ingesting import PICTURE, Ingest
 
 
@@ -91,7 +94,7 @@ def test_a_repeated_request_has_the_keeper_of_the_first_written_if_it_is_missing
     assert len(keepers(ingest)) == 1
 
 
-def test_a_job_whose_keeper_storage_refuses_is_accepted_and_kept_later(ingest: Ingest) -> None:
+def accept_while_storage_takes_no_keeper(ingest: Ingest) -> str:
     put = ingest.storage.put
 
     def goes_down_before_the_keeper(key: str, *arguments: Any, **more: Any) -> None:
@@ -103,6 +106,33 @@ def test_a_job_whose_keeper_storage_refuses_is_accepted_and_kept_later(ingest: I
     assert answer.status_code == 202, answer.text
     assert keepers(ingest) == set()
     ingest.storage.put = put  # type: ignore[method-assign]
+    return str(answer.json()["job_id"])
+
+
+def sweep(ingest: Ingest) -> EventAnswer:
+    return build(ingest.pipeline.resources_of("recovery")).handle(new_event(WAKE_UP, "/ping", {}))
+
+
+def test_a_keeper_that_storage_refuses_is_written_by_the_next_sweep(ingest: Ingest) -> None:
+    job_id = accept_while_storage_takes_no_keeper(ingest)
+    assert isinstance(sweep(ingest), TryAgain), "storage is still away"
     ingest.storage.is_down = False
-    eventually(lambda: keepers(ingest), within_s=60, what="the keeper is written")
-    assert is_kept(ingest, answer.json()["job_id"])
+    assert sweep(ingest) == Done()
+    assert is_kept(ingest, job_id)
+    assert ingest.jobs.owed_keepers(limit=1) == {}
+
+
+def test_a_keeper_that_was_rewritten_meanwhile_stays(ingest: Ingest) -> None:
+    job_id = accept_while_storage_takes_no_keeper(ingest)
+    ingest.storage.is_down = False
+    ingest.storage.put(keeper_key(UUID(job_id)), b"newer", content_type="application/json")
+    assert sweep(ingest) == Done()
+    assert ingest.storage.get(keeper_key(UUID(job_id)), max_bytes=100) == b"newer"
+    assert ingest.jobs.owed_keepers(limit=1) == {}
+
+
+def test_a_job_that_is_gone_gets_no_keeper(ingest: Ingest) -> None:
+    ingest.jobs.owe_keeper(uuid.uuid4(), b"{}")
+    assert sweep(ingest) == Done()
+    assert keepers(ingest) == set()
+    assert ingest.jobs.owed_keepers(limit=1) == {}
