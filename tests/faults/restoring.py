@@ -11,10 +11,15 @@ from tests.faults.faulty_stack import FaultyStack
 from tests.stack import ROOT
 
 
+class RestoreFailedError(Exception):
+    """The message is what the command said."""
+
+
 def restore(faulty: FaultyStack, *options: str) -> dict[str, Any]:
-    """Return the command's report."""
+    """Return the command's report. Raises RestoreFailedError."""
     command = [sys.executable, "-m", "darkroom.cli", "restore", "--json", "--data", str(faulty.stack.data), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        raise RestoreFailedError(f"{done.returncode}: {done.stderr}")
     report: dict[str, Any] = json.loads(done.stdout)
     return report
