@@ -27,12 +27,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -51,7 +53,7 @@ from darkroom.adapters.jobs.attempt_errors import (
     lost_attempt_error,
     unanswered_claim_error,
 )
-from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
+from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
@@ -91,6 +93,7 @@ class MemoryJobStore:
         self._lock = threading.RLock()
         self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
+        self._keepers_owed: dict[UUID, bytes] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
 
@@ -316,6 +319,26 @@ class MemoryJobStore:
             job.due_s = self._clock() + self._times.unemitted_due_after_s
             return Recovered(step=NextStep.EMIT, record=job.record())
 
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        with self._lock:
+            self._keepers_owed[job_id] = body
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        with self._lock:
+            return dict(list(self._keepers_owed.items())[:limit])
+
+    def keeper_written(self, job_id: UUID) -> None:
+        with self._lock:
+            self._keepers_owed.pop(job_id, None)
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        with self._lock:
+            return set(job_ids) - self._jobs.keys()
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        with self._lock:
+            return [self._restore(job) for job in jobs]
+
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         handed_out: list[JobRecord] = []
         with self._lock:
@@ -436,6 +459,24 @@ class MemoryJobStore:
         self._tally.count(metrics.ORIGINAL_SIZE, by=job.original_bytes)
         self._notify_listeners(made)
         return Accepted(record=made.record(), created=True)
+
+    def _restore(self, kept: KeptJob) -> Restoration:
+        now_s, new = self._clock(), kept.new
+        if new.job_id in self._jobs:
+            return Restoration.EXISTS
+        job = restored_job(kept, now_s)
+        if job.is_expired(now_s, self._times.final_kept_s):
+            return Restoration.EXPIRED
+        self._jobs[new.job_id] = job
+        if new.idempotency_key and now_s < job.created_s + self._times.idempotency_kept_s:
+            self._bindings.setdefault(_binding(new), new.job_id)
+        self._tally.count(metrics.JOBS_ACCEPTED, new.type, new.cost_class)
+        if job.status is JobStatus.COMPLETED:
+            self._tally.count(metrics.JOBS_ENDED, new.type, new.cost_class, job.status, "")
+        else:
+            self._lanes.wait(job)
+        self._notify_listeners(job)
+        return Restoration(job.status)
 
     def _recover_overdue(self, job: MemoryJob, error: DarkroomError) -> Recovered:
         self._record_lost_attempt(job)

@@ -8,6 +8,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
+    darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
@@ -37,12 +38,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -81,12 +84,21 @@ from darkroom.telemetry.metric import Readings
 if TYPE_CHECKING:
     from redis import Redis
 from darkroom.adapters.jobs.redis_records import record_of, unreadable
-from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
+from darkroom.adapters.jobs.redis_scripts import (
+    compact,
+    error_text,
+    job_values,
+    kept_job_values,
+    milliseconds,
+    rules_text,
+    script,
+)
 
 CHANGES_CHANNEL = "darkroom:changes"
 
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
+_KEEPERS_OWED = "darkroom:keepers-owed"
 
 AnswerT = TypeVar("AnswerT")
 
@@ -305,6 +317,24 @@ class RedisJobStore:
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
         step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
+
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        self._ask(lambda: self._connected().hset(_KEEPERS_OWED, str(job_id), body.decode()))
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        found: Any = self._ask(lambda: self._connected().hrandfield(_KEEPERS_OWED, limit, withvalues=True))
+        flat = found or []
+        return {UUID(job_id): body.encode() for job_id, body in zip(flat[::2], flat[1::2], strict=True)}
+
+    def keeper_written(self, job_id: UUID) -> None:
+        self._ask(lambda: self._connected().hdel(_KEEPERS_OWED, str(job_id)))
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        return {UUID(job_id) for job_id in self._script("without_record", *map(str, job_ids))}
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        values = [value for job in jobs for value in kept_job_values(job)]
+        return [Restoration(outcome) for outcome in self._script("restore", *values)]
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("next_in_line", "" if lane is None else _lane_name(lane), limit))
