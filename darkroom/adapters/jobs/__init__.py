@@ -5,6 +5,8 @@
                         │ └────release─────┘   └─────────────────▶ failed
                         └──────────────── redrive (by a person) ──────┘
 
+A job that is not final can be cancelled by its owner, which fails it; any job can be erased, after which there is none.
+
 Every change is a compare-and-set on the store's own clock. A job that is not final has a deadline, and the sweep finds
 jobs that are past theirs. A queued job whose lane has no room in the broker's window waits in the lane instead, until
 `next_in_line` hands it out.
@@ -20,6 +22,7 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from darkroom.adapters.jobs.admission import JobName
+from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.unreadable import UnreadableJob
@@ -119,7 +122,9 @@ class Unknown:
     """There is no such job: it expired, or was never accepted."""
 
 
-ClaimAnswer: TypeAlias = Lease | AlreadyFinal | Held | AttemptsSpent | Unknown
+ClaimAnswer: TypeAlias = Lease | AlreadyFinal | Held | AttemptsSpent | Erased | Unknown
+CancelAnswer: TypeAlias = Cancelled | AlreadyFinal | Unknown
+EraseAnswer: TypeAlias = Erased | Unknown
 
 
 class Outcome(StrEnum):
@@ -192,7 +197,8 @@ class JobStore(Protocol):
 
         Raises IdempotencyMismatchError, also when `job_id` already exists under another owner or fingerprint.
         QuotaExceededError or BacklogFullError if the job is new and there is no room for it. DependencyUnavailableError
-        means that nothing was accepted. The request has no effect once its caller has given up on it. If it was carried
+        means that nothing was accepted. InputNotFoundError means that the picture was erased with its job, or is about
+        to be. The request has no effect once its caller has given up on it. If it was carried
         out but its answer was lost, it is undone as soon as the store answers again.
         """
 
@@ -287,6 +293,34 @@ class JobStore(Protocol):
         Returns EMIT or WAIT if it was failed, else NOTHING, so that only one of two redrives has an effect. The job
         keeps its id and its history. A worker that claimed it before the redrive is refused.
         """
+
+    def cancel(self, job_id: UUID, *, owner: str) -> CancelAnswer:
+        """Fail an owner's job with `job.cancelled`, unless it is final. Its worker is refused.
+
+        A result that the worker stores nevertheless is handed out by `due_erasures`. The job cannot be redriven. If
+        others wait for the room that it leaves in its lane (`record.makes_room`), call `next_in_line`.
+        """
+
+    def erase(self, job_id: UUID, *, owner: str) -> EraseAnswer:
+        """Hide an owner's job for good, and cancel it if it is not final, in one step: nothing is known of it from now
+        on, and its idempotency key may be used again. What is elsewhere is handed out by `due_erasures`.
+
+        A keyed tombstone stays for a day. Until then a repeated call answers Erased, to the same owner; a claim does so
+        too; and `accept` refuses the id, and with InputNotFoundError the original.
+        """
+
+    def is_erased(self, job_id: UUID) -> bool:
+        """Return whether the job was erased within the last day. Nothing may bring it back."""
+
+    def due_erasures(self, *, limit: int) -> list[Erasure]:
+        """Hand out at most `limit` erasures that are due, each to one sweep at a time. Erase all of it, and then call
+        `erasure_done`; otherwise it is soon handed out again.
+
+        Each is handed out twice: at once, and again after what was under way can have written something.
+        """
+
+    def erasure_done(self, erasure: Erasure) -> None:
+        """Record that nothing is left; idempotent."""
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         """Hand out at most `limit` jobs that wait in the lane, or in any lane, as far as the broker's window has room.
