@@ -15,6 +15,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
 │   ├── RequestTimeoutError         request.timeout         408
+│   ├── JobFinalError               job.final               409
 │   ├── InputExistsError            input.exists            412
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
@@ -32,6 +33,7 @@ DarkroomError                   code, HTTP status, detail
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
+├── JobCancelledError           the owner's wish, no fault: job.cancelled
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
 ├── ServerBusyError             another try may succeed: server.busy            503
 ├── BacklogFullError            another try may succeed: backlog.full           503
