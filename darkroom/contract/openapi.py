@@ -270,9 +270,9 @@ def _erase_job() -> Schema:
         "tags": ["jobs"],
         "summary": "Erase a job and its pictures",
         "description": (
-            "The job is cancelled if it has not ended, and unknown from now on. Within a minute its results, its record "
-            "and its dead letters are erased, and its original unless another job uses it. Repeating the request within "
-            "a day is answered alike."
+            "The job is cancelled if it has not ended, and unknown from now on. Within a minute its results and its "
+            "dead letters are erased, and its original unless another job uses it. Repeating the request within a day "
+            "is answered alike."
         ),
         "parameters": [job_id()],
         "responses": {

@@ -1,7 +1,7 @@
 """Erases what is left of erased jobs outside of the job store: pictures, the keeper beside them, dead letters.
 
-The store hands out what is due. Everything here may be done twice and may stop anywhere: what is not reported as done is
-handed out again.
+The store hands out what is due. Everything here may be done twice and may stop anywhere: what is not reported as done
+is handed out again.
 """
 
 from __future__ import annotations

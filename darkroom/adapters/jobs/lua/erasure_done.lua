@@ -6,7 +6,8 @@ if number == ARGV[3] then
   if again then
     redis.call('ZADD', ERASURES, again, id)
   else
-    redis.call('DEL', erasure(id))
+    -- A hash without fields is gone. Recovery may not delete keys.
+    redis.call('HDEL', erasure(id), 'number', 'again', 'scope', 'original')
     redis.call('ZREM', ERASURES, id)
   end
 end
