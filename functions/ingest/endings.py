@@ -1,8 +1,8 @@
 """Cancels and erases jobs at their owner's wish.
 
 Both are recorded in one step in the job store, which then answers as if an erased job had never been. Recovery erases
-what is elsewhere. Only the keeper is deleted at once: `darkroom restore` would make the job anew of it if the store were
-lost.
+what is elsewhere. Only the keeper is deleted at once: if the store were lost, `darkroom restore` would make the job
+anew of it.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from tests.servers import S3_ACCESS_KEY, S3_SECRET_KEY, running, s3_server
 POLICIES = Path(__file__).parents[2] / "knative" / "components" / "minio" / "policies"
 BUCKET = "processed-images"
 NOT_JUDGED = {"setup", "eraser"}
-"""SeaweedFS' IAM API refuses a policy that names CreateBucket or ListBucketMultipartUploads. test_seaweedfs.py judges its
-own policy for the eraser, which the server reads at its start."""
+"""SeaweedFS' IAM API refuses a policy that names CreateBucket or ListBucketMultipartUploads. Its own policy for the
+eraser, which the server reads at its start, is judged by test_seaweedfs.py."""
 ERASED = ("uploads/4/original", "processed/4.png", "elsewhere/4")
 """What is tried to be erased: refusing to erase nothing would show nothing."""
 DENIED = {"AccessDenied", "403", "Forbidden"}
