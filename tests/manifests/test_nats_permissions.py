@@ -167,9 +167,7 @@ def test_eventing_may_all_that_the_dispatcher_does(cluster: NatsCluster) -> None
     assert asyncio.run(dispatch()) == b"an event"
 
 
-def test_letters_are_kept_by_recovery_erased_with_their_job_and_dropped_by_a_person(
-    cluster: NatsCluster, tmp_path: Path
-) -> None:
+def test_letters_are_kept_and_erased_by_recovery_and_dropped_by_a_person(cluster: NatsCluster, tmp_path: Path) -> None:
     setup, recovery, operator = (
         letters(cluster, user, tmp_path, definition=DEFINITION) for user in ("setup", "recovery", "operator")
     )
