@@ -25,6 +25,7 @@ from tests.contract.job_stores import a_result
 from tests.stack import eventually
 
 AGAIN_S = 25.0
+UNKNOWN = "7f000000-0000-4000-8000-00000000000a"
 
 
 class World(MemoryPipeline):
@@ -196,7 +197,7 @@ def test_a_wait_ends_when_its_job_is_erased(world: World) -> None:
     assert world.status.get(f"/api/v1/jobs/{job_id}", params={"wait": "30"}).status_code == 404
 
 
-@pytest.mark.parametrize("text", ["nothing", str(uuid4()), str(uuid4()).upper()])
+@pytest.mark.parametrize("text", ["nothing", UNKNOWN, UNKNOWN.upper()])
 def test_what_is_no_job_cannot_be_cancelled_or_erased(world: World, text: str) -> None:
     for answer in (
         world.ingest.call("DELETE", f"/api/v1/jobs/{text}"),
@@ -220,10 +221,10 @@ def test_methods_are_told_whichever_function_serves_them(world: World) -> None:
     path = f"/api/v1/jobs/{uuid4()}"
     for client in (world.ingest, world.status):
         answer = client.call("PUT", path)
-        assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET")
-    assert world.status.call("DELETE", path).headers["allow"] == "GET"
+        assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD")
+    assert world.status.call("DELETE", path).headers["allow"] == "GET, HEAD"
     assert world.status.get(f"{path}/cancel").headers["allow"] == "POST"
-    assert world.ingest.post("/api/v1/jobs").headers["allow"] == "GET"
+    assert world.ingest.post("/api/v1/jobs").headers["allow"] == "GET, HEAD"
 
 
 def test_pages_of_allowed_origins_may_erase_and_cancel() -> None:
