@@ -99,7 +99,7 @@ ACTIONS: dict[str, Callable[[User], object]] = {
     "remove a result": lambda user: user.storage.delete("processed/2.png"),
     "erase an upload": lambda user: user.storage.erase("uploads/4/original"),
     "erase a result": lambda user: user.storage.erase("processed/4.png"),
-    "erase elsewhere": lambda user: user.storage.erase("elsewhere/4"),
+    "erase elsewhere": lambda user: user.s3.delete_object(Bucket=BUCKET, Key="elsewhere/4", VersionId="null"),
     "store elsewhere": lambda user: put(user, "elsewhere/1"),
     "remove the bucket": lambda user: user.s3.delete_bucket(Bucket=BUCKET),
     "make a bucket": lambda user: user.s3.create_bucket(Bucket="another"),
