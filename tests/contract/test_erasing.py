@@ -7,13 +7,14 @@ import hmac
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from redis import Redis
 
-from darkroom.adapters.jobs import AlreadyFinal, JobStore, Lease, NextStep, Outcome, Unknown
+from darkroom.adapters.jobs import AlreadyFinal, JobStore, KeptJob, Lease, NextStep, Outcome, Restoration, Unknown
 from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.adapters.jobs.times import JobTimes
@@ -444,6 +445,37 @@ def test_nobody_refers_to_an_original_that_is_being_erased(scene: Scene) -> None
 def originals(scene: Scene) -> dict[UUID, str | None]:
     scene.stores.advance(TIMES.erase_again_after_s)
     return {erasure.job_id: erasure.original for erasure in scene.store.due_erasures(limit=100)}
+
+
+# --- restoring
+
+
+def test_a_restore_brings_no_erased_job_back(scene: Scene) -> None:
+    made = new_job(idempotency_key="k")
+    scene.store.accept(made)
+    scene.store.erase(made.job_id, owner=OWNER)
+    kept = KeptJob(new=made, created_at=datetime.now(UTC))
+    assert scene.store.without_record([made.job_id]) == set()
+    assert scene.store.restore([kept]) == [Restoration.EXISTS]
+    assert scene.store.get(made.job_id) is None
+
+
+def test_a_restored_job_is_erased_like_any_other(scene: Scene) -> None:
+    upload = "uploads/key-1/d4c1/original"
+    first, second = (new_job(storage_key=upload, idempotency_key=f"k{number}") for number in range(2))
+    for made in (first, second):
+        scene.store.restore([KeptJob(new=made, created_at=datetime.now(UTC))])
+    for made, expected in ((first, None), (second, upload)):
+        assert isinstance(scene.store.erase(made.job_id, owner=OWNER), Erased)
+        assert originals(scene)[made.job_id] == expected
+        assert scene.store.accept(new_job(idempotency_key=made.idempotency_key)).created
+
+
+def test_a_keeper_that_is_owed_is_not_written_after_the_erasure(scene: Scene) -> None:
+    job_id = completed(scene)
+    scene.store.owe_keeper(job_id, b"{}")
+    scene.store.erase(job_id, owner=OWNER)
+    assert scene.store.owed_keepers(limit=10) == {}
 
 
 # --- Redis

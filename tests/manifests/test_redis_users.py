@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from darkroom.adapters.jobs import Lease, NextStep, Outcome
+from darkroom.adapters.jobs import KeptJob, Lease, NextStep, Outcome, Restoration
 from darkroom.adapters.jobs.admission import BacklogLimits, JobName
 from darkroom.adapters.jobs.erasing import Cancelled, Erased
 from darkroom.adapters.jobs.notices import RedisJobNotices
@@ -31,6 +32,7 @@ from darkroom.contract.errors import (
     JobTimeoutError,
     QuotaExceededError,
 )
+from darkroom.contract.jobs import JobResult
 from darkroom.contract.metrics import JOBS_ENDED
 from darkroom.contract.rates import Rate
 from darkroom.local.children.servers import _redis_arguments
@@ -39,6 +41,8 @@ from tests.servers import redis_server, running
 
 COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
 FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery")
+_NOW = datetime.now(UTC)
+_RESULT = JobResult(storage_key="processed/1.png", content_type="image/png", width=1, height=1, bytes=1)
 USERS = (*FUNCTIONS, "operator", "exporter")
 
 
@@ -153,6 +157,21 @@ def test_a_job_is_cancelled_and_erased_with_each_function_as_its_own_user(
         upload = f"uploads/key-1/{uuid.uuid4()}/original"
 
 
+def test_a_lost_record_is_restored_by_recoverys_user_and_the_operators(store: Callable[[str], RedisJobStore]) -> None:
+    for user in ("recovery", "operator"):
+        restoring, made = store(user), new_job(idempotency_key=uuid.uuid4().hex)
+        done, waiting = KeptJob(new=made, created_at=_NOW, result=_RESULT), KeptJob(new=new_job(), created_at=_NOW)
+        assert restoring.without_record([made.job_id]) == {made.job_id}
+        assert restoring.restore([done, waiting]) == [Restoration.COMPLETED, Restoration.QUEUED]
+
+
+def test_ingest_owes_a_keeper_and_recovery_writes_it(store: Callable[[str], RedisJobStore]) -> None:
+    ingest, recovery, job_id = store("ingest"), store("recovery"), uuid.uuid4()
+    ingest.owe_keeper(job_id, b"{}")
+    assert recovery.owed_keepers(limit=5) == {job_id: b"{}"}
+    recovery.keeper_written(job_id)
+
+
 def test_ingest_may_ask_for_room_and_refuse(users: Users) -> None:
     owner = uuid.uuid4().hex
     with closing(RedisJobStore(users.url("ingest"))) as unlimited:
@@ -253,7 +272,7 @@ MAY = {
     "status": {"a rate"},
     "resize": {"a job's record", "deadlines", "what was given up"},
     "crop": {"a job's record", "deadlines", "what was given up"},
-    "recovery": {"a job's record", "deadlines", "what was given up"},
+    "recovery": {"a job's record", "deadlines", "what was given up", "an owner's list", "an idempotency key"},
     "exporter": set(),
 }
 

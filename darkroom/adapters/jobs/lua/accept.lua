@@ -4,7 +4,7 @@
 -- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 11
+local FIRST_JOB, VALUES_PER_JOB = 4, 12
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -26,6 +26,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),
     idempotency_key = ARGV[at + 7],
+    original_bytes = tonumber(ARGV[at + 11]),
   }
 end
 
@@ -154,6 +155,9 @@ local function write(job, key)
   use_pictures(job)
   index_by_owner(job)
   count(1, JOBS_ACCEPTED, job.type, job.cost)
+  if job.original_bytes > 0 then
+    count(job.original_bytes, ORIGINAL_SIZE)
+  end
   redis.call('PUBLISH', CHANGES, job.id .. ' queued')
 end
 
@@ -191,6 +195,7 @@ if erased then
 end
 local no_room = refusal(new)
 if no_room then
+  count(no_room[2], JOBS_REFUSED, no_room[1] == 'quota' and 'quota' or 'backlog')
   return no_room
 end
 local accepted = {}
