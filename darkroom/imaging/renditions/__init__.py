@@ -14,12 +14,12 @@ What one rendition goes through after its frames are developed is the same as in
 from darkroom.imaging.renditions.cost import renditions_cost, renditions_cost_class
 from darkroom.imaging.renditions.grouping import plan_renditions
 from darkroom.imaging.renditions.rendering import render_all
-from darkroom.imaging.renditions.request import RenditionError, RenditionRequest, impossible_renditions
+from darkroom.imaging.renditions.request import RenditionError, RenditionRequest, checked_renditions
 
 __all__ = [
     "RenditionError",
     "RenditionRequest",
-    "impossible_renditions",
+    "checked_renditions",
     "plan_renditions",
     "render_all",
     "renditions_cost",

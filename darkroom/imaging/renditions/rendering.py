@@ -20,7 +20,7 @@ from darkroom.imaging.render import render
 from darkroom.imaging.renditions.grouping import plan_renditions
 from darkroom.imaging.renditions.members import Member, scaled_upright
 from darkroom.imaging.renditions.plan import Group, Step
-from darkroom.imaging.renditions.request import RenditionError, RenditionRequest, impossible_renditions
+from darkroom.imaging.renditions.request import RenditionError, RenditionRequest, checked_renditions
 from darkroom.imaging.resample import resample
 from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
@@ -47,7 +47,7 @@ def render_all(
     names = [request.name for request in requests]
     if len(set(names)) < len(names):
         raise ValueError(f"the names of renditions must be unique, were {names}")
-    impossible = impossible_renditions(facts, requests, limits)
+    impossible = checked_renditions(facts, requests, limits)
     yield from impossible.items()
     plan = plan_renditions(facts, [request for request in requests if request.name not in impossible], shrink=shrink)
     for group in plan.groups:

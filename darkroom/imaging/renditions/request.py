@@ -28,9 +28,7 @@ class RenditionRequest:
     """The picture that the parameter `overlay` names."""
 
 
-def impossible_renditions(
-    facts: Facts, requests: Iterable[RenditionRequest], limits: Limits
-) -> dict[str, RenditionError]:
+def checked_renditions(facts: Facts, requests: Iterable[RenditionRequest], limits: Limits) -> dict[str, RenditionError]:
     """Return the errors of those renditions, by name, that the header shows to be impossible."""
     errors: dict[str, RenditionError] = {}
     for request in requests:
