@@ -28,13 +28,15 @@ _JPEG_DECODE_MS, _JPEG_WHOLE_PART = 5.6, 0.25
 
 
 def plan_renditions(
-    facts: Facts, requests: Iterable[RenditionRequest], *, shrink: Shrink = Shrink.FAST
+    facts: Facts, requests: Iterable[RenditionRequest], *, shrink: Shrink = Shrink.FAST, exactly: bool = False
 ) -> RenditionsPlan:
     """Plan renditions, of which each must be possible by itself. The order of the requests does not matter.
 
+    `exactly` gives each the pixels of a job of its own, so that only those share a decode that decode the same.
+
     Raises CropOutOfBoundsError or ParametersInvalidError.
     """
-    members = sorted((member_of(request, facts, shrink) for request in requests), key=_largest_first)
+    members = sorted((member_of(request, facts, shrink, exactly=exactly) for request in requests), key=_largest_first)
     groups: list[Group] = []
     for member in members:
         choice = min(_choices(groups, member, facts), key=lambda choice: choice.cpu_ms)

@@ -59,13 +59,18 @@ def test_five_renditions_of_a_photograph_take_one_decode(monkeypatch: pytest.Mon
     }
 
 
-def test_five_renditions_of_a_page_of_text_take_one_decode_more_at_a_finer_step(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_page_of_text_is_decoded_for_each_as_a_job_of_its_own_would() -> None:
     body = drawings.body_of(drawings.text_page(800), "JPEG", quality=90)
+    requests = [resize("half", width=400), resize("quarter", width=200), resize("eighth", width=100)]
+    made = rendered(body, *requests)
+    assert {name: one.body for name, one in made.items()} == {one.name: by_itself(body, one).body for one in requests}
+
+
+def test_a_page_of_text_in_a_png_is_decoded_twice_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = drawings.body_of(drawings.text_page(800), "PNG")
     steps = count_decodes(monkeypatch)
-    rendered(body, resize("half", width=400), resize("quarter", width=200), resize("eighth", width=100))
-    assert steps == [2, 1]
+    rendered(body, *[resize(f"w{width}", width=width, format="jpeg") for width in (400, 200, 100, 50)])
+    assert len(steps) == 2
 
 
 def test_a_part_at_full_size_does_not_make_the_others_read_every_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
