@@ -121,7 +121,7 @@ async def bullmq_peer(
         yield Peer(exchange=exchange, family=Family(pid=worker.pid, name="bullmq"))
 
 
-def _environment(redis_url: str, s3: S3) -> Mapping[str, str]:
+def _environment(redis_url: str, s3: S3) -> dict[str, str]:
     return {
         "PEER_REDIS": redis_url,
         "PEER_S3": s3.endpoint,
