@@ -121,6 +121,7 @@ class Acceptance:
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
             trace=_trace(),
+            webhooks=self._resources.webhook_endpoints.subscriptions(caller.owner),
         )
 
     def _write(self, new: NewJob, *, stored: bool) -> JobRecord:

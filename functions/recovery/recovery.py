@@ -32,6 +32,7 @@ from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.resources import Resources
+from functions.recovery.webhooks import WebhookSweep, is_wake_up
 
 log = get_logger()
 
@@ -55,6 +56,7 @@ class Recovery:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._outbox = Outbox(resources)
+        self._webhooks = WebhookSweep(resources)
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> EventAnswer:
@@ -67,11 +69,17 @@ class Recovery:
     def _handle(self, event: CloudEvent) -> EventAnswer:
         try:
             if event.type == WAKE_UP:
-                self._sweep()
+                # First what is quick. One that fails does not keep the other from being done.
+                try:
+                    self._webhooks.sweep()
+                finally:
+                    self._sweep()
             elif event.type in EVENT_TYPES:
                 self._take_dead_letter(event)
             elif event.type == events.EVENT_REJECTED:
                 self._keep(_rejection(event), key=f"{event.source}:{event.id}")
+            elif is_wake_up(event):
+                log.warning("deadletter.wake_up", event_type=event.type, subject=event.subject)
             else:
                 self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
         except DependencyUnavailableError as exc:

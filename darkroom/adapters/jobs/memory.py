@@ -53,6 +53,7 @@ from darkroom.adapters.jobs.attempt_errors import (
 )
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
+from darkroom.adapters.jobs.memory_owed import MemoryOwedWebhooks
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
 from darkroom.adapters.jobs.times import JobTimes
@@ -93,6 +94,7 @@ class MemoryJobStore:
         self._bindings: dict[tuple[str, str], UUID] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
+        self.owed = MemoryOwedWebhooks(clock, self._tally, self._times.keep_within_s, self._lock)
 
     def on_change(self, listener: ChangeListener) -> None:
         """Register a listener. It is called for every change of a status, in the thread that made the change."""
@@ -350,6 +352,7 @@ class MemoryJobStore:
     def statistics(self) -> Readings:
         with self._lock:
             backlog, now_s = self.backlog(), self._clock()
+            webhooks_owed, oldest_owed_age_s = self.owed.count_and_oldest_age_s()
             outbox = [
                 job
                 for job in self._jobs.values()
@@ -365,6 +368,8 @@ class MemoryJobStore:
                 outbox=len(outbox),
                 given_up=sum(job.hand_out_s is not None for job in self._jobs.values()),
                 in_lanes=self._lanes.waiting(),
+                webhooks_owed=webhooks_owed,
+                oldest_owed_age_s=oldest_owed_age_s,
             )
 
     def check(self) -> None:
@@ -503,7 +508,9 @@ class MemoryJobStore:
         self._lanes.leave(job)
         self._drain.count(job.new.owner, job.finished_s)
         self._count_end(job, job.finished_s, status)
-        self._set_status(job, status)
+        job.status = status
+        self.owed.owe(job.record())
+        self._notify_listeners(job)
 
     def _count_end(self, job: MemoryJob, ended_s: float, status: JobStatus) -> None:
         code = "" if status is JobStatus.COMPLETED or job.error is None else job.error.code

@@ -11,6 +11,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
+    darkroom:webhooks:...                 webhooks that are owed (lua/owing.lua)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """
 
@@ -62,6 +63,7 @@ from darkroom.adapters.jobs.admission import (
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import job_readings
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -79,6 +81,7 @@ from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from redis import Redis
+from darkroom.adapters.jobs.redis_owed import RedisOwedWebhooks
 from darkroom.adapters.jobs.redis_records import record_of, unreadable
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
 
@@ -123,6 +126,7 @@ class RedisJobStore:
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
+        self._owed = RedisOwedWebhooks(self._script)
 
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
         refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), len(names))
@@ -300,13 +304,17 @@ class RedisJobStore:
     def unemitted(self, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("unemitted", limit))
 
+    @property
+    def owed(self) -> OwedWebhooks:
+        return self._owed
+
     def backlog(self) -> Backlog:
         queued, processing, oldest_age_ms = self._script("backlog")
         counts = {JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)}
         return Backlog(by_status=counts, oldest_age_s=int(oldest_age_ms) / 1000)
 
     def statistics(self) -> Readings:
-        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics")
+        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes, owed = self._script("statistics")
         return job_readings(
             tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
@@ -314,6 +322,8 @@ class RedisJobStore:
             outbox=int(outbox),
             given_up=int(given_up),
             in_lanes={_lane(name): int(waiting) for name, waiting in zip(lanes[::2], lanes[1::2], strict=True)},
+            webhooks_owed=int(owed[0]),
+            oldest_owed_age_s=int(owed[1]) / 1000,
         )
 
     def check(self) -> None:

@@ -52,7 +52,7 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    common = ("counting", "by_owner", "common", "lanes", "thinning", "ending")
+    common = ("counting", "by_owner", "common", "lanes", "thinning", "owing", "ending")
     parts = [_lua(part) for part in (*common, *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
@@ -75,6 +75,7 @@ def job_values(job: NewJob) -> list[str]:
         job.cost_class,
         job.trace,
         f"{job.turn:g}",
+        job.webhooks,
     ]
 
 

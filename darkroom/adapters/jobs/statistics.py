@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 from darkroom.adapters.jobs import Lane
-from darkroom.contract import metrics
+from darkroom.contract import metrics, webhooks
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import COST_CLASSES, STAGES
@@ -28,6 +28,7 @@ _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
     "format": tuple(name for name in WRITTEN_FORMATS if name is not Format.KEEP),
     "good": ("true", "false"),
     "error.type": ("",),
+    "reason": webhooks.FAILURES,
 }
 
 
@@ -48,6 +49,8 @@ def job_readings(
     outbox: int,
     given_up: int,
     in_lanes: Mapping[Lane, int],
+    webhooks_owed: int = 0,
+    oldest_owed_age_s: float = 0.0,
 ) -> Readings:
     lanes = (Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES))
     return {
@@ -57,6 +60,8 @@ def job_readings(
         metrics.JOBS_OUTBOX: {(): outbox},
         metrics.JOBS_GIVEN_UP: {(): given_up},
         metrics.JOBS_IN_LANES: {(lane.type, lane.cost_class): in_lanes.get(lane, 0) for lane in lanes},
+        metrics.WEBHOOKS_OWED: {(): webhooks_owed},
+        metrics.WEBHOOKS_OLDEST_OWED_AGE: {(): oldest_owed_age_s},
     }
 
 

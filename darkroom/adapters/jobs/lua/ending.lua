@@ -23,6 +23,7 @@ local function finish(job, status, code)
   redis.call('ZREM', DEADLINES, job.id)
   leave_lane(job)
   thin(job)
+  owe(job)
   if rules.final_kept > 0 then
     redis.call('PEXPIRE', job.key, rules.final_kept)
   end

@@ -18,5 +18,10 @@ local function outbox()
   return waiting
 end
 
+local function owed()
+  local oldest = redis.call('ZRANGE', OWED, 0, 0, 'WITHSCORES')[2]
+  return { redis.call('ZCARD', OWED), oldest and now - tonumber(oldest) or 0 }
+end
+
 return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP),
-  redis.call('HGETALL', LANES) }
+  redis.call('HGETALL', LANES), owed() }
