@@ -23,6 +23,7 @@ _COMMANDS = {
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
     "keys": "darkroom.cli.keys",
+    "webhooks": "darkroom.cli.webhooks",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
     "new": "darkroom.cli.new.command",

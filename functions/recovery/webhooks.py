@@ -5,7 +5,7 @@ It sends none itself: recovery reaches the inside of the cluster, and webhooks g
 
 from __future__ import annotations
 
-from darkroom.adapters.deadletters import DeadLetter
+from darkroom.adapters.deadletters import WEBHOOK, DeadLetter
 from darkroom.adapters.jobs.owed import AT_ONCE_PER_ENDPOINT, OwedWebhook
 from darkroom.contract import events
 from darkroom.events.cloudevents import CloudEvent, json_object, new_event
@@ -63,5 +63,5 @@ def _letter(owed: OwedWebhook, source: str) -> DeadLetter:
         event=json_object(event),
         job_id=str(owed.job_id),
         attempts=owed.tries,
-        origin="webhook",
+        origin=WEBHOOK,
     )

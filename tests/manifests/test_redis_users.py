@@ -37,7 +37,7 @@ from tests.contract.job_stores import a_result, new_job
 from tests.servers import redis_server, running
 
 COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
-FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery")
+FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery", "notify")
 USERS = (*FUNCTIONS, "operator", "exporter")
 
 
