@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from darkroom.adapters.jobs import AttemptsSpent, JobStore, Lease, NextStep
+from darkroom.adapters.jobs.erasing import Cancelled, Erased
 from darkroom.adapters.jobs.owed import AT_ONCE_PER_ENDPOINT, SEND_LEASE_S, OwedWebhook, SendOutcome
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.times import JobTimes
@@ -233,6 +234,24 @@ def test_what_is_owed_for_an_erased_job_is_dropped(stores: JobStores, store: Job
     assert store.owed.take(ANOTHER) is None
     assert taken(store).webhook_id == other.webhook_id
     assert store.owed.take(ONE) is None
+
+
+def test_erasing_a_job_drops_what_is_owed_in_the_same_step(store: JobStore) -> None:
+    ended, unfinished = completed(store, f"{ONE},{ANOTHER}"), store.accept(new_job(webhooks=ONE)).record
+    for record in (ended, unfinished):
+        assert isinstance(store.erase(record.job_id, owner=record.owner), Erased)
+        assert store.owed.of_job(record.job_id) == []
+    assert store.owed.due() == {}
+
+
+def test_a_cancelled_job_is_told_of(store: JobStore) -> None:
+    record = store.accept(new_job(webhooks=ONE)).record
+    answer = store.cancel(record.job_id, owner=record.owner)
+    assert isinstance(answer, Cancelled)
+    assert answer.record.told == (ONE,)
+    owed = taken(store)
+    assert owed.webhook_id == answer.record.webhook_id
+    assert owed.body["error"]["code"] == "job.cancelled"
 
 
 def test_what_is_owed_to_a_revoked_endpoint_is_forgotten(store: JobStore) -> None:
