@@ -19,6 +19,7 @@ from darkroom.cli.event_lines import EventLines
 from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.folders import make_folder
 from darkroom.cli.local_storage import choose_storage
+from darkroom.cli.local_webhooks import AllowPrivate, webhook_settings
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.cli.terminal import write
 from darkroom.cli.up_options import Host, Origin, RateLimit, RecordBytes, Window
@@ -123,6 +124,20 @@ class FrontDoor:
     help="Require API keys from this file, which `darkroom keys create` writes.  [default: no keys, loopback only]",
 )
 @click.option(
+    "--webhooks-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file of webhook endpoints, which `darkroom webhooks create` writes; their secrets are in "
+    "webhook-secrets.json beside it.  [default: webhooks.json in --data]",
+)
+@click.option(
+    "--webhook-allow-private",
+    type=AllowPrivate(),
+    envvar="WEBHOOK_ALLOW_PRIVATE",
+    default="",
+    help="Networks and hosts that webhooks may reach although they are not public, such as 127.0.0.0/8.  "
+    "[default: none]",
+)
+@click.option(
     "--rate-limit",
     type=RateLimit(),
     default="off",
@@ -190,6 +205,8 @@ def command(
     max_instances: int | None,
     window_s: float | None,
     api_keys: Path | None,
+    webhooks_file: Path | None,
+    webhook_allow_private: str,
     rate_limit: str,
     rate_limit_bytes: str,
     origins: tuple[str, ...],
@@ -223,6 +240,7 @@ def command(
         except KeyFileError as exc:
             raise click.ClickException(f"--api-keys: {exc}") from exc
     make_folder(data, "--data", mode=0o700)
+    webhooks = webhook_settings(webhooks_file, data, webhook_allow_private)
     for option, given in (("--nats", nats_url), ("--redis", redis_url), ("--s3", s3_url)):
         if given is not None:
             usable_url(option, given)
@@ -236,7 +254,7 @@ def command(
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
             hosts=front_door.served_hosts,
-            settings={**front_door.settings(), **storage.settings, **region_of_s3(s3_url)},
+            settings={**front_door.settings(), **webhooks, **storage.settings, **region_of_s3(s3_url)},
             strict=strict,
             private_servers=api_keys is not None,
             max_instances=max_instances,
