@@ -12,7 +12,7 @@ from benchmarks.cost_check import compare
 from benchmarks.measure.job_costs import measure_cases, measuring_stack
 
 BYTES_WITHIN = 0.5
-"""A few jobs only, on which Redis' tables weigh more; `python -m benchmarks.costs --check` has the real bound, and CPU time."""
+"""A few jobs only, on which Redis' tables weigh more; `python -m benchmarks.costs --check` has the real bound."""
 CASES = (Case(megapixels=1.2, width_px=320, jobs=300),)
 
 
