@@ -378,8 +378,8 @@ class MemoryJobStore:
             over_quota = over_limits(facts, quota, owners.count(owner))
             refused = over_quota or over_limits(facts, backlog, len(owners))
             if refused is not None:
-                jobs = owners.count(owner) if over_quota else len(owners)
-                self._tally.count(metrics.JOBS_REFUSED, limit_of(refused), by=jobs)
+                number = owners.count(owner) if over_quota else len(owners)
+                self._tally.count(metrics.JOBS_REFUSED, limit_of(refused), by=number)
                 raise refused
 
     def _has(self, job: NewJob) -> bool:
