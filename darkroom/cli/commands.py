@@ -17,14 +17,20 @@ _COMMANDS = {
     "submit": "darkroom.cli.submit",
     "job": "darkroom.cli.job",
     "jobs": "darkroom.cli.jobs",
+    "cancel": "darkroom.cli.cancel",
+    "erase": "darkroom.cli.erase",
     "logs": "darkroom.cli.logs",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
+    "backup": "darkroom.cli.backup",
+    "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",
+    "webhooks": "darkroom.cli.webhooks",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
+    "plan": "darkroom.cli.plan.command",
     "new": "darkroom.cli.new.command",
 }
 
@@ -70,7 +76,7 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nEnvironment:\n"
-    "  DARKROOM_API_KEY    the API key of submit, job and jobs, where keys are required\n"
+    "  DARKROOM_API_KEY    the API key of submit, job, cancel and erase, where keys are required\n"
     "  DARKROOM_URL        the API's address, instead of --url\n"
     "  DARKROOM_DATA       the folder of `darkroom up`, instead of --data\n"
     "  DARKROOM_TRACEBACK  1: show the Python traceback of an error\n"

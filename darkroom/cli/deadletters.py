@@ -15,11 +15,14 @@ import click
 from darkroom.adapters.deadletters import KeptDeadLetter
 from darkroom.cli.api import only_match
 from darkroom.cli.backends import Backends, backend_options, open_backends
-from darkroom.cli.letters import document, subject
+from darkroom.cli.deployment import deployment_settings
+from darkroom.cli.keeper_files import KeeperFiles
+from darkroom.cli.letters import document, kind, subject
 from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.terminal import format_duration, write, write_json, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
 from darkroom.events.durations import parse_go
+from darkroom.serving.resources import Resources
 
 
 class _Age(click.ParamType[float]):
@@ -34,7 +37,9 @@ class _Age(click.ParamType[float]):
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--type", "kind", type=click.Choice([*NAMES, "event"]), help="The job's type; event for no job."),
+        click.option(
+            "--type", "kind", type=click.Choice([*NAMES, "webhook", "event"]), help="The job's type; event for no job."
+        ),
         click.option("--error", "reason", metavar="CODE", help="The code of the last error, such as image.crashed."),
         click.option("--job", "job_id", metavar="ID", help="The letter of this job, or of the one that begins so."),
         click.option("--older-than", "older_than_s", type=_Age(), help="Kept for at least this long, such as 2h30m."),
@@ -95,8 +100,15 @@ _COLUMNS = ("number", "age", "what", "job or event", "error", "attempts", "from"
 
 def _row(kept: KeptDeadLetter) -> tuple[object, ...]:
     letter, age_s = kept.letter, (datetime.now(UTC) - kept.kept_at).total_seconds()
-    what = letter.job_type or "event"
-    return kept.sequence, format_duration(age_s), what, subject(kept), letter.reason, letter.attempts, letter.origin
+    return (
+        kept.sequence,
+        format_duration(age_s),
+        kind(letter),
+        subject(kept),
+        letter.reason,
+        letter.attempts,
+        letter.origin,
+    )
 
 
 @command.command("show")
@@ -144,12 +156,21 @@ def redrive(
     data: Path,
     **filters: Any,
 ) -> None:
-    """Redrive the selected letters. A job keeps its id and history, and runs only once even if redriven twice."""
+    """Redrive the selected letters. A job keeps its id and history, and runs only once even if redriven twice.
+
+    --set also changes what the job would be restored from, in storage: that of the running `darkroom up`, or where the
+    functions' variables BUCKET_NAME, STORAGE_... say.
+    """
     new = dict(_name_and_value(change) for change in changes)
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
-        redriving = Redrive(backends.jobs, backends.letters, backends.emitter)
+        redriving = Redrive(backends.jobs, backends.letters, backends.emitter, _keepers(data) if new else None)
         for kept in _at_rate(_chosen(backends, sequences, everything, filters), None if dry_run else rate):
             _write_outcome(kept, redriving.redrive(kept, new, dry_run=dry_run), as_json=as_json)
+
+
+def _keepers(data: Path) -> KeeperFiles:
+    """Open the storage of the deployment, where the parameters of its jobs are kept. Raises click.ClickException."""
+    return KeeperFiles(Resources(deployment_settings(data, needs=frozenset({"BUCKET_NAME"}))).storage)
 
 
 @command.command("drop")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from darkroom.contract.job_types import JobTypeName, job_type_named
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import StorageKey
+from darkroom.contract.webhooks import subscribers
 
 
 class JobStatus(StrEnum):
@@ -101,6 +102,8 @@ class JobRecord(_Frozen):
     """`standard` or `heavy`: which of a function's Services does the job."""
     trace: str = ""
     """The W3C `traceparent` under which the job was accepted, or empty. Brokers drop it; the API does not show it."""
+    webhooks: str = ""
+    """The endpoints that are told of its end, as `webhooks.subscriptions` writes them."""
     attempts: int = 0
     emissions: int = 1
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
@@ -114,6 +117,8 @@ class JobRecord(_Frozen):
     worker: str | None = None
     redrives: int = 0
     """How often a person redrove the failed job."""
+    restored_at: datetime | None = None
+    """When the job was restored from storage, after the store had lost it."""
     history: tuple[Attempt, ...] = ()
     """The latest attempts, oldest first."""
     created_at: datetime
@@ -143,8 +148,32 @@ class JobRecord(_Frozen):
     def event_id(self) -> str:
         """Return an id that is new for each emission, and the same when one emission is sent twice, so that the broker
         can deduplicate.
+
+        A restored job counts its emissions from one again, so the time of its restoration is part of the id.
         """
-        return f"{self.job_id}.{self.emissions}"
+        return f"{self._event_ids}{self.emissions}"
+
+    def has_emitted(self, event_id: str) -> bool:
+        """Return whether this is the id of an emission of the job, and not of one before it was restored."""
+        return event_id.startswith(self._event_ids) and event_id.removeprefix(self._event_ids).isdigit()
+
+    @property
+    def _event_ids(self) -> str:
+        if self.restored_at is None:
+            return f"{self.job_id}."
+        return f"{self.job_id}.{round(self.restored_at.timestamp() * 1000)}."
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The ids of the endpoints that are told of the end that it has reached; none while it is unfinished."""
+        if not self.status.is_final:
+            return ()
+        return subscribers(self.webhooks, completed=self.status is JobStatus.COMPLETED)
+
+    @property
+    def webhook_id(self) -> str:
+        """Names this end of the job to those who are told of it: a job that is redriven and ends again has another."""
+        return f"{self.job_id}-{self.fence}"
 
     def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
         """Return the job as the API shows it; `url` is the signed URL of its result."""
@@ -175,9 +204,20 @@ def original_key(job_id: UUID, extension: str) -> str:
     return f"uploads/{job_id}/original.{extension}"
 
 
+def keeper_key(job_id: UUID) -> str:
+    """Return the key of the object from which the job is restored, wherever its original is stored."""
+    return f"uploads/{job_id}/job.json"
+
+
 def result_key(job_id: UUID, extension: str) -> str:
     """Return a key that depends on the job alone, so that storing a result twice replaces it."""
     return f"processed/{job_id}.{extension}"
+
+
+def results_prefix(job_id: UUID) -> str:
+    """Return what the keys of all results of a job begin with, whatever their names and formats. Ids are of one length,
+    so no other job's keys do."""
+    return f"processed/{job_id}"
 
 
 def timestamp(moment: datetime) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from darkroom import telemetry
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, Storage, StreamedPut
+from darkroom.adapters.storage import ListedObject, ObjectInfo, SignedRequest, Storage, StreamedPut
 from darkroom.telemetry import names
 
 
@@ -17,9 +17,9 @@ class TracedStorage:
         self._storage = storage
         self._bucket = bucket
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         with self._call("PutObject", key):
-            self._storage.put(key, body, content_type=content_type)
+            self._storage.put(key, body, content_type=content_type, metadata=metadata)
 
     def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
         with self._call("CreateMultipartUpload", key):
@@ -34,9 +34,21 @@ class TracedStorage:
         with self._call("HeadObject", key):
             return self._storage.info(key)
 
+    def pages(self, prefix: str, *, after: str = "") -> Iterator[Sequence[ListedObject]]:
+        with self._call("ListObjectsV2"):
+            yield from self._storage.pages(prefix, after=after)
+
     def delete(self, key: str) -> None:
         with self._call("DeleteObject", key):
             self._storage.delete(key)
+
+    def erase(self, key: str) -> int:
+        with self._call("ListObjectVersions", key):
+            return self._storage.erase(key)
+
+    def erase_all(self, prefix: str) -> int:
+        with self._call("ListObjectVersions", prefix):
+            return self._storage.erase_all(prefix)
 
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._storage.sign_download(key, content_type=content_type, filename=filename, lifetime_s=lifetime_s)

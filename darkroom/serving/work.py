@@ -26,6 +26,8 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.attempt_errors import lost_attempt_error, timeout_error
+from darkroom.adapters.jobs.erasing import Erased
+from darkroom.adapters.jobs.result_metadata import result_metadata
 from darkroom.contract import events
 from darkroom.contract.errors import (
     DarkroomError,
@@ -173,6 +175,9 @@ class Worker(Generic[ParametersT]):
                 self._let_others_follow(claim.record)
                 log.error("job.failed", job_id=str(message.job_id), code=_code(claim.record))
                 return Done(reply=events.ended(claim.record, source=self._source))
+            case Erased():
+                log.info("delivery.erased", job_id=str(message.job_id))
+                return Done()
             case Unknown():
                 reason = f"no such job: {message.job_id}"
                 log.warning("event.rejected", event_id=event.id, event_type=event.type, error=reason)
@@ -248,8 +253,9 @@ class Worker(Generic[ParametersT]):
         key = result_key(record.job_id, rendition.extension)
         with _step(timings_ms, "store") as span:
             span.set(size_bytes=len(rendition.body))
-            storage.put(key, rendition.body, content_type=rendition.content_type)
-        return _StoredResult(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
+            result = _result(key, rendition)
+            storage.put(key, rendition.body, content_type=rendition.content_type, metadata=result_metadata(result))
+        return _StoredResult(result=result, timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
     def _overlay(self, record: JobRecord) -> bytes | None:
         overlay = record.parsed_parameters().overlay
@@ -322,7 +328,7 @@ def _record_of(claim: ClaimAnswer) -> JobRecord | None:
             return claim.record
         case Held():
             return claim.lease.record
-        case Unknown():
+        case Erased() | Unknown():
             return None
 
 

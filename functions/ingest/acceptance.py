@@ -1,4 +1,4 @@
-"""Accepts a submission: check the header, store the original, write the job, emit its event. In this order.
+"""Accepts a submission: check the header, store the original, write the job, write its keeper and emit its event.
 
 Until the job is written nothing is promised. From then on the job ends, whatever else fails here: the event is in the
 job's record (the outbox), and recovery emits it if ingest cannot.
@@ -17,11 +17,13 @@ from darkroom.contract.errors import (
     BacklogFullError,
     DependencyUnavailableError,
     IdempotencyMismatchError,
+    InputNotFoundError,
     QuotaExceededError,
 )
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
 from darkroom.imaging import CostClass, Facts, probe
+from darkroom.serving.keepers import Keepers
 from darkroom.serving.log import get_logger
 from darkroom.serving.outbox import Outbox
 from darkroom.serving.resources import Resources
@@ -44,7 +46,8 @@ class Acceptance:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._limits = resources.settings.limits
-        self._outbox = Outbox(resources)
+        self.outbox = Outbox(resources)
+        self._keepers = Keepers(resources)
 
     def stored_pictures(self) -> StoredPictures:
         """Make the lookup of stored pictures for one request."""
@@ -92,8 +95,10 @@ class Acceptance:
         ]
         with telemetry.span("accept", jobs=len(jobs)):
             accepted = self._resources.jobs.accept_many(jobs)
-        for new, answer in zip(jobs, accepted, strict=True):
-            self._go_on(new, answer)
+        answered = list(zip(jobs, accepted, strict=True))
+        with self._keepers.writing(answered):
+            for new, answer in answered:
+                self._go_on(new, answer)
         return [answer.record for answer in accepted]
 
     def _store(self, checked: CheckedSubmission, job_id: UUID) -> str:
@@ -122,16 +127,18 @@ class Acceptance:
             fingerprint=submission.fingerprint(),
             original_bytes=0 if submission.storage_key else checked.facts.input_bytes,
             trace=_trace(),
+            webhooks=self._resources.webhook_endpoints.subscriptions(caller.owner),
         )
 
     def _write(self, new: NewJob, *, stored: bool) -> JobRecord:
         try:
             with telemetry.span("accept", job_id=str(new.job_id), job_type=new.type):
                 accepted = self._resources.jobs.accept(new)
-        except (IdempotencyMismatchError, QuotaExceededError, BacklogFullError):
+        except (IdempotencyMismatchError, InputNotFoundError, QuotaExceededError, BacklogFullError):
             self._discard(new, stored)
             raise
-        self._go_on(new, accepted)
+        with self._keepers.writing([(new, accepted)]):
+            self._go_on(new, accepted)
         if accepted.record.job_id != new.job_id:
             self._discard(new, stored)
         return accepted.record
@@ -139,7 +146,7 @@ class Acceptance:
     def _go_on(self, new: NewJob, accepted: Accepted) -> None:
         if accepted.created:
             log.info("job.accepted", job_id=str(new.job_id), type=new.type, request_id=new.request_id)
-            self._outbox.emit(accepted.record)
+            self.outbox.emit(accepted.record)
         else:
             log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
 

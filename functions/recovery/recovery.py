@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from darkroom import telemetry
 from darkroom.adapters.deadletters import DeadLetter
@@ -32,6 +33,10 @@ from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.resources import Resources
+from functions.recovery.erasing import Eraser
+from functions.recovery.obsolete import is_obsolete
+from functions.recovery.owed_keepers import OwedKeepers
+from functions.recovery.webhooks import WebhookSweep, is_wake_up
 
 log = get_logger()
 
@@ -55,6 +60,9 @@ class Recovery:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._outbox = Outbox(resources)
+        self._eraser = Eraser(resources)
+        self._owed_keepers = OwedKeepers(resources)
+        self._webhooks = WebhookSweep(resources)
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> EventAnswer:
@@ -67,17 +75,31 @@ class Recovery:
     def _handle(self, event: CloudEvent) -> EventAnswer:
         try:
             if event.type == WAKE_UP:
-                self._sweep()
+                self._wake_up()
             elif event.type in EVENT_TYPES:
                 self._take_dead_letter(event)
+            elif event.type == events.EVENT_REJECTED and is_obsolete(event, self._resources.jobs):
+                log.info("rejection.obsolete", job_id=event.subject)
             elif event.type == events.EVENT_REJECTED:
                 self._keep(_rejection(event), key=f"{event.source}:{event.id}")
+            elif is_wake_up(event):
+                log.warning("deadletter.wake_up", event_type=event.type, subject=event.subject)
             else:
                 self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
         except DependencyUnavailableError as exc:
             log.warning("recovery.deferred", event_type=event.type, error=exc.detail)
             return TryAgain(reason=exc.detail, retry_after_s=exc.retry_after_s)
         return Done()
+
+    def _wake_up(self) -> None:
+        """Erase, and see to the webhooks, also when the sweep fails: none needs what the others do."""
+        try:
+            self._sweep()
+        finally:
+            try:
+                self._webhooks.sweep()
+            finally:
+                self._eraser.erase_due()
 
     def _sweep(self) -> None:
         """Recover overdue jobs, and emit what waits in a lane that has room, until nothing is due. Several sweeps may
@@ -92,10 +114,17 @@ class Recovery:
         while not sweep.failures and (turns := jobs.next_in_line(limit=JOBS_AT_ONCE)):
             handed_out = [Recovered(step=NextStep.EMIT, record=record) for record in turns]
             self._act_on_all(handed_out, sweep, give_up_at)
+        self._write_owed_keepers(sweep)
         if sweep.handed_out:
             log.info("sweep.done", jobs=sweep.done, of=sweep.handed_out)
         if sweep.failures:
             raise sweep.failures[0]
+
+    def _write_owed_keepers(self, sweep: _Sweep) -> None:
+        try:
+            self._owed_keepers.write_all()
+        except DependencyUnavailableError as exc:
+            sweep.failures.append(exc)
 
     def _act_on_all(self, handed_out: Sequence[Recovered], sweep: _Sweep, give_up_at: float) -> None:
         sweep.handed_out += len(handed_out)
@@ -167,8 +196,19 @@ class Recovery:
             log.warning("job.end_not_told", job_id=str(record.job_id), error=exc.detail)
 
     def _keep(self, letter: DeadLetter, *, key: str) -> None:
+        if self._is_erased(letter):
+            return
         sequence = self._resources.dead_letters.keep(letter, key=key)
         log.info("deadletter.kept", sequence=sequence, reason=letter.reason, job_id=letter.job_id)
+
+    def _is_erased(self, letter: DeadLetter) -> bool:
+        """Return whether the letter's job was erased. If that happens between here and the letter's storing, the second
+        pass of the erasure finds the letter."""
+        try:
+            job_id = UUID(letter.job_id or "")
+        except ValueError:
+            return False
+        return self._resources.jobs.is_erased(job_id)
 
 
 def _recovery_span(name: str, record: JobRecord, origin: str) -> AbstractContextManager[telemetry.Span]:

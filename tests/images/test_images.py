@@ -30,7 +30,7 @@ ONLY_IN = {
     "pyvips": {"ingest", "resize", "crop"},
     "pyvips-binary": {"ingest", "resize", "crop"},
 }
-MAX_MB = {"crop": 90, "ingest": 90, "recovery": 65, "resize": 90, "status": 65}
+MAX_MB = {"crop": 90, "ingest": 90, "notify": 65, "recovery": 65, "resize": 90, "status": 65}
 """Beside the base image. More than that is something that nobody meant."""
 ENVIRONMENT = {
     "REDIS_URL": "redis://127.0.0.1:1",
@@ -183,3 +183,9 @@ def test_recoverys_image_has_the_setup_command_and_its_stream(image: Image) -> N
     done = image.python("-m", "darkroom.cli", "setup", "--help")
     assert (done.returncode == 0) == (image.function == "recovery"), done.stderr
     assert (image.folder / "deadletter-stream.json").exists() == (image.function == "recovery")
+
+
+@pytest.mark.slow
+def test_recoverys_image_has_the_restore_command(image: Image) -> None:
+    done = image.python("-m", "darkroom.cli", "restore", "--help")
+    assert (done.returncode == 0) == (image.function == "recovery"), done.stderr

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from darkroom.telemetry.metric import Readings
+
+WEBHOOK = "webhook"
+"""The origin of the letter of a webhook that no endpoint took; its event has the webhook's id and its endpoint's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,9 @@ class DeadLetters(Protocol):
 
     def drop(self, sequence: int) -> bool:
         """Delete the entry. Returns False if it did not exist."""
+
+    def erase(self, job_ids: Collection[str]) -> int:
+        """Erase every entry that has something of one of these jobs, and overwrite it on disk. Returns how many."""
 
     def prepare(self) -> None:
         """Create the stream if it does not exist. Idempotent."""

@@ -23,16 +23,20 @@ from darkroom.adapters.jobs import (
     AlreadyFinal,
     AttemptsSpent,
     Backlog,
+    CancelAnswer,
     ClaimAnswer,
+    EraseAnswer,
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -51,13 +55,16 @@ from darkroom.adapters.jobs.attempt_errors import (
     lost_attempt_error,
     unanswered_claim_error,
 )
-from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
+from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure, cancelled_error
+from darkroom.adapters.jobs.memory_erasing import MemoryErasures, free_original
+from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
+from darkroom.adapters.jobs.memory_owed import MemoryOwedWebhooks
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
-from darkroom.contract.errors import DarkroomError, client_fault_codes
+from darkroom.contract.errors import DarkroomError, InputNotFoundError, client_fault_codes
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Readings
@@ -88,11 +95,14 @@ class MemoryJobStore:
         self._job_timeout_s = job_timeout_s
         self._times = times or JobTimes()
         self._lanes = MemoryLanes(broker_window)
+        self._erasures = MemoryErasures(self._times)
         self._lock = threading.RLock()
         self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
+        self._keepers_owed: dict[UUID, bytes] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
+        self.owed = MemoryOwedWebhooks(clock, self._tally, self._times.keep_within_s, self._lock)
 
     def on_change(self, listener: ChangeListener) -> None:
         """Register a listener. It is called for every change of a status, in the thread that made the change."""
@@ -116,6 +126,9 @@ class MemoryJobStore:
         with self._lock:
             if refused := self._mismatches(jobs):
                 raise idempotency_mismatch(refused, of=len(jobs))
+            for job in jobs:
+                if not self._has(job) and self._is_buried(job.storage_key):
+                    raise InputNotFoundError(f"nothing is stored under {job.storage_key}")
             self._refuse_over_limits(jobs)
             return [self._accept(job) for job in jobs]
 
@@ -137,7 +150,7 @@ class MemoryJobStore:
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
             if job is None:
-                return Unknown()
+                return Erased() if self._is_buried(str(job_id)) else Unknown()
             if job.status.is_final:
                 return AlreadyFinal(record=job.record())
             if job.is_held(now_s) and job.token == token:
@@ -192,6 +205,8 @@ class MemoryJobStore:
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         with self._lock:
             job = self._jobs.get(lease.job_id)
+            if job.is_cancelled if job is not None else self._is_buried(str(lease.job_id)):
+                self._erasures.queue(lease.job_id, self._clock())
             if job is not None and job.is_holder(lease.fence):
                 self._record_end(job, self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
@@ -299,7 +314,7 @@ class MemoryJobStore:
             job = self._jobs.get(job_id)
             if job is None:
                 return Recovered(step=NextStep.NOTHING)
-            if job.status is not JobStatus.FAILED:
+            if job.status is not JobStatus.FAILED or job.is_cancelled:
                 return Recovered(step=NextStep.NOTHING, record=job.record())
             if parameters is not None:
                 job.new = replace(job.new, parameters=parameters)
@@ -315,6 +330,71 @@ class MemoryJobStore:
                 return Recovered(step=NextStep.WAIT, record=job.record())
             job.due_s = self._clock() + self._times.unemitted_due_after_s
             return Recovered(step=NextStep.EMIT, record=job.record())
+
+    def cancel(self, job_id: UUID, *, owner: str) -> CancelAnswer:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None or job.new.owner != owner:
+                return Unknown()
+            if job.status.is_final:
+                return AlreadyFinal(record=job.record())
+            self._cancel(job)
+            self._erasures.queue(job_id, self._clock())
+            return Cancelled(record=self._record_at_end(job))
+
+    def erase(self, job_id: UUID, *, owner: str) -> EraseAnswer:
+        with self._lock:
+            job, now_s = self._jobs.get(job_id), self._clock()
+            if job is None:
+                return Erased() if self._erasures.owner_of(str(job_id), now_s) == owner else Unknown()
+            if job.new.owner != owner:
+                return Unknown()
+            was_final = job.status.is_final
+            if not was_final:
+                self._cancel(job)
+            ended = None if was_final else self._record_at_end(job)
+            if original := free_original(job, self._jobs):
+                self._erasures.bury(original, owner, now_s)
+            del self._jobs[job_id]
+            self._keepers_owed.pop(job_id, None)
+            self.owed.drop_owed(job_id)
+            self._bindings = {key: bound for key, bound in self._bindings.items() if bound != job_id}
+            self._erasures.bury(str(job_id), owner, now_s)
+            self._erasures.queue(job_id, now_s, everything=True, original=original)
+            self._notify_listeners(job)
+            return Erased(record=ended)
+
+    def is_erased(self, job_id: UUID) -> bool:
+        with self._lock:
+            return self._is_buried(str(job_id))
+
+    def due_erasures(self, *, limit: int) -> list[Erasure]:
+        with self._lock:
+            return self._erasures.due(limit, self._clock())
+
+    def erasure_done(self, erasure: Erasure) -> None:
+        with self._lock:
+            self._erasures.done(erasure)
+
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        with self._lock:
+            self._keepers_owed[job_id] = body
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        with self._lock:
+            return dict(list(self._keepers_owed.items())[:limit])
+
+    def keeper_written(self, job_id: UUID) -> None:
+        with self._lock:
+            self._keepers_owed.pop(job_id, None)
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        with self._lock:
+            return {job_id for job_id in set(job_ids) - self._jobs.keys() if not self._is_buried(str(job_id))}
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        with self._lock:
+            return [self._restore(job) for job in jobs]
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         handed_out: list[JobRecord] = []
@@ -349,6 +429,7 @@ class MemoryJobStore:
     def statistics(self) -> Readings:
         with self._lock:
             backlog, now_s = self.backlog(), self._clock()
+            webhooks_owed, oldest_owed_age_s = self.owed.count_and_oldest_age_s()
             outbox = [
                 job
                 for job in self._jobs.values()
@@ -365,10 +446,25 @@ class MemoryJobStore:
                 given_up=sum(job.hand_out_s is not None for job in self._jobs.values()),
                 lanes=self._lanes.loads(now_s),
                 broker_window=self._lanes.broker_window,
+                webhooks_owed=webhooks_owed,
+                oldest_owed_age_s=oldest_owed_age_s,
             )
 
     def check(self) -> None:
         """Always succeed: memory is always available."""
+
+    def _is_buried(self, name: str) -> bool:
+        return self._erasures.owner_of(name, self._clock()) is not None
+
+    def _cancel(self, job: MemoryJob) -> None:
+        error = cancelled_error()
+        if job.is_held(self._clock()):
+            self._record_end(job, self._clock(), error.code)
+        else:
+            self._record_lost_attempt(job)
+        job.error = error
+        job.fence += 1
+        self._finish(job, JobStatus.FAILED)
 
     def _refuse_over_limits(self, jobs: Sequence[NewJob]) -> None:
         new = {_binding(job) if job.idempotency_key else job.job_id: job.owner for job in jobs if not self._has(job)}
@@ -410,7 +506,9 @@ class MemoryJobStore:
         for place, job in enumerate(jobs):
             first_id = bound.get(_binding(job)) or self._first_id(job)
             there = self._jobs[first_id].new if first_id in self._jobs else of_this_batch.get(first_id)
-            if there is None:
+            if there is None and self._is_buried(str(first_id)):
+                found.append(place)
+            elif there is None:
                 of_this_batch[first_id] = job
                 if job.idempotency_key:
                     bound[_binding(job)] = first_id
@@ -436,6 +534,26 @@ class MemoryJobStore:
         self._tally.count(metrics.ORIGINAL_SIZE, by=job.original_bytes)
         self._notify_listeners(made)
         return Accepted(record=made.record(), created=True)
+
+    def _restore(self, kept: KeptJob) -> Restoration:
+        now_s, new = self._clock(), kept.new
+        if new.job_id in self._jobs:
+            return Restoration.EXISTS
+        if self._is_buried(str(new.job_id)) or self._is_buried(new.storage_key):
+            return Restoration.EXISTS
+        job = restored_job(kept, now_s)
+        if job.is_expired(now_s, self._times.final_kept_s):
+            return Restoration.EXPIRED
+        self._jobs[new.job_id] = job
+        if new.idempotency_key and now_s < job.created_s + self._times.idempotency_kept_s:
+            self._bindings.setdefault(_binding(new), new.job_id)
+        self._tally.count(metrics.JOBS_ACCEPTED, new.type, new.cost_class)
+        if job.status is JobStatus.COMPLETED:
+            self._tally.count(metrics.JOBS_ENDED, new.type, new.cost_class, job.status, "")
+        else:
+            self._lanes.wait(job)
+        self._notify_listeners(job)
+        return Restoration(job.status)
 
     def _recover_overdue(self, job: MemoryJob, error: DarkroomError) -> Recovered:
         self._record_lost_attempt(job)
@@ -507,7 +625,9 @@ class MemoryJobStore:
         self._lanes.leave(job)
         self._drain.count(job.new.owner, job.finished_s)
         self._count_end(job, job.finished_s, status)
-        self._set_status(job, status)
+        job.status = status
+        self.owed.owe(job.record())
+        self._notify_listeners(job)
 
     def _count_end(self, job: MemoryJob, ended_s: float, status: JobStatus) -> None:
         code = "" if status is JobStatus.COMPLETED or job.error is None else job.error.code

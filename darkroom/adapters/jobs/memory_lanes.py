@@ -37,6 +37,10 @@ class MemoryLanes:
         self._stand_in_line(lane, job)
         return False
 
+    def wait(self, job: MemoryJob) -> None:
+        """Let a job wait, even if there is room."""
+        self._stand_in_line(self._of(job), job)
+
     def enter_window(self, job: MemoryJob) -> None:
         lane = self._of(job)
         self._leave_line(lane, job)

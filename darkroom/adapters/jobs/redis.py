@@ -8,9 +8,12 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
+    darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
+    darkroom:erased:<hmac>, ...           what is left of erased jobs (redis_erasing.py)
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
+    darkroom:webhooks:...                 webhooks that are owed (lua/owing.lua)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """
 
@@ -37,12 +40,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -62,7 +67,10 @@ from darkroom.adapters.jobs.admission import (
 )
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.owed import OwedWebhooks
+from darkroom.adapters.jobs.redis_erasing import RedisErasing
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -70,6 +78,7 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
+    InputNotFoundError,
     InternalError,
     JobUnreadableError,
 )
@@ -80,18 +89,28 @@ from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from redis import Redis
+from darkroom.adapters.jobs.redis_owed import RedisOwedWebhooks
 from darkroom.adapters.jobs.redis_records import record_of, unreadable
-from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
+from darkroom.adapters.jobs.redis_scripts import (
+    compact,
+    error_text,
+    job_values,
+    kept_job_values,
+    milliseconds,
+    rules_text,
+    script,
+)
 
 CHANGES_CHANNEL = "darkroom:changes"
 
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
+_KEEPERS_OWED = "darkroom:keepers-owed"
 
 AnswerT = TypeVar("AnswerT")
 
 
-class RedisJobStore:
+class RedisJobStore(RedisErasing):
     """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
     in a process that forks later."""
 
@@ -125,6 +144,7 @@ class RedisJobStore:
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
+        self._owed = RedisOwedWebhooks(self._script)
 
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
         new = len(names)
@@ -186,6 +206,8 @@ class RedisJobStore:
             raise
         if code == "late":
             return None
+        if code == "erased":
+            raise InputNotFoundError(f"nothing is stored under {rest[0]}")
         if code == "quota":
             raise quota_exceeded(_load(rest[1]), self._limits.quota or 0, int(rest[0]))
         if code == "full":
@@ -230,6 +252,8 @@ class RedisJobStore:
                 return AttemptsSpent(record=record_of(rest[0], job_id))
             case "unknown":
                 return Unknown()
+            case "erased":
+                return Erased()
             case "late":
                 self._withdraw_now_or_later(job_id, token)
                 raise late_claim_error()
@@ -306,11 +330,33 @@ class RedisJobStore:
         step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        self._ask(lambda: self._connected().hset(_KEEPERS_OWED, str(job_id), body.decode()))
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        found: Any = self._ask(lambda: self._connected().hrandfield(_KEEPERS_OWED, limit, withvalues=True))
+        flat = found or []
+        return {UUID(job_id): body.encode() for job_id, body in zip(flat[::2], flat[1::2], strict=True)}
+
+    def keeper_written(self, job_id: UUID) -> None:
+        self._ask(lambda: self._connected().hdel(_KEEPERS_OWED, str(job_id)))
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        return {UUID(job_id) for job_id in self._script("without_record", *map(str, job_ids))}
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        values = [value for job in jobs for value in kept_job_values(job)]
+        return [Restoration(outcome) for outcome in self._script("restore", *values)]
+
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("next_in_line", "" if lane is None else _lane_name(lane), limit))
 
     def unemitted(self, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("unemitted", limit))
+
+    @property
+    def owed(self) -> OwedWebhooks:
+        return self._owed
 
     def backlog(self) -> Backlog:
         queued, processing, oldest_age_ms = self._script("backlog")
@@ -319,7 +365,7 @@ class RedisJobStore:
 
     def statistics(self) -> Readings:
         names = [_lane_name(lane) for lane in LANES]
-        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics", *names)
+        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes, owed = self._script("statistics", *names)
         return job_readings(
             tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
@@ -328,6 +374,8 @@ class RedisJobStore:
             given_up=int(given_up),
             lanes={lane: _lane_load(*numbers) for lane, numbers in zip(LANES, lanes, strict=True)},
             broker_window=self._broker_window,
+            webhooks_owed=int(owed[0]),
+            oldest_owed_age_s=int(owed[1]) / 1000,
         )
 
     def check(self) -> None:

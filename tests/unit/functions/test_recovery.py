@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from darkroom.adapters.deadletters import DeadLetter
-from darkroom.adapters.jobs import LEASE_S
+from darkroom.adapters.jobs import LEASE_S, KeptJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
@@ -19,6 +20,7 @@ from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.testing import MemoryPipeline
 from functions.recovery.app import build
 from functions.recovery.recovery import JOBS_AT_ONCE, WAKE_UP
+from tests.contract.job_stores import new_job
 from tests.stack import eventually
 
 HOUR_S = 3600
@@ -93,6 +95,25 @@ def test_a_dead_letter_of_a_job_that_nobody_knows_is_kept_as_an_event() -> None:
 
     (kept,) = world.kept()
     assert (kept.reason, kept.event["id"]) == ("delivery.failed", letter.id)
+
+
+def test_an_event_from_before_its_job_was_restored_is_no_dead_letter() -> None:
+    """A redelivery found no such job while the store had lost it."""
+    world = World()
+    job_id = world.accept()
+    event = world.requested(job_id)
+    rejection = events.rejected(event, f"no such job: {job_id}", source="/darkroom/resize")
+    restored = MemoryPipeline("recovery")
+    created_at = datetime.fromtimestamp(world.now_s() - 60, tz=UTC)
+    restored.jobs.restore([KeptJob(new=new_job(job_id=job_id), created_at=created_at)])
+    recovery = build(restored.resources)
+
+    assert recovery.handle(rejection) == Done()
+    assert restored.dead_letters.list() == []
+
+    later = events.rejected(restored.requested(job_id), "is no resize", source="/darkroom/resize")
+    assert recovery.handle(later) == Done()
+    assert len(restored.dead_letters.list()) == 1, "what is rejected now is kept"
 
 
 def test_a_rejected_event_is_kept_with_its_reason() -> None:

@@ -4,7 +4,7 @@
 -- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 12
+local FIRST_JOB, VALUES_PER_JOB = 4, 13
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -25,7 +25,9 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),
+    idempotency_key = ARGV[at + 7],
     original_bytes = tonumber(ARGV[at + 11]),
+    webhooks = ARGV[at + 12],
   }
 end
 
@@ -45,7 +47,9 @@ local function mismatches()
     if not owner and written[id] then
       owner, fingerprint = written[id].owner, written[id].fingerprint
     end
-    if not owner then
+    if not owner and is_erased(id) then
+      found[#found + 1] = place
+    elseif not owner then
       written[id] = job
       if job.binding then
         bound[job.binding] = id
@@ -139,6 +143,9 @@ local function write(job, key)
   if job.turn ~= 1 then
     redis.call('HSET', key, 'turn', job.turn)
   end
+  if job.webhooks ~= '' then
+    redis.call('HSET', key, 'w', job.webhooks) -- the endpoints that are told of its end (owing.lua)
+  end
   job.key, job.created = key, now
   if enter_lane(job) then
     set_due_in(job, rules.unemitted_due_after)
@@ -147,7 +154,9 @@ local function write(job, key)
   enter_backlog(job)
   if job.binding then
     redis.call('SET', job.binding, job.id, 'PX', rules.idempotency_kept)
+    remember_binding(key, job.idempotency_key)
   end
+  use_pictures(job)
   index_by_owner(job)
   count(1, JOBS_ACCEPTED, job.type, job.cost)
   if job.original_bytes > 0 then
@@ -171,9 +180,22 @@ local function accept(job)
   return { 'existing', id, fields({ key = key }) }
 end
 
+-- The first picture of a new job that was erased: whoever found it in storage did so a moment too early.
+local function erased_picture(new)
+  for _, job in pairs(new) do
+    if is_erased(job.storage_key) then
+      return job.storage_key
+    end
+  end
+end
+
 local refused, new = mismatches()
 if #refused > 0 then
   return { 'mismatch', refused }
+end
+local erased = erased_picture(new)
+if erased then
+  return { 'erased', erased }
 end
 local no_room = refusal(new)
 if no_room then
