@@ -72,7 +72,7 @@ def has_celery() -> bool:
 
 def has_bullmq(modules: Sequence[Path]) -> bool:
     return shutil.which("node") is not None and all(
-        any((folder / name).is_dir() for folder in modules) for name in ("bullmq", "sharp", "@aws-sdk")
+        any((folder / name).is_dir() for folder in modules) for name in ("bullmq", "ioredis", "sharp", "@aws-sdk")
     )
 
 
