@@ -18,6 +18,8 @@ _COMMANDS = {
     "job": "darkroom.cli.job",
     "jobs": "darkroom.cli.jobs",
     "logs": "darkroom.cli.logs",
+    "presets": "darkroom.cli.presets",
+    "redrive": "darkroom.cli.redrive",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",

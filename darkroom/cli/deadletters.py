@@ -145,7 +145,7 @@ def redrive(
     **filters: Any,
 ) -> None:
     """Redrive the selected letters. A job keeps its id and history, and runs only once even if redriven twice."""
-    new = dict(_name_and_value(change) for change in changes)
+    new = dict(name_and_value(change) for change in changes)
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
         redriving = Redrive(backends.jobs, backends.letters, backends.emitter)
         for kept in _at_rate(_chosen(backends, sequences, everything, filters), None if dry_run else rate):
@@ -221,7 +221,7 @@ def _at_rate(letters: list[KeptDeadLetter], rate: float | None) -> Iterator[Kept
         yield kept
 
 
-def _name_and_value(change: str) -> tuple[str, str]:
+def name_and_value(change: str) -> tuple[str, str]:
     name, equals, value = change.partition("=")
     if not name or not equals:
         raise click.UsageError(f"--set takes NAME=VALUE, was {change!r}")

@@ -39,6 +39,7 @@ from darkroom.redaction import redacted
 from darkroom.serving.key_file import KeyFileError, read_key_file
 
 STDIN = Path("-")
+DEFAULT_PRESETS = Path("presets.yaml")
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 6.0, 3600.0
 """The bounds that Knative sets to a stable window (knative.dev/serving, pkg/autoscaler/config/autoscaler.go)."""
 
@@ -52,6 +53,8 @@ class FrontDoor:
     rate_limit_bytes: str = "off"
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    presets: Path | None = None
+    """The file of presets."""
 
     def settings(self) -> dict[str, str]:
         keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
@@ -61,7 +64,8 @@ class FrontDoor:
             "RATE_LIMIT_READS": self.rate_limit,
         }
         pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
-        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages}
+        presets = {"PRESETS_FILE": "" if self.presets is None else str(self.presets.resolve())}
+        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages, **presets}
 
     @property
     def served_hosts(self) -> tuple[str, ...] | None:
@@ -198,6 +202,11 @@ class _Host(click.ParamType[str]):
     help="Bytes of pictures that ingest accepts, per key or address, such as 256Mi/minute.",
 )
 @click.option(
+    "--presets",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    help=f"Named parameters that requests may use; read again when it changes.  [default: {DEFAULT_PRESETS}, if it exists]",
+)
+@click.option(
     "--allow-origin",
     "origins",
     type=_Origin(),
@@ -253,6 +262,7 @@ def command(
     api_keys: Path | None,
     rate_limit: str,
     rate_limit_bytes: str,
+    presets: Path | None,
     origins: tuple[str, ...],
     hosts: tuple[str, ...],
     watch: bool,
@@ -275,7 +285,12 @@ def command(
       kubectl kustomize overlays/dev | darkroom up --manifests -
     """
     front_door = FrontDoor(
-        api_keys=api_keys, rate_limit=rate_limit, rate_limit_bytes=rate_limit_bytes, origins=origins, hosts=hosts
+        api_keys=api_keys,
+        rate_limit=rate_limit,
+        rate_limit_bytes=rate_limit_bytes,
+        origins=origins,
+        hosts=hosts,
+        presets=presets or (DEFAULT_PRESETS if DEFAULT_PRESETS.is_file() else None),
     )
     if api_keys is not None:
         # Each function would refuse it too, one after the other.

@@ -9,7 +9,7 @@ from darkroom.contract import events
 from darkroom.contract.job_types import JOB_TYPES, NAMES
 from darkroom.contract.schemas import Schema, components, reference
 
-_USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFailure", "Job")
+_USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFailure", "Job", "PresetUse")
 
 _WORKERS = ", ".join(NAMES)
 

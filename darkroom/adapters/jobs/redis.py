@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -61,9 +61,10 @@ from darkroom.adapters.jobs.admission import (
 )
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.statistics import job_readings
+from darkroom.adapters.jobs.statistics import job_readings, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -73,6 +74,7 @@ from darkroom.contract.errors import (
     JobUnreadableError,
 )
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.presets import PresetUse
 from darkroom.contract.unreadable import UnreadableJob
 from darkroom.errors import describe
 from darkroom.telemetry.metric import Readings
@@ -229,8 +231,15 @@ class RedisJobStore:
     def renew(self, lease: Lease) -> Outcome:
         return Outcome(self._script("renew", str(lease.job_id), lease.fence, patient=True)[0])
 
-    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        return self._end("complete", lease, result.model_dump_json(), compact(timings_ms))
+    def rendered(self, lease: Lease, name: str, made: JobResult | DarkroomError) -> Outcome:
+        text = made_text(lease.job_id, name, made)
+        counted = (result_format(made.content_type), made.bytes) if isinstance(made, JobResult) else ("", 0)
+        return Outcome(self._script("rendered", str(lease.job_id), lease.fence, name, text, *counted, patient=True)[0])
+
+    def complete(
+        self, lease: Lease, result: JobResult | None, timings_ms: dict[str, int]
+    ) -> tuple[Outcome, JobRecord | None]:
+        return self._end("complete", lease, "" if result is None else result.model_dump_json(), compact(timings_ms))
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
         return self._end("fail", lease, error_text(error))
@@ -290,8 +299,16 @@ class RedisJobStore:
     def kept(self, job_id: UUID) -> None:
         self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
 
-    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
-        step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
+    def redrive(
+        self,
+        job_id: UUID,
+        *,
+        parameters: dict[str, Any] | None = None,
+        presets: Mapping[str, PresetUse] | None = None,
+        remake: Sequence[str] = (),
+    ) -> Recovered:
+        new = ("" if parameters is None else compact(parameters), "" if presets is None else presets_text(presets))
+        step, flat = self._script("redrive", str(job_id), *new, *remake)
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:

@@ -16,6 +16,7 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.adapters.jobs.attempt_errors import TIMEOUT_MESSAGE, crash_error
+from darkroom.adapters.jobs.made_records import presets_text
 from darkroom.adapters.jobs.statistics_fields import lua_catalog
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -75,6 +76,7 @@ def job_values(job: NewJob) -> list[str]:
         job.cost_class,
         job.trace,
         f"{job.turn:g}",
+        presets_text(job.presets) if job.presets else "",
     ]
 
 

@@ -21,4 +21,5 @@ user ingest ingest
 user status status
 user resize renderer
 user crop renderer
+user renditions renderer
 user setup setup

@@ -35,6 +35,7 @@ user() { # name, policy
   user status status
   user resize renderer
   user crop renderer
+  user renditions renderer
   user setup setup
   printf '], "policies": ['
   comma=

@@ -4,7 +4,7 @@
 -- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 11
+local FIRST_JOB, VALUES_PER_JOB = 4, 12
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -25,6 +25,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),
+    presets = ARGV[at + 11],
   }
 end
 
@@ -134,6 +135,9 @@ local function write(job, key)
   end
   if job.trace ~= '' then
     redis.call('HSET', key, 'trace', job.trace)
+  end
+  if job.presets ~= '' then
+    redis.call('HSET', key, 'presets', job.presets)
   end
   if job.turn ~= 1 then
     redis.call('HSET', key, 'turn', job.turn)
