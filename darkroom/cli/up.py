@@ -204,7 +204,8 @@ class _Host(click.ParamType[str]):
 @click.option(
     "--presets",
     type=click.Path(exists=True, path_type=Path, dir_okay=False),
-    help=f"Named parameters that requests may use; read again when it changes.  [default: {DEFAULT_PRESETS}, if it exists]",
+    help="Named parameters that requests may use, read again when the file changes.  "
+    f"[default: {DEFAULT_PRESETS}, if it exists]",
 )
 @click.option(
     "--allow-origin",

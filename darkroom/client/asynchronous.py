@@ -88,7 +88,8 @@ class AsyncClient:
         """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
         each of the presets one of its name.
 
-            await darkroom.renditions("a.jpg", {"face": {"type": "crop", "parameters": {"aspect": "1:1"}}}, presets=["thumb"])
+            face = {"type": "crop", "parameters": {"aspect": "1:1"}}
+            await darkroom.renditions("a.jpg", {"face": face}, presets=["thumb"])
 
         Raises as `submit` does.
         """

@@ -37,6 +37,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _LONGEST_RETRY_AFTER_S = 120.0
 
+
 @dataclass(frozen=True)
 class Stored:
     """A picture that is in storage already, such as one that was sent by a signed upload."""
