@@ -40,7 +40,17 @@ MODELLED = (
     BASE / "settings.yaml",
     EVENTING / "broker.yaml",
 )
-FUNCTIONS = ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery")
+FUNCTIONS = (
+    "ingest",
+    "status",
+    "resize",
+    "resize-heavy",
+    "crop",
+    "crop-heavy",
+    "renditions",
+    "renditions-heavy",
+    "recovery",
+)
 _STUB = """
 apiVersion: serving.knative.dev/v1
 kind: Service
