@@ -64,7 +64,8 @@ class FrontDoor:
             "RATE_LIMIT_READS": self.rate_limit,
         }
         pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
-        presets = {"PRESETS_FILE": "" if self.presets is None else str(self.presets.resolve())}
+        # Not resolved: a link that is replaced, as in a mounted ConfigMap, is followed anew.
+        presets = {"PRESETS_FILE": "" if self.presets is None else str(self.presets.absolute())}
         return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages, **presets}
 
     @property

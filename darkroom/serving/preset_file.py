@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from darkroom.contract.presets import Presets, PresetsInvalidError, parse_presets
+from darkroom.contract.presets import Presets, parse_presets
 from darkroom.errors import SettingsError
 from darkroom.serving.log import get_logger
 from darkroom.serving.settings import Settings
@@ -84,11 +84,14 @@ def read_presets(path: Path) -> Presets:
     if len(text) > MAX_FILE_BYTES:
         raise PresetFileError(f"{path}: has {len(text)} bytes, the limit is {MAX_FILE_BYTES}")
     try:
-        return parse_presets(_load_yaml(text))
-    except PresetsInvalidError as exc:
-        raise PresetFileError(f"{path}: {exc}") from exc
+        return presets_of_yaml(text)
     except ValueError as exc:
         raise PresetFileError(f"{path}: {exc}") from exc
+
+
+def presets_of_yaml(text: bytes | str) -> Presets:
+    """Parse the text of a presets file. Raises PresetsInvalidError, and ValueError for what is no YAML."""
+    return parse_presets(_load_yaml(text))
 
 
 def preset_source(settings: Settings) -> PresetSource:
@@ -101,16 +104,18 @@ def preset_source(settings: Settings) -> PresetSource:
         raise SettingsError(f"PRESETS_FILE: {exc}") from exc
 
 
-def _load_yaml(text: bytes) -> Any:
+def _load_yaml(text: bytes | str) -> Any:
     """Parse YAML. Raises ValueError, with the line, also where a name is given twice."""
     import yaml
 
     class UniqueKeys(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            seen: set[str] = set()
             for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and keys.count(key.value) > 1:
-                    raise ValueError(f"line {key.start_mark.line + 1}: {key.value!r} is given twice")
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in seen:
+                        raise ValueError(f"line {key.start_mark.line + 1}: {key.value!r} is given twice")
+                    seen.add(key.value)
             return super().construct_mapping(node, deep=deep)
 
     try:
