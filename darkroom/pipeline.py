@@ -108,7 +108,10 @@ class Pipeline:
     def _jobs(self) -> JobStore:
         from darkroom.adapters.jobs.redis import RedisJobStore
 
-        return RedisJobStore(self._run.variables["REDIS_URL"])
+        window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
+        return RedisJobStore(
+            self._run.variables["REDIS_URL"], broker_window=int(window) if window.isdecimal() else None
+        )
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage

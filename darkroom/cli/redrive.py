@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from darkroom.cli.backends import backend_options, open_backends
-from darkroom.cli.deadletters import name_and_value
+from darkroom.cli.deadletters import keepers_of, name_and_value
 from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.terminal import write
 
@@ -44,5 +44,6 @@ def command(
     new = dict(name_and_value(change) for change in changes)
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
         kept = next(iter(select(backends.letters, Selection(job_id=str(job_id)))), None)
-        redriving = Redrive(backends.jobs, backends.letters, backends.emitter)
+        keepers = keepers_of(data) if new else None
+        redriving = Redrive(backends.jobs, backends.letters, backends.emitter, keepers)
         write(redriving.redrive_job(job_id, new, kept=kept, dry_run=dry_run))

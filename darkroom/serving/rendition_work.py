@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from darkroom.adapters.jobs import LEASE_S, Lease, Outcome
+from darkroom.adapters.jobs.result_metadata import result_metadata
 from darkroom.contract.errors import DarkroomError, RejectedError, RenditionFailedError
 from darkroom.contract.jobs import JobFailure, JobResult, Made, rendition_key
 from darkroom.contract.parameters.renditions import RenditionsParameters
@@ -106,8 +107,11 @@ class RenditionsAttempt:
         key = rendition_key(self.lease.job_id, name, rendition.extension)
         with step(self._timings_ms, "store") as span:
             span.set(rendition=name, size_bytes=len(rendition.body))
-            self.resources.storage.put(key, rendition.body, content_type=rendition.content_type)
-        return result_of(key, rendition)
+            result = result_of(key, rendition)
+            self.resources.storage.put(
+                key, rendition.body, content_type=rendition.content_type, metadata=result_metadata(result)
+            )
+        return result
 
     def _record(self, name: str, made: JobResult | DarkroomError) -> None:
         with step(self._timings_ms, "store") as span:

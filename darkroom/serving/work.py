@@ -25,6 +25,7 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.attempt_errors import lost_attempt_error, timeout_error
+from darkroom.adapters.jobs.result_metadata import result_metadata
 from darkroom.contract import events
 from darkroom.contract.errors import (
     DarkroomError,
@@ -241,8 +242,9 @@ class Worker(Generic[ParametersT]):
         key = result_key(record.job_id, rendition.extension)
         with step(timings_ms, "store") as span:
             span.set(size_bytes=len(rendition.body))
-            storage.put(key, rendition.body, content_type=rendition.content_type)
-        return StoredResult(result=result_of(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
+            result = result_of(key, rendition)
+            storage.put(key, rendition.body, content_type=rendition.content_type, metadata=result_metadata(result))
+        return StoredResult(result=result, timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
     def _overlay(self, record: JobRecord) -> bytes | None:
         keys = record.parsed_parameters().overlay_keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -36,12 +37,12 @@ class CountingStorage(MemoryStorage):
         self.gets.append(key)
         return super().get(key, max_bytes=max_bytes)
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         if key.startswith("processed/"):
             if self.fails_at is not None and len(self.puts) >= self.fails_at:
                 raise DependencyUnavailableError("storage", "PutObject was answered 503")
             self.puts.append(key)
-        super().put(key, body, content_type=content_type)
+        super().put(key, body, content_type=content_type, metadata=metadata)
 
 
 class World(MemoryPipeline):
@@ -144,8 +145,8 @@ def test_a_worker_that_lost_its_lease_stops_at_the_next_rendition(world: World) 
     job_id = world.asked(FIVE)
     put = world.counting.put
 
-    def put_and_lose(key: str, body: bytes, *, content_type: str) -> None:
-        put(key, body, content_type=content_type)
+    def put_and_lose(key: str, body: bytes, **options: Any) -> None:
+        put(key, body, **options)
         if len(world.counting.puts) == 2:
             world.advance(60)
             world.claim(job_id)
