@@ -33,7 +33,10 @@ COMPONENT = ROOT / "knative" / "components" / "seaweedfs"
 USERS = {
     "ingest": "ingest",
     "status": "status",
-    **dict.fromkeys(("resize", "crop", "renditions"), "renderer"),
+    "resize": "renderer",
+    "crop": "renderer",
+    "renditions": "renderer",
+    "recovery": "eraser",
     "setup": "setup",
 }
 PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")

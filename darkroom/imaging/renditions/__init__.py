@@ -5,7 +5,7 @@
 - `plan`: which renditions share a decode, what each is resampled from, and the memory that takes. Known from the
   header alone.
 - `grouping`: makes the plan.
-- `rendering`: carries it out, one rendition after the other.
+- `rendering`: carries it out, one rendition after the other, and plans anew where the picture has fine detail.
 - `cost`: what all of it will cost.
 
 What one rendition goes through after its frames are developed is the same as in `darkroom.imaging.render`.

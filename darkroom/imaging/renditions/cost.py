@@ -19,12 +19,15 @@ def renditions_cost(
 ) -> Cost:
     """Estimate the job: each decode once, and each rendition's own work. Impossible renditions cost nothing.
 
+    The time is that for a photograph; a picture with fine detail may take as long as jobs of their own.
+
     `overlays` are the facts of the overlays, by the names of the renditions.
     """
-    plan = plan_renditions(facts, [request for request in requests if _is_possible(request, facts)])
+    possible = [request for request in requests if _is_possible(request, facts)]
+    plan, if_fine = (plan_renditions(facts, possible, exactly=exactly) for exactly in (False, True))
     return Cost(
         cpu_ms=sum(_cpu_ms(group, overlays or {}) for group in plan.groups),
-        memory_bytes=plan.memory_bytes + _overlays_bytes(overlays),
+        memory_bytes=max(plan.memory_bytes, if_fine.memory_bytes) + _overlays_bytes(overlays),
     )
 
 
@@ -39,7 +42,7 @@ def renditions_cost_class(facts: Facts, requests: Sequence[RenditionRequest], *,
 
 def _is_possible(request: RenditionRequest, facts: Facts) -> bool:
     try:
-        member_of(request, facts, Shrink.FAST)
+        member_of(request, facts, Shrink.FAST, exactly=False)
     except (PictureError, RejectedError):
         return False
     return True

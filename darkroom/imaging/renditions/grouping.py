@@ -16,7 +16,7 @@ from darkroom.imaging.geometry import Size
 from darkroom.imaging.renditions.members import Member, member_of
 from darkroom.imaging.renditions.plan import Group, RenditionsPlan, Step, decoded_size
 from darkroom.imaging.renditions.request import RenditionRequest
-from darkroom.imaging.shrinking import Shrink
+from darkroom.imaging.shrinking import DecodeScale, Shrink
 
 # Resampling twice is as near to Lanczos as resampling once if the second time at least halves the picture: then what
 # the first one's kernel takes from the finest detail lies outside of what the second one's lets through.
@@ -28,13 +28,15 @@ _JPEG_DECODE_MS, _JPEG_WHOLE_PART = 5.6, 0.25
 
 
 def plan_renditions(
-    facts: Facts, requests: Iterable[RenditionRequest], *, shrink: Shrink = Shrink.FAST
+    facts: Facts, requests: Iterable[RenditionRequest], *, shrink: Shrink = Shrink.FAST, exactly: bool = False
 ) -> RenditionsPlan:
     """Plan renditions, of which each must be possible by itself. The order of the requests does not matter.
 
+    `exactly` gives each the pixels of a job of its own, so that only those share a decode that decode the same.
+
     Raises CropOutOfBoundsError or ParametersInvalidError.
     """
-    members = sorted((member_of(request, facts, shrink) for request in requests), key=_largest_first)
+    members = sorted((member_of(request, facts, shrink, exactly=exactly) for request in requests), key=_largest_first)
     groups: list[Group] = []
     for member in members:
         choice = min(_choices(groups, member, facts), key=lambda choice: choice.cpu_ms)
@@ -61,8 +63,8 @@ class _Choice:
 def _choices(groups: list[Group], member: Member, facts: Facts) -> Iterator[_Choice]:
     for index, group in enumerate(groups):
         yield from _choices_in(group, index, member, facts)
-    decoded = decoded_size(facts, member.scale.first)
-    yield _Choice(joins=None, source=None, cpu_ms=_decode_ms(facts, member.scale.first) + _resample_ms(decoded, member))
+    cpu_ms = _decode_ms(facts, member.scale.first, _rows(member, facts)) + _from_decoded_ms(facts, member.scale, member)
+    yield _Choice(joins=None, source=None, cpu_ms=cpu_ms)
 
 
 def _choices_in(group: Group, index: int, member: Member, facts: Facts) -> Iterator[_Choice]:
@@ -72,8 +74,9 @@ def _choices_in(group: Group, index: int, member: Member, facts: Facts) -> Itera
         if _may_be_resampled(member, source) and _fits(group, member, source, facts):
             yield _Choice(joins=index, source=source, cpu_ms=_resample_ms(source.size, member))
     if _may_be_decoded_with(member, group) and _fits(group, member, None, facts):
-        decoded = decoded_size(facts, group.scale.first)
-        yield _Choice(joins=index, source=None, cpu_ms=_resample_ms(decoded, member))
+        read = max(_rows(step.member, facts) for step in group.steps if step.source is None)
+        more_ms = _decode_ms(facts, group.scale.first, max(0, _rows(member, facts) - read))
+        yield _Choice(joins=index, source=None, cpu_ms=more_ms + _from_decoded_ms(facts, group.scale, member))
 
 
 def _may_be_resampled(member: Member, source: Member) -> bool:
@@ -97,14 +100,30 @@ def _fits(group: Group, member: Member, source: Member | None, facts: Facts) -> 
     return group.with_step(member, source).held_bytes <= most
 
 
+def _from_decoded_ms(facts: Facts, scale: DecodeScale, member: Member) -> float:
+    return _resample_ms(decoded_size(facts, scale.first), member)
+
+
 def _resample_ms(source: Size, member: Member) -> float:
     if source == member.size:
         return 0
-    return (_READ_MS * source.pixels + _WRITTEN_MS * member.work.window.size.pixels) / MEGAPIXEL
+    window = member.work.window.size
+    read = source.pixels * window.pixels / member.size.pixels
+    return (_READ_MS * read + _WRITTEN_MS * window.pixels) / MEGAPIXEL
 
 
-def _decode_ms(facts: Facts, scale: float) -> float:
+def _decode_ms(facts: Facts, scale: float, rows: float) -> float:
+    """Estimate decoding this part of the rows."""
     if facts.format is not Format.JPEG or facts.progressive:
-        return decode_cost(facts).cpu_ms
+        return decode_cost(facts).cpu_ms * rows
     part = _JPEG_WHOLE_PART + (1 - _JPEG_WHOLE_PART) * scale**2
-    return facts.pixels / MEGAPIXEL * _JPEG_DECODE_MS * part
+    return facts.pixels / MEGAPIXEL * _JPEG_DECODE_MS * part * rows
+
+
+def _rows(member: Member, facts: Facts) -> float:
+    """Return which part of the rows is decoded for a member: those from the top to the end of its window, where the
+    decoder can stop.
+    """
+    if facts.progressive or facts.format not in (Format.JPEG, Format.PNG):
+        return 1
+    return (member.work.window.top + member.work.window.height) / member.size.height

@@ -39,8 +39,8 @@ class Member:
     """How large a job of its own would decode the picture."""
     alone: Alone | None
     is_exact: bool
-    """Whether its pixels must be those that a job of its own resamples: the encoder keeps them, or sharpening would
-    amplify what differs."""
+    """Whether its pixels must be those that a job of its own resamples: the encoder keeps them, sharpening would
+    amplify what differs, or the picture has fine detail."""
     only_reencodes: bool
 
     @property
@@ -57,8 +57,8 @@ class Member:
         return self.work.window.size == self.work.scaled
 
 
-def member_of(request: RenditionRequest, facts: Facts, shrink: Shrink) -> Member:
-    """Raises CropOutOfBoundsError or ParametersInvalidError."""
+def member_of(request: RenditionRequest, facts: Facts, shrink: Shrink, *, exactly: bool) -> Member:
+    """`exactly` makes the member an exact one. Raises CropOutOfBoundsError or ParametersInvalidError."""
     parameters = request.parameters
     upright = turned(facts, parameters)
     prepared = prepare(facts, upright, parameters, plan_job(upright.size, parameters))
@@ -69,7 +69,7 @@ def member_of(request: RenditionRequest, facts: Facts, shrink: Shrink) -> Member
         work=work,
         scale=decode_scale(facts, scaled_upright(work.scaled, facts), shrink),
         alone=_reason_to_be_alone(prepared),
-        is_exact=parameters.sharpen is not None or _keeps_pixels(prepared.encoding),
+        is_exact=exactly or parameters.sharpen is not None or _keeps_pixels(prepared.encoding),
         only_reencodes=only_reencodes(facts, parameters, prepared.plan),
     )
 

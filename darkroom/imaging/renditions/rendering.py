@@ -25,6 +25,9 @@ from darkroom.imaging.resample import resample
 from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
 
+# Those limits of fine detail that few photographs reach at any size.
+_STEP_OF_LIMITS = 4
+
 Outcome = tuple[str, Rendition | RenditionError]
 
 
@@ -38,8 +41,8 @@ def render_all(
 ) -> Iterator[Outcome]:
     """Yield each rendition as soon as it is encoded, with its name; the error of one does not stop the others.
 
-    Each is what `render` makes of its parameters; a resized or cropped photograph that is encoded with loss may differ
-    from it by what the encoder hides. Equal input and equal requests in whatever order give equal bytes. The largest
+    Each is what `render` makes of its parameters. Of a photograph, what is encoded with loss may differ from that by as
+    little as the encoder hides. Equal input and equal requests in whatever order give equal bytes. The largest
     come first. `facts` are what `probe` returned for this body under these limits.
 
     Raises ValueError where two requests have the same name, and InternalError.
@@ -51,8 +54,7 @@ def render_all(
     yield from impossible.items()
     plan = plan_renditions(facts, [request for request in requests if request.name not in impossible], shrink=shrink)
     for group in plan.groups:
-        run = _Run(body=body, group=group, limits=limits, shrink=shrink)
-        yield from run.shared() if group.is_shared else [run.alone(group.head)]
+        yield from _Run(body=body, group=group, limits=limits, shrink=shrink).outcomes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,8 @@ class _Decoded:
     opened: Opened
     """Its pixels can be read again only where the group holds them."""
     head: _Resampled
-    has_fine_detail: bool
-    """Whether the picture was decoded again because of it."""
+    was_decoded_again: bool
+    """Whether the picture was decoded larger than at first, because it has fine detail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +101,39 @@ class _Run:
             )
         )
 
-    def shared(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[Outcome]:
+        if not self.group.is_shared:
+            yield self.alone(self.group.head)
+            return
         try:
             decoded = self._decoded()
         except (ImageCorruptError, ImageTruncatedError) as exc:
             yield from self._of_damaged(exc)
             return
         yield self._finished(self.group.head, self._kept(0, decoded.head).shown)
+        if not self._is_exact and self._has_fine_detail(decoded):
+            del decoded
+            yield from self._exactly([step.member.request for step in self.group.steps[1:]])
+            return
         for index, step in enumerate(self.group.steps[1:], start=1):
             yield self._made(index, step, decoded)
+
+    @property
+    def _is_exact(self) -> bool:
+        return all(step.member.is_exact for step in self.group.steps[1:])
+
+    def _has_fine_detail(self, decoded: _Decoded) -> bool:
+        """Return whether what is resampled from other pixels than those of a job of its own would show it."""
+        if decoded.was_decoded_again:
+            return True
+        with vips.internal_errors():
+            return has_fine_detail(decoded.head.shown, step=_STEP_OF_LIMITS)
+
+    def _exactly(self, requests: Sequence[RenditionRequest]) -> Iterator[Outcome]:
+        self._raw.clear()
+        plan = plan_renditions(self.group.facts, requests, shrink=self.shrink, exactly=True)
+        for group in plan.groups:
+            yield from replace(self, group=group).outcomes()
 
     def _of_damaged(self, error: RenditionError) -> Iterator[Outcome]:
         """A rendition that shows only a part may be made of the rows before the damage."""
@@ -131,14 +157,14 @@ class _Run:
         )
         resampled = self._from_decoded(opened, 0)
         if opened.anew is None:
-            return _Decoded(opened=opened, head=resampled, has_fine_detail=False)
+            return _Decoded(opened=opened, head=resampled, was_decoded_again=False)
         if strict:
             # Looking at the pixels empties libvips' buffer of messages.
             refuse_damage()
         if not has_fine_detail(resampled.shown, step=opened.step):
-            return _Decoded(opened=opened, head=resampled, has_fine_detail=False)
+            return _Decoded(opened=opened, head=resampled, was_decoded_again=False)
         opened = self._held(opened.anew())
-        return _Decoded(opened=opened, head=self._from_decoded(opened, 0), has_fine_detail=True)
+        return _Decoded(opened=opened, head=self._from_decoded(opened, 0), was_decoded_again=True)
 
     def _held(self, opened: Opened) -> Opened:
         return replace(opened, strip=opened.strip.copy_memory()) if self.group.holds_decoded else opened
@@ -147,7 +173,7 @@ class _Run:
 
     def _made(self, index: int, step: Step, decoded: _Decoded) -> Outcome:
         member = step.member
-        if decoded.has_fine_detail and member.is_exact:
+        if decoded.was_decoded_again and member.is_exact:
             # A job of its own might find that the part it shows has none.
             return self.alone(member)
         with vips.internal_errors():

@@ -22,4 +22,5 @@ user status status
 user resize renderer
 user crop renderer
 user renditions renderer
+user recovery eraser
 user setup setup

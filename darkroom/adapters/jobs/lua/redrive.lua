@@ -22,7 +22,7 @@ end
 if not job then
   return { 'nothing', {} }
 end
-if job.status ~= 'failed' then
+if job.status ~= 'failed' or is_cancelled(job) then
   return { 'nothing', fields(job) }
 end
 
@@ -38,6 +38,7 @@ if presets ~= '' then
   redis.call('HSET', job.key, 'presets', presets)
 end
 forget_renditions()
+use_pictures(job)
 redis.call('HSET', job.key, 'attempts', 0, 'redriven', job.emissions)
 redis.call('HINCRBY', job.key, 'redrives', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)
