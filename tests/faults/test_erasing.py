@@ -61,7 +61,8 @@ def scan(faulty: FaultyStack) -> Scan:
     with faulty.redis_client() as redis, faulty.s3_client() as s3:
         places = {**dict(objects(s3)), **dict(keys(redis))}
     places |= asyncio.run(messages(faulty.stack.addresses["nats"]))
-    files = [path for path in faulty.stack.data.rglob("*.log*") if path.is_file() and path.name not in OF_SERVERS]
+    found = [faulty.stack.log, *(faulty.stack.data / "logs").glob("*.log*")]
+    files = [path for path in found if path.name not in OF_SERVERS]
     logs = {path.name: path.read_bytes() for path in files}
     return Scan(places=places, logs=logs)
 
