@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -54,13 +53,6 @@ class Filler:
         share = -(-jobs // self._processes)
         work = partial(finish_jobs, self._redis_url, self._owner, kept_s=kept_s)
         list(self._pool.map(work, [share] * self._processes))
-
-    def rate(self, *, jobs: int = 400) -> float:
-        """Return jobs per second, as seen with so many. Their records expire after a second."""
-        self.finish(self._processes, kept_s=1.0)
-        began = time.monotonic()
-        self.finish(jobs, kept_s=1.0)
-        return jobs / (time.monotonic() - began)
 
 
 @contextmanager
