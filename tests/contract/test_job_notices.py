@@ -19,9 +19,10 @@ from darkroom.adapters.jobs import JobNotices, JobStore, Lease
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.memory_notices import MemoryJobNotices
 from darkroom.adapters.jobs.notices import RedisJobNotices
+from darkroom.adapters.jobs.postgres.notices import PostgresJobNotices
 from darkroom.adapters.jobs.redis import CHANGES_CHANNEL, RedisJobStore
 from darkroom.contract.errors import ImageCorruptError
-from tests.contract.job_stores import new_job
+from tests.contract.job_stores import STORES, new_job, stores_named
 from tests.servers import Server, redis_server, running
 
 SOON_S = 10.0
@@ -34,16 +35,17 @@ class Pair:
     notices: Callable[[], JobNotices]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     if request.param == "memory":
         memory = MemoryJobStore()
         yield Pair(store=memory, notices=lambda: MemoryJobNotices(memory))
         return
-    server: Server = request.getfixturevalue("redis")
-    store = RedisJobStore(server.url)
-    yield Pair(store=store, notices=lambda: RedisJobNotices(server.url))
-    store.close()
+    stores = stores_named(request.param, request)
+    url: str = request.getfixturevalue(request.param).url
+    notices = RedisJobNotices if request.param == "redis" else PostgresJobNotices
+    yield Pair(store=stores.make(), notices=lambda: notices(url))
+    stores.close()
 
 
 @asynccontextmanager
