@@ -74,6 +74,10 @@ class Pipeline:
                 storage.prepare()
         elif self._run.variables.get("STORAGE_TYPE") == "local":
             self._files().prepare()
+        if "postgres" in servers:
+            from darkroom.adapters.jobs.postgres import schema
+
+            schema.prepare(self._run.variables["POSTGRES_URL"])
         if "nats" in servers:
             self._dead_letters.prepare()
 
@@ -106,8 +110,11 @@ class Pipeline:
 
     @cached_property
     def _jobs(self) -> JobStore:
+        from darkroom.adapters.jobs.postgres.store import PostgresJobStore
         from darkroom.adapters.jobs.redis import RedisJobStore
 
+        if self._run.variables.get("JOB_STORE") == "postgres":
+            return PostgresJobStore(self._run.variables["POSTGRES_URL"])
         return RedisJobStore(self._run.variables["REDIS_URL"])
 
     def _storage(self) -> S3Storage:
