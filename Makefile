@@ -127,11 +127,12 @@ gallery: setup ## Render every parameter into gallery/index.html
 	$(BIN)/python -m tools.gallery gallery
 
 .PHONY: reference
-reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tables of metrics, rules and kinds
+reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tables of metrics, rules, kinds and plans
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m tools.metrics_table docs/operations.md
 	$(BIN)/python -m tools.rules_table docs/check.md
 	$(BIN)/python -m tools.kinds_table docs/any-project.md
+	$(BIN)/python -m tools.scale_table docs/scale.md
 
 .PHONY: monitoring
 monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration

@@ -3,7 +3,8 @@
     python benchmarks/front_door.py [seconds]
 
 `darkroom up` may have 1,024 descriptors. At once come 1,000 connections with half a head, 300 bodies that drip, and 40
-uploads of 31 MiB that stop one byte short; connections that are closed come back, uploads do not. Beside them one
+uploads of 31 MiB that stop one byte short; connections that are closed come back, uploads do not. A full server gives
+up the others first, so the uploads are held until their deadline (30 s of silence). Beside them one
 client posts pictures and reads their jobs at a steady rate, first while the crowd comes (its uploads are 1.2 GB), then
 while it is there. The p99 of the second is compared with that of the same client alone. Told as well: the memory of
 ingest, the runtime's open descriptors, what the supervisor killed, and how much the log grew.
@@ -16,12 +17,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import selectors
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
@@ -42,12 +45,13 @@ MIB = 1024 * 1024
 PACE_S = 0.1
 _LOWER_PRIORITY = 10
 _TICKS_PER_S = 20
+_SHOWN_BYTES = 140
 # The crowd is there when all have come and less than this is sent in a second: drips are a few hundred bytes.
 _STILL_BYTES = 100_000
-_COMES_WITHIN_S = 40.0
-_GET = b"GET /api/v1/jobs HTTP/1.1\r\nHost: darkroom\r\n"
+_COMES_WITHIN_S = 90.0
+_GET = b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
 _POST = (
-    "POST /api/v1/resize?width=10 HTTP/1.1\r\nHost: darkroom\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n"
+    "POST /api/v1/resize?width=10 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n"
 )
 
 
@@ -221,7 +225,7 @@ def until_it_is_there(presence: Presence, size: Crowd) -> Callable[[], bool]:
         nonlocal looked_at, sent
         now = time.monotonic()
         if now > gives_up_at:
-            raise TimeoutError(f"the crowd did not settle in {_COMES_WITHIN_S:.0f} s")
+            raise TimeoutError(f"the crowd did not settle within {_COMES_WITHIN_S:.0f} s")
         if presence.members < everybody:
             return False
         if looked_at > now:
@@ -243,7 +247,11 @@ class Seen:
     """When each began, since the first."""
     statuses: dict[int, int] = field(default_factory=dict)
     ingest_mb: float = 0.0
+    """The most that one instance had resident, with the processes that it consists of."""
+    instances: int = 0
     descriptors: int = 0
+    held: list[int] = field(default_factory=list)
+    """How many of the crowd's uploads were held at each picture."""
 
     def percentile_ms(self, share: float) -> float:
         ranked = sorted(self.latencies_ms)
@@ -254,26 +262,40 @@ class Seen:
         return ", ".join(f"{latency_ms:.0f} ms at {began_s:.1f} s" for latency_ms, began_s in pairs)
 
 
-def ingest_processes(stack: RunningStack) -> list[psutil.Process]:
+def ingest_instances(stack: RunningStack) -> list[list[psutil.Process]]:
+    """Return the processes of each instance: gunicorn's master and its worker."""
     found = []
     for process in stack.descendants():
         with suppress(psutil.Error):
-            if process.environ().get("FUNCTION_TARGET") == "ingest" or process.name().startswith("ingest"):
-                found.append(process)
+            parent = process.parent()
+            if _is_ingest(process) and (parent is None or not _is_ingest(parent)):
+                found.append([process, *process.children()])
     return found
 
 
-def look(stack: RunningStack, seen: Seen, processes: list[psutil.Process]) -> None:
+def _is_ingest(process: psutil.Process) -> bool:
+    return process.name().startswith("ingest")
+
+
+def look(stack: RunningStack, seen: Seen) -> None:
     with suppress(psutil.Error):
-        seen.ingest_mb = max(seen.ingest_mb, sum(process.memory_info().rss for process in processes) / 1e6)
+        instances = ingest_instances(stack)
+        seen.instances = max(seen.instances, len(instances))
+        for processes in instances:
+            seen.ingest_mb = max(seen.ingest_mb, sum(process.memory_info().rss for process in processes) / 1e6)
         if stack.process is not None:
             seen.descriptors = max(seen.descriptors, psutil.Process(stack.process.pid).num_fds())
 
 
-def use_steadily(stack: RunningStack, seconds: float, *, until: Callable[[], bool] = lambda: False) -> Seen:
+def use_steadily(
+    stack: RunningStack,
+    seconds: float,
+    *,
+    presence: Presence | None = None,
+    until: Callable[[], bool] = lambda: False,
+) -> Seen:
     """Post pictures and read their jobs for so many seconds, or until something is so."""
     seen, picture = Seen(), make_photograph(200, 150)
-    processes = ingest_processes(stack)
     starts_at = time.monotonic()
     ends_at = starts_at + seconds
     with httpx.Client(base_url=stack.addresses["api"], timeout=60) as client:
@@ -285,7 +307,9 @@ def use_steadily(stack: RunningStack, seconds: float, *, until: Callable[[], boo
                 seen.statuses[job.status_code] = seen.statuses.get(job.status_code, 0) + 1
             seen.latencies_ms.append((time.monotonic() - began) * 1000)
             seen.began_s.append(began - starts_at)
-            look(stack, seen, processes)
+            look(stack, seen)
+            if presence is not None:
+                seen.held.append(presence.held)
             time.sleep(max(0.0, PACE_S - (time.monotonic() - began)))
     return seen
 
@@ -301,10 +325,16 @@ def limited_stack(folder: Path, descriptors: int = DESCRIPTORS) -> Iterator[Runn
         stack.stop()
 
 
-def log_lines(stack: RunningStack) -> int:
-    """Count the lines of all logs, without those of jobs and of requests that were answered well."""
+def log_lines(stack: RunningStack) -> list[bytes]:
+    """Return the lines of all logs, without those of jobs and of requests that were answered well."""
     logs = [stack.log, *(stack.data / "logs").glob("*.log*")]
-    return sum(not _is_ordinary(line) for log in logs for line in log.read_bytes().splitlines())
+    return [line for log in logs for line in log.read_bytes().splitlines() if not _is_ordinary(line)]
+
+
+def most_common_kinds(lines: Iterable[bytes], count: int = 5) -> str:
+    """Return what most of the lines say, without their numbers and ids."""
+    kinds = Counter(re.sub(rb"[0-9a-f-]{8,}|[0-9.]+", b"#", line)[:_SHOWN_BYTES].decode() for line in lines)
+    return "\n".join(f"  {times} x {kind}" for kind, times in kinds.most_common(count))
 
 
 def _is_ordinary(line: bytes) -> bool:
@@ -326,10 +356,10 @@ def main() -> None:
         lines = log_lines(stack)
         size = Crowd()
         with crowd(stack.addresses["api"], size) as presence:
-            coming = use_steadily(stack, _COMES_WITHIN_S, until=until_it_is_there(presence, size))
-            beside = use_steadily(stack, seconds)
-            opened, sent_mb, held = presence.opened, presence.sent_bytes / 1e6, presence.held
-        grown = log_lines(stack) - lines
+            coming = use_steadily(stack, _COMES_WITHIN_S, presence=presence, until=until_it_is_there(presence, size))
+            beside = use_steadily(stack, seconds, presence=presence)
+            opened, sent_mb = presence.opened, presence.sent_bytes / 1e6
+        grown = list((Counter(log_lines(stack)) - Counter(lines)).elements())
         after = use_steadily(stack, seconds / 2)
         ended = killed(stack)
     alone = Seen(
@@ -340,12 +370,15 @@ def main() -> None:
     for name, seen in (("alone", alone), ("while it comes", coming), ("beside the crowd", beside)):
         print(
             f"{name:<18}{len(seen.latencies_ms)} pictures, p50 {seen.percentile_ms(0.5):.1f} ms, "
-            f"p99 {seen.percentile_ms(0.99):.1f} ms, ingest {seen.ingest_mb:.0f} MB, answers {seen.statuses}"
+            f"p99 {seen.percentile_ms(0.99):.1f} ms, "
+            f"{seen.instances} of ingest with at most {seen.ingest_mb:.0f} MB, answers {seen.statuses}"
         )
     print(f"slowest alone {alone.slowest()}; beside the crowd {beside.slowest()}")
     descriptors = max(coming.descriptors, beside.descriptors)
-    print(f"connections opened {opened}, {sent_mb:.0f} MB sent, {held} uploads held, most descriptors {descriptors}")
-    print(f"p99 ratio {beside.percentile_ms(0.99) / alone.percentile_ms(0.99):.2f}, log grew by {grown} lines")
+    print(f"connections opened {opened}, {sent_mb:.0f} MB sent, most descriptors {descriptors}")
+    print(f"uploads held: {max(coming.held)} at most while it comes, then {min(beside.held)} to {max(beside.held)}")
+    print(f"p99 ratio {beside.percentile_ms(0.99) / alone.percentile_ms(0.99):.2f}, log grew by {len(grown)} lines")
+    print(most_common_kinds(grown))
     print(f"killed or died: {ended or 'nothing'}")
 
 

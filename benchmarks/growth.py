@@ -1,10 +1,12 @@
 """The pipeline as jobs pile up: throughput, memory of every process, and Redis' memory per job.
 
     python -m benchmarks.growth [--jobs 1000,10000] [--stretch 1000] [--in-flight 32] [--save]
+    python -m benchmarks.growth --jobs 300,600 --stretch 200 --megapixels 1.2 --width 320
 
 One stack processes jobs, and is measured at each of these counts; records are kept for days, so all of them stay.
 Throughput is that of the last `stretch` jobs before a count. The pictures are real and as small as possible, since the
-rendering cannot grow. 100,000 jobs take most of an hour on two cores.
+rendering cannot grow. 100,000 jobs take most of an hour on two cores. With `--megapixels` they are photographs of that
+size, and what `darkroom plan` computes for them is compared with what was measured.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from redis import Redis
 
-from benchmarks.measure import machine
+from benchmarks.cost_cases import Case
+from benchmarks.cost_check import Comparison, planned, table
+from benchmarks.measure import machine, pods
 from benchmarks.measure.clients import Endings, Http, Pipeline
 from benchmarks.measure.closed_loop import ClosedLoop, Measured
 from benchmarks.pipeline import RESULTS, family_of
 from darkroom.imaging.photograph import photograph
+from darkroom.planning.costs import RENDER
 from tests.stack import RunningStack, running_stack
 
 PICTURE_PX = 64
@@ -38,19 +43,24 @@ class Snapshot:
     stretch: Measured
     resident_bytes: dict[str, int]
     redis_bytes_per_job: float
+    pod_bytes: Mapping[str, int]
+    """Of the largest instance, by function."""
     stored_bytes: dict[str, int]
     """On disk, by server."""
 
 
 async def grow(stack: RunningStack, counts: Sequence[int], options: argparse.Namespace) -> list[Snapshot]:
     families, redis = [family_of(stack)], Redis.from_url(stack.addresses["redis"])
-    parameters = {"width": TARGET_PX, "height": TARGET_PX}
+    case = _case(options)
+    parameters = {"width": TARGET_PX, "height": TARGET_PX} if case is None else case.parameters
     snapshots: list[Snapshot] = []
     async with Http(connections=options.in_flight + 8) as http, Endings(stack.addresses["redis"]) as endings:
         pipeline = Pipeline(stack.addresses["api"], http, endings, parameters)
-        loop = ClosedLoop(pipeline.uploading(_picture(), "image/png"), in_flight=options.in_flight)
+        picture = _picture() if case is None else case.picture()
+        content_type = "image/png" if case is None else case.content_type
+        loop = ClosedLoop(pipeline.uploading(picture, content_type), in_flight=options.in_flight)
         empty_bytes = _used_bytes(redis)
-        await loop.run(WARM_UP_JOBS, families)
+        await loop.run(min(WARM_UP_JOBS, counts[0] - options.stretch), families)
         for count in counts:
             if (before_stretch := count - options.stretch - loop.done) > 0:
                 await loop.run(before_stretch, families)
@@ -61,12 +71,17 @@ async def grow(stack: RunningStack, counts: Sequence[int], options: argparse.Nam
                     stretch=stretch,
                     resident_bytes=families[0].resident_bytes(),
                     redis_bytes_per_job=(_used_bytes(redis) - empty_bytes) / loop.done,
+                    pod_bytes=pods.bytes_per_pod(families[0]),
                     stored_bytes={name: _size(stack.data / name) for name in ("nats", "redis", "s3")},
                 )
             )
             print(_line(snapshots[-1]), flush=True)
     redis.close()
     return snapshots
+
+
+def _case(options: argparse.Namespace) -> Case | None:
+    return None if options.megapixels is None else Case(megapixels=options.megapixels, width_px=options.width, jobs=0)
 
 
 def _picture() -> bytes:
@@ -119,11 +134,43 @@ def report(snapshots: Sequence[Snapshot]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def compare_with_plan(case: Case, snapshots: Sequence[Snapshot]) -> str:
+    """Return the plan's figures for such jobs beside the measured ones, and planned / measured."""
+    last, demand = snapshots[-1], planned(case, len(case.picture()))
+    standing_ms = sum(demand.standing_cores.values()) * last.stretch.seconds * 1000 / last.stretch.count
+    compared = [
+        Comparison(
+            what="CPU",
+            planned=demand.cpu_ms_per_job + standing_ms,
+            measured=last.stretch.total_ms_each,
+            unit="ms per job, all processes",
+        ),
+        Comparison(
+            what="Redis", planned=demand.finished_bytes, measured=last.redis_bytes_per_job, unit="bytes per job"
+        ),
+        Comparison(
+            what="memory of the largest pod of resize",
+            planned=demand.pod_bytes[RENDER],
+            measured=last.pod_bytes[RENDER],
+            unit="bytes",
+        ),
+        Comparison(
+            what="storage at rest",
+            planned=len(case.picture()) + demand.result_bytes,
+            measured=last.stored_bytes["s3"] / last.jobs,
+            unit="bytes per job",
+        ),
+    ]
+    return table(compared)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", default="1000,10000")
     parser.add_argument("--stretch", type=int, default=1000)
     parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--megapixels", type=float, help="of a JPEG, instead of the smallest pictures")
+    parser.add_argument("--width", type=int, default=320, help="of its result")
     parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results")
     options = parser.parse_args()
     counts, head = sorted(int(count) for count in options.jobs.split(",")), machine.description()
@@ -135,6 +182,8 @@ def main() -> None:
         + "\n".join(f"- {line}" for line in [*head, f"`{command}`", RESIDENT])
         + f"\n\n{report(snapshots)}"
     )
+    if (case := _case(options)) is not None:
+        text += f"\nWhat `darkroom plan` computes for {case.name}:\n\n{compare_with_plan(case, snapshots)}"
     print(text)
     if options.save:
         (RESULTS / "growth.md").write_text(text)

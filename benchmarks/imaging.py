@@ -31,6 +31,7 @@ SHARP_WORKER = Path(__file__).with_name("imaging_worker.mjs")
 sys.path.insert(0, str(REPOSITORY))
 
 OURS = "darkroom"
+BEFORE = "before"
 PEERS = ("thumbnail", "sharp", "thumbor", "pillow")
 QUALITIES = {"jpeg": 80, "webp": 79, "avif": 60, "png": 80, "gif": 80}
 EFFORTS = {"webp": 2, "avif": 1, "png": 6, "gif": 4, "jpeg": 0}
@@ -169,6 +170,7 @@ def run_worker(peer: str, case: Case, picture: Path, out: Path, arguments: argpa
     command = {
         "sharp": ["node", str(SHARP_WORKER)],
         "thumbor": [arguments.thumbor_python, str(WORKER), "thumbor"],
+        BEFORE: [sys.executable, str((arguments.before or REPOSITORY) / WORKER.relative_to(REPOSITORY)), OURS],
     }.get(peer, [sys.executable, str(WORKER), peer])
     run = subprocess.run([*command, json.dumps(job)], capture_output=True, text=True, check=False, timeout=300)
     if run.returncode != 0:
@@ -254,7 +256,7 @@ def available_peers(arguments: argparse.Namespace) -> list[str]:
     if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
         asked = [peer for peer in asked if peer != "thumbor"]
         print("thumbor is left out: it needs --thumbor-python with `pip install thumbor`")
-    return asked
+    return [BEFORE, *asked] if arguments.before else asked
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -263,6 +265,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", default="", help="names, or their beginnings")
     parser.add_argument("--peers", default="")
+    parser.add_argument("--before", type=Path, help="a checkout of another commit, as one more peer")
     parser.add_argument("--thumbor-python", default=sys.executable)
     parser.add_argument("--node-modules", type=Path, default=REPOSITORY / "node_modules")
     return parser.parse_args()

@@ -2,8 +2,9 @@
 
 A connection costs a descriptor and memory as long as it is open, and nothing obliges a client to send the rest of what
 it began. So heads and bodies have deadlines, and a server has a bound. A server that is full closes whoever has waited
-longest: connections that never had a whole request first, bodies that have stopped where those take nearly all places,
-and then connections that are kept between requests. A request that has come as a whole is never given up.
+longest: connections that never had a whole request first, bodies that have stopped where those take nearly all places
+(short ones before long ones), and then connections that are kept between requests. A request that has come as a whole
+is never given up.
 
 Pure bookkeeping, which the servers of both halves share: nothing here reads, writes or knows a server. Deadlines of
 bodies follow Apache's RequestReadTimeout: some time to begin with, and more with each byte that comes
@@ -31,6 +32,8 @@ _SILENT_AFTER_S = 0.5
 _DRIP_GRACE_S = 2.0
 _DRIP_SHARE = 0.25
 """A body that came at less than this share of the least rate after its grace only drips."""
+_WORTH_KEEPING_BYTES = 1024 * 1024
+"""A body of which this much has come is given up after those of which less has: its client would send it all again."""
 _NEWCOMERS_SHARE = 0.03
 """The share of places that bodies which stopped do not take from new connections."""
 _NEWCOMER_GRACE_S = 0.1
@@ -63,7 +66,9 @@ class Phase(Enum):
     IDLE = "idle"
     """Nothing of a request has come."""
     HEAD = "head"
-    """Part of a head has come, or the rest of a body that nobody reads."""
+    """Part of a head has come."""
+    REST = "rest"
+    """The rest of a body comes whose request was answered already."""
     REQUEST = "request"
     """A head has come; its body may still come."""
 
@@ -139,6 +144,11 @@ class Connections:
             arrival.phase, arrival.since, arrival.received_bytes = Phase.HEAD, arrival.last_byte_at, 0
         arrival.received_bytes += size
 
+    def resumed(self, peer: Peer) -> None:
+        """Note that we read from it again: it could send nothing before, however long that was."""
+        if peer in self._requests:
+            peer.arrival.last_byte_at = self._clock()
+
     def has_too_long_a_head(self, peer: Peer) -> bool:
         return peer.arrival.phase is Phase.HEAD and peer.arrival.received_bytes > MAX_HEAD_BYTES
 
@@ -159,7 +169,7 @@ class Connections:
     def end_request(self, peer: Peer, *, body_is_left: bool = False) -> None:
         """Note that the answer has gone. A body that nobody reads has as much time as a head."""
         if self._requests.pop(peer, peer) is None:
-            phase = Phase.HEAD if body_is_left else Phase.IDLE
+            phase = Phase.REST if body_is_left else Phase.IDLE
             peer.arrival = Arrival(phase=phase, since=self._clock())
             self._kept[peer] = None
 
@@ -180,7 +190,9 @@ class Connections:
         limits = self.limits
         for peer in [*self._newcomers, *self._kept]:
             waited_s = now - peer.arrival.since
-            if peer.arrival.phase is Phase.HEAD and waited_s > limits.head_s:
+            if peer.arrival.phase is Phase.REST and waited_s > limits.head_s:
+                yield peer, None
+            elif peer.arrival.phase is Phase.HEAD and waited_s > limits.head_s:
                 yield (
                     peer,
                     RequestTimeoutError(f"the request's head did not come within {limits.head_s:g} s, the limit"),
@@ -229,17 +241,20 @@ class Connections:
         return next(iter(self._newcomers or self._kept), None), None
 
     def _longest_stopped(self, beside: Peer) -> Peer | None:
-        """Return the request that has waited longest for its body among those whose body stopped or only drips: they
-        are in the order of their beginnings.
+        """Return the request that began first among those whose body stopped or only drips, with a short body if there
+        is one.
         """
         now = self._clock()
-        stopped = (
-            peer
-            for peer in self._requests
-            if peer is not beside and self._has_stopped(peer.arrival, now)
-            if peer.is_receiving() and peer.is_reading()
-        )
-        return next(stopped, None)
+        long: Peer | None = None
+        for peer in self._requests:
+            if peer is beside or not self._has_stopped(peer.arrival, now):
+                continue
+            if not (peer.is_receiving() and peer.is_reading()):
+                continue
+            if peer.arrival.received_bytes < _WORTH_KEEPING_BYTES:
+                return peer
+            long = long or peer
+        return long
 
     def _has_stopped(self, arrival: Arrival, now: float) -> bool:
         if now - arrival.last_byte_at > _SILENT_AFTER_S:

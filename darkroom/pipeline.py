@@ -113,9 +113,11 @@ class Pipeline:
         from darkroom.adapters.jobs.postgres.store import PostgresJobStore
         from darkroom.adapters.jobs.redis import RedisJobStore
 
+        window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
+        broker_window = int(window) if window.isdecimal() else None
         if self._run.variables.get("JOB_STORE") == "postgres":
-            return PostgresJobStore(self._run.variables["POSTGRES_URL"])
-        return RedisJobStore(self._run.variables["REDIS_URL"])
+            return PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
+        return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage

@@ -38,7 +38,8 @@ if [ -d "$packages/botocore/data" ]; then
 fi
 # Sources of what is compiled, and types: nothing reads them at run time.
 find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' \) -exec rm {} +
-# The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup`, for the setup Job.
+# The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
+# `darkroom restore`, for their Jobs.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \
   "$packages/darkroom/charts" "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" \
   "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
@@ -52,7 +53,8 @@ find "$packages" -type d \( -name tests -o -name testdata \) -prune -exec rm -r 
 if [ "$function" = recovery ]; then
   rm -r "$packages/darkroom/cli/new"
   find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name extras.py \
-    ! -name commands.py ! -name failures.py ! -name terminal.py ! -name setup.py -exec rm {} +
+    ! -name commands.py ! -name failures.py ! -name terminal.py ! -name setup.py \
+    ! -name restore.py ! -name restoring.py ! -name deployment.py ! -name obsolete_letters.py -exec rm {} +
   cp "$source/nats-eventing/deadletter-stream.json" "$folder/"
 else
   rm -rf "$packages/darkroom/cli"

@@ -1,7 +1,7 @@
 """Every metric of the project, the application's and the platform's, for what describes or checks all of them."""
 
-from darkroom.contract.metrics import CATALOG as APPLICATION
 from darkroom.contract.metrics import (
+    BROKER_WINDOW,
     COST_CLASSES,
     DEAD_LETTERS,
     JOB_ATTEMPTS,
@@ -15,15 +15,20 @@ from darkroom.contract.metrics import (
     JOBS_OLDEST_UNFINISHED_AGE,
     JOBS_OUTBOX,
     JOBS_REDRIVEN,
+    JOBS_REFUSED,
     JOBS_RETRACTED,
     JOBS_UNFINISHED,
+    JOBS_WITH_BROKER,
+    LANE_OLDEST_WAIT,
     OBJECTIVE_JOBS,
     OBJECTIVE_RATIO,
     OBJECTIVE_WITHIN_S,
+    ORIGINAL_SIZE,
     RENDER_DURATION,
     RESULT_SIZE,
     STAGES,
 )
+from darkroom.contract.metrics import CATALOG as APPLICATION
 from darkroom.telemetry.platform_metrics import (
     ACTIVATOR_WAITING,
     AUTOSCALER_PANICKING,
@@ -52,6 +57,7 @@ CATALOG = (*APPLICATION, *PLATFORM)
 __all__ = [
     "ACTIVATOR_WAITING",
     "AUTOSCALER_PANICKING",
+    "BROKER_WINDOW",
     "CATALOG",
     "COLD_STARTS",
     "COLD_START_DURATION",
@@ -69,14 +75,18 @@ __all__ = [
     "JOBS_OLDEST_UNFINISHED_AGE",
     "JOBS_OUTBOX",
     "JOBS_REDRIVEN",
+    "JOBS_REFUSED",
     "JOBS_RETRACTED",
     "JOBS_UNFINISHED",
+    "JOBS_WITH_BROKER",
     "JOB_ATTEMPTS",
     "JOB_DURATION",
     "JOB_STAGE_DURATION",
+    "LANE_OLDEST_WAIT",
     "OBJECTIVE_JOBS",
     "OBJECTIVE_RATIO",
     "OBJECTIVE_WITHIN_S",
+    "ORIGINAL_SIZE",
     "PROCESS_CPU_TIME",
     "PROCESS_MEMORY_USAGE",
     "RENDER_DURATION",

@@ -17,6 +17,7 @@ from darkroom.manifests.model import Resource, Strict, fields_of
 from darkroom.manifests.parsing import model_in
 from darkroom.manifests.platform.schema import SPECS
 from darkroom.manifests.platform.schema.shape import List, Object, Recursive, Shape
+from tools.marked_pages import with_generated
 
 BEGIN = "<!-- the kinds and fields: made by `make reference`; do not edit -->"
 END = "<!-- end of the kinds and fields -->"
@@ -27,11 +28,7 @@ _HEAD = ("apiVersion", "kind", "metadata", "status")
 
 def with_kinds(page: str) -> str:
     """Return the page with the tables between the two marks regenerated. Raises ValueError when they are missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
-    return "\n".join([f"{before}{BEGIN}", "", *_lines(), f"{END}{after}"])
+    return with_generated(page, BEGIN, END, _lines())
 
 
 def _lines() -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from darkroom.telemetry.metric import Metric, MetricKind, Source
 from tools.catalog import CATALOG
+from tools.marked_pages import with_generated
 
 BEGIN = "<!-- the catalog: made by `make reference`; do not edit -->"
 END = "<!-- end of the catalog -->"
@@ -15,11 +16,7 @@ END = "<!-- end of the catalog -->"
 
 def with_catalog(page: str) -> str:
     """Return the page with the table between the two marks regenerated. Raises ValueError when they are missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
-    return "\n".join([f"{before}{BEGIN}", "", *_lines(), "", f"{END}{after}"])
+    return with_generated(page, BEGIN, END, [*_lines(), ""])
 
 
 def _lines() -> Iterator[str]:

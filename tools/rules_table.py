@@ -8,6 +8,7 @@ from pathlib import Path
 
 from darkroom.manifests.platform.rules import RULES
 from darkroom.manifests.platform.severity import Severity
+from tools.marked_pages import with_generated
 
 BEGIN = "<!-- the rules: made by `make reference`; do not edit -->"
 END = "<!-- end of the rules -->"
@@ -15,11 +16,7 @@ END = "<!-- end of the rules -->"
 
 def with_rules(page: str) -> str:
     """Return the page with the tables between the two marks regenerated. Raises ValueError when they are missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
-    return "\n".join([f"{before}{BEGIN}", "", *_lines(), f"{END}{after}"])
+    return with_generated(page, BEGIN, END, _lines())
 
 
 def _lines() -> Iterator[str]:

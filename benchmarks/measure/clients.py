@@ -65,6 +65,8 @@ class Endings:
         self._redis: Redis = Redis.from_url(redis_url, decode_responses=True)
         self._channel: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)
         self._waiting: dict[str, asyncio.Future[str]] = {}
+        self.count = 0
+        """Jobs that have ended, whoever submitted them."""
         self._early: dict[str, str] = {}
         """Jobs that ended before their client had read the response to its POST."""
         self._listener: asyncio.Task[None] | None = None
@@ -99,6 +101,7 @@ class Endings:
             job_id, _, status = message["data"].partition(" ")
             if status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
                 continue
+            self.count += 1
             waiter = self._waiting.pop(job_id, None)
             if waiter is None:
                 self._early[job_id] = status

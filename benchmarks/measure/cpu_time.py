@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import psutil
@@ -86,6 +86,14 @@ class Family:
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
         return dict(found)
+
+    def named(self) -> Iterator[tuple[psutil.Process, str]]:
+        """Yield each process with its name, parents before their children."""
+        for process in self.processes():
+            try:
+                yield process, self._name(process)
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
 
     def processes(self) -> list[psutil.Process]:
         first = psutil.Process(self.pid)

@@ -22,9 +22,12 @@ _COMMANDS = {
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
+    "backup": "darkroom.cli.backup",
+    "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
+    "plan": "darkroom.cli.plan.command",
     "new": "darkroom.cli.new.command",
 }
 

@@ -15,11 +15,14 @@ import click
 from darkroom.adapters.deadletters import KeptDeadLetter
 from darkroom.cli.api import only_match
 from darkroom.cli.backends import Backends, backend_options, open_backends
+from darkroom.cli.deployment import deployment_settings
+from darkroom.cli.keeper_files import KeeperFiles
 from darkroom.cli.letters import document, subject
 from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.terminal import format_duration, write, write_json, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
 from darkroom.events.durations import parse_go
+from darkroom.serving.resources import Resources
 
 
 class _Age(click.ParamType[float]):
@@ -144,12 +147,21 @@ def redrive(
     data: Path,
     **filters: Any,
 ) -> None:
-    """Redrive the selected letters. A job keeps its id and history, and runs only once even if redriven twice."""
+    """Redrive the selected letters. A job keeps its id and history, and runs only once even if redriven twice.
+
+    --set also changes what the job would be restored from, in storage: that of the running `darkroom up`, or where the
+    functions' variables BUCKET_NAME, STORAGE_... say.
+    """
     new = dict(_name_and_value(change) for change in changes)
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
-        redriving = Redrive(backends.jobs, backends.letters, backends.emitter)
+        redriving = Redrive(backends.jobs, backends.letters, backends.emitter, _keepers(data) if new else None)
         for kept in _at_rate(_chosen(backends, sequences, everything, filters), None if dry_run else rate):
             _write_outcome(kept, redriving.redrive(kept, new, dry_run=dry_run), as_json=as_json)
+
+
+def _keepers(data: Path) -> KeeperFiles:
+    """Open the storage of the deployment, where the parameters of its jobs are kept. Raises click.ClickException."""
+    return KeeperFiles(Resources(deployment_settings(data, needs=frozenset({"BUCKET_NAME"}))).storage)
 
 
 @command.command("drop")

@@ -12,10 +12,11 @@ from uuid import UUID
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.deadletters import DeadLetters, KeptDeadLetter
 from darkroom.adapters.jobs import JobStore, NextStep
+from darkroom.cli.keeper_files import KeeperFiles
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.contract.job_types import job_type_named
-from darkroom.contract.jobs import JobRecord, canonical_parameters
+from darkroom.contract.jobs import JobRecord, JobStatus, canonical_parameters
 from darkroom.events.cloudevents import from_json_object
 
 _PAGE = 100
@@ -62,8 +63,12 @@ class Redrive:
     which leaves a job alone that is no longer failed. So nothing is lost, and nothing is done twice.
     """
 
-    def __init__(self, jobs: JobStore, letters: DeadLetters, emitter: Emitter | None) -> None:
+    def __init__(
+        self, jobs: JobStore, letters: DeadLetters, emitter: Emitter | None, keepers: KeeperFiles | None = None
+    ) -> None:
+        """`keepers` are needed to change parameters."""
         self._jobs = jobs
+        self._keepers = keepers
         self._letters = letters
         self._emitter = emitter
 
@@ -87,6 +92,13 @@ class Redrive:
         parameters = _with_changes(record, changes) if changes else None
         if dry_run:
             return f"would redrive job {job_id}, which is {record.status}"
+        if parameters is not None and record.status is JobStatus.FAILED:
+            if self._keepers is None:
+                raise DependencyUnavailableError(
+                    "storage", "its address is not known, and the parameters are kept there"
+                )
+            # Before the redrive: should it be lost with the store, the job is restored as the person wanted it.
+            self._keepers.change(record, parameters)
         recovered = self._jobs.redrive(job_id, parameters=parameters)
         if recovered.step is NextStep.EMIT and recovered.record is not None:
             self._emit(recovered.record)

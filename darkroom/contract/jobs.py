@@ -114,6 +114,8 @@ class JobRecord(_Frozen):
     worker: str | None = None
     redrives: int = 0
     """How often a person redrove the failed job."""
+    restored_at: datetime | None = None
+    """When the job was restored from storage, after the store had lost it."""
     history: tuple[Attempt, ...] = ()
     """The latest attempts, oldest first."""
     created_at: datetime
@@ -143,8 +145,20 @@ class JobRecord(_Frozen):
     def event_id(self) -> str:
         """Return an id that is new for each emission, and the same when one emission is sent twice, so that the broker
         can deduplicate.
+
+        A restored job counts its emissions from one again, so the time of its restoration is part of the id.
         """
-        return f"{self.job_id}.{self.emissions}"
+        return f"{self._event_ids}{self.emissions}"
+
+    def has_emitted(self, event_id: str) -> bool:
+        """Return whether this is the id of an emission of the job, and not of one before it was restored."""
+        return event_id.startswith(self._event_ids) and event_id.removeprefix(self._event_ids).isdigit()
+
+    @property
+    def _event_ids(self) -> str:
+        if self.restored_at is None:
+            return f"{self.job_id}."
+        return f"{self.job_id}.{round(self.restored_at.timestamp() * 1000)}."
 
     def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
         """Return the job as the API shows it; `url` is the signed URL of its result."""
@@ -173,6 +187,11 @@ def _result_view(result: JobResult, url: str | None, url_expires_at: datetime | 
 
 def original_key(job_id: UUID, extension: str) -> str:
     return f"uploads/{job_id}/original.{extension}"
+
+
+def keeper_key(job_id: UUID) -> str:
+    """Return the key of the object from which the job is restored, wherever its original is stored."""
+    return f"uploads/{job_id}/job.json"
 
 
 def result_key(job_id: UUID, extension: str) -> str:

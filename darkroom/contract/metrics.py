@@ -153,6 +153,46 @@ JOBS_IN_LANES = Metric(
     source=Source.RECORD,
     attributes=("type", "cost_class"),
 )
+JOBS_WITH_BROKER = Metric(
+    name="darkroom.jobs.with_broker",
+    kind=MetricKind.GAUGE,
+    unit="{job}",
+    description="Jobs that have a place in their Trigger's window: emitted, or about to be, and not ended. 0 without a "
+    "window.",
+    source=Source.RECORD,
+    attributes=("type", "cost_class"),
+)
+BROKER_WINDOW = Metric(
+    name="darkroom.broker_window",
+    kind=MetricKind.GAUGE,
+    unit="{job}",
+    description="BROKER_WINDOW, the places in each Trigger's window; 0: any number.",
+    source=Source.RECORD,
+)
+LANE_OLDEST_WAIT = Metric(
+    name="darkroom.lane.oldest_wait",
+    kind=MetricKind.GAUGE,
+    unit="s",
+    description="Time since the acceptance of the job that waits longest in the lane, of any key; 0 if none waits.",
+    source=Source.RECORD,
+    attributes=("type", "cost_class"),
+)
+JOBS_REFUSED = Metric(
+    name="darkroom.jobs.refused",
+    kind=MetricKind.COUNTER,
+    unit="{job}",
+    description="Jobs that were not accepted because their key's quota was used up (quota), or because the backlog or "
+    "the job store was full (backlog).",
+    source=Source.RECORD,
+    attributes=("limit",),
+)
+ORIGINAL_SIZE = Metric(
+    name="darkroom.original.size",
+    kind=MetricKind.COUNTER,
+    unit="By",
+    description="Total bytes of the originals that came with their jobs' requests. Signed uploads are not counted.",
+    source=Source.RECORD,
+)
 DEAD_LETTERS = Metric(
     name="darkroom.dead_letters",
     kind=MetricKind.GAUGE,
@@ -178,5 +218,10 @@ CATALOG: tuple[Metric, ...] = (
     JOBS_OUTBOX,
     JOBS_GIVEN_UP,
     JOBS_IN_LANES,
+    JOBS_WITH_BROKER,
+    BROKER_WINDOW,
+    LANE_OLDEST_WAIT,
+    JOBS_REFUSED,
+    ORIGINAL_SIZE,
     DEAD_LETTERS,
 )

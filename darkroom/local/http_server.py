@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from darkroom.connections import (
@@ -116,6 +116,8 @@ class _Protocol(web.RequestHandler):
         self._connections = listener.connections
         self._socket: asyncio.Transport | None = None
         self._taken: web.BaseRequest | None = None
+        self._rest: StreamReader | None = None
+        """The body of the last request, if it was answered before all of that had come."""
         self._is_answered = False
 
     # --- asyncio's and aiohttp's side --------------------------------------------------------------------------------
@@ -140,6 +142,9 @@ class _Protocol(web.RequestHandler):
             return
         self._connections.received(self, len(data))
         super().data_received(data)
+        if self._rest is not None and self._rest.is_eof():
+            self._rest = None
+            self._connections.rest(self)
         if self._messages:
             # A parsed head. Its request begins in a task, before which more of its body may come.
             self._connections.head_has_come(self)
@@ -152,7 +157,8 @@ class _Protocol(web.RequestHandler):
         finally:
             if self._taken is request:
                 self._taken = None
-                self._connections.end_request(self, body_is_left=not request.content.is_eof())
+                self._rest = None if request.content.is_eof() else request.content
+                self._connections.end_request(self, body_is_left=self._rest is not None)
 
     def handle_error(
         self,

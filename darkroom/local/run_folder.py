@@ -20,6 +20,7 @@ from darkroom.local.errors import LocalRuntimeError
 
 _LOCK = "lock"
 DEFAULT_NAME = ".darkroom"
+SETTINGS_FILE = "settings.json"
 LOWEST_FREE_BYTES = 32 * 1024 * 1024
 """With less space, servers begin to fail: SeaweedFS and JetStream allocate their files in pieces of this order."""
 
@@ -82,6 +83,17 @@ class RunFolder:
             draft.replace(self._runtime)
         except OSError as exc:
             raise LocalRuntimeError(f"{self._runtime} cannot be written: {exc.strerror}") from exc
+
+    def write_settings(self, variables: Mapping[str, str]) -> None:
+        """Write the functions' environment, with the servers' passwords, for commands that act as a function would.
+
+        Raises LocalRuntimeError.
+        """
+        path = self.path / SETTINGS_FILE
+        try:
+            _write_json(path, dict(variables), os.O_TRUNC)
+        except OSError as exc:
+            raise LocalRuntimeError(f"{path} cannot be written: {exc.strerror}") from exc
 
     def remove_runtime(self) -> None:
         if self._lock is not None:

@@ -170,6 +170,7 @@ class Stack:
         manifests, revisions = self._runnable(manifests, variables)
         settings = {name: value for revision in revisions for name, value in revision.env.items()}
         run = Run(project_root=self._root, variables=variables, settings=settings)
+        self._folder.write_settings({**settings, **variables})
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})

@@ -1,8 +1,8 @@
 """`http_function` combines routes into one function, which `startup.serve_http` serves on functions-framework's ASGI
 server.
 
-A gate protects the routes. Errors become problem documents, every response has its request id, every request is one log
-line. Route handlers call blocking adapters in a thread (`in_thread`).
+A gate protects the routes. Errors become problem documents, every response has its request id, every request that is
+answered is one log line. Route handlers call blocking adapters in a thread (`in_thread`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
+from darkroom.connections import Repeats
 from darkroom.contract.errors import DarkroomError, MethodNotAllowedError, RouteNotFoundError
 from darkroom.errors import must_pass
 from darkroom.http_fields import refuse_repeated
@@ -67,6 +68,8 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
     """
 
     routes, open_routes = _exact(routes), _exact(open_routes)
+    # One line each would let whoever opens and drops connections fill the log.
+    abandoned = Repeats(lambda count: log.info("request.abandoned", count=count))
 
     async def serve(request: Request) -> Response:
         started = time.monotonic()
@@ -78,6 +81,9 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
             record_response(span, request, response)
             lasted_s = time.monotonic() - started
             count_response(request, response.status_code, lasted_s=lasted_s)
+            if response.status_code == _CLIENT_CLOSED_REQUEST:
+                abandoned.happened()
+                return response
             # A probe asks up to twenty times a second.
             report = log.debug if is_probe(request) else log.info
             report(

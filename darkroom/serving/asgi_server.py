@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import functions_framework._http.gunicorn as framework_server
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn_worker import UvicornWorker
 
@@ -59,6 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, lambda: self._shared.connections.resumed(self))
         self._shared.connections.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -139,6 +142,19 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle is None or not cycle.response_started:
             return False
         return self.arrival.phase is Phase.REQUEST or cycle.more_body
+
+
+class _Flow(FlowControl):
+    """uvicorn's flow control, which reports that the connection is read from again."""
+
+    def __init__(self, transport: asyncio.Transport, on_resumed: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._on_resumed = on_resumed
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self._on_resumed()
+        super().resume_reading()
 
 
 class _Shared:

@@ -1,6 +1,7 @@
 """Sends jobs' events to the broker: those of jobs just accepted, and those whose turn in their lane has come.
 
-The outbox is the job record. What this process dies with is overdue in the record, and recovery sends it.
+The outbox is the job record. What a process dies with, or cannot remember, is overdue in the record: whoever finds that
+the broker is back sends it, or else recovery.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ HANDED_OUT_AT_ONCE = 16
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 """Between attempts to reach a broker or a job store that is away; doubled each time."""
 MAX_UNSENT = 1000
-"""Events that a process remembers while the broker is away. The others are left to recovery."""
+"""Events that a process remembers while the broker is away. The job store remembers them all."""
+FOUND_AT_ONCE = 100
 
 log = get_logger()
 
@@ -42,6 +44,8 @@ class Outbox:
         self._lock = threading.Lock()
         self._unsent: dict[UUID, JobRecord] = {}
         self._lanes: set[Lane] = set()
+        self._was_away = False
+        """Whether the broker did not take an event since `_send_what_others_left`."""
         self._is_any = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -61,6 +65,7 @@ class Outbox:
             with self._lock:
                 if len(self._unsent) < MAX_UNSENT:
                     self._unsent[record.job_id] = record
+                self._was_away = True
             self._wake()
 
     def advance(self, lane: Lane) -> None:
@@ -91,8 +96,10 @@ class Outbox:
             try:
                 self._send_unsent()
                 self._advance_lanes()
+                self._send_what_others_left()
                 wait_s = FIRST_WAIT_S
             except DependencyUnavailableError as exc:
+                self._was_away = True
                 if wait_s == FIRST_WAIT_S:
                     log.warning("outbox.waiting", error=exc.detail)
                 pause.wait(wait_s)
@@ -107,6 +114,19 @@ class Outbox:
                 self._send(record)
             with self._lock:
                 self._unsent.pop(record.job_id, None)
+
+    def _send_what_others_left(self) -> None:
+        """If the broker was away: send the overdue events of processes that have ended, and those nobody remembers."""
+        if not self._was_away:
+            return
+        self._was_away = False
+        while found := self._resources.jobs.unemitted(limit=FOUND_AT_ONCE):
+            self._remember(found)
+            self._send_unsent()
+
+    def _remember(self, records: list[JobRecord]) -> None:
+        with self._lock:
+            self._unsent |= {record.job_id: record for record in records}
 
     def _first_unsent(self) -> JobRecord | None:
         with self._lock:
@@ -125,8 +145,7 @@ class Outbox:
 
     def _advance(self, lane: Lane) -> None:
         while handed_out := self._resources.jobs.next_in_line(lane, limit=HANDED_OUT_AT_ONCE):
-            with self._lock:
-                self._unsent |= {record.job_id: record for record in handed_out}
+            self._remember(handed_out)
             self._send_unsent()
             if len(handed_out) < HANDED_OUT_AT_ONCE:
                 return

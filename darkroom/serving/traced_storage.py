@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from darkroom import telemetry
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, Storage, StreamedPut
+from darkroom.adapters.storage import ListedObject, ObjectInfo, SignedRequest, Storage, StreamedPut
 from darkroom.telemetry import names
 
 
@@ -17,9 +17,9 @@ class TracedStorage:
         self._storage = storage
         self._bucket = bucket
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         with self._call("PutObject", key):
-            self._storage.put(key, body, content_type=content_type)
+            self._storage.put(key, body, content_type=content_type, metadata=metadata)
 
     def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
         with self._call("CreateMultipartUpload", key):
@@ -33,6 +33,10 @@ class TracedStorage:
     def info(self, key: str) -> ObjectInfo | None:
         with self._call("HeadObject", key):
             return self._storage.info(key)
+
+    def pages(self, prefix: str, *, after: str = "") -> Iterator[Sequence[ListedObject]]:
+        with self._call("ListObjectsV2"):
+            yield from self._storage.pages(prefix, after=after)
 
     def delete(self, key: str) -> None:
         with self._call("DeleteObject", key):

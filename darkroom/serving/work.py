@@ -26,6 +26,7 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.attempt_errors import lost_attempt_error, timeout_error
+from darkroom.adapters.jobs.result_metadata import result_metadata
 from darkroom.contract import events
 from darkroom.contract.errors import (
     DarkroomError,
@@ -248,8 +249,9 @@ class Worker(Generic[ParametersT]):
         key = result_key(record.job_id, rendition.extension)
         with _step(timings_ms, "store") as span:
             span.set(size_bytes=len(rendition.body))
-            storage.put(key, rendition.body, content_type=rendition.content_type)
-        return _StoredResult(result=_result(key, rendition), timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
+            result = _result(key, rendition)
+            storage.put(key, rendition.body, content_type=rendition.content_type, metadata=result_metadata(result))
+        return _StoredResult(result=result, timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
     def _overlay(self, record: JobRecord) -> bytes | None:
         overlay = record.parsed_parameters().overlay

@@ -1,4 +1,4 @@
-"""Accepts a submission: check the header, store the original, write the job, emit its event. In this order.
+"""Accepts a submission: check the header, store the original, write the job, write its keeper and emit its event.
 
 Until the job is written nothing is promised. From then on the job ends, whatever else fails here: the event is in the
 job's record (the outbox), and recovery emits it if ingest cannot.
@@ -22,6 +22,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
 from darkroom.imaging import CostClass, Facts, probe
+from darkroom.serving.keepers import Keepers
 from darkroom.serving.log import get_logger
 from darkroom.serving.outbox import Outbox
 from darkroom.serving.resources import Resources
@@ -45,6 +46,7 @@ class Acceptance:
         self._resources = resources
         self._limits = resources.settings.limits
         self._outbox = Outbox(resources)
+        self._keepers = Keepers(resources)
 
     def stored_pictures(self) -> StoredPictures:
         """Make the lookup of stored pictures for one request."""
@@ -92,8 +94,10 @@ class Acceptance:
         ]
         with telemetry.span("accept", jobs=len(jobs)):
             accepted = self._resources.jobs.accept_many(jobs)
-        for new, answer in zip(jobs, accepted, strict=True):
-            self._go_on(new, answer)
+        answered = list(zip(jobs, accepted, strict=True))
+        with self._keepers.writing(answered):
+            for new, answer in answered:
+                self._go_on(new, answer)
         return [answer.record for answer in accepted]
 
     def _store(self, checked: CheckedSubmission, job_id: UUID) -> str:
@@ -120,6 +124,7 @@ class Acceptance:
             turn=checked.cpu_ms / caller.weight,
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
+            original_bytes=0 if submission.storage_key else checked.facts.input_bytes,
             trace=_trace(),
         )
 
@@ -130,7 +135,8 @@ class Acceptance:
         except (IdempotencyMismatchError, QuotaExceededError, BacklogFullError):
             self._discard(new, stored)
             raise
-        self._go_on(new, accepted)
+        with self._keepers.writing([(new, accepted)]):
+            self._go_on(new, accepted)
         if accepted.record.job_id != new.job_id:
             self._discard(new, stored)
         return accepted.record

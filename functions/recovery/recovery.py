@@ -32,6 +32,8 @@ from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.resources import Resources
+from functions.recovery.obsolete import is_obsolete
+from functions.recovery.owed_keepers import OwedKeepers
 
 log = get_logger()
 
@@ -55,6 +57,7 @@ class Recovery:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._outbox = Outbox(resources)
+        self._owed_keepers = OwedKeepers(resources)
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> EventAnswer:
@@ -70,6 +73,8 @@ class Recovery:
                 self._sweep()
             elif event.type in EVENT_TYPES:
                 self._take_dead_letter(event)
+            elif event.type == events.EVENT_REJECTED and is_obsolete(event, self._resources.jobs):
+                log.info("rejection.obsolete", job_id=event.subject)
             elif event.type == events.EVENT_REJECTED:
                 self._keep(_rejection(event), key=f"{event.source}:{event.id}")
             else:
@@ -92,10 +97,17 @@ class Recovery:
         while not sweep.failures and (turns := jobs.next_in_line(limit=JOBS_AT_ONCE)):
             handed_out = [Recovered(step=NextStep.EMIT, record=record) for record in turns]
             self._act_on_all(handed_out, sweep, give_up_at)
+        self._write_owed_keepers(sweep)
         if sweep.handed_out:
             log.info("sweep.done", jobs=sweep.done, of=sweep.handed_out)
         if sweep.failures:
             raise sweep.failures[0]
+
+    def _write_owed_keepers(self, sweep: _Sweep) -> None:
+        try:
+            self._owed_keepers.write_all()
+        except DependencyUnavailableError as exc:
+            sweep.failures.append(exc)
 
     def _act_on_all(self, handed_out: Sequence[Recovered], sweep: _Sweep, give_up_at: float) -> None:
         sweep.handed_out += len(handed_out)

@@ -10,16 +10,18 @@ import psycopg
 from darkroom.adapters.jobs.postgres import schema
 from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 
-_TABLES = ("jobs", "finished", "given_up", "bindings", "lanes", "turns", "tallied", "totals", "rates")
+_TABLES = ("jobs", "finished", "given_up", "bindings", "lanes", "turns", "tallied", "totals", "rates", "keepers_owed")
 _EMPTY = "; ".join(f"DELETE FROM darkroom.{table}" for table in _TABLES)
 _INTO_THE_PAST = """
 WITH by AS (SELECT %(seconds)s * interval '1 second' AS span),
     jobs AS (
         UPDATE darkroom.jobs SET created = created - span, due = due - span, claimed = claimed - span,
+            restored = restored - span,
             lease = lease - span, started = started - span
         FROM by),
     finished AS (
-        UPDATE darkroom.finished SET created = created - span, started = started - span, finished = finished - span
+        UPDATE darkroom.finished SET created = created - span, started = started - span, finished = finished - span,
+            restored = restored - span
         FROM by),
     bindings AS (UPDATE darkroom.bindings SET until = until - span FROM by)
 UPDATE darkroom.given_up SET due = due - span FROM by
@@ -31,8 +33,11 @@ class PostgresJobStores:
         self.url = url
         _prepare(url)
         self.client = psycopg.connect(url, autocommit=True)
-        self.client.execute(_EMPTY)
+        self.empty()
         self._made: list[PostgresJobStore] = []
+
+    def empty(self) -> None:
+        self.client.execute(_EMPTY)
 
     def make(self, **rules: Any) -> PostgresJobStore:
         store = PostgresJobStore(self.url, **rules)

@@ -113,7 +113,7 @@ def counts_of(store: JobStore) -> dict[tuple[str, ...], float]:
         (metric.name, *labels): value.count if isinstance(value, Distribution) else value
         for metric, values in store.statistics().items()
         for labels, value in values.items()
-        if metric is not metrics.JOBS_OLDEST_UNFINISHED_AGE
+        if metric not in {metrics.JOBS_OLDEST_UNFINISHED_AGE, metrics.LANE_OLDEST_WAIT}
     }
 
 

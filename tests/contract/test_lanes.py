@@ -268,6 +268,31 @@ def in_lanes(store: JobStore) -> float:
     return value
 
 
+def test_room_is_told_of_when_a_tenth_of_the_window_is_free(stores: JobStores, line: Line) -> None:
+    line.store = stores.make(broker_window=20)
+    first, second, *_ = line.accept("a", 25)
+    assert not line.end(first).makes_room
+    assert line.end(second).makes_room
+    assert len(line.store.next_in_line(limit=10)) == 2
+
+
+def test_room_for_the_last_that_waits_is_told_of_at_once(stores: JobStores, line: Line) -> None:
+    line.store = stores.make(broker_window=20)
+    first, *_ = line.accept("a", 21)
+    assert line.end(first).makes_room
+
+
+def test_a_sweep_counts_the_overdue_jobs_that_now_wait(stores: JobStores, line: Line) -> None:
+    """Or a sweep that asks for 10 and gets fewer would take them for the last."""
+    tried = line.accept("a", 2 * WINDOW)
+    for record in tried:
+        line.store.emitted(record.job_id, 1)
+        line.store.recover(record.job_id, CRASHED)
+    stores.advance(3600)
+    steps = [each.step for each in line.store.recover_overdue(limit=WINDOW, error=CRASHED)]
+    assert len(steps) == WINDOW
+
+
 # --- Redis alone ------------------------------------------------------------------------------------------------------
 
 

@@ -182,3 +182,48 @@ def test_a_signed_request_says_its_method_and_its_end(storage: Storage, key: str
     sized = storage.sign_upload(key, content_type="image/jpeg", lifetime_s=900, size_bytes=7)
     assert sized.headers == {"Content-Type": "image/jpeg", "If-None-Match": "*", "Content-Length": "7"}
     assert key in download.url
+
+
+def test_metadata_is_stored_with_the_object(storage: Storage, key: str) -> None:
+    metadata = {"darkroom-result": '{"width":8,"text":"a: b"}', "other": "x"}
+    storage.put(key, b"x", content_type="image/png", metadata=metadata)
+    info = storage.info(key)
+    assert info is not None
+    assert (info.content_type, {name: info.metadata[name] for name in metadata}) == ("image/png", metadata)
+
+    storage.put(key, b"y", content_type="image/png")
+    info = storage.info(key)
+    assert info is not None
+    assert not metadata.keys() & info.metadata.keys()
+
+
+def test_objects_are_listed_in_the_order_of_their_keys(storage: Storage) -> None:
+    folder = f"listed-{uuid.uuid4()}/"
+    names = ["a1/job.json", "a1/original.jpg", "a2.jpg", "b1-c/d/e", "b2/f", "c1"]
+    for name in [*names, "z"]:
+        storage.put(f"{folder}{name}", b"xyz", content_type="image/png")
+    storage.put(f"{folder[:-1]}x/other", b"x", content_type="image/png")
+    storage.delete(f"{folder}z")
+
+    listed = [one for page in storage.pages(folder) for one in page]
+
+    assert [one.key for one in listed] == [f"{folder}{name}" for name in names]
+    assert {one.size_bytes for one in listed} == {3}
+    assert all(abs(datetime.now(UTC) - one.stored_at) < timedelta(hours=1) for one in listed)
+    after = f"{folder}b1-c/d/e"
+    assert [one.key for page in storage.pages(folder, after=after) for one in page] == [
+        one.key for one in listed if one.key > after
+    ]
+    assert list(storage.pages(f"listed-{uuid.uuid4()}/")) == []
+
+
+def test_a_long_list_comes_in_pages(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("memory", "local_listing", "s3"):
+        monkeypatch.setattr(f"darkroom.adapters.storage.{module}.LISTED_AT_ONCE", 3)
+    folder = f"listed-{uuid.uuid4()}/"
+    keys = [f"{folder}{number:02}/{name}" for number in range(5) for name in ("job.json", "original.jpg")]
+    for key in keys:
+        storage.put(key, b"x", content_type="image/png")
+    pages = [[one.key for one in page] for page in storage.pages(folder)]
+    assert [key for page in pages for key in page] == keys
+    assert [len(page) for page in pages] == [3, 3, 3, 1]

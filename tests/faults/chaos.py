@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import psutil
 
+from darkroom.contract.errors import DependencyUnavailableError
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Manner, Proxy
+from tests.faults.restoring import RestoreFailedError, restore
 from tests.faults.streams import full_stream
 from tests.pausing import paused
 from tests.stack import eventually
@@ -141,6 +143,38 @@ def _server(faulty: FaultyStack, name: str) -> int:
     return eventually(look, within_s=BACK_WITHIN_S, what=f"{name} is up")
 
 
+def _lose_job_store(faulty: FaultyStack, fault: Fault) -> None:
+    """All jobs, and `darkroom restore` a moment later. It runs twice, as an operator is told to: a POST that was being
+    answered may write its keeper after the first run has passed it."""
+    _server(faulty, "redis")
+    _server(faulty, "s3")
+    eventually(lambda: _owes_no_keeper(faulty), within_s=BACK_WITHIN_S, what="storage has all keepers")
+    with faulty.redis_client() as client:
+        client.flushall()
+    time.sleep(fault.lasts_s)
+    for _ in range(2):
+        eventually(lambda: _is_restored(faulty), within_s=BACK_WITHIN_S, what="darkroom restore succeeds")
+        time.sleep(2)
+
+
+def _owes_no_keeper(faulty: FaultyStack) -> bool:
+    store = faulty.store
+    try:
+        return not store.owed_keepers(limit=1)
+    except DependencyUnavailableError:
+        return False
+    finally:
+        store.close()
+
+
+def _is_restored(faulty: FaultyStack) -> bool:
+    try:
+        restore(faulty)
+    except RestoreFailedError:
+        return False
+    return True
+
+
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +239,7 @@ KINDS: Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]] = {
     "redis killed": (3, _kill_server("redis")),
     "redis paused": (2, _pause_server("redis")),
     "redis full": (2, _fill_redis),
+    "job store lost, and restored": (2, _lose_job_store),
     "redis cut off": (2, _network(_redis, Manner(cut=True))),
     "redis slow": (1, _network(_redis, Manner(delay_s=0.3))),
     "redis' answers lost": (2, _network(_redis, Manner(swallow_answers_to=b"EVALSHA"))),

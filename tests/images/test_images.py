@@ -183,3 +183,9 @@ def test_recoverys_image_has_the_setup_command_and_its_stream(image: Image) -> N
     done = image.python("-m", "darkroom.cli", "setup", "--help")
     assert (done.returncode == 0) == (image.function == "recovery"), done.stderr
     assert (image.folder / "deadletter-stream.json").exists() == (image.function == "recovery")
+
+
+@pytest.mark.slow
+def test_recoverys_image_has_the_restore_command(image: Image) -> None:
+    done = image.python("-m", "darkroom.cli", "restore", "--help")
+    assert (done.returncode == 0) == (image.function == "recovery"), done.stderr

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from darkroom.adapters.jobs import Lease, NextStep
+from darkroom.adapters.jobs import KeptJob, Lease, NextStep, Restoration
 from darkroom.adapters.jobs.admission import BacklogLimits, JobName
 from darkroom.adapters.jobs.notices import RedisJobNotices
 from darkroom.adapters.jobs.reading import RedisJobReader
@@ -30,6 +31,7 @@ from darkroom.contract.errors import (
     JobTimeoutError,
     QuotaExceededError,
 )
+from darkroom.contract.jobs import JobResult
 from darkroom.contract.metrics import JOBS_ENDED
 from darkroom.contract.rates import Rate
 from darkroom.local.children.servers import _redis_arguments
@@ -38,6 +40,8 @@ from tests.servers import redis_server, running
 
 COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
 FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery")
+_NOW = datetime.now(UTC)
+_RESULT = JobResult(storage_key="processed/1.png", content_type="image/png", width=1, height=1, bytes=1)
 USERS = (*FUNCTIONS, "operator", "exporter")
 
 
@@ -125,6 +129,21 @@ def test_every_job_ends_with_each_function_as_its_own_user(store: Callable[[str]
         assert record is not None
         assert [job.job_id for job in status.list_jobs("key-1", limit=1).records] == [job_id]
         assert status.backlog().by_status is not None
+
+
+def test_a_lost_record_is_restored_by_recoverys_user_and_the_operators(store: Callable[[str], RedisJobStore]) -> None:
+    for user in ("recovery", "operator"):
+        restoring, made = store(user), new_job(idempotency_key=uuid.uuid4().hex)
+        done, waiting = KeptJob(new=made, created_at=_NOW, result=_RESULT), KeptJob(new=new_job(), created_at=_NOW)
+        assert restoring.without_record([made.job_id]) == {made.job_id}
+        assert restoring.restore([done, waiting]) == [Restoration.COMPLETED, Restoration.QUEUED]
+
+
+def test_ingest_owes_a_keeper_and_recovery_writes_it(store: Callable[[str], RedisJobStore]) -> None:
+    ingest, recovery, job_id = store("ingest"), store("recovery"), uuid.uuid4()
+    ingest.owe_keeper(job_id, b"{}")
+    assert recovery.owed_keepers(limit=5) == {job_id: b"{}"}
+    recovery.keeper_written(job_id)
 
 
 def test_ingest_may_ask_for_room_and_refuse(users: Users) -> None:
@@ -219,7 +238,7 @@ MAY = {
     "status": {"a rate"},
     "resize": {"a job's record", "deadlines", "what was given up"},
     "crop": {"a job's record", "deadlines", "what was given up"},
-    "recovery": {"a job's record", "deadlines", "what was given up"},
+    "recovery": {"a job's record", "deadlines", "what was given up", "an owner's list", "an idempotency key"},
     "exporter": set(),
 }
 

@@ -91,11 +91,24 @@ def _check(values: str) -> Series:
     return {'httpcheck_status{http_url="http://nats:8222/healthz",http_status_class="2xx"}': values}
 
 
+def _oldest_wait(values: str) -> Series:
+    return {'darkroom_lane_oldest_wait_seconds{type="resize",cost_class="standard"}': values}
+
+
+def _refused(limit: str, values: str) -> Series:
+    return {f'darkroom_jobs_refused_total{{limit="{limit}"}}': values}
+
+
+def _stored(results: str) -> Series:
+    return {"darkroom_original_size_bytes_total": "0x4300", 'darkroom_result_size_bytes_total{format="jpeg"}': results}
+
+
 _RECORD = {"darkroom_jobs_outbox": "0x400"}
 _JETSTREAM = {"darkroom_dead_letters": "0x400"}
 _COLD_STARTS = "darkroom_cold_start_duration_seconds"
 _MANY_FAIL = _ended("failed", "dependency.unavailable")
 _COMPLETED = _ended("completed", "")
+_ACCEPTED = 'darkroom_jobs_accepted_total{type="resize",cost_class="standard"}'
 
 CASES = (
     *(
@@ -136,6 +149,20 @@ CASES = (
         at="5m",
         what="ten minutes old",
         series={"darkroom_jobs_oldest_unfinished_age_seconds": "600x10"},
+    ),
+    Case(
+        alert="DarkroomJobsOverdue",
+        fires=False,
+        at="30m",
+        what="the oldest waits for its turn",
+        series={"darkroom_jobs_oldest_unfinished_age_seconds": "0+60x40", **_oldest_wait("0+60x40")},
+    ),
+    Case(
+        alert="DarkroomJobsOverdue",
+        fires=True,
+        at="30m",
+        what="the oldest is not in a lane, where others wait",
+        series={"darkroom_jobs_oldest_unfinished_age_seconds": "0+60x40", **_oldest_wait("0+30x40")},
     ),
     Case(alert="DarkroomOutboxStuck", fires=True, at="6m", what="five wait", series={"darkroom_jobs_outbox": "5x10"}),
     Case(
@@ -320,12 +347,72 @@ CASES = (
         series={'darkroom_stream_size_bytes{stream="a"}': "1000x20"},
     ),
     *(
-        Case(alert="DarkroomStoreNearlyFull", fires=fires, at="70m", what=what, series=_store(values))
+        Case(alert="DarkroomStoreNearlyFull", fires=fires, at=at, what=what, series=_store(values))
+        for fires, at, what, values in (
+            (True, "70m", "85 of 100", "85x80"),
+            # 85 % after 130 minutes.
+            (True, "70m", "it refuses jobs in an hour", "20+0.5x80"),
+            (False, "50m", "it refuses jobs in 80 minutes", "20+0.5x80"),
+            (False, "70m", "half full and hardly growing", "60+0.01x80"),
+            (False, "20m", "it has just begun to fill", "0+1x80"),
+        )
+    ),
+    *(
+        Case(alert="DarkroomLaneStands", fires=fires, at="30m", what=what, series=series)
+        for fires, what, series in (
+            (True, "others wait, and none ends", {**_oldest_wait("0+60x40"), _COMPLETED: "9x40"}),
+            (False, "jobs end", {**_oldest_wait("0+60x40"), _COMPLETED: "0+1x40"}),
+            (False, "nobody waits", {**_oldest_wait("0x40"), _COMPLETED: "9x40"}),
+        )
+    ),
+    *(
+        Case(alert="DarkroomTurnsLate", fires=fires, at="40m", what=what, series=_oldest_wait(values))
         for fires, what, values in (
-            (True, "85 of 100", "85x80"),
-            (True, "full in less than an hour", "20+0.75x80"),
-            (False, "half full and hardly growing", "60+0.01x80"),
-            (False, "small and growing fast", "0+0.7x80"),
+            (True, "for more than half an hour", "0+60x50"),
+            (False, "for ten minutes", "600x50"),
+        )
+    ),
+    *(
+        Case(
+            alert="DarkroomDrainTakesLong",
+            fires=fires,
+            at="30m",
+            what=what,
+            series={**_queue(queued), _COMPLETED: ended},
+        )
+        for fires, what, queued, ended in (
+            (True, "36,000 at one a second", "36000x40", "0+60x40"),
+            (False, "36,000 at 20 a second", "36000x40", "0+1200x40"),
+            (False, "nothing to drain", "0x40", "0x40"),
+        )
+    ),
+    *(
+        Case(alert="DarkroomBacklogFull", fires=fires, at="10m", what=what, series=_refused(limit, "0x4 0+10x20"))
+        for fires, what, limit in ((True, "it refuses everybody", "backlog"), (False, "a key's own quota", "quota"))
+    ),
+    Case(
+        alert="DarkroomBacklogFull",
+        fires=False,
+        at="30m",
+        what="it was full, and is not any more",
+        series=_refused("backlog", "0x4 0+10x10 100x20"),
+    ),
+    *(
+        Case(
+            alert="DarkroomQuotaRefuses",
+            fires=fires,
+            at="60m",
+            what=what,
+            series={**_refused("quota", f"0+{refused}x70"), _ACCEPTED: "0+100x70"},
+        )
+        for fires, what, refused in ((True, "one in three", 50), (False, "one in a hundred", 1))
+    ),
+    *(
+        Case(alert="DarkroomStorageGrowsFaster", fires=fires, at="4000m", what=what, series=series)
+        for fires, what, series in (
+            (True, "five times as fast", _stored("0+60000000x3840 230400000000+300000000x400")),
+            (False, "as fast as ever", _stored("0+600000000x4300")),
+            (False, "five times of very little", _stored("0+60000x3840 230400000+300000x400")),
         )
     ),
     *(

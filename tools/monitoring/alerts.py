@@ -7,8 +7,9 @@ days. The short window beside each lets the alert end soon after the cause has.
 
 from __future__ import annotations
 
+from darkroom.adapters.jobs.admission import MAX_MEMORY_SHARE
 from darkroom.contract.metrics import OBJECTIVE_RATIO, OBJECTIVE_WITHIN_S
-from tools.monitoring.records import STORE_USED, VOLUMES_USED, objective_record
+from tools.monitoring.records import DRAIN_TIME, REFUSED, STORE_USED, VOLUMES_USED, objective_record, stored_record
 from tools.monitoring.rules import Alert, Group, Severity
 
 _BUDGET = 1 - OBJECTIVE_RATIO
@@ -43,7 +44,11 @@ JOB_ALERTS = Group(
     rules=(
         Alert(
             name="DarkroomJobsOverdue",
-            expression="max($JOBS_OLDEST_UNFINISHED_AGE) > 900",
+            # Not one that waits in its lane: that is its key's backlog, and others have alerts for it.
+            expression=(
+                "max($JOBS_OLDEST_UNFINISHED_AGE) > 900"
+                " and max($JOBS_OLDEST_UNFINISHED_AGE) - (max($LANE_OLDEST_WAIT) or vector(0)) > 60"
+            ),
             lasting="1m",
             severity=Severity.PAGE,
             summary="A job has been unfinished for a quarter of an hour",
@@ -118,6 +123,73 @@ JOB_ALERTS = Group(
     ),
 )
 
+QUEUE_ALERTS = Group(
+    name="darkroom-queue-alerts",
+    rules=(
+        Alert(
+            name="DarkroomLaneStands",
+            expression=(
+                "max by (type, cost_class) ($LANE_OLDEST_WAIT) > 600"
+                " and sum by (type, cost_class) (increase($JOBS_ENDED[10m])) == 0"
+            ),
+            lasting="1m",
+            severity=Severity.PAGE,
+            summary="No {{ $labels.cost_class }} {{ $labels.type }} job ends, and others wait for room",
+            description=(
+                "Jobs wait for a place in the Trigger's window, the oldest for {{ $value | humanizeDuration }}. None "
+                "of those that have one has ended in ten minutes."
+            ),
+        ),
+        Alert(
+            name="DarkroomTurnsLate",
+            expression="max by (type, cost_class) ($LANE_OLDEST_WAIT) > 1800",
+            lasting="5m",
+            severity=Severity.TICKET,
+            summary="A {{ $labels.cost_class }} {{ $labels.type }} job has waited for room for half an hour",
+            description=(
+                "The oldest has waited {{ $value | humanizeDuration }}: its key has submitted more than its turns "
+                "allow, or all keys more than is rendered."
+            ),
+        ),
+        Alert(
+            name="DarkroomDrainTakesLong",
+            expression=f"{DRAIN_TIME} > 3600",
+            lasting="10m",
+            severity=Severity.TICKET,
+            summary="The backlog takes more than an hour",
+            description="{{ $value | humanizeDuration }} at the rate at which jobs ended in the last five minutes.",
+        ),
+        Alert(
+            name="DarkroomBacklogFull",
+            expression='sum(increase($JOBS_REFUSED{limit="backlog"}[5m])) > 0',
+            lasting="2m",
+            severity=Severity.PAGE,
+            summary="No new jobs are accepted from anybody",
+            description=(
+                "About {{ $value | humanize }} were refused in the last five minutes, since the backlog is at "
+                "MAX_BACKLOG or the job store is full."
+            ),
+        ),
+        Alert(
+            name="DarkroomQuotaRefuses",
+            expression=f'{REFUSED}{{limit="quota"}} > 0.1',
+            lasting="30m",
+            severity=Severity.TICKET,
+            summary="Keys at their quota are refused many jobs",
+            description="{{ $value | humanizePercentage }} of the jobs that were asked for in the last 15 minutes.",
+        ),
+        Alert(
+            name="DarkroomStorageGrowsFaster",
+            # At least 1 MB/s: what a single client may do is no trend.
+            expression=f"{stored_record('1h')} > 3 * {stored_record('3d')} and {stored_record('1h')} > 1e6",
+            lasting="30m",
+            severity=Severity.TICKET,
+            summary="Storage grows three times as fast as in the last days",
+            description="Jobs have stored {{ $value | humanize1024 }}B per second over the last hour.",
+        ),
+    ),
+)
+
 PLATFORM_ALERTS = Group(
     name="darkroom-platform-alerts",
     rules=(
@@ -171,16 +243,18 @@ PLATFORM_ALERTS = Group(
         ),
         Alert(
             name="DarkroomStoreNearlyFull",
-            # By its growth an hour before it is full, but not for a small store that has just begun to fill.
+            # By its growth, an hour before it refuses jobs, if it takes more than an hour and a half to fill. In 4500 s
+            # are that hour and what the alert itself takes. Not for a store that has just begun to fill.
             expression=(
-                f"{STORE_USED} > 0.8 or ({STORE_USED} > 0.5 and predict_linear({STORE_USED}[1h], 3600) > 0.95)"
+                f"{STORE_USED} > 0.8 or ({STORE_USED} > 0.25"
+                f" and predict_linear({STORE_USED}[1h], 4500) > {MAX_MEMORY_SHARE})"
             ),
             lasting="5m",
             severity=Severity.PAGE,
             summary="The job store is nearly full",
             description=(
-                "Redis uses {{ $value | humanizePercentage }} of its maxmemory. A full store refuses new jobs; those "
-                "that were accepted stay."
+                "Redis uses {{ $value | humanizePercentage }} of its maxmemory. Above "
+                f"{MAX_MEMORY_SHARE:.0%} it takes no new jobs; those that were accepted stay."
             ),
         ),
         Alert(
@@ -227,5 +301,5 @@ PLATFORM_ALERTS = Group(
     ),
 )
 
-GROUPS = (OBJECTIVE_ALERTS, JOB_ALERTS, PLATFORM_ALERTS)
+GROUPS = (OBJECTIVE_ALERTS, JOB_ALERTS, QUEUE_ALERTS, PLATFORM_ALERTS)
 ALERTS = tuple(rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert))

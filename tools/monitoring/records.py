@@ -40,6 +40,7 @@ REDIS_USED, REDIS_LIMIT = "redis_memory_used_bytes", "redis_maxmemory_bytes"
 VOLUME_USED, VOLUME_SIZE = "kubelet_volume_stats_used_bytes", "kubelet_volume_stats_capacity_bytes"
 CLUSTER_METRICS = KNATIVE_METRICS | {REDIS_USED, REDIS_LIMIT, VOLUME_USED, VOLUME_SIZE, HTTPCHECK}
 """What only a cluster measures."""
+DRAIN_TIME, REFUSED = "darkroom:backlog:drain_seconds", "darkroom:jobs_refused:ratio_rate15m"
 STORE_USED, VOLUMES_USED = "darkroom:store_used:ratio", "darkroom:volume_used:ratio"
 CLUSTER_RECORDS = frozenset({STORE_USED, VOLUMES_USED})
 """Recording rules that only a cluster has data for."""
@@ -50,6 +51,10 @@ _VOLUMES = '{namespace=~"darkroom|nats-io"}'
 
 def objective_record(window: str) -> str:
     return f"darkroom:objective_bad:ratio_rate{window}"
+
+
+def stored_record(window: str) -> str:
+    return f"darkroom:stored_bytes:rate{window}"
 
 
 def _objective(window: str) -> Record:
@@ -149,6 +154,27 @@ RATIOS = Group(
         Record(
             name="darkroom:stream_used:ratio",
             expression=("max by (stream) ($STREAM_SIZE) / (max by (stream) ($STREAM_LIMIT) > 0)"),
+        ),
+        # How long the backlog takes at the rate of the last minutes; none while nothing ends.
+        Record(
+            name=DRAIN_TIME,
+            expression="darkroom:jobs_unfinished:sum / (sum(rate($JOBS_ENDED[5m])) > 0)",
+        ),
+        # What jobs add to the storage, per second: originals that came with their requests, and results.
+        *(
+            Record(
+                name=stored_record(window),
+                expression=f"sum(rate($ORIGINAL_SIZE[{window}])) + sum(rate($RESULT_SIZE[{window}]))",
+            )
+            for window in ("1h", "3d")
+        ),
+        # The share of the jobs asked for that a limit refused.
+        Record(
+            name=REFUSED,
+            expression=(
+                "sum by (limit) (rate($JOBS_REFUSED[15m]))"
+                " / on () group_left () (sum(rate($JOBS_REFUSED[15m])) + sum(rate($JOBS_ACCEPTED[15m])) > 0)"
+            ),
         ),
         Record(name=STORE_USED, expression=f"max({REDIS_USED}) / (max({REDIS_LIMIT}) > 0)"),
         Record(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -53,11 +54,37 @@ class NewJob:
     cost_class: str = "standard"
     turn: float = 1.0
     """How much of its owner's turns in the lane it takes: its estimated cost divided by the owner's weight."""
+    original_bytes: int = 0
+    """Of the original that was stored for this job; 0 if it was in storage already."""
     trace: str = ""
     """The W3C `traceparent` of the request that submitted it."""
     idempotency_key: str | None = None
     fingerprint: str = ""
     """Digest of the request. Reusing an idempotency key with a different fingerprint is the caller's mistake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptJob:
+    """A job as storage shows it, when the store has lost its record."""
+
+    new: NewJob
+    created_at: datetime
+    result: JobResult | None = None
+    """None: there is no result, so the job has not completed."""
+    finished_at: datetime | None = None
+    """When the result was stored."""
+
+
+class Restoration(StrEnum):
+    """What became of a job that was to be restored."""
+
+    COMPLETED = "completed"
+    QUEUED = "queued"
+    """It waits in its lane; the sweep hands it out. Its attempts are counted anew."""
+    EXISTS = "exists"
+    """It has a record, which stays as it is."""
+    EXPIRED = "expired"
+    """Its record would have expired by now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +260,7 @@ class JobStore(Protocol):
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         """Complete the job. Returns the record as it is now; None only when it is gone.
 
-        If others wait for the room that it leaves in its lane (`record.makes_room`), call `next_in_line`.
+        If others wait and there is room for several in its lane, or for all (`record.makes_room`), call `next_in_line`.
 
         A call repeated after its answer was lost finds its own end and returns DONE. A call that raises
         DependencyUnavailableError may have been carried out: then the record is final under the lease's fence.
@@ -274,7 +301,8 @@ class JobStore(Protocol):
         """Recover at most `limit` jobs that are past their deadline, the longest overdue first. The sweep calls this.
 
         Each job is handed to one sweeper only, however many run at once. Jobs that were given up and not yet kept (by a
-        claim, or by a recovery that died) come first, as FAILED.
+        claim, or by a recovery that died) come first, as FAILED. An answer of `limit` jobs may not be the last: a job
+        that now waits in its lane counts too, as WAIT.
         """
 
     def kept(self, job_id: UUID) -> None:
@@ -286,6 +314,26 @@ class JobStore(Protocol):
 
         Returns EMIT or WAIT if it was failed, else NOTHING, so that only one of two redrives has an effect. The job
         keeps its id and its history. A worker that claimed it before the redrive is refused.
+        """
+
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        """Remember the keeper of a job that storage did not take, until `keeper_written`."""
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        """Return at most `limit` of the keepers that are owed to storage."""
+
+    def keeper_written(self, job_id: UUID) -> None:
+        """Record that the keeper is in storage, or is not needed any more; idempotent."""
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of the jobs that have no record, and so may be restored."""
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        """Write the records of jobs that have none, in one step, with their places in lists, lanes and quotas and their
+        idempotency keys. Repeating it changes nothing, and no record, key or limit of newer jobs is touched.
+
+        A completed job expires when it would have expired. The fences of a restored job are higher than all that it had
+        before, and the ids of its events are new.
         """
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:

@@ -27,12 +27,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -51,10 +53,10 @@ from darkroom.adapters.jobs.attempt_errors import (
     lost_attempt_error,
     unanswered_claim_error,
 )
-from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
+from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.statistics import job_readings, job_tally, result_format
+from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
 from darkroom.contract.errors import DarkroomError, client_fault_codes
@@ -91,6 +93,7 @@ class MemoryJobStore:
         self._lock = threading.RLock()
         self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
+        self._keepers_owed: dict[UUID, bytes] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
 
@@ -106,6 +109,7 @@ class MemoryJobStore:
             facts = self._facts(owner)
             refused = over_limits(facts, self._limits, new) or over_memory(self.used_bytes, self.max_bytes)
             if refused is not None:
+                self._tally.count(metrics.JOBS_REFUSED, limit_of(refused), by=new)
                 raise refused
 
     def accept(self, job: NewJob) -> Accepted:
@@ -279,9 +283,7 @@ class MemoryJobStore:
             overdue = self._overdue(now_s)
             given_up.sort(key=lambda job: job.hand_out_s or 0.0)
             steps = [self._hand_out(job) for job in given_up[:limit]]
-            steps += [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
-            # One that had left the window and now waits in its lane needs nothing from the caller.
-            return [step for step in steps if step.step is not NextStep.NOTHING]
+            return steps + [self._recover_overdue(job, error) for job in overdue[: limit - len(steps)]]
 
     def _overdue(self, now_s: float) -> list[MemoryJob]:
         """Return the jobs that are past their deadline, the longest overdue first. One that waits in its lane has
@@ -316,6 +318,26 @@ class MemoryJobStore:
                 return Recovered(step=NextStep.WAIT, record=job.record())
             job.due_s = self._clock() + self._times.unemitted_due_after_s
             return Recovered(step=NextStep.EMIT, record=job.record())
+
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        with self._lock:
+            self._keepers_owed[job_id] = body
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        with self._lock:
+            return dict(list(self._keepers_owed.items())[:limit])
+
+    def keeper_written(self, job_id: UUID) -> None:
+        with self._lock:
+            self._keepers_owed.pop(job_id, None)
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        with self._lock:
+            return set(job_ids) - self._jobs.keys()
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        with self._lock:
+            return [self._restore(job) for job in jobs]
 
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         handed_out: list[JobRecord] = []
@@ -364,7 +386,8 @@ class MemoryJobStore:
                 oldest_age_s=backlog.oldest_age_s,
                 outbox=len(outbox),
                 given_up=sum(job.hand_out_s is not None for job in self._jobs.values()),
-                in_lanes=self._lanes.waiting(),
+                lanes=self._lanes.loads(now_s),
+                broker_window=self._lanes.broker_window,
             )
 
     def check(self) -> None:
@@ -375,8 +398,11 @@ class MemoryJobStore:
         for owner in set(new.values()):
             facts, owners = self._facts(owner), list(new.values())
             quota, backlog = replace(self._limits, max_backlog=None), replace(self._limits, quota=None)
-            refused = over_limits(facts, quota, owners.count(owner)) or over_limits(facts, backlog, len(owners))
+            over_quota = over_limits(facts, quota, owners.count(owner))
+            refused = over_quota or over_limits(facts, backlog, len(owners))
             if refused is not None:
+                jobs = owners.count(owner) if over_quota else len(owners)
+                self._tally.count(metrics.JOBS_REFUSED, limit_of(refused), by=jobs)
                 raise refused
 
     def _has(self, job: NewJob) -> bool:
@@ -430,8 +456,27 @@ class MemoryJobStore:
         if job.idempotency_key:
             self._bindings[_binding(job)] = job.job_id
         self._tally.count(metrics.JOBS_ACCEPTED, job.type, job.cost_class)
+        self._tally.count(metrics.ORIGINAL_SIZE, by=job.original_bytes)
         self._notify_listeners(made)
         return Accepted(record=made.record(), created=True)
+
+    def _restore(self, kept: KeptJob) -> Restoration:
+        now_s, new = self._clock(), kept.new
+        if new.job_id in self._jobs:
+            return Restoration.EXISTS
+        job = restored_job(kept, now_s)
+        if job.is_expired(now_s, self._times.final_kept_s):
+            return Restoration.EXPIRED
+        self._jobs[new.job_id] = job
+        if new.idempotency_key and now_s < job.created_s + self._times.idempotency_kept_s:
+            self._bindings.setdefault(_binding(new), new.job_id)
+        self._tally.count(metrics.JOBS_ACCEPTED, new.type, new.cost_class)
+        if job.status is JobStatus.COMPLETED:
+            self._tally.count(metrics.JOBS_ENDED, new.type, new.cost_class, job.status, "")
+        else:
+            self._lanes.wait(job)
+        self._notify_listeners(job)
+        return Restoration(job.status)
 
     def _recover_overdue(self, job: MemoryJob, error: DarkroomError) -> Recovered:
         self._record_lost_attempt(job)
@@ -447,7 +492,7 @@ class MemoryJobStore:
             job.emissions += 1
         self._set_status(job, JobStatus.QUEUED)
         if not self._lanes.enter(job):
-            return Recovered(step=NextStep.NOTHING, record=job.record())
+            return Recovered(step=NextStep.WAIT, record=job.record())
         job.due_s = self._clock() + self._times.unemitted_due_after_s
         return Recovered(step=NextStep.EMIT, record=job.record())
 

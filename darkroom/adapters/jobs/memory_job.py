@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 from darkroom.adapters.jobs import (
     HISTORY_KEPT,
+    KeptJob,
     NewJob,
 )
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+
+FENCES_SKIPPED = 1000
+"""By a restored job, besides one per millisecond of its age."""
 
 
 @dataclass
@@ -49,11 +53,16 @@ class MemoryJob:
     redrives: int = 0
     redriven: int = 0
     """The number of emissions before the latest redrive."""
+    restored_s: float | None = None
+    """When it was restored from storage."""
     hand_out_s: float | None = None
     """When a failed job that is not yet with the dead letters is handed out again."""
 
     def is_held(self, now_s: float) -> bool:
         return self.status is JobStatus.PROCESSING and self.lease_s is not None and self.lease_s > now_s
+
+    def is_expired(self, now_s: float, final_kept_s: float | None) -> bool:
+        return final_kept_s is not None and self.finished_s is not None and self.finished_s + final_kept_s <= now_s
 
     def is_holder(self, fence: int) -> bool:
         return not self.status.is_final and self.fence == fence and self.released != fence
@@ -103,6 +112,7 @@ class MemoryJob:
             fence=self.fence,
             worker=self.worker,
             redrives=self.redrives,
+            restored_at=None if self.restored_s is None else moment(self.restored_s),
             history=(*self.history, *([self._attempt()] if self.status is JobStatus.PROCESSING else [])),
             created_at=moment(self.created_s),
             started_at=None if self.started_s is None else moment(self.started_s),
@@ -117,6 +127,17 @@ class MemoryJob:
         if self.error is None:
             return None
         return JobFailure(code=self.error.code, message=self.error.detail, attempts=self.attempts)
+
+
+def restored_job(kept: KeptJob, now_s: float) -> MemoryJob:
+    """Make the job that storage shows. Its fence is higher than any that it had, since it grows by one at a time."""
+    created_s = kept.created_at.timestamp()
+    job = MemoryJob(new=kept.new, created_s=created_s, due_s=now_s, restored_s=now_s)
+    job.fence = milliseconds(max(now_s - created_s, 0)) + FENCES_SKIPPED
+    if kept.result is not None:
+        job.status, job.result, job.attempts = JobStatus.COMPLETED, kept.result, 1
+        job.finished_s = now_s if kept.finished_at is None else kept.finished_at.timestamp()
+    return job
 
 
 def milliseconds(since_epoch_s: float) -> int:

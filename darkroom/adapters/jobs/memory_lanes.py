@@ -7,6 +7,7 @@ from uuid import UUID
 
 from darkroom.adapters.jobs import Lane
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds
+from darkroom.adapters.jobs.statistics import LaneLoad
 
 
 @dataclass
@@ -24,7 +25,7 @@ class _Lane:
 
 class MemoryLanes:
     def __init__(self, broker_window: int | None) -> None:
-        self._broker_window = broker_window
+        self.broker_window = broker_window
         self._lanes: dict[Lane, _Lane] = {}
 
     def enter(self, job: MemoryJob) -> bool:
@@ -36,10 +37,14 @@ class MemoryLanes:
         self._stand_in_line(lane, job)
         return False
 
+    def wait(self, job: MemoryJob) -> None:
+        """Let a job wait, even if there is room."""
+        self._stand_in_line(self._of(job), job)
+
     def enter_window(self, job: MemoryJob) -> None:
         lane = self._of(job)
         self._leave_line(lane, job)
-        if self._broker_window is not None:
+        if self.broker_window is not None:
             lane.window.add(job.new.job_id)
 
     def leave(self, job: MemoryJob) -> None:
@@ -65,16 +70,23 @@ class MemoryLanes:
 
     def is_room_wanted(self, job: MemoryJob) -> bool:
         lane = self._of(job)
-        return bool(lane.lines) and self._has_room(lane)
+        waiting = sum(map(len, lane.lines.values()))
+        if not waiting or self.broker_window is None:
+            return waiting > 0
+        free = self.broker_window - len(lane.window)
+        return free >= min(waiting, max(1, self.broker_window // 10))
 
     def waiting(self) -> dict[Lane, int]:
         return {name: sum(map(len, lane.lines.values())) for name, lane in self._lanes.items() if lane.lines}
+
+    def loads(self, now_s: float) -> dict[Lane, LaneLoad]:
+        return {name: _load(lane, now_s) for name, lane in self._lanes.items()}
 
     def _of(self, job: MemoryJob) -> _Lane:
         return self._lanes.setdefault(Lane(type=job.new.type, cost_class=job.new.cost_class), _Lane())
 
     def _has_room(self, lane: _Lane) -> bool:
-        return self._broker_window is None or len(lane.window) < self._broker_window
+        return self.broker_window is None or len(lane.window) < self.broker_window
 
     def _stand_in_line(self, lane: _Lane, job: MemoryJob) -> None:
         lane.window.discard(job.new.job_id)
@@ -99,3 +111,12 @@ class MemoryLanes:
         if not lane.lines:
             lane.ended_turns.clear()
             lane.clock = 0.0
+
+
+def _load(lane: _Lane, now_s: float) -> LaneLoad:
+    first = [line[0].created_s for line in lane.lines.values()]
+    return LaneLoad(
+        waiting=sum(map(len, lane.lines.values())),
+        with_broker=len(lane.window),
+        oldest_wait_s=now_s - min(first, default=now_s),
+    )

@@ -8,6 +8,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
+    darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
@@ -20,6 +21,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -36,12 +38,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -63,7 +67,7 @@ from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error,
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.statistics import job_readings
+from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -80,12 +84,21 @@ from darkroom.telemetry.metric import Readings
 if TYPE_CHECKING:
     from redis import Redis
 from darkroom.adapters.jobs.redis_records import record_of, unreadable
-from darkroom.adapters.jobs.redis_scripts import compact, error_text, job_values, milliseconds, rules_text, script
+from darkroom.adapters.jobs.redis_scripts import (
+    compact,
+    error_text,
+    job_values,
+    kept_job_values,
+    milliseconds,
+    rules_text,
+    script,
+)
 
 CHANGES_CHANNEL = "darkroom:changes"
 
 JOB_KEY_PREFIX = "darkroom:job:"
 _GIVEN_UP = "darkroom:given-up"
+_KEEPERS_OWED = "darkroom:keepers-owed"
 
 AnswerT = TypeVar("AnswerT")
 
@@ -113,6 +126,7 @@ class RedisJobStore:
         self._answer_timeout_s = answer_timeout_s
         self._crashed = error_text(crash_error())
         self._unanswered = error_text(unanswered_claim_error())
+        self._broker_window = broker_window
         self._limits = limits or BacklogLimits()
         self._rules = rules_text(
             max_attempts, max_emissions, job_timeout_s, times or JobTimes(), broker_window, self._limits
@@ -125,14 +139,22 @@ class RedisJobStore:
         self._client: Redis | None = None
 
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
-        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), len(names))
+        new = len(names)
+        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), new)
         if refused is None:
             return
         if any(name.idempotency_key or name.job_id for name in names):
             facts, known = self._facts(owner, names)
-            refused = self._refusal(facts, len(names) - known)
+            new -= known
+            refused = self._refusal(facts, new)
         if refused is not None:
+            self._count_refused(refused, new)
             raise refused
+
+    def _count_refused(self, refused: Refusal, jobs: int) -> None:
+        # It is refused in any case; a count that cannot be written must not change the answer.
+        with suppress(DependencyUnavailableError):
+            self._script("refused", limit_of(refused), jobs)
 
     def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
         if jobs == 0:
@@ -170,7 +192,9 @@ class RedisJobStore:
                 job_ids = [str(job.job_id) for job in jobs]
                 self._settler.settle(lambda: self._is_retracted(caller, deadline_ms, job_ids))
             if _is_out_of_memory(exc):
-                raise memory_exhausted() from exc
+                refused = memory_exhausted()
+                self._count_refused(refused, len(jobs))
+                raise refused from exc
             raise
         if code == "late":
             return None
@@ -294,8 +318,26 @@ class RedisJobStore:
         step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        self._ask(lambda: self._connected().hset(_KEEPERS_OWED, str(job_id), body.decode()))
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        found: Any = self._ask(lambda: self._connected().hrandfield(_KEEPERS_OWED, limit, withvalues=True))
+        flat = found or []
+        return {UUID(job_id): body.encode() for job_id, body in zip(flat[::2], flat[1::2], strict=True)}
+
+    def keeper_written(self, job_id: UUID) -> None:
+        self._ask(lambda: self._connected().hdel(_KEEPERS_OWED, str(job_id)))
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        return {UUID(job_id) for job_id in self._script("without_record", *map(str, job_ids))}
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        values = [value for job in jobs for value in kept_job_values(job)]
+        return [Restoration(outcome) for outcome in self._script("restore", *values)]
+
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
-        return _readable(self._script("next_in_line", "" if lane is None else f"{lane.type}|{lane.cost_class}", limit))
+        return _readable(self._script("next_in_line", "" if lane is None else _lane_name(lane), limit))
 
     def unemitted(self, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("unemitted", limit))
@@ -306,14 +348,16 @@ class RedisJobStore:
         return Backlog(by_status=counts, oldest_age_s=int(oldest_age_ms) / 1000)
 
     def statistics(self) -> Readings:
-        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics")
+        names = [_lane_name(lane) for lane in LANES]
+        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics", *names)
         return job_readings(
             tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
             oldest_age_s=int(oldest_age_ms) / 1000,
             outbox=int(outbox),
             given_up=int(given_up),
-            in_lanes={_lane(name): int(waiting) for name, waiting in zip(lanes[::2], lanes[1::2], strict=True)},
+            lanes={lane: _lane_load(*numbers) for lane, numbers in zip(LANES, lanes, strict=True)},
+            broker_window=self._broker_window,
         )
 
     def check(self) -> None:
@@ -444,9 +488,12 @@ def _readable(jobs: list[Any]) -> list[JobRecord]:
     return [record for record in records if isinstance(record, JobRecord)]
 
 
-def _lane(name: str) -> Lane:
-    job_type, _, cost_class = name.partition("|")
-    return Lane(type=job_type, cost_class=cost_class)
+def _lane_name(lane: Lane) -> str:
+    return f"{lane.type}|{lane.cost_class}"
+
+
+def _lane_load(waiting: Any, with_broker: Any, oldest_wait_ms: Any) -> LaneLoad:
+    return LaneLoad(waiting=int(waiting), with_broker=int(with_broker), oldest_wait_s=int(oldest_wait_ms) / 1000)
 
 
 def _recovered(step: str, flat: list[str], job_id: UUID) -> Recovered:

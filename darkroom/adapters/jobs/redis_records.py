@@ -60,6 +60,7 @@ def _record(f: dict[str, str], job_id: UUID) -> JobRecord:
         fence=int(f["fence"]),
         worker=f.get("worker"),
         redrives=int(f.get("redrives", 0)),
+        restored_at=_optional_moment(f.get("restored")),
         history=_history(f, created_ms),
         created_at=_moment(created_ms),
         started_at=None if started_ms is None else _moment(started_ms),

@@ -12,6 +12,7 @@ from typing import Any
 from darkroom.adapters.jobs import (
     HISTORY_KEPT,
     RENEW_EVERY_S,
+    KeptJob,
     NewJob,
 )
 from darkroom.adapters.jobs.admission import BacklogLimits
@@ -31,6 +32,7 @@ _SHARED_PARTS = {
     "unemitted": ("recovery",),
     "backlog": ("unfinished",),
     "accept": ("unfinished", "room"),
+    "restore": ("unfinished", "room"),
     "admission": ("unfinished", "room"),
     "statistics": ("unfinished",),
 }
@@ -75,6 +77,18 @@ def job_values(job: NewJob) -> list[str]:
         job.cost_class,
         job.trace,
         f"{job.turn:g}",
+        str(job.original_bytes),
+    ]
+
+
+def kept_job_values(kept: KeptJob) -> list[str]:
+    """The values that restore.lua expects per job."""
+    finished_at, result = kept.finished_at, kept.result
+    return [
+        *job_values(kept.new),
+        str(milliseconds(kept.created_at.timestamp())),
+        "" if result is None else result.model_dump_json(),
+        "" if finished_at is None else str(milliseconds(finished_at.timestamp())),
     ]
 
 

@@ -4,10 +4,13 @@ count."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 
 from darkroom.adapters.jobs import Lane
+from darkroom.adapters.jobs.admission import Refusal
 from darkroom.contract import metrics
+from darkroom.contract.errors import QuotaExceededError
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import COST_CLASSES, STAGES
@@ -28,7 +31,21 @@ _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
     "format": tuple(name for name in WRITTEN_FORMATS if name is not Format.KEEP),
     "good": ("true", "false"),
     "error.type": ("",),
+    "limit": ("quota", "backlog"),
 }
+LANES = tuple(Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneLoad:
+    waiting: int = 0
+    with_broker: int = 0
+    oldest_wait_s: float = 0.0
+
+
+def limit_of(refusal: Refusal) -> str:
+    """Return which limit refused the jobs, as JOBS_REFUSED names it."""
+    return "quota" if isinstance(refusal, QuotaExceededError) else "backlog"
 
 
 def job_tally() -> Tally:
@@ -47,16 +64,20 @@ def job_readings(
     oldest_age_s: float,
     outbox: int,
     given_up: int,
-    in_lanes: Mapping[Lane, int],
+    lanes: Mapping[Lane, LaneLoad],
+    broker_window: int | None,
 ) -> Readings:
-    lanes = (Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES))
+    loads = {(lane.type, lane.cost_class): lanes.get(lane, LaneLoad()) for lane in LANES}
     return {
         **tally.readings(),
         metrics.JOBS_UNFINISHED: {(status.value,): count for status, count in unfinished.items()},
         metrics.JOBS_OLDEST_UNFINISHED_AGE: {(): oldest_age_s},
         metrics.JOBS_OUTBOX: {(): outbox},
         metrics.JOBS_GIVEN_UP: {(): given_up},
-        metrics.JOBS_IN_LANES: {(lane.type, lane.cost_class): in_lanes.get(lane, 0) for lane in lanes},
+        metrics.JOBS_IN_LANES: {lane: load.waiting for lane, load in loads.items()},
+        metrics.JOBS_WITH_BROKER: {lane: load.with_broker for lane, load in loads.items()},
+        metrics.LANE_OLDEST_WAIT: {lane: load.oldest_wait_s for lane, load in loads.items()},
+        metrics.BROKER_WINDOW: {(): broker_window or 0},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,19 @@ class ObjectInfo:
     key: str
     size_bytes: int
     content_type: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What was stored with the object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedObject:
+    key: str
+    size_bytes: int
+    stored_at: datetime
+
+
+LISTED_AT_ONCE = 1000
+"""Objects in a page, the most that S3 returns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +72,11 @@ def upload_headers(content_type: str, size_bytes: int | None) -> dict[str, str]:
 class Storage(Protocol):
     """Every method raises DependencyUnavailableError("storage", ...) when the storage cannot do its part."""
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Store the whole object or nothing. An existing object with this key is replaced."""
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
+        """Store the whole object or nothing. An existing object with this key is replaced.
+
+        `metadata` is stored with it: names of lower-case letters and `-`, values of ASCII.
+        """
 
     def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
         """Begin to store an object that is too large to be held in memory."""
@@ -73,6 +89,13 @@ class Storage(Protocol):
         """
 
     def info(self, key: str) -> ObjectInfo | None: ...
+
+    def pages(self, prefix: str, *, after: str = "") -> Iterator[Sequence[ListedObject]]:
+        """Yield the objects below a prefix that ends in `/`, from the first key after `after`, in the order of their
+        keys, at most LISTED_AT_ONCE at a time.
+
+        SeaweedFS orders each folder by its names, which is the same where no name is the beginning of another.
+        """
 
     def delete(self, key: str) -> None:
         """Delete the object. Idempotent."""

@@ -11,14 +11,15 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
+from darkroom.adapters.storage import ListedObject, ObjectInfo, SignedRequest, StreamedPut, upload_headers
 from darkroom.adapters.storage.file_urls import FileGrant, FileSigner
+from darkroom.adapters.storage.local_listing import list_pages
 from darkroom.adapters.storage.retention import StorageRetention
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InputExistsError
@@ -52,10 +53,11 @@ class LocalStorage:
         self._clock = clock
         self._retention = retention or StorageRetention(originals_s=None)
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         check_key(key)
+        described = "\n".join([content_type, *(f"{name}: {value}" for name, value in (metadata or {}).items())])
         with _translated("put"):
-            self._write(self._root / _CONTENT_TYPES / key, content_type.encode())
+            self._write(self._root / _CONTENT_TYPES / key, described.encode())
             self._write(self._root / key, body)
 
     def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
@@ -90,8 +92,13 @@ class LocalStorage:
         check_key(key)
         with _translated("info"), _missing_is_none():
             size_bytes = (self._root / key).stat().st_size
-            return ObjectInfo(key=key, size_bytes=size_bytes, content_type=self._content_type(key))
+            content_type, metadata = self._description(key)
+            return ObjectInfo(key=key, size_bytes=size_bytes, content_type=content_type, metadata=metadata)
         return None
+
+    def pages(self, prefix: str, *, after: str = "") -> Iterator[Sequence[ListedObject]]:
+        with _translated("listing"):
+            yield from list_pages(self._root, prefix, after)
 
     def delete(self, key: str) -> None:
         check_key(key)
@@ -186,12 +193,15 @@ class LocalStorage:
         incoming.parent.mkdir(parents=True, exist_ok=True)
         return incoming
 
-    def _content_type(self, key: str) -> str:
+    def _description(self, key: str) -> tuple[str, dict[str, str]]:
+        """Return the content type, and the metadata in the lines after it."""
         try:
-            return (self._root / _CONTENT_TYPES / key).read_text()
-        except FileNotFoundError:
+            content_type, *lines = (self._root / _CONTENT_TYPES / key).read_text().splitlines()
+        except (FileNotFoundError, ValueError):
             # A person put the picture there.
-            return _UNKNOWN_TYPE
+            return _UNKNOWN_TYPE, {}
+        pairs = (line.partition(": ") for line in lines)
+        return content_type, {name: value for name, _, value in pairs}
 
     def _sign(
         self,

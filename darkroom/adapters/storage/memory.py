@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from darkroom.adapters.storage import MIN_PART_BYTES, ObjectInfo, SignedRequest, StreamedPut, upload_headers
+from darkroom.adapters.storage import (
+    LISTED_AT_ONCE,
+    MIN_PART_BYTES,
+    ListedObject,
+    ObjectInfo,
+    SignedRequest,
+    StreamedPut,
+    upload_headers,
+)
 from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
+
+
+@dataclass(frozen=True)
+class _Object:
+    body: bytes
+    content_type: str
+    metadata: Mapping[str, str]
+    stored_at: datetime
 
 
 class MemoryStorage:
@@ -19,7 +36,7 @@ class MemoryStorage:
         """While True, every call fails as if the storage did not answer."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._objects: dict[str, tuple[bytes, str]] = {}
+        self._objects: dict[str, _Object] = {}
         self.unfinished: list[StreamedPut] = []
         """Streamed objects that were neither committed nor aborted."""
 
@@ -28,11 +45,12 @@ class MemoryStorage:
         with self._lock:
             return set(self._objects)
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         check_key(key)
         self.check()
+        stored_at = datetime.fromtimestamp(self._clock(), tz=UTC)
         with self._lock:
-            self._objects[key] = (bytes(body), content_type)
+            self._objects[key] = _Object(bytes(body), content_type, dict(metadata or {}), stored_at)
 
     def begin_put(self, key: str, *, content_type: str) -> StreamedPut:
         check_key(key)
@@ -48,16 +66,29 @@ class MemoryStorage:
             found = self._objects.get(key)
         if found is None:
             raise not_found(key)
-        if len(found[0]) > max_bytes:
-            raise too_large(len(found[0]), max_bytes)
-        return found[0]
+        if len(found.body) > max_bytes:
+            raise too_large(len(found.body), max_bytes)
+        return found.body
 
     def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
         self.check()
         with self._lock:
             found = self._objects.get(key)
-        return None if found is None else ObjectInfo(key=key, size_bytes=len(found[0]), content_type=found[1])
+        if found is None:
+            return None
+        return ObjectInfo(key=key, size_bytes=len(found.body), content_type=found.content_type, metadata=found.metadata)
+
+    def pages(self, prefix: str, *, after: str = "") -> Iterator[Sequence[ListedObject]]:
+        self.check()
+        with self._lock:
+            found = [
+                ListedObject(key=key, size_bytes=len(one.body), stored_at=one.stored_at)
+                for key, one in sorted(self._objects.items())
+                if key.startswith(prefix) and key > after
+            ]
+        for start in range(0, len(found), LISTED_AT_ONCE):
+            yield found[start : start + LISTED_AT_ONCE]
 
     def delete(self, key: str) -> None:
         check_key(key)

@@ -12,13 +12,21 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from darkroom.adapters.storage import ObjectInfo, SignedRequest, StreamedPut, upload_headers
+from darkroom.adapters.storage import (
+    LISTED_AT_ONCE,
+    ListedObject,
+    ObjectInfo,
+    SignedRequest,
+    StreamedPut,
+    upload_headers,
+)
 from darkroom.adapters.storage.retention import StorageRetention
 from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
@@ -90,9 +98,9 @@ class S3Storage:
         self._clients: dict[int, S3Store] = {}
         """By the multiple of the read timeout that they allow."""
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         check_key(key)
-        attributes = {"Content-Type": content_type}
+        attributes = {"Content-Type": content_type, **(metadata or {})}
         # The library counts the sending towards the time within which a response must begin.
         client = self._client(timeouts=1 + len(body) // _BYTES_WITHIN_A_TIMEOUT)
         self._ask("PutObject", lambda: client.put(key, body, attributes=attributes, use_multipart=False))
@@ -133,7 +141,21 @@ class S3Storage:
         head = self._ask_if_exists("HeadObject", lambda: client.get(key, options={"head": True}))
         if head is None:
             return None
-        return ObjectInfo(key=key, size_bytes=head.meta["size"], content_type=head.attributes.get("Content-Type", ""))
+        metadata = {str(name): str(value) for name, value in head.attributes.items()}
+        content_type = metadata.pop("Content-Type", "")
+        return ObjectInfo(key=key, size_bytes=head.meta["size"], content_type=content_type, metadata=metadata)
+
+    def pages(self, prefix: str, *, after: str = "") -> Iterator[Sequence[ListedObject]]:
+        while page := self._ask("ListObjectsV2", partial(self._page, prefix, after)):
+            yield page
+            after = page[-1].key
+
+    def _page(self, prefix: str, after: str) -> Sequence[ListedObject]:
+        found = self._client().list(prefix, offset=after or None, chunk_size=LISTED_AT_ONCE)
+        return [
+            ListedObject(key=one["path"], size_bytes=one["size"], stored_at=one["last_modified"])
+            for one in next(iter(found), ())
+        ]
 
     def delete(self, key: str) -> None:
         check_key(key)

@@ -209,6 +209,19 @@ async def test_others_are_served_while_half_open_connections_fill_the_server() -
         assert await half_open[0][0].read() == b"", "the oldest goes first"
 
 
+async def test_the_rest_of_a_body_that_was_answered_is_no_head() -> None:
+    async def refuse(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=403)
+
+    size = 4 * 1024 * 1024
+    async with served(web.ServerRunner(web.Server(refuse))) as (_, port):
+        reader, writer = await opened(port, HEAD + f"Content-Length: {size}\r\n\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 403")
+        writer.write(b"." * size + HEAD + b"\r\n")
+        await writer.drain()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 403"), "the next request on it"
+
+
 async def test_bodies_that_stopped_make_room_and_requests_that_have_come_do_not() -> None:
     release = asyncio.Event()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,16 @@ from darkroom.adapters.broker.memory import MemoryEmitter
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
 from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.adapters.jobs import Lease, NewJob
+from darkroom.adapters.jobs.keeper import MAX_BYTES, Keeper, decode_keeper, encode_keeper
 from darkroom.adapters.jobs.memory import MemoryJobStore
+from darkroom.adapters.storage.memory import MemoryStorage
+from darkroom.cli.keeper_files import KeeperFiles
 from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.timeline import timeline
-from darkroom.contract.errors import ImageCrashedError, ParametersInvalidError
-from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, ParametersInvalidError
+from darkroom.contract.jobs import JobRecord, JobStatus, keeper_key
 from darkroom.events.cloudevents import json_object, new_event
+from tests.contract.job_stores import new_job
 
 CRASHED = ImageCrashedError("killed")
 
@@ -28,7 +33,8 @@ class World:
         self.jobs = MemoryJobStore(clock=lambda: self.now_s)
         self.letters = MemoryDeadLetters()
         self.broker = MemoryEmitter()
-        self.redriving = Redrive(self.jobs, self.letters, self.broker)
+        self.storage = MemoryStorage()
+        self.redriving = Redrive(self.jobs, self.letters, self.broker, KeeperFiles(self.storage))
 
     def failed_job(self) -> KeptDeadLetter:
         job_id = uuid.uuid4()
@@ -64,6 +70,46 @@ def test_a_redriven_job_is_queued_emitted_and_its_letter_dropped() -> None:
     (event,) = world.broker.events
     assert event.id == f"{kept.letter.job_id}.2"
     assert world.letters.list() == []
+
+
+def test_changed_parameters_are_in_the_keeper_before_the_job_is_queued() -> None:
+    world = World()
+    kept, redrive = world.failed_job(), world.jobs.redrive
+    job_id = uuid.UUID(kept.letter.job_id)
+    before = new_job(job_id=job_id, parameters={"width": 100, "format": "png"}, idempotency_key="one")
+    created_at = world.record(kept).created_at
+    body = encode_keeper(Keeper(job=before, created_at=created_at))
+    world.storage.put(keeper_key(job_id), body, content_type="application/json")
+    seen: list[Keeper] = []
+
+    def look_first(*arguments: Any, **more: Any) -> Any:
+        seen.append(decode_keeper(world.storage.get(keeper_key(job_id), max_bytes=MAX_BYTES), job_id))
+        return redrive(*arguments, **more)
+
+    world.jobs.redrive = look_first  # type: ignore[method-assign]
+    world.redriving.redrive(kept, {"width": "200", "format": ""})
+
+    assert [(one.job, one.created_at) for one in seen] == [(replace(before, parameters={"width": 200}), created_at)]
+    assert world.record(kept).parameters == {"width": 200}
+
+
+def test_a_job_without_a_keeper_gets_one_with_its_new_parameters() -> None:
+    world = World()
+    kept = world.failed_job()
+    world.redriving.redrive(kept, {"width": "200"})
+    job_id = uuid.UUID(kept.letter.job_id)
+    keeper = decode_keeper(world.storage.get(keeper_key(job_id), max_bytes=MAX_BYTES), job_id)
+    assert keeper.job.parameters == world.record(kept).parameters == {"width": 200, "format": "png"}
+
+
+def test_parameters_cannot_be_changed_while_storage_is_away_or_unknown() -> None:
+    world = World()
+    kept = world.failed_job()
+    world.storage.is_down = True
+    for redriving in (world.redriving, Redrive(world.jobs, world.letters, world.broker)):
+        with pytest.raises(DependencyUnavailableError):
+            redriving.redrive(kept, {"width": "200"})
+    assert world.record(kept).status is JobStatus.FAILED
 
 
 def test_redriving_twice_does_the_job_once() -> None:

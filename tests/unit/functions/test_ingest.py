@@ -277,14 +277,14 @@ def test_a_repeated_post_with_its_key_is_answered_with_the_first_job(ingest: Ing
     key = {"idempotency-key": "order-7"}
     first, second = ingest.resize(headers=key), ingest.resize(headers=key)
     assert first.json() == second.json()
-    assert len(ingest.storage.keys) == 1, "the second upload is not left behind"
+    assert len(ingest.originals) == 1, "the second upload is not left behind"
 
 
 def test_the_same_key_with_another_request_is_refused(ingest: Ingest) -> None:
     key = {"idempotency-key": "order-7"}
     ingest.resize(headers=key)
     assert_problem(ingest.resize(fields={"width": "33"}, headers=key), 422, "idempotency.mismatch")
-    assert len(ingest.storage.keys) == 1
+    assert len(ingest.originals) == 1
 
 
 def test_a_crop_outside_the_picture_is_refused_by_its_header(ingest: Ingest) -> None:

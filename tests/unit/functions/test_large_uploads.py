@@ -44,6 +44,10 @@ def ingest() -> LargeIngest:
     return LargeIngest()
 
 
+def without_keepers(keys: set[str]) -> set[str]:
+    return {key for key in keys if not key.endswith("/job.json")}
+
+
 def raw(**headers: str) -> dict[str, str]:
     return {"content-type": "image/jpeg", **headers}
 
@@ -56,8 +60,9 @@ def test_a_large_picture_is_stored_as_it_came_by_each_way(ingest: LargeIngest) -
     ):
         assert answer.status_code == 202, answer.text
     keys, unfinished, jobs = ingest.left()
-    assert (len(keys), unfinished, jobs) == (2, 0, 2)
-    for key in keys:
+    originals = without_keepers(keys)
+    assert (len(originals), unfinished, jobs) == (2, 0, 2)
+    for key in originals:
         assert ingest.storage.get(key, max_bytes=MAX_INPUT_BYTES) == LARGE
         info = ingest.storage.info(key)
         assert info is not None
@@ -111,7 +116,7 @@ def test_a_large_picture_is_repeated_safely(ingest: LargeIngest) -> None:
     assert first.json() == again.json()
     assert other.json()["code"] == "idempotency.mismatch"
     keys, unfinished, jobs = ingest.left()
-    assert (len(keys), unfinished, jobs) == (1, 0, 1)
+    assert (len(without_keepers(keys)), unfinished, jobs) == (1, 0, 1)
 
 
 def test_a_storage_that_fails_half_way_is_a_503_and_no_job(ingest: LargeIngest) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from darkroom.adapters.deadletters import DeadLetter
-from darkroom.adapters.jobs import LEASE_S
+from darkroom.adapters.jobs import LEASE_S, KeptJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError
@@ -19,6 +20,7 @@ from darkroom.serving.answers import Done, EventAnswer, TryAgain
 from darkroom.serving.testing import MemoryPipeline
 from functions.recovery.app import build
 from functions.recovery.recovery import JOBS_AT_ONCE, WAKE_UP
+from tests.contract.job_stores import new_job
 from tests.stack import eventually
 
 HOUR_S = 3600
@@ -93,6 +95,25 @@ def test_a_dead_letter_of_a_job_that_nobody_knows_is_kept_as_an_event() -> None:
 
     (kept,) = world.kept()
     assert (kept.reason, kept.event["id"]) == ("delivery.failed", letter.id)
+
+
+def test_an_event_from_before_its_job_was_restored_is_no_dead_letter() -> None:
+    """A redelivery found no such job while the store had lost it."""
+    world = World()
+    job_id = world.accept()
+    event = world.requested(job_id)
+    rejection = events.rejected(event, f"no such job: {job_id}", source="/darkroom/resize")
+    restored = MemoryPipeline("recovery")
+    created_at = datetime.fromtimestamp(world.now_s() - 60, tz=UTC)
+    restored.jobs.restore([KeptJob(new=new_job(job_id=job_id), created_at=created_at)])
+    recovery = build(restored.resources)
+
+    assert recovery.handle(rejection) == Done()
+    assert restored.dead_letters.list() == []
+
+    later = events.rejected(restored.requested(job_id), "is no resize", source="/darkroom/resize")
+    assert recovery.handle(later) == Done()
+    assert len(restored.dead_letters.list()) == 1, "what is rejected now is kept"
 
 
 def test_a_rejected_event_is_kept_with_its_reason() -> None:
@@ -189,6 +210,21 @@ def test_a_sweep_works_until_nothing_is_due() -> None:
     world.sweep()
     assert [event.subject for event in world.emitter.events].count(next(iter(jobs))) == 1
     assert {event.subject for event in world.emitter.events} == jobs
+
+
+def test_a_sweep_that_sends_jobs_to_their_lane_goes_on_to_the_others() -> None:
+    world = World(BROKER_WINDOW="2")
+    jobs = [world.accept_later() for _ in range(JOBS_AT_ONCE + 50)]
+    for job_id in jobs:
+        world.jobs.emitted(job_id, 1)
+        world.recovery.handle(world.dead_letter(job_id))
+        world.jobs.emitted(job_id, 2)
+        world.recovery.handle(world.dead_letter(job_id))
+    world.advance(HOUR_S)
+    world.sweep()
+    with_the_broker = [job_id for job_id in jobs if not world.record(job_id).in_lane]
+    assert len(with_the_broker) == 2
+    assert world.jobs.recover_overdue(limit=10, error=ImageCorruptError("bad")) == []
 
 
 def test_a_sweep_emits_what_waits_in_a_lane_that_has_room() -> None:

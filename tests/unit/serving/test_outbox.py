@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from darkroom.adapters.jobs import Lane, Lease
+import pytest
+
+from darkroom.adapters.jobs import UNEMITTED_JOBS_DUE_AFTER_S, Lane, Lease
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.events.cloudevents import CloudEvent
-from darkroom.serving.outbox import Outbox
+from darkroom.serving import outbox
+from darkroom.serving.outbox import FOUND_AT_ONCE, Outbox
 from darkroom.serving.testing import MemoryPipeline
 from tests.contract.job_stores import a_result
 from tests.stack import eventually
@@ -77,6 +80,27 @@ def test_what_the_broker_refused_is_sent_as_soon_as_it_is_back() -> None:
     world.is_away = False
     world.wait_for(*jobs)
     eventually(lambda: all(world.record(job).confirmed == 1 for job in jobs), within_s=10, what="they are confirmed")
+
+
+def test_what_a_process_left_behind_is_sent_by_one_that_finds_the_broker_back() -> None:
+    world = World(BROKER_WINDOW="off")
+    world.is_away = True
+    left = [world.accept() for _ in range(FOUND_AT_ONCE + 1)]
+    world.advance(UNEMITTED_JOBS_DUE_AFTER_S)
+    mine = world.submit()
+    world.is_away = False
+    world.wait_for(mine, *left)
+    eventually(lambda: all(world.record(job).confirmed == 1 for job in left), within_s=10, what="they are confirmed")
+
+
+def test_events_beyond_what_a_process_remembers_are_sent_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "MAX_UNSENT", 1)
+    world = World(BROKER_WINDOW="off")
+    world.is_away = True
+    jobs = [world.submit() for _ in range(3)]
+    world.advance(UNEMITTED_JOBS_DUE_AFTER_S)
+    world.is_away = False
+    world.wait_for(*jobs)
 
 
 def test_a_turn_that_comes_while_the_broker_is_away_is_not_lost() -> None:

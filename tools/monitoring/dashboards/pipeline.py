@@ -7,7 +7,7 @@ from __future__ import annotations
 from tools import catalog as m
 from tools.monitoring.dashboards.panels import Dashboard, Panel, Query, Row, Unit
 from tools.monitoring.dashboards.queries import now, quantiles, rate, recorded
-from tools.monitoring.records import STORE_USED, VOLUMES_USED
+from tools.monitoring.records import DRAIN_TIME, REFUSED, STORE_USED, VOLUMES_USED, stored_record
 
 PIPELINE = Dashboard(
     uid="darkroom-pipeline",
@@ -64,11 +64,53 @@ PIPELINE = Dashboard(
                         now(m.JOBS_GIVEN_UP, aggregate="max", legend="given up, not kept"),
                     ),
                 ),
+            ),
+        ),
+        Row(
+            title="The queue",
+            panels=(
                 Panel(
                     title="Waiting in lanes",
                     description="Jobs beyond BROKER_WINDOW. Keys take turns: a backlog delays its own key only.",
                     queries=(now(m.JOBS_IN_LANES, "type", "cost_class", aggregate="max"),),
                     stacked=True,
+                ),
+                Panel(
+                    title="With the Broker, and the window",
+                    description="Full while jobs wait in the lane: as it should be. Full, and nothing ends: bad.",
+                    queries=(
+                        now(m.JOBS_WITH_BROKER, "type", "cost_class", aggregate="max"),
+                        now(m.BROKER_WINDOW, aggregate="max", legend="BROKER_WINDOW"),
+                    ),
+                ),
+                Panel(
+                    title="Longest wait in a lane",
+                    description="Of any key. Bad above half an hour.",
+                    queries=(now(m.LANE_OLDEST_WAIT, "type", "cost_class", aggregate="max"),),
+                    unit=Unit.SECONDS,
+                    bad_above=1800,
+                ),
+                Panel(
+                    title="Time to drain",
+                    description="Unfinished jobs at the rate at which jobs ended in five minutes. Bad above an hour.",
+                    queries=(recorded(DRAIN_TIME, legend="backlog"),),
+                    unit=Unit.SECONDS,
+                    bad_above=3600,
+                ),
+                Panel(
+                    title="Refused jobs",
+                    description="By limit: a key's quota; MAX_BACKLOG or the job store's memory.",
+                    queries=(rate(m.JOBS_REFUSED, "limit"),),
+                    unit=Unit.PER_S,
+                    stacked=True,
+                ),
+                Panel(
+                    title="Share of refused jobs",
+                    description="Of those asked for in 15 minutes, by limit.",
+                    queries=(recorded(REFUSED, legend="{{limit}}"),),
+                    unit=Unit.SHARE,
+                    bad_above=0.1,
+                    at_most=1,
                 ),
             ),
         ),
@@ -148,6 +190,12 @@ PIPELINE = Dashboard(
                     stacked=True,
                 ),
                 Panel(
+                    title="Stored per hour",
+                    description="Bytes that jobs add: originals that came with their requests, and results.",
+                    queries=(Query(expression=f"{stored_record('1h')} * 3600", legend="bytes per hour"),),
+                    unit=Unit.BYTES,
+                ),
+                Panel(
                     title="Storage",
                     description="Local runtime: size of the S3 server's folder.",
                     queries=(now(m.STORAGE_SIZE, legend="stored"),),
@@ -155,8 +203,11 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="Job store",
-                    description="Cluster only: Redis' memory as a share of its maxmemory. Full, it refuses new jobs.",
-                    queries=(recorded(STORE_USED, legend="Redis"),),
+                    description="Cluster only: Redis' memory, as a share of its maxmemory. Above 85 % it refuses jobs.",
+                    queries=(
+                        recorded(STORE_USED, legend="Redis"),
+                        Query(expression=f"predict_linear({STORE_USED}[1h], 3600)", legend="in an hour, by its growth"),
+                    ),
                     unit=Unit.SHARE,
                     bad_above=0.8,
                     at_most=1,

@@ -4,7 +4,7 @@
 -- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 11
+local FIRST_JOB, VALUES_PER_JOB = 4, 12
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -25,6 +25,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),
+    original_bytes = tonumber(ARGV[at + 11]),
   }
 end
 
@@ -149,6 +150,9 @@ local function write(job, key)
   end
   index_by_owner(job)
   count(1, JOBS_ACCEPTED, job.type, job.cost)
+  if job.original_bytes > 0 then
+    count(job.original_bytes, ORIGINAL_SIZE)
+  end
   redis.call('PUBLISH', CHANGES, job.id .. ' queued')
 end
 
@@ -173,6 +177,7 @@ if #refused > 0 then
 end
 local no_room = refusal(new)
 if no_room then
+  count(no_room[2], JOBS_REFUSED, no_room[1] == 'quota' and 'quota' or 'backlog')
   return no_room
 end
 local accepted = {}

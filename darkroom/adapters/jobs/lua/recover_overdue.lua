@@ -32,10 +32,7 @@ local function sweep(id)
     give_up(job, error, now + rules.keep_within)
     return { 'failed', fields(job), id }
   end
-  local step = emit(job)
-  if step == 'emit' then
-    return { step, fields(job), id }
-  end
+  return { emit(job), fields(job), id }
 end
 
 -- A record that this version cannot work with stays as it is and is looked at again later. It stops no other job.

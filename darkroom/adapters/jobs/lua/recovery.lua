@@ -11,7 +11,7 @@ local function emit(job)
   end
   set_status(job, 'queued')
   if not enter_lane(job) then
-    return 'nothing'
+    return 'wait'
   end
   set_due_in(job, rules.unemitted_due_after)
   return 'emit'

@@ -1,5 +1,6 @@
 #!lua flags=no-writes,no-cluster
--- All counts, and the current numbers from the indexes.
+-- All counts, and the current numbers from the indexes; those of the lanes that are named.
+local FIRST_LANE = 2
 
 -- Check at most this many queued jobs, newest first, for an emission that the broker has not confirmed. That is enough
 -- to show that the outbox is stuck. Jobs are selected by age, not by deadline: each sweep moves the deadlines, which
@@ -18,5 +19,26 @@ local function outbox()
   return waiting
 end
 
-return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP),
-  redis.call('HGETALL', LANES) }
+-- The longest wait of a lane: of each owner's first job, for at most this many owners.
+local MAX_OWNERS = 1000
+
+local function oldest_wait(lane)
+  local oldest = now
+  for _, owner in ipairs(redis.call('ZRANGE', turns(lane), 0, MAX_OWNERS - 1)) do
+    local first = redis.call('ZRANGE', line(lane, owner), 0, 0, 'WITHSCORES')
+    oldest = math.min(oldest, tonumber(first[2]) or now)
+  end
+  return now - oldest
+end
+
+local function lanes()
+  local loads = {}
+  for at = FIRST_LANE, #ARGV do
+    local lane = ARGV[at]
+    local waiting = tonumber(redis.call('HGET', LANES, lane)) or 0
+    loads[#loads + 1] = { waiting, redis.call('SCARD', window(lane)), oldest_wait(lane) }
+  end
+  return loads
+end
+
+return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP), lanes() }

@@ -4,7 +4,7 @@
 local limit = tonumber(ARGV[2])
 local EXAMINED = 1000
 local found = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'LIMIT', 0, EXAMINED)) do
+for _, id in ipairs(redis.call('ZRANGE', DEADLINES, '-inf', now, 'BYSCORE', 'LIMIT', 0, EXAMINED)) do
   local job = #found < limit and read(id)
   if job and job.status == 'queued' and is_readable(job) and job.confirmed < job.emissions and not is_spent(job)
     and emit(job) == 'emit' then

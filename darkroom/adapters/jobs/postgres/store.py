@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +25,14 @@ from darkroom.adapters.jobs import (
     Held,
     JobCursor,
     JobPage,
+    KeptJob,
     Lane,
     Lease,
     NewJob,
     NextStep,
     Outcome,
     Recovered,
+    Restoration,
     Unknown,
 )
 from darkroom.adapters.jobs.admission import (
@@ -55,7 +58,7 @@ from darkroom.adapters.jobs.postgres.rules import rules_json
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, milliseconds
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.statistics import job_readings
+from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, InternalError, JobUnreadableError
@@ -66,6 +69,9 @@ _GET = """
 SELECT to_jsonb(j) FROM (
     SELECT * FROM darkroom.jobs WHERE id = %s UNION ALL SELECT * FROM darkroom.finished WHERE id = %s
 ) AS j
+"""
+_OWE_KEEPER = """
+INSERT INTO darkroom.keepers_owed VALUES (%s, %s) ON CONFLICT (job_id) DO UPDATE SET body = excluded.body
 """
 
 
@@ -87,6 +93,7 @@ class PostgresJobStore:
         answer_timeout_s: float = 2.0,
     ) -> None:
         self._answer_timeout_s = answer_timeout_s
+        self._broker_window = broker_window
         self._limits = limits or BacklogLimits()
         times = times or JobTimes()
         self._rules = rules_json(max_attempts, max_emissions, job_timeout_s, times, broker_window, self._limits)
@@ -99,14 +106,22 @@ class PostgresJobStore:
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
         if self._limits == BacklogLimits():
             return
-        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner, ())[0]), len(names))
+        new = len(names)
+        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner, ())[0]), new)
         if refused is None:
             return
         if any(name.idempotency_key or name.job_id for name in names):
             facts, known = self._facts(owner, names)
-            refused = self._refusal(facts, len(names) - known)
+            new -= known
+            refused = self._refusal(facts, new)
         if refused is not None:
+            self._count_refused(refused, new)
             raise refused
+
+    def _count_refused(self, refused: Refusal, jobs: int) -> None:
+        # It is refused in any case; a count that cannot be written must not change the answer.
+        with suppress(DependencyUnavailableError):
+            self._call("count_refused", limit_of(refused), jobs)
 
     def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
         return over_limits(facts, self._limits, jobs) if jobs else None
@@ -250,6 +265,23 @@ class PostgresJobStore:
     def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
         return _step(self._call("redrive", job_id, None if parameters is None else compact(parameters)))
 
+    def owe_keeper(self, job_id: UUID, body: bytes) -> None:
+        self._connections.ask(_OWE_KEEPER, (job_id, body.decode()))
+
+    def owed_keepers(self, *, limit: int) -> dict[UUID, bytes]:
+        rows = self._connections.ask("SELECT job_id, body FROM darkroom.keepers_owed LIMIT %s", (limit,))
+        return {job_id: body.encode() for job_id, body in rows}
+
+    def keeper_written(self, job_id: UUID) -> None:
+        self._connections.ask("DELETE FROM darkroom.keepers_owed WHERE job_id = %s", (job_id,))
+
+    def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        return {UUID(job_id) for job_id in self._call("without_record", list(job_ids))}
+
+    def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
+        outcomes = self._call("restore", compact([_kept(job) for job in jobs]))
+        return [Restoration(outcome) for outcome in outcomes]
+
     def next_in_line(self, lane: Lane | None = None, *, limit: int) -> list[JobRecord]:
         lane_type, cost = (None, None) if lane is None else (lane.type, lane.cost_class)
         return _readable(self._call("next_in_line", lane_type, cost, limit))
@@ -263,14 +295,14 @@ class PostgresJobStore:
 
     def statistics(self) -> Readings:
         found = self._call("statistics")
-        lanes = found["lanes"] or []
         return job_readings(
             tally_of(found["fields"] or {}),
             unfinished=_by_status(found["unfinished"]),
             oldest_age_s=found["unfinished"]["oldest_age_ms"] / 1000,
             outbox=found["outbox"],
             given_up=found["given_up"],
-            in_lanes={Lane(type=job_type, cost_class=cost): waiting for job_type, cost, waiting in lanes},
+            lanes=dict(_lane_load(*numbers) for numbers in found["lanes"] or ()),
+            broker_window=self._broker_window,
         )
 
     def check(self) -> None:
@@ -342,7 +374,25 @@ def _asked(job: NewJob) -> Row:
         "key": job.idempotency_key or "",
         "trace": job.trace,
         "turn": job.turn,
+        "original_bytes": job.original_bytes,
     }
+
+
+def _kept(kept: KeptJob) -> Row:
+    finished_at = kept.finished_at
+    return {
+        **_asked(kept.new),
+        "created_ms": milliseconds(kept.created_at.timestamp()),
+        "finished_ms": None if finished_at is None else milliseconds(finished_at.timestamp()),
+        "result": None if kept.result is None else kept.result.model_dump(mode="json"),
+    }
+
+
+def _lane_load(
+    job_type: str, cost_class: str, waiting: int, with_broker: int, oldest_wait_ms: int
+) -> tuple[Lane, LaneLoad]:
+    load = LaneLoad(waiting=waiting, with_broker=with_broker, oldest_wait_s=oldest_wait_ms / 1000)
+    return Lane(type=job_type, cost_class=cost_class), load
 
 
 def _accepted(jobs: Sequence[NewJob], answers: Sequence[Row], caller: str) -> list[Accepted]:

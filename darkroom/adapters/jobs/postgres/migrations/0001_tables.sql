@@ -20,8 +20,8 @@ CREATE TABLE darkroom.jobs (
     confirmed int NOT NULL DEFAULT 0,   -- the last emission that the broker is known to have received
     redriven int NOT NULL DEFAULT 0,    -- the number of emissions before the latest redrive
     redrives int NOT NULL DEFAULT 0,
-    fence int NOT NULL DEFAULT 0,
-    released int,                       -- the fence of the last lease that was released
+    fence bigint NOT NULL DEFAULT 0,
+    released bigint,                    -- the fence of the last lease that was released
     waits boolean NOT NULL DEFAULT false,      -- in its lane, for room in the broker's window
     in_window boolean NOT NULL DEFAULT false,  -- it is with the broker
     caller text,                        -- who may still retract it
@@ -31,6 +31,7 @@ CREATE TABLE darkroom.jobs (
     lease timestamptz(3),
     timeout_ms bigint,                  -- JOB_TIMEOUT of the worker that claimed it
     started timestamptz(3),
+    restored timestamptz(3),            -- from storage, after the store had lost it
     finished timestamptz(3),
     history jsonb NOT NULL DEFAULT '[]',   -- attempts that ended: [fence, began, ended, code, worker], times in ms after
                                            -- the acceptance
@@ -102,6 +103,12 @@ CREATE TABLE darkroom.totals (
     field text PRIMARY KEY,
     amount bigint NOT NULL
 ) WITH (fillfactor = 50);
+
+-- Keepers of jobs that storage did not take yet.
+CREATE TABLE darkroom.keepers_owed (
+    job_id uuid PRIMARY KEY,
+    body text NOT NULL
+);
 
 -- Rates, where there is no Redis for them: until when what a bucket asked for has been paid, in microseconds.
 CREATE TABLE darkroom.rates (

@@ -72,9 +72,27 @@ CREATE FUNCTION darkroom.has_room(rules jsonb, lane_type text, lane_cost text) R
     )
 $$;
 
-CREATE FUNCTION darkroom.is_room_wanted(rules jsonb, lane_type text, lane_cost text) RETURNS boolean LANGUAGE sql AS $$
-    SELECT darkroom.is_any_waiting(lane_type, lane_cost) AND darkroom.has_room(rules, lane_type, lane_cost)
-$$;
+-- Whether it is time to hand jobs out: when a tenth of the window is free, or room for all that wait. One call then hands
+-- out several. Nobody is idle meanwhile: the window is twice what is processed at once.
+CREATE FUNCTION darkroom.is_room_wanted(rules jsonb, lane_type text, lane_cost text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    places bigint := darkroom.number(rules, 'window');
+    several bigint := greatest(1, places / 10);
+    waiting bigint;
+    taken bigint;
+BEGIN
+    IF NOT darkroom.is_any_waiting(lane_type, lane_cost) THEN
+        RETURN false;
+    END IF;
+    IF places = 0 THEN
+        RETURN true;
+    END IF;
+    SELECT count(*) INTO taken FROM (
+        SELECT FROM darkroom.jobs WHERE type = lane_type AND cost = lane_cost AND in_window LIMIT places) AS them;
+    SELECT count(*) INTO waiting FROM (
+        SELECT FROM darkroom.jobs WHERE type = lane_type AND cost = lane_cost AND waits LIMIT several) AS them;
+    RETURN places - taken >= waiting;
+END $$;
 
 -- Who enters or leaves a lane does so alone. The lane is locked before any of its jobs: with another order, two could
 -- wait for each other.
@@ -185,7 +203,7 @@ $$ SELECT coalesce(j.status = 'processing' AND j.lease > now, false) $$;
 -- Whether the holder of `fence` may still act for the unfinished job. Its lease may have run out, and recovery may have
 -- put the job back into the queue. As long as nobody else has claimed the job, this holder's work is as good as the next
 -- one's.
-CREATE FUNCTION darkroom.is_holder(j darkroom.jobs, fence int) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+CREATE FUNCTION darkroom.is_holder(j darkroom.jobs, fence bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS
 $$ SELECT coalesce(j.fence = $2 AND j.released IS DISTINCT FROM $2, false) $$;
 
 CREATE FUNCTION darkroom.latest(rules jsonb, list jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
@@ -194,7 +212,7 @@ $$;
 
 -- An attempt whose end was recorded and that was then resumed has one entry.
 CREATE FUNCTION darkroom.has_end(j darkroom.jobs) RETURNS boolean LANGUAGE sql IMMUTABLE AS
-$$ SELECT coalesce((j.history -> -1 ->> 0)::int = j.fence, false) $$;
+$$ SELECT coalesce((j.history -> -1 ->> 0)::bigint = j.fence, false) $$;
 
 CREATE FUNCTION darkroom.record_end(rules jsonb, j darkroom.jobs, ended timestamptz, code text) RETURNS darkroom.jobs
 LANGUAGE plpgsql AS $$

@@ -44,6 +44,10 @@ CREATE FUNCTION darkroom.admission(of_owner text, names jsonb) RETURNS jsonb LAN
     ))
 $$;
 
+-- Count jobs that were refused, by the limit's name.
+CREATE FUNCTION darkroom.count_refused(rules jsonb, limit_name text, jobs bigint) RETURNS void LANGUAGE sql AS
+$$ SELECT darkroom.count(ARRAY['jobs.refused|' || limit_name], ARRAY[jobs]) $$;
+
 CREATE FUNCTION darkroom.refusal(rules jsonb, of_owner text, number bigint, total bigint) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -83,6 +87,9 @@ BEGIN
         ON CONFLICT (owner, key) DO UPDATE SET job_id = excluded.job_id, until = excluded.until;
     END IF;
     PERFORM darkroom.count('jobs.accepted|' || j.type || '|' || j.cost);
+    IF (asked ->> 'original_bytes')::bigint > 0 THEN
+        PERFORM darkroom.count(ARRAY['original.size'], ARRAY[(asked ->> 'original_bytes')::bigint]);
+    END IF;
     PERFORM darkroom.tell(j);
 END $$;
 
@@ -166,6 +173,8 @@ BEGIN
             FROM jsonb_each(new) GROUP BY value ->> 'owner'
         ) AS r WHERE r.refusal IS NOT NULL LIMIT 1;
         IF no_room IS NOT NULL THEN
+            PERFORM darkroom.count_refused(rules,
+                CASE no_room ->> 'code' WHEN 'quota' THEN 'quota' ELSE 'backlog' END, (no_room ->> 'jobs')::bigint);
             RETURN no_room;
         END IF;
     END IF;

@@ -53,7 +53,7 @@ BEGIN
 END $$;
 
 -- Extend the lease. One that ran out is resumed as long as nobody else has claimed the job.
-CREATE FUNCTION darkroom.renew(rules jsonb, job_id uuid, of_fence int) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION darkroom.renew(rules jsonb, job_id uuid, of_fence bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, false);
 BEGIN
@@ -84,7 +84,7 @@ BEGIN
 END $$;
 
 -- The answer where the holder of this fence cannot end the job: it has done so already, in this way, or is stale.
-CREATE FUNCTION darkroom.ended_before(rules jsonb, j darkroom.jobs, job_id uuid, of_fence int, of_status text) RETURNS jsonb
+CREATE FUNCTION darkroom.ended_before(rules jsonb, j darkroom.jobs, job_id uuid, of_fence bigint, of_status text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 BEGIN
     IF j.id IS NULL THEN
@@ -100,7 +100,7 @@ BEGIN
 END $$;
 
 -- Complete the job. A second call gets the same answer: only the holder of this fence can have completed the job.
-CREATE FUNCTION darkroom.complete(rules jsonb, job_id uuid, of_fence int, result jsonb, timings jsonb) RETURNS jsonb
+CREATE FUNCTION darkroom.complete(rules jsonb, job_id uuid, of_fence bigint, result jsonb, timings jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, true);
@@ -118,7 +118,7 @@ BEGIN
 END $$;
 
 -- Fail the job. A second call gets the same answer: whatever else fails a job increments its fence.
-CREATE FUNCTION darkroom.fail(rules jsonb, job_id uuid, of_fence int, error jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION darkroom.fail(rules jsonb, job_id uuid, of_fence bigint, error jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, true);
 BEGIN
@@ -148,7 +148,7 @@ BEGIN
 END $$;
 
 -- Return the job to the queue. A second call gets the same answer, and the attempt is uncounted only once.
-CREATE FUNCTION darkroom.release(rules jsonb, job_id uuid, of_fence int, error jsonb, counts boolean) RETURNS jsonb
+CREATE FUNCTION darkroom.release(rules jsonb, job_id uuid, of_fence bigint, error jsonb, counts boolean) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, false);
@@ -176,7 +176,7 @@ END $$;
 CREATE FUNCTION darkroom.withdraw(rules jsonb, job_id uuid, token text, error jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, false);
-    lost int;
+    lost bigint;
 BEGIN
     IF j.id IS NULL OR token = ANY (j.withdrawn) THEN
         RETURN;
@@ -185,13 +185,13 @@ BEGIN
     IF cardinality(j.withdrawn) > darkroom.number(rules, 'history_kept') THEN
         j.withdrawn := j.withdrawn[2:];
     END IF;
-    SELECT (u ->> 1)::int INTO lost FROM jsonb_array_elements(j.unheard) AS u WHERE u ->> 0 = token;
+    SELECT (u ->> 1)::bigint INTO lost FROM jsonb_array_elements(j.unheard) AS u WHERE u ->> 0 = token;
     IF lost IS NOT NULL THEN
         j.attempts := j.attempts - 1;
         SELECT coalesce(jsonb_agg(u ORDER BY n), '[]') INTO j.unheard
         FROM jsonb_array_elements(j.unheard) WITH ORDINALITY AS each (u, n) WHERE u ->> 0 <> token;
         SELECT coalesce(jsonb_agg(
-            CASE WHEN (h ->> 0)::int = lost THEN jsonb_set(h, '{3}', error -> 0) ELSE h END ORDER BY n), '[]')
+            CASE WHEN (h ->> 0)::bigint = lost THEN jsonb_set(h, '{3}', error -> 0) ELSE h END ORDER BY n), '[]')
         INTO j.history FROM jsonb_array_elements(j.history) WITH ORDINALITY AS each (h, n);
         IF j.fence = lost THEN
             j.error := error;

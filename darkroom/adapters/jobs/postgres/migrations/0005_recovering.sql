@@ -21,7 +21,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION darkroom.emit_step(j darkroom.jobs) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_build_object('code', CASE WHEN j.waits THEN 'nothing' ELSE 'emit' END, 'job', to_jsonb(j))
+    SELECT jsonb_build_object('code', CASE WHEN j.waits THEN 'wait' ELSE 'emit' END, 'job', to_jsonb(j))
 $$;
 
 CREATE FUNCTION darkroom.is_spent(rules jsonb, j darkroom.jobs) RETURNS boolean LANGUAGE sql AS $$
@@ -102,10 +102,7 @@ BEGIN
                 step := darkroom.emit_step(darkroom.emit(rules, j));
             END IF;
         END IF;
-        -- One that had left the window and now waits in its lane needs nothing from the caller.
-        IF step ->> 'code' <> 'nothing' THEN
-            steps := steps || jsonb_build_array(step);
-        END IF;
+        steps := steps || jsonb_build_array(step);
     END LOOP;
     RETURN steps;
 END $$;

@@ -23,8 +23,11 @@ CREATE FUNCTION darkroom.statistics(rules jsonb) RETURNS jsonb LANGUAGE sql STAB
                 AND created + darkroom.span(rules, 'unemitted_due_after') <= darkroom.clock()),
         'given_up', (SELECT count(*) FROM darkroom.given_up),
         'lanes', (
-            SELECT jsonb_agg(jsonb_build_array(type, cost, number))
-            FROM (SELECT type, cost, count(*) AS number FROM darkroom.jobs WHERE waits GROUP BY type, cost) AS lanes))
+            SELECT jsonb_agg(jsonb_build_array(type, cost, waiting, with_broker, oldest_wait_ms)) FROM (
+                SELECT type, cost, count(*) FILTER (WHERE waits) AS waiting,
+                    count(*) FILTER (WHERE in_window) AS with_broker,
+                    coalesce(darkroom.ms(darkroom.clock() - min(created) FILTER (WHERE waits)), 0) AS oldest_wait_ms
+                FROM darkroom.jobs WHERE waits OR in_window GROUP BY type, cost) AS lanes))
 $$;
 
 -- Add up what was counted.

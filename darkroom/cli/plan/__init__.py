@@ -1,0 +1,1 @@
+"""`darkroom plan`: reads options, prices and manifests, and prints what `darkroom.planning` computes."""
