@@ -41,12 +41,11 @@ done
 secret darkroom-redis-users --from-file=redis-users
 secret darkroom-redis-exporter --from-literal=REDIS_EXPORTER_PASSWORD="$(made redis-exporter 24)"
 
-for function in ingest status resize crop; do
+for function in ingest status resize crop recovery; do
   secret "darkroom-$function" --from-literal=REDIS_URL="$(redis_url "$function")" \
     --from-literal=STORAGE_ACCESS_KEY="$(made "storage-$function-access" 10)" \
     --from-literal=STORAGE_SECRET_KEY="$(made "storage-$function-secret" 20)"
 done
-secret darkroom-recovery --from-literal=REDIS_URL="$(redis_url recovery)"
 secret darkroom-setup --from-literal=STORAGE_ACCESS_KEY="$(made storage-setup-access 10)" \
   --from-literal=STORAGE_SECRET_KEY="$(made storage-setup-secret 20)"
 secret darkroom-minio --from-literal=MINIO_ROOT_USER="$(made minio-user 10)" \

@@ -54,6 +54,14 @@ class Api:
         with self._errors_as_messages():
             return self._client.end_of(job_id, timeout_s=timeout_s).document
 
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        with self._errors_as_messages():
+            return self._client.cancel(job_id).document
+
+    def erase(self, job_id: str) -> None:
+        with self._errors_as_messages():
+            self._client.erase(job_id)
+
     def download(self, url: str) -> bytes:
         with self._errors_as_messages():
             return self._client.download(url)

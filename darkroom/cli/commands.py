@@ -17,6 +17,8 @@ _COMMANDS = {
     "submit": "darkroom.cli.submit",
     "job": "darkroom.cli.job",
     "jobs": "darkroom.cli.jobs",
+    "cancel": "darkroom.cli.cancel",
+    "erase": "darkroom.cli.erase",
     "logs": "darkroom.cli.logs",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
@@ -73,7 +75,7 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nEnvironment:\n"
-    "  DARKROOM_API_KEY    the API key of submit, job and jobs, where keys are required\n"
+    "  DARKROOM_API_KEY    the API key of submit, job, cancel and erase, where keys are required\n"
     "  DARKROOM_URL        the API's address, instead of --url\n"
     "  DARKROOM_DATA       the folder of `darkroom up`, instead of --data\n"
     "  DARKROOM_TRACEBACK  1: show the Python traceback of an error\n"

@@ -94,6 +94,14 @@ class AsyncClient:
     async def page(self, **query: Any) -> JobPage:
         return await self._run(protocol.jobs(self._retries, query=query))
 
+    async def cancel(self, job_id: str) -> JobState:
+        """Cancel a job that has not ended. Raises ApiError with `job.final` for one that has, and NotAnsweringError."""
+        return await self._run(protocol.cancel(job_id, self._retries))
+
+    async def erase(self, job_id: str) -> None:
+        """Erase a job, its record and its pictures for good. Raises ApiError and NotAnsweringError."""
+        await self._run(protocol.erase(job_id, self._retries))
+
     async def facts(self, storage_key: str) -> PictureFacts:
         """Return what the header of a stored picture says: format, upright size, frames, alpha, profile, bytes."""
         return await self._run(protocol.facts(storage_key, self._retries))

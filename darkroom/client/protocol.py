@@ -174,6 +174,20 @@ def jobs(retries: Retries, *, query: Mapping[str, Any]) -> Conversation[JobPage]
     return JobPage(jobs=[JobState(document=one) for one in document["jobs"]], next_cursor=document.get("next_cursor"))
 
 
+def cancel(job_id: str, retries: Retries) -> Conversation[JobState]:
+    """Cancel a job that has not ended, and return it. Raises ApiError and NotAnsweringError."""
+    answer = yield from ask(Send(method="POST", url=f"/api/v1/jobs/{job_id}/cancel"), retries)
+    return JobState(document=_document(answer, "job_id", "status"))
+
+
+def erase(job_id: str, retries: Retries) -> Conversation[None]:
+    """Erase a job and its pictures. Raises ApiError and NotAnsweringError."""
+    answer = yield from ask(Send(method="DELETE", url=f"/api/v1/jobs/{job_id}"), retries)
+    if answer.status_code != 204:
+        _document(answer)
+        raise NotAnsweringError(f"{answer.request.url} answered {answer.status_code}, but is not Darkroom's API")
+
+
 def facts(storage_key: str, retries: Retries) -> Conversation[PictureFacts]:
     """Return what the header of a stored picture says. Raises ApiError and NotAnsweringError."""
     send = Send(method="GET", url="/api/v1/facts", options={"params": {"storage_key": storage_key}})

@@ -89,6 +89,14 @@ class Client:
     def page(self, **query: Any) -> JobPage:
         return self._run(protocol.jobs(self._retries, query=query))
 
+    def cancel(self, job_id: str) -> JobState:
+        """Cancel a job that has not ended. Raises ApiError with `job.final` for one that has, and NotAnsweringError."""
+        return self._run(protocol.cancel(job_id, self._retries))
+
+    def erase(self, job_id: str) -> None:
+        """Erase a job, its record and its pictures for good. Raises ApiError and NotAnsweringError."""
+        self._run(protocol.erase(job_id, self._retries))
+
     def facts(self, storage_key: str) -> PictureFacts:
         """Return what the header of a stored picture says: format, upright size, frames, alpha, profile, bytes."""
         return self._run(protocol.facts(storage_key, self._retries))

@@ -15,6 +15,7 @@ DarkroomError                   code, HTTP status, detail
 │   ├── RouteNotFoundError          route.not_found         404
 │   ├── MethodNotAllowedError       method.not_allowed      405
 │   ├── RequestTimeoutError         request.timeout         408
+│   ├── JobFinalError               job.final               409
 │   ├── InputExistsError            input.exists            412
 │   ├── InputTooLargeError          input.too_large         413
 │   ├── InputUnsupportedError       input.unsupported       415
@@ -32,6 +33,7 @@ DarkroomError                   code, HTTP status, detail
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
+├── JobCancelledError           the owner's wish, no fault: job.cancelled
 ├── DependencyUnavailableError  another try may succeed: dependency.unavailable 503
 ├── ServerBusyError             another try may succeed: server.busy            503
 ├── BacklogFullError            another try may succeed: backlog.full           503
@@ -97,6 +99,8 @@ __all__ = [
     "InputUnsupportedError",
     "InstanceBrokenError",
     "InternalError",
+    "JobCancelledError",
+    "JobFinalError",
     "JobNotFoundError",
     "JobTimeoutError",
     "JobUnreadableError",
@@ -169,6 +173,14 @@ class JobNotFoundError(RejectedError):
     code = "job.not_found"
     status = 404
     title = "No such job"
+
+
+class JobFinalError(RejectedError):
+    """A job that has ended cannot be cancelled."""
+
+    code = "job.final"
+    status = 409
+    title = "Job has ended"
 
 
 class InputNotFoundError(RejectedError):
@@ -301,6 +313,13 @@ class ImageCrashedError(AttemptError):
     title = "The worker died on this picture"
 
 
+class JobCancelledError(DarkroomError):
+    """The job's owner has cancelled it."""
+
+    code = "job.cancelled"
+    title = "Job cancelled"
+
+
 class JobUnreadableError(DependencyUnavailableError):
     """The job's record cannot be read by this version of Darkroom. The job is left to one that can."""
 
@@ -313,9 +332,9 @@ class JobUnreadableError(DependencyUnavailableError):
 
 
 def client_fault_codes() -> frozenset[str]:
-    """Return the error codes of jobs that failed because of their picture or their request.
+    """Return the error codes of jobs that failed because of their picture or their request, or were cancelled.
 
     `input.not_found` is not among them: ingest had the picture, so its loss since then is not the client's fault.
     """
     kinds: list[type[DarkroomError]] = [*RejectedError.__subclasses__(), *PictureError.__subclasses__()]
-    return frozenset(kind.code for kind in kinds) - {InputNotFoundError.code}
+    return (frozenset(kind.code for kind in kinds) | {JobCancelledError.code}) - {InputNotFoundError.code}

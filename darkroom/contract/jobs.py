@@ -199,6 +199,12 @@ def result_key(job_id: UUID, extension: str) -> str:
     return f"processed/{job_id}.{extension}"
 
 
+def results_prefix(job_id: UUID) -> str:
+    """Return what the keys of all results of a job begin with, whatever their names and formats. Ids are of one length,
+    so no other job's keys do."""
+    return f"processed/{job_id}"
+
+
 def timestamp(moment: datetime) -> str:
     """Format as RFC 3339 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -103,7 +103,8 @@ def _paths() -> dict[str, Any]:
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
         "/api/v1/jobs": {"get": _list_jobs()},
-        "/api/v1/jobs/{job_id}": {"get": _show_job()},
+        "/api/v1/jobs/{job_id}": {"get": _show_job(), "delete": _erase_job()},
+        "/api/v1/jobs/{job_id}/cancel": {"post": _cancel_job()},
         "/api/v1/jobs/{job_id}/events": {"get": _follow_job()},
         "/api/v1/files/{key}": {"get": _download_file(), "put": _upload_file()},
         "/health/live": {"get": _live()},
@@ -245,6 +246,38 @@ def _show_job() -> Schema:
         "responses": {
             "200": response("The job; a completed one with a signed URL for its result.", shown_job()),
             **problem_responses(errors.ParametersInvalidError, errors.JobNotFoundError, *_GATE),
+        },
+    }
+
+
+def _cancel_job() -> Schema:
+    return {
+        "operationId": "cancelJob",
+        "tags": ["jobs"],
+        "summary": "Cancel a job that has not ended",
+        "description": "Whether it waits or is rendered; no result is kept. It cannot be redriven.",
+        "parameters": [job_id()],
+        "responses": {
+            "200": response("The job, which has failed with `job.cancelled`.", shown_job()),
+            **problem_responses(errors.JobNotFoundError, errors.JobFinalError, *_GATE),
+        },
+    }
+
+
+def _erase_job() -> Schema:
+    return {
+        "operationId": "eraseJob",
+        "tags": ["jobs"],
+        "summary": "Erase a job and its pictures",
+        "description": (
+            "The job is cancelled if it has not ended, and unknown from now on. Within a minute its results and its "
+            "dead letters are erased, and its original unless another job uses it. Repeating the request within a day "
+            "is answered alike."
+        ),
+        "parameters": [job_id()],
+        "responses": {
+            "204": {"description": "The erasure is recorded.", "headers": response_headers("X-Request-Id")},
+            **problem_responses(errors.JobNotFoundError, *_GATE),
         },
     }
 

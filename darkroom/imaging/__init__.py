@@ -15,17 +15,28 @@ picture does. The modules in the order in which a picture passes them:
 - `operation`: a function's own work on the frames.
 - `sharpening`: what its name says.
 - `encode`: the result's bytes.
-- `render`: calls all of them in order.
+- `render`: calls all of them in order, with `preparation` for what the header decides and `finishing` for what follows
+  the developed frames.
+- `renditions`: several renditions of one picture from as few decodes as possible.
 
 `vips` is the interface to libvips; `faults` says in plain words why it gave up.
 """
 
 from darkroom.imaging.cost import Cost, CostClass, cost_class, decode_cost, estimate
 from darkroom.imaging.facts import Facts
+from darkroom.imaging.finishing import Rendition
 from darkroom.imaging.operation import Operation
 from darkroom.imaging.overlay import probe_overlay
 from darkroom.imaging.probe import StreamProbe, probe, prove_end
-from darkroom.imaging.render import Rendition, render
+from darkroom.imaging.render import render
+from darkroom.imaging.renditions import (
+    RenditionError,
+    RenditionRequest,
+    checked_renditions,
+    render_all,
+    renditions_cost,
+    renditions_cost_class,
+)
 from darkroom.imaging.request import OutputFormat, checked_plan, output_format, output_frames
 from darkroom.imaging.shrinking import Shrink
 from darkroom.imaging.vips import Image
@@ -38,9 +49,12 @@ __all__ = [
     "Operation",
     "OutputFormat",
     "Rendition",
+    "RenditionError",
+    "RenditionRequest",
     "Shrink",
     "StreamProbe",
     "checked_plan",
+    "checked_renditions",
     "cost_class",
     "decode_cost",
     "estimate",
@@ -50,4 +64,7 @@ __all__ = [
     "probe_overlay",
     "prove_end",
     "render",
+    "render_all",
+    "renditions_cost",
+    "renditions_cost_class",
 ]

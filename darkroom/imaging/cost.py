@@ -32,6 +32,9 @@ class Cost:
     memory_bytes: int
     """On top of the idle process."""
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(cpu_ms=self.cpu_ms + other.cpu_ms, memory_bytes=self.memory_bytes + other.memory_bytes)
+
 
 _NOTHING = Cost(cpu_ms=0, memory_bytes=0)
 STANDARD_CPU_MS = 400
@@ -103,18 +106,23 @@ def estimate(
 
     `plan` is the job's plan, where the caller has it already; `overlay` are the facts of its overlay.
     """
+    decoding = decode_cost(facts, frames=output_frames(facts, parameters))
+    return decoding + output_cost(facts, parameters, plan=plan, overlay=overlay)
+
+
+def output_cost(
+    facts: Facts, parameters: OutputParameters, *, plan: Plan | None = None, overlay: Facts | None = None
+) -> Cost:
+    """Estimate what a job takes besides decoding the picture. Raises as `estimate` does."""
     frames = output_frames(facts, parameters)
     written = (plan or plan_job(turned(facts, parameters).size, parameters)).output.pixels * frames
     format = output_format(facts, parameters).format
-    decoding = decode_cost(facts, frames=frames)
-    extras = _extra_cost(facts, parameters, frames, written, overlay)
     encoding = resolve(facts, format, parameters)
-    return Cost(
-        cpu_ms=decoding.cpu_ms
-        + extras.cpu_ms
-        + round(written / MEGAPIXEL * _output_ms_per_megapixel(encoding, parameters)),
-        memory_bytes=decoding.memory_bytes + extras.memory_bytes + written * _ENCODE_BYTES_PER_PIXEL[format],
+    encoding_cost = Cost(
+        cpu_ms=round(written / MEGAPIXEL * _output_ms_per_megapixel(encoding, parameters)),
+        memory_bytes=written * _ENCODE_BYTES_PER_PIXEL[format],
     )
+    return _extra_cost(facts, parameters, frames, written, overlay) + encoding_cost
 
 
 def _extra_cost(facts: Facts, parameters: OutputParameters, frames: int, written: int, overlay: Facts | None) -> Cost:

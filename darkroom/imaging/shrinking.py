@@ -63,16 +63,47 @@ def reduction(body: bytes, facts: Facts, scaled: Size, shrink: Shrink, *, frames
     return Reduction(body=body)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecodeScale:
+    """How large a picture is decoded, as a fraction of each side, as far as the header shows."""
+
+    first: float
+    if_fine: float
+    """How large it is decoded again, where what becomes of it has fine detail."""
+
+
+def decode_scale(facts: Facts, scaled: Size, shrink: Shrink) -> DecodeScale:
+    """Return what `reduction` comes to for a still. Some JPEGs cannot be shrunk; those are decoded whole."""
+    factor = min(facts.width / scaled.width, facts.height / scaled.height)
+    match facts.format:
+        case Format.JPEG:
+            step, careful = _jpeg_steps(facts, factor, shrink)
+            return DecodeScale(first=1 / step, if_fine=1 / careful)
+        case Format.WEBP:
+            scale = _webp_scale(facts, factor, shrink, frames=1)
+            return DecodeScale(first=scale, if_fine=scale)
+        case _:
+            return DecodeScale(first=1, if_fine=1)
+
+
 def _jpeg_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink) -> Reduction:
+    step, careful = _jpeg_steps(facts, factor, shrink)
+    # Where the sides are multiples of the larger step, the smaller one pads nothing either.
+    reduced = _by_step(body, facts, step)
+    if step == careful or reduced.step == 1:
+        return reduced
+    return replace(reduced, if_fine=_shrunk(reduced.body, facts, careful))
+
+
+def _jpeg_steps(facts: Facts, factor: float, shrink: Shrink) -> tuple[int, int]:
+    """Return the step to try, and the one for a picture that turns out to have fine detail; the same where the picture
+    is not looked at.
+    """
     careful = _jpeg_step(factor, shrink)
     largest = next((step for step in _JPEG_STEPS if step <= factor), 1)
     if shrink is not Shrink.FAST or largest == careful or not _may_be_sampled(facts, largest):
-        return _by_step(body, facts, careful)
-    # Where the sides are multiples of the larger step, the smaller one pads nothing either.
-    reduced = _by_step(body, facts, largest)
-    if reduced.step == 1:
-        return reduced
-    return replace(reduced, if_fine=_shrunk(reduced.body, facts, careful))
+        return careful, careful
+    return largest, careful
 
 
 def _may_be_sampled(facts: Facts, step: int) -> bool:
@@ -111,10 +142,15 @@ def _shrunk(padded: bytes, facts: Facts, step: int) -> Reduction:
 
 
 def _webp_reduction(body: bytes, facts: Facts, factor: float, shrink: Shrink, frames: int) -> Reduction:
+    scale = _webp_scale(facts, factor, shrink, frames)
+    return Reduction(body=body, options={} if scale == 1 else {"scale": scale})
+
+
+def _webp_scale(facts: Facts, factor: float, shrink: Shrink, frames: int) -> float:
     if shrink is Shrink.OFF or not _webp_shrinks_well(facts):
-        return Reduction(body=body)
+        return 1
     left = _left_of_webp(facts, factor, shrink, frames)
-    return Reduction(body=body, options={"scale": left / factor} if left < factor else {})
+    return left / factor if left < factor else 1
 
 
 def _left_of_webp(facts: Facts, factor: float, shrink: Shrink, frames: int) -> float:

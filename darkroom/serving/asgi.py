@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 import anyio.to_thread
@@ -61,20 +61,29 @@ def owner(request: Request) -> str:
     return known
 
 
-def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[Route], gate: Gate) -> Endpoint:
+def http_function(
+    name: str,
+    routes: Sequence[Route],
+    *,
+    open_routes: Sequence[Route],
+    gate: Gate,
+    elsewhere: Mapping[str, Sequence[str]] | None = None,
+) -> Endpoint:
     """Make the function of this name that serves these routes.
 
-    `routes` are behind the gate; `open_routes` are public: health, and the description of the API.
+    `routes` are behind the gate; `open_routes` are public: health, and the description of the API. `elsewhere` are the
+    methods that another function serves on paths of the same host: preflights and refusals name them.
     """
 
     routes, open_routes = _exact(routes), _exact(open_routes)
+    others = _exact([Route(path, _served_elsewhere, methods=methods) for path, methods in (elsewhere or {}).items()])
     # One line each would let whoever opens and drops connections fill the log.
     abandoned = Repeats(lambda count: log.info("request.abandoned", count=count))
 
     async def serve(request: Request) -> Response:
         started = time.monotonic()
         with request_span(request) as span, log_fields(request_id=request_id(request)):
-            response = await _answer(request, routes, open_routes, gate)
+            response = await _answer(request, routes, open_routes, others, gate)
             response.headers.update(getattr(request.state, "answer_headers", {}))
             response.headers.update(gate.browsers.fields(request))
             response.headers["x-request-id"] = request_id(request)
@@ -101,14 +110,20 @@ def http_function(name: str, routes: Sequence[Route], *, open_routes: Sequence[R
     return serve
 
 
-async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequence[Route], gate: Gate) -> Response:
+async def _served_elsewhere(_request: Request) -> Response:
+    raise NotImplementedError
+
+
+async def _answer(
+    request: Request, routes: Sequence[Route], open_routes: Sequence[Route], others: Sequence[Route], gate: Gate
+) -> Response:
     try:
         refuse_repeated(name.decode("latin-1") for name, _ in request.scope["headers"])
         if request.method == "OPTIONS":
-            preflight = gate.browsers.preflight(request, _methods(request, [*open_routes, *routes]))
+            preflight = gate.browsers.preflight(request, _methods(request, [*open_routes, *routes, *others]))
             if preflight is not None:
                 return preflight
-        route = _route(request, [*open_routes, *routes])
+        route = _route(request, [*open_routes, *routes], others)
         if route not in open_routes:
             request.state.owner = await gate.admit(request)
         endpoint: Endpoint = route.endpoint
@@ -127,7 +142,7 @@ async def _answer(request: Request, routes: Sequence[Route], open_routes: Sequen
         return problem_response(unexpected(exc), request)
 
 
-def _route(request: Request, routes: Sequence[Route]) -> Route:
+def _route(request: Request, routes: Sequence[Route], others: Sequence[Route]) -> Route:
     """Return the first route that matches. Raises RouteNotFoundError and MethodNotAllowedError."""
     allowed: set[str] = set()
     for route in routes:
@@ -138,6 +153,9 @@ def _route(request: Request, routes: Sequence[Route]) -> Route:
             return route
         if match is Match.PARTIAL:
             allowed |= route.methods or set()
+    for other in others:
+        if other.matches(request.scope)[0] is not Match.NONE:
+            allowed |= (other.methods or set()) - {request.method}
     path = _shown_path(request)
     if allowed:
         raise MethodNotAllowedError(

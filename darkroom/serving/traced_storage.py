@@ -42,6 +42,14 @@ class TracedStorage:
         with self._call("DeleteObject", key):
             self._storage.delete(key)
 
+    def erase(self, key: str) -> int:
+        with self._call("ListObjectVersions", key):
+            return self._storage.erase(key)
+
+    def erase_all(self, prefix: str) -> int:
+        with self._call("ListObjectVersions", prefix):
+            return self._storage.erase_all(prefix)
+
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._storage.sign_download(key, content_type=content_type, filename=filename, lifetime_s=lifetime_s)
 

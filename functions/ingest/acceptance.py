@@ -17,6 +17,7 @@ from darkroom.contract.errors import (
     BacklogFullError,
     DependencyUnavailableError,
     IdempotencyMismatchError,
+    InputNotFoundError,
     QuotaExceededError,
 )
 from darkroom.contract.jobs import JobRecord, original_key
@@ -45,7 +46,7 @@ class Acceptance:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._limits = resources.settings.limits
-        self._outbox = Outbox(resources)
+        self.outbox = Outbox(resources)
         self._keepers = Keepers(resources)
 
     def stored_pictures(self) -> StoredPictures:
@@ -132,7 +133,7 @@ class Acceptance:
         try:
             with telemetry.span("accept", job_id=str(new.job_id), job_type=new.type):
                 accepted = self._resources.jobs.accept(new)
-        except (IdempotencyMismatchError, QuotaExceededError, BacklogFullError):
+        except (IdempotencyMismatchError, InputNotFoundError, QuotaExceededError, BacklogFullError):
             self._discard(new, stored)
             raise
         with self._keepers.writing([(new, accepted)]):
@@ -144,7 +145,7 @@ class Acceptance:
     def _go_on(self, new: NewJob, accepted: Accepted) -> None:
         if accepted.created:
             log.info("job.accepted", job_id=str(new.job_id), type=new.type, request_id=new.request_id)
-            self._outbox.emit(accepted.record)
+            self.outbox.emit(accepted.record)
         else:
             log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache, partial
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,8 +19,10 @@ from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import Gate, make_gate
 from darkroom.serving.health import health_routes
+from darkroom.serving.job_ids import job_id_of
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance, Caller
+from functions.ingest.endings import JobEndings
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
@@ -31,6 +34,8 @@ from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_key, check_upload, declared_bytes, signed_upload
 
 UPLOADS_PATH = "/api/v1/uploads"
+JOB_PATH = "/api/v1/jobs/{job_id}"
+CANCEL_PATH = f"{JOB_PATH}/cancel"
 EVENT_PATHS = ("/api/v1/events", "/")
 
 
@@ -43,7 +48,7 @@ def build(resources: Resources) -> Endpoint:
         byte_rate=settings.rate_limit_bytes,
         scope="ingest",
         what="jobs",
-        counted_apart={UPLOADS_PATH: "uploads"},
+        counted_apart={UPLOADS_PATH: "uploads", JOB_PATH: "erasures", CANCEL_PATH: "cancellations"},
         counted_by_endpoint=_is_batch,
     )
     routes = _Routes(resources, gate)
@@ -53,6 +58,8 @@ def build(resources: Resources) -> Endpoint:
             *(Route(job_type.path, routes.accepts(job_type), methods=["POST"]) for job_type in JOB_TYPES),
             Route(UPLOADS_PATH, routes.sign_upload, methods=["POST"]),
             Route("/api/v1/facts", routes.show_facts, methods=["GET"]),
+            Route(JOB_PATH, routes.erase_job, methods=["DELETE"]),
+            Route(CANCEL_PATH, routes.cancel_job, methods=["POST"]),
             *(Route(path, routes.take_events, methods=["POST"]) for path in EVENT_PATHS),
         ],
         open_routes=[
@@ -63,6 +70,7 @@ def build(resources: Resources) -> Endpoint:
                 injected={"sink": resources.check_sink},
             ),
         ],
+        elsewhere={"/api/v1/jobs": ["GET"], JOB_PATH: ["GET"], f"{JOB_PATH}/events": ["GET"]},
         gate=gate,
     )
 
@@ -85,6 +93,7 @@ class _Routes:
         self._resources = resources
         self._gate = gate
         self._acceptance = Acceptance(resources)
+        self._endings = JobEndings(resources, self._acceptance.outbox)
         self.in_flight = BytesInFlight()
 
     def accepts(self, job_type: JobType) -> Endpoint:
@@ -147,6 +156,13 @@ class _Routes:
         facts = await in_thread(self._acceptance.stored_pictures().facts, key)
         return json_response(picture_facts(key, facts))
 
+    async def erase_job(self, request: Request) -> Response:
+        await in_thread(self._endings.erase, _requested_job(request), owner=owner(request))
+        return Response(status_code=204)
+
+    async def cancel_job(self, request: Request) -> Response:
+        return json_response(await in_thread(self._endings.cancel, _requested_job(request), owner=owner(request)))
+
     def _intake(self, request: Request, holding: Holding) -> PictureIntake:
         resources = self._resources
         is_compared = "idempotency-key" in request.headers
@@ -165,6 +181,10 @@ class _Routes:
     def _caller(self, request: Request) -> Caller:
         weight = self._gate.authenticator.weight_of(owner(request))
         return Caller(owner=owner(request), request_id=request_id(request), weight=weight)
+
+
+def _requested_job(request: Request) -> UUID:
+    return job_id_of(request.path_params["job_id"])
 
 
 async def _check_owner(request: Request, submission: Submission) -> None:

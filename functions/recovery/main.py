@@ -3,4 +3,4 @@
 from darkroom.serving.startup import serve_events
 from functions.recovery.app import build
 
-recovery = serve_events(build, needs=frozenset({"REDIS_URL", "NATS_URL"}))
+recovery = serve_events(build, needs=frozenset({"REDIS_URL", "NATS_URL", "BUCKET_NAME"}))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from darkroom import telemetry
 from darkroom.adapters.deadletters import DeadLetter
@@ -32,6 +33,7 @@ from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.resources import Resources
+from functions.recovery.erasing import Eraser
 from functions.recovery.obsolete import is_obsolete
 from functions.recovery.owed_keepers import OwedKeepers
 
@@ -57,6 +59,7 @@ class Recovery:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._outbox = Outbox(resources)
+        self._eraser = Eraser(resources)
         self._owed_keepers = OwedKeepers(resources)
         self._source = f"/darkroom/{resources.settings.service}"
 
@@ -70,7 +73,7 @@ class Recovery:
     def _handle(self, event: CloudEvent) -> EventAnswer:
         try:
             if event.type == WAKE_UP:
-                self._sweep()
+                self._wake_up()
             elif event.type in EVENT_TYPES:
                 self._take_dead_letter(event)
             elif event.type == events.EVENT_REJECTED and is_obsolete(event, self._resources.jobs):
@@ -83,6 +86,13 @@ class Recovery:
             log.warning("recovery.deferred", event_type=event.type, error=exc.detail)
             return TryAgain(reason=exc.detail, retry_after_s=exc.retry_after_s)
         return Done()
+
+    def _wake_up(self) -> None:
+        """Erase also when the sweep fails: neither needs what the other does."""
+        try:
+            self._sweep()
+        finally:
+            self._eraser.erase_due()
 
     def _sweep(self) -> None:
         """Recover overdue jobs, and emit what waits in a lane that has room, until nothing is due. Several sweeps may
@@ -179,8 +189,19 @@ class Recovery:
             log.warning("job.end_not_told", job_id=str(record.job_id), error=exc.detail)
 
     def _keep(self, letter: DeadLetter, *, key: str) -> None:
+        if self._is_erased(letter):
+            return
         sequence = self._resources.dead_letters.keep(letter, key=key)
         log.info("deadletter.kept", sequence=sequence, reason=letter.reason, job_id=letter.job_id)
+
+    def _is_erased(self, letter: DeadLetter) -> bool:
+        """Return whether the letter's job was erased. If that happens between here and the letter's storing, the second
+        pass of the erasure finds the letter."""
+        try:
+            job_id = UUID(letter.job_id or "")
+        except ValueError:
+            return False
+        return self._resources.jobs.is_erased(job_id)
 
 
 def _recovery_span(name: str, record: JobRecord, origin: str) -> AbstractContextManager[telemetry.Span]:

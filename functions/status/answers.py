@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from darkroom.adapters.storage import SignedRequest
-from darkroom.contract.errors import FieldError, JobNotFoundError, JobUnreadableError, ParametersInvalidError
+from darkroom.contract.errors import FieldError, JobUnreadableError, ParametersInvalidError
 from darkroom.contract.job_details import details
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
 from darkroom.events import strict_json
 from darkroom.serving.asgi import in_thread
+from darkroom.serving.job_ids import job_not_found
 from darkroom.serving.resources import Resources
 from functions.status.following import JobFollower
 from functions.status.listing import ListQuery, cursor_text
@@ -26,17 +27,6 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 VIEWS_KEPT_S = 20.0
 MAX_VIEWS_KEPT = 512
 """All clients that wait for one completion get the same view, signed once; the URL loses this much of its lifetime."""
-
-
-def job_id_of(text: str) -> UUID:
-    """Parse a job id. Text that is not one gets the same answer as an unknown id."""
-    try:
-        job_id = UUID(text)
-    except ValueError as exc:
-        raise _not_found(text) from exc
-    if str(job_id) != text:
-        raise _not_found(text)
-    return job_id
 
 
 def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
@@ -168,7 +158,7 @@ class JobAnswers:
             record = await self._resources.job_reader.get(job_id)
         except JobUnreadableError as exc:
             if exc.job.owner != owner:
-                raise _not_found(str(job_id)) from exc
+                raise job_not_found(str(job_id)) from exc
             raise
         return _owned(record, job_id, owner)
 
@@ -176,9 +166,5 @@ class JobAnswers:
 def _owned(record: JobRecord | None, job_id: UUID, owner: str) -> JobRecord:
     """Return the record if it is the owner's. Another key's job appears not to exist."""
     if record is None or record.owner != owner:
-        raise _not_found(str(job_id))
+        raise job_not_found(str(job_id))
     return record
-
-
-def _not_found(shown: str) -> JobNotFoundError:
-    return JobNotFoundError(f"no job {shown[:64]!r}; jobs are kept for a limited time after they end")

@@ -12,9 +12,10 @@ from darkroom.events import strict_json
 from darkroom.serving.asgi import Endpoint, http_function, json_response, owner
 from darkroom.serving.gate import make_gate
 from darkroom.serving.health import health_routes
+from darkroom.serving.job_ids import job_id_of
 from darkroom.serving.resources import Resources
 from darkroom.serving.revocation import Revocations
-from functions.status.answers import JobAnswers, job_id_of, wait_s_of
+from functions.status.answers import JobAnswers, wait_s_of
 from functions.status.event_stream import HEADERS, MEDIA_TYPE, EventStreamResponse, stream_of_unreadable
 from functions.status.files import file_download
 from functions.status.listing import list_query_of
@@ -35,6 +36,7 @@ def build(resources: Resources) -> Endpoint:
             *_file_routes(resources),
             *health_routes({"jobs": lambda: resources.jobs.check(), "storage": lambda: resources.storage.check()}),
         ],
+        elsewhere={"/api/v1/jobs/{job_id}": ["DELETE"], "/api/v1/jobs/{job_id}/cancel": ["POST"]},
         gate=gate,
     )
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from darkroom.contract.errors import AuthInvalidError, JobUnreadableError
+from darkroom.contract.errors import AuthInvalidError, JobNotFoundError, JobUnreadableError
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.listing import KEEP_ALIVE_S, MAX_STREAM_S, RECONNECT_MS
 from darkroom.contract.unreadable import STATUS, UnreadableJob
@@ -72,6 +72,9 @@ async def event_stream(answers: JobAnswers, first: JobRecord) -> AsyncGenerator[
             yield _COMMENT if record is None else _event(record, await answers.view(record))
     except JobUnreadableError as exc:
         yield _unreadable_event(exc.job)
+    except JobNotFoundError:
+        # It was erased, or has expired. A client that reconnects is told that there is no such job.
+        return
 
 
 def stream_of_unreadable(job: UnreadableJob) -> bytes:

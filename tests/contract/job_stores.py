@@ -23,7 +23,12 @@ for _, key in ipairs(redis.call('KEYS', 'darkroom:job:*')) do
     end
   end
 end
-for _, pattern in ipairs({ 'deadlines', 'given-up', 'unfinished:*', 'owner:*', 'line:*' }) do
+for _, key in ipairs(redis.call('KEYS', 'darkroom:erasure:*')) do
+  if redis.call('HEXISTS', key, 'again') == 1 then
+    redis.call('HINCRBY', key, 'again', milliseconds)
+  end
+end
+for _, pattern in ipairs({ 'deadlines', 'given-up', 'unfinished:*', 'owner:*', 'line:*', 'erasures' }) do
   for _, key in ipairs(redis.call('KEYS', 'darkroom:' .. pattern)) do
     for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
       redis.call('ZINCRBY', key, milliseconds, member)

@@ -279,3 +279,29 @@ def test_nothing_is_connected_or_started_before_the_first_call() -> None:
 
 def test_what_was_never_used_can_be_closed() -> None:
     JetStreamDeadLetters("nats://127.0.0.1:9").close()
+
+
+def test_letters_of_erased_jobs_are_erased_wherever_the_job_is_named(letters: DeadLetters) -> None:
+    job, other = str(uuid.uuid4()), str(uuid.uuid4())
+    letters.keep(a_letter(job_id=job), key="1")
+    letters.keep(a_letter(job_id=None, event={"subject": "x", "data": {"job_id": job}}), key="2")
+    letters.keep(a_letter(job_id=other), key="3")
+
+    assert letters.erase([job, str(uuid.uuid4())]) == 2
+
+    assert [kept.letter.job_id for kept in letters.list()] == [other]
+    assert letters.erase([job]) == 0
+
+
+def test_an_erased_letter_is_overwritten_on_disk(tmp_path: Path) -> None:
+    job_id = str(uuid.uuid4())
+    with running(nats_server(tmp_path)) as server:
+        stream = stream_on(server)
+        stream.prepare()
+        stream.keep(a_letter(job_id=job_id), key=f"{job_id}:1")
+        stream.keep(a_letter(), key="another")
+        stream.erase([job_id])
+        stream.close()
+    on_disk = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"the worker died" in path.read_bytes() for path in on_disk), "the other letter"
+    assert not [path for path in on_disk if job_id.encode() in path.read_bytes()]

@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from darkroom.adapters.jobs import ClaimAnswer, JobStore, Lease, NewJob, NextStep, Outcome, Recovered
+from darkroom.adapters.jobs import ClaimAnswer, EraseAnswer, JobStore, Lease, NewJob, NextStep, Outcome, Recovered
+from darkroom.adapters.jobs.erasing import Cancelled, Erased
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError, ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import JobRecord, JobStatus
@@ -43,6 +44,8 @@ TIMES = JobTimes(
     dead_letter_wait_s=340.0,
     longest_wait_s=3610.0,
     keep_within_s=280.0,
+    erase_within_s=130.0,
+    erase_again_after_s=190.0,
 )
 OF_THE_CLOCK: dict[str, Any] = {
     **dict.fromkeys(("created_at", "started_at", "finished_at", "lease_until", "timings_ms"), True),
@@ -97,6 +100,10 @@ def answer_to(store: JobStore, lost: Unheard) -> ClaimAnswer | None:
 
 def comparable(answer: ClaimAnswer | None) -> tuple[str, int | None, dict[str, Any] | None]:
     return type(answer).__name__, getattr(answer, "fence", None), without_times(getattr(answer, "record", None))
+
+
+def comparable_end(answer: EraseAnswer) -> tuple[str, dict[str, Any] | None]:
+    return type(answer).__name__, without_times(getattr(answer, "record", None))
 
 
 def steps(recovered: list[Recovered]) -> dict[UUID, tuple[NextStep, dict[str, Any] | None]]:
@@ -234,6 +241,44 @@ class JobRecordMachine(RuleBasedStateMachine):
         for record in handed_out:
             assert not record.in_lane
             assert self.promised[record.job_id].end is None, "an ended job was handed out"
+
+    @rule(pick=INDEX, erases=st.sampled_from([False, False, True]))
+    def cancel_or_erase(self, pick: int, erases: bool) -> None:
+        job_id = self.job(pick)
+        if erases:
+            self.erase(job_id)
+            return
+        answer = self.redis.cancel(job_id, owner=self.promised[job_id].new.owner)
+        expected = self.memory.cancel(job_id, owner=self.promised[job_id].new.owner)
+        assert type(answer) is type(expected)
+        assert without_times(getattr(answer, "record", None)) == without_times(getattr(expected, "record", None))
+        assert isinstance(answer, Cancelled) == (self.promised[job_id].end is None)
+        self.promised[job_id].end = self.promised[job_id].end or without_times(self.record(job_id))
+
+    @rule(finishes=st.booleans())
+    def erase_what_is_due(self, finishes: bool) -> None:
+        due = self.redis.due_erasures(limit=10)
+        assert due == self.memory.due_erasures(limit=10)
+        for erasure in due if finishes else []:
+            self.redis.erasure_done(erasure)
+            self.memory.erasure_done(erasure)
+
+    def erase(self, job_id: UUID) -> None:
+        """Another takes its place, so that there is always the same number of jobs."""
+        promised = self.promised.pop(job_id)
+        answer = self.redis.erase(job_id, owner=promised.new.owner)
+        expected = self.memory.erase(job_id, owner=promised.new.owner)
+        assert comparable_end(answer) == comparable_end(expected)
+        for held in [held for held in self.leases if held.in_redis.job_id == job_id]:
+            self.leases.remove(held)
+            result = a_result(held.in_redis)
+            assert self.redis.complete(held.in_redis, result, {}) == (Outcome.STALE, None)
+            assert self.memory.complete(held.in_memory, result, {}) == (Outcome.STALE, None)
+        self.unheard = [lost for lost in self.unheard if lost.job_id != job_id]
+        for store in (self.redis, self.memory):
+            assert store.get(job_id) is None
+            assert isinstance(store.claim(job_id, worker="late"), Erased)
+        self.accept(new_job(owner=promised.new.owner))
 
     def claim_unheard(self, lost: Unheard) -> None:
         before = self.record(lost.job_id)

@@ -184,6 +184,40 @@ def test_a_signed_request_says_its_method_and_its_end(storage: Storage, key: str
     assert key in download.url
 
 
+# --- erasing
+
+
+def test_what_is_erased_is_gone_and_nothing_else(storage: Storage) -> None:
+    job, other = uuid.uuid4(), uuid.uuid4()
+    keys = [f"processed/{job}.jpg", f"processed/{job}/thumb.webp", f"processed/{job}/hero.avif"]
+    kept = [f"processed/{other}.jpg", f"processed/{other}/thumb.webp", f"uploads/{job}/original.jpg"]
+    for key in (*keys, *kept):
+        storage.put(key, b"a picture", content_type="image/jpeg")
+
+    assert storage.erase_all(f"processed/{job}") == len(keys)
+
+    assert [key for key in (*keys, *kept) if storage.info(key) is not None] == kept
+    assert storage.erase_all(f"processed/{job}") == 0
+
+
+def test_erasing_a_key_leaves_those_that_begin_with_it(storage: Storage) -> None:
+    key = f"uploads/{uuid.uuid4()}/original"
+    for each in (key, f"{key}.jpg"):
+        storage.put(each, b"a picture", content_type="image/jpeg")
+
+    assert storage.erase(key) == 1
+
+    assert storage.info(key) is None
+    assert storage.info(f"{key}.jpg") is not None
+    assert storage.erase(key) == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "/"])
+def test_not_everything_is_erased_by_mistake(storage: Storage, prefix: str) -> None:
+    with pytest.raises(InternalError):
+        storage.erase_all(prefix)
+
+
 def test_metadata_is_stored_with_the_object(storage: Storage, key: str) -> None:
     metadata = {"darkroom-result": '{"width":8,"text":"a: b"}', "other": "x"}
     storage.put(key, b"x", content_type="image/png", metadata=metadata)

@@ -308,7 +308,7 @@ def cors_of(url: str, origin: str) -> urllib3.BaseHTTPResponse:
 def test_pages_of_allowed_origins_may_use_signed_urls_and_other_rules_stay(s3: Server) -> None:
     bucket = f"pages-{uuid.uuid4().hex[:12]}"
     s3_storage(s3.url, bucket=bucket).prepare()
-    client = s3_bucket._client(s3.url, S3_ACCESS_KEY, S3_SECRET_KEY, "us-east-1")
+    client = s3_bucket.client(s3.url, S3_ACCESS_KEY, S3_SECRET_KEY, "us-east-1")
     others: Any = {"ID": "theirs", "AllowedOrigins": ["https://theirs.example"], "AllowedMethods": ["PUT"]}
     client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [others]})
     for origins in (("https://first.example",), ("https://shop.example", "http://127.0.0.1:3000")):
@@ -322,3 +322,45 @@ def test_pages_of_allowed_origins_may_use_signed_urls_and_other_rules_stay(s3: S
         assert "Access-Control-Allow-Origin" not in cors_of(signed.url, origin).headers
     assert {rule["ID"] for rule in client.get_bucket_cors(Bucket=bucket)["CORSRules"]} == {"theirs", "darkroom-pages"}
     client.close()
+
+
+# --- erasing ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_version_and_every_unfinished_upload_is_erased(s3: Server, storage: S3Storage, key: str) -> None:
+    bucket = f"versioned-{uuid.uuid4()}"
+    versioned = s3_storage(s3.url, bucket=bucket)
+    versioned.prepare()
+    client = s3_bucket.client(s3.url, S3_ACCESS_KEY, S3_SECRET_KEY, "us-east-1")
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"first", b"second"):
+        versioned.put(key, body, content_type="image/jpeg")
+    versioned.delete(key)
+    versioned.begin_put(key, content_type="image/jpeg").write([b"part of a picture"])
+    assert everything(client, bucket) == {"Versions": 2, "DeleteMarkers": 1, "Uploads": 1}
+
+    assert versioned.erase(key) == 4
+
+    assert everything(client, bucket) == {"Versions": 0, "DeleteMarkers": 0, "Uploads": 0}
+    client.close()
+    versioned.close()
+
+
+def everything(client: Any, bucket: str) -> dict[str, int]:
+    versions, uploads = client.list_object_versions(Bucket=bucket), client.list_multipart_uploads(Bucket=bucket)
+    found = {name: len(versions.get(name, ())) for name in ("Versions", "DeleteMarkers")}
+    return {**found, "Uploads": len(uploads.get("Uploads", ()))}
+
+
+def test_more_versions_than_a_page_has_are_erased(storage: S3Storage) -> None:
+    prefix = f"processed/{uuid.uuid4()}/"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: storage.put(f"{prefix}{n}.jpg", b"x", content_type="image/jpeg"), range(1005)))
+    assert storage.erase_all(prefix) == 1005
+    assert storage.erase_all(prefix) == 0
+
+
+def test_a_server_that_refuses_to_erase_is_reported_by_its_answer_alone(s3: Server) -> None:
+    storage = s3_storage(s3.url, secret_key="wrong")
+    with pytest.raises(DependencyUnavailableError, match=r"^storage: ListMultipartUploads was answered 403 \w+$"):
+        storage.erase("uploads/1/original")

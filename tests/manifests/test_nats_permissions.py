@@ -21,7 +21,6 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolic
 
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
-from darkroom.contract.errors import DependencyUnavailableError
 from tests.manifests.nats_cluster import NatsCluster, connected, nats_cluster
 
 # Elections of the streams' leaders take seconds.
@@ -51,7 +50,13 @@ ALLOWED = {
         ("publish", f"{API}.STREAM.NAMES"),
         ("subscribe", "darkroom.darkroom-kne-trigger._knative_consumer.uid"),
     },
-    "recovery": {("publish", "darkroom.deadletters.resize"), ("publish", f"{API}.STREAM.INFO.{STREAM}")},
+    "recovery": {
+        ("publish", "darkroom.deadletters.resize"),
+        ("publish", f"{API}.STREAM.INFO.{STREAM}"),
+        ("publish", f"{API}.STREAM.MSG.DELETE.{STREAM}"),
+        ("publish", f"{API}.DIRECT.GET.{STREAM}"),
+        ("publish", f"{API}.DIRECT.GET.{STREAM}.darkroom.deadletters.resize"),
+    },
     "setup": {
         ("publish", f"{API}.STREAM.INFO.{STREAM}"),
         ("publish", f"{API}.STREAM.CREATE.{STREAM}"),
@@ -162,7 +167,7 @@ def test_eventing_may_all_that_the_dispatcher_does(cluster: NatsCluster) -> None
     assert asyncio.run(dispatch()) == b"an event"
 
 
-def test_letters_are_kept_by_recovery_and_dropped_by_a_person_only(cluster: NatsCluster, tmp_path: Path) -> None:
+def test_letters_are_kept_and_erased_by_recovery_and_dropped_by_a_person(cluster: NatsCluster, tmp_path: Path) -> None:
     setup, recovery, operator = (
         letters(cluster, user, tmp_path, definition=DEFINITION) for user in ("setup", "recovery", "operator")
     )
@@ -170,8 +175,9 @@ def test_letters_are_kept_by_recovery_and_dropped_by_a_person_only(cluster: Nats
         setup.prepare()
         recovery.check()
         sequence = recovery.keep(DeadLetter(reason="image.crashed", detail="a test", event={"id": "1"}), key="a")
-        with pytest.raises(DependencyUnavailableError):
-            recovery.drop(sequence)
+        job_id = "7f000000-0000-4000-8000-000000000001"
+        recovery.keep(DeadLetter(reason="image.crashed", detail="a test", event={}, job_id=job_id), key="of a job")
+        assert recovery.erase([job_id]) == 1
         found = operator.get(sequence)
         assert found is not None
         assert found.letter.reason == "image.crashed"

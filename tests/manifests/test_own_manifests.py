@@ -102,7 +102,10 @@ def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(
         ("GET", "/api/v1/jobs", "status"),
         ("GET", "/api/v1/jobs/7f", "status"),
         ("GET", "/api/v1/jobs/7f/events", "status"),
-        ("POST", "/api/v1/jobs/7f", "status"),
+        ("OPTIONS", "/api/v1/jobs/7f", "status"),
+        ("PUT", "/api/v1/jobs/7f", "status"),
+        ("DELETE", "/api/v1/jobs/7f", "ingest"),
+        ("POST", "/api/v1/jobs/7f/cancel", "ingest"),
         ("GET", "/api/v1/jobsheet", "ingest"),
     ],
 )

@@ -18,8 +18,9 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from darkroom.adapters.jobs import KeptJob, Lease, NextStep, Restoration
+from darkroom.adapters.jobs import KeptJob, Lease, NextStep, Outcome, Restoration
 from darkroom.adapters.jobs.admission import BacklogLimits, JobName
+from darkroom.adapters.jobs.erasing import Cancelled, Erased
 from darkroom.adapters.jobs.notices import RedisJobNotices
 from darkroom.adapters.jobs.reading import RedisJobReader
 from darkroom.adapters.jobs.redis import RedisJobStore
@@ -131,6 +132,31 @@ def test_every_job_ends_with_each_function_as_its_own_user(store: Callable[[str]
         assert status.backlog().by_status is not None
 
 
+def test_a_job_is_cancelled_and_erased_with_each_function_as_its_own_user(
+    store: Callable[[str], RedisJobStore],
+) -> None:
+    ingest, recovery = store("ingest"), store("recovery")
+    upload = f"uploads/key-1/{uuid.uuid4()}/original"
+    for renderer in (store("resize"), store("crop")):
+        lease: Any
+        job_id = ingest.accept(new_job(storage_key=upload, idempotency_key=uuid.uuid4().hex)).record.job_id
+        lease = renderer.claim(job_id, worker="worker")
+        assert isinstance(ingest.cancel(job_id, owner="key-1"), Cancelled)
+        assert renderer.complete(lease, a_result(lease), {})[0] is Outcome.STALE
+        other = ingest.accept(new_job(storage_key=upload)).record.job_id
+        lease = renderer.claim(other, worker="worker")
+        for each in (job_id, other):
+            assert isinstance(ingest.erase(each, owner="key-1"), Erased)
+            assert isinstance(renderer.claim(each, worker="worker"), Erased)
+        assert renderer.complete(lease, a_result(lease), {}) == (Outcome.STALE, None)
+        due = recovery.due_erasures(limit=10)
+        assert {erasure.job_id for erasure in due} >= {job_id, other}
+        for erasure in due:
+            recovery.erasure_done(erasure)
+        assert recovery.is_erased(job_id)
+        upload = f"uploads/key-1/{uuid.uuid4()}/original"
+
+
 def test_a_lost_record_is_restored_by_recoverys_user_and_the_operators(store: Callable[[str], RedisJobStore]) -> None:
     for user in ("recovery", "operator"):
         restoring, made = store(user), new_job(idempotency_key=uuid.uuid4().hex)
@@ -234,7 +260,15 @@ TOO_MUCH = {
     "another's connection": ("CLIENT", "KILL", "ID", "1"),
 }
 MAY = {
-    "ingest": {"a job's record", "a job's end", "deadlines", "an owner's list", "an idempotency key", "a rate"},
+    "ingest": {
+        "a job's record",
+        "a job's end",
+        "deadlines",
+        "what was given up",
+        "an owner's list",
+        "an idempotency key",
+        "a rate",
+    },
     "status": {"a rate"},
     "resize": {"a job's record", "deadlines", "what was given up"},
     "crop": {"a job's record", "deadlines", "what was given up"},

@@ -30,7 +30,14 @@ from tests.servers import LOOPBACK, Server, free_port, running, script
 from tests.stack import eventually
 
 COMPONENT = ROOT / "knative" / "components" / "seaweedfs"
-USERS = {"ingest": "ingest", "status": "status", "resize": "renderer", "crop": "renderer", "setup": "setup"}
+USERS = {
+    "ingest": "ingest",
+    "status": "status",
+    "resize": "renderer",
+    "crop": "renderer",
+    "recovery": "eraser",
+    "setup": "setup",
+}
 PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
 SECRET = b"nobody may find this on the disk" * 40
 ENCRYPTION_KEY = "ab" * 32

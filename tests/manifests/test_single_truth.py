@@ -63,7 +63,7 @@ EVENTS = [
 ]
 REQUESTS = [
     (method, path)
-    for method in ("GET", "POST")
+    for method in ("GET", "POST", "DELETE")
     for path in (
         "/",
         "/api/v1/jobs",

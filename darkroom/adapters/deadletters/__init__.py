@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -46,6 +47,9 @@ class DeadLetters(Protocol):
 
     def drop(self, sequence: int) -> bool:
         """Delete the entry. Returns False if it did not exist."""
+
+    def erase(self, job_ids: Collection[str]) -> int:
+        """Erase every entry that has something of one of these jobs, and overwrite it on disk. Returns how many."""
 
     def prepare(self) -> None:
         """Create the stream if it does not exist. Idempotent."""

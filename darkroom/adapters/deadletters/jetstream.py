@@ -10,7 +10,7 @@ import asyncio
 import copy
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +36,8 @@ SUBJECT = "darkroom.deadletters"
 """Followed by the job's type, or `event` where no job is known."""
 _HEADERS_ROOM_BYTES = 1024
 """NATS counts a message's headers towards its maximum payload."""
+_SCAN_DEADLINE_S = 20.0
+"""A full stream of 64 MiB is read in less."""
 _PING_INTERVAL_S = 5
 """A connection whose other end vanished silently is closed after three of these."""
 
@@ -108,19 +110,28 @@ class JetStreamDeadLetters:
         return self._ask(read)
 
     def drop(self, sequence: int) -> bool:
-        from nats.js.errors import APIError
-
         async def delete(js: JetStreamContext) -> bool:
             if await _read_message(js.get_msg(self._stream, sequence, direct=True)) is None:
                 return False
-            try:
-                return await js.delete_msg(self._stream, sequence)
-            except APIError as exc:
-                if exc.err_code == _NO_SUCH_SEQUENCE:
-                    return False
-                raise
+            return await _delete(js, self._stream, sequence)
 
         return sequence >= 1 and self._ask(delete)
+
+    def erase(self, job_ids: Collection[str]) -> int:
+        wanted = [job_id.encode() for job_id in job_ids]
+
+        async def scan(js: JetStreamContext) -> int:
+            sequence = erased = 0
+            last = (await js.stream_info(self._stream)).state.last_seq
+            while sequence < last and (found := await self._next_message(js, sequence + 1)) is not None:
+                sequence = found.seq or last
+                parts = (found.data or b"", repr(found.headers).encode())
+                if any(job_id in part for job_id in wanted for part in parts):
+                    # Overwritten with random bytes, unless it is asked not to be.
+                    erased += await _delete(js, self._stream, sequence)
+            return erased
+
+        return self._ask(scan, deadline_s=_SCAN_DEADLINE_S)
 
     def prepare(self) -> None:
         if self._definition is None:
@@ -160,9 +171,15 @@ class JetStreamDeadLetters:
 
     async def _next(self, js: JetStreamContext, sequence: int) -> KeptDeadLetter | None:
         """Return the first entry from this sequence on."""
-        return await _read_message(
-            js.get_msg(self._stream, sequence, subject=f"{self._subject}.>", direct=True, next=True)
-        )
+        return await _read_message(self._next_message(js, sequence))
+
+    async def _next_message(self, js: JetStreamContext, sequence: int) -> RawStreamMsg | None:
+        from nats.js.errors import NotFoundError
+
+        try:
+            return await js.get_msg(self._stream, sequence, subject=f"{self._subject}.>", direct=True, next=True)
+        except NotFoundError:
+            return None
 
     def _ask(
         self, call: Callable[[JetStreamContext], Awaitable[AnswerT]], *, deadline_s: float | None = None
@@ -228,12 +245,25 @@ _NO_SUCH_SEQUENCE = 10043
 """JSSequenceNotFoundErrF in nats-server's errors.json."""
 
 
-async def _read_message(answer: Awaitable[RawStreamMsg]) -> KeptDeadLetter | None:
+async def _delete(js: JetStreamContext, stream: str, sequence: int) -> bool:
+    from nats.js.errors import APIError
+
+    try:
+        return await js.delete_msg(stream, sequence)
+    except APIError as exc:
+        if exc.err_code == _NO_SUCH_SEQUENCE:
+            return False
+        raise
+
+
+async def _read_message(answer: Awaitable[RawStreamMsg | None]) -> KeptDeadLetter | None:
     from nats.js.errors import NotFoundError
 
     try:
         message = await answer
     except NotFoundError:
+        return None
+    if message is None:
         return None
     return KeptDeadLetter(
         sequence=message.seq or 0,

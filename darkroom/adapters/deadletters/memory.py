@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
@@ -52,6 +52,14 @@ class MemoryDeadLetters:
         self.check()
         with self._lock:
             return self._kept.pop(sequence, None) is not None
+
+    def erase(self, job_ids: Collection[str]) -> int:
+        self.check()
+        with self._lock:
+            found = [number for number, kept in self._kept.items() if any(one in repr(kept.letter) for one in job_ids)]
+            for number in found:
+                del self._kept[number]
+            return len(found)
 
     def readings(self) -> Readings:
         self.check()

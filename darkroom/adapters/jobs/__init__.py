@@ -5,6 +5,8 @@
                         │ └────release─────┘   └─────────────────▶ failed
                         └──────────────── redrive (by a person) ──────┘
 
+A job that is not final can be cancelled by its owner, which fails it; any job can be erased, after which there is none.
+
 Every change is a compare-and-set on the store's own clock. A job that is not final has a deadline, and the sweep finds
 jobs that are past theirs. A queued job whose lane has no room in the broker's window waits in the lane instead, until
 `next_in_line` hands it out.
@@ -21,6 +23,7 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from darkroom.adapters.jobs.admission import JobName
+from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.unreadable import UnreadableJob
@@ -82,7 +85,7 @@ class Restoration(StrEnum):
     QUEUED = "queued"
     """It waits in its lane; the sweep hands it out. Its attempts are counted anew."""
     EXISTS = "exists"
-    """It has a record, which stays as it is."""
+    """It has a record, which stays as it is; or it was erased within the last day, and stays so."""
     EXPIRED = "expired"
     """Its record would have expired by now."""
 
@@ -146,7 +149,9 @@ class Unknown:
     """There is no such job: it expired, or was never accepted."""
 
 
-ClaimAnswer: TypeAlias = Lease | AlreadyFinal | Held | AttemptsSpent | Unknown
+ClaimAnswer: TypeAlias = Lease | AlreadyFinal | Held | AttemptsSpent | Erased | Unknown
+CancelAnswer: TypeAlias = Cancelled | AlreadyFinal | Unknown
+EraseAnswer: TypeAlias = Erased | Unknown
 
 
 class Outcome(StrEnum):
@@ -219,7 +224,8 @@ class JobStore(Protocol):
 
         Raises IdempotencyMismatchError, also when `job_id` already exists under another owner or fingerprint.
         QuotaExceededError or BacklogFullError if the job is new and there is no room for it. DependencyUnavailableError
-        means that nothing was accepted. The request has no effect once its caller has given up on it. If it was carried
+        means that nothing was accepted. InputNotFoundError means that the picture was erased with its job, or is about
+        to be. The request has no effect once its caller has given up on it. If it was carried
         out but its answer was lost, it is undone as soon as the store answers again.
         """
 
@@ -316,6 +322,34 @@ class JobStore(Protocol):
         keeps its id and its history. A worker that claimed it before the redrive is refused.
         """
 
+    def cancel(self, job_id: UUID, *, owner: str) -> CancelAnswer:
+        """Fail an owner's job with `job.cancelled`, unless it is final. Its worker is refused.
+
+        A result that the worker stores nevertheless is handed out by `due_erasures`. The job cannot be redriven. If
+        others wait for the room that it leaves in its lane (`record.makes_room`), call `next_in_line`.
+        """
+
+    def erase(self, job_id: UUID, *, owner: str) -> EraseAnswer:
+        """Hide an owner's job for good, and cancel it if it is not final, in one step: nothing is known of it from now
+        on, and its idempotency key may be used again. What is elsewhere is handed out by `due_erasures`.
+
+        A keyed tombstone stays for a day. Until then a repeated call answers Erased, to the same owner; a claim does so
+        too; and `accept` refuses the id, and with InputNotFoundError the original.
+        """
+
+    def is_erased(self, job_id: UUID) -> bool:
+        """Return whether the job was erased within the last day. Nothing may bring it back."""
+
+    def due_erasures(self, *, limit: int) -> list[Erasure]:
+        """Hand out at most `limit` erasures that are due, each to one sweep at a time. Erase all of it, and then call
+        `erasure_done`; otherwise it is soon handed out again.
+
+        Each is handed out twice: at once, and again after what was under way can have written something.
+        """
+
+    def erasure_done(self, erasure: Erasure) -> None:
+        """Record that nothing is left; idempotent."""
+
     def owe_keeper(self, job_id: UUID, body: bytes) -> None:
         """Remember the keeper of a job that storage did not take, until `keeper_written`."""
 
@@ -326,7 +360,7 @@ class JobStore(Protocol):
         """Record that the keeper is in storage, or is not needed any more; idempotent."""
 
     def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
-        """Return those of the jobs that have no record, and so may be restored."""
+        """Return those of the jobs that have no record and were not erased, and so may be restored."""
 
     def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
         """Write the records of jobs that have none, in one step, with their places in lists, lanes and quotas and their

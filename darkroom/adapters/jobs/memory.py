@@ -23,7 +23,9 @@ from darkroom.adapters.jobs import (
     AlreadyFinal,
     AttemptsSpent,
     Backlog,
+    CancelAnswer,
     ClaimAnswer,
+    EraseAnswer,
     Held,
     JobCursor,
     JobPage,
@@ -53,13 +55,15 @@ from darkroom.adapters.jobs.attempt_errors import (
     lost_attempt_error,
     unanswered_claim_error,
 )
+from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure, cancelled_error
+from darkroom.adapters.jobs.memory_erasing import MemoryErasures, free_original
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
-from darkroom.contract.errors import DarkroomError, client_fault_codes
+from darkroom.contract.errors import DarkroomError, InputNotFoundError, client_fault_codes
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
 from darkroom.telemetry.metric import Readings
@@ -90,6 +94,7 @@ class MemoryJobStore:
         self._job_timeout_s = job_timeout_s
         self._times = times or JobTimes()
         self._lanes = MemoryLanes(broker_window)
+        self._erasures = MemoryErasures(self._times)
         self._lock = threading.RLock()
         self._jobs: dict[UUID, MemoryJob] = {}
         self._bindings: dict[tuple[str, str], UUID] = {}
@@ -119,6 +124,9 @@ class MemoryJobStore:
         with self._lock:
             if refused := self._mismatches(jobs):
                 raise idempotency_mismatch(refused, of=len(jobs))
+            for job in jobs:
+                if not self._has(job) and self._is_buried(job.storage_key):
+                    raise InputNotFoundError(f"nothing is stored under {job.storage_key}")
             self._refuse_over_limits(jobs)
             return [self._accept(job) for job in jobs]
 
@@ -140,7 +148,7 @@ class MemoryJobStore:
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
             if job is None:
-                return Unknown()
+                return Erased() if self._is_buried(str(job_id)) else Unknown()
             if job.status.is_final:
                 return AlreadyFinal(record=job.record())
             if job.is_held(now_s) and job.token == token:
@@ -195,6 +203,8 @@ class MemoryJobStore:
     def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
         with self._lock:
             job = self._jobs.get(lease.job_id)
+            if job.is_cancelled if job is not None else self._is_buried(str(lease.job_id)):
+                self._erasures.queue(lease.job_id, self._clock())
             if job is not None and job.is_holder(lease.fence):
                 self._record_end(job, self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
@@ -302,7 +312,7 @@ class MemoryJobStore:
             job = self._jobs.get(job_id)
             if job is None:
                 return Recovered(step=NextStep.NOTHING)
-            if job.status is not JobStatus.FAILED:
+            if job.status is not JobStatus.FAILED or job.is_cancelled:
                 return Recovered(step=NextStep.NOTHING, record=job.record())
             if parameters is not None:
                 job.new = replace(job.new, parameters=parameters)
@@ -319,6 +329,50 @@ class MemoryJobStore:
             job.due_s = self._clock() + self._times.unemitted_due_after_s
             return Recovered(step=NextStep.EMIT, record=job.record())
 
+    def cancel(self, job_id: UUID, *, owner: str) -> CancelAnswer:
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None or job.new.owner != owner:
+                return Unknown()
+            if job.status.is_final:
+                return AlreadyFinal(record=job.record())
+            self._cancel(job)
+            self._erasures.queue(job_id, self._clock())
+            return Cancelled(record=self._record_at_end(job))
+
+    def erase(self, job_id: UUID, *, owner: str) -> EraseAnswer:
+        with self._lock:
+            job, now_s = self._jobs.get(job_id), self._clock()
+            if job is None:
+                return Erased() if self._erasures.owner_of(str(job_id), now_s) == owner else Unknown()
+            if job.new.owner != owner:
+                return Unknown()
+            was_final = job.status.is_final
+            if not was_final:
+                self._cancel(job)
+            ended = None if was_final else self._record_at_end(job)
+            if original := free_original(job, self._jobs):
+                self._erasures.bury(original, owner, now_s)
+            del self._jobs[job_id]
+            self._keepers_owed.pop(job_id, None)
+            self._bindings = {key: bound for key, bound in self._bindings.items() if bound != job_id}
+            self._erasures.bury(str(job_id), owner, now_s)
+            self._erasures.queue(job_id, now_s, everything=True, original=original)
+            self._notify_listeners(job)
+            return Erased(record=ended)
+
+    def is_erased(self, job_id: UUID) -> bool:
+        with self._lock:
+            return self._is_buried(str(job_id))
+
+    def due_erasures(self, *, limit: int) -> list[Erasure]:
+        with self._lock:
+            return self._erasures.due(limit, self._clock())
+
+    def erasure_done(self, erasure: Erasure) -> None:
+        with self._lock:
+            self._erasures.done(erasure)
+
     def owe_keeper(self, job_id: UUID, body: bytes) -> None:
         with self._lock:
             self._keepers_owed[job_id] = body
@@ -333,7 +387,7 @@ class MemoryJobStore:
 
     def without_record(self, job_ids: Sequence[UUID]) -> set[UUID]:
         with self._lock:
-            return set(job_ids) - self._jobs.keys()
+            return {job_id for job_id in set(job_ids) - self._jobs.keys() if not self._is_buried(str(job_id))}
 
     def restore(self, jobs: Sequence[KeptJob]) -> list[Restoration]:
         with self._lock:
@@ -393,6 +447,19 @@ class MemoryJobStore:
     def check(self) -> None:
         """Always succeed: memory is always available."""
 
+    def _is_buried(self, name: str) -> bool:
+        return self._erasures.owner_of(name, self._clock()) is not None
+
+    def _cancel(self, job: MemoryJob) -> None:
+        error = cancelled_error()
+        if job.is_held(self._clock()):
+            self._record_end(job, self._clock(), error.code)
+        else:
+            self._record_lost_attempt(job)
+        job.error = error
+        job.fence += 1
+        self._finish(job, JobStatus.FAILED)
+
     def _refuse_over_limits(self, jobs: Sequence[NewJob]) -> None:
         new = {_binding(job) if job.idempotency_key else job.job_id: job.owner for job in jobs if not self._has(job)}
         for owner in set(new.values()):
@@ -401,8 +468,8 @@ class MemoryJobStore:
             over_quota = over_limits(facts, quota, owners.count(owner))
             refused = over_quota or over_limits(facts, backlog, len(owners))
             if refused is not None:
-                jobs = owners.count(owner) if over_quota else len(owners)
-                self._tally.count(metrics.JOBS_REFUSED, limit_of(refused), by=jobs)
+                number = owners.count(owner) if over_quota else len(owners)
+                self._tally.count(metrics.JOBS_REFUSED, limit_of(refused), by=number)
                 raise refused
 
     def _has(self, job: NewJob) -> bool:
@@ -433,7 +500,9 @@ class MemoryJobStore:
         for place, job in enumerate(jobs):
             first_id = bound.get(_binding(job)) or self._first_id(job)
             there = self._jobs[first_id].new if first_id in self._jobs else of_this_batch.get(first_id)
-            if there is None:
+            if there is None and self._is_buried(str(first_id)):
+                found.append(place)
+            elif there is None:
                 of_this_batch[first_id] = job
                 if job.idempotency_key:
                     bound[_binding(job)] = first_id
@@ -463,6 +532,8 @@ class MemoryJobStore:
     def _restore(self, kept: KeptJob) -> Restoration:
         now_s, new = self._clock(), kept.new
         if new.job_id in self._jobs:
+            return Restoration.EXISTS
+        if self._is_buried(str(new.job_id)) or self._is_buried(new.storage_key):
             return Restoration.EXISTS
         job = restored_job(kept, now_s)
         if job.is_expired(now_s, self._times.final_kept_s):

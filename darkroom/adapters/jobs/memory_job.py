@@ -10,7 +10,7 @@ from darkroom.adapters.jobs import (
     KeptJob,
     NewJob,
 )
-from darkroom.contract.errors import DarkroomError
+from darkroom.contract.errors import DarkroomError, JobCancelledError
 from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
 
 FENCES_SKIPPED = 1000
@@ -57,6 +57,10 @@ class MemoryJob:
     """When it was restored from storage."""
     hand_out_s: float | None = None
     """When a failed job that is not yet with the dead letters is handed out again."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.status is JobStatus.FAILED and isinstance(self.error, JobCancelledError)
 
     def is_held(self, now_s: float) -> bool:
         return self.status is JobStatus.PROCESSING and self.lease_s is not None and self.lease_s > now_s

@@ -11,6 +11,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
+    darkroom:erased:<hmac>, ...           what is left of erased jobs (redis_erasing.py)
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """
@@ -65,7 +66,9 @@ from darkroom.adapters.jobs.admission import (
 )
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.redis_erasing import RedisErasing
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -73,6 +76,7 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
     DarkroomError,
     DependencyUnavailableError,
+    InputNotFoundError,
     InternalError,
     JobUnreadableError,
 )
@@ -103,7 +107,7 @@ _KEEPERS_OWED = "darkroom:keepers-owed"
 AnswerT = TypeVar("AnswerT")
 
 
-class RedisJobStore:
+class RedisJobStore(RedisErasing):
     """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
     in a process that forks later."""
 
@@ -198,6 +202,8 @@ class RedisJobStore:
             raise
         if code == "late":
             return None
+        if code == "erased":
+            raise InputNotFoundError(f"nothing is stored under {rest[0]}")
         if code == "quota":
             raise quota_exceeded(_load(rest[1]), self._limits.quota or 0, int(rest[0]))
         if code == "full":
@@ -242,6 +248,8 @@ class RedisJobStore:
                 return AttemptsSpent(record=record_of(rest[0], job_id))
             case "unknown":
                 return Unknown()
+            case "erased":
+                return Erased()
             case "late":
                 self._withdraw_now_or_later(job_id, token)
                 raise late_claim_error()

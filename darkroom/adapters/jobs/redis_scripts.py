@@ -31,10 +31,18 @@ _SHARED_PARTS = {
     "recover_overdue": ("recovery",),
     "unemitted": ("recovery",),
     "backlog": ("unfinished",),
-    "accept": ("unfinished", "room"),
-    "restore": ("unfinished", "room"),
-    "admission": ("unfinished", "room"),
+    "accept": ("unfinished", "bindings", "room", "erasures"),
+    "admission": ("unfinished", "bindings", "room"),
+    "restore": ("unfinished", "bindings", "room", "erasures"),
+    "without_record": ("erasures",),
     "statistics": ("unfinished",),
+    "claim": ("erasures",),
+    "complete": ("erasures",),
+    "cancel": ("erasures", "cancelling"),
+    "erase": ("erasures", "bindings", "cancelling"),
+    "is_erased": ("erasures",),
+    "due_erasures": ("erasures",),
+    "erasure_done": ("erasures",),
 }
 
 
@@ -54,7 +62,7 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    common = ("counting", "by_owner", "common", "lanes", "thinning", "ending")
+    common = ("counting", "by_owner", "common", "originals", "lanes", "thinning", "ending")
     parts = [_lua(part) for part in (*common, *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
@@ -121,6 +129,9 @@ def rules_text(
             "final_kept": milliseconds(times.final_kept_s or 0),
             "idempotency_kept": milliseconds(times.idempotency_kept_s),
             "indexed": milliseconds(times.indexed_s or 0),
+            "erase_within": milliseconds(times.erase_within_s),
+            "erase_again_after": milliseconds(times.erase_again_after_s),
+            "tombstone_kept": milliseconds(times.tombstone_kept_s),
         }
     )
 

@@ -23,6 +23,13 @@ class JobTimes:
     """The upper limit of a doubled wait."""
     keep_within_s: float = 60.0
     """How long the receiver of a failed job has to store it with the dead letters, before it is handed out again."""
+    erase_within_s: float = 20.0
+    """How long a sweep has for what it was handed to erase, before another gets it."""
+    erase_again_after_s: float = 25.0
+    """When everything of a job is erased once more. Until then a worker may store what it had rendered when the job was
+    hidden: 10 s after its claim at the latest, in a call that ends within 10 s."""
+    tombstone_kept_s: float = float(_DAY_S)
+    """How long it is known that a job was erased."""
     final_kept_s: float | None = FINAL_JOBS_KEPT_S
     """How long the record of a job is kept after its end, JOB_RETENTION; None: for ever."""
 

@@ -100,6 +100,15 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Delete the object. Idempotent."""
 
+    def erase(self, key: str) -> int:
+        """Erase the object for good: every version, and what is left of unfinished uploads to this key. Idempotent.
+
+        Returns how many of them there were.
+        """
+
+    def erase_all(self, prefix: str) -> int:
+        """Do the same for all keys that begin with `prefix`."""
+
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         """Sign a GET whose response has this content type, as an attachment of this name."""
 

@@ -21,7 +21,7 @@ from darkroom.adapters.storage import ListedObject, ObjectInfo, SignedRequest, S
 from darkroom.adapters.storage.file_urls import FileGrant, FileSigner
 from darkroom.adapters.storage.local_listing import list_pages
 from darkroom.adapters.storage.retention import StorageRetention
-from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
+from darkroom.adapters.storage.rules import check_key, check_lifetime, check_prefix, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InputExistsError
 
 _CONTENT_TYPES = ".content-types"
@@ -105,6 +105,20 @@ class LocalStorage:
         with _translated("delete"):
             (self._root / key).unlink(missing_ok=True)
             (self._root / _CONTENT_TYPES / key).unlink(missing_ok=True)
+
+    def erase(self, key: str) -> int:
+        check_key(key)
+        is_there = (self._root / key).is_file()
+        self.delete(key)
+        return int(is_there)
+
+    def erase_all(self, prefix: str) -> int:
+        check_prefix(prefix)
+        folder, _, beginning = prefix.rpartition("/")
+        with _translated("erase_all"):
+            top = list((self._root / folder).glob(f"{beginning}*"))
+            paths = [path for each in top for path in (each, *each.rglob("*")) if path.is_file()]
+        return sum(self.erase(path.relative_to(self._root).as_posix()) for path in paths)
 
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._sign("GET", key, {}, lifetime_s, content_type=content_type, filename=filename)

@@ -17,7 +17,7 @@ from darkroom.adapters.storage import (
     StreamedPut,
     upload_headers,
 )
-from darkroom.adapters.storage.rules import check_key, check_lifetime, not_found, too_large
+from darkroom.adapters.storage.rules import check_key, check_lifetime, check_prefix, not_found, too_large
 from darkroom.contract.errors import DependencyUnavailableError, InternalError
 
 
@@ -37,7 +37,7 @@ class MemoryStorage:
         self._clock = clock
         self._lock = threading.Lock()
         self._objects: dict[str, _Object] = {}
-        self.unfinished: list[StreamedPut] = []
+        self.unfinished: list[_MemoryStreamedPut] = []
         """Streamed objects that were neither committed nor aborted."""
 
     @property
@@ -96,6 +96,25 @@ class MemoryStorage:
         with self._lock:
             self._objects.pop(key, None)
 
+    def erase(self, key: str) -> int:
+        check_key(key)
+        return self._erase(lambda found: found == key)
+
+    def erase_all(self, prefix: str) -> int:
+        check_prefix(prefix)
+        return self._erase(lambda found: found.startswith(prefix))
+
+    def _erase(self, is_meant: Callable[[str], bool]) -> int:
+        self.check()
+        with self._lock:
+            keys = [key for key in self._objects if is_meant(key)]
+            for key in keys:
+                del self._objects[key]
+        uploads = [upload for upload in self.unfinished if is_meant(upload.key)]
+        for upload in uploads:
+            upload.abort()
+        return len(keys) + len(uploads)
+
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         return self._sign("GET", key, {}, lifetime_s)
 
@@ -122,7 +141,7 @@ class MemoryStorage:
 class _MemoryStreamedPut:
     def __init__(self, storage: MemoryStorage, key: str, content_type: str) -> None:
         self._storage = storage
-        self._key = key
+        self.key = key
         self._content_type = content_type
         self._parts: list[bytes] = []
 
@@ -133,7 +152,7 @@ class _MemoryStreamedPut:
         self._parts.append(b"".join(part))
 
     def commit(self) -> None:
-        self._storage.put(self._key, b"".join(self._parts), content_type=self._content_type)
+        self._storage.put(self.key, b"".join(self._parts), content_type=self._content_type)
         self._end()
 
     def abort(self) -> None:

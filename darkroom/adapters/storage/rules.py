@@ -21,6 +21,11 @@ def check_key(key: str) -> None:
         raise InternalError(f"not a storage key of at most {MAX_KEY_CHARACTERS} characters: {key[:80]!r}")
 
 
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix that is not the beginning of keys: an empty one is that of everything."""
+    check_key(prefix.rstrip("/"))
+
+
 def check_lifetime(lifetime_s: int) -> None:
     if not 1 <= lifetime_s <= MAX_URL_LIFETIME_S:
         raise InternalError(f"a signed request lives 1 to {MAX_URL_LIFETIME_S} s, not {lifetime_s}")

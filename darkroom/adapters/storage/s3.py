@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from darkroom.adapters.storage import (
@@ -28,7 +28,7 @@ from darkroom.adapters.storage import (
     upload_headers,
 )
 from darkroom.adapters.storage.retention import StorageRetention
-from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, not_found, too_large
+from darkroom.adapters.storage.rules import attachment, check_key, check_lifetime, check_prefix, not_found, too_large
 from darkroom.adapters.storage.signing import Signer
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.errors import must_pass
@@ -36,6 +36,8 @@ from darkroom.errors import must_pass
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
     from urllib3 import PoolManager
+
+    from darkroom.adapters.storage.s3_erasing import S3Eraser
 
 AnswerT = TypeVar("AnswerT")
 
@@ -161,6 +163,26 @@ class S3Storage:
         check_key(key)
         client = self._client()
         self._ask_if_exists("DeleteObject", lambda: client.delete(key))
+
+    def erase(self, key: str) -> int:
+        check_key(key)
+        return self._eraser.erase(key, lambda found: found == key)
+
+    def erase_all(self, prefix: str) -> int:
+        check_prefix(prefix)
+        return self._eraser.erase(prefix, lambda found: found.startswith(prefix))
+
+    @cached_property
+    def _eraser(self) -> S3Eraser:
+        from darkroom.adapters.storage.s3_erasing import S3Eraser
+
+        return S3Eraser(
+            self._bucket,
+            endpoint=self._endpoint,
+            access_key=self._access_key,
+            secret_key=self._secret_key,
+            region=self._region,
+        )
 
     def sign_download(self, key: str, *, content_type: str, filename: str, lifetime_s: int) -> SignedRequest:
         forced = {

@@ -45,7 +45,7 @@ def prepare(
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    s3 = _client(endpoint, access_key, secret_key, region)
+    s3 = client(endpoint, access_key, secret_key, region)
     try:
         if not _is_there(s3, bucket):
             _create(s3, bucket, region)
@@ -53,7 +53,7 @@ def prepare(
         if allowed_origins:
             _allow_pages(s3, bucket, allowed_origins)
     except ClientError as exc:
-        refusal = f"{exc.operation_name} was answered {_status(exc.response)} {_code(exc.response)}"
+        refusal = f"{exc.operation_name} was answered {status_of(exc.response)} {code_of(exc.response)}"
         raise DependencyUnavailableError("storage", refusal) from exc
     except BotoCoreError as exc:
         raise DependencyUnavailableError("storage", f"preparing failed with {type(exc).__name__}") from exc
@@ -61,7 +61,7 @@ def prepare(
         s3.close()
 
 
-def _client(endpoint: str | None, access_key: str, secret_key: str, region: str) -> S3Client:
+def client(endpoint: str | None, access_key: str, secret_key: str, region: str) -> S3Client:
     import boto3
     from botocore.config import Config
 
@@ -90,7 +90,7 @@ def _is_there(s3: S3Client, bucket: str) -> bool:
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as exc:
-        if _status(exc.response) == 404:
+        if status_of(exc.response) == 404:
             return False
         raise
     return True
@@ -104,7 +104,7 @@ def _create(s3: S3Client, bucket: str, region: str) -> None:
         s3.create_bucket(Bucket=bucket, **elsewhere)
     except ClientError as exc:
         # Another process created it since we checked.
-        if _code(exc.response) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+        if code_of(exc.response) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
             raise
 
 
@@ -131,7 +131,7 @@ def _is_taken(s3: S3Client, bucket: str, rules: list[Any]) -> bool:
     try:
         _put_rules(s3, bucket, rules)
     except ClientError as exc:
-        if _status(exc.response) != 400 and _code(exc.response) not in _NOT_IMPLEMENTED:
+        if status_of(exc.response) != 400 and code_of(exc.response) not in _NOT_IMPLEMENTED:
             raise
         return False
     return True
@@ -167,7 +167,7 @@ def _allow_pages(s3: S3Client, bucket: str, origins: Collection[str]) -> None:
         others = [other for other in _cors_rules(s3, bucket) if other.get("ID") != CORS_RULE]
         s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule, *others]})
     except ClientError as exc:
-        if _code(exc.response) not in _NOT_IMPLEMENTED:
+        if code_of(exc.response) not in _NOT_IMPLEMENTED:
             raise
 
 
@@ -177,14 +177,14 @@ def _cors_rules(s3: S3Client, bucket: str) -> list[Any]:
     try:
         return list(s3.get_bucket_cors(Bucket=bucket)["CORSRules"])
     except ClientError as exc:
-        if _code(exc.response) == "NoSuchCORSConfiguration":
+        if code_of(exc.response) == "NoSuchCORSConfiguration":
             return []
         raise
 
 
-def _status(response: Any) -> int:
+def status_of(response: Any) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _code(response: Any) -> str:
+def code_of(response: Any) -> str:
     return str(response.get("Error", {}).get("Code", ""))

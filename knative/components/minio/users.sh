@@ -21,4 +21,5 @@ user ingest ingest
 user status status
 user resize renderer
 user crop renderer
+user recovery eraser
 user setup setup

@@ -35,10 +35,11 @@ user() { # name, policy
   user status status
   user resize renderer
   user crop renderer
+  user recovery eraser
   user setup setup
   printf '], "policies": ['
   comma=
-  for policy in ingest status renderer setup; do
+  for policy in ingest status renderer eraser setup; do
     printf '%s{"name": "%s", "content": "%s"}' "$comma" "$policy" "$(quoted "$policies/$policy.json")"
     comma=,
   done

@@ -25,6 +25,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),
+    idempotency_key = ARGV[at + 7],
     original_bytes = tonumber(ARGV[at + 11]),
   }
 end
@@ -45,7 +46,9 @@ local function mismatches()
     if not owner and written[id] then
       owner, fingerprint = written[id].owner, written[id].fingerprint
     end
-    if not owner then
+    if not owner and is_erased(id) then
+      found[#found + 1] = place
+    elseif not owner then
       written[id] = job
       if job.binding then
         bound[job.binding] = id
@@ -147,7 +150,9 @@ local function write(job, key)
   enter_backlog(job)
   if job.binding then
     redis.call('SET', job.binding, job.id, 'PX', rules.idempotency_kept)
+    remember_binding(key, job.idempotency_key)
   end
+  use_pictures(job)
   index_by_owner(job)
   count(1, JOBS_ACCEPTED, job.type, job.cost)
   if job.original_bytes > 0 then
@@ -171,9 +176,22 @@ local function accept(job)
   return { 'existing', id, fields({ key = key }) }
 end
 
+-- The first picture of a new job that was erased: whoever found it in storage did so a moment too early.
+local function erased_picture(new)
+  for _, job in pairs(new) do
+    if is_erased(job.storage_key) then
+      return job.storage_key
+    end
+  end
+end
+
 local refused, new = mismatches()
 if #refused > 0 then
   return { 'mismatch', refused }
+end
+local erased = erased_picture(new)
+if erased then
+  return { 'erased', erased }
 end
 local no_room = refusal(new)
 if no_room then

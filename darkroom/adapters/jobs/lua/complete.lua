@@ -13,6 +13,10 @@ local function count_result(job, result, timings)
   end
 end
 
+-- The worker has stored a result for a job that was cancelled or erased meanwhile.
+if (job and is_cancelled(job)) or (not job and is_erased(ARGV[2])) then
+  queue_erasure(ARGV[2])
+end
 if not job then
   return { 'stale', {} }
 end

@@ -22,6 +22,7 @@ local function finish(job, status, code)
   set_status(job, status)
   redis.call('ZREM', DEADLINES, job.id)
   leave_lane(job)
+  let_uses_expire(job)
   thin(job)
   if rules.final_kept > 0 then
     redis.call('PEXPIRE', job.key, rules.final_kept)
@@ -45,4 +46,10 @@ local function fields_at_end(job)
     found[#found + 1] = '1'
   end
   return found
+end
+
+-- Whether its owner cancelled the job. That is for good: it is not redriven.
+local function is_cancelled(job)
+  local error = job.status == 'failed' and redis.call('HGET', job.key, 'error')
+  return error and code_of(error) == 'job.cancelled'
 end

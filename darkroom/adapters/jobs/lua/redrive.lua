@@ -6,7 +6,7 @@ local job, parameters = read(ARGV[2]), ARGV[3]
 if not job then
   return { 'nothing', {} }
 end
-if job.status ~= 'failed' then
+if job.status ~= 'failed' or is_cancelled(job) then
   return { 'nothing', fields(job) }
 end
 
@@ -18,6 +18,7 @@ redis.call('HDEL', job.key, 'error', 'finished', 'worker', 'released', 'timings'
 if parameters ~= '' then
   redis.call('HSET', job.key, 'parameters', parameters)
 end
+use_pictures(job)
 redis.call('HSET', job.key, 'attempts', 0, 'redriven', job.emissions)
 redis.call('HINCRBY', job.key, 'redrives', 1)
 redis.call('HINCRBY', job.key, 'fence', 1)

@@ -43,6 +43,10 @@ local function write(job)
     redis.call('HSET', job.key, 'turn', job.turn)
   end
   bind(job)
+  if job.binding then
+    remember_binding(job.key, job.idempotency_key)
+  end
+  use_pictures(job)
   index_by_owner(job)
   count(1, JOBS_ACCEPTED, job.type, job.cost)
 end
@@ -50,6 +54,7 @@ end
 -- How long it took is not known, so only its end is counted.
 local function complete(job)
   redis.call('HSET', job.key, 'attempts', 1, 'finished', job.finished, 'result', job.result)
+  let_uses_expire(job)
   thin(job)
   if rules.final_kept > 0 then
     redis.call('PEXPIREAT', job.key, job.finished + rules.final_kept)
@@ -65,6 +70,9 @@ end
 
 local function restore_kept(job)
   if redis.call('EXISTS', job.key) == 1 then
+    return 'exists'
+  end
+  if is_erased(job.id) or is_erased(job.storage_key) then
     return 'exists'
   end
   local is_completed = job.result ~= ''
@@ -94,6 +102,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     request_id = ARGV[at + 5],
     fingerprint = ARGV[at + 6],
     binding = binding_of(ARGV[at + 2], ARGV[at + 7]),
+    idempotency_key = ARGV[at + 7],
     cost = ARGV[at + 8],
     trace = ARGV[at + 9],
     turn = tonumber(ARGV[at + 10]),

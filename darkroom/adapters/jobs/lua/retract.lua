@@ -8,6 +8,7 @@ local FIRST_ID = 4
 local function retract(job)
   count(1, JOBS_RETRACTED, job.type, job.cost)
   leave_lane(job)
+  leave_pictures(job)
   redis.call('DEL', job.key)
   redis.call('ZREM', DEADLINES, job.id)
   redis.call('ZREM', unfinished('queued'), job.id)

@@ -11,10 +11,6 @@ local function first_id(job)
   return job.id
 end
 
-local function binding_of(owner, idempotency_key)
-  return idempotency_key ~= '' and 'darkroom:idempotency:' .. owner .. ':' .. idempotency_key
-end
-
 -- How many jobs of the owner ended in the last minute, and within how many milliseconds: since the first of them, to the
 -- step, so that whoever has just begun is not taken for slow.
 local function drain_of(owner)
