@@ -10,7 +10,22 @@ import psycopg
 from darkroom.adapters.jobs.postgres import schema
 from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 
-_TABLES = ("jobs", "finished", "given_up", "bindings", "lanes", "turns", "tallied", "totals", "rates", "keepers_owed")
+_TABLES = (
+    "jobs",
+    "finished",
+    "given_up",
+    "bindings",
+    "lanes",
+    "turns",
+    "tallied",
+    "totals",
+    "rates",
+    "keepers_owed",
+    "erased",
+    "erasure_key",
+    "erasures",
+    "uses",
+)
 _EMPTY = "; ".join(f"DELETE FROM darkroom.{table}" for table in _TABLES)
 _INTO_THE_PAST = """
 WITH by AS (SELECT %(seconds)s * interval '1 second' AS span),
@@ -23,6 +38,7 @@ WITH by AS (SELECT %(seconds)s * interval '1 second' AS span),
         UPDATE darkroom.finished SET created = created - span, started = started - span, finished = finished - span,
             restored = restored - span
         FROM by),
+    erasures AS (UPDATE darkroom.erasures SET due = due - span, again = again - span FROM by),
     bindings AS (UPDATE darkroom.bindings SET until = until - span FROM by)
 UPDATE darkroom.given_up SET due = due - span FROM by
 """

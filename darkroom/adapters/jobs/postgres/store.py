@@ -50,8 +50,10 @@ from darkroom.adapters.jobs.admission import (
 )
 from darkroom.adapters.jobs.attempt_errors import late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.postgres.connections import Connections, may_have_been_done
+from darkroom.adapters.jobs.postgres.erasing import PostgresErasing
 from darkroom.adapters.jobs.postgres.listing import list_page
 from darkroom.adapters.jobs.postgres.records import Row, record_of, record_or_unreadable, unreadable
 from darkroom.adapters.jobs.postgres.rules import rules_json
@@ -61,7 +63,13 @@ from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
-from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, InternalError, JobUnreadableError
+from darkroom.contract.errors import (
+    DarkroomError,
+    DependencyUnavailableError,
+    InputNotFoundError,
+    InternalError,
+    JobUnreadableError,
+)
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.telemetry.metric import Readings
 
@@ -75,7 +83,7 @@ INSERT INTO darkroom.keepers_owed VALUES (%s, %s) ON CONFLICT (job_id) DO UPDATE
 """
 
 
-class PostgresJobStore:
+class PostgresJobStore(PostgresErasing):
     """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
     in a process that forks later."""
 
@@ -155,6 +163,8 @@ class PostgresJobStore:
         match answer["code"]:
             case "late":
                 return None
+            case "erased":
+                raise InputNotFoundError(f"nothing is stored under {answer['key']}")
             case "quota":
                 raise quota_exceeded(_load(answer["load"]), self._limits.quota or 0, answer["jobs"])
             case "full":
@@ -200,6 +210,8 @@ class PostgresJobStore:
                 return AlreadyFinal(record=record_of(answer["job"]))
             case "spent":
                 return AttemptsSpent(record=record_of(answer["job"], makes_room=answer["room"]))
+            case "erased":
+                return Erased()
             case "unknown":
                 return Unknown()
             case "late":

@@ -77,6 +77,7 @@ CREATE TABLE darkroom.bindings (
     PRIMARY KEY (owner, key)
 );
 CREATE INDEX bindings_by_end ON darkroom.bindings (until);
+CREATE INDEX bindings_of_job ON darkroom.bindings (job_id);
 
 -- Lanes in which jobs were accepted, and the owners who wait in them.
 CREATE TABLE darkroom.lanes (
@@ -103,6 +104,37 @@ CREATE TABLE darkroom.totals (
     field text PRIMARY KEY,
     amount bigint NOT NULL
 ) WITH (fillfactor = 50);
+
+-- Tombstones of erased jobs and originals, by keyed digests, and their key. See 0003_erased.sql.
+CREATE TABLE darkroom.erased (
+    name text PRIMARY KEY,
+    value text NOT NULL,
+    until timestamptz(3) NOT NULL
+);
+CREATE TABLE darkroom.erasure_key (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    key text NOT NULL,
+    until timestamptz(3) NOT NULL
+);
+
+-- What is still to be erased outside of the store.
+CREATE TABLE darkroom.erasures (
+    id uuid PRIMARY KEY,
+    due timestamptz(3) NOT NULL,
+    again timestamptz(3),
+    number int NOT NULL,
+    only_results boolean NOT NULL,
+    original text
+);
+
+-- Which jobs use a stored picture that is not in their own folder: an upload, another job's original, an overlay. A job's
+-- own original needs no entry: it is used as long as its record is there.
+CREATE TABLE darkroom.uses (
+    storage_key text NOT NULL,
+    job_id uuid NOT NULL,
+    PRIMARY KEY (storage_key, job_id)
+);
+CREATE INDEX uses_of_job ON darkroom.uses (job_id);
 
 -- Keepers of jobs that storage did not take yet.
 CREATE TABLE darkroom.keepers_owed (

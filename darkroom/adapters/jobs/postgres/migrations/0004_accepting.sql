@@ -82,6 +82,7 @@ BEGIN
         'unheard', '[]'::jsonb));
     j := darkroom.enter_lane(rules, j);
     INSERT INTO darkroom.jobs SELECT j.*;
+    PERFORM darkroom.use_pictures(j);
     IF asked ->> 'key' <> '' THEN
         INSERT INTO darkroom.bindings VALUES (j.owner, asked ->> 'key', j.id, now + darkroom.span(rules, 'idempotency_kept'))
         ON CONFLICT (owner, key) DO UPDATE SET job_id = excluded.job_id, until = excluded.until;
@@ -101,6 +102,8 @@ BEGIN
         SELECT 'job:' || (a ->> 'id') AS name FROM jsonb_array_elements(asked) AS a
         UNION SELECT 'key:' || (a ->> 'owner') || ':' || (a ->> 'key') FROM jsonb_array_elements(asked) AS a
             WHERE a ->> 'key' <> ''
+        UNION SELECT 'picture:' || picture FROM jsonb_array_elements(asked) AS a,
+            darkroom.pictures(a ->> 'storage_key', a -> 'parameters') AS picture
         UNION SELECT 'quota:' || (a ->> 'owner') FROM jsonb_array_elements(asked) AS a
             WHERE darkroom.number(rules, 'quota') > 0
         UNION SELECT 'limit' WHERE darkroom.number(rules, 'max_backlog') > 0
@@ -131,7 +134,7 @@ DECLARE
     of_key text;
     no_room jsonb;
     answers jsonb := '[]';
-    known text[];
+    gone text;
 BEGIN
     -- Until this ends, whoever would retract what it accepts waits (retract).
     PERFORM darkroom.lock_name('caller:' || caller);
@@ -153,7 +156,9 @@ BEGIN
             j.owner := new -> first::text ->> 'owner';
             j.fingerprint := new -> first::text ->> 'fingerprint';
         END IF;
-        IF j.id IS NULL THEN
+        IF j.id IS NULL AND darkroom.is_erased(first::text) THEN
+            refused := refused || place;
+        ELSIF j.id IS NULL THEN
             new := new || jsonb_build_object(first::text, a);
             IF a ->> 'key' <> '' THEN
                 bound := bound || jsonb_build_object(of_key, first);
@@ -165,6 +170,12 @@ BEGIN
     END LOOP;
     IF refused <> '{}' THEN
         RETURN jsonb_build_object('code', 'mismatch', 'places', to_jsonb(refused));
+    END IF;
+
+    -- Whoever found the picture in storage did so a moment too early.
+    SELECT value ->> 'storage_key' INTO gone FROM jsonb_each(new) WHERE darkroom.is_erased(value ->> 'storage_key') LIMIT 1;
+    IF gone IS NOT NULL THEN
+        RETURN jsonb_build_object('code', 'erased', 'key', gone);
     END IF;
 
     IF darkroom.number(rules, 'quota') > 0 OR darkroom.number(rules, 'max_backlog') > 0 THEN
@@ -216,6 +227,7 @@ BEGIN
         SELECT * INTO j FROM darkroom.jobs WHERE id = job_id AND jobs.caller = retract.caller FOR UPDATE;
         CONTINUE WHEN NOT FOUND;
         DELETE FROM darkroom.jobs WHERE id = job_id;
+        DELETE FROM darkroom.uses AS u WHERE u.job_id = j.id;
         IF j.waits THEN
             PERFORM darkroom.line_was_left(j);
         END IF;

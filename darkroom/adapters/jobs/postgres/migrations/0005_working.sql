@@ -10,7 +10,8 @@ DECLARE
 BEGIN
     IF j.id IS NULL THEN
         j := darkroom.finished_job(job_id);
-        RETURN jsonb_build_object('code', CASE WHEN j.id IS NULL THEN 'unknown' ELSE 'final' END, 'job', to_jsonb(j));
+        RETURN jsonb_build_object('code', CASE WHEN j.id IS NOT NULL THEN 'final'
+            WHEN darkroom.is_erased(job_id::text) THEN 'erased' ELSE 'unknown' END, 'job', to_jsonb(j));
     END IF;
     IF darkroom.is_held(j, now) AND j.claim = token THEN
         RETURN jsonb_build_object('code', 'lease', 'job', to_jsonb(j));
@@ -106,6 +107,13 @@ DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, true);
 BEGIN
     IF NOT darkroom.is_holder(j, of_fence) THEN
+        -- The worker may have stored a result for a job that was cancelled or erased meanwhile.
+        IF j.id IS NULL THEN
+            j := darkroom.finished_job(job_id);
+        END IF;
+        IF darkroom.is_cancelled(j) OR (j.id IS NULL AND darkroom.is_erased(job_id::text)) THEN
+            PERFORM darkroom.queue_erasure(rules, job_id, false, NULL);
+        END IF;
         RETURN darkroom.ended_before(rules, j, job_id, of_fence, 'completed');
     END IF;
     j := darkroom.record_end(rules, j, darkroom.clock(), '');

@@ -1,9 +1,10 @@
 -- Jobs that storage shows and this store has lost.
 
-CREATE FUNCTION darkroom.without_record(rules jsonb, job_ids uuid[]) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION darkroom.without_record(rules jsonb, job_ids uuid[]) RETURNS jsonb LANGUAGE sql AS $$
     SELECT coalesce(jsonb_agg(given), '[]') FROM unnest(job_ids) AS given
     WHERE NOT EXISTS (SELECT FROM darkroom.jobs WHERE id = given)
         AND NOT EXISTS (SELECT FROM darkroom.finished WHERE id = given)
+        AND NOT darkroom.is_erased(given::text)
 $$;
 
 CREATE FUNCTION darkroom.restore_one(rules jsonb, kept jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -14,7 +15,7 @@ DECLARE
     is_completed boolean := kept -> 'result' <> 'null';
     j darkroom.jobs := darkroom.any_job((kept ->> 'id')::uuid);
 BEGIN
-    IF j.id IS NOT NULL THEN
+    IF j.id IS NOT NULL OR darkroom.is_erased(kept ->> 'id') OR darkroom.is_erased(kept ->> 'storage_key') THEN
         RETURN 'exists';
     END IF;
     ended := coalesce(ended, now);
@@ -48,6 +49,7 @@ BEGIN
         j := darkroom.stand_in_line(j);
         INSERT INTO darkroom.jobs SELECT j.*;
     END IF;
+    PERFORM darkroom.use_pictures(j);
     PERFORM darkroom.tell(j);
     RETURN j.status;
 END $$;

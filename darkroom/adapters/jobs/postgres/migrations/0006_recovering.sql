@@ -132,8 +132,12 @@ CREATE FUNCTION darkroom.redrive(rules jsonb, job_id uuid, parameters jsonb) RET
 DECLARE
     j darkroom.jobs;
 BEGIN
+    PERFORM darkroom.lock_name('job:' || job_id);
     SELECT * INTO j FROM darkroom.finished WHERE id = job_id;
     PERFORM darkroom.lock_name('lane:' || j.type || '|' || j.cost) WHERE j.id IS NOT NULL;
+    IF darkroom.is_cancelled(j) THEN
+        RETURN jsonb_build_object('code', 'nothing', 'job', to_jsonb(j));
+    END IF;
     DELETE FROM darkroom.finished WHERE id = job_id AND status = 'failed' RETURNING * INTO j;
     IF NOT FOUND THEN
         j := darkroom.any_job(job_id);
@@ -156,6 +160,7 @@ BEGIN
     j.due := darkroom.clock() + darkroom.span(rules, 'unemitted_due_after');
     j := darkroom.enter_lane(rules, j);
     INSERT INTO darkroom.jobs SELECT j.*;
+    PERFORM darkroom.use_pictures(j);
     PERFORM darkroom.tell(j);
     RETURN jsonb_build_object('code', CASE WHEN j.waits THEN 'wait' ELSE 'emit' END, 'job', to_jsonb(j));
 END $$;

@@ -91,6 +91,10 @@ END $$;
 CREATE FUNCTION darkroom.remove_expired(kept interval) RETURNS void LANGUAGE sql AS $$
     DELETE FROM darkroom.bindings WHERE (owner, key) IN (
         SELECT owner, key FROM darkroom.bindings WHERE until < clock_timestamp() ORDER BY until LIMIT 5000);
+    DELETE FROM darkroom.erased WHERE until < clock_timestamp();
+    DELETE FROM darkroom.erasure_key WHERE until < clock_timestamp();
+    DELETE FROM darkroom.uses WHERE (storage_key, job_id) IN (
+        SELECT storage_key, job_id FROM darkroom.uses AS u WHERE NOT darkroom.has_record(u.job_id) LIMIT 1000);
     DELETE FROM darkroom.rates WHERE paid_until < extract(epoch FROM clock_timestamp()) * 1000000 - 60000000;
     -- Where jobs are kept for less than a day, their partitions are no measure.
     DELETE FROM darkroom.finished AS f USING (
