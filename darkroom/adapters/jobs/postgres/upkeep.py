@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 from darkroom.adapters.jobs.postgres.connections import Connections
 from darkroom.contract.errors import DependencyUnavailableError
@@ -30,20 +31,21 @@ class Upkeep:
             if time.monotonic() < self._due_s:
                 return
             self._due_s = time.monotonic() + EVERY_S
-        try:
+        # A lock that another transaction has, or a server that is down: the sweep itself reports that.
+        with suppress(DependencyUnavailableError):
             self.do()
-        except DependencyUnavailableError:
-            # A lock that another transaction has, or a server that is down: the sweep itself reports that.
-            return
-        finally:
-            self._connections.close()
 
     def do(self) -> None:
         """Do all of it now. Raises DependencyUnavailableError."""
-        for statement in (
-            "darkroom.add_up()",
-            f"darkroom.remove_expired('{self._kept}')",
-            "darkroom.make_partitions()",
-            f"darkroom.drop_partitions('{self._kept}')",
-        ):
-            self._connections.ask(f"SELECT {statement} WHERE pg_try_advisory_xact_lock({_LOCK})")
+        try:
+            for statement in (
+                "darkroom.add_up()",
+                f"darkroom.remove_expired('{self._kept}')",
+                "darkroom.make_partitions()",
+                f"darkroom.drop_partitions('{self._kept}')",
+            ):
+                self._connections.ask(
+                    f"SELECT {statement} WHERE pg_try_advisory_xact_lock({_LOCK})"  # noqa: S608 - no text of others
+                )
+        finally:
+            self._connections.close()
