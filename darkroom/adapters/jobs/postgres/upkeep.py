@@ -44,8 +44,6 @@ class Upkeep:
                 "darkroom.make_partitions()",
                 f"darkroom.drop_partitions('{self._kept}')",
             ):
-                self._connections.ask(
-                    f"SELECT {statement} WHERE pg_try_advisory_xact_lock({_LOCK})"  # noqa: S608 - no text of others
-                )
+                self._connections.ask(f"SELECT {statement} WHERE pg_try_advisory_xact_lock({_LOCK})")
         finally:
             self._connections.close()
