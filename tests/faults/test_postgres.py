@@ -48,10 +48,10 @@ def test_a_server_that_is_killed_and_paused_loses_doubles_and_delays_no_job_for_
 
 
 def kill(faulty: PostgresStack) -> None:
-    pid = faulty.stack.server_pid("postgres")
-    psutil.Process(pid).send_signal(signal.SIGKILL)
+    seen = faulty.stack.now()
+    psutil.Process(faulty.stack.server_pid("postgres")).send_signal(signal.SIGKILL)
     eventually(
-        lambda: faulty.stack.server_pid("postgres") not in {pid, 0}, within_s=60, what="the server is started again"
+        lambda: faulty.stack.events(since=seen, action="server.restarted"), within_s=60, what="the server is back"
     )
 
 
