@@ -58,7 +58,8 @@ class Drained:
     """The longest time in which no job ended, while some waited."""
     per_s: Sequence[float]
     """Jobs per second, in steps of equal length."""
-    emitted_by_recovery: int
+    emitted_again: int
+    """By recovery's sweep, or by whoever found the Broker back."""
     failed: int
 
     def line(self) -> str:
@@ -66,7 +67,7 @@ class Drained:
         return (
             f"{self.what:<34} {self.jobs:>6} jobs, accepted in {self.accepted_in_s:.1f} s, done in {self.took_s:.1f} s "
             f"({self.jobs / self.took_s:.1f}/s); the first after {self.first_after_s:.1f} s, longest gap "
-            f"{self.longest_gap_s:.2f} s; emitted by recovery: {self.emitted_by_recovery}; failed: {self.failed}\n"
+            f"{self.longest_gap_s:.2f} s; emitted again: {self.emitted_again}; failed: {self.failed}\n"
             f"{'':<34} jobs/s over time: {rates}"
         )
 
@@ -110,7 +111,7 @@ class Queue:
             first_after_s=ended[0] - back_at,
             longest_gap_s=max((after - before for before, after in pairwise(ended)), default=0.0),
             per_s=_rates(ended, back_at, last_at),
-            emitted_by_recovery=self._emitted_again() - emitted_before,
+            emitted_again=self._emitted_again() - emitted_before,
             failed=len(self.ends.failed & set(ids)),
         )
 
@@ -133,10 +134,12 @@ def _rates(ended: Sequence[float], began_at: float, ended_at: float) -> list[flo
 
 
 @contextmanager
-def running_queue(folder: Path, *, keys: int, settings: Mapping[str, str]) -> Iterator[Queue]:
+def running_queue(folder: Path, *, keys: int, settings: Mapping[str, str], sweep: bool = True) -> Iterator[Queue]:
     with ExitStack() as resources:
         nats = resources.enter_context(running(nats_server(folder / "nats")))
-        keyed = resources.enter_context(keyed_stack(folder / "stack", "--nats", nats.url, keys=keys, settings=settings))
+        keyed = resources.enter_context(
+            keyed_stack(folder / "stack", "--nats", nats.url, keys=keys, settings=settings, sweep=sweep)
+        )
         redis_url, picture = keyed.stack.addresses["redis"], small_picture()
         store = RedisJobStore(redis_url)
         resources.callback(store.close)
@@ -187,7 +190,7 @@ def _nothing() -> None:
 
 def measure(queue: Queue, *, jobs: int, keys: int, away: str, of_one_key: int, frozen_s: float) -> Figures:
     leave = {"frozen": frozen, "killed": killed}[away]
-    queue.drained("warm-up", held_functions(queue), WARM_UP_JOBS, keys)
+    queue.drained("warm-up", held_functions(queue), min(WARM_UP_JOBS, jobs), keys)
     never_away = queue.drained("the Broker was never away", held_functions(queue), jobs, keys)
     print(never_away.line(), flush=True)
     was_away = queue.drained(f"NATS was {away}", leave(queue.nats), jobs, keys)
@@ -201,11 +204,11 @@ def measure(queue: Queue, *, jobs: int, keys: int, away: str, of_one_key: int, f
 
 def report(figures: Figures) -> str:
     each = (figures.never_away, figures.away, figures.one_key)
-    lines = ["| | jobs | accepted in s | done in s | jobs per second | first after s | longest gap s | by recovery |"]
+    lines = ["| | jobs | accepted in s | done in s | jobs per second | first after s | longest gap s | emitted again |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
     lines += [
         f"| {one.what} | {one.jobs:,} | {one.accepted_in_s:.1f} | {one.took_s:.1f} | {one.jobs / one.took_s:.1f} "
-        f"| {one.first_after_s:.2f} | {one.longest_gap_s:.2f} | {one.emitted_by_recovery} |"
+        f"| {one.first_after_s:.2f} | {one.longest_gap_s:.2f} | {one.emitted_again} |"
         for one in each
     ]
     lines += ["", f"Jobs per second in {SHOWN_STEPS} equal steps:", ""]

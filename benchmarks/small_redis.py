@@ -48,7 +48,7 @@ from darkroom.contract.errors import BacklogFullError
 from tests.servers import redis_server, running
 
 ALERT = "DarkroomStoreNearlyFull"
-FILLED = MAX_MEMORY_SHARE + 0.01
+FILLED = MAX_MEMORY_SHARE + 0.05
 FILLED_AT_ONCE = 500
 EXPIRE_AFTER_S = 20.0
 """The time between the end of filling and the first record's end, about."""
@@ -160,7 +160,15 @@ class Load:
         return Answer(at_s=at_s, outcome=f"{answer.status_code} {answer.json().get('code')}")
 
 
-def load(folder: Path, *, maxmemory: str, retention: str, seconds: float, per_s: float) -> Loaded:
+def load(
+    folder: Path,
+    *,
+    maxmemory: str,
+    retention: str,
+    seconds: float,
+    per_s: float,
+    expire_after_s: float = EXPIRE_AFTER_S,
+) -> Loaded:
     with ExitStack() as resources:
         redis_url = resources.enter_context(small_redis(folder, maxmemory))
         keyed = resources.enter_context(
@@ -172,7 +180,7 @@ def load(folder: Path, *, maxmemory: str, retention: str, seconds: float, per_s:
         submitter = resources.enter_context(Submitter(keyed.stack, key, small_picture(), width=WIDTH_PX))
         ends = resources.enter_context(Ends(redis_url))
         filling = resources.enter_context(filler(redis_url, key_id_of(key) or ""))
-        filled_jobs = _fill(filling, redis)
+        filled_jobs = _fill(filling, redis, expire_after_s)
         loading, samples = Load(submitter, per_s), []
         thread = threading.Thread(target=loading.run, args=(seconds,))
         began = time.monotonic()
@@ -187,13 +195,13 @@ def load(folder: Path, *, maxmemory: str, retention: str, seconds: float, per_s:
         )
 
 
-def _fill(filling: Filler, redis: Redis) -> int:
+def _fill(filling: Filler, redis: Redis, expire_after_s: float) -> int:
     """Fill the store with finished jobs that begin to expire soon after."""
     empty, rate = memory_of(redis), filling.rate()
     filling.finish(FILLED_AT_ONCE, kept_s=1.0)
     each_bytes = max(500.0, (memory_of(redis).used_bytes - empty.used_bytes) / FILLED_AT_ONCE)
     left = (FILLED * empty.max_bytes - empty.used_bytes) / each_bytes
-    kept_s = left / rate + EXPIRE_AFTER_S
+    kept_s = left / rate + expire_after_s
     print(f"filling with about {left:.0f} finished jobs, kept for {kept_s:.0f} s", flush=True)
     jobs = 0
     while memory_of(redis).share < FILLED:

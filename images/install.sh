@@ -41,7 +41,7 @@ find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
 # `darkroom restore`, for their Jobs.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \
-  "$packages/darkroom/charts" "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" \
+  "$packages/darkroom/charts" "$packages/darkroom/planning" "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" \
   "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
 # Stores in memory, for tests.
 find "$packages/darkroom/adapters" -name 'memory*.py' -exec rm {} +
@@ -51,7 +51,7 @@ find "$packages/darkroom/adapters" -name 'memory*.py' -exec rm {} +
 [ "$function" = ingest ] || rm "$packages/darkroom/contract/openapi.py" "$packages/darkroom/contract/openapi_parts.py"
 find "$packages" -type d \( -name tests -o -name testdata \) -prune -exec rm -r {} +
 if [ "$function" = recovery ]; then
-  rm -r "$packages/darkroom/cli/new"
+  rm -r "$packages/darkroom/cli/new" "$packages/darkroom/cli/plan"
   find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name extras.py \
     ! -name commands.py ! -name failures.py ! -name terminal.py ! -name setup.py \
     ! -name restore.py ! -name restoring.py ! -name deployment.py ! -name obsolete_letters.py -exec rm {} +

@@ -46,6 +46,7 @@ for function in ingest status resize crop recovery; do
     --from-literal=STORAGE_ACCESS_KEY="$(made "storage-$function-access" 10)" \
     --from-literal=STORAGE_SECRET_KEY="$(made "storage-$function-secret" 20)"
 done
+secret darkroom-notify --from-literal=REDIS_URL="$(redis_url notify)"
 secret darkroom-setup --from-literal=STORAGE_ACCESS_KEY="$(made storage-setup-access 10)" \
   --from-literal=STORAGE_SECRET_KEY="$(made storage-setup-secret 20)"
 secret darkroom-minio --from-literal=MINIO_ROOT_USER="$(made minio-user 10)" \
@@ -55,5 +56,11 @@ secret darkroom-seaweedfs --from-literal=WEED_S3_SSE_KEK="$(made storage-encrypt
 # No key yet: `darkroom keys create --file DIRECTORY/keys.json` adds one; then run this again.
 [ -s keys.json ] || echo '{"keys": []}' > keys.json
 secret darkroom-api-keys --from-file=keys.json
+# No endpoint yet: `darkroom webhooks create --file DIRECTORY/webhooks.json --secrets-file DIRECTORY/webhook-secrets.json
+# --keys-file DIRECTORY/keys.json` adds one; then run this again.
+[ -s webhooks.json ] || echo '{"endpoints": []}' > webhooks.json
+[ -s webhook-secrets.json ] || echo '{"secrets": {}}' > webhook-secrets.json
+secret darkroom-webhooks --from-file=webhooks.json
+secret darkroom-webhook-secrets --from-file=webhook-secrets.json
 
 [ "${2:-}" != --apply ] || for file in ./*.yaml; do kubectl apply --filename "$file"; done

@@ -27,6 +27,11 @@ from darkroom.contract.metrics import (
     RENDER_DURATION,
     RESULT_SIZE,
     STAGES,
+    WEBHOOKS_FAILED,
+    WEBHOOKS_GIVEN_UP,
+    WEBHOOKS_OLDEST_OWED_AGE,
+    WEBHOOKS_OWED,
+    WEBHOOKS_SENT,
 )
 from darkroom.contract.metrics import CATALOG as APPLICATION
 from darkroom.telemetry.platform_metrics import (
@@ -101,4 +106,9 @@ __all__ = [
     "STREAM_SIZE",
     "TRIGGER_BACKLOG",
     "TRIGGER_IN_FLIGHT",
+    "WEBHOOKS_FAILED",
+    "WEBHOOKS_GIVEN_UP",
+    "WEBHOOKS_OLDEST_OWED_AGE",
+    "WEBHOOKS_OWED",
+    "WEBHOOKS_SENT",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from darkroom.contract.api_keys import make_key
 from darkroom.serving.key_file import write_key_file
+from tests.faults.faulty_stack import edit
 from tests.stack import ROOT, RunningStack, running_stack
 
 
@@ -21,11 +22,17 @@ class KeyedStack:
 
 
 @contextmanager
-def keyed_stack(folder: Path, *options: str, keys: int, settings: Mapping[str, str]) -> Iterator[KeyedStack]:
-    """`settings` take the place of those in knative/base/settings.yaml; `options` are for `darkroom up`."""
+def keyed_stack(
+    folder: Path, *options: str, keys: int, settings: Mapping[str, str], sweep: bool = True
+) -> Iterator[KeyedStack]:
+    """`settings` take the place of those in knative/base/settings.yaml; `options` are for `darkroom up`. Without
+    `sweep`, recovery's comes once a year, so that nothing is its doing.
+    """
     for name in ("knative", "nats-eventing"):
         shutil.copytree(ROOT / name, folder / name)
     _change(folder / "knative/base/settings.yaml", settings)
+    if not sweep:
+        edit(folder / "knative/base/sweep.yaml", "*/15 * * * * *", "0 0 1 1 *")
     made = [make_key(f"key {number}") for number in range(keys)]
     write_key_file(folder / "keys.json", [stored for _, stored in made])
     manifests = [option for name in ("knative/base", "nats-eventing") for option in ("--manifests", str(folder / name))]

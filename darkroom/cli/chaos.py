@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 
+from darkroom.cli.admin_client import AdminClient
 from darkroom.cli.chaos_report import format_line, write_plan, write_reckoning
 from darkroom.cli.chaos_traffic import Rate, Traffic
 from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import tell, write, write_json
 from darkroom.events.durations import parse_go
-from darkroom.local.addresses import Addresses
 
 POLL_EVERY_S = 0.4
 ANSWER_WITHIN_S = 15.0
@@ -119,18 +118,8 @@ class _Slow(click.ParamType[dict[str, float]]):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 @data_option
 def command(
-    services: tuple[str, ...],
-    triggers: tuple[str, ...],
-    kill: bool,
-    pause: bool,
-    slow: dict[str, float] | None,
-    fail: float,
-    duplicate: float,
-    drop_reply: float,
-    servers: str,
     lasts_s: float,
-    interval_s: float | None,
-    settle_s: float,
+    servers: str,
     seed: int | None,
     only_plan: bool,
     event_type: str | None,
@@ -139,6 +128,7 @@ def command(
     broker: str | None,
     as_json: bool,
     data: Path,
+    **faults: Any,
 ) -> None:
     """Inflict faults on what runs in `darkroom up`, and tell what was lost, doubled or stuck.
 
@@ -152,81 +142,73 @@ def command(
     """
     if lasts_s == 0:
         raise click.UsageError("--for must be longer than 0s")
+    if event_type is None and (send_data is not None or broker is not None):
+        raise click.UsageError("--send-data and --broker belong to --send TYPE")
     addresses = runtime_addresses(data)
     order = {
         "seed": secrets.randbelow(1_000_000) if seed is None else seed,
         "lasts_s": lasts_s,
-        "interval_s": interval_s,
-        "settle_s": settle_s,
-        "services": services,
-        "triggers": triggers,
         "servers": tuple(name.strip() for name in servers.split(",") if name.strip()),
-        "kill": kill,
-        "pause": pause,
-        "slow": slow,
-        "fail": fail,
-        "duplicate": duplicate,
-        "drop_reply": drop_reply,
+        **faults,
     }
     traffic = None
     if event_type is not None:
         traffic = Traffic.prepare(addresses, event_type, send_data, per_second=rate, lasts_s=lasts_s, broker=broker)
-    elif send_data is not None or broker is not None:
-        raise click.UsageError("--send-data and --broker belong to --send TYPE")
-    with _Admin(addresses) as admin:
+    with AdminClient(addresses.admin, answer_within_s=ANSWER_WITHIN_S) as admin:
         if only_plan:
-            plan = admin.ask("POST", "/chaos/plan", order)
+            plan = admin.ask_object("POST", "/chaos/plan", body=order)
             write_json(plan) if as_json else write_plan(plan)
             return
         _run(admin, order, traffic, as_json=as_json)
 
 
-def _run(admin: _Admin, order: Mapping[str, Any], traffic: Traffic | None, *, as_json: bool) -> None:
-    plan = admin.ask("POST", "/chaos", order)
+def _run(admin: AdminClient, order: Mapping[str, Any], traffic: Traffic | None, *, as_json: bool) -> None:
+    plan = admin.ask_object("POST", "/chaos", body=order)
     say = tell if as_json else write
     say(f"chaos with seed {order['seed']} for {order['lasts_s']:g} s, plan {plan['digest']}; Ctrl-C ends it")
     lines: list[dict[str, Any]] = []
-    try:
-        with ExitStack() as running:
-            if traffic is not None:
-                running.enter_context(traffic)
-            state = _follow(admin, plan["id"], lines, traffic, say)
-        was_interrupted = False
-    except KeyboardInterrupt:
-        was_interrupted = True
-        admin.ask("DELETE", f"/chaos/{plan['id']}")
-        state = _follow(admin, plan["id"], lines, None, say)
-    except BaseException:
-        admin.end(plan["id"])
-        raise
-    reckoning = state["reckoning"]
-    if reckoning is None:
+    state, was_interrupted = _watch(admin, plan["id"], lines, traffic, say)
+    if state["reckoning"] is None:
         raise click.ClickException(f"there is no reckoning: {state['ended_by'] or 'the run failed; see `darkroom up`'}")
     document = {
         "plan": plan,
         "ended_by": state["ended_by"],
         "faults": lines,
         "sent": None if traffic is None else traffic.as_dict(),
-        "reckoning": reckoning,
+        "reckoning": state["reckoning"],
     }
-    if as_json:
-        write_json(document)
-    else:
-        write_reckoning(document)
+    write_json(document) if as_json else write_reckoning(document)
     if was_interrupted:
         raise SystemExit(INTERRUPTED)
-    if reckoning["lost_count"] or reckoning["stuck_count"] or state["ended_by"]:
+    if state["reckoning"]["lost_count"] or state["reckoning"]["stuck_count"] or state["ended_by"]:
         raise SystemExit(1)
 
 
+def _watch(
+    admin: AdminClient, run_id: str, lines: list[dict[str, Any]], traffic: Traffic | None, say: Any
+) -> tuple[dict[str, Any], bool]:
+    """Follow a run with its traffic to its end; returns its last state, and whether Ctrl-C ended it."""
+    try:
+        with ExitStack() as running:
+            if traffic is not None:
+                running.enter_context(traffic)
+            return _follow(admin, run_id, lines, traffic, say), False
+    except KeyboardInterrupt:
+        admin.ask("DELETE", f"/chaos/{run_id}")
+        return _follow(admin, run_id, lines, None, say), True
+    except BaseException:
+        _end(admin, run_id)
+        raise
+
+
 def _follow(
-    admin: _Admin, run_id: str, lines: list[dict[str, Any]], traffic: Traffic | None, say: Any
+    admin: AdminClient, run_id: str, lines: list[dict[str, Any]], traffic: Traffic | None, say: Any
 ) -> dict[str, Any]:
     """Show each fault as it happens, until the run is over; returns its last state."""
     settling = False
     while True:
         since = lines[-1]["number"] if lines else 0
-        state = admin.ask("GET", f"/chaos/{run_id}?since={since}")
+        state = admin.ask_object("GET", f"/chaos/{run_id}", query={"since": since})
         for line in state["lines"]:
             lines.append(line)
             say(format_line(line))
@@ -241,35 +223,9 @@ def _follow(
         time.sleep(POLL_EVERY_S)
 
 
-class _Admin:
-    """The runtime's admin API; errors become sentences."""
-
-    def __init__(self, addresses: Addresses) -> None:
-        self._url = addresses.admin
-        # trust_env: a proxy would look for the runtime on its own machine.
-        self._client = httpx.Client(base_url=addresses.admin, trust_env=False, timeout=ANSWER_WITHIN_S)
-
-    def __enter__(self) -> _Admin:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            answer = self._client.request(method, path, json=body)
-            document: Any = answer.json()
-        except (httpx.HTTPError, ValueError) as exc:
-            raise click.ClickException(f"{self._url} does not answer ({exc}); has `darkroom up` ended?") from exc
-        if answer.is_error:
-            raise click.ClickException(str(document.get("detail", document)))
-        if not isinstance(document, dict):
-            raise click.ClickException(f"{self._url}{path} answers no JSON object")
-        return document
-
-    def end(self, run_id: str) -> None:
-        """End a run as well as possible; otherwise its lease ends it."""
-        try:
-            self._client.delete(f"/chaos/{run_id}")
-        except httpx.HTTPError as exc:
-            tell(f"the run could not be ended ({exc}); it ends by itself in a few seconds")
+def _end(admin: AdminClient, run_id: str) -> None:
+    """End a run as well as possible; otherwise its lease ends it."""
+    try:
+        admin.ask("DELETE", f"/chaos/{run_id}")
+    except click.ClickException as exc:
+        tell(f"the run could not be ended ({exc.format_message()}); it ends by itself in a few seconds")

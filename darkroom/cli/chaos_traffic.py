@@ -13,6 +13,7 @@ from typing import Any
 import click
 import httpx
 
+from darkroom.cli.admin_client import AdminClient, only_broker
 from darkroom.events.cloudevents import encode_binary, new_event
 from darkroom.local.addresses import Addresses
 
@@ -71,7 +72,9 @@ class Traffic:
             json.loads(_numbered(template, 1))
         except (ValueError, RecursionError) as exc:
             raise click.UsageError(f"--send-data {data}: not JSON: {exc}") from exc
-        broker = broker or _only_broker(addresses)
+        if broker is None:
+            with AdminClient(addresses.admin) as admin:
+                broker = only_broker(admin.ask("GET", "/chaos/brokers"))
         if broker.count("/") != 1:
             raise click.UsageError(f"--broker must be NAMESPACE/NAME, was {broker!r}")
         return cls(f"{addresses.broker}/{broker}", event_type, template, per_second=per_second, lasts_s=lasts_s)
@@ -124,16 +127,3 @@ class Traffic:
 
 def _numbered(template: str, number: int) -> str:
     return template.replace("{n}", str(number))
-
-
-def _only_broker(addresses: Addresses) -> str:
-    """Return the Broker of a project that has one. Raises click.UsageError."""
-    try:
-        answer = httpx.get(f"{addresses.admin}/chaos/brokers", trust_env=False, timeout=ANSWER_WITHIN_S)
-        brokers: list[str] = answer.raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as exc:
-        raise click.ClickException(f"{addresses.admin} does not answer ({exc}); is `darkroom up` running?") from exc
-    if len(brokers) != 1:
-        there_is = ", ".join(brokers) or "none"
-        raise click.UsageError(f"say with --broker NAMESPACE/NAME where to send; the project has {there_is}")
-    return brokers[0]

@@ -27,6 +27,7 @@ _COMMANDS = {
     "backup": "darkroom.cli.backup",
     "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",
+    "webhooks": "darkroom.cli.webhooks",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
     "plan": "darkroom.cli.plan.command",

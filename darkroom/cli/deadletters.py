@@ -17,7 +17,7 @@ from darkroom.cli.api import only_match
 from darkroom.cli.backends import Backends, backend_options, open_backends
 from darkroom.cli.deployment import deployment_settings
 from darkroom.cli.keeper_files import KeeperFiles
-from darkroom.cli.letters import document, subject
+from darkroom.cli.letters import document, kind, subject
 from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.terminal import format_duration, write, write_json, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
@@ -37,7 +37,9 @@ class _Age(click.ParamType[float]):
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--type", "kind", type=click.Choice([*NAMES, "event"]), help="The job's type; event for no job."),
+        click.option(
+            "--type", "kind", type=click.Choice([*NAMES, "webhook", "event"]), help="The job's type; event for no job."
+        ),
         click.option("--error", "reason", metavar="CODE", help="The code of the last error, such as image.crashed."),
         click.option("--job", "job_id", metavar="ID", help="The letter of this job, or of the one that begins so."),
         click.option("--older-than", "older_than_s", type=_Age(), help="Kept for at least this long, such as 2h30m."),
@@ -98,8 +100,15 @@ _COLUMNS = ("number", "age", "what", "job or event", "error", "attempts", "from"
 
 def _row(kept: KeptDeadLetter) -> tuple[object, ...]:
     letter, age_s = kept.letter, (datetime.now(UTC) - kept.kept_at).total_seconds()
-    what = letter.job_type or "event"
-    return kept.sequence, format_duration(age_s), what, subject(kept), letter.reason, letter.attempts, letter.origin
+    return (
+        kept.sequence,
+        format_duration(age_s),
+        kind(letter),
+        subject(kept),
+        letter.reason,
+        letter.attempts,
+        letter.origin,
+    )
 
 
 @command.command("show")

@@ -14,6 +14,8 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.cli.api import Api
 from darkroom.cli.backends import usable_url
 from darkroom.cli.job_store import open_job_store
+from darkroom.cli.local_webhooks import ENDPOINTS_NAME
+from darkroom.cli.owed_webhooks import owed_document, owed_line
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import format_duration, is_terminal, write, write_fields, write_json
 from darkroom.cli.timeline import timeline
@@ -51,7 +53,7 @@ def command(job_id: str, wait_s: float, redis_url: str | None, as_json: bool, ur
     if redis_url is not None or url is None:
         if redis_url is not None:
             usable_url("--redis", redis_url)
-        shown |= _record_fields(open_job_store(redis_url, data), UUID(job_id))
+        shown |= _record_fields(open_job_store(redis_url, data), UUID(job_id), data)
     if url is None and shown["status"] == "failed":
         shown |= _dead_letter(runtime_addresses(data).nats, job_id)
     if as_json or not is_terminal():
@@ -60,18 +62,19 @@ def command(job_id: str, wait_s: float, redis_url: str | None, as_json: bool, ur
         _describe(shown)
 
 
-def _record_fields(store: RedisJobStore | PostgresJobStore, job_id: UUID) -> dict[str, Any]:
+def _record_fields(store: RedisJobStore | PostgresJobStore, job_id: UUID, data: Path) -> dict[str, Any]:
     try:
-        record = store.get(job_id)
+        record, owed = store.get(job_id), store.owed.of_job(job_id)
     except JobUnreadableError:
         return {}  # As the API has said already.
     except DependencyUnavailableError as exc:
         return {"timeline_missing": f"{exc.code}: {exc.detail}"}
     finally:
         store.close()
+    shown = {"webhooks_owed": owed_document(owed, data / ENDPOINTS_NAME)} if owed else {}
     if record is None:
-        return {}
-    return {"emissions": record.emissions, "redrives": record.redrives, "timeline": timeline(record)}
+        return shown
+    return {"emissions": record.emissions, "redrives": record.redrives, "timeline": timeline(record), **shown}
 
 
 def _dead_letter(nats_url: str, job_id: str) -> dict[str, Any]:
@@ -81,7 +84,8 @@ def _dead_letter(nats_url: str, job_id: str) -> dict[str, Any]:
 
     letters = JetStreamDeadLetters(nats_url)
     try:
-        found = next(iter(select(letters, Selection(job_id=job_id))), None)
+        # Not one of a webhook: that is no end of the job.
+        found = next((one for one in select(letters, Selection(job_id=job_id)) if one.letter.job_type), None)
     except DependencyUnavailableError as exc:
         return {"dead_letter_missing": f"{exc.code}: {exc.detail}"}
     finally:
@@ -119,6 +123,8 @@ def _describe(job: dict[str, Any]) -> None:
         )
         outcome = entry["code"] or ("completed" if entry["ended"] else "under way")
         write(f"attempt {entry['attempt']}: {outcome}, by {entry['instance']}, began {_when(entry['began'])}{ended}")
+    for owed in job.get("webhooks_owed", []):
+        write(owed_line(owed))
 
 
 def _joined(parameters: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from darkroom.cli.api import only_match
+from darkroom.cli.secret_output import write_new_secret
 from darkroom.cli.terminal import tell, write_json, write_json_lines, write_records
 from darkroom.contract.api_keys import StoredKey, make_key
 from darkroom.contract.jobs import timestamp
@@ -65,7 +65,7 @@ def create(name: str, out: Path | None, weight: float, as_json: bool, path: Path
         _write(path, [*kept, stored])
     else:
         # First the key itself: a hash whose key was lost would be of no use.
-        _write_key(out, key)
+        write_new_secret(out, key)
         try:
             _write(path, [*kept, stored])
         except BaseException:
@@ -134,15 +134,3 @@ def _write(path: Path, keys: list[StoredKey]) -> None:
         write_key_file(path, keys)
     except OSError as exc:
         raise click.ClickException(f"{path}: {exc.strerror}") from exc
-
-
-def _write_key(out: Path, key: str) -> None:
-    """Write a file that did not exist, readable by its owner alone from its first moment on."""
-    try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
-            file.write(key + "\n")
-    except FileExistsError as exc:
-        raise click.ClickException(f"{out} exists already; choose another file, so that no key is lost") from exc
-    except OSError as exc:
-        out_error = exc.strerror or type(exc).__name__
-        raise click.ClickException(f"{out}: {out_error}") from exc

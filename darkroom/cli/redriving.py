@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from darkroom.adapters.broker import Emitter
-from darkroom.adapters.deadletters import DeadLetters, KeptDeadLetter
+from darkroom.adapters.deadletters import WEBHOOK, DeadLetters, KeptDeadLetter
 from darkroom.adapters.jobs import JobStore, NextStep
 from darkroom.cli.keeper_files import KeeperFiles
+from darkroom.cli.letters import kind
 from darkroom.contract import events
 from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
 from darkroom.contract.job_types import job_type_named
@@ -29,7 +31,7 @@ class Selection:
 
     sequences: tuple[int, ...] = ()
     kind: str | None = None
-    """A job's type, or `event` for a letter without a job."""
+    """A job's type, `webhook`, or `event` for a letter without a job."""
     reason: str | None = None
     job_id: str | None = None
     """A job's id, or its beginning."""
@@ -40,7 +42,7 @@ class Selection:
         letter, age_s = kept.letter, (now - kept.kept_at).total_seconds()
         return (
             (not self.sequences or kept.sequence in self.sequences)
-            and self.kind in {None, letter.job_type or "event"}
+            and self.kind in {None, kind(letter)}
             and self.reason in {None, letter.reason}
             and (self.job_id is None or (letter.job_id or "").startswith(self.job_id.lower()))
             and (self.older_than_s is None or age_s >= self.older_than_s)
@@ -77,6 +79,8 @@ class Redrive:
 
         Raises ParametersInvalidError, DependencyUnavailableError.
         """
+        if kept.letter.origin == WEBHOOK:
+            return self._owe_webhook_again(kept, dry_run=dry_run)
         if kept.letter.job_id is not None and kept.letter.job_type is not None:
             try:
                 job_id = UUID(kept.letter.job_id)
@@ -119,6 +123,23 @@ class Redrive:
             self._jobs.emitted(record.job_id, record.emissions)
         except DependencyUnavailableError:
             return  # the sweep emits it within seconds
+
+    def _owe_webhook_again(self, kept: KeptDeadLetter, *, dry_run: bool) -> str:
+        """Owe the webhook anew, under its own id: a receiver that has had it recognises it."""
+        try:
+            event = from_json_object(kept.letter.event)
+            (endpoint_id,) = events.webhook_endpoints(event)
+        except (EventInvalidError, ValueError):
+            return f"letter {kept.sequence} has no webhook to send; it is kept"
+        if dry_run:
+            return f"would owe webhook {event.id} to {endpoint_id} again"
+        is_new = self._jobs.owed.owe_again(event.id, endpoint_id, dict(event.json()))
+        if is_new and self._emitter is not None:
+            # Best effort: otherwise the next sweep says that it is due.
+            with suppress(DependencyUnavailableError):
+                self._emitter.emit(events.webhook_due(endpoint_id, source=_SOURCE))
+        self._letters.drop(kept.sequence)
+        return f"webhook {event.id} is {'' if is_new else 'already '}owed to {endpoint_id}{' again' if is_new else ''}"
 
     def _emit_again(self, kept: KeptDeadLetter, *, dry_run: bool) -> str:
         if self._emitter is None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 
+from darkroom.cli.admin_client import AdminClient, SilentRuntimeError
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import format_duration, is_terminal, tell, write, write_json, write_records
 from darkroom.errors import DependencyUnavailableError
@@ -33,8 +33,8 @@ def command(as_json: bool, data: Path) -> None:
     """
     addresses = runtime_addresses(data)
     try:
-        status = _fetch(addresses.admin)
-    except httpx.TimeoutException as exc:
+        status = fetch_status(addresses.admin)
+    except SilentRuntimeError as exc:
         states = asyncio.run(_server_states(addresses))
         _write_servers_alone(states, as_json=as_json)
         raise click.ClickException(_silent(addresses.admin, states)) from exc
@@ -48,29 +48,9 @@ def command(as_json: bool, data: Path) -> None:
 
 
 def fetch_status(admin: str) -> dict[str, Any]:
-    """Return the runtime's status. Raises click.ClickException."""
-    try:
-        return _fetch(admin)
-    except httpx.TimeoutException as exc:
-        raise click.ClickException(f"{admin} does not answer within {ANSWER_WITHIN_S:g} s") from exc
-
-
-def _fetch(admin: str) -> dict[str, Any]:
-    """Return the runtime's status. Raises httpx.TimeoutException, and click.ClickException for any other failure."""
-    try:
-        # trust_env: a proxy would look for the runtime on its own machine.
-        with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN_S) as client:
-            answer = client.get(f"{admin}/status")
-            status: Any = answer.raise_for_status().json()
-    except httpx.TimeoutException:
-        raise
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise click.ClickException(f"{admin} does not answer ({exc}); is `darkroom up` running?") from exc
-    except ValueError as exc:
-        raise click.ClickException(f"{admin}/status answers no JSON; is it `darkroom up` that listens there?") from exc
-    if not isinstance(status, dict):
-        raise click.ClickException(f"{admin}/status answers no JSON object; is it `darkroom up` that listens there?")
-    return status
+    """Return the runtime's status. Raises click.ClickException, and SilentRuntimeError for no answer in time."""
+    with AdminClient(admin, answer_within_s=ANSWER_WITHIN_S) as client:
+        return client.ask_object("GET", "/status")
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------

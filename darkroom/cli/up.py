@@ -6,10 +6,9 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import click
@@ -21,12 +20,12 @@ from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.folders import make_folder
 from darkroom.cli.job_store import JOB_STORES, choose_job_store
 from darkroom.cli.local_storage import choose_storage
+from darkroom.cli.local_webhooks import AllowPrivate, webhook_settings
 from darkroom.cli.runtime_file import DEFAULT_DATA
 from darkroom.cli.terminal import write
+from darkroom.cli.up_options import Host, Origin, RateLimit, RecordBytes, Window
 from darkroom.contract.rates import Rate
 from darkroom.errors import DependencyUnavailableError, describe
-from darkroom.events.durations import parse_go
-from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.local.addresses import Addresses
 from darkroom.local.children.reasons import reason_in
 from darkroom.local.errors import LocalRuntimeError, PortTakenError, StartFailedError
@@ -35,13 +34,11 @@ from darkroom.local.resources import ExternalServers
 from darkroom.local.stack import DEFAULT_PORT, Stack, StackOptions
 from darkroom.local.watching.entry_points import EntryPoints
 from darkroom.manifests import ManifestError
-from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, parse_record_bytes, read_project
+from darkroom.manifests.project import DEFAULT_FOLDERS, PROJECT_FILE, Project, read_project
 from darkroom.redaction import redacted
 from darkroom.serving.key_file import KeyFileError, read_key_file
 
 STDIN = Path("-")
-SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 6.0, 3600.0
-"""The bounds that Knative sets to a stable window (knative.dev/serving, pkg/autoscaler/config/autoscaler.go)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,63 +65,6 @@ class FrontDoor:
     def served_hosts(self) -> tuple[str, ...] | None:
         """The names under which the API is served besides this machine's; None: any, since a key is asked for."""
         return self.hosts if self.api_keys is None else None
-
-
-class _Window(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            window_s = value if isinstance(value, float) else parse_go(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-        if not SHORTEST_WINDOW_S <= window_s <= LONGEST_WINDOW_S:
-            self.fail(f"must be 6s to 1h, as Knative requires; was {value}", param, ctx)
-        return window_s
-
-
-class _RecordBytes(click.ParamType[int]):
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else parse_record_bytes(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-class _RateLimit(click.ParamType[str]):
-    name = "rate"
-
-    def __init__(self, parse: Callable[[str], Rate | None] = Rate.parse) -> None:
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            self._parse(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-        return str(value)
-
-
-class _Origin(click.ParamType[str]):
-    name = "origin"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return ",".join(sorted(parse_origins(value)))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-class _Host(click.ParamType[str]):
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return ",".join(sorted(parse_hosts(value)))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
 
 
 @click.command("up")
@@ -183,7 +123,7 @@ class _Host(click.ParamType[str]):
 @click.option(
     "--window",
     "window_s",
-    type=_Window(),
+    type=Window(),
     help=("Autoscaling window of every function, 6s to 1h, overriding the manifests, to see scale to zero sooner."),
 )
 @click.option(
@@ -192,15 +132,29 @@ class _Host(click.ParamType[str]):
     help="Require API keys from this file, which `darkroom keys create` writes.  [default: no keys, loopback only]",
 )
 @click.option(
+    "--webhooks-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file of webhook endpoints, which `darkroom webhooks create` writes; their secrets are in "
+    "webhook-secrets.json beside it.  [default: webhooks.json in --data]",
+)
+@click.option(
+    "--webhook-allow-private",
+    type=AllowPrivate(),
+    envvar="WEBHOOK_ALLOW_PRIVATE",
+    default="",
+    help="Networks and hosts that webhooks may reach although they are not public, such as 127.0.0.0/8.  "
+    "[default: none]",
+)
+@click.option(
     "--rate-limit",
-    type=_RateLimit(),
+    type=RateLimit(),
     default="off",
     show_default=True,
     help="Jobs that ingest accepts, and requests that status does, per key or address, such as 60/minute.",
 )
 @click.option(
     "--rate-limit-bytes",
-    type=_RateLimit(Rate.parse_of_bytes),
+    type=RateLimit(Rate.parse_of_bytes),
     default="off",
     show_default=True,
     help="Bytes of pictures that ingest accepts, per key or address, such as 256Mi/minute.",
@@ -208,7 +162,7 @@ class _Host(click.ParamType[str]):
 @click.option(
     "--allow-origin",
     "origins",
-    type=_Origin(),
+    type=Origin(),
     multiple=True,
     help="Let web pages of this origin use the API, such as http://localhost:3000; may be given more than once.  "
     "[default: none]",
@@ -216,7 +170,7 @@ class _Host(click.ParamType[str]):
 @click.option(
     "--allow-host",
     "hosts",
-    type=_Host(),
+    type=Host(),
     multiple=True,
     help="Serve the API under this name too, without keys; may be given more than once.  [default: names of this "
     "machine, and those of HTTPRoutes]",
@@ -242,7 +196,7 @@ class _Host(click.ParamType[str]):
 )
 @click.option(
     "--record-bytes",
-    type=_RecordBytes(),
+    type=RecordBytes(),
     help="How much to keep of what happens to events, for `darkroom events`.  "
     "[default: as in darkroom.toml, else 64Mi]",
 )
@@ -261,6 +215,8 @@ def command(
     max_instances: int | None,
     window_s: float | None,
     api_keys: Path | None,
+    webhooks_file: Path | None,
+    webhook_allow_private: str,
     rate_limit: str,
     rate_limit_bytes: str,
     origins: tuple[str, ...],
@@ -294,6 +250,7 @@ def command(
         except KeyFileError as exc:
             raise click.ClickException(f"--api-keys: {exc}") from exc
     make_folder(data, "--data", mode=0o700)
+    webhooks = webhook_settings(webhooks_file, data, webhook_allow_private)
     for option, given in (
         ("--nats", nats_url),
         ("--redis", redis_url),
@@ -313,7 +270,13 @@ def command(
             port=None if free_ports else port,
             external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url, postgres=postgres_url),
             hosts=front_door.served_hosts,
-            settings={**front_door.settings(), **storage.settings, **jobs.settings, **region_of_s3(s3_url)},
+            settings={
+                **front_door.settings(),
+                **webhooks,
+                **storage.settings,
+                **jobs.settings,
+                **region_of_s3(s3_url),
+            },
             strict=strict,
             private_servers=api_keys is not None,
             max_instances=max_instances,

@@ -8,6 +8,7 @@ from darkroom import __version__
 from darkroom.contract import events
 from darkroom.contract.job_types import JOB_TYPES, NAMES
 from darkroom.contract.schemas import Schema, components, reference
+from darkroom.contract.webhooks import ENDPOINT_ID
 
 _USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFailure", "Job")
 
@@ -16,10 +17,39 @@ _WORKERS = ", ".join(NAMES)
 # Event type, sender, receiver, schema of the data.
 _EVENTS: tuple[tuple[str, str, str, Schema], ...] = (
     *((job.event_type, "ingest, recovery", job.name, reference("JobMessage")) for job in JOB_TYPES),
-    (events.JOB_COMPLETED, _WORKERS, "whoever subscribes", reference("Job")),
-    (events.JOB_FAILED, f"{_WORKERS}, recovery", "whoever subscribes", reference("Job")),
+    (events.JOB_COMPLETED, _WORKERS, "notify, whoever subscribes", reference("Job")),
+    (events.JOB_FAILED, f"{_WORKERS}, recovery", "notify, whoever subscribes", reference("Job")),
+    (events.WEBHOOK_DUE, "recovery", "notify", reference("WebhookDue")),
     (events.EVENT_REJECTED, _WORKERS, "recovery", reference("Rejection")),
 )
+
+
+_WEBHOOK: Schema = {
+    "name": "webhook",
+    "title": "The end of a job, told to an endpoint",
+    "summary": "From notify to the endpoints of the job's key. The same webhook-id is the same message.",
+    "contentType": "application/json",
+    "headers": {
+        "type": "object",
+        "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
+        "properties": {
+            "webhook-id": {"type": "string", "description": "The same over all tries; new for each end of a job."},
+            "webhook-timestamp": {"type": "string", "description": "When it was sent, in seconds since the epoch."},
+            "webhook-signature": {
+                "type": "string",
+                "description": "v1, and the base64 of an HMAC-SHA256; two of them, separated by a space, while secrets "
+                "rotate.",
+            },
+        },
+    },
+    "payload": reference("Job"),
+}
+_WEBHOOK_OPERATION: Schema = {
+    "action": "send",
+    "channel": {"$ref": "#/channels/webhook"},
+    "messages": [{"$ref": "#/channels/webhook/messages/Webhook"}],
+    "summary": "notify to the endpoints of the job's key",
+}
 
 
 def asyncapi() -> dict[str, Any]:
@@ -28,6 +58,12 @@ def asyncapi() -> dict[str, Any]:
         "type": "object",
         "required": ["event", "reason"],
         "properties": {"event": {"type": "object"}, "reason": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    webhook_due = {
+        "type": "object",
+        "required": ["endpoint_id"],
+        "properties": {"endpoint_id": {"type": "string", "pattern": f"^{ENDPOINT_ID}$"}},
         "additionalProperties": False,
     }
     return {
@@ -42,14 +78,22 @@ def asyncapi() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {"broker": {"address": "darkroom/darkroom", "messages": _messages()}},
-        "operations": _operations(),
+        "channels": {
+            "broker": {"address": "darkroom/darkroom", "messages": _messages()},
+            "webhook": {
+                "address": None,
+                "description": "A POST to the URL of an endpoint, by the Standard Webhooks specification.",
+                "messages": {"Webhook": {"$ref": "#/components/messages/Webhook"}},
+            },
+        },
+        "operations": {**_operations(), "sendWebhook": _WEBHOOK_OPERATION},
         "components": {
             "messages": {
                 _key(event_type): _message(event_type, sender, receiver, data)
                 for event_type, sender, receiver, data in _EVENTS
-            },
-            "schemas": {**{name: named[name] for name in _USED}, "Rejection": rejection},
+            }
+            | {"Webhook": _WEBHOOK},
+            "schemas": {**{name: named[name] for name in _USED}, "Rejection": rejection, "WebhookDue": webhook_due},
         },
     }
 
@@ -89,6 +133,11 @@ def _message(event_type: str, sender: str, receiver: str, data: Schema) -> Schem
                 "ce-time": {**text, "format": "date-time"},
                 "ce-dataschema": {**text, "format": "uri"},
                 "ce-requestid": {**text, "description": "The id of the request that made the job."},
+                "ce-webhooks": {
+                    **text,
+                    "description": "The ids of the webhook endpoints that are told, separated by commas; only where "
+                    "there are any.",
+                },
                 "ce-traceparent": text,
                 "ce-tracestate": text,
             },

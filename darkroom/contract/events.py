@@ -17,6 +17,9 @@ from darkroom.events.cloudevents import CloudEvent, json_object, new_event
 JOB_COMPLETED = "dev.darkroom.job.completed"
 JOB_FAILED = "dev.darkroom.job.failed"
 EVENT_REJECTED = "dev.darkroom.event.rejected"
+WEBHOOK_DUE = "dev.darkroom.webhook.due"
+WEBHOOKS_EXTENSION = "webhooks"
+"""On events that say that webhooks may be due: the ids of the endpoints, separated by commas."""
 
 _TRACE_EXTENSIONS = (tracing.TRACEPARENT, tracing.TRACESTATE)
 
@@ -44,8 +47,25 @@ def ended(record: JobRecord, *, source: str) -> CloudEvent:
         record.view(),
         subject=str(record.job_id),
         dataschema=f"{SCHEMA_BASE}job/1",
-        extensions={"requestid": record.request_id, **_trace(record)},
+        extensions={"requestid": record.request_id, **_trace(record), **_webhooks(record.told)},
     )
+
+
+def webhook_due(endpoint_id: str, *, source: str) -> CloudEvent:
+    """Build the event that wakes whoever sends webhooks: some are due to the endpoint."""
+    return new_event(
+        WEBHOOK_DUE,
+        source,
+        {"endpoint_id": endpoint_id},
+        subject=endpoint_id,
+        dataschema=f"{SCHEMA_BASE}webhook-due/1",
+        extensions=_webhooks((endpoint_id,)),
+    )
+
+
+def webhook_endpoints(event: CloudEvent) -> tuple[str, ...]:
+    """Return the ids of the endpoints to which webhooks may be due, as the event says."""
+    return tuple(part for part in str(event.extensions.get(WEBHOOKS_EXTENSION, "")).split(",") if part)
 
 
 def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
@@ -59,6 +79,10 @@ def rejected(event: CloudEvent, reason: str, *, source: str) -> CloudEvent:
         dataschema=f"{SCHEMA_BASE}rejection/1",
         extensions={name: event.extensions[name] for name in _TRACE_EXTENSIONS if name in event.extensions},
     )
+
+
+def _webhooks(endpoint_ids: tuple[str, ...]) -> dict[str, str]:
+    return {WEBHOOKS_EXTENSION: ",".join(endpoint_ids)} if endpoint_ids else {}
 
 
 def _trace(record: JobRecord) -> dict[str, str]:

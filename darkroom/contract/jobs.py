@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from darkroom.contract.job_types import JobTypeName, job_type_named
 from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import StorageKey
+from darkroom.contract.webhooks import subscribers
 
 
 class JobStatus(StrEnum):
@@ -101,6 +102,8 @@ class JobRecord(_Frozen):
     """`standard` or `heavy`: which of a function's Services does the job."""
     trace: str = ""
     """The W3C `traceparent` under which the job was accepted, or empty. Brokers drop it; the API does not show it."""
+    webhooks: str = ""
+    """The endpoints that are told of its end, as `webhooks.subscriptions` writes them."""
     attempts: int = 0
     emissions: int = 1
     """How often the job's event was handed to the broker; the event id of each emission is `event_id(n)`."""
@@ -159,6 +162,18 @@ class JobRecord(_Frozen):
         if self.restored_at is None:
             return f"{self.job_id}."
         return f"{self.job_id}.{round(self.restored_at.timestamp() * 1000)}."
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The ids of the endpoints that are told of the end that it has reached; none while it is unfinished."""
+        if not self.status.is_final:
+            return ()
+        return subscribers(self.webhooks, completed=self.status is JobStatus.COMPLETED)
+
+    @property
+    def webhook_id(self) -> str:
+        """Names this end of the job to those who are told of it: a job that is redriven and ends again has another."""
+        return f"{self.job_id}-{self.fence}"
 
     def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
         """Return the job as the API shows it; `url` is the signed URL of its result."""

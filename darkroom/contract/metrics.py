@@ -153,6 +153,42 @@ JOBS_IN_LANES = Metric(
     source=Source.RECORD,
     attributes=("type", "cost_class"),
 )
+WEBHOOKS_SENT = Metric(
+    name="darkroom.webhooks.sent",
+    kind=MetricKind.COUNTER,
+    unit="{message}",
+    description="Webhooks that an endpoint has taken.",
+    source=Source.RECORD,
+)
+WEBHOOKS_FAILED = Metric(
+    name="darkroom.webhooks.failed",
+    kind=MetricKind.COUNTER,
+    unit="{attempt}",
+    attributes=("reason",),
+    description="Tries to send a webhook that failed, by the reason.",
+    source=Source.RECORD,
+)
+WEBHOOKS_GIVEN_UP = Metric(
+    name="darkroom.webhooks.given_up",
+    kind=MetricKind.COUNTER,
+    unit="{message}",
+    description="Webhooks whose tries are spent; they are kept with the dead letters.",
+    source=Source.RECORD,
+)
+WEBHOOKS_OWED = Metric(
+    name="darkroom.webhooks.owed",
+    kind=MetricKind.GAUGE,
+    unit="{message}",
+    description="Webhooks that an endpoint has not yet taken, and that are still tried.",
+    source=Source.RECORD,
+)
+WEBHOOKS_OLDEST_OWED_AGE = Metric(
+    name="darkroom.webhooks.oldest_owed_age",
+    kind=MetricKind.GAUGE,
+    unit="s",
+    description="How long the longest owed webhook has been owed, since its job ended; 0 where none is.",
+    source=Source.RECORD,
+)
 JOBS_WITH_BROKER = Metric(
     name="darkroom.jobs.with_broker",
     kind=MetricKind.GAUGE,
@@ -218,6 +254,11 @@ CATALOG: tuple[Metric, ...] = (
     JOBS_OUTBOX,
     JOBS_GIVEN_UP,
     JOBS_IN_LANES,
+    WEBHOOKS_SENT,
+    WEBHOOKS_FAILED,
+    WEBHOOKS_GIVEN_UP,
+    WEBHOOKS_OWED,
+    WEBHOOKS_OLDEST_OWED_AGE,
     JOBS_WITH_BROKER,
     BROKER_WINDOW,
     LANE_OLDEST_WAIT,

@@ -155,47 +155,17 @@ class Stack:
         manifests = load(self._options.project.manifests, strict=self._options.strict)
         quiet_accepts(asyncio.get_running_loop())
         self._begin_telemetry()
-        self._folder.lock()
-        self._logs = logs = LogDirectory(self._folder.logs, on_failure=self._log_failed)
-        self._forks = self._fork_server(logs)
-        chosen = _Ports.choose(self._options.port)
-        for port in (chosen.api, chosen.broker, chosen.admin):
-            ports.require_free(port)
+        logs, chosen = self._claim_folder_and_ports()
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
-        chosen_settings = {
-            name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
-        }
-        variables = {**self._resources.variables(), **chosen_settings}
-        manifests, revisions = self._runnable(manifests, variables)
-        settings = {name: value for revision in revisions for name, value in revision.env.items()}
-        run = Run(project_root=self._root, variables=variables, settings=settings)
-        self._folder.write_settings({**settings, **variables})
+        manifests, revisions, run = self._prepare_run(manifests, addresses)
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
-        options = self._options
-        self._brokers = brokers = Brokers(
-            manifests, self._report, self._spawn, record=options.record, adapt=options.adapt_route
-        )
-        ingress = await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
+        brokers, ingress = await self._open_brokers(manifests, addresses)
         self._fill_fleet(manifests, revisions, logs)
-        self._http = aiohttp.ClientSession()
-        subscribers = Subscribers(self._fleet.activator, ingress, self._http)
-        await brokers.dispatch(subscribers, ingress)
-        self._chaos = self._make_chaos(brokers, ingress)
-        self._gateway = gateway = Gateway(
-            self._fleet.activator,
-            _resolver(RouteTable(manifests.routes)),
-            route_template=self._application.route_template,
-            port=chosen.api,
-            hosts=self._served_hosts(manifests),
-        )
-        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
-        admin = self._admin(manifests, brokers, gateway)
-        admin.add_routes(chaos_routes(self._chaos))
-        await self._listen("admin", chosen.admin, admin, share=0.03)
-        await gateway.start()
+        subscribers = await self._dispatch(brokers, ingress)
+        await self._open_doors(manifests, brokers, ingress, chosen)
         self._run_scalers()
         await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
@@ -205,6 +175,57 @@ class Stack:
         self._folder.write_runtime(addresses)
         self._report("stack.ready", api=addresses.api)
         return addresses
+
+    def _claim_folder_and_ports(self) -> tuple[LogDirectory, _Ports]:
+        self._folder.lock()
+        self._logs = logs = LogDirectory(self._folder.logs, on_failure=self._log_failed)
+        self._forks = self._fork_server(logs)
+        chosen = _Ports.choose(self._options.port)
+        for port in (chosen.api, chosen.broker, chosen.admin):
+            ports.require_free(port)
+        return logs, chosen
+
+    def _prepare_run(self, manifests: Manifests, addresses: Addresses) -> tuple[Manifests, list[Revision], Run]:
+        """Return what can run, its revisions, and what the application is told, now that the servers' addresses are
+        known.
+        """
+        chosen_settings = {
+            name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
+        }
+        variables = {**self._resources.variables(), **chosen_settings}
+        manifests, revisions = self._runnable(manifests, variables)
+        settings = {name: value for revision in revisions for name, value in revision.env.items()}
+        self._folder.write_settings({**settings, **variables})
+        return manifests, revisions, Run(project_root=self._root, variables=variables, settings=settings)
+
+    async def _open_brokers(self, manifests: Manifests, addresses: Addresses) -> tuple[Brokers, Ingress]:
+        options = self._options
+        self._brokers = brokers = Brokers(
+            manifests, self._report, self._spawn, record=options.record, adapt=options.adapt_route
+        )
+        return brokers, await brokers.open(addresses.nats, partial(self._prepare, {"nats"}))
+
+    async def _dispatch(self, brokers: Brokers, ingress: Ingress) -> Subscribers:
+        self._http = aiohttp.ClientSession()
+        subscribers = Subscribers(self._fleet.activator, ingress, self._http)
+        await brokers.dispatch(subscribers, ingress)
+        return subscribers
+
+    async def _open_doors(self, manifests: Manifests, brokers: Brokers, ingress: Ingress, chosen: _Ports) -> None:
+        """Listen for events, for the commands, and for requests from outside."""
+        self._chaos = chaos = self._make_chaos(brokers, ingress)
+        self._gateway = gateway = Gateway(
+            self._fleet.activator,
+            _resolver(RouteTable(manifests.routes)),
+            route_template=self._application.route_template,
+            port=chosen.api,
+            hosts=self._served_hosts(manifests),
+        )
+        await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
+        admin = self._admin(manifests, brokers, gateway)
+        admin.add_routes(chaos_routes(chaos))
+        await self._listen("admin", chosen.admin, admin, share=0.03)
+        await gateway.start()
 
     async def _bind(self, manifests: Manifests, addresses: Addresses) -> None:
         bound = bindings(manifests)

@@ -20,10 +20,13 @@ from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
 from darkroom.adapters.storage.retention import StorageRetention
+from darkroom.adapters.webhooks import WebhookSender
+from darkroom.contract.webhook_addresses import parse_allowed
 from darkroom.events.hosts import parse_origins
 from darkroom.serving.log import get_logger
 from darkroom.serving.settings import Settings
 from darkroom.serving.traced_storage import TracedStorage
+from darkroom.serving.webhook_endpoints import WebhookEndpoints
 
 if TYPE_CHECKING:
     from darkroom.adapters.storage.local import LocalStorage
@@ -150,6 +153,16 @@ class Resources:
             refuse_unbound()
 
     @cached_property
+    def webhook_endpoints(self) -> WebhookEndpoints:
+        return WebhookEndpoints(_path(self.settings.webhooks_file), _path(self.settings.webhook_secrets_file))
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        from darkroom.adapters.webhooks.http import HttpWebhookSender
+
+        return HttpWebhookSender(parse_allowed(self.settings.webhook_allow_private or ""))
+
+    @cached_property
     def dead_letters(self) -> DeadLetters:
         from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 
@@ -157,6 +170,10 @@ class Resources:
         return JetStreamDeadLetters(
             _reveal(self.settings.nats_url), tls_folder=None if folder is None else Path(folder)
         )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _reveal(secret: SecretStr | None) -> str:

@@ -25,9 +25,10 @@ from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
+from darkroom.contract.webhook_addresses import parse_allowed
 from darkroom.errors import SettingsError
 from darkroom.events import strict_json
-from darkroom.events.durations import parse_go, parse_retention
+from darkroom.events.durations import parse_days, parse_go, parse_retention
 from darkroom.events.hosts import parse_hosts, parse_origins
 from darkroom.serving.addresses import check_url, with_scheme
 from darkroom.serving.client_address import parse_networks
@@ -37,6 +38,9 @@ _WRITES = Rate(limit=60, period_s=60)
 _READS = Rate(limit=600, period_s=60)
 _DAY_S = 86400.0
 _LONGEST_RETENTION_S = 3650 * _DAY_S
+_HOUR_S = 3600.0
+WEBHOOK_RETRY_DELAYS_S = (5.0, 300.0, 1500.0, 1800.0, 2 * _HOUR_S, 5 * _HOUR_S, 10 * _HOUR_S, 10 * _HOUR_S)
+"""Eight tries after the first, over 28 hours."""
 DEFAULT_REGION = "us-east-1"
 REGION = "^[a-z0-9-]{1,63}$"
 SCHEMES = {"minio": "http", "s3": "https"}
@@ -153,6 +157,19 @@ def _hosts(value: str | None) -> str | None:
 def _networks(value: str | None) -> str | None:
     parse_networks(value or "")
     return value
+
+
+def _private_targets(value: str | None) -> str | None:
+    parse_allowed(value or "")
+    return value
+
+
+def _delays_s(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value == "off":
+        return ()
+    return tuple(parse_days(part.strip()) for part in value.split(","))
 
 
 Workers = Annotated[Annotated[int, Field(ge=1, le=64)] | None, BeforeValidator(_empty_is_unset)]
@@ -279,6 +296,24 @@ class Settings(BaseModel):
     """
     result_retention_s: Annotated[Retention, AfterValidator(_whole_days)] = Field(None, alias="RESULT_RETENTION")
     """The same for results, counted from when they were stored; `off`: for ever."""
+    webhooks_file: Text = Field(None, alias="WEBHOOKS_FILE")
+    """File of the endpoints that are told of the ends of jobs, written by `darkroom webhooks`; read again when it
+    changes. It has no secrets, and need not exist.
+    """
+    webhook_secrets_file: Text = Field(None, alias="WEBHOOK_SECRETS_FILE")
+    """File of the secrets that notify signs with; nobody else needs it."""
+    webhook_retry_delays_s: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=_DAY_S)], ...], BeforeValidator(_delays_s), Field(max_length=20)
+    ] = Field(WEBHOOK_RETRY_DELAYS_S, alias="WEBHOOK_RETRY_DELAYS")
+    """After how long a webhook that failed is tried again, each time, such as `5s,5m,1h`; varied by a fifth. The sweep
+    looks every 15 seconds. After the last it is kept as a dead letter. `off`: it is tried once.
+    """
+    webhook_allow_private: Annotated[str | None, AfterValidator(_private_targets)] = Field(
+        None, alias="WEBHOOK_ALLOW_PRIVATE"
+    )
+    """Networks and names of hosts, separated by commas, that webhooks may be sent to although they are not public, and
+    without TLS, such as `10.2.0.0/16,hooks.shop.svc`; unset: none. Never a metadata service.
+    """
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")

@@ -127,6 +127,7 @@ class Acceptance:
             fingerprint=submission.fingerprint(),
             original_bytes=0 if submission.storage_key else checked.facts.input_bytes,
             trace=_trace(),
+            webhooks=self._resources.webhook_endpoints.subscriptions(caller.owner),
         )
 
     def _write(self, new: NewJob, *, stored: bool) -> JobRecord:

@@ -36,6 +36,7 @@ from darkroom.serving.resources import Resources
 from functions.recovery.erasing import Eraser
 from functions.recovery.obsolete import is_obsolete
 from functions.recovery.owed_keepers import OwedKeepers
+from functions.recovery.webhooks import WebhookSweep, is_wake_up
 
 log = get_logger()
 
@@ -61,6 +62,7 @@ class Recovery:
         self._outbox = Outbox(resources)
         self._eraser = Eraser(resources)
         self._owed_keepers = OwedKeepers(resources)
+        self._webhooks = WebhookSweep(resources)
         self._source = f"/darkroom/{resources.settings.service}"
 
     def handle(self, event: CloudEvent) -> EventAnswer:
@@ -80,6 +82,8 @@ class Recovery:
                 log.info("rejection.obsolete", job_id=event.subject)
             elif event.type == events.EVENT_REJECTED:
                 self._keep(_rejection(event), key=f"{event.source}:{event.id}")
+            elif is_wake_up(event):
+                log.warning("deadletter.wake_up", event_type=event.type, subject=event.subject)
             else:
                 self._keep(_undelivered(event), key=f"{event.source}:{event.id}")
         except DependencyUnavailableError as exc:
@@ -88,11 +92,14 @@ class Recovery:
         return Done()
 
     def _wake_up(self) -> None:
-        """Erase also when the sweep fails: neither needs what the other does."""
+        """Erase, and see to the webhooks, also when the sweep fails: none needs what the others do."""
         try:
             self._sweep()
         finally:
-            self._eraser.erase_due()
+            try:
+                self._webhooks.sweep()
+            finally:
+                self._eraser.erase_due()
 
     def _sweep(self) -> None:
         """Recover overdue jobs, and emit what waits in a lane that has room, until nothing is due. Several sweeps may

@@ -43,6 +43,7 @@ def test_the_wheel_holds_the_library_and_nothing_that_only_writes_files(wheel: P
     assert not [name for name in names if Path(name).stem in NOT_IN_THE_WHEEL or "monitoring" in name]
     assert "darkroom/adapters/jobs/lua/claim.lua" in names
     assert "darkroom/cli/new/templates/project/broker.yaml.template" in names
+    assert {"darkroom/planning/costs.json", "darkroom/planning/prices.example.toml"} <= set(names)
 
 
 @pytest.mark.slow

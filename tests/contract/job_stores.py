@@ -28,7 +28,8 @@ for _, key in ipairs(redis.call('KEYS', 'darkroom:erasure:*')) do
     redis.call('HINCRBY', key, 'again', milliseconds)
   end
 end
-for _, pattern in ipairs({ 'deadlines', 'given-up', 'unfinished:*', 'owner:*', 'line:*', 'erasures' }) do
+for _, pattern in ipairs({ 'deadlines', 'given-up', 'unfinished:*', 'owner:*', 'line:*', 'erasures',
+  'webhooks:owed', 'webhooks:due:*', 'webhooks:sending:*', 'webhooks:given-up' }) do
   for _, key in ipairs(redis.call('KEYS', 'darkroom:' .. pattern)) do
     for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
       redis.call('ZINCRBY', key, milliseconds, member)

@@ -25,6 +25,8 @@ _TABLES = (
     "erasure_key",
     "erasures",
     "uses",
+    "owed",
+    "sending",
 )
 _EMPTY = "; ".join(f"DELETE FROM darkroom.{table}" for table in _TABLES)
 _INTO_THE_PAST = """
@@ -39,6 +41,9 @@ WITH by AS (SELECT %(seconds)s * interval '1 second' AS span),
             restored = restored - span
         FROM by),
     erasures AS (UPDATE darkroom.erasures SET due = due - span, again = again - span FROM by),
+    owed AS (
+        UPDATE darkroom.owed SET since = since - span, due = due - span, given_up = given_up - span FROM by),
+    sending AS (UPDATE darkroom.sending SET until = until - span FROM by),
     bindings AS (UPDATE darkroom.bindings SET until = until - span FROM by)
 UPDATE darkroom.given_up SET due = due - span FROM by
 """

@@ -333,7 +333,7 @@ def test_a_job_that_was_promised_to_another_caller_too_is_not_taken_back(
 
 def test_an_accept_that_comes_too_late_accepts_nothing(stores: PostgresJobStores, store: PostgresJobStore) -> None:
     job = new_job()
-    asked = f'[{{"id": "{job.job_id}", "type": "resize", "cost": "standard", "owner": "", "key": ""}}]'
+    asked = f'[{{"id": "{job.job_id}", "type": "resize", "cost": "standard", "owner": "", "key": "", "webhooks": ""}}]'
     assert store._call("accept", 1, "caller", asked)["code"] == "late"
     assert number(stores, "SELECT count(*) FROM darkroom.jobs") == 0
 

@@ -68,11 +68,19 @@ def objects(s3: Any) -> Iterator[tuple[str, bytes]]:
         for marker in page.get("DeleteMarkers", ()):
             yield f"delete marker:{marker['Key']} {marker['VersionId']}", b""
         for version in page.get("Versions", ()):
-            body = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
-            yield f"object version:{version['Key']} {version['VersionId']}", body
+            yield f"object version:{version['Key']} {version['VersionId']}", body_of(s3, version)
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=BUCKET):
         for upload in page.get("Uploads", ()):
             yield f"multipart upload:{upload['Key']} {upload['UploadId']}", b""
+
+
+def body_of(s3: Any, version: Any) -> bytes:
+    """Empty for one that was erased since it was listed."""
+    try:
+        body = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])["Body"]
+        return bytes(body.read())
+    except s3.exceptions.NoSuchKey:
+        return b""
 
 
 def keys(redis: Redis) -> Iterator[tuple[str, bytes]]:

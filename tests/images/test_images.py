@@ -30,7 +30,7 @@ ONLY_IN = {
     "pyvips": {"ingest", "resize", "crop"},
     "pyvips-binary": {"ingest", "resize", "crop"},
 }
-MAX_MB = {"crop": 90, "ingest": 90, "recovery": 65, "resize": 90, "status": 65}
+MAX_MB = {"crop": 90, "ingest": 90, "notify": 65, "recovery": 65, "resize": 90, "status": 65}
 """Beside the base image. More than that is something that nobody meant."""
 ENVIRONMENT = {
     "REDIS_URL": "redis://127.0.0.1:1",

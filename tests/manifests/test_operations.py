@@ -112,7 +112,7 @@ def test_a_wait_names_one_kind_and_how_long(command: str) -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ApiServer]:
     with api_server() as server:
-        for name in ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery"):
+        for name in ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery", "notify"):
             server.put("serving.knative.dev/v1", "services", "darkroom", name)
             server.put("eventing.knative.dev/v1", "triggers", "darkroom", name)
         for name in ("setup", "minio-users", "seaweedfs-encryption"):
@@ -172,7 +172,7 @@ def test_rolling_gives_each_service_a_new_template_and_waits_for_it(cluster: Api
     assert done.returncode == 0, done.stderr
     patched = [each for each in cluster.requests[before:] if each.method == "PATCH"]
     assert {each.path.rpartition("/")[2] for each in patched} == {
-        *("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery")
+        *("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery", "notify")
     }
     for each in patched:
         assert each.body is not None

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
 HEAVY = "-heavy"
 """A Service of the same code, for the hard pictures."""
-FUNCTIONS = {"ingest", "status", "recovery", *NAMES}
+FUNCTIONS = {"ingest", "status", "recovery", "notify", *NAMES}
 RENDERERS = NAMES
 
 
@@ -70,6 +70,7 @@ def test_every_function_of_the_repository_has_a_service_and_no_other(by_name: di
         *((job_type.event_type, [job_type.name]) for job_type in JOB_TYPES),
         (events.EVENT_REJECTED, ["recovery"]),
         (events.JOB_COMPLETED, []),
+        (events.WEBHOOK_DUE, []),
         ("dev.knative.sources.ping", []),
     ],
 )
@@ -222,6 +223,29 @@ def test_the_front_door_asks_for_keys_from_a_mounted_secret(manifests: Manifests
     [volume] = [volume for volume in spec.volumes if volume.name == "api-keys"]
     assert volume.secret is not None
     assert volume.secret.secret_name == "darkroom-api-keys"
+
+
+@pytest.mark.parametrize("event_type", [events.JOB_COMPLETED, events.JOB_FAILED, events.WEBHOOK_DUE])
+def test_an_end_goes_to_notify_only_if_somebody_is_told_of_it(manifests: Manifests, event_type: str) -> None:
+    assert subscribers(manifests, event_type, webhooks="we_0123456789ab,we_0123456789ac") == ["notify"]
+    assert subscribers(manifests, event_type) == []
+    assert subscribers(manifests, "dev.darkroom.resize.requested", webhooks="we_0123456789ab") == ["resize"]
+
+
+def test_notify_alone_has_the_secrets_of_webhooks(manifests: Manifests) -> None:
+    mounted = {
+        service.name: {volume.secret.secret_name for volume in service.spec.template.spec.volumes if volume.secret}
+        for service in manifests.services
+    }
+    having = {name for name, secrets in mounted.items() if "darkroom-webhook-secrets" in secrets}
+    assert having == {"notify"}
+    assert {name for name, secrets in mounted.items() if "darkroom-webhooks" in secrets} == {"ingest", "notify"}
+    config_map = manifests.config_map("darkroom", "darkroom-settings")
+    assert config_map is not None
+    for name, setting in (("webhooks", "WEBHOOKS_FILE"), ("webhook-secrets", "WEBHOOK_SECRETS_FILE")):
+        [notify] = [service for service in manifests.services if service.name == "notify"]
+        [mount] = [one for one in notify.spec.template.spec.container.volume_mounts if one.name == name]
+        assert config_map.data[setting].startswith(f"{mount.mount_path}/")
 
 
 def test_this_machines_settings_turn_the_keys_off(manifests: Manifests) -> None:

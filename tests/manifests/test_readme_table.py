@@ -24,13 +24,18 @@ def manifests() -> Manifests:
 def test_the_readme_names_each_trigger_with_its_event_and_where_it_leads(manifests: Manifests) -> None:
     rows = {match["trigger"]: match for match in _ROW.finditer((ROOT / "README.md").read_text())}
     assert set(rows) == {trigger.name for trigger in manifests.triggers}
-    event_type = ""
+    event_types: list[str] = []
     for trigger in manifests.triggers:
         row = rows[trigger.name]
         heavy = "costclass: heavy" in row["event"]
-        event_type = event_type if heavy else row["event"].strip("`")
-        attributes = {"type": event_type, "costclass": "heavy" if heavy else "standard"}
-        assert passes(trigger.spec, attributes), trigger.name
+        named = re.findall(r"`(dev\.[a-z.]+)`", row["event"])
+        event_types = event_types if heavy else named
+        attributes = {"costclass": "heavy" if heavy else "standard"}
+        if "webhooks: we_" in row["event"]:
+            attributes["webhooks"] = "we_0123456789ab"
+        assert event_types
+        for event_type in event_types:
+            assert passes(trigger.spec, {"type": event_type, **attributes}), trigger.name
         assert trigger.spec.subscriber.ref is not None
         assert row["function"].split()[-1] == trigger.spec.subscriber.ref.name
         assert trigger.spec.delivery is not None

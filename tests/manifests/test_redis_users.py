@@ -40,7 +40,7 @@ from tests.contract.job_stores import a_result, new_job
 from tests.servers import redis_server, running
 
 COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
-FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery")
+FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery", "notify")
 _NOW = datetime.now(UTC)
 _RESULT = JobResult(storage_key="processed/1.png", content_type="image/png", width=1, height=1, bytes=1)
 USERS = (*FUNCTIONS, "operator", "exporter")

@@ -40,7 +40,7 @@ MODELLED = (
     BASE / "settings.yaml",
     EVENTING / "broker.yaml",
 )
-FUNCTIONS = ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery")
+FUNCTIONS = ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery", "notify")
 _STUB = """
 apiVersion: serving.knative.dev/v1
 kind: Service
@@ -58,8 +58,8 @@ spec:
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENTS = [
     {"type": kind, "source": "/darkroom/ingest", **extensions}
-    for kind in (*EVENT_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED)
-    for extensions in ({}, {"costclass": "heavy"})
+    for kind in (*EVENT_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED, events.JOB_FAILED, events.WEBHOOK_DUE)
+    for extensions in ({}, {"costclass": "heavy"}, {"webhooks": "we_0123456789ab"})
 ]
 REQUESTS = [
     (method, path)

@@ -99,6 +99,8 @@ ACTIONS: dict[str, Callable[[User], object]] = {
     "remove a result": lambda user: user.storage.delete("processed/2.png"),
     "erase an upload": lambda user: user.storage.erase("uploads/4/original"),
     "erase a result": lambda user: user.storage.erase("processed/4.png"),
+    "read a keeper": lambda user: user.storage.info("uploads/1/job.json"),
+    "store a keeper": lambda user: put(user, "uploads/1/job.json"),
     "erase elsewhere": lambda user: user.s3.delete_object(Bucket=BUCKET, Key="elsewhere/4", VersionId="null"),
     "store elsewhere": lambda user: put(user, "elsewhere/1"),
     "remove the bucket": lambda user: user.s3.delete_bucket(Bucket=BUCKET),
@@ -108,6 +110,8 @@ ACTIONS: dict[str, Callable[[User], object]] = {
 MAY = {
     "ingest": {
         "read an upload",
+        "read a keeper",
+        "store a keeper",
         "store an upload",
         "store a large upload",
         "drop a large upload",
@@ -120,9 +124,11 @@ MAY = {
         "remove a result",
         "erase an upload",
         "erase a result",
+        "read a keeper",
+        "store a keeper",
         "ask for the bucket",
     },
-    "renderer": {"read an upload", "store a result", "ask for the bucket"},
+    "renderer": {"read an upload", "read a keeper", "store a result", "ask for the bucket"},
 }
 
 

@@ -187,6 +187,20 @@ CASES = (
         series={"darkroom_dead_letters": "50x30 49x30"},
     ),
     Case(
+        alert="DarkroomWebhooksOwed",
+        fires=True,
+        at="10m",
+        what="for seven hours",
+        series={"darkroom_webhooks_oldest_owed_age_seconds": "25200+60x20"},
+    ),
+    Case(
+        alert="DarkroomWebhooksOwed",
+        fires=False,
+        at="10m",
+        what="an endpoint was away for an hour",
+        series={"darkroom_webhooks_oldest_owed_age_seconds": "3600+60x5 0x20"},
+    ),
+    Case(
         alert="DarkroomGivenUpNotKept", fires=True, at="15m", what="for long", series={"darkroom_jobs_given_up": "2x20"}
     ),
     Case(

@@ -34,7 +34,13 @@ USED_WITHOUT_AN_IMPORT = {
     "types-psutil": "types",
     "types-pyyaml": "types",
 }
-MODULES_OF = {"gevent": "gevent", "locust": "locust", "scikit-image": "skimage", "thumbor": "thumbor"}
+MODULES_OF = {
+    "celery": "celery",
+    "gevent": "gevent",
+    "locust": "locust",
+    "scikit-image": "skimage",
+    "thumbor": "thumbor",
+}
 """Those that need not be installed."""
 BROUGHT_BY = {"gunicorn": "functions-framework", "pydantic-core": "pydantic", "yarl": "aiohttp"}
 """Imported, and pinned or used by the package that brings them."""

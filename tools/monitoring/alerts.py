@@ -85,6 +85,17 @@ JOB_ALERTS = Group(
             description="{{ $value }} failed jobs wait in the job record for the dead-letter stream to take them.",
         ),
         Alert(
+            name="DarkroomWebhooksOwed",
+            expression="max($WEBHOOKS_OLDEST_OWED_AGE) > 21600",
+            lasting="5m",
+            severity=Severity.TICKET,
+            summary="A webhook has been owed for six hours",
+            description=(
+                "The longest owed webhook has been tried for {{ $value | humanizeDuration }}. After 28 hours "
+                "it is a dead letter."
+            ),
+        ),
+        Alert(
             name="DarkroomJobsFail",
             # At least ten jobs: one picture in three is not a trend.
             expression=(

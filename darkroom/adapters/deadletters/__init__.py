@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from darkroom.telemetry.metric import Readings
 
+WEBHOOK = "webhook"
+"""The origin of the letter of a webhook that no endpoint took; its event has the webhook's id and its endpoint's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from darkroom.adapters.jobs.admission import JobName
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
+from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.unreadable import UnreadableJob
@@ -64,6 +65,8 @@ class NewJob:
     idempotency_key: str | None = None
     fingerprint: str = ""
     """Digest of the request. Reusing an idempotency key with a different fingerprint is the caller's mistake."""
+    webhooks: str = ""
+    """The endpoints that are told of its end, as `contract.webhooks.subscriptions` writes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,6 +385,10 @@ class JobStore(Protocol):
 
         Whoever finds that the broker is back calls it, so that nobody waits for the sweep.
         """
+
+    @property
+    def owed(self) -> OwedWebhooks:
+        """The webhooks that are owed. Each end of a job writes them, in the step that ends it."""
 
     def backlog(self) -> Backlog: ...
 

@@ -59,6 +59,7 @@ from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure, cancelled
 from darkroom.adapters.jobs.memory_erasing import MemoryErasures, free_original
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
+from darkroom.adapters.jobs.memory_owed import MemoryOwedWebhooks
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
 from darkroom.adapters.jobs.times import JobTimes
@@ -101,6 +102,7 @@ class MemoryJobStore:
         self._keepers_owed: dict[UUID, bytes] = {}
         self._listeners: list[ChangeListener] = []
         self._tally = job_tally()
+        self.owed = MemoryOwedWebhooks(clock, self._tally, self._times.keep_within_s, self._lock)
 
     def on_change(self, listener: ChangeListener) -> None:
         """Register a listener. It is called for every change of a status, in the thread that made the change."""
@@ -355,6 +357,7 @@ class MemoryJobStore:
                 self._erasures.bury(original, owner, now_s)
             del self._jobs[job_id]
             self._keepers_owed.pop(job_id, None)
+            self.owed.drop_owed(job_id)
             self._bindings = {key: bound for key, bound in self._bindings.items() if bound != job_id}
             self._erasures.bury(str(job_id), owner, now_s)
             self._erasures.queue(job_id, now_s, everything=True, original=original)
@@ -426,6 +429,7 @@ class MemoryJobStore:
     def statistics(self) -> Readings:
         with self._lock:
             backlog, now_s = self.backlog(), self._clock()
+            webhooks_owed, oldest_owed_age_s = self.owed.count_and_oldest_age_s()
             outbox = [
                 job
                 for job in self._jobs.values()
@@ -442,6 +446,8 @@ class MemoryJobStore:
                 given_up=sum(job.hand_out_s is not None for job in self._jobs.values()),
                 lanes=self._lanes.loads(now_s),
                 broker_window=self._lanes.broker_window,
+                webhooks_owed=webhooks_owed,
+                oldest_owed_age_s=oldest_owed_age_s,
             )
 
     def check(self) -> None:
@@ -619,7 +625,9 @@ class MemoryJobStore:
         self._lanes.leave(job)
         self._drain.count(job.new.owner, job.finished_s)
         self._count_end(job, job.finished_s, status)
-        self._set_status(job, status)
+        job.status = status
+        self.owed.owe(job.record())
+        self._notify_listeners(job)
 
     def _count_end(self, job: MemoryJob, ended_s: float, status: JobStatus) -> None:
         code = "" if status is JobStatus.COMPLETED or job.error is None else job.error.code

@@ -109,6 +109,7 @@ class MemoryJob:
             request_id=self.new.request_id,
             cost_class=self.new.cost_class,
             trace=self.new.trace,
+            webhooks=self.new.webhooks,
             attempts=self.attempts,
             emissions=self.emissions,
             confirmed=self.confirmed,

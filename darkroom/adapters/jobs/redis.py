@@ -13,6 +13,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:idempotency:<owner>:<key>    the job that this key created; expires after a day, or with the job
     darkroom:erased:<hmac>, ...           what is left of erased jobs (redis_erasing.py)
     darkroom:statistics                   hash: what was counted (statistics_fields.py)
+    darkroom:webhooks:...                 webhooks that are owed (lua/owing.lua)
     darkroom:changes                      channel: "<job id> <status>" for each change of a status
 """
 
@@ -68,6 +69,7 @@ from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error,
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.redis_erasing import RedisErasing
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of
@@ -87,6 +89,7 @@ from darkroom.telemetry.metric import Readings
 
 if TYPE_CHECKING:
     from redis import Redis
+from darkroom.adapters.jobs.redis_owed import RedisOwedWebhooks
 from darkroom.adapters.jobs.redis_records import record_of, unreadable
 from darkroom.adapters.jobs.redis_scripts import (
     compact,
@@ -141,6 +144,7 @@ class RedisJobStore(RedisErasing):
         self._clock = RemoteClock(self._time_ms)
         self._lock = threading.Lock()
         self._client: Redis | None = None
+        self._owed = RedisOwedWebhooks(self._script)
 
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
         new = len(names)
@@ -350,6 +354,10 @@ class RedisJobStore(RedisErasing):
     def unemitted(self, *, limit: int) -> list[JobRecord]:
         return _readable(self._script("unemitted", limit))
 
+    @property
+    def owed(self) -> OwedWebhooks:
+        return self._owed
+
     def backlog(self) -> Backlog:
         queued, processing, oldest_age_ms = self._script("backlog")
         counts = {JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)}
@@ -357,7 +365,7 @@ class RedisJobStore(RedisErasing):
 
     def statistics(self) -> Readings:
         names = [_lane_name(lane) for lane in LANES]
-        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes = self._script("statistics", *names)
+        fields, (queued, processing, oldest_age_ms), outbox, given_up, lanes, owed = self._script("statistics", *names)
         return job_readings(
             tally_of(dict(zip(fields[::2], fields[1::2], strict=True))),
             unfinished={JobStatus.QUEUED: int(queued), JobStatus.PROCESSING: int(processing)},
@@ -366,6 +374,8 @@ class RedisJobStore(RedisErasing):
             given_up=int(given_up),
             lanes={lane: _lane_load(*numbers) for lane, numbers in zip(LANES, lanes, strict=True)},
             broker_window=self._broker_window,
+            webhooks_owed=int(owed[0]),
+            oldest_owed_age_s=int(owed[1]) / 1000,
         )
 
     def check(self) -> None:

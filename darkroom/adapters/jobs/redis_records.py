@@ -52,6 +52,7 @@ def _record(f: dict[str, str], job_id: UUID) -> JobRecord:
         request_id=f["request_id"],
         cost_class=f.get("cost", "standard"),
         trace=f.get("trace", ""),
+        webhooks=f.get("w", ""),
         attempts=attempts,
         emissions=int(f["emissions"]),
         confirmed=int(f.get("confirmed", 0)),

@@ -62,7 +62,7 @@ def script(name: str) -> Script:
 def script_text(name: str) -> str:
     """The script as it is sent to Redis: its first line, the catalog of metrics, the common parts, the rest."""
     shebang, _, body = _lua(name).partition("\n")
-    common = ("counting", "by_owner", "common", "originals", "lanes", "thinning", "ending")
+    common = ("counting", "by_owner", "common", "originals", "lanes", "thinning", "owing", "ending")
     parts = [_lua(part) for part in (*common, *_SHARED_PARTS.get(name, ()))]
     return "\n".join([shebang, lua_catalog(), *parts, body])
 
@@ -86,6 +86,7 @@ def job_values(job: NewJob) -> list[str]:
         job.trace,
         f"{job.turn:g}",
         str(job.original_bytes),
+        job.webhooks,
     ]
 
 

@@ -9,7 +9,7 @@ from itertools import product
 
 from darkroom.adapters.jobs import Lane
 from darkroom.adapters.jobs.admission import Refusal
-from darkroom.contract import metrics
+from darkroom.contract import metrics, webhooks
 from darkroom.contract.errors import QuotaExceededError
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobStatus
@@ -31,6 +31,7 @@ _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
     "format": tuple(name for name in WRITTEN_FORMATS if name is not Format.KEEP),
     "good": ("true", "false"),
     "error.type": ("",),
+    "reason": webhooks.FAILURES,
     "limit": ("quota", "backlog"),
 }
 LANES = tuple(Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES))
@@ -66,6 +67,8 @@ def job_readings(
     given_up: int,
     lanes: Mapping[Lane, LaneLoad],
     broker_window: int | None,
+    webhooks_owed: int = 0,
+    oldest_owed_age_s: float = 0.0,
 ) -> Readings:
     loads = {(lane.type, lane.cost_class): lanes.get(lane, LaneLoad()) for lane in LANES}
     return {
@@ -78,6 +81,8 @@ def job_readings(
         metrics.JOBS_WITH_BROKER: {lane: load.with_broker for lane, load in loads.items()},
         metrics.LANE_OLDEST_WAIT: {lane: load.oldest_wait_s for lane, load in loads.items()},
         metrics.BROKER_WINDOW: {(): broker_window or 0},
+        metrics.WEBHOOKS_OWED: {(): webhooks_owed},
+        metrics.WEBHOOKS_OLDEST_OWED_AGE: {(): oldest_owed_age_s},
     }
 
 

@@ -23,6 +23,12 @@ _TYPES = ("resize",)
 """The types of job whose costs were measured."""
 
 
+def _print_example(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(EXAMPLE_PRICES_FILE.read_text(encoding="utf-8"), nl=False)
+        ctx.exit()
+
+
 @click.command("plan")
 @click.option("--per-day", type=Count(), required=True, help="Jobs a day, such as 1000000 or 1,000,000.")
 @click.option(
@@ -87,7 +93,7 @@ _TYPES = ("resize",)
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=lambda *given: _print_example(*given),
+    callback=_print_example,
     help="Print an example of a price file, and exit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with amounts in base units.")
@@ -115,12 +121,6 @@ def command(prices_file: Path | None, manifests: tuple[Path, ...], as_json: bool
         write_json(plan_document(plan))
     else:
         _print(plan)
-
-
-def _print_example(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        click.echo(EXAMPLE_PRICES_FILE.read_text(encoding="utf-8"), nl=False)
-        ctx.exit()
 
 
 def _read_prices(file: Path) -> Prices:

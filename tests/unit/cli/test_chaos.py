@@ -56,7 +56,7 @@ def test_something_else_at_its_address_is_a_sentence(darkroom: Darkroom, tmp_pat
     with scripted_server(Reply(status=200, body=b"<html>")) as admin:
         done = darkroom("chaos", "--data", str(running_at(admin.url, tmp_path)))
     assert done.exit_code == 1
-    assert "has `darkroom up` ended?" in done.stderr
+    assert "is it `darkroom up` that listens there?" in done.stderr
 
 
 def test_data_that_is_no_json_is_refused_before_the_first_fault(darkroom: Darkroom, tmp_path: Path) -> None:

@@ -199,7 +199,8 @@ def test_an_extra_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_a_command_whose_libraries_are_missing_says_so(darkroom: Darkroom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "darkroom.cli.status", raising=False)
+    for module in ("darkroom.cli.status", "darkroom.cli.admin_client"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
     done = darkroom("status")
     assert done.exit_code == 1

@@ -261,3 +261,35 @@ def test_facts_are_read_and_what_a_newer_server_adds_is_left_out(client: Blockin
 def test_the_facts_of_a_picture_that_is_not_there_are_an_error(client: Blocking | Awaited) -> None:
     with pytest.raises(ApiError, match=r"input\.not_found"):
         client.run(Script(refusal(404, "input.not_found")), "facts", "uploads/none")
+
+
+# --- cancelling and erasing
+
+
+def test_a_job_is_cancelled(client: Blocking | Awaited) -> None:
+    script = Script(job("failed", error={"code": "job.cancelled", "message": "m", "attempts": 0}))
+    state = client.run(script, "cancel", "j")
+    assert (state.status, state.error["code"]) == ("failed", "job.cancelled")
+    [request] = script.asked
+    assert (request.method, request.url.path) == ("POST", "/api/v1/jobs/j/cancel")
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_job_that_has_ended_is_told_so(client: Blocking | Awaited) -> None:
+    with pytest.raises(ApiError) as raised:
+        client.run(Script(refusal(409, "job.final")), "cancel", "j")
+    assert (raised.value.status, raised.value.code) == (409, "job.final")
+
+
+def test_a_job_is_erased_whatever_is_lost_on_the_way(client: Blocking | Awaited) -> None:
+    script = Script(httpx.ConnectError("lost"), refusal(503, "dependency.unavailable"), httpx.Response(204))
+    assert client.run(script, "erase", "j") is None
+    assert {(request.method, request.url.path) for request in script.asked} == {("DELETE", "/api/v1/jobs/j")}
+    assert len(script.asked) == 3
+
+
+def test_what_is_not_erased_raises(client: Blocking | Awaited) -> None:
+    with pytest.raises(ApiError, match="why"):
+        client.run(Script(refusal(404, "job.not_found")), "erase", "j")
+    with pytest.raises(NotAnsweringError, match="not Darkroom's API"):
+        client.run(Script(httpx.Response(200, json={})), "erase", "j")

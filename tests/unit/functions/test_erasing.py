@@ -117,7 +117,8 @@ def test_an_erased_job_is_unknown_at_once_and_gone_after_two_sweeps(world: World
     assert deliver(resize.build(world.resources), event).status == 204
 
     assert world.sweep() == Done()
-    assert world.storage.keys == {f"uploads/{other}/original.jpg"}
+    assert {key for key in world.storage.keys if str(other) not in key} == set()
+    assert f"uploads/{other}/original.jpg" in world.storage.keys
     assert world.dead_letters.list() == []
     world.advance(AGAIN_S)
     assert world.sweep() == Done()

@@ -19,6 +19,7 @@ from darkroom.contract.errors import (
 )
 from darkroom.contract.parameters.values import Format
 from darkroom.imaging import Rendition, RenditionRequest, probe, render_all, vips
+from darkroom.imaging.finishing import finish
 from darkroom.imaging.photograph import make_photograph, photograph
 from tests import pictures
 from tests.unit.imaging import drawings
@@ -87,17 +88,14 @@ def test_a_png_is_decoded_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_rendition_is_handed_over_before_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from darkroom.imaging.renditions import rendering
-
     finished: list[str] = []
-    original = rendering.finish
 
-    def finish(*arguments: Any, **options: Any) -> Rendition:
-        rendition = original(*arguments, **options)
+    def finish_and_note(*arguments: Any, **options: Any) -> Rendition:
+        rendition = finish(*arguments, **options)
         finished.append(f"w{rendition.width}")
         return rendition
 
-    monkeypatch.setattr(rendering, "finish", finish)
+    monkeypatch.setattr("darkroom.imaging.renditions.rendering.finish", finish_and_note)
     requests = [resize(f"w{width}", width=width) for width in (400, 200, 100)]
     for number, (name, _) in enumerate(render_all(PHOTOGRAPH, probe(PHOTOGRAPH, LIMITS), requests, LIMITS), start=1):
         assert len(finished) == number

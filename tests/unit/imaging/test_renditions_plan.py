@@ -47,7 +47,10 @@ def facts(format: Format = Format.JPEG, width: int = 4000, height: int = 3000, *
 
 def sources(plan: RenditionsPlan) -> list[dict[str, str | None]]:
     """Return by group from which rendition each is resampled; None stands for the decoded picture."""
-    return [{step.member.name: step.source and step.source.name for step in group.steps} for group in plan.groups]
+    return [
+        {step.member.name: None if step.source is None else step.source.name for step in group.steps}
+        for group in plan.groups
+    ]
 
 
 # --- properties ------------------------------------------------------------------------------------------------------

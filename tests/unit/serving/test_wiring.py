@@ -19,11 +19,12 @@ from functions.crop.main import crop
 from functions.resize.main import resize
 from tests.stack import ROOT
 
-FUNCTIONS = ["ingest", "status", "recovery", "resize", "crop"]
+FUNCTIONS = ["ingest", "status", "recovery", "notify", "resize", "crop"]
 NEEDS = {
     "ingest": "REDIS_URL, STORAGE_ACCESS_KEY, STORAGE_ENDPOINT, STORAGE_SECRET_KEY",
     "status": "REDIS_URL, STORAGE_ACCESS_KEY, STORAGE_ENDPOINT, STORAGE_SECRET_KEY",
     "recovery": "NATS_URL, REDIS_URL, STORAGE_ACCESS_KEY, STORAGE_ENDPOINT, STORAGE_SECRET_KEY",
+    "notify": "REDIS_URL",
     "resize": "REDIS_URL, STORAGE_ACCESS_KEY, STORAGE_ENDPOINT, STORAGE_SECRET_KEY",
     "crop": "REDIS_URL, STORAGE_ACCESS_KEY, STORAGE_ENDPOINT, STORAGE_SECRET_KEY",
 }
@@ -95,7 +96,7 @@ IMPORT_ALL = """
     import importlib, json, pathlib
     files = sorted(pathlib.Path("functions").rglob("*.py"))
     # The entry points of the functions that are not decorated: they are the one call that serves.
-    serving = {f"functions/{name}/main.py" for name in ("ingest", "status", "recovery")}
+    serving = {f"functions/{name}/main.py" for name in ("ingest", "status", "recovery", "notify")}
     names = [".".join(file.with_suffix("").parts) for file in files if str(file) not in serving]
     for name in names:
         importlib.import_module(name)

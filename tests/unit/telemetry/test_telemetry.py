@@ -75,7 +75,7 @@ def test_what_we_do_not_have_is_refused_at_start_by_its_name(name: str, value: s
         traces_are_wanted({**SOMEWHERE, name: value})
 
 
-@pytest.mark.parametrize("function", ["ingest", "status", "resize", "crop", "recovery"])
+@pytest.mark.parametrize("function", ["ingest", "status", "resize", "crop", "recovery", "notify"])
 def test_no_function_imports_anything_of_opentelemetry_when_off(function: str) -> None:
     program = """
 import functions_framework, json, sys

@@ -87,6 +87,33 @@ ERRORS = Dashboard(
             ),
         ),
         Row(
+            title="Webhooks",
+            panels=(
+                Panel(
+                    title="Webhooks owed",
+                    description="Endpoints have not taken them yet; they are still tried.",
+                    queries=(now(m.WEBHOOKS_OWED, aggregate="max", legend="owed"),),
+                ),
+                Panel(
+                    title="Age of the longest owed webhook",
+                    description="It is tried for 28 hours by default.",
+                    queries=(now(m.WEBHOOKS_OLDEST_OWED_AGE, aggregate="max", legend="oldest"),),
+                    unit=Unit.SECONDS,
+                    bad_above=21600,
+                ),
+                Panel(
+                    title="Webhooks sent, failed and given up",
+                    description="Failed tries by their reason. Those given up are with the dead letters.",
+                    queries=(
+                        rate(m.WEBHOOKS_SENT, legend="sent"),
+                        rate(m.WEBHOOKS_FAILED, "reason", legend="{{reason}}"),
+                        rate(m.WEBHOOKS_GIVEN_UP, legend="given up"),
+                    ),
+                    unit=Unit.PER_S,
+                ),
+            ),
+        ),
+        Row(
             title="The front door and the servers",
             panels=(
                 Panel(

@@ -4,7 +4,7 @@
 -- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 12
+local FIRST_JOB, VALUES_PER_JOB = 4, 13
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -27,6 +27,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     turn = tonumber(ARGV[at + 10]),
     idempotency_key = ARGV[at + 7],
     original_bytes = tonumber(ARGV[at + 11]),
+    webhooks = ARGV[at + 12],
   }
 end
 
@@ -141,6 +142,9 @@ local function write(job, key)
   end
   if job.turn ~= 1 then
     redis.call('HSET', key, 'turn', job.turn)
+  end
+  if job.webhooks ~= '' then
+    redis.call('HSET', key, 'w', job.webhooks) -- the endpoints that are told of its end (owing.lua)
   end
   job.key, job.created = key, now
   if enter_lane(job) then

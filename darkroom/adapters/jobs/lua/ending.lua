@@ -24,6 +24,7 @@ local function finish(job, status, code)
   leave_lane(job)
   let_uses_expire(job)
   thin(job)
+  owe(job)
   if rules.final_kept > 0 then
     redis.call('PEXPIRE', job.key, rules.final_kept)
   end

@@ -19,6 +19,11 @@ local function outbox()
   return waiting
 end
 
+local function owed()
+  local oldest = redis.call('ZRANGE', OWED, 0, 0, 'WITHSCORES')[2]
+  return { redis.call('ZCARD', OWED), oldest and now - tonumber(oldest) or 0 }
+end
+
 -- The longest wait of a lane: of each owner's first job, for at most this many owners.
 local MAX_OWNERS = 1000
 
@@ -41,4 +46,5 @@ local function lanes()
   return loads
 end
 
-return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP), lanes() }
+return { redis.call('HGETALL', STATISTICS), unfinished_jobs(), outbox(), redis.call('ZCARD', GIVEN_UP), lanes(),
+  owed() }

@@ -4,6 +4,8 @@
     schema.py       applies the migrations
     connections.py  connections with deadlines, for threads
     store.py        the JobStore; it makes the calls and translates the answers
+    erasing.py      cancelling and erasing, a part of the store
+    owed.py         the webhooks that are owed, a part of the store
     upkeep.py       what the sweep does beside it: adds up counts, makes and drops partitions
     reading.py      the JobReader, for event loops
     notices.py      the JobNotices, by LISTEN

@@ -64,6 +64,7 @@ def _record(row: Row, *, makes_room: bool) -> JobRecord:
         fence=row["fence"],
         worker=row["worker"],
         redrives=row["redrives"],
+        webhooks=row["webhooks"],
         restored_at=_optional_moment(row["restored"]),
         history=_history(row, created),
         created_at=created,

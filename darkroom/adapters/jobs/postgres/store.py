@@ -52,9 +52,11 @@ from darkroom.adapters.jobs.attempt_errors import late_claim_error, unanswered_c
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.postgres.connections import Connections, may_have_been_done
 from darkroom.adapters.jobs.postgres.erasing import PostgresErasing
 from darkroom.adapters.jobs.postgres.listing import list_page
+from darkroom.adapters.jobs.postgres.owed import PostgresOwedWebhooks
 from darkroom.adapters.jobs.postgres.records import Row, record_of, record_or_unreadable, unreadable
 from darkroom.adapters.jobs.postgres.rules import rules_json
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
@@ -108,8 +110,13 @@ class PostgresJobStore(PostgresErasing):
         self._connections = Connections(url, answer_timeout_s=answer_timeout_s)
         self._upkeep = Upkeep(url, final_kept_s=times.final_kept_s)
         self._recent_facts: RecentFacts[BacklogFacts] = RecentFacts(kept_s=facts_kept_s)
+        self._owed = PostgresOwedWebhooks(self._call, self._connections)
         self._settler = Settler()
         self._clock = RemoteClock(self._time_ms)
+
+    @property
+    def owed(self) -> OwedWebhooks:
+        return self._owed
 
     def admission(self, owner: str, names: Sequence[JobName]) -> None:
         if self._limits == BacklogLimits():
@@ -315,6 +322,8 @@ class PostgresJobStore(PostgresErasing):
             given_up=found["given_up"],
             lanes=dict(_lane_load(*numbers) for numbers in found["lanes"] or ()),
             broker_window=self._broker_window,
+            webhooks_owed=found["owed"][0],
+            oldest_owed_age_s=found["owed"][1] / 1000,
         )
 
     def check(self) -> None:
@@ -387,6 +396,7 @@ def _asked(job: NewJob) -> Row:
         "trace": job.trace,
         "turn": job.turn,
         "original_bytes": job.original_bytes,
+        "webhooks": job.webhooks,
     }
 
 

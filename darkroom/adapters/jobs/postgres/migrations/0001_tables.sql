@@ -12,6 +12,7 @@ CREATE TABLE darkroom.jobs (
     request_id text NOT NULL,
     fingerprint text NOT NULL,
     trace text NOT NULL,
+    webhooks text NOT NULL,             -- the endpoints that are told of its end
     turn double precision NOT NULL,     -- how much of its owner's turn in the lane it takes
     created timestamptz(3) NOT NULL,
     due timestamptz(3),                 -- when the sweep recovers it; none while it waits in its lane
@@ -135,6 +136,29 @@ CREATE TABLE darkroom.uses (
     PRIMARY KEY (storage_key, job_id)
 );
 CREATE INDEX uses_of_job ON darkroom.uses (job_id);
+
+-- Webhooks that are owed. What is told is in it, so that it outlives the job's record.
+CREATE TABLE darkroom.owed (
+    endpoint text NOT NULL,
+    webhook_id text NOT NULL,
+    job_id uuid NOT NULL,
+    told jsonb NOT NULL,                -- {"row": the job at its end} or {"body": what was told before}
+    tries int NOT NULL DEFAULT 0,       -- that failed
+    since timestamptz(3) NOT NULL,
+    error text NOT NULL DEFAULT '',
+    due timestamptz(3),                 -- when the next try is; none once it is given up
+    given_up timestamptz(3),            -- when it is handed out to be kept
+    PRIMARY KEY (endpoint, webhook_id)
+) WITH (fillfactor = 70, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX owed_by_due ON darkroom.owed (endpoint, due) WHERE due IS NOT NULL;
+CREATE INDEX owed_of_job ON darkroom.owed (job_id);
+-- Tries that are under way, and until when.
+CREATE TABLE darkroom.sending (
+    endpoint text NOT NULL,
+    token text NOT NULL,
+    until timestamptz(3) NOT NULL,
+    PRIMARY KEY (endpoint, token)
+);
 
 -- Keepers of jobs that storage did not take yet.
 CREATE TABLE darkroom.keepers_owed (

@@ -282,6 +282,15 @@ BEGIN
     END IF;
 END $$;
 
+-- The job has just ended. What is told is its record as it is now, which later changes and the record's end leave alone.
+CREATE FUNCTION darkroom.owe(j darkroom.jobs) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO darkroom.owed (endpoint, webhook_id, job_id, told, since, due)
+    SELECT wanted[1], j.id || '-' || j.fence, j.id, jsonb_build_object('row', to_jsonb(j)), j.finished, j.finished
+    FROM regexp_matches(j.webhooks, '(\w+):?([a-z]*)', 'g') AS wanted
+    WHERE wanted[2] IN ('', CASE j.status WHEN 'completed' THEN 'c' ELSE 'f' END)
+    ON CONFLICT (endpoint, webhook_id) DO NOTHING
+$$;
+
 -- End a job, and move it to those that ended. Returns it as it is then.
 CREATE FUNCTION darkroom.finish(rules jsonb, j darkroom.jobs, status text, code text) RETURNS darkroom.jobs
 LANGUAGE plpgsql AS $$
@@ -304,6 +313,9 @@ BEGIN
     j.in_window := false;
     DELETE FROM darkroom.jobs WHERE id = j.id;
     INSERT INTO darkroom.finished SELECT j.*;
+    IF j.webhooks <> '' THEN
+        PERFORM darkroom.owe(j);
+    END IF;
     IF has_waited THEN
         PERFORM darkroom.line_was_left(j);
     END IF;

@@ -21,6 +21,9 @@ CREATE FUNCTION darkroom.statistics(rules jsonb) RETURNS jsonb LANGUAGE sql STAB
         'outbox', (
             SELECT count(*) FROM darkroom.jobs WHERE status = 'queued' AND confirmed < emissions AND NOT waits
                 AND created + darkroom.span(rules, 'unemitted_due_after') <= darkroom.clock()),
+        'owed', (
+            SELECT jsonb_build_array(count(*), coalesce(darkroom.ms(darkroom.clock() - min(since)), 0))
+            FROM darkroom.owed WHERE due IS NOT NULL),
         'given_up', (SELECT count(*) FROM darkroom.given_up),
         'lanes', (
             SELECT jsonb_agg(jsonb_build_array(type, cost, waiting, with_broker, oldest_wait_ms)) FROM (

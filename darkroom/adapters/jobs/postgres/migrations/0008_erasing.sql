@@ -70,6 +70,7 @@ BEGIN
     DELETE FROM darkroom.uses AS u WHERE u.job_id = j.id;
     DELETE FROM darkroom.bindings AS b WHERE b.job_id = j.id;
     DELETE FROM darkroom.given_up WHERE id = j.id;
+    DELETE FROM darkroom.owed AS o WHERE o.job_id = j.id;
     DELETE FROM darkroom.keepers_owed AS k WHERE k.job_id = j.id;
     PERFORM pg_notify('darkroom_changes', j.id || ' failed');
     PERFORM darkroom.bury(rules, job_id::text, of_owner);
