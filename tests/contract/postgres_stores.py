@@ -42,7 +42,10 @@ WITH by AS (SELECT %(seconds)s * interval '1 second' AS span),
         FROM by),
     erasures AS (UPDATE darkroom.erasures SET due = due - span, again = again - span FROM by),
     owed AS (
-        UPDATE darkroom.owed SET since = since - span, due = due - span, given_up = given_up - span FROM by),
+        -- A letter that is handed out again is the same, its moment included.
+        UPDATE darkroom.owed SET since = CASE WHEN given_up IS NULL THEN since - span ELSE since END, due = due - span,
+            given_up = given_up - span
+        FROM by),
     sending AS (UPDATE darkroom.sending SET until = until - span FROM by),
     bindings AS (UPDATE darkroom.bindings SET until = until - span FROM by)
 UPDATE darkroom.given_up SET due = due - span FROM by
