@@ -29,8 +29,9 @@ from benchmarks.measure import machine
 from benchmarks.measure.backlog import Submitter, held, in_batches
 from benchmarks.measure.ends import Ends
 from benchmarks.measure.keyed_stack import keyed_stack
+from benchmarks.measure.others import Others
 from benchmarks.measure.small_picture import WIDTH_PX, small_picture
-from benchmarks.pipeline import RESULTS
+from benchmarks.pipeline import RESULTS, family_of
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract import metrics
 from tests.servers import Server, nats_server, running
@@ -61,13 +62,16 @@ class Drained:
     emitted_again: int
     """By recovery's sweep, or by whoever found the Broker back."""
     failed: int
+    others_cores: float
+    """What other processes took meanwhile, NATS included."""
 
     def line(self) -> str:
         rates = " ".join(f"{rate:.0f}" for rate in self.per_s)
         return (
             f"{self.what:<34} {self.jobs:>6} jobs, accepted in {self.accepted_in_s:.1f} s, done in {self.took_s:.1f} s "
             f"({self.jobs / self.took_s:.1f}/s); the first after {self.first_after_s:.1f} s, longest gap "
-            f"{self.longest_gap_s:.2f} s; emitted again: {self.emitted_again}; failed: {self.failed}\n"
+            f"{self.longest_gap_s:.2f} s; emitted again: {self.emitted_again}; failed: {self.failed}; "
+            f"others took {self.others_cores:.2f} cores\n"
             f"{'':<34} jobs/s over time: {rates}"
         )
 
@@ -100,7 +104,7 @@ class Queue:
             ids = self._submit(jobs, keys, keep)
             accepted_in_s = time.monotonic() - began
             time.sleep(max(0.0, for_s - accepted_in_s))
-        back_at = time.time()
+        back_at, others = time.time(), Others([family_of(self.stack)])
         last_at = self.ends.wait_for(ids, within_s=WITHIN_S)
         ended = self.ends.between(back_at, last_at)
         return Drained(
@@ -113,6 +117,7 @@ class Queue:
             per_s=_rates(ended, back_at, last_at),
             emitted_again=self._emitted_again() - emitted_before,
             failed=len(self.ends.failed & set(ids)),
+            others_cores=others.cores(),
         )
 
     def _submit(self, jobs: int, keys: int, keep: Callable[[], None]) -> list[str]:
@@ -204,11 +209,13 @@ def measure(queue: Queue, *, jobs: int, keys: int, away: str, of_one_key: int, f
 
 def report(figures: Figures) -> str:
     each = (figures.never_away, figures.away, figures.one_key)
-    lines = ["| | jobs | accepted in s | done in s | jobs per second | first after s | longest gap s | emitted again |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| | jobs | accepted in s | done in s | per second | first after s | longest gap s | emitted again | others |"
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|---|"]
     lines += [
         f"| {one.what} | {one.jobs:,} | {one.accepted_in_s:.1f} | {one.took_s:.1f} | {one.jobs / one.took_s:.1f} "
-        f"| {one.first_after_s:.2f} | {one.longest_gap_s:.2f} | {one.emitted_again} |"
+        f"| {one.first_after_s:.2f} | {one.longest_gap_s:.2f} | {one.emitted_again} | {one.others_cores:.2f} |"
         for one in each
     ]
     lines += ["", f"Jobs per second in {SHOWN_STEPS} equal steps:", ""]

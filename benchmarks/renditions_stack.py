@@ -171,7 +171,7 @@ async def _contestants(
             )
             found.append(Contestant(name=BULLMQ, exchange=peer.exchange, families=[peer.family, *servers]))
         else:
-            print("BullMQ is left out: --node-modules needs `npm install bullmq sharp @aws-sdk/client-s3`")
+            print("BullMQ is left out: --node-modules needs `npm install bullmq ioredis sharp @aws-sdk/client-s3`")
         yield found
 
 

@@ -28,7 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from redis import Redis
@@ -40,6 +40,7 @@ from benchmarks.measure.ends import Ends
 from benchmarks.measure.finished_jobs import Filler, Memory, filler, memory_of
 from benchmarks.measure.keyed_stack import keyed_stack
 from benchmarks.measure.small_picture import WIDTH_PX, small_picture
+from benchmarks.measure.steady_load import ACCEPTED, Answer, Load
 from benchmarks.pipeline import RESULTS
 from darkroom.adapters.jobs.admission import MAX_MEMORY_SHARE, JobName
 from darkroom.adapters.jobs.redis import RedisJobStore
@@ -56,15 +57,6 @@ FACTS_KEPT_S = 1.0
 """Longer than ingest's knowledge of the memory is old, and a request takes."""
 WITHIN_S = 300.0
 SHOWN_ROWS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    at_s: float
-    """Since the load began."""
-    outcome: str
-    """`accepted`, or the status and the code."""
-    job_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +88,7 @@ class Loaded:
     @property
     def others(self) -> Counter[str]:
         """Answers that there must not be."""
-        return Counter(answer.outcome for answer in self.answers if answer.outcome not in {"accepted", FULL})
+        return Counter(answer.outcome for answer in self.answers if answer.outcome not in {ACCEPTED, FULL})
 
     @property
     def refused_with_room(self) -> int:
@@ -125,39 +117,6 @@ def small_redis(folder: Path, maxmemory: str) -> Iterator[str]:
 
 
 # --- a steady load, with retention -----------------------------------------------------------------------------------
-
-
-@dataclass
-class Load:
-    """Requests at a steady rate, from several threads so that a slow answer delays none."""
-
-    submitter: Submitter
-    per_s: float
-    threads: int = 4
-    answers: list[Answer] = field(default_factory=list)
-
-    def run(self, seconds: float) -> None:
-        self.began = time.monotonic()
-        workers = [threading.Thread(target=self._send, args=(place, seconds)) for place in range(self.threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-
-    def _send(self, place: int, seconds: float) -> None:
-        each_s = self.threads / self.per_s
-        number = place / self.threads
-        while (due_s := number * each_s) < seconds:
-            time.sleep(max(0.0, self.began + due_s - time.monotonic()))
-            self.answers.append(self._ask())
-            number += 1
-
-    def _ask(self) -> Answer:
-        at_s = time.monotonic() - self.began
-        answer = self.submitter.submit_one()
-        if answer.status_code == 202:
-            return Answer(at_s=at_s, outcome="accepted", job_id=answer.json()["job_id"])
-        return Answer(at_s=at_s, outcome=f"{answer.status_code} {answer.json().get('code')}")
 
 
 def load(
@@ -258,15 +217,15 @@ def load_report(loaded: Loaded, *, seconds: float) -> str:
         answers = [one for one in loaded.answers if row * step_s <= one.at_s < (row + 1) * step_s]
         shares = [one.share for one in loaded.samples if row * step_s <= one.at_s < (row + 1) * step_s]
         counts = Counter(one.outcome for one in answers)
-        others = sum(counts.values()) - counts["accepted"] - counts[FULL]
+        others = sum(counts.values()) - counts[ACCEPTED] - counts[FULL]
         lines.append(
-            f"| {row * step_s:.0f} | {max(shares, default=0):.0%} | {counts['accepted']} | {counts[FULL]} | {others} |"
+            f"| {row * step_s:.0f} | {max(shares, default=0):.0%} | {counts[ACCEPTED]} | {counts[FULL]} | {others} |"
         )
     lines += [
         "",
         f"- {loaded.filled_jobs:,} finished jobs were there when the load began; below {MAX_MEMORY_SHARE:.0%} from "
         f"second {loaded.room_at_s:.0f} on",
-        f"- {loaded.count('accepted')} accepted, {loaded.count(FULL)} answered {FULL} while it was full, "
+        f"- {loaded.count(ACCEPTED)} accepted, {loaded.count(FULL)} answered {FULL} while it was full, "
         f"{loaded.refused_with_room} afterwards; other answers: {dict(loaded.others) or 'none'}",
         f"- accepted jobs that failed: {loaded.unfinished}",
     ]

@@ -35,6 +35,7 @@ from benchmarks.measure.backlog import Submitter, held, in_batches
 from benchmarks.measure.cpu_time import Family
 from benchmarks.measure.ends import Ends
 from benchmarks.measure.keyed_stack import keyed_stack
+from benchmarks.measure.others import Others
 from benchmarks.measure.small_picture import WIDTH_PX, small_picture
 from benchmarks.pipeline import RESULTS, family_of
 from tests.stack import RunningStack
@@ -64,6 +65,8 @@ class Cost:
     cpu_ms: float
     """Per job, of all processes."""
     per_s: float
+    others_cores: float
+    """What other processes took meanwhile, the other stack included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ class Side:
         return Wait(seconds=finished_at - created_at, renders=len(others))
 
     def cost(self, jobs: int) -> Cost:
-        spent_before = self.family.spent()
+        spent_before, others = self.family.spent(), Others([self.family])
         submitted: list[str] = []
         with held(self.stack) as holding:
             for size in in_batches(jobs):
@@ -120,7 +123,7 @@ class Side:
         began_at = time.time()
         last_at = self.ends.wait_for(submitted, within_s=WITHIN_S)
         spent = self.family.spent().since(spent_before)
-        return Cost(cpu_ms=spent.total_s * 1000 / jobs, per_s=jobs / (last_at - began_at))
+        return Cost(cpu_ms=spent.total_s * 1000 / jobs, per_s=jobs / (last_at - began_at), others_cores=others.cores())
 
     def scale_out(self, jobs: int, *, for_s: float = WATCHED_S) -> list[int]:
         """Return the instances wanted at each reading, from before the burst on."""
@@ -207,6 +210,10 @@ def report(figures: Figures) -> str:
     row("longest median / shortest", [f"{figures.longest_to_shortest(side):.2f}" for side in figures.waits])
     row("CPU ms per job", [f"{median(cost.cpu_ms for cost in costs):.2f}" for costs in figures.costs.values()])
     row("jobs per second", [f"{median(cost.per_s for cost in costs):.1f}" for costs in figures.costs.values()])
+    row(
+        "cores that others took",
+        [f"{median(cost.others_cores for cost in costs):.2f}" for costs in figures.costs.values()],
+    )
     row("most instances wanted", [str(max(wanted)) for wanted in figures.wanted.values()])
     row("after s", [f"{wanted.index(max(wanted)) * READ_EVERY_S:.1f}" for wanted in figures.wanted.values()])
     return "\n".join(

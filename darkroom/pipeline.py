@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from darkroom.adapters.storage.local import LocalStorage
     from darkroom.adapters.storage.retention import StorageRetention
     from darkroom.adapters.storage.s3 import S3Storage
-    from darkroom.local.extension import Application, Extension, Run
+    from darkroom.local.extension import Application, Complaint, Extension, Run
     from darkroom.telemetry.metric import Readings
 
 DEAD_LETTER_STREAM = Path("nats-eventing/deadletter-stream.json")
@@ -166,6 +166,11 @@ class Pipeline:
 class PipelineExtension:
     def attach(self, run: Run) -> Application:
         return Pipeline(run)
+
+    def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
+        from darkroom.preset_check import preset_complaints
+
+        return preset_complaints(project_root, manifests)
 
     def preload(self) -> None:
         for module in _PRELOADED:

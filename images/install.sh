@@ -41,7 +41,7 @@ find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
 # `darkroom restore`, for their Jobs.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \
-  "$packages/darkroom/charts" "$packages/darkroom/planning" "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" \
+  "$packages/darkroom/charts" "$packages/darkroom/planning" "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
   "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
 # Stores in memory, for tests.
 find "$packages/darkroom/adapters" -name 'memory*.py' -exec rm {} +

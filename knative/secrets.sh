@@ -41,7 +41,7 @@ done
 secret darkroom-redis-users --from-file=redis-users
 secret darkroom-redis-exporter --from-literal=REDIS_EXPORTER_PASSWORD="$(made redis-exporter 24)"
 
-for function in ingest status resize crop recovery; do
+for function in ingest status resize crop renditions recovery; do
   secret "darkroom-$function" --from-literal=REDIS_URL="$(redis_url "$function")" \
     --from-literal=STORAGE_ACCESS_KEY="$(made "storage-$function-access" 10)" \
     --from-literal=STORAGE_SECRET_KEY="$(made "storage-$function-secret" 20)"

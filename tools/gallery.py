@@ -15,6 +15,8 @@ from pathlib import Path
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.job_types import job_type_named
 from darkroom.contract.limits import Limits
+from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.renditions import RENDITION_MODELS
 from darkroom.imaging import Facts, Rendition, probe, render
 from tools.gallery_pictures import sources
 from tools.gallery_sections import Fields, Section, sections
@@ -49,7 +51,8 @@ def exhibits(section: Section, body: bytes, *, number: int, overlay: bytes | Non
     for index, request in enumerate(section.requests):
         name = f"{number:02}-{index:02}"
         try:
-            rendition = render(body, job_type_named(section.job).parse(request), Limits(), overlay=overlay)
+            parameters = parse_parameters(RENDITION_MODELS[section.job], request)
+            rendition = render(body, parameters, Limits(), overlay=overlay)
         except DarkroomError as refused:
             yield Exhibit(
                 job=section.job,

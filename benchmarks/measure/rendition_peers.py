@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -70,7 +71,9 @@ def has_celery() -> bool:
 
 
 def has_bullmq(modules: Sequence[Path]) -> bool:
-    return all(any((folder / name).is_dir() for folder in modules) for name in ("bullmq", "sharp", "@aws-sdk"))
+    return shutil.which("node") is not None and all(
+        any((folder / name).is_dir() for folder in modules) for name in ("bullmq", "ioredis", "sharp", "@aws-sdk")
+    )
 
 
 @asynccontextmanager
@@ -104,7 +107,7 @@ async def bullmq_peer(
     redis_url: str, s3: S3, key: str, *, processes: int, modules: Sequence[Path]
 ) -> AsyncIterator[Peer]:
     environment = _environment(redis_url, s3) | {"PEER_MODULES": ":".join(str(one.parent) for one in modules)}
-    node = ["node", str(_BULLMQ)]
+    node = [shutil.which("node") or "node", str(_BULLMQ)]
     async with AsyncExitStack() as resources:
         worker = resources.enter_context(_Child([*node, "workers", str(processes)], environment))
         producer = resources.enter_context(_Child([*node, "producer"], environment, takes_input=True))

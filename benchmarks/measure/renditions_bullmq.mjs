@@ -23,15 +23,9 @@ function load(name) {
 }
 
 const { Queue, Worker } = load("bullmq");
-const address = new URL(process.env.PEER_REDIS);
-const connection = {
-  host: address.hostname,
-  port: Number(address.port),
-  db: Number(address.pathname.slice(1) || 0),
-  username: decodeURIComponent(address.username) || undefined,
-  password: decodeURIComponent(address.password) || undefined,
-  maxRetriesPerRequest: null,
-};
+// Made here, because BullMQ looks for ioredis beside itself only.
+const { Redis } = load("ioredis");
+const connection = new Redis(process.env.PEER_REDIS, { maxRetriesPerRequest: null });
 
 if (process.argv[2] === "producer") {
   const queue = new Queue("renditions", { connection, defaultJobOptions: { removeOnComplete: true } });
@@ -66,11 +60,13 @@ if (process.argv[2] === "producer") {
         const put = { Bucket: bucket, Key: `peers/${job}/${name}.jpg`, Body: body, ContentType: "image/jpeg" };
         await s3.send(new PutObjectCommand(put));
       }
-      const redis = await worker.client;
-      await redis.publish("benchmark:done", job);
+      await connection.publish("benchmark:done", job);
     },
     { connection, concurrency: 2 },
   );
   worker.on("failed", (job, error) => console.error(error));
-  worker.on("error", (error) => console.error(error));
+  worker.on("error", (error) => {
+    console.error(error);
+    process.exit(1);
+  });
 }

@@ -64,6 +64,7 @@ def counting(server_url: str) -> Iterator[S3Counts]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=30)
+        loop.close()
 
 
 async def _listen(counts: S3Counts, server_url: str) -> asyncio.Server:

@@ -45,6 +45,10 @@ class Api:
         with self._errors_as_messages():
             return self._client.submit(picture, job_type, **parameters).job_id
 
+    def presets(self) -> list[dict[str, Any]]:
+        with self._errors_as_messages():
+            return self._client.presets()
+
     def job(self, job_id: str, *, wait_s: float = 0) -> dict[str, Any]:
         with self._errors_as_messages():
             return self._client.job(job_id, wait_s=wait_s).document

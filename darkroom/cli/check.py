@@ -14,6 +14,8 @@ import click
 from darkroom.check import Finding, Inspection, Rule, Severity, inspect, inspect_texts, report
 from darkroom.check.sarif import sarif
 from darkroom.cli.terminal import printable
+from darkroom.local.errors import LocalRuntimeError
+from darkroom.local.extension import Checking, load_extension
 from darkroom.manifests import ManifestError
 from darkroom.manifests.errors import suggestion
 from darkroom.manifests.platform.rules import RULES
@@ -85,6 +87,7 @@ def command(
     if explain is not None:
         click.echo(_explanation(_rule(explain)))
         return
+    is_project = not paths
     paths = paths or _manifests_of_the_project()
     settings = _settings(paths)
     wanted = _Wanted(
@@ -93,6 +96,8 @@ def command(
         fail_on=Severity(fail_on or settings.fail_on),
     )
     inspection = _inspect(paths, wanted)
+    if is_project:
+        inspection.findings = sorted({*inspection.findings, *_findings_of_the_application(paths)})
     _print(inspection, form, every=every)
     sys.exit(1 if any(each.severity.rank <= wanted.fail_on.rank for each in inspection.findings) else 0)
 
@@ -127,6 +132,20 @@ def _manifests_of_the_project() -> tuple[Path, ...]:
             "name a PATH to check, or change to a project's folder: in this one there is no Knative YAML"
         )
     return manifests
+
+
+def _findings_of_the_application(manifests: Sequence[Path]) -> Iterator[Finding]:
+    """What the project's extension finds wrong in the application's own files; its rules cannot be ignored."""
+    reference = read_project(Path()).extension
+    if reference is None:
+        return
+    try:
+        extension = load_extension(reference, Path())
+    except LocalRuntimeError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if isinstance(extension, Checking):
+        for one in extension.complaints(Path(), manifests):
+            yield Finding(file=one.file, line=one.line, rule=one.rule, severity=Severity.ERROR, message=one.message)
 
 
 def _settings(paths: Sequence[Path]) -> CheckSettings:
@@ -184,7 +203,8 @@ def _summary(inspection: Inspection) -> str:
         text += f"\nskipped, for kustomize to render: {names}{f' and {more} more' if more > 0 else ''}"
     if inspection.findings:
         worst = min(inspection.findings, key=lambda each: each.severity.rank)
-        text += f"\nwhat a rule is about: darkroom check --explain {worst.rule}"
+        if worst.rule in RULES:
+            text += f"\nwhat a rule is about: darkroom check --explain {worst.rule}"
     return text
 
 

@@ -20,6 +20,8 @@ _COMMANDS = {
     "cancel": "darkroom.cli.cancel",
     "erase": "darkroom.cli.erase",
     "logs": "darkroom.cli.logs",
+    "presets": "darkroom.cli.presets",
+    "redrive": "darkroom.cli.redrive",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",

@@ -161,14 +161,14 @@ def redrive(
     --set also changes what the job would be restored from, in storage: that of the running `darkroom up`, or where the
     functions' variables BUCKET_NAME, STORAGE_... say.
     """
-    new = dict(_name_and_value(change) for change in changes)
+    new = dict(name_and_value(change) for change in changes)
     with open_backends(redis_url, nats_url, broker_url, data) as backends:
-        redriving = Redrive(backends.jobs, backends.letters, backends.emitter, _keepers(data) if new else None)
+        redriving = Redrive(backends.jobs, backends.letters, backends.emitter, keepers_of(data) if new else None)
         for kept in _at_rate(_chosen(backends, sequences, everything, filters), None if dry_run else rate):
             _write_outcome(kept, redriving.redrive(kept, new, dry_run=dry_run), as_json=as_json)
 
 
-def _keepers(data: Path) -> KeeperFiles:
+def keepers_of(data: Path) -> KeeperFiles:
     """Open the storage of the deployment, where the parameters of its jobs are kept. Raises click.ClickException."""
     return KeeperFiles(Resources(deployment_settings(data, needs=frozenset({"BUCKET_NAME"}))).storage)
 
@@ -242,7 +242,7 @@ def _at_rate(letters: list[KeptDeadLetter], rate: float | None) -> Iterator[Kept
         yield kept
 
 
-def _name_and_value(change: str) -> tuple[str, str]:
+def name_and_value(change: str) -> tuple[str, str]:
     name, equals, value = change.partition("=")
     if not name or not equals:
         raise click.UsageError(f"--set takes NAME=VALUE, was {change!r}")

@@ -16,6 +16,7 @@ from darkroom.cli.backends import usable_url
 from darkroom.cli.job_store import open_job_store
 from darkroom.cli.local_webhooks import ENDPOINTS_NAME
 from darkroom.cli.owed_webhooks import owed_document, owed_line
+from darkroom.cli.renditions import rendition_lines
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import format_duration, is_terminal, write, write_fields, write_json
 from darkroom.cli.timeline import timeline
@@ -105,7 +106,8 @@ def _describe(job: dict[str, Any]) -> None:
         "dead letter": f"{letter['number']}; darkroom deadletters redrive {letter['number']}" if letter else "",
         "function": job.get("type"),
         "cost class": job.get("cost_class"),
-        "parameters": _joined(job.get("parameters", {})),
+        "parameters": "" if "results" in job else _joined(job.get("parameters", {})),
+        "preset": "{name} {digest}".format(**job["preset"]) if "preset" in job else "",
         "result": "{width}x{height} {content_type}, {bytes:,} bytes".format(**result) if result else "",
         "url": result.get("url"),
         "accepted": _when(job.get("created_at")),
@@ -117,6 +119,8 @@ def _describe(job: dict[str, Any]) -> None:
         "not known": job.get("timeline_missing") or job.get("dead_letter_missing"),
     }
     write_fields(fields)
+    for line in rendition_lines(job.get("results", {})):
+        write(f"rendition {line}")
     for entry in job.get("attempts_log", []):
         ended = (
             "" if entry["ended"] is None else f", took {format_duration(_between_s(entry['began'], entry['ended']))}"

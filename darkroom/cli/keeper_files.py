@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,17 +18,22 @@ from darkroom.adapters.jobs.keeper import (
 from darkroom.adapters.storage import Storage
 from darkroom.contract.errors import DependencyUnavailableError, InputNotFoundError
 from darkroom.contract.jobs import JobRecord, keeper_key
+from darkroom.contract.presets import PresetUse
 
 
 class KeeperFiles:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def change(self, record: JobRecord, parameters: dict[str, Any]) -> None:
-        """Write the parameters into the job's keeper. Raises DependencyUnavailableError."""
+    def change(
+        self, record: JobRecord, parameters: dict[str, Any], *, presets: Mapping[str, PresetUse] | None = None
+    ) -> None:
+        """Write the parameters into the job's keeper, and the presets that still hold with them. Raises
+        DependencyUnavailableError.
+        """
         key = keeper_key(record.job_id)
         keeper = self._read(record) or _of_record(record)
-        changed = replace(keeper, job=replace(keeper.job, parameters=parameters))
+        changed = replace(keeper, job=replace(keeper.job, parameters=parameters, presets=presets or {}))
         self._storage.put(key, encode_keeper(changed), content_type=CONTENT_TYPE)
 
     def _read(self, record: JobRecord) -> Keeper | None:
@@ -52,5 +58,6 @@ def _of_record(record: JobRecord) -> Keeper:
         request_id=record.request_id,
         cost_class=record.cost_class,
         trace=record.trace,
+        presets=record.presets,
     )
     return Keeper(job=job, created_at=record.created_at)

@@ -16,9 +16,15 @@ from darkroom.adapters.jobs import JobStore, NextStep
 from darkroom.cli.keeper_files import KeeperFiles
 from darkroom.cli.letters import kind
 from darkroom.contract import events
-from darkroom.contract.errors import DependencyUnavailableError, EventInvalidError
+from darkroom.contract.errors import (
+    DependencyUnavailableError,
+    EventInvalidError,
+    FieldError,
+    ParametersInvalidError,
+)
 from darkroom.contract.job_types import job_type_named
-from darkroom.contract.jobs import JobRecord, JobStatus, canonical_parameters
+from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.contract.parameters.canonical import canonical_parameters
 from darkroom.events.cloudevents import from_json_object
 
 _PAGE = 100
@@ -86,14 +92,22 @@ class Redrive:
                 job_id = UUID(kept.letter.job_id)
             except ValueError:
                 return f"{kept.letter.job_id!r} is not a job's id; the letter is kept until you drop it"
-            return self._redrive_job(kept, job_id, changes, dry_run=dry_run)
+            return self.redrive_job(job_id, changes, kept=kept, dry_run=dry_run)
         return self._emit_again(kept, dry_run=dry_run)
 
-    def _redrive_job(self, kept: KeptDeadLetter, job_id: UUID, changes: Mapping[str, str], *, dry_run: bool) -> str:
+    def redrive_job(
+        self, job_id: UUID, changes: Mapping[str, str], *, kept: KeptDeadLetter | None = None, dry_run: bool = False
+    ) -> str:
+        """Queue a failed job again; `kept` is its letter, which a job that failed at once does not have.
+
+        Raises ParametersInvalidError for changes that its type does not have.
+        """
         record = self._jobs.get(job_id)
         if record is None:
-            return f"job {job_id} no longer exists; the letter is kept until you drop it"
+            return f"job {job_id} no longer exists{'' if kept is None else '; the letter is kept until you drop it'}"
         parameters = _with_changes(record, changes) if changes else None
+        changed = () if parameters is None else _changed(record, parameters)
+        presets = None if parameters is None else {n: use for n, use in record.presets.items() if n not in changed}
         if dry_run:
             return f"would redrive job {job_id}, which is {record.status}"
         if parameters is not None and record.status is JobStatus.FAILED:
@@ -102,8 +116,13 @@ class Redrive:
                     "storage", "its address is not known, and the parameters are kept there"
                 )
             # Before the redrive: should it be lost with the store, the job is restored as the person wanted it.
-            self._keepers.change(record, parameters)
-        recovered = self._jobs.redrive(job_id, parameters=parameters)
+            self._keepers.change(record, parameters, presets=presets)
+        recovered = self._jobs.redrive(
+            job_id,
+            parameters=parameters,
+            presets=presets,
+            remake=[name for name in changed if name in record.made],
+        )
         if recovered.step is NextStep.EMIT and recovered.record is not None:
             self._emit(recovered.record)
             done = f"job {job_id} is queued again"
@@ -111,7 +130,8 @@ class Redrive:
             done = f"job {job_id} is queued again, and waits for room in the Broker's window"
         else:
             done = f"job {job_id} is {record.status}: there is nothing to redrive"
-        self._letters.drop(kept.sequence)
+        if kept is not None:
+            self._letters.drop(kept.sequence)
         return done
 
     def _emit(self, record: JobRecord) -> None:
@@ -157,12 +177,35 @@ class Redrive:
 
 
 def _with_changes(record: JobRecord, changes: Mapping[str, str]) -> dict[str, Any]:
-    """Return the job's parameters with the changes applied; an empty value removes a parameter."""
-    merged = {**record.parameters, **{name: _value(text) for name, text in changes.items() if text != ""}}
-    for name, text in changes.items():
-        if text == "":
-            merged.pop(name, None)
-    return canonical_parameters(job_type_named(record.type).parse(merged))
+    """Return the job's parameters with the changes applied; an empty value removes a parameter.
+
+    A rendition's parameter is named NAME.PARAMETER, such as `face.width`.
+    """
+    job_type = job_type_named(record.type)
+    if not record.rendition_names:
+        return canonical_parameters(job_type.parse(_merged(record.parameters, changes)))
+    renditions = {name: dict(record.parameters["renditions"][name]) for name in record.rendition_names}
+    for name, rendition in renditions.items():
+        own = {path.removeprefix(f"{name}."): text for path, text in changes.items() if path.startswith(f"{name}.")}
+        rendition["parameters"] = _merged(rendition["parameters"], own)
+    unknown = [path for path in changes if path.partition(".")[0] not in renditions or "." not in path]
+    if unknown:
+        message = f"name a rendition and its parameter, such as {next(iter(renditions))}.width"
+        raise ParametersInvalidError([FieldError(field=path[:80], message=message) for path in unknown])
+    return canonical_parameters(job_type.parse({"renditions": renditions}))
+
+
+def _merged(parameters: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
+    merged = {**parameters, **{name: _value(text) for name, text in changes.items() if text != ""}}
+    return {name: value for name, value in merged.items() if changes.get(name) != ""}
+
+
+def _changed(record: JobRecord, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the renditions whose parameters changed; the empty name is the whole job of one with one result."""
+    if not record.rendition_names:
+        return ("",) if record.parameters != parameters else ()
+    before, after = record.parameters["renditions"], parameters["renditions"]
+    return tuple(name for name in record.rendition_names if before[name] != after[name])
 
 
 def _value(text: str) -> Any:

@@ -13,11 +13,13 @@ import click
 from darkroom.cli.api import Api
 from darkroom.cli.deadline import deadline
 from darkroom.cli.extensions import format_of, with_format_of
-from darkroom.cli.folders import require_writable_file
+from darkroom.cli.folders import make_folder, require_writable_file
 from darkroom.cli.job import api_of, url_option
+from darkroom.cli.renditions import tell_and_save_renditions
 from darkroom.cli.runtime_file import data_option
 from darkroom.cli.terminal import printable, progress, tell, write, write_json
-from darkroom.contract.job_types import JOB_TYPES, NAMES
+from darkroom.contract.job_types import JOB_TYPES, NAMES, job_type_named
+from darkroom.contract.parameters.renditions import RenditionsParameters
 
 STDOUT = Path("-")
 _FIELDS = list(dict.fromkeys(name for job_type in JOB_TYPES for name in job_type.parameters.model_fields))
@@ -49,10 +51,16 @@ def _parameter_help(name: str) -> str:
 @click.argument("job_type", metavar="|".join(NAMES), type=click.Choice(NAMES))
 @_parameter_options
 @click.option(
+    "--preset",
+    metavar="NAME",
+    help="Named parameters in the place of the others, which override them; renditions: names, separated by commas.",
+)
+@click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="Where to save the result; - is standard output. Its extension chooses the format, unless --format is given.",
+    help="Where to save the result; - is standard output. Its extension chooses the format, unless --format is given. "
+    "Renditions: a folder.",
 )
 @click.option(
     "--timeout",
@@ -68,6 +76,7 @@ def _parameter_help(name: str) -> str:
 def command(
     file: Path,
     job_type: str,
+    preset: str | None,
     out: Path | None,
     timeout_s: float,
     as_json: bool,
@@ -81,9 +90,14 @@ def command(
       darkroom submit picture.jpg resize --width 400 -o small.jpg
       darkroom submit picture.jpg resize --width 300 --height 300 --fit cover --format webp -o square.webp
       darkroom submit picture.jpg crop --x 100 --y 50 --width 400 --height 300 -o part.jpg
+      darkroom submit picture.jpg renditions --preset thumb,hero -o pictures/
     """
-    parameters = {name: value for name, value in fields.items() if value is not None}
-    if out is not None:
+    has_several = job_type_named(job_type).parameters is RenditionsParameters
+    asked = {**fields, "preset": preset}
+    parameters = {name: value for name, value in asked.items() if value is not None}
+    if out is not None and has_several:
+        make_folder(out, "-o")
+    elif out is not None:
         if out != STDOUT:
             require_writable_file(out, "-o")
         parameters = with_format_of(out, parameters, source=file)
@@ -102,9 +116,14 @@ def command(
             tell(f"job {job_id} continues; `darkroom job {job_id}` shows it")
             raise
         if job["status"] == "failed":
+            if has_several:
+                tell_and_save_renditions(api, job, out, time.monotonic() - started, print_urls=False)
             raise click.ClickException(f"{job['error']['code']}: {printable(job['error']['message'])}")
-        _tell_summary(job, time.monotonic() - started)
-        _save(api, job, out, print_url=not as_json)
+        if has_several:
+            tell_and_save_renditions(api, job, out, time.monotonic() - started, print_urls=not as_json)
+        else:
+            _tell_summary(job, time.monotonic() - started)
+            _save(api, job, out, print_url=not as_json)
     if as_json:
         write_json(job)
 

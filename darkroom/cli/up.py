@@ -39,6 +39,7 @@ from darkroom.redaction import redacted
 from darkroom.serving.key_file import KeyFileError, read_key_file
 
 STDIN = Path("-")
+DEFAULT_PRESETS = Path("presets.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ class FrontDoor:
     rate_limit_bytes: str = "off"
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    presets: Path | None = None
+    """The file of presets."""
 
     def settings(self) -> dict[str, str]:
         keys = {} if self.api_keys is None else {"API_KEYS_FILE": str(self.api_keys.resolve())}
@@ -59,7 +62,9 @@ class FrontDoor:
             "RATE_LIMIT_READS": self.rate_limit,
         }
         pages = {"ALLOWED_ORIGINS": ",".join(self.origins), "ALLOWED_HOSTS": ",".join(self.hosts)}
-        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages}
+        # Not resolved: a link that is replaced, as in a mounted ConfigMap, is followed anew.
+        presets = {"PRESETS_FILE": "" if self.presets is None else str(self.presets.absolute())}
+        return {"API_KEYS": "on" if keys else "off", "API_KEYS_FILE": "", **keys, **limits, **pages, **presets}
 
     @property
     def served_hosts(self) -> tuple[str, ...] | None:
@@ -160,6 +165,12 @@ class FrontDoor:
     help="Bytes of pictures that ingest accepts, per key or address, such as 256Mi/minute.",
 )
 @click.option(
+    "--presets",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    help="Named parameters that requests may use, read again when the file changes.  "
+    f"[default: {DEFAULT_PRESETS}, if it exists]",
+)
+@click.option(
     "--allow-origin",
     "origins",
     type=Origin(),
@@ -219,6 +230,7 @@ def command(
     webhook_allow_private: str,
     rate_limit: str,
     rate_limit_bytes: str,
+    presets: Path | None,
     origins: tuple[str, ...],
     hosts: tuple[str, ...],
     watch: bool,
@@ -241,7 +253,12 @@ def command(
       kubectl kustomize overlays/dev | darkroom up --manifests -
     """
     front_door = FrontDoor(
-        api_keys=api_keys, rate_limit=rate_limit, rate_limit_bytes=rate_limit_bytes, origins=origins, hosts=hosts
+        api_keys=api_keys,
+        rate_limit=rate_limit,
+        rate_limit_bytes=rate_limit_bytes,
+        origins=origins,
+        hosts=hosts,
+        presets=presets or (DEFAULT_PRESETS if DEFAULT_PRESETS.is_file() else None),
     )
     if api_keys is not None:
         # Each function would refuse it too, one after the other.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -32,15 +32,25 @@ class AsyncJob:
         self.state = await self._client.wait(self.job_id, timeout_s=timeout_s, progress=progress)
         return self
 
-    async def download(self) -> bytes:
-        """Return the result's bytes, by a newly signed URL."""
+    async def download(self, name: str | None = None) -> bytes:
+        """Return the result's bytes, by a newly signed URL; `name` is that of a rendition."""
         self.state = await self._client.job(self.job_id)
-        return await self._client.download(self.state.result["url"])
+        result = self.state.result if name is None else self.state.results[name]["result"]
+        return await self._client.download(result["url"])
 
     async def save(self, path: str | Path) -> Path:
-        body = await self.download()
-        await anyio.Path(path).write_bytes(body)
+        await anyio.Path(path).write_bytes(await self.download())
         return Path(path)
+
+    async def save_all(self, folder: str | Path) -> list[Path]:
+        """Save the renditions that were made as NAME.EXTENSION in a folder. Returns the files."""
+        self.state = await self._client.job(self.job_id)
+        saved = []
+        for name, result in self.state.made.items():
+            file = Path(folder) / protocol.file_name(name, result)
+            await anyio.Path(file).write_bytes(await self._client.download(result["url"]))
+            saved.append(file)
+        return saved
 
 
 class AsyncClient:
@@ -64,9 +74,30 @@ class AsyncClient:
         )
 
     async def submit(self, picture: Picture, job_type: str, **parameters: Any) -> AsyncJob:
-        """Submit a picture, given as a path or as bytes. Raises ApiError and NotAnsweringError."""
-        body = picture if isinstance(picture, bytes) else await anyio.Path(picture).read_bytes()
-        return AsyncJob(self, await self._run(protocol.submit(body, job_type, parameters, self._retries)))
+        """Submit a picture: a path, bytes, a binary file, or `Stored` for one in storage. `preset=` names a preset.
+
+        Raises ApiError and NotAnsweringError.
+        """
+        if isinstance(picture, str | Path):
+            picture = await anyio.Path(picture).read_bytes()
+        return AsyncJob(self, await self._run(protocol.submit(picture, job_type, parameters, self._retries)))
+
+    async def renditions(
+        self, picture: Picture, renditions: Mapping[str, Any] | None = None, *, presets: Sequence[str] = ()
+    ) -> AsyncJob:
+        """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
+        each of the presets one of its name.
+
+            face = {"type": "crop", "parameters": {"aspect": "1:1"}}
+            await darkroom.renditions("a.jpg", {"face": face}, presets=["thumb"])
+
+        Raises as `submit` does.
+        """
+        return await self.submit(picture, "renditions", **protocol.asked_renditions(renditions, presets))
+
+    async def presets(self) -> list[dict[str, Any]]:
+        """Return the presets as they are now: name, type, parameters and digest of each."""
+        return await self._run(protocol.presets(self._retries))
 
     async def job(self, job_id: str, *, wait_s: float = 0.0) -> JobState:
         return await self._run(protocol.job(job_id, self._retries, wait_s=wait_s))

@@ -41,6 +41,16 @@ class JobState:
         return result
 
     @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The renditions of a job with several results, by name: `status`, and `result` or `error`."""
+        return dict(self.document.get("results", {}))
+
+    @property
+    def made(self) -> dict[str, dict[str, Any]]:
+        """The results of the renditions that were made, by name."""
+        return {name: one["result"] for name, one in self.results.items() if "result" in one}
+
+    @property
     def error(self) -> dict[str, Any]:
         """The error of a failed job: `code`, `message`, `attempts`."""
         error: dict[str, Any] = self.document["error"]

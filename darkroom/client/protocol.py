@@ -10,10 +10,10 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import httpx
 
@@ -37,7 +37,16 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _LONGEST_RETRY_AFTER_S = 120.0
 
-Picture: TypeAlias = str | Path | bytes
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture that is in storage already, such as one that was sent by a signed upload."""
+
+    storage_key: str
+
+
+Picture: TypeAlias = str | Path | bytes | BinaryIO | Stored
+"""A path, the bytes, a binary file or stream, or a picture that is in storage."""
 Progress: TypeAlias = Callable[[JobState], None]
 
 
@@ -100,19 +109,48 @@ def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retri
     """Submit a picture and return the job's id. Raises ApiError and NotAnsweringError; UnknownJobTypeError before
     anything is sent.
     """
-    name, body = _read(picture)
-    fields = {name: _text(value) for name, value in parameters.items() if value is not None}
-    send = Send(
-        method="POST",
-        url=job_type_named(job_type).path,
-        options={
-            "files": {"image": (name, body)},
-            "data": fields,
-            "headers": {"idempotency-key": str(uuid.uuid4())},
-        },
-    )
+    asked = {name: value for name, value in parameters.items() if value is not None}
+    body = _by_key(picture, job_type, asked) if isinstance(picture, Stored) else _form(picture, asked)
+    headers = {"idempotency-key": str(uuid.uuid4())}
+    send = Send(method="POST", url=job_type_named(job_type).path, options={**body, "headers": headers})
     document = _document((yield from ask(send, retries)), "job_id")
     return str(document["job_id"])
+
+
+def _form(picture: str | Path | bytes | BinaryIO, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request's body as a form with the picture. httpx rewinds a file before it sends it again."""
+    data = {name: _text(value) for name, value in asked.items()}
+    return {"files": {"image": _read(picture)}, "data": data}
+
+
+def _by_key(picture: Stored, job_type: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request's body as JSON that names the picture in storage."""
+    own = {name: asked[name] for name in ("preset", "renditions") if name in asked}
+    parameters = {name: value for name, value in asked.items() if name not in own}
+    if parameters or not own:
+        own["parameters"] = parameters
+    return {"json": {**own, "input": {"storage_key": picture.storage_key}}}
+
+
+def asked_renditions(renditions: Mapping[str, Any] | None, presets: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a request for renditions."""
+    asked: dict[str, Any] = {}
+    if renditions:
+        asked["renditions"] = dict(renditions)
+    if presets:
+        asked["preset"] = ",".join(presets)
+    return asked
+
+
+def file_name(name: str, result: Mapping[str, Any]) -> str:
+    """Return the name of a rendition's file, with the extension of its key in storage."""
+    return f"{name}.{str(result['storage_key']).rpartition('.')[2]}"
+
+
+def presets(retries: Retries) -> Conversation[list[dict[str, Any]]]:
+    """Return the presets as they are now: name, type, parameters, digest. Raises ApiError and NotAnsweringError."""
+    document = _document((yield from ask(Send(method="GET", url="/api/v1/presets"), retries)), "presets")
+    return list(document["presets"])
 
 
 def job(job_id: str, retries: Retries, *, wait_s: float = 0.0, answer_s: float = ANSWER_S) -> Conversation[JobState]:
@@ -258,9 +296,12 @@ def _pause_s(answer: Reply, attempt: int) -> float:
     return pause_s * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _read(picture: Picture) -> tuple[str, bytes]:
+def _read(picture: str | Path | bytes | BinaryIO) -> tuple[str, bytes | BinaryIO]:
     if isinstance(picture, bytes):
         return "picture", picture
+    if not isinstance(picture, str | Path):
+        # What cannot be rewound could not be sent again.
+        return "picture", picture if picture.seekable() else picture.read()
     path = Path(picture)
     return path.name, path.read_bytes()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -32,14 +32,25 @@ class Job:
         self.state = self._client.wait(self.job_id, timeout_s=timeout_s, progress=progress)
         return self
 
-    def download(self) -> bytes:
-        """Return the result's bytes, by a newly signed URL."""
+    def download(self, name: str | None = None) -> bytes:
+        """Return the result's bytes, by a newly signed URL; `name` is that of a rendition."""
         self.state = self._client.job(self.job_id)
-        return self._client.download(self.state.result["url"])
+        result = self.state.result if name is None else self.state.results[name]["result"]
+        return self._client.download(result["url"])
 
     def save(self, path: str | Path) -> Path:
         Path(path).write_bytes(self.download())
         return Path(path)
+
+    def save_all(self, folder: str | Path) -> list[Path]:
+        """Save the renditions that were made as NAME.EXTENSION in a folder. Returns the files."""
+        self.state = self._client.job(self.job_id)
+        saved = []
+        for name, result in self.state.made.items():
+            file = Path(folder) / protocol.file_name(name, result)
+            file.write_bytes(self._client.download(result["url"]))
+            saved.append(file)
+        return saved
 
 
 class Client:
@@ -63,8 +74,28 @@ class Client:
         )
 
     def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:
-        """Submit a picture, given as a path or as bytes. Raises ApiError and NotAnsweringError."""
+        """Submit a picture: a path, bytes, a binary file, or `Stored` for one in storage. `preset=` names a preset.
+
+        Raises ApiError and NotAnsweringError.
+        """
         return Job(self, self._run(protocol.submit(picture, job_type, parameters, self._retries)))
+
+    def renditions(
+        self, picture: Picture, renditions: Mapping[str, Any] | None = None, *, presets: Sequence[str] = ()
+    ) -> Job:
+        """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
+        each of the presets one of its name.
+
+            face = {"type": "crop", "parameters": {"aspect": "1:1"}}
+            darkroom.renditions("a.jpg", {"face": face}, presets=["thumb"])
+
+        Raises as `submit` does.
+        """
+        return self.submit(picture, "renditions", **protocol.asked_renditions(renditions, presets))
+
+    def presets(self) -> list[dict[str, Any]]:
+        """Return the presets as they are now: name, type, parameters and digest of each."""
+        return self._run(protocol.presets(self._retries))
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobState:
         return self._run(protocol.job(job_id, self._retries, wait_s=wait_s))

@@ -10,7 +10,7 @@ from darkroom.contract.job_types import JOB_TYPES, NAMES
 from darkroom.contract.schemas import Schema, components, reference
 from darkroom.contract.webhooks import ENDPOINT_ID
 
-_USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFailure", "Job")
+_USED = ("JobMessage", "JobInput", "JobMetadata", "JobType", "JobStatus", "JobFailure", "Job", "PresetUse")
 
 _WORKERS = ", ".join(NAMES)
 

@@ -3,6 +3,8 @@
 DarkroomError                   code, HTTP status, detail
 ├── RejectedError               the caller's doing; nothing was accepted
 │   ├── ParametersInvalidError      parameters.invalid      400
+│   ├── PresetUnknownError          preset.unknown          400
+│   ├── PresetRequiredError         preset.required         400
 │   ├── EventInvalidError           event.invalid           400
 │   ├── RequestMalformedError       request.malformed       400
 │   ├── AuthMissingError            auth.missing            401
@@ -29,7 +31,8 @@ DarkroomError                   code, HTTP status, detail
 │   ├── ImageTooManyFramesError     image.too_many_frames   422
 │   ├── ImageTooManyScansError      image.too_many_scans    422
 │   ├── CropOutOfBoundsError        crop.out_of_bounds      422
-│   └── ResultTooLargeError         result.too_large        422
+│   ├── ResultTooLargeError         result.too_large        422
+│   └── RenditionFailedError        rendition.failed        422
 ├── AttemptError                an attempt that was cut short; the job fails with it once its attempts are spent
 │   ├── JobTimeoutError             job.timeout             500
 │   └── ImageCrashedError           image.crashed           500
@@ -108,9 +111,12 @@ __all__ = [
     "OriginRefusedError",
     "ParametersInvalidError",
     "PictureError",
+    "PresetRequiredError",
+    "PresetUnknownError",
     "QuotaExceededError",
     "RateLimitedError",
     "RejectedError",
+    "RenditionFailedError",
     "RequestMalformedError",
     "RequestTimeoutError",
     "ResultTooLargeError",
@@ -141,6 +147,20 @@ class ParametersInvalidError(RejectedError):
 
     def extensions(self) -> dict[str, Any]:
         return {"errors": [error.as_dict() for error in self.errors]}
+
+
+class PresetUnknownError(RejectedError):
+    code = "preset.unknown"
+    status = 400
+    title = "No such preset"
+
+
+class PresetRequiredError(RejectedError):
+    """Parameters where the deployment makes presets only (PRESETS_ONLY)."""
+
+    code = "preset.required"
+    status = 400
+    title = "Only presets are made"
 
 
 class AuthMissingError(RejectedError):
@@ -297,6 +317,13 @@ class CropOutOfBoundsError(PictureError):
 class ResultTooLargeError(PictureError):
     code = "result.too_large"
     title = "Result does not fit into max_bytes"
+
+
+class RenditionFailedError(PictureError):
+    """Some renditions of a job cannot be made; the others stand. Each has its own error in the job's `results`."""
+
+    code = "rendition.failed"
+    title = "Not all renditions can be made"
 
 
 class AttemptError(DarkroomError):

@@ -16,8 +16,9 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from darkroom.contract.errors import UnknownJobTypeError
 from darkroom.contract.parameters.crop import CropParameters
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.job import JobParameters
 from darkroom.contract.parameters.parsing import parse_parameters
+from darkroom.contract.parameters.renditions import RenditionsParameters
 from darkroom.contract.parameters.resize import ResizeParameters
 
 _NAME = re.compile("[a-z][a-z0-9]{0,39}")
@@ -30,7 +31,7 @@ class JobType:
 
     name: str
     """Lower-case letters and digits, since it is part of a path, of an event type, and of names in Kubernetes."""
-    parameters: type[OutputParameters]
+    parameters: type[JobParameters]
     summary: str
     """What the job does, in a few words that begin with a verb."""
 
@@ -53,7 +54,7 @@ class JobType:
         """The prefix of the names of its schemas."""
         return self.name.capitalize()
 
-    def parse(self, fields: Mapping[str, Any], *, text: bool = False) -> OutputParameters:
+    def parse(self, fields: Mapping[str, Any], *, text: bool = False) -> JobParameters:
         """Parse the parameters of such a job from JSON, or from form and query fields (`text`).
 
         Raises ParametersInvalidError, which lists every mistake.
@@ -64,6 +65,7 @@ class JobType:
 JOB_TYPES: tuple[JobType, ...] = (
     JobType(name="resize", parameters=ResizeParameters, summary="Resize a picture"),
     JobType(name="crop", parameters=CropParameters, summary="Crop a picture"),
+    JobType(name="renditions", parameters=RenditionsParameters, summary="Make several pictures of one"),
 )
 
 NAMES: tuple[str, ...] = tuple(job_type.name for job_type in JOB_TYPES)

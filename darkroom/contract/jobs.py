@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.contract.job_types import JobTypeName, job_type_named
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.job import JobParameters
 from darkroom.contract.parameters.values import StorageKey
+from darkroom.contract.presets import PresetUse
 from darkroom.contract.webhooks import subscribers
 
 
@@ -49,7 +51,7 @@ class JobMessage(_Frozen):
     input: Annotated[JobInput, Field(description="The picture.")]
     metadata: Annotated[JobMetadata, Field(description="Where the message comes from.")]
 
-    def parsed_parameters(self) -> OutputParameters:
+    def parsed_parameters(self) -> JobParameters:
         """Parse the parameters with the model of the job's type. Raises ParametersInvalidError."""
         return job_type_named(self.type).parse(self.parameters)
 
@@ -72,6 +74,15 @@ class JobFailure(_Frozen):
     code: Annotated[str, Field(description="The error's code, which never changes.")]
     message: Annotated[str, Field(description="What went wrong, with the measured value and the limit.")]
     attempts: Annotated[int, Field(description="How many attempts were made.")]
+
+
+Made: TypeAlias = JobResult | JobFailure
+"""How one rendition of a job ended."""
+
+
+class SignedUrl(NamedTuple):
+    url: str
+    expires_at: datetime
 
 
 class Attempt(_Frozen):
@@ -126,10 +137,14 @@ class JobRecord(_Frozen):
     finished_at: datetime | None = None
     lease_until: datetime | None = None
     result: JobResult | None = None
+    made: dict[str, Made] = Field(default_factory=dict)
+    """Of a job with several results: what has been made, and what cannot be made, by the rendition's name."""
+    presets: dict[str, PresetUse] = Field(default_factory=dict)
+    """The presets that were asked for, by the rendition's name, which is empty for a job with one result."""
     error: JobFailure | None = None
     timings_ms: dict[str, int] = Field(default_factory=dict)
 
-    def parsed_parameters(self) -> OutputParameters:
+    def parsed_parameters(self) -> JobParameters:
         """Parse the parameters with the model of the job's type. Raises ParametersInvalidError."""
         return job_type_named(self.type).parse(self.parameters)
 
@@ -175,13 +190,30 @@ class JobRecord(_Frozen):
         """Names this end of the job to those who are told of it: a job that is redriven and ends again has another."""
         return f"{self.job_id}-{self.fence}"
 
-    def view(self, *, url: str | None = None, url_expires_at: datetime | None = None) -> dict[str, Any]:
-        """Return the job as the API shows it; `url` is the signed URL of its result."""
+    @property
+    def rendition_names(self) -> tuple[str, ...]:
+        """The names of the job's results; empty for a job with one result."""
+        renditions = self.parameters.get("renditions")
+        return tuple(renditions) if isinstance(renditions, dict) else ()
+
+    @property
+    def stored_results(self) -> tuple[JobResult, ...]:
+        """All results that are in storage."""
+        one = () if self.result is None else (self.result,)
+        return (*one, *(made for made in self.made.values() if isinstance(made, JobResult)))
+
+    def view(self, *, signed: Mapping[str, SignedUrl] | None = None) -> dict[str, Any]:
+        """Return the job as the API shows it; `signed` has URLs by the storage keys of the results."""
+        signed = signed or {}
         shown: dict[str, Any] = {"job_id": str(self.job_id), "type": self.type, "status": self.status.value}
         if self.status is JobStatus.COMPLETED and self.result is not None:
-            shown["result"] = _result_view(self.result, url, url_expires_at)
+            shown["result"] = _result_view(self.result, signed)
+        if self.rendition_names:
+            shown["results"] = {name: self._rendition_view(name, signed) for name in self.rendition_names}
         if self.status is JobStatus.FAILED and self.error is not None:
             shown["error"] = self.error.model_dump()
+        if "" in self.presets:
+            shown["preset"] = self.presets[""].view()
         shown["attempts"] = self.attempts
         shown["request_id"] = self.request_id
         shown["created_at"] = timestamp(self.created_at)
@@ -192,11 +224,29 @@ class JobRecord(_Frozen):
         shown["timings_ms"] = self.timings_ms
         return shown
 
+    def _rendition_view(self, name: str, signed: Mapping[str, SignedUrl]) -> dict[str, Any]:
+        """Return one rendition. One that was not made has the job's status, and its error."""
+        made = self.made.get(name)
+        if made is None:
+            shown: dict[str, Any] = {"status": self.status.value}
+            made = self.error if self.status is JobStatus.FAILED else None
+        else:
+            status = JobStatus.COMPLETED if isinstance(made, JobResult) else JobStatus.FAILED
+            shown = {"status": status.value}
+        if isinstance(made, JobResult):
+            shown["result"] = _result_view(made, signed)
+        if isinstance(made, JobFailure):
+            shown["error"] = made.model_dump()
+        if name in self.presets:
+            shown["preset"] = self.presets[name].view()
+        return shown
 
-def _result_view(result: JobResult, url: str | None, url_expires_at: datetime | None) -> dict[str, Any]:
+
+def _result_view(result: JobResult, signed: Mapping[str, SignedUrl]) -> dict[str, Any]:
     shown: dict[str, Any] = result.model_dump(exclude_none=True)
-    if url is not None and url_expires_at is not None:
-        shown = {"url": url, **shown, "expires_at": timestamp(url_expires_at)}
+    if result.storage_key in signed:
+        url, expires_at = signed[result.storage_key]
+        shown = {"url": url, **shown, "expires_at": timestamp(expires_at)}
     return shown
 
 
@@ -214,6 +264,11 @@ def result_key(job_id: UUID, extension: str) -> str:
     return f"processed/{job_id}.{extension}"
 
 
+def rendition_key(job_id: UUID, name: str, extension: str) -> str:
+    """Return the same for one rendition of a job."""
+    return f"processed/{job_id}/{name}.{extension}"
+
+
 def results_prefix(job_id: UUID) -> str:
     """Return what the keys of all results of a job begin with, whatever their names and formats. Ids are of one length,
     so no other job's keys do."""
@@ -229,10 +284,3 @@ def from_milliseconds(since_epoch: int | str | None) -> datetime | None:
     if since_epoch in (None, ""):
         return None
     return datetime.fromtimestamp(int(since_epoch) / 1000, tz=UTC)
-
-
-def canonical_parameters(parameters: OutputParameters) -> dict[str, Any]:
-    """Return the parameters that the caller set, in JSON types, without defaults: short in the record and stable across
-    versions.
-    """
-    return dict(parameters.model_dump(mode="json", exclude_unset=True))

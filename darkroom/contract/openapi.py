@@ -21,7 +21,7 @@ from darkroom.contract.openapi_parts import (
     response_headers,
 )
 from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
-from darkroom.contract.schemas import Schema, components, reference, shown_job, text_properties
+from darkroom.contract.schemas import Schema, components, form_properties, reference, shown_job
 from darkroom.contract.unreadable import STATUS
 from darkroom.events.cloudevents import BATCHED, STRUCTURED
 
@@ -55,6 +55,11 @@ _UNREADABLE: tuple[type[DarkroomError], ...] = (
     errors.ImageTruncatedError,
     errors.ImageTooManyFramesError,
     errors.ImageTooManyScansError,
+)
+_ASKED: tuple[type[DarkroomError], ...] = (
+    errors.ParametersInvalidError,
+    errors.PresetUnknownError,
+    errors.PresetRequiredError,
 )
 _ROOM: tuple[type[DarkroomError], ...] = (errors.QuotaExceededError, errors.BacklogFullError)
 _PICTURE: tuple[type[DarkroomError], ...] = (
@@ -100,6 +105,7 @@ def _paths() -> dict[str, Any]:
         **{job_type.path: {"post": _picture_operation(job_type)} for job_type in JOB_TYPES},
         "/api/v1/uploads": {"post": _sign_upload()},
         "/api/v1/facts": {"get": _show_facts()},
+        "/api/v1/presets": {"get": _list_presets()},
         "/api/v1/events": {"post": _take_events("sendEvents")},
         "/": {"post": _take_events("sendEventsToRoot")},
         "/api/v1/jobs": {"get": _list_jobs()},
@@ -124,7 +130,7 @@ def _picture_operation(job_type: JobType) -> Schema:
             "by its storage key in JSON. Parameters in the query are accepted only where the body is the picture."
         ),
         "parameters": [
-            *(in_query(field, schema) for field, schema in text_properties(job_type.parameters).items()),
+            *(in_query(field, schema) for field, schema in form_properties(job_type).items()),
             idempotency_key(),
         ],
         "requestBody": {
@@ -137,7 +143,7 @@ def _picture_operation(job_type: JobType) -> Schema:
         },
         "responses": {
             "202": accepted("The job is safe; it will end as completed or failed.", reference("Accepted")),
-            **problem_responses(errors.ParametersInvalidError, *_PICTURE, *_GATE),
+            **problem_responses(*_ASKED, *_PICTURE, *_GATE),
         },
     }
 
@@ -180,6 +186,18 @@ def _show_facts() -> Schema:
     }
 
 
+def _list_presets() -> Schema:
+    return {
+        "operationId": "listPresets",
+        "tags": ["pictures"],
+        "summary": "The presets that may be named in the place of parameters",
+        "responses": {
+            "200": response("By name, as they are now.", reference("PresetList")),
+            **problem_responses(*_GATE),
+        },
+    }
+
+
 def _take_events(operation: str) -> Schema:
     return {
         "operationId": operation,
@@ -200,7 +218,7 @@ def _take_events(operation: str) -> Schema:
                 "The job is safe, or every job of the batch.",
                 {"anyOf": [reference("Accepted"), reference("AcceptedBatch")]},
             ),
-            **problem_responses(errors.EventInvalidError, errors.ParametersInvalidError, *_PICTURE, *_GATE),
+            **problem_responses(errors.EventInvalidError, *_ASKED, *_PICTURE, *_GATE),
         },
     }
 
@@ -242,9 +260,16 @@ def _show_job() -> Schema:
         "operationId": "showJob",
         "tags": ["jobs"],
         "summary": "A job, at once or as soon as it has ended",
-        "parameters": [job_id(), in_query("wait", {**wait, "description": "Seconds."})],
+        "parameters": [
+            job_id(),
+            in_query("wait", {**wait, "description": "Seconds."}),
+            in_query("view", {"enum": ["srcset"], "description": "srcset: the attributes of an `<img>` instead."}),
+        ],
         "responses": {
-            "200": response("The job; a completed one with a signed URL for its result.", shown_job()),
+            "200": response(
+                "The job, with signed URLs for what was made; or the attributes of an `<img>`.",
+                {"anyOf": [*shown_job()["anyOf"], reference("SrcSet")]},
+            ),
             **problem_responses(errors.ParametersInvalidError, errors.JobNotFoundError, *_GATE),
         },
     }

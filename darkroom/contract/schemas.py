@@ -16,9 +16,21 @@ from darkroom.contract.errors import DarkroomError
 from darkroom.contract.job_details import WAITING_CODES
 from darkroom.contract.job_types import JOB_TYPES, NAMES, JobType
 from darkroom.contract.jobs import JobFailure, JobMessage, JobResult, JobStatus
-from darkroom.contract.parameters.output import JsonRules, OutputParameters
+from darkroom.contract.parameters.job import JobParameters, JsonRules
+from darkroom.contract.parameters.renditions import RenditionsParameters
 from darkroom.contract.parameters.values import STORAGE_KEY_PATTERN
 from darkroom.contract.picture_facts import PictureFacts
+from darkroom.contract.requests import PRESET, RENDITIONS
+from darkroom.contract.schemas_renditions import (
+    PRESET_DESCRIPTION,
+    asked_rendition_schemas,
+    asked_renditions,
+    preset,
+    preset_name,
+    preset_use,
+    rendition,
+    srcset,
+)
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema. `False` in its place matches nothing: a field that must be absent."""
@@ -41,14 +53,20 @@ def components() -> dict[str, Schema]:
         found |= _named(model)
     found["JobMessage"]["properties"]["type"] |= reference("JobType")
     for job_type in JOB_TYPES:
-        found |= _named(job_type.parameters)
+        # What other types have of it already has its rules.
+        found = {**_named(job_type.parameters), **found}
         found[job_type.parameters.__name__] |= _rules(job_type.parameters, job_type.parameters.json_rules)
     return {
         **{name: _tidy(schema) for name, schema in sorted(found.items())},
         "JobStatus": {"type": "string", "enum": [status.value for status in JobStatus]},
         "JobType": {"type": "string", "enum": list(NAMES)},
-        **_for_each("Submission", lambda job_type: _submission(job_type.parameters.__name__)),
-        **_for_each("Form", lambda job_type: _form(job_type.parameters)),
+        **_for_each("Submission", _submission),
+        **_for_each("Form", _form),
+        **asked_rendition_schemas(),
+        "Preset": preset(),
+        "PresetList": _object({"presets": {"type": "array", "items": reference("Preset"), "description": "By name."}}),
+        "PresetUse": preset_use(),
+        "SrcSet": srcset(),
         "Accepted": _object(
             {
                 "job_id": {**_uuid(), "description": "The job."},
@@ -115,16 +133,20 @@ def job() -> Schema:
         "url": {"type": "string", "format": "uri", "description": "A signed URL of the result."},
         "expires_at": {**moment, "description": "Until when the URL is valid."},
     }
+    one_result = _object(_tidy({**signed, **result}), optional={*signed, "placeholder"})
     step = {"type": "integer"}
     return _object(
         {
             "job_id": {**_uuid(), "description": "The job."},
             "type": {**reference("JobType"), "description": "The kind of job."},
             "status": {**reference("JobStatus"), "description": "Where the job is; completed and failed are final."},
-            "result": {
-                **_object(_tidy({**signed, **result}), optional={*signed, "placeholder"}),
-                "description": "The result of a completed job.",
+            "result": {**one_result, "description": "The result of a completed job."},
+            "results": {
+                "type": "object",
+                "additionalProperties": rendition(one_result),
+                "description": "The renditions of a job with several results, by name.",
             },
+            "preset": {**reference("PresetUse"), "description": "The preset that the job was asked for with."},
             "error": {**reference("JobFailure"), "description": "Why a failed job failed."},
             "attempts": {"type": "integer", "minimum": 0, "description": "How many attempts have begun."},
             "request_id": {"type": "string", "description": "The id of the request that made the job."},
@@ -138,7 +160,7 @@ def job() -> Schema:
             },
             **_details(moment),
         },
-        optional={"result", "error", "started_at", "finished_at", *_details(moment)},
+        optional={"result", "results", "preset", "error", "started_at", "finished_at", *_details(moment)},
     )
 
 
@@ -316,37 +338,72 @@ def _as_text(schema: Schema) -> Schema:
     return {"anyOf": branches, **rest}
 
 
-def _submission(parameters: str) -> Schema:
-    return _object(
-        {
-            "parameters": {**reference(parameters), "description": "What to do."},
-            "input": {**reference("JobInput"), "description": "The picture."},
-        }
-    )
+def _submission(job_type: JobType) -> Schema:
+    """Return the schema of a submission in JSON, where a preset may stand in the place of the parameters."""
+    picture = {**reference("JobInput"), "description": "The picture."}
+    if job_type.parameters is RenditionsParameters:
+        names = {"type": "string", "description": "Names of presets, separated by commas; each makes a rendition."}
+        fields = {RENDITIONS: asked_renditions(), PRESET: names, "input": picture}
+        return {**_object(fields, optional={RENDITIONS, PRESET}), **_one_of(RENDITIONS, PRESET)}
+    parameters = {**reference(job_type.parameters.__name__), "description": "What to do."}
+    by_preset = {
+        PRESET: {**preset_name(), "description": PRESET_DESCRIPTION},
+        "parameters": {"type": "object", "description": "What is to be otherwise than the preset says."},
+        "input": picture,
+    }
+    return {
+        "anyOf": [_object({"parameters": parameters, "input": picture}), _object(by_preset, optional={"parameters"})]
+    }
 
 
-def _form(model: type[OutputParameters]) -> Schema:
+def _one_of(*names: str) -> Schema:
+    """Require one of the fields, or several."""
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
+def _form(job_type: JobType) -> Schema:
     image = {"type": "string", "format": "binary", "description": "The picture."}
-    fields = text_properties(model)
-    return {**_object({"image": image, **fields}, optional=set(fields)), **_rules(model, model.text_rules)}
+    fields, model = form_properties(job_type), job_type.parameters
+    form = _object({"image": image, **fields}, optional=set(fields))
+    if model is RenditionsParameters:
+        return {**form, **_one_of(RENDITIONS, PRESET)}
+    return {**form, "anyOf": [{"required": [PRESET]}, _rules(model, model.text_rules)]}
 
 
-def _rules(model: type[OutputParameters], own: JsonRules) -> Schema:
-    return {"allOf": [*([own] if own else []), *model.encoding_rules]}
+def form_properties(job_type: JobType) -> dict[str, Schema]:
+    """Return the fields that say what to do, in a form or in the query of a request whose body is the picture."""
+    if job_type.parameters is RenditionsParameters:
+        text = {"type": "string", "description": "The renditions by name, as the JSON text of an object."}
+        names = {"type": "string", "description": "Names of presets, separated by commas; each makes a rendition."}
+        return {RENDITIONS: text, PRESET: names}
+    return {**text_properties(job_type.parameters), PRESET: {**preset_name(), "description": PRESET_DESCRIPTION}}
+
+
+def _rules(model: type[JobParameters], own: JsonRules) -> Schema:
+    rules = [*([own] if own else []), *model.encoding_rules]
+    return {"allOf": rules} if rules else {}
 
 
 def _event_data(job_type: JobType) -> Schema:
-    """Return the schema of a job message in which a sender may omit what ingest fills in."""
-    return _object(
-        {
-            "parameters": {**reference(job_type.parameters.__name__), "description": "What to do."},
-            "input": {**reference("JobInput"), "description": "The picture."},
-            "job_id": {"anyOf": [_uuid(), _NULL], "description": "The job's id; absent: a new one."},
-            "type": {"enum": [job_type.name, None], "description": "The kind of job, as the event's type says."},
-            "metadata": {"type": ["object", "null"], "description": "Ignored; ingest fills it in."},
-        },
-        optional={"job_id", "type", "metadata"},
-    )
+    """Return the schema of a job message in which a sender may omit what ingest fills in, or name a preset."""
+    parameters: Schema = {**reference(job_type.parameters.__name__), "description": "What to do."}
+    if job_type.parameters is RenditionsParameters:
+        parameters = {**_object({RENDITIONS: asked_renditions()}), "description": "What to do."}
+    message = _message_fields(job_type, parameters)
+    optional = {"job_id", "type", "metadata"}
+    by_preset = {**message, "parameters": {"type": "object", "description": parameters["description"]}}
+    by_preset[PRESET] = {"type": "string", "description": "What stands in the place of the parameters."}
+    return {"anyOf": [_object(message, optional=optional), _object(by_preset, optional={*optional, "parameters"})]}
+
+
+def _message_fields(job_type: JobType, parameters: Schema) -> dict[str, Schema]:
+    return {
+        "parameters": parameters,
+        "input": {**reference("JobInput"), "description": "The picture."},
+        "job_id": {"anyOf": [_uuid(), _NULL], "description": "The job's id; absent: a new one."},
+        "type": {"enum": [job_type.name, None], "description": "The kind of job, as the event's type says."},
+        "metadata": {"type": ["object", "null"], "description": "Ignored; ingest fills it in."},
+    }
 
 
 def _signed_upload() -> Schema:

@@ -68,6 +68,27 @@ class Announcing(Protocol):
         """Return lines for the console, such as a command to try. `api` is the gateway's address."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Complaint:
+    """Something that an application finds wrong in its own files."""
+
+    file: Path
+    line: int
+    """From 1."""
+    rule: str
+    message: str
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """An extension with rules of its own for `darkroom check`. It need not implement this."""
+
+    def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
+        """Return what is wrong in the application's own files, and in `manifests`, files or folders, as far as they
+        are about the application.
+        """
+
+
 class Extension(Protocol):
     def attach(self, run: Run) -> Application: ...
 
@@ -98,10 +119,11 @@ class NoApplication:
 
 def load_application(reference: str | None, run: Run) -> Application:
     """Load a project's extension and attach it to the run. Raises LocalRuntimeError if it cannot be loaded."""
-    return NoApplication() if reference is None else _load_extension(reference, run.project_root).attach(run)
+    return NoApplication() if reference is None else load_extension(reference, run.project_root).attach(run)
 
 
-def _load_extension(reference: str, project_root: Path) -> Extension:
+def load_extension(reference: str, project_root: Path) -> Extension:
+    """Load the object that a project names. Raises LocalRuntimeError if it cannot be loaded."""
     module, _, name = reference.partition(":")
     root = str(project_root.resolve())
     if root not in sys.path:

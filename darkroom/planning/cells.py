@@ -57,13 +57,18 @@ def workload_of_a_cell(workload: Workload, cells: Cells) -> Workload:
 def _needs(demand: Demand, sizing: Sizing, limits: CellLimits) -> Iterator[CellNeed]:
     redis = (
         ("Redis' memory", demand.redis_maxmemory_bytes, limits.redis_bytes),
-        ("Redis' core", demand.cores_at_peak("redis"), limits.single_core_use),
+        ("Redis' core", demand.load_cores_at_peak("redis"), _core_left(demand, "redis", limits)),
     )
     for part, needed, available in (
         *(redis if demand.workload.store == REDIS else ()),
-        ("the stream's leader", demand.cores_at_peak("nats"), limits.single_core_use),
+        ("the stream's leader", demand.load_cores_at_peak("nats"), _core_left(demand, "nats", limits)),
         (f"pods of {sizing.renderer.name}", sizing.renderer.exact_pods, limits.pods_per_function),
         ("writes to a prefix", demand.s3_writes_per_s_at_peak, limits.s3_writes_per_s),
         ("reads from a prefix", demand.s3_reads_per_s_at_peak, limits.s3_reads_per_s),
     ):
         yield CellNeed(part=part, cells=max(1, ceil(needed / available)))
+
+
+def _core_left(demand: Demand, process: str, limits: CellLimits) -> float:
+    """Return what a cell's load may take of the core: each cell's server takes a little of it anyway."""
+    return limits.single_core_use - demand.standing_cores.get(process, 0.0)

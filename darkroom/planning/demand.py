@@ -43,6 +43,10 @@ class Demand:
     def cores_at_peak(self, process: str) -> float:
         return self._cores(process, self.workload.peak_per_s)
 
+    def load_cores_at_peak(self, process: str) -> float:
+        """Return the part of it that grows with the load."""
+        return self.workload.peak_per_s * self.cpu_ms[process] / 1000
+
     def _cores(self, process: str, per_s: float) -> float:
         return per_s * self.cpu_ms[process] / 1000 + self.standing_cores.get(process, 0.0)
 

@@ -20,17 +20,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darkroom.serving.event_handler import on_event
     from darkroom.serving.events import event_function
-    from darkroom.serving.picture import Picture
+    from darkroom.serving.picture import Picture, Renditions
     from darkroom.serving.work import Job
 
 _HOMES = {
     "Job": "darkroom.serving.work",
     "Picture": "darkroom.serving.picture",
+    "Renditions": "darkroom.serving.picture",
     "event_function": "darkroom.serving.events",
     "on_event": "darkroom.serving.event_handler",
 }
 
-__all__ = ["Job", "Picture", "event_function", "on_event"]
+__all__ = ["Job", "Picture", "Renditions", "event_function", "on_event"]
 
 
 def __getattr__(name: str) -> Any:

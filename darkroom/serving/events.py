@@ -7,33 +7,34 @@ from functools import update_wrapper
 from typing import Generic, TypeVar, cast
 
 from darkroom.contract.job_types import job_type_of_event
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.job import JobParameters
 from darkroom.imaging import Rendition
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import is_serving
 from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers, configure_workers
-from darkroom.serving.picture import Picture
+from darkroom.serving.picture import Picture, Renditions
 from darkroom.serving.rejections import rejecting_unreadable
 from darkroom.serving.resources import Resources
 from darkroom.serving.startup import serve_events
 from darkroom.serving.work import Job, Work, Worker
 
-P = TypeVar("P", bound=OutputParameters)
+P = TypeVar("P", bound=JobParameters)
+M = TypeVar("M", bound=Rendition | Renditions)
 
 _JOB_NEEDS = frozenset({"REDIS_URL", "BUCKET_NAME"})
 
 
-class EventFunction(Generic[P]):
+class EventFunction(Generic[P, M]):
     """A function that does jobs, not wired to anything yet. Calling it calls the decorated function."""
 
     __name__: str
 
-    def __init__(self, event_type: str, work: Work[P]) -> None:
+    def __init__(self, event_type: str, work: Work[P, M]) -> None:
         self.event_type = event_type
-        self._work: Callable[[Job[P], Picture], Rendition] = work
+        self._work: Callable[[Job[P], Picture], M] = work
         update_wrapper(self, work)
 
-    def __call__(self, job: Job[P], picture: Picture) -> Rendition:
+    def __call__(self, job: Job[P], picture: Picture) -> M:
         return self._work(job, picture)
 
     def build(self, resources: Resources) -> EventEndpoint:
@@ -45,7 +46,7 @@ class EventFunction(Generic[P]):
         return EventEndpoint(self.__name__, worker.handle, unreadable=unreadable)
 
 
-def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
+def event_function(event_type: str) -> Callable[[Work[P, M]], EventFunction[P, M]]:
     """Make the decorated function the one for jobs of this event type.
 
     Raises UnknownJobTypeError where no row of the table of job types has it. When functions-framework executes the
@@ -54,17 +55,17 @@ def event_function(event_type: str) -> Callable[[Work[P]], EventFunction[P]]:
     """
     job_type_of_event(event_type)
 
-    def decorate(work: Work[P]) -> EventFunction[P]:
+    def decorate(work: Work[P, M]) -> EventFunction[P, M]:
         function = EventFunction(event_type, work)
         if not is_serving(work.__name__):
             return function
         # functions-framework accepts only a plain function, and nobody else sees the result.
-        return cast("EventFunction[P]", serve_events(_isolated(function), needs=_JOB_NEEDS))
+        return cast("EventFunction[P, M]", serve_events(_isolated(function), needs=_JOB_NEEDS))
 
     return decorate
 
 
-def _isolated(function: EventFunction[P]) -> Callable[[Resources], EventEndpoint]:
+def _isolated(function: EventFunction[P, M]) -> Callable[[Resources], EventEndpoint]:
     """Build the function and limit the worker processes that will be forked."""
 
     def build(resources: Resources) -> EventEndpoint:

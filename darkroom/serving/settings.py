@@ -258,6 +258,10 @@ class Settings(BaseModel):
     """`off` admits whoever reaches the function; the local runtime uses it on loopback."""
     api_keys_file: Text = Field(None, alias="API_KEYS_FILE")
     """File with the hashes of the valid keys, written by `darkroom keys`; read again when it changes."""
+    presets_file: Text = Field(None, alias="PRESETS_FILE")
+    """YAML file of presets, read again when it changes; unset: there are none."""
+    presets_only: bool = Field(False, alias="PRESETS_ONLY")
+    """`on` makes presets only: parameters without one, or beside one, are refused."""
     allowed_origins: Annotated[str | None, AfterValidator(_origins)] = Field(None, alias="ALLOWED_ORIGINS")
     """Origins of web pages that may use the API, separated by commas, such as `https://shop.example`; `*` is any.
     Unset or `off`: none.

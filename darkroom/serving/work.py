@@ -7,11 +7,10 @@ event.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from darkroom import telemetry
@@ -37,8 +36,9 @@ from darkroom.contract.errors import (
     RejectedError,
 )
 from darkroom.contract.job_types import job_type_of_event
-from darkroom.contract.jobs import JobMessage, JobRecord, JobResult, result_key
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.jobs import JobMessage, JobRecord, result_key
+from darkroom.contract.parameters.job import JobParameters
+from darkroom.contract.parameters.renditions import RenditionsParameters
 from darkroom.errors import must_pass
 from darkroom.events.cloudevents import CloudEvent
 from darkroom.imaging import Rendition, probe
@@ -50,13 +50,16 @@ from darkroom.serving.job_messages import parse_message
 from darkroom.serving.log import get_logger, log_fields
 from darkroom.serving.outbox import Outbox, lane_of
 from darkroom.serving.overlays import fetch_overlay
-from darkroom.serving.picture import Picture
+from darkroom.serving.picture import Picture, Renditions
+from darkroom.serving.rendition_work import RenditionsAttempt
 from darkroom.serving.resources import Resources
+from darkroom.serving.steps import LeaseLostError, StoredResult, result_of, step
 from darkroom.telemetry.workers import is_gone, worker_name
 
 log = get_logger()
 
-ParametersT = TypeVar("ParametersT", bound=OutputParameters)
+ParametersT = TypeVar("ParametersT", bound=JobParameters)
+MadeT = TypeVar("MadeT", bound=Rendition | Renditions, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,30 +71,15 @@ class Job(Generic[ParametersT]):
     attempt: int
 
 
-Work = Callable[[Job[ParametersT], Picture], Rendition]
-
-
-class _LeaseLostError(Exception):
-    """Another worker has claimed the job, or it has ended."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _StoredResult:
-    """A job's stored result, and the time it took."""
-
-    result: JobResult
-    timings_ms: dict[str, int]
-    """By step, as the job's status shows them."""
-    render_cpu_ms: float
-    """CPU time of this process during the render. If it is much less than `render`, others used the cores."""
+Work = Callable[[Job[ParametersT], Picture], MadeT]
 
 
 class Worker(Generic[ParametersT]):
     """Processes the jobs of one event type with one function."""
 
-    def __init__(self, event_type: str, work: Work[ParametersT], resources: Resources) -> None:
+    def __init__(self, event_type: str, work: Work[ParametersT, Rendition | Renditions], resources: Resources) -> None:
         self._job_type = job_type_of_event(event_type)
-        self._work: Callable[[Job[ParametersT], Picture], Rendition] = work
+        self._work: Callable[[Job[ParametersT], Picture], Any] = work
         self._resources = resources
         self._source = f"/darkroom/{resources.settings.service}"
 
@@ -225,22 +213,27 @@ class Worker(Generic[ParametersT]):
             with telemetry.span("fail", code=exc.code):
                 outcome, record = jobs.fail(lease, exc)
             return outcome, record, {}
-        except _LeaseLostError:
+        except LeaseLostError:
             return Outcome.STALE, jobs.get(lease.job_id), {}
         with telemetry.span("complete"):
             outcome, record = jobs.complete(lease, stored.result, stored.timings_ms)
         return outcome, record, {"render_cpu_ms": stored.render_cpu_ms}
 
-    def _make_result(self, lease: Lease) -> _StoredResult:
-        """Render and store the job's result. Raises _LeaseLostError."""
+    def _make_result(self, lease: Lease) -> StoredResult:
+        """Render and store what the job is to make. Raises LeaseLostError."""
+        if self._job_type.parameters is RenditionsParameters:
+            return RenditionsAttempt(self._resources, lease, self._render_each(lease.record)).run()
+        return self._make_one(lease)
+
+    def _make_one(self, lease: Lease) -> StoredResult:
         record, began = lease.record, time.monotonic()
         storage, limits = self._resources.storage, self._resources.settings.limits
         timings_ms: dict[str, int] = {}
-        with _step(timings_ms, "fetch") as span:
+        with step(timings_ms, "fetch") as span:
             body = storage.get(record.storage_key, max_bytes=limits.max_input_bytes)
             overlay = self._overlay(record)
             span.set(size_bytes=len(body) + len(overlay or b""))
-        with _step(timings_ms, "render") as span:
+        with step(timings_ms, "render") as span:
             cpu_began_s = time.process_time()
             rendition = self._render(record, body, overlay)
             render_cpu_ms = round((time.process_time() - cpu_began_s) * 1000, 1)
@@ -249,27 +242,36 @@ class Worker(Generic[ParametersT]):
             )
         if time.monotonic() - began > LEASE_S and self._resources.jobs.renew(lease) is Outcome.STALE:
             # Another worker may already have stored the result, perhaps with a redrive's parameters.
-            raise _LeaseLostError
+            raise LeaseLostError
         key = result_key(record.job_id, rendition.extension)
-        with _step(timings_ms, "store") as span:
+        with step(timings_ms, "store") as span:
             span.set(size_bytes=len(rendition.body))
-            result = _result(key, rendition)
+            result = result_of(key, rendition)
             storage.put(key, rendition.body, content_type=rendition.content_type, metadata=result_metadata(result))
-        return _StoredResult(result=result, timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
+        return StoredResult(result=result, timings_ms=timings_ms, render_cpu_ms=render_cpu_ms)
 
     def _overlay(self, record: JobRecord) -> bytes | None:
-        overlay = record.parsed_parameters().overlay
-        if overlay is None:
+        keys = record.parsed_parameters().overlay_keys
+        if not keys:
             return None
-        return fetch_overlay(self._resources.storage, overlay.storage_key, self._resources.settings.limits)
+        return fetch_overlay(self._resources.storage, keys[0], self._resources.settings.limits)
 
     def _render(self, record: JobRecord, body: bytes, overlay: bytes | None) -> Rendition:
         limits = self._resources.settings.limits
-        parameters = record.parsed_parameters()
         picture = Picture(body=body, facts=probe(body, limits, all_frames=False), limits=limits, overlay=overlay)
+        rendition: Rendition = self._work(self._job(record, record.parsed_parameters()), picture)
+        return rendition
+
+    def _render_each(self, record: JobRecord) -> Callable[[RenditionsParameters, Picture], Renditions]:
+        def render(missing: RenditionsParameters, picture: Picture) -> Renditions:
+            renditions: Renditions = self._work(self._job(record, missing), picture)
+            return renditions
+
+        return render
+
+    def _job(self, record: JobRecord, parameters: JobParameters) -> Job[ParametersT]:
         # The event type was checked against the job's type, and the job's type against the parameters' model.
-        job: Job[ParametersT] = Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
-        return self._work(job, picture)
+        return Job(id=record.job_id, parameters=parameters, attempt=record.attempts)  # type: ignore[arg-type]
 
     def _answer_for_end(self, lease: Lease, outcome: Outcome, record: JobRecord | None, **facts: float) -> EventAnswer:
         # Only the holder of a fence ends a job under it: an end found under our fence is ours, and its answer was lost.
@@ -301,25 +303,6 @@ class Worker(Generic[ParametersT]):
             self._give_back(lease, timeout_error(self._resources.settings.job_timeout_s), counts=True)
         else:
             self._give_back(lease, DependencyUnavailableError("worker", "it was told to quit"), counts=False)
-
-
-@contextmanager
-def _step(timings_ms: dict[str, int], step: str) -> Iterator[telemetry.Span]:
-    started = time.monotonic()
-    with telemetry.span(step) as span:
-        yield span
-    timings_ms[step] = round((time.monotonic() - started) * 1000)
-
-
-def _result(key: str, rendition: Rendition) -> JobResult:
-    return JobResult(
-        storage_key=key,
-        content_type=rendition.content_type,
-        width=rendition.width,
-        height=rendition.height,
-        bytes=len(rendition.body),
-        placeholder=rendition.placeholder,
-    )
 
 
 def _record_of(claim: ClaimAnswer) -> JobRecord | None:

@@ -62,12 +62,11 @@ class Acceptance:
     def check(self, submission: Submission, pictures: StoredPictures) -> CheckedSubmission:
         """Check the picture by its header. Raises RejectedError or PictureError; nothing is written."""
         with telemetry.span("probe") as span:
-            overlay = submission.parameters.overlay
             checked = check_submission(
                 submission,
                 self._facts(submission, pictures),
                 self._limits,
-                overlay=None if overlay is None else pictures.overlay_facts(overlay.storage_key),
+                overlays={key: pictures.overlay_facts(key) for key in submission.parameters.overlay_keys},
             )
             facts = checked.facts
             span.set(content_type=facts.content_type, width_px=facts.width, height_px=facts.height)
@@ -119,6 +118,7 @@ class Acceptance:
             type=submission.type.name,
             owner=caller.owner,
             parameters=submission.canonical_parameters,
+            presets=submission.presets,
             storage_key=storage_key,
             request_id=caller.request_id,
             cost_class=self._cost_class(checked),

@@ -14,12 +14,14 @@ from darkroom.contract.errors import RejectedError
 from darkroom.contract.job_types import JOB_TYPES, JobType
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
+from darkroom.contract.requests import RequestRules
 from darkroom.contract.route_templates import FILES_PATH
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
 from darkroom.serving.gate import Gate, make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.job_ids import job_id_of
+from darkroom.serving.preset_file import preset_source
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance, Caller
 from functions.ingest.endings import JobEndings
@@ -40,7 +42,7 @@ EVENT_PATHS = ("/api/v1/events", "/")
 
 
 def build(resources: Resources) -> Endpoint:
-    """Build the function. Raises SettingsError when the API keys cannot be read."""
+    """Build the function. Raises SettingsError when the API keys or the presets cannot be read."""
     settings = resources.settings
     gate = make_gate(
         resources,
@@ -58,6 +60,7 @@ def build(resources: Resources) -> Endpoint:
             *(Route(job_type.path, routes.accepts(job_type), methods=["POST"]) for job_type in JOB_TYPES),
             Route(UPLOADS_PATH, routes.sign_upload, methods=["POST"]),
             Route("/api/v1/facts", routes.show_facts, methods=["GET"]),
+            Route("/api/v1/presets", routes.list_presets, methods=["GET"]),
             Route(JOB_PATH, routes.erase_job, methods=["DELETE"]),
             Route(CANCEL_PATH, routes.cancel_job, methods=["POST"]),
             *(Route(path, routes.take_events, methods=["POST"]) for path in EVENT_PATHS),
@@ -93,6 +96,7 @@ class _Routes:
         self._resources = resources
         self._gate = gate
         self._acceptance = Acceptance(resources)
+        self._presets = preset_source(resources.settings)
         self._endings = JobEndings(resources, self._acceptance.outbox)
         self.in_flight = BytesInFlight()
 
@@ -104,7 +108,9 @@ class _Routes:
                 intake = self._intake(request, holding)
                 try:
                     with telemetry.span("receive"):
-                        submission = await read_submission(request, job_type, intake, holding, max_bytes=max_bytes)
+                        submission = await read_submission(
+                            request, job_type, self._rules(), intake, holding, max_bytes=max_bytes
+                        )
                     record = await self._accept(request, submission)
                 except BaseException:
                     await intake.abandon()
@@ -119,14 +125,16 @@ class _Routes:
                 return await self._take_batch(request, holding)
             with telemetry.span("receive"):
                 body = await _read_events(request, holding)
-            record = await self._accept(request, submission_of(cloudevents.parse_one(dict(request.headers), body)))
+            record = await self._accept(
+                request, submission_of(cloudevents.parse_one(dict(request.headers), body), self._rules())
+            )
         return json_response(_accepted(record), status=202, headers={"location": _location(record)})
 
     async def _take_batch(self, request: Request, holding: Holding) -> Response:
         """Accept a batch whole or not at all. It is valid and counted before a picture is looked up or fetched."""
         try:
             with telemetry.span("receive"):
-                batch = read_batch(await _read_events(request, holding))
+                batch = read_batch(await _read_events(request, holding), self._rules())
         except RejectedError:
             await self._gate.count(request)
             raise
@@ -155,6 +163,13 @@ class _Routes:
         check_key(key, owner(request))
         facts = await in_thread(self._acceptance.stored_pictures().facts, key)
         return json_response(picture_facts(key, facts))
+
+    async def list_presets(self, _request: Request) -> Response:
+        presets = self._presets.current()
+        return json_response({"presets": [preset.view() for preset in presets]}, headers={"cache-control": "no-cache"})
+
+    def _rules(self) -> RequestRules:
+        return RequestRules(presets=self._presets.current(), presets_only=self._resources.settings.presets_only)
 
     async def erase_job(self, request: Request) -> Response:
         await in_thread(self._endings.erase, _requested_job(request), owner=owner(request))

@@ -42,6 +42,7 @@ class JobEndings:
         if isinstance(answer, AlreadyFinal):
             raise JobFinalError(f"the job is {record.status} already, so there is nothing to cancel; erase it instead")
         log.info("job.cancelled", job_id=str(job_id))
+        self._delete_keeper(job_id)
         self._hand_on_room(record)
         self._announce_end(record)
         return {**record.view(), **details(record, now=datetime.now(UTC))}

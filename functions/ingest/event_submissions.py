@@ -18,6 +18,7 @@ from darkroom.contract.errors import (
 from darkroom.contract.job_types import JobTypeName, job_type_of_event
 from darkroom.contract.jobs import JobInput
 from darkroom.contract.parameters.parsing import field_errors
+from darkroom.contract.requests import RequestRules
 from darkroom.events import cloudevents
 from darkroom.events.cloudevents import CloudEvent
 from functions.ingest.submission import Submission, idempotency_digest, job_name
@@ -31,11 +32,12 @@ MAX_BATCH_EVENTS = 100
 
 
 class _SubmittedJob(BaseModel):
-    """The job message, in which a caller may omit what ingest fills in."""
+    """The job message, in which a caller may omit what ingest fills in, and name a preset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] | None = None
+    preset: str | None = None
     input: JobInput
     job_id: UUID | None = None
     type: JobTypeName | None = None
@@ -45,12 +47,12 @@ class _SubmittedJob(BaseModel):
 class Batch:
     """The events of a batch, judged in steps: each step sees only what the steps before it left valid."""
 
-    def __init__(self, events: Sequence[CloudEvent | EventInvalidError]) -> None:
+    def __init__(self, events: Sequence[CloudEvent | EventInvalidError], rules: RequestRules) -> None:
         self._submissions: dict[int, Submission] = {}
         self._verdicts: list[RejectedError | PictureError | None] = [None] * len(events)
         for index, event in enumerate(events):
             try:
-                self._submissions[index] = submission_of(_valid(event))
+                self._submissions[index] = submission_of(_valid(event), rules)
             except RejectedError as exc:
                 self._verdicts[index] = exc
 
@@ -88,12 +90,12 @@ class Batch:
             raise error
 
 
-def read_batch(body: bytes) -> Batch:
+def read_batch(body: bytes, rules: RequestRules) -> Batch:
     """Parse a batch. Raises EventInvalidError if it is none, or has too many events."""
     parsed = cloudevents.parse_each(body)
     if len(parsed) > MAX_BATCH_EVENTS:
         raise EventInvalidError(f"the batch has {len(parsed)} events, the limit is {MAX_BATCH_EVENTS}")
-    return Batch(parsed)
+    return Batch(parsed, rules)
 
 
 def _valid(event: CloudEvent | EventInvalidError) -> CloudEvent:
@@ -102,8 +104,8 @@ def _valid(event: CloudEvent | EventInvalidError) -> CloudEvent:
     return event
 
 
-def submission_of(event: CloudEvent) -> Submission:
-    """Convert an event to a submission. Raises EventInvalidError, and ParametersInvalidError for its parameters.
+def submission_of(event: CloudEvent, rules: RequestRules) -> Submission:
+    """Convert an event to a submission. Raises EventInvalidError, and for its parameters what `RequestRules` raises.
 
     An event is identified by its source and id (CloudEvents core 3.1), so the same event again is the same job.
     """
@@ -118,9 +120,13 @@ def submission_of(event: CloudEvent) -> Submission:
         raise EventInvalidError(f"data does not follow the job message's schema: {mistakes}") from exc
     if data.type not in {None, job_type.name}:
         raise EventInvalidError(f"the event's type asks for {job_type.name}, its data's type for {data.type}")
+    if data.parameters is None and data.preset is None:
+        raise EventInvalidError(
+            "data does not follow the job message's schema: parameters: Field required, or a preset"
+        )
     return Submission(
         type=job_type,
-        parameters=job_type.parse(data.parameters),
+        asked=rules.resolve(job_type, data.parameters or {}, preset=data.preset),
         storage_key=data.input.storage_key,
         job_id=data.job_id,
         idempotency_key=idempotency_digest("event", event.source, event.id),

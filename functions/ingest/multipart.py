@@ -14,6 +14,9 @@ MAX_BOUNDARY_BYTES = 70
 """RFC 2046, section 5.1.1."""
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 4096
+MAX_DOCUMENT_BYTES = 64 * 1024
+"""Of a field that holds a JSON document."""
+DOCUMENT_FIELDS = frozenset({"renditions"})
 MAX_PART_HEADER_BYTES = 8192
 
 
@@ -119,8 +122,9 @@ class MultipartForm:
             raise InputTooLargeError(
                 f"the picture has more than {self._max_image_bytes} bytes, the limit ({self._part_bytes} were read)"
             )
-        if not is_image and self._part_bytes > MAX_FIELD_BYTES:
-            raise self._unusable_field(f"has more than {MAX_FIELD_BYTES} bytes")
+        max_bytes = MAX_DOCUMENT_BYTES if self._part_name in DOCUMENT_FIELDS else MAX_FIELD_BYTES
+        if not is_image and self._part_bytes > max_bytes:
+            raise self._unusable_field(f"has more than {max_bytes} bytes")
 
     def _on_part_end(self) -> None:
         if self._part_name == IMAGE_PART:

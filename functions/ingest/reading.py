@@ -29,6 +29,8 @@ from darkroom.contract.job_types import JobType
 from darkroom.contract.jobs import JobInput
 from darkroom.contract.listing import IDEMPOTENCY_KEY_PATTERN
 from darkroom.contract.parameters.parsing import field_errors
+from darkroom.contract.parameters.renditions import RenditionsParameters
+from darkroom.contract.requests import PRESET, RENDITIONS, RequestRules, Resolved
 from darkroom.events import strict_json
 from functions.ingest.in_flight import Holding
 from functions.ingest.intake import PictureIntake
@@ -46,17 +48,54 @@ _MULTIPART_OVERHEAD_BYTES = 256 * 1024
 
 
 class _JsonSubmission(BaseModel):
+    """`preset` may stand in the place of the parameters, and beside them."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] | None = None
+    preset: str | None = None
     input: JobInput
+
+    def fields(self) -> dict[str, Any]:
+        """Return the parameters. Raises ParametersInvalidError if nothing says what to do."""
+        if self.parameters is None and self.preset is None:
+            raise _missing("parameters")
+        return self.parameters or {}
+
+
+class _JsonRenditions(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    renditions: dict[str, Any] | None = None
+    preset: str | None = None
+    input: JobInput
+
+    def fields(self) -> dict[str, Any]:
+        """Return the renditions, as a field. Raises ParametersInvalidError if there are none."""
+        if self.renditions is None and self.preset is None:
+            raise _missing(RENDITIONS)
+        return {} if self.renditions is None else {RENDITIONS: self.renditions}
+
+
+def _missing(field: str) -> ParametersInvalidError:
+    return ParametersInvalidError([FieldError(field=field, message="Field required, or a preset")])
+
+
+def _document_of(job_type: JobType) -> type[_JsonSubmission | _JsonRenditions]:
+    return _JsonRenditions if job_type.parameters is RenditionsParameters else _JsonSubmission
 
 
 async def read_submission(
-    request: Request, job_type: JobType, intake: PictureIntake, holding: Holding, *, max_bytes: int
+    request: Request,
+    job_type: JobType,
+    rules: RequestRules,
+    intake: PictureIntake,
+    holding: Holding,
+    *,
+    max_bytes: int,
 ) -> Submission:
-    """Read the submission. Raises RejectedError: parameters.invalid, input.too_large or input.unsupported; and what the
-    intake raises.
+    """Read the submission. Raises RejectedError: parameters.invalid, preset.unknown, preset.required,
+    input.too_large or input.unsupported; and what the intake raises.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
@@ -66,13 +105,13 @@ async def read_submission(
             f"multipart/form-data or application/json, was {media_type[:100] or 'absent'}"
         )
     if is_raw:
-        submission = await _from_raw(request, job_type, intake, max_bytes)
+        submission = await _from_raw(request, job_type, rules, intake, max_bytes)
     elif media_type == "application/json":
         _refuse_query(request)
-        submission = await _from_json(request, job_type, holding)
+        submission = await _from_json(request, job_type, rules, holding)
     else:
         _refuse_query(request)
-        submission = await _from_multipart(request, job_type, intake, max_bytes)
+        submission = await _from_multipart(request, job_type, rules, intake, max_bytes)
     return _with_idempotency_key(submission, request)
 
 
@@ -91,31 +130,34 @@ async def read_body(request: Request, holding: Holding, *, max_bytes: int, what:
     return b"".join(chunks)
 
 
-async def _from_raw(request: Request, job_type: JobType, intake: PictureIntake, max_bytes: int) -> Submission:
-    fields = _unique_fields(request.query_params.multi_items())
-    parameters = job_type.parse(fields, text=True)
+async def _from_raw(
+    request: Request, job_type: JobType, rules: RequestRules, intake: PictureIntake, max_bytes: int
+) -> Submission:
+    asked = _asked(job_type, rules, request.query_params.multi_items())
     async for chunk in _bounded_chunks(request, max_bytes, "the picture"):
         intake.hold(chunk)
         await intake.pass_on()
-    return await _with_picture(Submission(type=job_type, parameters=parameters), intake)
+    return await _with_picture(Submission(type=job_type, asked=asked), intake)
 
 
-async def _from_json(request: Request, job_type: JobType, holding: Holding) -> Submission:
+async def _from_json(request: Request, job_type: JobType, rules: RequestRules, holding: Holding) -> Submission:
     body = await read_body(request, holding, max_bytes=MAX_JSON_BYTES, what="the JSON document")
     try:
-        document = _JsonSubmission.model_validate(strict_json.load(body))
+        document = _document_of(job_type).model_validate(strict_json.load(body))
     except ValidationError as exc:
         raise ParametersInvalidError(field_errors(exc)) from exc
     except ValueError as exc:
         raise ParametersInvalidError([FieldError(field="body", message=str(exc))]) from exc
     return Submission(
         type=job_type,
-        parameters=job_type.parse(document.parameters),
+        asked=rules.resolve(job_type, document.fields(), preset=document.preset),
         storage_key=document.input.storage_key,
     )
 
 
-async def _from_multipart(request: Request, job_type: JobType, intake: PictureIntake, max_bytes: int) -> Submission:
+async def _from_multipart(
+    request: Request, job_type: JobType, rules: RequestRules, intake: PictureIntake, max_bytes: int
+) -> Submission:
     most_bytes = max_bytes + _MULTIPART_OVERHEAD_BYTES
     _refuse_declared_length(request, most_bytes, "the form")
     form = MultipartForm(request.headers["content-type"], max_image_bytes=max_bytes)
@@ -124,8 +166,15 @@ async def _from_multipart(request: Request, job_type: JobType, intake: PictureIn
         for piece in form.take_image():
             intake.hold(piece)
         await intake.pass_on()
-    parameters = job_type.parse(_unique_fields(form.finish()), text=True)
-    return await _with_picture(Submission(type=job_type, parameters=parameters), intake)
+    asked = _asked(job_type, rules, form.finish())
+    return await _with_picture(Submission(type=job_type, asked=asked), intake)
+
+
+def _asked(job_type: JobType, rules: RequestRules, pairs: list[tuple[str, str]]) -> Resolved:
+    """Resolve the fields of a form or a query."""
+    fields = _unique_fields(pairs)
+    preset = fields.pop(PRESET, None)
+    return rules.resolve(job_type, fields, preset=preset, text=True)
 
 
 async def _with_picture(submission: Submission, intake: PictureIntake) -> Submission:

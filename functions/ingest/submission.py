@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,8 +12,10 @@ from uuid import UUID, uuid5
 
 from darkroom.adapters.jobs.admission import JobName
 from darkroom.contract.job_types import JobType
-from darkroom.contract.jobs import canonical_parameters
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.canonical import canonical_parameters
+from darkroom.contract.parameters.job import JobParameters
+from darkroom.contract.presets import PresetUse
+from darkroom.contract.requests import Resolved
 from darkroom.serving.auth import NOBODY
 from functions.ingest.intake import StreamedPicture
 
@@ -33,7 +36,8 @@ def own_job_id(job_id: UUID, owner: str) -> UUID:
 @dataclass(frozen=True, kw_only=True)
 class Submission:
     type: JobType
-    parameters: OutputParameters
+    asked: Resolved
+    """The parameters, and the presets that they come from."""
     body: bytes | None = None
     """The picture itself, if it is small enough to be held."""
     streamed: StreamedPicture | None = None
@@ -48,9 +52,16 @@ class Submission:
     @property
     def storage_keys(self) -> tuple[str, ...]:
         """The keys of all stored pictures that the submission names."""
-        overlay = self.parameters.overlay
-        keys = (self.storage_key, None if overlay is None else overlay.storage_key)
-        return tuple(key for key in keys if key is not None)
+        own = () if self.storage_key is None else (self.storage_key,)
+        return (*own, *self.parameters.overlay_keys)
+
+    @property
+    def parameters(self) -> JobParameters:
+        return self.asked.parameters
+
+    @property
+    def presets(self) -> Mapping[str, PresetUse]:
+        return self.asked.presets
 
     @cached_property
     def canonical_parameters(self) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class Eraser:
     def _erase(self, erasure: Erasure) -> None:
         storage = self._resources.storage
         objects = storage.erase_all(results_prefix(erasure.job_id))
-        if not erasure.only_results:
-            objects += storage.erase(keeper_key(erasure.job_id))
+        # Also that of a job that was only cancelled: restored, it would be done after all.
+        objects += storage.erase(keeper_key(erasure.job_id))
         if erasure.original is not None:
             objects += storage.erase(erasure.original)
         self._resources.jobs.erasure_done(erasure)

@@ -8,13 +8,13 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from darkroom.adapters.storage import SignedRequest
 from darkroom.contract.errors import FieldError, JobUnreadableError, ParametersInvalidError
 from darkroom.contract.job_details import details
-from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.contract.jobs import JobRecord, JobStatus, SignedUrl
 from darkroom.contract.listing import MAX_WAIT_S
 from darkroom.events import strict_json
 from darkroom.serving.asgi import in_thread
@@ -22,16 +22,29 @@ from darkroom.serving.job_ids import job_not_found
 from darkroom.serving.resources import Resources
 from functions.status.following import JobFollower
 from functions.status.listing import ListQuery, cursor_text
+from functions.status.srcset import srcset
 
+SRCSET = "srcset"
+_QUERY = ("wait", "view")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 VIEWS_KEPT_S = 20.0
 MAX_VIEWS_KEPT = 512
 """All clients that wait for one completion get the same view, signed once; the URL loses this much of its lifetime."""
 
 
-def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
-    """Return the seconds to wait, 0 without `wait`. Raises ParametersInvalidError."""
-    errors = [FieldError(field=name[:80], message="unknown field") for name, _ in pairs if name != "wait"]
+class JobQuery(NamedTuple):
+    """The query of a request for one job."""
+
+    wait_s: float = 0.0
+    is_srcset: bool = False
+
+
+def job_query_of(pairs: Sequence[tuple[str, str]]) -> JobQuery:
+    """Parse the query. Raises ParametersInvalidError, which lists every mistake."""
+    errors = [FieldError(field=name[:80], message="unknown field") for name, _ in pairs if name not in _QUERY]
+    views = [value for name, value in pairs if name == "view"]
+    if views not in ([], [SRCSET]):
+        errors.append(FieldError(field="view", message=f"must be {SRCSET}, given once", value=views[0][:80]))
     given = [value for name, value in pairs if name == "wait"]
     wait_s = 0.0
     if len(given) > 1:
@@ -42,7 +55,7 @@ def wait_s_of(pairs: Sequence[tuple[str, str]]) -> float:
             errors.append(FieldError(field="wait", message=f"must be 0 to {MAX_WAIT_S:g} seconds", value=given[0][:80]))
     if errors:
         raise ParametersInvalidError(errors)
-    return wait_s
+    return JobQuery(wait_s=wait_s, is_srcset=bool(views))
 
 
 def _seconds(text: str) -> float:
@@ -96,20 +109,22 @@ class JobAnswers:
                     continue
                 number = following.number
                 record = _owned(found, first.job_id, first.owner)
-                if (record.status, record.attempts) != (shown.status, shown.attempts):
+                if _is_news(record, shown):
                     shown = record
                     yield record
 
     async def view(self, record: JobRecord) -> bytes:
         """Return the job as the API shows it, with its result signed, as JSON without line breaks."""
         if record.status is not JobStatus.COMPLETED:
-            return strict_json.dump({**record.view(), **details(record, now=datetime.now(UTC))})
+            if record.stored_results:
+                await self._be_ready_to_sign()
+            return strict_json.dump({**self._signed_view(record), **details(record, now=datetime.now(UTC))})
         now_s = time.monotonic()
         kept_until_s, view = self._views.get(record.job_id, (0.0, b""))
         if now_s >= kept_until_s:
             await self._be_ready_to_sign()
             # Signing is arithmetic of about a millisecond and no I/O, so it needs no thread.
-            view = strict_json.dump({**self._signed(record), **details(record, now=datetime.now(UTC))})
+            view = strict_json.dump({**self._signed_view(record), **details(record, now=datetime.now(UTC))})
             self._views[record.job_id] = (now_s + VIEWS_KEPT_S, view)
             self._views.move_to_end(record.job_id)
             if len(self._views) > MAX_VIEWS_KEPT:
@@ -129,13 +144,23 @@ class JobAnswers:
         shown: dict[str, Any] = {"jobs": [record.view() for record in page.records]}
         return shown if page.next is None else {**shown, "next_cursor": cursor_text(page.next)}
 
-    def _signed(self, record: JobRecord) -> dict[str, Any]:
-        result = record.result
-        if result is None:
-            return record.view()
-        extension = result.storage_key.rpartition(".")[2]
-        signed = self._sign(result.storage_key, result.content_type, f"{record.job_id}.{extension}")
-        return record.view(url=signed.url, url_expires_at=signed.expires_at)
+    async def srcset(self, record: JobRecord) -> bytes:
+        """Return the attributes of an `<img>` that shows the job's results, as JSON."""
+        if record.stored_results:
+            await self._be_ready_to_sign()
+        return strict_json.dump(srcset(record, self._signed_urls(record)))
+
+    def _signed_view(self, record: JobRecord) -> dict[str, Any]:
+        return record.view(signed=self._signed_urls(record))
+
+    def _signed_urls(self, record: JobRecord) -> dict[str, SignedUrl]:
+        """Return signed URLs by the storage keys of what was made."""
+        signed = {}
+        for result in record.stored_results:
+            filename = result.storage_key.removeprefix("processed/").replace("/", "-")
+            found = self._sign(result.storage_key, result.content_type, filename)
+            signed[result.storage_key] = SignedUrl(url=found.url, expires_at=found.expires_at)
+        return signed
 
     async def _be_ready_to_sign(self) -> None:
         """Prepare the signer. The first signature imports and builds the S3 client, a third of a second, in a
@@ -161,6 +186,11 @@ class JobAnswers:
                 raise job_not_found(str(job_id)) from exc
             raise
         return _owned(record, job_id, owner)
+
+
+def _is_news(record: JobRecord, shown: JobRecord) -> bool:
+    """Return whether clients that follow the job are told: its status changed, an attempt or a rendition ended."""
+    return (record.status, record.attempts, len(record.made)) != (shown.status, shown.attempts, len(shown.made))
 
 
 def _owned(record: JobRecord | None, job_id: UUID, owner: str) -> JobRecord:

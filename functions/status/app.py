@@ -15,7 +15,7 @@ from darkroom.serving.health import health_routes
 from darkroom.serving.job_ids import job_id_of
 from darkroom.serving.resources import Resources
 from darkroom.serving.revocation import Revocations
-from functions.status.answers import JobAnswers, wait_s_of
+from functions.status.answers import JobAnswers, job_query_of
 from functions.status.event_stream import HEADERS, MEDIA_TYPE, EventStreamResponse, stream_of_unreadable
 from functions.status.files import file_download
 from functions.status.listing import list_query_of
@@ -55,11 +55,11 @@ class _Routes:
 
     async def show_job(self, request: Request) -> Response:
         job_id = job_id_of(request.path_params["job_id"])
-        wait_s = wait_s_of(request.query_params.multi_items())
+        query = job_query_of(request.query_params.multi_items())
         try:
-            async with self._revocations.watch(owner(request)) if wait_s else nullcontext():
-                record = await self._answers.record(job_id, owner=owner(request), wait_s=wait_s)
-            view = await self._answers.view(record)
+            async with self._revocations.watch(owner(request)) if query.wait_s else nullcontext():
+                record = await self._answers.record(job_id, owner=owner(request), wait_s=query.wait_s)
+            view = await (self._answers.srcset(record) if query.is_srcset else self._answers.view(record))
         except JobUnreadableError as exc:
             view = strict_json.dump(exc.job.view())
         return Response(view, media_type="application/json", headers={"cache-control": "no-store"})

@@ -88,9 +88,11 @@ def _unreadable_event(job: UnreadableJob) -> bytes:
 
 def _event(record: JobRecord, view: bytes) -> bytes:
     """Encode one event, named by the job's status. JSON without line breaks is one data line."""
-    return b"event: %b\nid: %b-%d\ndata: %b\n\n" % (
+    of_several = b"-%d" % len(record.made) if record.made else b""
+    return b"event: %b\nid: %b-%d%b\ndata: %b\n\n" % (
         record.status.encode(),
         record.status.encode(),
         record.attempts,
+        of_several,
         view,
     )

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from darkroom.imaging.photograph import make_photograph
 from tests.stack import ROOT, RunningStack, running_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+RECIPE = ROOT / "docs/browser.md"
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -49,6 +51,13 @@ PAGE = """
   };
 </script>
 """
+
+SEVERAL = """
+<!doctype html><meta charset="utf-8">
+<style> #responsive { display: block; max-width: 100%; height: auto } #each img { margin: 4px; max-width: 30% } </style>
+"""
+"""The recipe's page with all sizes, so that they have room on a screen."""
+FIVE = ("thumb", "small", "medium", "hero", "square")
 
 pytestmark = [
     pytest.mark.slow,
@@ -95,11 +104,11 @@ def foreign(pages: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, allowed: str, pages: Path) -> Iterator[RunningStack]:
     with running_stack(tmp_path_factory.mktemp("stack"), "--allow-origin", allowed) as stack:
-        [recipe] = re.findall(
-            r"<!-- example: browser -->\n```js\n(.*?)```", (ROOT / "docs/browser.md").read_text(), re.S
-        )
+        [recipe] = re.findall(r"<!-- example: browser -->\n```js\n(.*?)```", RECIPE.read_text(), re.S)
         (pages / "darkroom.js").write_text(recipe.replace("http://127.0.0.1:8080", stack.addresses["api"]))
         (pages / "index.html").write_text(PAGE)
+        [several] = re.findall(r'```html\n(<input type="file" id="several".*?)```', RECIPE.read_text(), re.S)
+        (pages / "several.html").write_text(SEVERAL + several)
         yield stack
 
 
@@ -142,6 +151,26 @@ def test_a_page_of_an_allowed_origin_does_the_whole_recipe(
     page.wait_for_function("document.querySelector('#picture').naturalWidth === 200", timeout=20_000)
     assert page.evaluate("document.querySelector('#picture').naturalHeight") == 150
     assert seen["job"]["result"]["url"].startswith(str(stack.addresses["s3"]))
+
+
+def test_a_page_shows_all_sizes_and_the_browser_picks_the_one_that_fits(
+    stack: RunningStack, page: Page, allowed: str, pages: Path
+) -> None:
+    page.set_viewport_size({"width": 640, "height": 900})
+    page.goto(f"{allowed}/several.html")
+    picture = make_photograph(2400, 1800)
+    page.set_input_files("#several", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture})
+    loaded = "document.querySelectorAll('#each img').length === 5 && [...document.images].every((one) => one.complete)"
+    page.wait_for_function(loaded, timeout=60_000)
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('#each img')].map((one) => [one.naturalWidth, one.naturalHeight])"
+    )
+    assert sizes == [[200, 150], [400, 300], [800, 600], [1600, 1200], [300, 300]]
+    shown = page.evaluate("document.querySelector('#responsive').currentSrc")
+    # 624 of the page's 640 pixels at one pixel of the screen each: medium, 800 wide, is the narrowest that is enough.
+    assert "/medium.jpg" in shown
+    assert page.evaluate("document.querySelector('#responsive').srcset").count("w,") == 3
+    page.screenshot(path=pages / "several.png", full_page=True)
 
 
 def test_a_page_of_another_origin_is_refused(stack: RunningStack, page: Page, foreign: str, photograph: bytes) -> None:

@@ -27,7 +27,8 @@ from tests.pictures import photo
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 ENDS = 200
-RETRY_DELAYS = ",".join(["2s", "4s", "8s", *["16s"] * 17])
+RETRY_DELAYS = ",".join(["2s", "4s", *["8s"] * 3, *["20s"] * 15])
+"""Short at first, so that what is mended is soon told; long in all, so that nothing is given up on a slow machine."""
 ALLOWED = "127.0.0.0/8"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import ssl
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -275,3 +277,17 @@ def test_what_is_sent_is_json(sender: HttpWebhookSender) -> None:
     with scripted_server(Reply()) as server:
         sender.send(server.url, MESSAGE, [SECRET])
     assert json.loads(server.received[0].body) == {"status": "completed"}
+
+
+def test_the_receiver_of_the_documentation_verifies_what_is_sent(
+    sender: HttpWebhookSender, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/webhooks.md").read_text()
+    (example,) = re.findall(r"<!-- example: python -->\n```python\n(.*?)```", page, re.S)
+    names: dict[str, Any] = {}
+    exec(example.replace("whsec_...", SECRET), names)
+    body = b'{"job_id":"442dd2f8","status":"completed"}'
+    with scripted_server(Reply(status=204)) as server:
+        sender.send(server.url, Message(webhook_id="msg_1", body=body), [SECRET])
+    names["receive"](server.received[0].headers, server.received[0].body)
+    assert capsys.readouterr().out == "442dd2f8 completed\n"

@@ -29,7 +29,7 @@ from tests.scripted_http import Reply, scripted_server
 from tests.stack import ROOT, RunningStack, eventually
 
 BUCKET = "processed-images"
-_FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "recovery")
+_FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "renditions", "recovery")
 _LISTENER = """---
 apiVersion: eventing.knative.dev/v1
 kind: Trigger

@@ -62,6 +62,34 @@ class LostAnswers:
     """So many came from the server, which has carried the command out therefore, and never reached the client."""
 
 
+class Gate:
+    """Counts the requests whose first line begins so, and passes on only the first `let_pass` of them while it is shut.
+
+    A request that is held back arrives never, also not when the gate opens; its connection is open meanwhile.
+    """
+
+    def __init__(self, beginning: bytes, *, let_pass: int) -> None:
+        self._beginning = beginning
+        self._let_pass: int | None = let_pass
+        self._lock = threading.Lock()
+        self.passed: list[str] = []
+        """The first lines of the requests that went through."""
+        self.held = 0
+
+    def open(self) -> None:
+        self._let_pass = None
+
+    def holds(self, chunk: bytes) -> bool:
+        if not chunk.startswith(self._beginning):
+            return False
+        with self._lock:
+            if self._let_pass is not None and len(self.passed) >= self._let_pass:
+                self.held += 1
+                return True
+            self.passed.append(chunk.partition(b"\r\n")[0].decode())
+            return False
+
+
 class Proxy:
     """`target` is asked anew for each connection: a server may have moved meanwhile."""
 
@@ -69,6 +97,7 @@ class Proxy:
         self._target = target
         self.manner = WELL
         self._orders: list[LostAnswers] = []
+        self._gates: list[Gate] = []
         self._lock = threading.Lock()
         self.swallowed = 0
         """How many connections have lost answers."""
@@ -95,6 +124,16 @@ class Proxy:
         with self._lock:
             self._orders.append(order)
         return order
+
+    def gate(self, beginning: bytes, *, let_pass: int) -> Gate:
+        gate = Gate(beginning, let_pass=let_pass)
+        self._gates.append(gate)
+        return gate
+
+    def _is_held(self, chunk: bytes) -> bool:
+        """Whether a gate holds this chunk back; each gate counts it."""
+        held = [gate.holds(chunk) for gate in self._gates]
+        return any(held)
 
     def _order_for(self, chunk: bytes) -> LostAnswers | None:
         """The order that this chunk falls under, which has one loss less to make then."""
@@ -154,7 +193,7 @@ class Proxy:
                 _reset(client)
                 return
             swallowing = swallowing and manner.swallow_answers_to is not None
-            holding = holding and manner.hold_back is not None
+            holding = holding and (manner.hold_back is not None or bool(self._gates))
             readable, _, _ = select.select([client, server], [], [], _POLL_S)
             if client in readable:
                 chunk = client.recv(_CHUNK_BYTES)
@@ -171,6 +210,7 @@ class Proxy:
                     swallowing = True
                     self.swallowed += 1
                 holding = holding or (manner.hold_back is not None and manner.hold_back in chunk)
+                holding = self._is_held(chunk) or holding
                 if not manner.silent and not holding:
                     server.sendall(chunk)
                 if order := self._order_for(chunk):

@@ -31,6 +31,8 @@ JOBS = int(os.environ.get("DARKROOM_ERASED_JOBS", "50"))
 """More than the window of the Broker has room for, so that some wait in their lane."""
 RECORD = "DARKROOM_RECORD"
 """The local runtime's own, of what it did with every event: kept for a day, wherever the event came from."""
+OF_SERVERS = {"s3.log"}
+"""The storage's own log names each object that it deletes."""
 GONE_WITHIN_S = 60.0
 
 
@@ -59,7 +61,9 @@ def scan(faulty: FaultyStack) -> Scan:
     with faulty.redis_client() as redis, faulty.s3_client() as s3:
         places = {**dict(objects(s3)), **dict(keys(redis))}
     places |= asyncio.run(messages(faulty.stack.addresses["nats"]))
-    logs = {path.name: path.read_bytes() for path in [*faulty.stack.data.rglob("*.log*")] if path.is_file()}
+    found = [faulty.stack.log, *(faulty.stack.data / "logs").glob("*.log*")]
+    files = [path for path in found if path.name not in OF_SERVERS]
+    logs = {path.name: path.read_bytes() for path in files}
     return Scan(places=places, logs=logs)
 
 

@@ -112,7 +112,18 @@ def test_a_wait_names_one_kind_and_how_long(command: str) -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ApiServer]:
     with api_server() as server:
-        for name in ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery", "notify"):
+        for name in (
+            "ingest",
+            "status",
+            "resize",
+            "resize-heavy",
+            "crop",
+            "crop-heavy",
+            "renditions",
+            "renditions-heavy",
+            "recovery",
+            "notify",
+        ):
             server.put("serving.knative.dev/v1", "services", "darkroom", name)
             server.put("eventing.knative.dev/v1", "triggers", "darkroom", name)
         for name in ("setup", "minio-users", "seaweedfs-encryption"):
@@ -172,7 +183,18 @@ def test_rolling_gives_each_service_a_new_template_and_waits_for_it(cluster: Api
     assert done.returncode == 0, done.stderr
     patched = [each for each in cluster.requests[before:] if each.method == "PATCH"]
     assert {each.path.rpartition("/")[2] for each in patched} == {
-        *("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery", "notify")
+        *(
+            "ingest",
+            "status",
+            "resize",
+            "resize-heavy",
+            "crop",
+            "crop-heavy",
+            "renditions",
+            "renditions-heavy",
+            "recovery",
+            "notify",
+        )
     }
     for each in patched:
         assert each.body is not None
@@ -261,7 +283,7 @@ def test_the_script_makes_the_secrets_of_the_table_and_keeps_what_is_there(tmp_p
     users = in_the_table.pop("darkroom-redis-users")
     assert users == {"users.rules"}
     assert {name: set(data) for name, data in made.items() if name != "darkroom-redis-users"} == in_the_table
-    for function in ("ingest", "status", "resize", "crop", "recovery"):
+    for function in ("ingest", "status", "resize", "crop", "renditions", "recovery"):
         password = made[f"darkroom-{function}"]["REDIS_URL"].split(":")[2].partition("@")[0]
         digest = hashlib.sha256(password.encode()).hexdigest()
         assert made["darkroom-redis-users"][function].strip() == digest

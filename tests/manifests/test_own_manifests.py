@@ -124,7 +124,7 @@ def test_only_the_front_door_is_visible_outside(by_name: dict[str, Revision]) ->
 
 def test_only_what_emits_of_its_own_accord_has_a_sink(manifests: Manifests) -> None:
     bound = bindings(manifests)
-    workers = {"resize", "resize-heavy", "crop", "crop-heavy"}
+    workers = {f"{name}{ending}" for name in NAMES for ending in ("", "-heavy")}
     assert {service for _, service in bound} == {"ingest", "recovery"} | workers
     assert {(b.sink.ref.kind, b.sink.ref.name) for b in bound.values() if b.sink.ref} == {("Broker", "darkroom")}
 

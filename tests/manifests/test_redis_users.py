@@ -40,7 +40,7 @@ from tests.contract.job_stores import a_result, new_job
 from tests.servers import redis_server, running
 
 COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
-FUNCTIONS = ("ingest", "status", "resize", "crop", "recovery", "notify")
+FUNCTIONS = ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify")
 _NOW = datetime.now(UTC)
 _RESULT = JobResult(storage_key="processed/1.png", content_type="image/png", width=1, height=1, bytes=1)
 USERS = (*FUNCTIONS, "operator", "exporter")
@@ -115,7 +115,7 @@ def test_the_start_script_names_a_user_without_a_digest(tmp_path: Path) -> None:
 
 def test_every_job_ends_with_each_function_as_its_own_user(store: Callable[[str], RedisJobStore]) -> None:
     ingest, status = store("ingest"), store("status")
-    for renderer in (store("resize"), store("crop")):
+    for renderer in (store("resize"), store("crop"), store("renditions")):
         job_id = ingest.accept(new_job(idempotency_key=str(id(renderer)))).record.job_id
         ingest.emitted(job_id, 1)
         lease = renderer.claim(job_id, worker="worker")
@@ -272,6 +272,7 @@ MAY = {
     "status": {"a rate"},
     "resize": {"a job's record", "deadlines", "what was given up"},
     "crop": {"a job's record", "deadlines", "what was given up"},
+    "renditions": {"a job's record", "deadlines", "what was given up"},
     "recovery": {"a job's record", "deadlines", "what was given up", "an owner's list", "an idempotency key"},
     "exporter": set(),
 }

@@ -35,6 +35,7 @@ USERS = {
     "status": "status",
     "resize": "renderer",
     "crop": "renderer",
+    "renditions": "renderer",
     "recovery": "eraser",
     "setup": "setup",
 }

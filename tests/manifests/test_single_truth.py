@@ -40,7 +40,18 @@ MODELLED = (
     BASE / "settings.yaml",
     EVENTING / "broker.yaml",
 )
-FUNCTIONS = ("ingest", "status", "resize", "resize-heavy", "crop", "crop-heavy", "recovery", "notify")
+FUNCTIONS = (
+    "ingest",
+    "status",
+    "resize",
+    "resize-heavy",
+    "crop",
+    "crop-heavy",
+    "renditions",
+    "renditions-heavy",
+    "recovery",
+    "notify",
+)
 _STUB = """
 apiVersion: serving.knative.dev/v1
 kind: Service

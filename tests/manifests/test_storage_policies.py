@@ -121,6 +121,7 @@ MAY = {
     "status": {"read a result", "ask for the bucket"},
     "eraser": {
         "remove an upload",
+        "read a result",
         "remove a result",
         "erase an upload",
         "erase a result",

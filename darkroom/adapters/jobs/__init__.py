@@ -14,7 +14,7 @@ jobs that are past theirs. A queued job whose lane has no room in the broker's w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +27,7 @@ from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.presets import PresetUse
 from darkroom.contract.unreadable import UnreadableJob
 from darkroom.telemetry.metric import Readings
 
@@ -55,6 +56,8 @@ class NewJob:
     parameters: dict[str, Any]
     storage_key: str
     request_id: str
+    presets: Mapping[str, PresetUse] = field(default_factory=dict)
+    """The presets that were asked for, by the rendition's name, which is empty for a job with one result."""
     cost_class: str = "standard"
     turn: float = 1.0
     """How much of its owner's turns in the lane it takes: its estimated cost divided by the owner's weight."""
@@ -266,8 +269,18 @@ class JobStore(Protocol):
 
     def renew(self, lease: Lease) -> Outcome: ...
 
-    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        """Complete the job. Returns the record as it is now; None only when it is gone.
+    def rendered(self, lease: Lease, name: str, made: JobResult | DarkroomError) -> Outcome:
+        """Record that a rendition is stored, or that it cannot be made. It stands whatever becomes of the attempt.
+
+        A call repeated after its answer was lost changes nothing and returns DONE.
+        """
+
+    def complete(
+        self, lease: Lease, result: JobResult | None, timings_ms: dict[str, int]
+    ) -> tuple[Outcome, JobRecord | None]:
+        """Complete the job; `result` is None where `rendered` recorded its results.
+
+        Returns the record as it is now; None only when it is gone.
 
         If others wait and there is room for several in its lane, or for all (`record.makes_room`), call `next_in_line`.
 
@@ -318,8 +331,18 @@ class JobStore(Protocol):
         """Record that the failed job is with the dead letters; idempotent. Until then the sweep hands it out as FAILED
         again."""
 
-    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
+    def redrive(
+        self,
+        job_id: UUID,
+        *,
+        parameters: dict[str, Any] | None = None,
+        presets: Mapping[str, PresetUse] | None = None,
+        remake: Sequence[str] = (),
+    ) -> Recovered:
         """Queue a failed job again with all its attempts and emissions, and with new parameters if given.
+
+        Its renditions that stand are kept, except those to `remake`; those that could not be made are missing again.
+        `presets` are those that still hold with new parameters.
 
         Returns EMIT or WAIT if it was failed, else NOTHING, so that only one of two redrives has an effect. The job
         keeps its id and its history. A worker that claimed it before the redrive is refused.

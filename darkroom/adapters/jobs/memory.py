@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -67,6 +67,7 @@ from darkroom.contract import metrics
 from darkroom.contract.errors import DarkroomError, InputNotFoundError, client_fault_codes
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.metrics import OBJECTIVE_WITHIN_S
+from darkroom.contract.presets import PresetUse
 from darkroom.telemetry.metric import Readings
 
 ChangeListener = Callable[[UUID, JobStatus], None]
@@ -202,7 +203,22 @@ class MemoryJobStore:
             self._lease(job)
             return Outcome.DONE
 
-    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
+    def rendered(self, lease: Lease, name: str, made: JobResult | DarkroomError) -> Outcome:
+        with self._lock:
+            job = self._jobs.get(lease.job_id)
+            if job.is_cancelled if job is not None else self._is_buried(str(lease.job_id)):
+                self._erasures.queue(lease.job_id, self._clock())
+            if job is None or not job.is_holder(lease.fence):
+                return Outcome.STALE
+            if isinstance(made, JobResult) and name not in job.made:
+                self._tally.count(metrics.RESULT_SIZE, result_format(made.content_type), by=made.bytes)
+            job.made[name] = made
+            self._notify_listeners(job)
+            return Outcome.DONE
+
+    def complete(
+        self, lease: Lease, result: JobResult | None, timings_ms: dict[str, int]
+    ) -> tuple[Outcome, JobRecord | None]:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job.is_cancelled if job is not None else self._is_buried(str(lease.job_id)):
@@ -211,7 +227,9 @@ class MemoryJobStore:
                 self._record_end(job, self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
                 self._finish(job, JobStatus.COMPLETED)
-                self._count_result(job, result)
+                self._count_stages(job)
+                if result is not None:
+                    self._count_result(job, result)
             return self._ended(job, lease, JobStatus.COMPLETED)
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
@@ -309,7 +327,14 @@ class MemoryJobStore:
             if job_id in self._jobs:
                 self._jobs[job_id].hand_out_s = None
 
-    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
+    def redrive(
+        self,
+        job_id: UUID,
+        *,
+        parameters: dict[str, Any] | None = None,
+        presets: Mapping[str, PresetUse] | None = None,
+        remake: Sequence[str] = (),
+    ) -> Recovered:
         with self._lock:
             job = self._jobs.get(job_id)
             if job is None:
@@ -318,6 +343,9 @@ class MemoryJobStore:
                 return Recovered(step=NextStep.NOTHING, record=job.record())
             if parameters is not None:
                 job.new = replace(job.new, parameters=parameters)
+            if presets is not None:
+                job.new = replace(job.new, presets=presets)
+            job.made = {name: made for name, made in job.made.items() if job.stands(name) and name not in remake}
             job.hand_out_s = job.error = job.finished_s = job.worker = job.released = None
             job.timings_ms = {}
             job.attempts, job.redriven = 0, job.emissions
@@ -641,11 +669,13 @@ class MemoryJobStore:
             good = lasted_s <= OBJECTIVE_WITHIN_S and (not code or code in client_fault_codes())
             self._tally.count(metrics.OBJECTIVE_JOBS, "true" if good else "false")
 
+    def _count_stages(self, job: MemoryJob) -> None:
+        for stage, lasted_ms in job.timings_ms.items():
+            self._tally.observe(metrics.JOB_STAGE_DURATION, job.new.type, stage, value=lasted_ms / 1000)
+
     def _count_result(self, job: MemoryJob, result: JobResult) -> None:
         name = result_format(result.content_type)
         self._tally.count(metrics.RESULT_SIZE, name, by=result.bytes)
-        for stage, lasted_ms in job.timings_ms.items():
-            self._tally.observe(metrics.JOB_STAGE_DURATION, job.new.type, stage, value=lasted_ms / 1000)
         if "render" in job.timings_ms:
             self._tally.observe(metrics.RENDER_DURATION, name, value=job.timings_ms["render"] / 1000)
 

@@ -11,7 +11,7 @@ from darkroom.adapters.jobs import (
     NewJob,
 )
 from darkroom.contract.errors import DarkroomError, JobCancelledError
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, Made
 
 FENCES_SKIPPED = 1000
 """By a restored job, besides one per millisecond of its age."""
@@ -37,6 +37,8 @@ class MemoryJob:
     started_s: float | None = None
     finished_s: float | None = None
     result: JobResult | None = None
+    made: dict[str, JobResult | DarkroomError] = field(default_factory=dict)
+    """How renditions ended, by their names."""
     error: DarkroomError | None = None
     timings_ms: dict[str, int] = field(default_factory=dict)
     claimed_s: float = 0.0
@@ -124,9 +126,20 @@ class MemoryJob:
             finished_at=None if self.finished_s is None else moment(self.finished_s),
             lease_until=None if self.lease_s is None else moment(self.lease_s),
             result=self.result,
+            made={name: self._made(made) for name, made in self.made.items()},
+            presets=dict(self.new.presets),
             error=self._failure(),
             timings_ms={**queued, **self.timings_ms},
         )
+
+    def stands(self, name: str) -> bool:
+        """Return whether the rendition was made."""
+        return isinstance(self.made.get(name), JobResult)
+
+    def _made(self, made: JobResult | DarkroomError) -> Made:
+        if isinstance(made, JobResult):
+            return made
+        return JobFailure(code=made.code, message=made.detail, attempts=self.attempts)
 
     def _failure(self) -> JobFailure | None:
         if self.error is None:

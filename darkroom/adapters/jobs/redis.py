@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -68,11 +68,12 @@ from darkroom.adapters.jobs.admission import (
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.erasing import Erased
+from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.redis_erasing import RedisErasing
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of
+from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -83,6 +84,7 @@ from darkroom.contract.errors import (
     JobUnreadableError,
 )
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.presets import PresetUse
 from darkroom.contract.unreadable import UnreadableJob
 from darkroom.errors import describe
 from darkroom.telemetry.metric import Readings
@@ -265,8 +267,15 @@ class RedisJobStore(RedisErasing):
     def renew(self, lease: Lease) -> Outcome:
         return Outcome(self._script("renew", str(lease.job_id), lease.fence, patient=True)[0])
 
-    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        return self._end("complete", lease, result.model_dump_json(), compact(timings_ms))
+    def rendered(self, lease: Lease, name: str, made: JobResult | DarkroomError) -> Outcome:
+        text = made_text(lease.job_id, name, made)
+        counted = (result_format(made.content_type), made.bytes) if isinstance(made, JobResult) else ("", 0)
+        return Outcome(self._script("rendered", str(lease.job_id), lease.fence, name, text, *counted, patient=True)[0])
+
+    def complete(
+        self, lease: Lease, result: JobResult | None, timings_ms: dict[str, int]
+    ) -> tuple[Outcome, JobRecord | None]:
+        return self._end("complete", lease, "" if result is None else result.model_dump_json(), compact(timings_ms))
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
         return self._end("fail", lease, error_text(error))
@@ -326,8 +335,16 @@ class RedisJobStore(RedisErasing):
     def kept(self, job_id: UUID) -> None:
         self._ask(lambda: self._connected().zrem(_GIVEN_UP, str(job_id)))
 
-    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
-        step, flat = self._script("redrive", str(job_id), "" if parameters is None else compact(parameters))
+    def redrive(
+        self,
+        job_id: UUID,
+        *,
+        parameters: dict[str, Any] | None = None,
+        presets: Mapping[str, PresetUse] | None = None,
+        remake: Sequence[str] = (),
+    ) -> Recovered:
+        new = ("" if parameters is None else compact(parameters), "" if presets is None else presets_text(presets))
+        step, flat = self._script("redrive", str(job_id), *new, *remake)
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
 
     def owe_keeper(self, job_id: UUID, body: bytes) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from darkroom.adapters.jobs.made_records import made_of, presets_of
 from darkroom.adapters.jobs.thin_records import written_out
 from darkroom.contract.errors import JobUnreadableError
 from darkroom.contract.job_types import NAMES
@@ -68,6 +69,8 @@ def _record(f: dict[str, str], job_id: UUID) -> JobRecord:
         finished_at=_optional_moment(f.get("finished")),
         lease_until=_optional_moment(f.get("lease")),
         result=_result(f["result"]) if "result" in f else None,
+        made=made_of(f, job_id, attempts=attempts),
+        presets=presets_of(f["presets"]) if "presets" in f else {},
         error=_failure(f["error"], attempts) if "error" in f else None,
         timings_ms={**queued, **_object(f.get("timings", "{}"), "timings")},
     )

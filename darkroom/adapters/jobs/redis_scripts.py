@@ -17,6 +17,7 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.adapters.jobs.attempt_errors import TIMEOUT_MESSAGE, crash_error
+from darkroom.adapters.jobs.made_records import presets_text
 from darkroom.adapters.jobs.statistics_fields import lua_catalog
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -38,6 +39,7 @@ _SHARED_PARTS = {
     "statistics": ("unfinished",),
     "claim": ("erasures",),
     "complete": ("erasures",),
+    "rendered": ("erasures",),
     "cancel": ("erasures", "cancelling"),
     "erase": ("erasures", "bindings", "cancelling"),
     "is_erased": ("erasures",),
@@ -87,6 +89,7 @@ def job_values(job: NewJob) -> list[str]:
         f"{job.turn:g}",
         str(job.original_bytes),
         job.webhooks,
+        presets_text(job.presets) if job.presets else "",
     ]
 
 

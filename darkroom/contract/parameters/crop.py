@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from darkroom.contract.parameters.gravity import Compass, GravityField
-from darkroom.contract.parameters.output import JsonRules, OutputParameters
+from darkroom.contract.parameters.job import JsonRules
+from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import OutputSide
 
 ASPECT_PATTERN = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"

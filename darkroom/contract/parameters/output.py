@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from darkroom.contract.limits import MEBIBYTE
+from darkroom.contract.parameters.job import JobParameters, JsonRules
 from darkroom.contract.parameters.overlay import OverlayField
 from darkroom.contract.parameters.values import (
     COLOUR_PATTERN,
@@ -15,15 +16,11 @@ from darkroom.contract.parameters.values import (
     Colour,
     Flip,
     Format,
-    FrozenModel,
     Metadata,
     Placeholder,
     Rotation,
     WrittenFormat,
 )
-
-JsonRules: TypeAlias = Mapping[str, Any]
-"""Keywords of JSON Schema."""
 
 
 def _off_is_none(value: Any) -> Any:
@@ -96,13 +93,9 @@ _METADATA = (
 _PLACEHOLDER = "A text in the result from which a page can draw the picture roughly before it has loaded."
 
 
-class OutputParameters(FrozenModel):
-    """The fields that every job type has; the model of a job type adds its own."""
+class OutputParameters(JobParameters):
+    """The fields that every job type with one result has; the model of a job type adds its own."""
 
-    json_rules: ClassVar[JsonRules] = {}
-    """What the model's validators require of several fields together, for the JSON schema: `{"anyOf": ...}`."""
-    text_rules: ClassVar[JsonRules] = {}
-    """The same for form fields, which are absent where JSON may have null."""
     encoding_rules: ClassVar[Sequence[JsonRules]] = _ENCODING_RULES
     """The rules of `_encoding_is_possible`, for JSON and forms alike."""
 
@@ -162,6 +155,10 @@ class OutputParameters(FrozenModel):
         if self.colours is not None and self.palette is False:
             raise ValueError("colours is the size of a palette, and palette is false")
         return self
+
+    @property
+    def overlay_keys(self) -> tuple[str, ...]:
+        return () if self.overlay is None else (self.overlay.storage_key,)
 
     @property
     def background_colour(self) -> Colour | None:

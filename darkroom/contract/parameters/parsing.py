@@ -14,9 +14,9 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from darkroom.contract.errors import FieldError, ParametersInvalidError
-from darkroom.contract.parameters.output import OutputParameters
+from darkroom.contract.parameters.job import JobParameters
 
-P = TypeVar("P", bound=OutputParameters)
+P = TypeVar("P", bound=JobParameters)
 
 _NUMBER_OR_BOOLEAN = re.compile(r"true|false|-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?")
 _SHOWN_VALUE_CHARACTERS = 80
@@ -40,7 +40,7 @@ def parse_parameters(model: type[P], fields: Mapping[str, Any], *, text: bool = 
         raise ParametersInvalidError(field_errors(exc)) from exc
 
 
-def _typed(model: type[OutputParameters], name: str, text: Any) -> Any:
+def _typed(model: type[JobParameters], name: str, text: Any) -> Any:
     """Convert a form's number or boolean to its JSON type. Other text stays text, and is refused where a number is
     required.
     """
@@ -50,12 +50,14 @@ def _typed(model: type[OutputParameters], name: str, text: Any) -> Any:
 
 
 def whole(value: Any) -> Any:
-    """Convert 400.0 to 400, since JSON has one number type."""
+    """Convert 400.0 to 400, since JSON has one number type; also within objects."""
+    if isinstance(value, dict):
+        return {name: whole(member) for name, member in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @cache
-def _numbers_and_booleans(model: type[OutputParameters]) -> frozenset[str]:
+def _numbers_and_booleans(model: type[JobParameters]) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if _holds_number_or_boolean(field.annotation))
 
 
@@ -69,7 +71,7 @@ def field_errors(exc: ValidationError) -> list[FieldError]:
     """Convert pydantic's errors to ours, one per field, with the offending value truncated."""
     return [
         FieldError(
-            field=".".join(str(part) for part in error["loc"] if not _is_union_branch(part)) or "parameters",
+            field=_field_name(error["loc"]) or "parameters",
             message="unknown field"
             if error["type"] == "extra_forbidden"
             else error["msg"].removeprefix("Value error, "),
@@ -77,6 +79,13 @@ def field_errors(exc: ValidationError) -> list[FieldError]:
         )
         for error in exc.errors(include_url=False, include_context=False)[:_MAX_ERRORS]
     ]
+
+
+def _field_name(location: tuple[int | str, ...]) -> str:
+    if location[:1] == ("renditions",):
+        # After the rendition's name, pydantic inserts its type.
+        location = (*location[:2], *location[3:])
+    return ".".join(str(part) for part in location if not _is_union_branch(part))
 
 
 def _is_union_branch(part: int | str) -> bool:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from darkroom.contract.parameters.gravity import Compass, GravityField
-from darkroom.contract.parameters.output import JsonRules, OutputParameters
+from darkroom.contract.parameters.job import JsonRules
+from darkroom.contract.parameters.output import OutputParameters
 from darkroom.contract.parameters.values import OutputSide
 
 

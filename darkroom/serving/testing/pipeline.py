@@ -145,7 +145,7 @@ class MemoryPipeline:
         """Return the events of this type that functions sent to the Broker, without their replies; oldest first."""
         return [event for event in self.emitter.events if event.type == event_type]
 
-    def deliver(self, function: EventFunction[Any], job_id: UUID) -> Delivery:
+    def deliver(self, function: EventFunction[Any, Any], job_id: UUID) -> Delivery:
         """Deliver the event that requests the job."""
         return deliver(function.build(self.resources), self.requested(job_id))
 

@@ -21,5 +21,6 @@ user ingest ingest
 user status status
 user resize renderer
 user crop renderer
+user renditions renderer
 user recovery eraser
 user setup setup

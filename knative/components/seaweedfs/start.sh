@@ -35,6 +35,7 @@ user() { # name, policy
   user status status
   user resize renderer
   user crop renderer
+  user renditions renderer
   user recovery eraser
   user setup setup
   printf '], "policies": ['

@@ -31,6 +31,7 @@ def test_the_table_is_what_the_contract_says() -> None:
     assert rows == [
         ("resize", "dev.darkroom.resize.requested", "/api/v1/resize"),
         ("crop", "dev.darkroom.crop.requested", "/api/v1/crop"),
+        ("renditions", "dev.darkroom.renditions.requested", "/api/v1/renditions"),
     ]
 
 
@@ -49,15 +50,15 @@ def test_a_name_that_is_no_word_everywhere_is_refused(name: str) -> None:
 def test_an_unknown_name_gets_the_names_of_the_table_and_the_nearest() -> None:
     with pytest.raises(UnknownJobTypeError) as refused:
         job_type_named("resise")
-    assert str(refused.value) == "unknown job type 'resise'; did you mean 'resize'? there are resize, crop"
+    assert str(refused.value) == "unknown job type 'resise'; did you mean 'resize'? there are resize, crop, renditions"
     with pytest.raises(UnknownJobTypeError) as refused:
         job_type_named("sharpen" * 1000)
-    assert str(refused.value) == f"unknown job type {('sharpen' * 1000)[:100]!r}; there are resize, crop"
+    assert str(refused.value) == f"unknown job type {('sharpen' * 1000)[:100]!r}; there are resize, crop, renditions"
 
 
 def test_a_message_of_an_unknown_type_is_refused_with_the_names_of_the_table() -> None:
     assert JobMessage.model_validate(MESSAGE).type == "resize"
-    with pytest.raises(ValidationError, match="unknown job type 'blur'; there are resize, crop"):
+    with pytest.raises(ValidationError, match="unknown job type 'blur'; there are resize, crop, renditions"):
         JobMessage.model_validate({**MESSAGE, "type": "blur"})
 
 
@@ -67,7 +68,7 @@ def test_every_row_has_its_place_in_the_documents(job_type: JobType) -> None:
     operation = api["paths"][job_type.path]["post"]
     assert (operation["operationId"], operation["summary"]) == (job_type.name, job_type.summary)
     asked = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
-    assert asked == set(job_type.parameters.model_fields)
+    assert asked == {*job_type.parameters.model_fields, "preset"}
     for ending in ("Form", "Submission", "Event", "EventData"):
         assert f"{job_type.schema_name}{ending}" in api["components"]["schemas"]
     assert job_type.name in api["components"]["schemas"]["JobType"]["enum"]

@@ -70,6 +70,16 @@ def test_a_waiting_job_is_cancelled_and_shown_so(world: World) -> None:
     assert [event.subject for event in world.emitted(events.JOB_FAILED)] == [str(job_id)]
 
 
+def test_a_cancelled_job_has_no_keeper_to_be_restored_from(world: World) -> None:
+    job_id = world.post()
+    assert keeper_key(job_id) in world.storage.keys
+    assert world.cancel(job_id).status_code == 200
+    assert keeper_key(job_id) not in world.storage.keys
+    world.storage.put(keeper_key(job_id), b"{}", content_type="application/json")
+    assert world.sweep() == Done()
+    assert keeper_key(job_id) not in world.storage.keys, "storage may have been away at first"
+
+
 def test_a_job_that_has_ended_is_not_cancelled(world: World) -> None:
     job_id = world.post()
     world.deliver(resize, job_id)

@@ -11,6 +11,7 @@ from darkroom.contract.job_types import job_type_named
 from darkroom.contract.limits import Limits
 from darkroom.contract.parameters.values import Format
 from darkroom.contract.picture_facts import PictureFacts
+from darkroom.contract.requests import Resolved
 from functions.ingest.submission import Submission
 from functions.ingest.uploads import check_key, check_upload
 from tests import pictures
@@ -71,7 +72,7 @@ def test_a_key_uses_only_its_own_pictures_as_overlays() -> None:
     def submission(overlay: str) -> Submission:
         fields = {"width": 32, "overlay": {"storage_key": overlay}}
         resize = job_type_named("resize")
-        return Submission(type=resize, parameters=resize.parse(fields), body=PICTURE)
+        return Submission(type=resize, asked=Resolved(parameters=resize.parse(fields)), body=PICTURE)
 
     check_upload(submission("uploads/mine/a"), "mine")
     with pytest.raises(InputNotFoundError):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.contract.job_types import JOB_TYPES
 from darkroom.contract.parameters.gravity import Compass, Saliency
+from darkroom.contract.parameters.renditions import RENDITION_MODELS
 from darkroom.contract.parameters.resize import Fit
 from darkroom.contract.parameters.values import WRITTEN_FORMATS
 from tools import gallery
@@ -30,7 +30,7 @@ def test_every_picture_on_the_page_lies_beside_it(page: Path) -> None:
 
 def test_every_parameter_of_the_contract_has_its_place() -> None:
     shown = [(section.job, request) for section in sections() for request in section.requests]
-    fields = {job_type.name: set(job_type.parameters.model_fields) for job_type in JOB_TYPES}
+    fields = {name: set(model.model_fields) for name, model in RENDITION_MODELS.items()}
     # Parameters that all job types share are shown with one of them.
     common = set.intersection(*fields.values())
     for job, names in fields.items():
@@ -49,8 +49,8 @@ def test_every_value_of_a_choice_has_its_place(parameter: str, values: set[str])
 
 def test_the_page_says_what_each_parameter_means(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for job_type in JOB_TYPES:
-        for name, field in job_type.parameters.model_fields.items():
+    for model in RENDITION_MODELS.values():
+        for name, field in model.model_fields.items():
             if name not in {"width", "height"}:
                 assert f"<b>{name}</b>: {escape(field.description or '')}" in text
 

@@ -4,7 +4,7 @@
 -- has used one of the keys or ids before, or if there is no room for all that are new, all are refused and none is
 -- written. Refused when memory is full (no allow-oom, unlike the scripts that end jobs).
 local deadline, caller = tonumber(ARGV[2]), ARGV[3]
-local FIRST_JOB, VALUES_PER_JOB = 4, 13
+local FIRST_JOB, VALUES_PER_JOB = 4, 14
 
 -- The caller has given up waiting and reported that nothing was accepted.
 if now > deadline then
@@ -28,6 +28,7 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     idempotency_key = ARGV[at + 7],
     original_bytes = tonumber(ARGV[at + 11]),
     webhooks = ARGV[at + 12],
+    presets = ARGV[at + 13],
   }
 end
 
@@ -139,6 +140,9 @@ local function write(job, key)
   end
   if job.trace ~= '' then
     redis.call('HSET', key, 'trace', job.trace)
+  end
+  if job.presets ~= '' then
+    redis.call('HSET', key, 'presets', job.presets)
   end
   if job.turn ~= 1 then
     redis.call('HSET', key, 'turn', job.turn)

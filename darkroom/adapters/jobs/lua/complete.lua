@@ -2,12 +2,16 @@
 -- Complete the job. A second call gets the same answer: only the holder of this fence can have completed the job.
 local job, fence, result, timings = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
-local function count_result(job, result, timings)
-  local format = result.content_type:match('[^/]+$')
-  count(result.bytes, RESULT_SIZE, format)
+local function count_stages(job, timings)
   for stage, milliseconds in pairs(timings) do
     observe(milliseconds, JOB_STAGE_DURATION, job.type, stage)
   end
+end
+
+-- A job with several results has none of its own: rendered.lua counts them.
+local function count_result(result, timings)
+  local format = result.content_type:match('[^/]+$')
+  count(result.bytes, RESULT_SIZE, format)
   if timings.render then
     observe(timings.render, RENDER_DURATION, format)
   end
@@ -28,7 +32,13 @@ if not is_holder(job, fence) then
 end
 record_end(job, now, '')
 redis.call('HDEL', job.key, 'error')
-redis.call('HSET', job.key, 'result', result, 'timings', timings)
+redis.call('HSET', job.key, 'timings', timings)
+if result ~= '' then
+  redis.call('HSET', job.key, 'result', result)
+end
 finish(job, 'completed', '')
-count_result(job, cjson.decode(result), cjson.decode(timings))
+count_stages(job, cjson.decode(timings))
+if result ~= '' then
+  count_result(cjson.decode(result), cjson.decode(timings))
+end
 return { 'done', fields_at_end(job) }

@@ -1,8 +1,24 @@
 #!lua flags=no-cluster
--- Queue a failed job again at a person's request, with new parameters if given. The fence grows, so that no earlier
+-- Queue a failed job again at a person's request, with new parameters and presets if given. Renditions that stand are not
+-- made again, unless the request names them. The fence grows, so that no earlier
 -- worker can act for it. A second call answers that there is nothing to do. Refused when memory is full (no allow-oom):
 -- a redrive adds work, and the dead letter is still there.
-local job, parameters = read(ARGV[2]), ARGV[3]
+local job, parameters, presets = read(ARGV[2]), ARGV[3], ARGV[4]
+local FIRST_REMADE = 5
+
+-- The errors of renditions, and the results that the request names.
+local function forget_renditions()
+  local made = redis.call('HGETALL', job.key)
+  for n = 1, #made, 2 do
+    if made[n]:sub(1, 1) == '=' and made[n + 1]:sub(1, 1) == '{' then
+      redis.call('HDEL', job.key, made[n])
+    end
+  end
+  for n = FIRST_REMADE, #ARGV do
+    redis.call('HDEL', job.key, '=' .. ARGV[n])
+  end
+end
+
 if not job then
   return { 'nothing', {} }
 end
@@ -18,6 +34,10 @@ redis.call('HDEL', job.key, 'error', 'finished', 'worker', 'released', 'timings'
 if parameters ~= '' then
   redis.call('HSET', job.key, 'parameters', parameters)
 end
+if presets ~= '' then
+  redis.call('HSET', job.key, 'presets', presets)
+end
+forget_renditions()
 use_pictures(job)
 redis.call('HSET', job.key, 'attempts', 0, 'redriven', job.emissions)
 redis.call('HINCRBY', job.key, 'redrives', 1)

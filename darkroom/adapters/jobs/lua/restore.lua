@@ -3,7 +3,7 @@
 -- second call changes nothing, and new jobs may come meanwhile. One with a result has completed and expires when it would
 -- have expired. Any other waits in its lane, whether or not there is room: the caller need not know the broker's window,
 -- and the sweep hands it out in its turn. Refused when memory is full (no allow-oom): the keeper is still in storage.
-local FIRST_JOB, VALUES_PER_JOB = 2, 16
+local FIRST_JOB, VALUES_PER_JOB = 2, 17
 local FENCES_SKIPPED = 1000
 
 -- Workers of the job's earlier life may still be at it. A fence grows by one with each attempt, which takes longer than a
@@ -41,6 +41,9 @@ local function write(job)
   end
   if job.webhooks ~= '' then
     redis.call('HSET', job.key, 'w', job.webhooks)
+  end
+  if job.presets ~= '' then
+    redis.call('HSET', job.key, 'presets', job.presets)
   end
   if job.turn ~= 1 then
     redis.call('HSET', job.key, 'turn', job.turn)
@@ -111,9 +114,10 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     turn = tonumber(ARGV[at + 10]),
     -- The next one is the original's size, which was counted when the job was accepted.
     webhooks = ARGV[at + 12],
-    created = tonumber(ARGV[at + 13]),
-    result = ARGV[at + 14],
-    finished = tonumber(ARGV[at + 15]) or now,
+    presets = ARGV[at + 13],
+    created = tonumber(ARGV[at + 14]),
+    result = ARGV[at + 15],
+    finished = tonumber(ARGV[at + 16]) or now,
   })
 end
 return outcomes

@@ -6,13 +6,15 @@ the job unreadable, and only that job.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from darkroom.adapters.jobs.made_records import made_from, presets_from
 from darkroom.contract.errors import JobUnreadableError
 from darkroom.contract.job_types import NAMES
-from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus
+from darkroom.contract.jobs import Attempt, JobFailure, JobRecord, JobResult, JobStatus, Made
 from darkroom.contract.unreadable import UnreadableJob
 
 Row = dict[str, Any]
@@ -46,12 +48,13 @@ def _record(row: Row, *, makes_room: bool) -> JobRecord:
     queued = {} if started is None else {"queued": _milliseconds(started - created)}
     if row["type"] not in NAMES:
         raise ValueError(f"its type is {row['type'][:80]!r}")
+    parameters = _object(json.loads(row["parameters"]), "parameters")
     return JobRecord.model_construct(
         job_id=UUID(row["id"]),
         type=row["type"],
         status=_status(row["status"]),
         owner=row["owner"],
-        parameters=_object(row["parameters"], "parameters"),
+        parameters=parameters,
         storage_key=row["storage_key"],
         request_id=row["request_id"],
         cost_class=row["cost"],
@@ -72,6 +75,8 @@ def _record(row: Row, *, makes_room: bool) -> JobRecord:
         finished_at=_optional_moment(row["finished"]),
         lease_until=_optional_moment(row["lease"]),
         result=None if row["result"] is None else _result(row["result"]),
+        made=_made(row, parameters),
+        presets=presets_from(row["presets"]),
         error=None if row["error"] is None else _failure(row["error"], row["attempts"]),
         timings_ms={**queued, **_object(row["timings"] or {}, "timings")},
     )
@@ -94,6 +99,14 @@ def _result(value: Any) -> JobResult:
     """The result, without what a newer version knows of it besides."""
     found = _object(value, "result")
     return JobResult.model_validate({name: found[name] for name in JobResult.model_fields if name in found})
+
+
+def _made(row: Row, parameters: dict[str, Any]) -> dict[str, Made]:
+    """How renditions ended, in the order in which they were asked for. PostgreSQL orders the names otherwise."""
+    found, job_id = _object(row["made"], "renditions"), UUID(row["id"])
+    asked = [name for name in parameters.get("renditions", ()) if name in found]
+    names = dict.fromkeys((*asked, *found))
+    return {name: made_from(found[name], job_id, name, attempts=row["attempts"]) for name in names}
 
 
 def _failure(value: Any, attempts: int) -> JobFailure:

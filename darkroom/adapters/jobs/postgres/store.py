@@ -6,9 +6,10 @@ transaction, one round trip.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,7 @@ from darkroom.adapters.jobs.admission import (
 from darkroom.adapters.jobs.attempt_errors import late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.erasing import Erased
+from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.postgres.connections import Connections, may_have_been_done
@@ -62,7 +64,7 @@ from darkroom.adapters.jobs.postgres.rules import rules_json
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, milliseconds
 from darkroom.adapters.jobs.settling import Settler
-from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of
+from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -73,6 +75,7 @@ from darkroom.contract.errors import (
     JobUnreadableError,
 )
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.presets import PresetUse
 from darkroom.telemetry.metric import Readings
 
 _GET = """
@@ -232,8 +235,16 @@ class PostgresJobStore(PostgresErasing):
     def renew(self, lease: Lease) -> Outcome:
         return Outcome(self._call("renew", lease.job_id, lease.fence, patient=True)["code"])
 
-    def complete(self, lease: Lease, result: JobResult, timings_ms: dict[str, int]) -> tuple[Outcome, JobRecord | None]:
-        return self._end("complete", lease, result.model_dump_json(), compact(timings_ms))
+    def rendered(self, lease: Lease, name: str, made: JobResult | DarkroomError) -> Outcome:
+        text = made_text(lease.job_id, name, made)
+        counted = (result_format(made.content_type), made.bytes) if isinstance(made, JobResult) else (None, None)
+        answer = self._call("rendered", lease.job_id, lease.fence, name, text, *counted, patient=True)
+        return Outcome(answer["code"])
+
+    def complete(
+        self, lease: Lease, result: JobResult | None, timings_ms: dict[str, int]
+    ) -> tuple[Outcome, JobRecord | None]:
+        return self._end("complete", lease, None if result is None else result.model_dump_json(), compact(timings_ms))
 
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
         return self._end("fail", lease, error_text(error))
@@ -281,8 +292,16 @@ class PostgresJobStore(PostgresErasing):
     def kept(self, job_id: UUID) -> None:
         self._connections.ask("DELETE FROM darkroom.given_up WHERE id = %s", (job_id,))
 
-    def redrive(self, job_id: UUID, *, parameters: dict[str, Any] | None = None) -> Recovered:
-        return _step(self._call("redrive", job_id, None if parameters is None else compact(parameters)))
+    def redrive(
+        self,
+        job_id: UUID,
+        *,
+        parameters: dict[str, Any] | None = None,
+        presets: Mapping[str, PresetUse] | None = None,
+        remake: Sequence[str] = (),
+    ) -> Recovered:
+        new = (None if parameters is None else compact(parameters), None if presets is None else presets_text(presets))
+        return _step(self._call("redrive", job_id, *new, list(remake)))
 
     def owe_keeper(self, job_id: UUID, body: bytes) -> None:
         self._connections.ask(_OWE_KEEPER, (job_id, body.decode()))
@@ -351,7 +370,7 @@ class PostgresJobStore(PostgresErasing):
         )
         return rows[0][0]
 
-    def _end(self, function: str, lease: Lease, *arguments: str) -> tuple[Outcome, JobRecord | None]:
+    def _end(self, function: str, lease: Lease, *arguments: str | None) -> tuple[Outcome, JobRecord | None]:
         answer = self._call(function, lease.job_id, lease.fence, *arguments, patient=True)
         row, room = answer.get("job"), bool(answer.get("room"))
         return Outcome(answer["code"]), None if row is None else record_of(row, makes_room=room)
@@ -388,7 +407,8 @@ def _asked(job: NewJob) -> Row:
         "type": job.type,
         "cost": job.cost_class,
         "owner": job.owner,
-        "parameters": job.parameters,
+        "parameters": compact(job.parameters),
+        "presets": json.loads(presets_text(job.presets)),
         "storage_key": job.storage_key,
         "request_id": job.request_id,
         "fingerprint": job.fingerprint,

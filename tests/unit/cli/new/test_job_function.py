@@ -15,7 +15,7 @@ TABLE = (ROOT / "darkroom/contract/job_types.py").read_text()
 
 
 @pytest.mark.parametrize(
-    ("name", "neighbour"), [("blur", "crop"), ("greyscale", "output"), ("sepia", "resize"), ("z", "resize")]
+    ("name", "neighbour"), [("blur", "crop"), ("greyscale", "job"), ("sepia", "resize"), ("z", "resize")]
 )
 def test_a_row_is_added_with_its_import_in_order(name: str, neighbour: str) -> None:
     changed = with_row(TABLE, name=name, model="SomeParameters", summary="Do it")
@@ -23,7 +23,7 @@ def test_a_row_is_added_with_its_import_in_order(name: str, neighbour: str) -> N
     assert f'    JobType(name="{name}", parameters=SomeParameters, summary="Do it"),\n)\n\nNAMES' in changed
     imports = [line for line in changed.splitlines() if line.startswith("from darkroom.contract.parameters.")]
     assert imports == sorted(imports)
-    assert len(imports) == 5
+    assert len(imports) == 6
     assert len(changed.splitlines()) == len(TABLE.splitlines()) + 2
 
 

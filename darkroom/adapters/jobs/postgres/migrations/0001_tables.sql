@@ -7,7 +7,8 @@ CREATE TABLE darkroom.jobs (
     cost text NOT NULL,
     status text NOT NULL,
     owner text NOT NULL,
-    parameters jsonb NOT NULL,
+    parameters text NOT NULL,           -- JSON, as text: the order of its names is that of the results of renditions
+    presets jsonb NOT NULL DEFAULT '{}',   -- those that were asked for, by rendition: [name, digest]
     storage_key text NOT NULL,
     request_id text NOT NULL,
     fingerprint text NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE darkroom.jobs (
     withdrawn text[] NOT NULL DEFAULT '{}',  -- the tokens of claims that were withdrawn
     unheard jsonb NOT NULL DEFAULT '[]',   -- the claims whose lease ran out: [token, fence]
     result jsonb,
+    made jsonb NOT NULL DEFAULT '{}',   -- how renditions ended, by their names, as made_records.py writes it
     error jsonb,                        -- [code, message]
     timings jsonb
 ) WITH (

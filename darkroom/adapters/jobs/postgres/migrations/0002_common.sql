@@ -183,7 +183,7 @@ DECLARE
 BEGIN
     SELECT status, waits INTO old_status, has_waited FROM darkroom.jobs WHERE id = j.id;
     UPDATE darkroom.jobs SET
-        status = j.status, parameters = j.parameters, due = j.due, attempts = j.attempts, emissions = j.emissions,
+        status = j.status, due = j.due, attempts = j.attempts, emissions = j.emissions,
         confirmed = j.confirmed, fence = j.fence, released = j.released, waits = j.waits, in_window = j.in_window,
         caller = j.caller, worker = j.worker, claim = j.claim, claimed = j.claimed, lease = j.lease,
         timeout_ms = j.timeout_ms, started = j.started, history = j.history, withdrawn = j.withdrawn,

@@ -52,8 +52,8 @@ CREATE FUNCTION darkroom.is_cancelled(j darkroom.jobs) RETURNS boolean LANGUAGE 
 $$ SELECT coalesce(j.status = 'failed' AND j.error ->> 0 = 'job.cancelled', false) $$;
 
 -- The stored pictures that a request for a job names: its original, and overlays among its parameters.
-CREATE FUNCTION darkroom.pictures(storage_key text, parameters jsonb) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
-    SELECT storage_key UNION SELECT found #>> '{}' FROM jsonb_path_query(parameters, 'strict $.**.storage_key') AS found
+CREATE FUNCTION darkroom.pictures(storage_key text, parameters text) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
+    SELECT storage_key UNION SELECT found #>> '{}' FROM jsonb_path_query(parameters::jsonb, 'strict $.**.storage_key') AS found
 $$;
 
 CREATE FUNCTION darkroom.use_pictures(j darkroom.jobs) RETURNS void LANGUAGE sql AS $$

@@ -78,7 +78,7 @@ BEGIN
     SELECT * INTO j FROM jsonb_populate_record(NULL::darkroom.jobs, asked || jsonb_build_object(
         'status', 'queued', 'created', now, 'due', now + darkroom.span(rules, 'unemitted_due_after'),
         'attempts', 0, 'emissions', 1, 'confirmed', 0, 'redriven', 0, 'redrives', 0, 'fence', 0, 'waits', false,
-        'in_window', false, 'caller', caller, 'history', '[]'::jsonb, 'withdrawn', '{}'::text[],
+        'in_window', false, 'caller', caller, 'history', '[]'::jsonb, 'made', '{}'::jsonb, 'withdrawn', '{}'::text[],
         'unheard', '[]'::jsonb));
     j := darkroom.enter_lane(rules, j);
     INSERT INTO darkroom.jobs SELECT j.*;
@@ -103,7 +103,7 @@ BEGIN
         UNION SELECT 'key:' || (a ->> 'owner') || ':' || (a ->> 'key') FROM jsonb_array_elements(asked) AS a
             WHERE a ->> 'key' <> ''
         UNION SELECT 'picture:' || picture FROM jsonb_array_elements(asked) AS a,
-            darkroom.pictures(a ->> 'storage_key', a -> 'parameters') AS picture
+            darkroom.pictures(a ->> 'storage_key', a ->> 'parameters') AS picture
         UNION SELECT 'quota:' || (a ->> 'owner') FROM jsonb_array_elements(asked) AS a
             WHERE darkroom.number(rules, 'quota') > 0
         UNION SELECT 'limit' WHERE darkroom.number(rules, 'max_backlog') > 0

@@ -73,12 +73,16 @@ BEGIN
     RETURN jsonb_build_object('code', 'done');
 END $$;
 
+-- A job with several results has none of its own: `rendered` counts them.
 CREATE FUNCTION darkroom.count_result(rules jsonb, j darkroom.jobs) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     format text := substring(j.result ->> 'content_type' FROM '[^/]+$');
 BEGIN
-    PERFORM darkroom.count(ARRAY['result.size|' || format], ARRAY[(j.result ->> 'bytes')::bigint]);
     PERFORM darkroom.observe(rules, value::bigint, 'job.stage.duration', j.type, key) FROM jsonb_each_text(j.timings);
+    IF j.result IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM darkroom.count(ARRAY['result.size|' || format], ARRAY[(j.result ->> 'bytes')::bigint]);
     IF j.timings ? 'render' THEN
         PERFORM darkroom.observe(rules, (j.timings ->> 'render')::bigint, 'render.duration', format);
     END IF;
@@ -100,20 +104,45 @@ BEGIN
     RETURN jsonb_build_object('code', 'stale', 'job', to_jsonb(j));
 END $$;
 
--- Complete the job. A second call gets the same answer: only the holder of this fence can have completed the job.
+-- The worker may have stored a result for a job that was cancelled or erased meanwhile. `j` is the job, unless it has ended.
+CREATE FUNCTION darkroom.erase_late_result(rules jsonb, j darkroom.jobs, job_id uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF j.id IS NULL THEN
+        j := darkroom.finished_job(job_id);
+    END IF;
+    IF darkroom.is_cancelled(j) OR (j.id IS NULL AND darkroom.is_erased(job_id::text)) THEN
+        PERFORM darkroom.queue_erasure(rules, job_id, false, NULL);
+    END IF;
+END $$;
+
+-- Record that one rendition of the job was made, or that it cannot be made; `bytes` are its size, NULL in that case. A
+-- second call with the same fence gets the same answer. Watchers are told, since clients show results as they come.
+CREATE FUNCTION darkroom.rendered(
+    rules jsonb, job_id uuid, of_fence bigint, of_name text, how jsonb, format text, bytes bigint) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    j darkroom.jobs := darkroom.lock_job(rules, job_id, false);
+BEGIN
+    IF NOT darkroom.is_holder(j, of_fence) THEN
+        PERFORM darkroom.erase_late_result(rules, j, job_id);
+        RETURN jsonb_build_object('code', 'stale');
+    END IF;
+    UPDATE darkroom.jobs SET made = made || jsonb_build_object(of_name, how) WHERE id = job_id;
+    IF bytes IS NOT NULL AND NOT j.made ? of_name THEN
+        PERFORM darkroom.count(ARRAY['result.size|' || format], ARRAY[bytes]);
+    END IF;
+    PERFORM darkroom.tell(j);
+    RETURN jsonb_build_object('code', 'done');
+END $$;
+
+-- Complete the job; `result` is NULL where `rendered` recorded its results. A second call gets the same answer: only the holder of this fence can have completed the job.
 CREATE FUNCTION darkroom.complete(rules jsonb, job_id uuid, of_fence bigint, result jsonb, timings jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs := darkroom.lock_job(rules, job_id, true);
 BEGIN
     IF NOT darkroom.is_holder(j, of_fence) THEN
-        -- The worker may have stored a result for a job that was cancelled or erased meanwhile.
-        IF j.id IS NULL THEN
-            j := darkroom.finished_job(job_id);
-        END IF;
-        IF darkroom.is_cancelled(j) OR (j.id IS NULL AND darkroom.is_erased(job_id::text)) THEN
-            PERFORM darkroom.queue_erasure(rules, job_id, false, NULL);
-        END IF;
+        PERFORM darkroom.erase_late_result(rules, j, job_id);
         RETURN darkroom.ended_before(rules, j, job_id, of_fence, 'completed');
     END IF;
     j := darkroom.record_end(rules, j, darkroom.clock(), '');

@@ -126,9 +126,11 @@ BEGIN
     RETURN found;
 END $$;
 
--- Queue a failed job again at a person's request, with new parameters if given. The fence grows, so that no earlier worker
--- can act for it. A second call answers that there is nothing to do.
-CREATE FUNCTION darkroom.redrive(rules jsonb, job_id uuid, parameters jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Queue a failed job again at a person's request, with new parameters and presets if given. Renditions that stand are not
+-- made again, unless the request names them. The fence grows, so that no earlier worker can act for it. A second call
+-- answers that there is nothing to do.
+CREATE FUNCTION darkroom.redrive(rules jsonb, job_id uuid, parameters text, presets jsonb, remake text[]) RETURNS jsonb
+LANGUAGE plpgsql AS $$
 DECLARE
     j darkroom.jobs;
 BEGIN
@@ -151,6 +153,10 @@ BEGIN
     j.released := NULL;
     j.timings := NULL;
     j.parameters := coalesce(redrive.parameters, j.parameters);
+    j.presets := coalesce(redrive.presets, j.presets);
+    -- A rendition that could not be made has an object, its error.
+    SELECT coalesce(jsonb_object_agg(key, value), '{}') INTO j.made FROM jsonb_each(j.made)
+    WHERE jsonb_typeof(value) = 'array' AND key <> ALL (remake);
     j.attempts := 0;
     j.redriven := j.emissions;
     j.redrives := j.redrives + 1;

@@ -25,7 +25,7 @@ BEGIN
     SELECT * INTO j FROM jsonb_populate_record(NULL::darkroom.jobs, kept || jsonb_build_object(
         'status', 'queued', 'created', to_timestamp((kept ->> 'created_ms')::bigint / 1000.0),
         'attempts', 0, 'emissions', 1, 'confirmed', 0, 'redriven', 0, 'redrives', 0, 'waits', false, 'in_window', false,
-        'history', '[]'::jsonb, 'withdrawn', '{}'::text[], 'unheard', '[]'::jsonb, 'restored', now, 'result', NULL));
+        'history', '[]'::jsonb, 'withdrawn', '{}'::text[], 'unheard', '[]'::jsonb, 'made', '{}'::jsonb, 'restored', now, 'result', NULL));
     -- Workers of the job's earlier life may still be at it. A fence grows by one with each attempt, which takes longer
     -- than a millisecond; so one that is as high as the job is old, in milliseconds, is higher than any that they have.
     j.fence := greatest(darkroom.ms(now - j.created), 0) + 1000;
