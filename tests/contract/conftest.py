@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract import postgres_stores
 from tests.servers import Server, nats_server, postgres_server, redis_server, running, s3_server
 
 
@@ -22,6 +23,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("postgres")
     with running(postgres_server(folder, fsync="off", full_page_writes="off")) as server:
         yield server
+        postgres_stores.disconnect(server.url)
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,9 @@ def stores_named(name: str, request: pytest.FixtureRequest) -> JobStores:
     if name == "memory":
         return MemoryJobStores()
     url: str = request.getfixturevalue(name).url
-    return RedisJobStores(url) if name == "redis" else PostgresJobStores(url)
+    if name == "redis":
+        return RedisJobStores(url)
+    return PostgresJobStores(url)
 
 
 def new_job(**changes: Any) -> NewJob:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import psycopg
 
 from darkroom.adapters.jobs.postgres import schema
+from darkroom.adapters.jobs.postgres.connections import Connections
 from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 
 _TABLES = (
@@ -53,10 +53,12 @@ UPDATE darkroom.given_up SET due = due - span FROM by
 
 
 class PostgresJobStores:
+    """Those of one test after the other use the same connections: each new one would compile the functions again."""
+
     def __init__(self, url: str) -> None:
         self.url = url
-        _prepare(url)
-        self.client = psycopg.connect(url, autocommit=True)
+        self._server = _server(url)
+        self.client = self._server.client
         self.empty()
         self._made: list[PostgresJobStore] = []
 
@@ -65,6 +67,8 @@ class PostgresJobStores:
 
     def make(self, **rules: Any) -> PostgresJobStore:
         store = PostgresJobStore(self.url, **rules)
+        if "answer_timeout_s" not in rules:
+            store._connections = store._owed._connections = self._server.connections
         self._made.append(store)
         return store
 
@@ -74,9 +78,35 @@ class PostgresJobStores:
     def close(self) -> None:
         for store in self._made:
             store.close()
-        self.client.close()
 
 
-@cache
-def _prepare(url: str) -> None:
-    schema.prepare(url)
+class _SharedConnections(Connections):
+    def close(self) -> None:
+        """Keep them: a store that is closed is not the last one."""
+
+    def disconnect(self) -> None:
+        super().close()
+
+
+class _PreparedServer:
+    def __init__(self, url: str) -> None:
+        schema.prepare(url)
+        self.client = psycopg.connect(url, autocommit=True)
+        self.connections = _SharedConnections(url, answer_timeout_s=2.0)
+
+
+_servers: dict[str, _PreparedServer] = {}
+
+
+def _server(url: str) -> _PreparedServer:
+    if url not in _servers:
+        _servers[url] = _PreparedServer(url)
+    return _servers[url]
+
+
+def disconnect(url: str) -> None:
+    """Close what the stores of this server shared."""
+    server = _servers.pop(url, None)
+    if server is not None:
+        server.connections.disconnect()
+        server.client.close()

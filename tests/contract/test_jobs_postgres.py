@@ -130,7 +130,8 @@ def test_a_job_that_ends_leaves_the_table_of_the_unfinished(stores: PostgresJobS
     assert number(stores, f"SELECT count(*) FROM darkroom.{today} WHERE id = '{lease.job_id}'") == 1
 
 
-def test_renewals_need_no_entry_in_any_index(stores: PostgresJobStores, store: PostgresJobStore) -> None:
+def test_renewals_need_no_entry_in_any_index(stores: PostgresJobStores) -> None:
+    store = stores.make(answer_timeout_s=2.0)  # with a session of its own
     lease = claimed(store)
     updates = "SELECT {} FROM pg_stat_user_tables WHERE schemaname = 'darkroom' AND relname = 'jobs'"
 
@@ -444,13 +445,14 @@ def test_a_server_that_was_killed_has_every_job_and_is_found_again_at_once(own_s
     store.close()
 
 
-def test_a_server_that_does_not_wait_for_its_disk_fails_the_check(tmp_path: Path) -> None:
-    with running(postgres_server(tmp_path, synchronous_commit="off")) as server:
-        schema.prepare(server.url)
-        store = PostgresJobStore(server.url)
-        with pytest.raises(DependencyUnavailableError, match="synchronous_commit must not be off"):
-            store.check()
-        store.close()
+def test_a_server_that_does_not_wait_for_its_disk_fails_the_check(database: str, stores: PostgresJobStores) -> None:
+    schema.prepare(database)
+    name = database.rpartition("/")[2]
+    stores.client.execute(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+    store = PostgresJobStore(database)
+    with pytest.raises(DependencyUnavailableError, match="synchronous_commit must not be off"):
+        store.check()
+    store.close()
 
 
 def test_short_retentions_are_kept_to_by_the_sweep(stores: PostgresJobStores) -> None:
