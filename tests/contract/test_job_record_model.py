@@ -457,7 +457,6 @@ class JobRecordMachine(RuleBasedStateMachine):
     [
         ("redis", None, 60),
         ("redis", 1, 40),
-        ("postgres", None, 6),
         ("postgres", 1, 6),
         pytest.param("postgres", None, 60, marks=pytest.mark.slow),
         pytest.param("postgres", 1, 40, marks=pytest.mark.slow),

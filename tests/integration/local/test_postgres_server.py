@@ -146,6 +146,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_without_roots_rights_it_runs_as_whoever_starts_it_and_dies_with_him(open_folder: Path) -> None:
     uid = os.getuid() or 65534
     identity = Identity(uid=uid, gid=65534) if os.getuid() == 0 else None
