@@ -405,8 +405,11 @@ class Settings(BaseModel):
         return settings
 
     def _of_the_job_store(self, needs: frozenset[str]) -> frozenset[str]:
+        """Return the variables with those of the chosen job store. Raises SettingsError if its library is missing."""
         if self.job_store == "redis" or "REDIS_URL" not in needs:
             return needs
+        if importlib.util.find_spec("psycopg") is None:
+            raise SettingsError("JOB_STORE: `postgres` needs the package psycopg, which the extra `postgres` installs")
         return needs - {"REDIS_URL"} | {"POSTGRES_URL"}
 
     def _storage_needs(self, needs: frozenset[str]) -> frozenset[str]:

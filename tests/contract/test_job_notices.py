@@ -77,6 +77,20 @@ def test_a_change_after_the_watch_began_is_noticed_even_before_the_wait(pair: Pa
     assert asyncio.run(scene())
 
 
+def test_a_rendition_that_was_made_is_noticed(pair: Pair) -> None:
+    async def scene() -> bool:
+        async with opened(pair.notices) as notices:
+            job_id = accepted(pair.store)
+            lease = pair.store.claim(job_id, worker="worker-1")
+            assert isinstance(lease, Lease)
+            async with notices.watch(job_id) as watch:
+                await watch.changed(timeout_s=A_MOMENT_S)
+                await in_a_thread(lambda: pair.store.rendered(lease, "thumb", ImageCorruptError("no")))
+                return await watch.changed(timeout_s=SOON_S)
+
+    assert asyncio.run(scene())
+
+
 def test_every_waiter_of_a_job_is_notified(pair: Pair) -> None:
     async def scene() -> list[bool]:
         async with opened(pair.notices) as notices:
