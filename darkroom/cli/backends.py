@@ -19,13 +19,16 @@ import click
 
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
+from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
-from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses, runtime_redis
+from darkroom.cli.job_store import open_job_store
+from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses
 
 BROKER_PATH = "darkroom/darkroom"
 """Namespace and name, as in nats-eventing/broker.yaml."""
 SCHEMES = {
     "--redis": ("redis", "rediss", "unix"),
+    "--postgres": ("postgresql", "postgres"),
     "--nats": ("nats", "tls", "ws", "wss"),
     "--broker": ("http", "https"),
     "--s3": ("http", "https"),
@@ -34,7 +37,7 @@ SCHEMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Backends:
-    jobs: RedisJobStore
+    jobs: RedisJobStore | PostgresJobStore
     letters: JetStreamDeadLetters
     emitter: HttpEmitter | None
     """None: the Broker's address is unknown. Then recovery's next sweep emits the events of queued jobs."""
@@ -42,7 +45,12 @@ class Backends:
 
 def backend_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--redis", "redis_url", envvar="REDIS_URL", help="Redis with the job records (redis://...)."),
+        click.option(
+            "--redis",
+            "redis_url",
+            envvar="REDIS_URL",
+            help="Redis with the job records (redis://...); or set POSTGRES_URL.",
+        ),
         click.option("--nats", "nats_url", envvar="NATS_URL", help="NATS with the dead letters (nats://...)."),
         click.option("--broker", "broker_url", envvar="K_SINK", help="The Broker's ingress (http://...)."),
         click.option(
@@ -63,13 +71,15 @@ def backend_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def open_backends(
     redis_url: str | None, nats_url: str | None, broker_url: str | None, data: Path
 ) -> Iterator[Backends]:
-    """Open the backends. If Redis and NATS are given, `darkroom up` need not run."""
-    if redis_url is None or nats_url is None:
+    """Open the backends. If the job store and NATS are given, `darkroom up` need not run."""
+    if redis_url is not None:
+        usable_url("--redis", redis_url)
+    if nats_url is None or (redis_url is None and not os.environ.get("POSTGRES_URL")):
         local = runtime_addresses(data)
-        redis_url, nats_url = redis_url or runtime_redis(data), nats_url or local.nats
+        nats_url = nats_url or local.nats
         broker_url = broker_url or f"{local.broker}/{BROKER_PATH}"
     backends = Backends(
-        jobs=RedisJobStore(usable_url("--redis", redis_url)),
+        jobs=open_job_store(redis_url, data),
         letters=JetStreamDeadLetters(usable_url("--nats", nats_url), tls_folder=_tls_folder()),
         emitter=HttpEmitter(usable_url("--broker", broker_url)) if broker_url else None,
     )

@@ -69,6 +69,9 @@ def _job_store(deployment: Deployment) -> BackupItem:
         "nothing that was accepted: `darkroom restore` rebuilds it from the bucket. A copy also has what storage does "
         "not show: why jobs failed or were cancelled, attempts and timings, statistics, webhooks that are owed"
     )
+    if deployment.settings.get("JOB_STORE") == "postgres":
+        commands = ['pg_dump --format custom --schema darkroom --file jobs.dump "$POSTGRES_URL"']
+        return BackupItem(what="the job store", where="the schema darkroom at POSTGRES_URL", commands=commands, why=why)
     if deployment.data_folder is not None:
         folder = f"{deployment.data_folder}/redis"
         commands = [f"tar --create --file redis-data.tar --directory {folder} ."]

@@ -9,12 +9,15 @@ from uuid import UUID
 
 import click
 
+from darkroom.adapters.jobs.postgres.store import PostgresJobStore
+from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.cli.api import Api
 from darkroom.cli.backends import usable_url
+from darkroom.cli.job_store import open_job_store
 from darkroom.cli.local_webhooks import ENDPOINTS_NAME
 from darkroom.cli.owed_webhooks import owed_document, owed_line
 from darkroom.cli.renditions import rendition_lines
-from darkroom.cli.runtime_file import data_option, runtime_addresses, runtime_redis
+from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import format_duration, is_terminal, write, write_fields, write_json
 from darkroom.cli.timeline import timeline
 from darkroom.contract.errors import DependencyUnavailableError, JobUnreadableError
@@ -49,7 +52,9 @@ def command(job_id: str, wait_s: float, redis_url: str | None, as_json: bool, ur
     job_id = api.full_id(job_id)
     shown = api.follow(job_id, timeout_s=wait_s) if wait_s else api.job(job_id)
     if redis_url is not None or url is None:
-        shown |= _record_fields(usable_url("--redis", redis_url or runtime_redis(data)), UUID(job_id), data)
+        if redis_url is not None:
+            usable_url("--redis", redis_url)
+        shown |= _record_fields(open_job_store(redis_url, data), UUID(job_id), data)
     if url is None and shown["status"] == "failed":
         shown |= _dead_letter(runtime_addresses(data).nats, job_id)
     if as_json or not is_terminal():
@@ -58,10 +63,7 @@ def command(job_id: str, wait_s: float, redis_url: str | None, as_json: bool, ur
         _describe(shown)
 
 
-def _record_fields(redis_url: str, job_id: UUID, data: Path) -> dict[str, Any]:
-    from darkroom.adapters.jobs.redis import RedisJobStore
-
-    store = RedisJobStore(redis_url)
+def _record_fields(store: RedisJobStore | PostgresJobStore, job_id: UUID, data: Path) -> dict[str, Any]:
     try:
         record, owed = store.get(job_id), store.owed.of_job(job_id)
     except JobUnreadableError:

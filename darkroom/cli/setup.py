@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ _NEEDED = frozenset({"BUCKET_NAME", "NATS_URL"})
 )
 @click.option("--within", default="2m", show_default=True, help="How long to wait for servers that do not answer.")
 def command(definition_file: Path, replicas: int | None, within: str) -> None:
-    """Create the bucket with its rules and the dead-letter stream. Existing data stays.
+    """Create the bucket with its rules, the dead-letter stream and, with JOB_STORE=postgres, the job store's tables.
+    Existing data stays.
 
     The bucket's rules delete originals after ORIGINAL_RETENTION and results after RESULT_RETENTION. Run it again after
     a change of either. With STORAGE_TYPE=local, what is older is deleted now.
@@ -56,6 +58,8 @@ def command(definition_file: Path, replicas: int | None, within: str) -> None:
     """
     try:
         settings = Settings.load(needs=_NEEDED)
+        if settings.job_store == "postgres" and settings.postgres_url is None:
+            raise SettingsError("not set: POSTGRES_URL")
         give_up_at = time.monotonic() + parse_go(within)
     except (SettingsError, ValueError) as exc:
         raise click.ClickException(str(exc)) from exc
@@ -65,8 +69,19 @@ def command(definition_file: Path, replicas: int | None, within: str) -> None:
         _until_done(f"bucket {settings.bucket}", resources.storage.prepare, give_up_at)
         write(f"kept: originals {_days(settings.original_retention_s)}, results {_days(settings.result_retention_s)}")
         _until_done("dead-letter stream", letters.prepare, give_up_at)
+        if settings.job_store == "postgres":
+            _until_done("job store", partial(_prepare_job_store, settings), give_up_at)
     finally:
         letters.close()
+
+
+def _prepare_job_store(settings: Settings) -> None:
+    """Apply the migrations. Those that other versions need stay."""
+    from darkroom.adapters.jobs.postgres import schema
+
+    url = settings.postgres_url.get_secret_value() if settings.postgres_url is not None else ""
+    for migration in schema.prepare(url):
+        write(f"job store: applied migration {migration.number:04} {migration.name}")
 
 
 def _days(kept_s: float | None) -> str:

@@ -168,7 +168,7 @@ def _troubles(status: dict[str, Any]) -> Iterable[str]:
 
 
 def _name(server: str) -> str:
-    return {"nats": "NATS", "redis": "Redis", "s3": "S3"}.get(server, server)
+    return {"nats": "NATS", "redis": "Redis", "s3": "S3", "postgres": "PostgreSQL"}.get(server, server)
 
 
 # --- when the runtime does not answer --------------------------------------------------------------------------------
@@ -179,6 +179,8 @@ async def _server_states(addresses: Addresses) -> dict[str, tuple[str, str]]:
     checks: dict[str, tuple[str, Callable[[str], Awaitable[None]]]] = {"nats": (addresses.nats, health.check_nats)}
     if addresses.redis is not None:
         checks["redis"] = (addresses.redis, health.check_redis)
+    if addresses.postgres is not None:
+        checks["postgres"] = (addresses.postgres, health.check_postgres)
     if addresses.s3 is not None:
         checks["s3"] = (addresses.s3, health.check_s3)
     states = await asyncio.gather(*(_state(url, check) for url, check in checks.values()))

@@ -18,6 +18,7 @@ from darkroom.cli.backends import region_of_s3, usable_url
 from darkroom.cli.event_lines import EventLines
 from darkroom.cli.failures import INTERRUPTED
 from darkroom.cli.folders import make_folder
+from darkroom.cli.job_store import JOB_STORES, choose_job_store
 from darkroom.cli.local_storage import choose_storage
 from darkroom.cli.local_webhooks import AllowPrivate, webhook_settings
 from darkroom.cli.runtime_file import DEFAULT_DATA
@@ -74,12 +75,12 @@ class FrontDoor:
 @click.command("up")
 @click.option(
     "--port",
-    type=click.IntRange(1, 65530),
+    type=click.IntRange(1, 65529),
     default=DEFAULT_PORT,
     show_default=True,
     help=(
-        "Port of the gateway, for Services and HTTPRoutes. The Broker, the admin API, NATS, Redis and S3 use the five "
-        "ports after it."
+        "Port of the gateway, for Services and HTTPRoutes. The Broker, the admin API, NATS, Redis, S3 and PostgreSQL "
+        "use the six ports after it."
     ),
 )
 @click.option("--free-ports", is_flag=True, help="Use any free ports instead, and print them.")
@@ -101,6 +102,13 @@ class FrontDoor:
 )
 @click.option("--nats", "nats_url", help="Use this NATS server (nats://...) instead of the embedded one.")
 @click.option("--redis", "redis_url", help="Use this Redis server (redis://...) instead of the embedded one.")
+@click.option(
+    "--job-store",
+    type=click.Choice(JOB_STORES),
+    envvar="JOB_STORE",
+    help="Where the job records are; with postgres no Redis is started.  [default: as in darkroom.toml, else redis]",
+)
+@click.option("--postgres", "postgres_url", help="Use this PostgreSQL server (postgresql://...) as the job store.")
 @click.option(
     "--s3",
     "s3_url",
@@ -212,6 +220,8 @@ def command(
     data: Path,
     nats_url: str | None,
     redis_url: str | None,
+    job_store: str | None,
+    postgres_url: str | None,
     s3_url: str | None,
     max_instances: int | None,
     window_s: float | None,
@@ -258,20 +268,32 @@ def command(
             raise click.ClickException(f"--api-keys: {exc}") from exc
     make_folder(data, "--data", mode=0o700)
     webhooks = webhook_settings(webhooks_file, data, webhook_allow_private)
-    for option, given in (("--nats", nats_url), ("--redis", redis_url), ("--s3", s3_url)):
+    for option, given in (
+        ("--nats", nats_url),
+        ("--redis", redis_url),
+        ("--postgres", postgres_url),
+        ("--s3", s3_url),
+    ):
         if given is not None:
             usable_url(option, given)
     try:
         storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
         if storage.settings and s3_url is not None:
             raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
+        jobs = choose_job_store(storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url)
         options = StackOptions(
-            project=storage.project,
+            project=jobs.project,
             data=data,
             port=None if free_ports else port,
-            external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url),
+            external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url, postgres=postgres_url),
             hosts=front_door.served_hosts,
-            settings={**front_door.settings(), **webhooks, **storage.settings, **region_of_s3(s3_url)},
+            settings={
+                **front_door.settings(),
+                **webhooks,
+                **storage.settings,
+                **jobs.settings,
+                **region_of_s3(s3_url),
+            },
             strict=strict,
             private_servers=api_keys is not None,
             max_instances=max_instances,
@@ -289,7 +311,7 @@ def command(
             "\n  ".join([f"{exc.reason}: {cause}" if cause else exc.reason, *exc.last_lines])
         ) from exc
     except DependencyUnavailableError as exc:
-        option = f"; check --{exc.dependency}" if exc.dependency in {"nats", "redis", "s3"} else ""
+        option = f"; check --{exc.dependency}" if exc.dependency in {"nats", "redis", "s3", "postgres"} else ""
         raise click.ClickException(f"{exc.detail}{option}") from exc
     except (LocalRuntimeError, ManifestError) as exc:
         raise click.ClickException(str(exc)) from exc
@@ -402,7 +424,7 @@ def _servers(addresses: Addresses) -> Iterator[tuple[str, str, str]]:
     yield "Admin", f"{addresses.admin}/status", "what `darkroom status` shows"
     yield "Metrics", f"{addresses.admin}/metrics", "for Prometheus"
     yield "NATS", addresses.nats, "JetStream"
-    for name, url in (("Redis", addresses.redis), ("S3", addresses.s3)):
+    for name, url in (("Redis", addresses.redis), ("PostgreSQL", addresses.postgres), ("S3", addresses.s3)):
         if url is not None:
             yield name, url, "as the project file asks"
 

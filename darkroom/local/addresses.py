@@ -18,6 +18,8 @@ class Addresses:
     """None: the project uses no Redis."""
     s3: str | None = None
     """None: the project uses no S3."""
+    postgres: str | None = None
+    """None: the project uses no PostgreSQL."""
 
     def as_dict(self) -> dict[str, str | None]:
         return asdict(self)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from darkroom.local.children import servers
+from darkroom.local.children import postgres, servers
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.servers import S3Credentials, ServerHome
 from darkroom.local.children.supervision import Server, start_all, stop_all
@@ -21,6 +21,7 @@ class ServerPorts:
     nats: int
     redis: int
     s3: int
+    postgres: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class ExternalServers:
     nats: str | None = None
     redis: str | None = None
     s3: str | None = None
+    postgres: str | None = None
 
 
 class ResourceServers:
@@ -53,6 +55,8 @@ class ResourceServers:
             self.servers["redis"] = self._redis(home, ports.redis)
         if self._configured.s3 is not None or self._external.s3 is not None:
             self.servers["s3"] = self._s3(home, ports.s3, self._configured.s3 or S3ProjectServer())
+        if self._configured.postgres is not None or self._external.postgres is not None:
+            self.servers["postgres"] = self._postgres(home, ports.postgres)
         await start_all(list(self.servers.values()))
 
     async def stop(self) -> None:
@@ -97,6 +101,11 @@ class ResourceServers:
         if self._external.redis is not None:
             return servers.external_redis(self._external.redis, home.report)
         return servers.redis_server(home, port=port, password=self._password())
+
+    def _postgres(self, home: ServerHome, port: int) -> Server:
+        if self._external.postgres is not None:
+            return postgres.external_postgres(self._external.postgres, home.report)
+        return postgres.postgres_server(home, port=port)
 
     def _s3(self, home: ServerHome, port: int, configured: S3ProjectServer) -> Server:
         if self._external.s3 is not None:

@@ -79,7 +79,7 @@ class StackOptions:
     project: Project
     data: Path
     port: int | None = None
-    """The API's port; broker, admin, NATS, Redis and S3 take the five ports after it. None: free ports."""
+    """The API's port; broker, admin, NATS, Redis, S3 and PostgreSQL take the six ports after it. None: free ports."""
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables of functions that the user sets for this run; they override the manifests and the project file. `{api}`
@@ -112,10 +112,11 @@ class _Ports:
     nats: int
     redis: int
     s3: int
+    postgres: int
 
     @classmethod
     def choose(cls, first: int | None) -> _Ports:
-        names = ("api", "broker", "admin", "nats", "redis", "s3")
+        names = ("api", "broker", "admin", "nats", "redis", "s3", "postgres")
         if first is None:
             return cls(**{name: ports.free_port() for name in names})
         return cls(**{name: first + offset for offset, name in enumerate(names)})
@@ -519,7 +520,7 @@ def _resolver(table: RouteTable) -> Resolve:
 
 
 def _server_ports(chosen: _Ports) -> ServerPorts:
-    return ServerPorts(nats=chosen.nats, redis=chosen.redis, s3=chosen.s3)
+    return ServerPorts(nats=chosen.nats, redis=chosen.redis, s3=chosen.s3, postgres=chosen.postgres)
 
 
 def _addresses(chosen: _Ports, servers: Mapping[str, str]) -> Addresses:

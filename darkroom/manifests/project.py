@@ -82,6 +82,7 @@ class ProjectServers(Strict):
 
     nats: ProjectServer = Field(default_factory=ProjectServer)
     redis: ProjectServer | None = None
+    postgres: ProjectServer | None = None
     s3: S3ProjectServer | None = None
 
 

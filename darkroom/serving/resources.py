@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -41,33 +41,54 @@ class Resources:
 
     @cached_property
     def jobs(self) -> JobStore:
-        from darkroom.adapters.jobs.redis import RedisJobStore
         from darkroom.adapters.jobs.times import JobTimes
 
         settings = self.settings
-        return RedisJobStore(
-            _reveal(settings.redis_url),
-            max_attempts=settings.max_retries + 1,
-            job_timeout_s=settings.job_timeout_s,
-            broker_window=settings.broker_window,
-            limits=settings.backlog_limits,
-            times=JobTimes(final_kept_s=settings.job_retention_s),
-        )
+        rules: dict[str, Any] = {
+            "max_attempts": settings.max_retries + 1,
+            "job_timeout_s": settings.job_timeout_s,
+            "broker_window": settings.broker_window,
+            "limits": settings.backlog_limits,
+            "times": JobTimes(final_kept_s=settings.job_retention_s),
+        }
+        if self._uses_postgres:
+            from darkroom.adapters.jobs.postgres.store import PostgresJobStore
+
+            return PostgresJobStore(_reveal(settings.postgres_url), **rules)
+        from darkroom.adapters.jobs.redis import RedisJobStore
+
+        return RedisJobStore(_reveal(settings.redis_url), **rules)
+
+    @property
+    def _uses_postgres(self) -> bool:
+        return self.settings.job_store == "postgres"
 
     @cached_property
     def job_reader(self) -> JobReader:
+        if self._uses_postgres:
+            from darkroom.adapters.jobs.postgres.reading import PostgresJobReader
+
+            return PostgresJobReader(_reveal(self.settings.postgres_url))
         from darkroom.adapters.jobs.reading import RedisJobReader
 
         return RedisJobReader(_reveal(self.settings.redis_url))
 
     @cached_property
     def notices(self) -> JobNotices:
+        if self._uses_postgres:
+            from darkroom.adapters.jobs.postgres.notices import PostgresJobNotices
+
+            return PostgresJobNotices(_reveal(self.settings.postgres_url))
         from darkroom.adapters.jobs.notices import RedisJobNotices
 
         return RedisJobNotices(_reveal(self.settings.redis_url))
 
     @cached_property
     def rates(self) -> RateLimiter:
+        if self._uses_postgres and self.settings.redis_url is None:
+            from darkroom.adapters.rates.postgres import PostgresRateLimiter
+
+            return PostgresRateLimiter(_reveal(self.settings.postgres_url))
         from darkroom.adapters.rates.redis import RedisRateLimiter
 
         return RedisRateLimiter(_reveal(self.settings.redis_url))

@@ -123,6 +123,16 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _postgres_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        check_url(value.get_secret_value(), schemes=("postgresql", "postgres"))
+    return value
+
+
+def _redis_if_empty(value: Any) -> Any:
+    return value or "redis"
+
+
 def _nats_url(value: SecretStr | None) -> SecretStr | None:
     for url in value.get_secret_value().split(",") if value is not None else ():
         # A NATS client takes an address without a scheme too.
@@ -193,6 +203,12 @@ class Settings(BaseModel):
     """Extension attributes that are set on every emitted event; a SinkBinding sets them."""
     redis_url: Annotated[Secret, AfterValidator(_redis_url)] = Field(None, alias="REDIS_URL")
     """URL of the job store. It may contain a password."""
+    job_store: Annotated[Literal["redis", "postgres"], BeforeValidator(_redis_if_empty)] = Field(
+        "redis", alias="JOB_STORE"
+    )
+    """Where the job records and the rates are. Of REDIS_URL and POSTGRES_URL, only the one of this store is needed."""
+    postgres_url: Annotated[Secret, AfterValidator(_postgres_url)] = Field(None, alias="POSTGRES_URL")
+    """URL of the job store with JOB_STORE `postgres`. It may contain a password."""
     nats_url: Annotated[Secret, AfterValidator(_nats_url)] = Field(None, alias="NATS_URL")
     """URL of the NATS server with the dead-letter stream."""
     nats_tls_folder: Text = Field(None, alias="NATS_TLS_FOLDER")
@@ -382,10 +398,19 @@ class Settings(BaseModel):
             raise SettingsError("; ".join(_format_error(error) for error in exc.errors(include_url=False))) from None
         if settings.heic and importlib.util.find_spec("pi_heif") is None:
             raise SettingsError("HEIC: `on` needs the package pi-heif, which the extra `heic` installs")
+        needs = settings._of_the_job_store(needs)
         missing = sorted(name for name in needs | settings._storage_needs(needs) if not settings._is_set(name))
         if missing:
             raise SettingsError(f"not set: {', '.join(missing)}")
         return settings
+
+    def _of_the_job_store(self, needs: frozenset[str]) -> frozenset[str]:
+        """Return the variables with those of the chosen job store. Raises SettingsError if its library is missing."""
+        if self.job_store == "redis" or "REDIS_URL" not in needs:
+            return needs
+        if importlib.util.find_spec("psycopg") is None:
+            raise SettingsError("JOB_STORE: `postgres` needs the package psycopg, which the extra `postgres` installs")
+        return needs - {"REDIS_URL"} | {"POSTGRES_URL"}
 
     def _storage_needs(self, needs: frozenset[str]) -> frozenset[str]:
         """Return the variables that using the bucket requires; AWS finds its own endpoint and credentials."""

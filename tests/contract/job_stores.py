@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import Any, Protocol
 
+import pytest
 from redis import Redis
 
 from darkroom.adapters.jobs import JobStore, Lease, NewJob
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract.jobs import JobResult
+from tests.contract.postgres_stores import PostgresJobStores
 
 _INTO_THE_PAST = """
 local milliseconds = -tonumber(ARGV[1])
@@ -91,6 +93,19 @@ class RedisJobStores:
         for store in self._made:
             store.close()
         self.client.close()
+
+
+STORES = ("memory", "redis", "postgres")
+
+
+def stores_named(name: str, request: pytest.FixtureRequest) -> JobStores:
+    """Empty ones, on this run's server of their kind."""
+    if name == "memory":
+        return MemoryJobStores()
+    url: str = request.getfixturevalue(name).url
+    if name == "redis":
+        return RedisJobStores(url)
+    return PostgresJobStores(url)
 
 
 def new_job(**changes: Any) -> NewJob:

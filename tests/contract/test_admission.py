@@ -15,16 +15,23 @@ from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract.errors import BacklogFullError, IdempotencyMismatchError, ImageCorruptError, QuotaExceededError
 from darkroom.contract.jobs import JobStatus
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import (
+    STORES,
+    JobStores,
+    MemoryJobStores,
+    RedisJobStores,
+    a_result,
+    new_job,
+    stores_named,
+)
 from tests.servers import Server, redis_server, running
 
 ANONYMOUS = JobName()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 
@@ -32,7 +39,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
 def limited(stores: JobStores, *, quota: int | None = None, max_backlog: int | None = None) -> JobStore:
     """A store that remembers nothing between two questions, so that each test sees the facts."""
     limits = BacklogLimits(quota=quota, max_backlog=max_backlog)
-    return stores.make(limits=limits, **({"facts_kept_s": 0.0} if isinstance(stores, RedisJobStores) else {}))
+    return stores.make(limits=limits, **({} if isinstance(stores, MemoryJobStores) else {"facts_kept_s": 0.0}))
 
 
 def accept(store: JobStore, number: int = 1, *, owner: str = "a") -> list[UUID]:

@@ -27,7 +27,15 @@ from darkroom.contract.errors import (
     QuotaExceededError,
 )
 from darkroom.contract.jobs import JobRecord, JobStatus
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import (
+    STORES,
+    JobStores,
+    MemoryJobStores,
+    RedisJobStores,
+    a_result,
+    new_job,
+    stores_named,
+)
 
 CRASHED = ImageCrashedError("the worker ended without reporting")
 OWNER = "key-1"
@@ -35,10 +43,9 @@ TIMES = JobTimes()
 KEPT = ("darkroom:erased:", "darkroom:erasure-key", "darkroom:statistics", "darkroom:drained:")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 

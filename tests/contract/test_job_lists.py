@@ -12,16 +12,17 @@ import pytest
 from darkroom.adapters.jobs import JobPage, JobReader, JobStore, Lease
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.memory_notices import MemoryJobReader
+from darkroom.adapters.jobs.postgres.reading import PostgresJobReader
 from darkroom.adapters.jobs.reading import RedisJobReader
+from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.jobs import JobRecord, JobStatus
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import STORES, JobStores, RedisJobStores, a_result, new_job, stores_named
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 
@@ -136,7 +137,10 @@ def test_a_long_list_without_what_is_looked_for_is_walked_in_bounded_steps(redis
 def read(store: JobStore, url: str | None, *job_ids: UUID) -> list[JobRecord | None]:
     async def run() -> list[JobRecord | None]:
         reader: JobReader
-        reader = MemoryJobReader(store) if isinstance(store, MemoryJobStore) else RedisJobReader(url or "")
+        if isinstance(store, MemoryJobStore):
+            reader = MemoryJobReader(store)
+        else:
+            reader = (RedisJobReader if isinstance(store, RedisJobStore) else PostgresJobReader)(url or "")
         try:
             return list(await asyncio.gather(*(reader.get(job_id) for job_id in job_ids)))
         finally:

@@ -19,9 +19,10 @@ from darkroom.adapters.jobs import JobNotices, JobStore, Lease
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.memory_notices import MemoryJobNotices
 from darkroom.adapters.jobs.notices import RedisJobNotices
+from darkroom.adapters.jobs.postgres.notices import PostgresJobNotices
 from darkroom.adapters.jobs.redis import CHANGES_CHANNEL, RedisJobStore
 from darkroom.contract.errors import ImageCorruptError
-from tests.contract.job_stores import new_job
+from tests.contract.job_stores import STORES, new_job, stores_named
 from tests.servers import Server, redis_server, running
 
 SOON_S = 10.0
@@ -34,16 +35,17 @@ class Pair:
     notices: Callable[[], JobNotices]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     if request.param == "memory":
         memory = MemoryJobStore()
         yield Pair(store=memory, notices=lambda: MemoryJobNotices(memory))
         return
-    server: Server = request.getfixturevalue("redis")
-    store = RedisJobStore(server.url)
-    yield Pair(store=store, notices=lambda: RedisJobNotices(server.url))
-    store.close()
+    stores = stores_named(request.param, request)
+    url: str = request.getfixturevalue(request.param).url
+    notices = RedisJobNotices if request.param == "redis" else PostgresJobNotices
+    yield Pair(store=stores.make(), notices=lambda: notices(url))
+    stores.close()
 
 
 @asynccontextmanager
@@ -70,6 +72,20 @@ def test_a_change_after_the_watch_began_is_noticed_even_before_the_wait(pair: Pa
             async with notices.watch(job_id) as watch:
                 await watch.changed(timeout_s=A_MOMENT_S)  # of the subscription itself
                 await in_a_thread(lambda: pair.store.claim(job_id, worker="worker-1"))
+                return await watch.changed(timeout_s=SOON_S)
+
+    assert asyncio.run(scene())
+
+
+def test_a_rendition_that_was_made_is_noticed(pair: Pair) -> None:
+    async def scene() -> bool:
+        async with opened(pair.notices) as notices:
+            job_id = accepted(pair.store)
+            lease = pair.store.claim(job_id, worker="worker-1")
+            assert isinstance(lease, Lease)
+            async with notices.watch(job_id) as watch:
+                await watch.changed(timeout_s=A_MOMENT_S)
+                await in_a_thread(lambda: pair.store.rendered(lease, "thumb", ImageCorruptError("no")))
                 return await watch.changed(timeout_s=SOON_S)
 
     assert asyncio.run(scene())

@@ -1,8 +1,9 @@
 """The job record under random interleavings: workers, pauses, leases that run out, duplicate deliveries, dead letters,
 claims whose answer was lost.
 
-Two things are held against what Redis does. A ledger of what was promised to whom: one live lease, fences that grow,
-ends that are never taken back. And the store in memory, which must answer the same to every call.
+Two things are held against what a real store does: Redis, by whose name it goes here, or PostgreSQL. A ledger of what
+was promised to whom: one live lease, fences that grow, ends that are never taken back.
+And the store in memory, which must answer the same to every call.
 
 Time passes in minutes while every wait of the stores ends between two of them, so that the moments that the real calls
 take decide nothing.
@@ -25,8 +26,7 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError, ImageCrashedError, JobTimeoutError
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.telemetry.metric import Distribution, Metric
-from tests.contract.job_stores import MemoryJobStores, RedisJobStores, a_result, new_job
-from tests.servers import Server
+from tests.contract.job_stores import JobStores, MemoryJobStores, a_result, new_job, stores_named
 from tools import catalog as metrics
 
 # Few, so that many interleavings come to where jobs are given up.
@@ -129,7 +129,7 @@ class JobRecordMachine(RuleBasedStateMachine):
 
     broker_window: int | None = None
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, stores: JobStores) -> None:
         super().__init__()
         rules: dict[str, Any] = {
             "max_attempts": MAX_ATTEMPTS,
@@ -137,7 +137,7 @@ class JobRecordMachine(RuleBasedStateMachine):
             "times": TIMES,
             "broker_window": self.broker_window,
         }
-        self.redis_stores, self.memory_stores = RedisJobStores(url), MemoryJobStores()
+        self.redis_stores, self.memory_stores = stores, MemoryJobStores()
         self.redis, self.memory = self.redis_stores.make(**rules), self.memory_stores.make(**rules)
         self.promised: dict[UUID, Promised] = {}
         self.leases: list[Held] = []
@@ -452,12 +452,23 @@ class JobRecordMachine(RuleBasedStateMachine):
             self.promised[record.job_id].to_be_kept = False
 
 
-@pytest.mark.parametrize(("broker_window", "examples"), [(None, 60), (1, 40)])
-def test_no_interleaving_breaks_a_promise(redis: Server, broker_window: int | None, examples: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "broker_window", "examples"),
+    [
+        ("redis", None, 60),
+        ("redis", 1, 40),
+        ("postgres", 1, 6),
+        pytest.param("postgres", None, 60, marks=pytest.mark.slow),
+        pytest.param("postgres", 1, 40, marks=pytest.mark.slow),
+    ],
+)
+def test_no_interleaving_breaks_a_promise(
+    request: pytest.FixtureRequest, kind: str, broker_window: int | None, examples: int
+) -> None:
     class OnThisServer(JobRecordMachine):
         def __init__(self) -> None:
             self.broker_window = broker_window
-            super().__init__(redis.url)
+            super().__init__(stores_named(kind, request))
 
     run_state_machine_as_test(
         OnThisServer,

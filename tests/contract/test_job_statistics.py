@@ -19,7 +19,7 @@ from darkroom.contract.errors import (
 )
 from darkroom.imaging import CostClass
 from darkroom.telemetry.metric import Distribution, Metric, MetricKind, Source
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import STORES, JobStores, a_result, new_job, stores_named
 from tools import catalog as metrics
 from tools.catalog import CATALOG
 
@@ -31,10 +31,9 @@ Counts = dict[tuple[str, ...], float]
 """By the metric's name and the values of its attributes: what is not 0. Of histograms, how many were observed."""
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 

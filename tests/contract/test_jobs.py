@@ -37,16 +37,15 @@ from darkroom.contract.errors import (
     JobTimeoutError,
 )
 from darkroom.contract.jobs import JobRecord, JobStatus
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import STORES, JobStores, MemoryJobStores, a_result, new_job, stores_named
 
 WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
 STORAGE_DOWN = DependencyUnavailableError("storage", "PutObject was answered 503 SlowDown")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 

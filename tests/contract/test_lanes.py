@@ -14,7 +14,7 @@ from darkroom.adapters.jobs import Accepted, JobStore, Lane, Lease, NewJob, Next
 from darkroom.contract import metrics
 from darkroom.contract.errors import ImageCorruptError, ImageCrashedError
 from darkroom.contract.jobs import JobRecord
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import STORES, JobStores, RedisJobStores, a_result, new_job, stores_named
 from tests.servers import Server
 
 WINDOW = 3
@@ -22,10 +22,9 @@ RESIZE = Lane(type="resize")
 CRASHED = ImageCrashedError("the worker ended without reporting")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 

@@ -19,17 +19,16 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError, ImageCrashedError
 from darkroom.contract.jobs import JobRecord
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import STORES, JobStores, RedisJobStores, a_result, new_job, stores_named
 from tests.servers import Server
 
 ONE, ANOTHER, ONLY_FAILED = "we_aaaaaaaaaaa1", "we_aaaaaaaaaaa2", "we_aaaaaaaaaaa3"
 CORRUPT = ImageCorruptError("not a picture")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 

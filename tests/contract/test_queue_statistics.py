@@ -10,16 +10,15 @@ from darkroom.adapters.jobs import JobStore, Lease
 from darkroom.adapters.jobs.admission import BacklogLimits, JobName
 from darkroom.contract.errors import BacklogFullError, QuotaExceededError
 from darkroom.telemetry.metric import Distribution, Metric
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import STORES, JobStores, a_result, new_job, stores_named
 from tools import catalog as metrics
 
 WINDOW = 2
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 

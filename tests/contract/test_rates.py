@@ -11,9 +11,11 @@ import pytest
 
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.rates.memory import MemoryRateLimiter
+from darkroom.adapters.rates.postgres import PostgresRateLimiter
 from darkroom.adapters.rates.redis import RedisRateLimiter
 from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.rates import Rate, RateDecision
+from tests.contract.job_stores import STORES, stores_named
 from tests.servers import Server
 
 SLOW = Rate(limit=5, period_s=3600)
@@ -23,13 +25,16 @@ Found = TypeVar("Found")
 Use = Callable[[RateLimiter], Awaitable[Found]]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def make(request: pytest.FixtureRequest) -> Callable[[], RateLimiter]:
     if request.param == "memory":
         shared = MemoryRateLimiter()
         return lambda: shared
-    url = request.getfixturevalue("redis").url
-    return lambda: RedisRateLimiter(url)
+    url = request.getfixturevalue(request.param).url
+    if request.param == "redis":
+        return lambda: RedisRateLimiter(url)
+    stores_named("postgres", request).close()
+    return lambda: PostgresRateLimiter(url)
 
 
 def use(make: Callable[[], RateLimiter], work: Use[Found]) -> Found:

@@ -12,7 +12,7 @@ from darkroom.contract import metrics
 from darkroom.contract.errors import CropOutOfBoundsError, DependencyUnavailableError, RenditionFailedError
 from darkroom.contract.jobs import JobFailure, JobRecord, JobResult, JobStatus, rendition_key
 from darkroom.contract.presets import PresetUse
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, new_job
+from tests.contract.job_stores import STORES, JobStores, RedisJobStores, new_job, stores_named
 
 NAMES = ("thumb", "small", "hero")
 ASKED = {name: {"type": "resize", "parameters": {"width": 100 + n}} for n, name in enumerate(NAMES)}
@@ -21,10 +21,9 @@ OUTSIDE = CropOutOfBoundsError("the area ends at 900, the picture at 800")
 STORAGE_DOWN = DependencyUnavailableError("storage", "503")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    made: JobStores
-    made = MemoryJobStores() if request.param == "memory" else RedisJobStores(request.getfixturevalue("redis").url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 
@@ -84,6 +83,42 @@ def test_a_completed_job_has_all_its_results(store: JobStore) -> None:
     assert (ended.status, ended.result, ended.made) == (JobStatus.COMPLETED, None, results)
     assert record(store, lease).made == results
     assert record(store, lease).timings_ms["render"] == 61
+
+
+def test_results_are_in_the_order_in_which_they_were_asked_for(store: JobStore) -> None:
+    lease = claimed(store)
+    for name in NAMES:
+        store.rendered(lease, name, result(lease, name))
+    store.complete(lease, None, {})
+    found = record(store, lease)
+    assert list(found.parameters["renditions"]) == list(NAMES)
+    assert list(found.made) == list(NAMES)
+    assert list(found.view()["results"]) == list(NAMES)
+
+
+def test_what_is_made_of_a_job_that_was_cancelled_meanwhile_is_erased(stores: JobStores, store: JobStore) -> None:
+    lease = claimed(store)
+    store.cancel(lease.job_id, owner="key-1")
+    for erasure in store.due_erasures(limit=10):
+        store.erasure_done(erasure)
+    stores.advance(3600)
+    for erasure in store.due_erasures(limit=10):
+        store.erasure_done(erasure)
+    assert store.due_erasures(limit=10) == []
+    assert store.rendered(lease, "thumb", result(lease, "thumb")) is Outcome.STALE
+    assert [erasure.job_id for erasure in store.due_erasures(limit=10)] == [lease.job_id]
+
+
+def test_what_was_made_before_a_redrive_counts_as_made(store: JobStore) -> None:
+    lease = failed(store)
+    store.redrive(lease.job_id)
+    again = claim(store, lease.job_id)
+    assert store.rendered(again, "small", result(again, "small")) is Outcome.DONE
+    outcome, ended = store.complete(again, None, {"render": 5})
+    assert outcome is Outcome.DONE
+    assert ended is not None
+    assert sorted(ended.made) == sorted(NAMES)
+    assert store.statistics()[metrics.RESULT_SIZE][("webp",)] == 3 * 27272
 
 
 def test_what_was_made_stands_whatever_becomes_of_the_attempt(stores: JobStores, store: JobStore) -> None:

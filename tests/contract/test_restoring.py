@@ -24,20 +24,25 @@ from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
 from darkroom.contract.errors import DependencyUnavailableError, IdempotencyMismatchError, QuotaExceededError
 from darkroom.contract.jobs import JobResult, JobStatus
-from tests.contract.job_stores import JobStores, MemoryJobStores, RedisJobStores, a_result, new_job
+from tests.contract.job_stores import (
+    STORES,
+    JobStores,
+    MemoryJobStores,
+    RedisJobStores,
+    a_result,
+    new_job,
+    stores_named,
+)
+from tests.contract.postgres_stores import PostgresJobStores
 from tests.servers import Server
 
 HOUR = timedelta(hours=1)
 ERROR = DependencyUnavailableError("broker", "a test")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[JobStores]:
-    if request.param == "memory":
-        made: JobStores = MemoryJobStores()
-    else:
-        server: Server = request.getfixturevalue("redis")
-        made = RedisJobStores(server.url)
+    made = stores_named(request.param, request)
     yield made
     made.close()
 
@@ -173,7 +178,7 @@ def test_quotas_count_what_was_restored(stores: JobStores, now: datetime) -> Non
 
 
 def _fresh(stores: JobStores) -> dict[str, Any]:
-    return {"facts_kept_s": 0} if isinstance(stores, RedisJobStores) else {}
+    return {} if isinstance(stores, MemoryJobStores) else {"facts_kept_s": 0}
 
 
 def test_statistics_agree_after_a_restoration(stores: JobStores, now: datetime) -> None:
@@ -215,6 +220,8 @@ def _lose(stores: JobStores, store: JobStore) -> None:
     """Lose all jobs. A store in memory begins empty when it is made."""
     if isinstance(stores, RedisJobStores):
         stores.client.flushall()
+    if isinstance(stores, PostgresJobStores):
+        stores.empty()
 
 
 def test_the_events_of_a_restored_job_have_new_ids(stores: JobStores, now: datetime) -> None:

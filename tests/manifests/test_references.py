@@ -103,7 +103,7 @@ def of_pods(resource: Resource) -> Iterator[tuple[Wanted, set[str]]]:
             yield (kind, namespace, reference["name"]), set()
         for variable in container.get("env", ()):
             if key := (variable.get("valueFrom") or {}).get("secretKeyRef"):
-                yield ("Secret", namespace, key["name"]), {key["key"]}
+                yield ("Secret", namespace, key["name"]), set() if key.get("optional") else {key["key"]}
             if key := (variable.get("valueFrom") or {}).get("configMapKeyRef"):
                 yield ("ConfigMap", namespace, key["name"]), {key["key"]}
     for volume in spec.get("volumes", ()):

@@ -29,7 +29,12 @@ from darkroom.manifests.revision import Revision
 from tests.manifests.rendering import ROOT
 
 BASE, EVENTING = ROOT / "knative" / "base", ROOT / "nats-eventing"
-SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
+SECRETS = {
+    "REDIS_URL": "redis://",
+    "POSTGRES_URL": "postgresql://",
+    "STORAGE_ACCESS_KEY": "key",
+    "STORAGE_SECRET_KEY": "secret",
+}
 MODELLED = (
     BASE / "resize.yaml",
     BASE / "ingest.yaml",
@@ -93,7 +98,7 @@ LEFT_TO_A_CLUSTER = {
     r"spec\.template\.spec\.containers\.0\.(name|image|ports\..*)": "the repository's own code, on any port",
     r"spec\.template\.spec\.containers\.0\.(resources|securityContext|volumeMounts)\..*": "the kubelet's",
     r"spec\.template\.spec\.volumes\..*": "the kubelet's; secrets are this machine's own",
-    r"spec\.template\.spec\.containers\.0\.env\.\d+\.valueFrom\.secretKeyRef\.(name|key)": "this machine's own servers",
+    r"spec\.template\.spec\.containers\.0\.env\.\d+\.valueFrom\.secretKeyRef\..*": "this machine's own servers",
     r"spec\.config\.(apiVersion|kind)": "there is one kind",
     r"SinkBinding metadata\.name|HTTPRoute metadata\.(name|namespace)": "nothing refers to it by its name",
     r"HTTPRoute spec\.parentRefs\..*": "there is one gateway on this machine",

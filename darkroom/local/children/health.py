@@ -1,4 +1,4 @@
-"""Checks whether a NATS, Redis-protocol or S3 server answers, with one bare exchange and no client library.
+"""Checks whether a NATS, Redis-protocol, PostgreSQL or S3 server answers, with one bare exchange and no client library.
 
 A client library's own connection logic (waits, retries, pools) would obscure whether the server is ready now.
 """
@@ -18,6 +18,7 @@ from darkroom.errors import DependencyUnavailableError
 
 NATS_PORT = 4222
 REDIS_PORT = 6379
+POSTGRES_PORT = 5432
 _OWN_TROUBLE = frozenset(
     {
         errno.EMFILE,
@@ -82,6 +83,40 @@ async def check_redis(url: str) -> None:
         raise InconclusiveError("redis", f"{_address(url)} answers {line[:80]!r} to PING")
     if not line.startswith(b"+PONG"):
         raise DependencyUnavailableError("redis", f"{_address(url)} answers {line[:80]!r} to PING")
+
+
+async def check_postgres(url: str) -> None:
+    """Begin a session as far as the server's question for a password, which it asks only when it takes clients.
+
+    It says so, or asks for TLS, for which a client library is needed: both are an answer.
+    """
+    parts = urlsplit(url)
+    with _translated("postgres", _address(url)):
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or POSTGRES_PORT)
+        try:
+            writer.write(_postgres_startup(unquote(parts.username or ""), parts.path.lstrip("/")))
+            kind, size = await reader.read(1), await reader.read(4)
+            said = await reader.read(max(int.from_bytes(size), 4) - 4) if size else b""
+        finally:
+            writer.transport.abort()
+    if kind == b"E" and b"C57P03" in said:
+        # It starts, recovers or shuts down.
+        raise InconclusiveError("postgres", f"{_address(url)} answers {_postgres_message(said)!r}")
+    if kind not in {b"R", b"E"}:
+        raise DependencyUnavailableError("postgres", f"{_address(url)} answers {kind + said[:40]!r}")
+
+
+def _postgres_startup(user: str, database: str) -> bytes:
+    """Encode a StartupMessage of protocol 3.0 (PostgreSQL's documentation, Message Formats)."""
+    words = [b"user", user.encode(), b"database", database.encode()]
+    body = (196608).to_bytes(4) + b"".join(word + b"\0" for word in words) + b"\0"
+    return (len(body) + 4).to_bytes(4) + body
+
+
+def _postgres_message(fields: bytes) -> str:
+    """Return the text among an error's fields."""
+    texts = [field[1:] for field in fields.split(b"\0") if field.startswith(b"M")]
+    return (texts or [fields])[0].decode(errors="replace")[:200]
 
 
 async def check_s3(url: str, *, path: str = "/") -> None:

@@ -40,10 +40,26 @@ class Command:
     """-1: as ours."""
 
 
-def native_command(program: Path | str, *arguments: str, env: Mapping[str, str], cwd: Path, umask: int = -1) -> Command:
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A user with whose rights a program runs, instead of root's."""
+
+    uid: int
+    gid: int
+
+
+def native_command(
+    program: Path | str,
+    *arguments: str,
+    env: Mapping[str, str],
+    cwd: Path,
+    umask: int = -1,
+    identity: Identity | None = None,
+) -> Command:
     """Build the command for a program that is not Python. Its path must be absolute."""
-    # -I -S: this interpreter only makes one system call, so it needs neither site-packages nor the environment.
-    guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), "exec"]
+    mode = ["exec"] if identity is None else ["exec-as", f"{identity.uid}:{identity.gid}"]
+    # -I -S: this interpreter makes a few system calls, so it needs neither site-packages nor the environment.
+    guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), *mode]
     return Command(argv=[*guard, str(program), *arguments], env=env, cwd=cwd, umask=umask)
 
 
@@ -153,9 +169,9 @@ class ManagedProcess:
         """Wait until the process and its whole group are gone and its output has been read."""
         return await asyncio.shield(self._ended)
 
-    async def stop(self, *, grace_s: float) -> int:
-        """Send SIGTERM, wait up to `grace_s`, then SIGKILL the group. Leaves nothing behind, even when cancelled."""
-        self.send_signal(signal.SIGTERM)
+    async def stop(self, *, grace_s: float, by: signal.Signals = signal.SIGTERM) -> int:
+        """Send `by`, wait up to `grace_s`, then SIGKILL the group. Leaves nothing behind, even when cancelled."""
+        self.send_signal(by)
         try:
             async with asyncio.timeout(grace_s):
                 return await self.wait()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -66,6 +67,8 @@ class ServerPlan:
     """The server's HTTP monitoring address, if it has one."""
     before_start: Callable[[], None] = lambda: None
     after_stop: Callable[[], None] = lambda: None
+    stop_signal: signal.Signals = signal.SIGTERM
+    """What asks the server to end soon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,7 @@ class SupervisedServer:
             await asyncio.wait([self._supervisor])
             self._supervisor = None
         if self._process is not None:
-            await self._process.stop(grace_s=self.timeouts.stop_s)
+            await self._process.stop(grace_s=self.timeouts.stop_s, by=self.plan.stop_signal)
             self._process = None
             self.plan.after_stop()
             self.report("server.stopped", server=self.name)

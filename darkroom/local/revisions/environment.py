@@ -36,7 +36,7 @@ Workload: TypeAlias = Service | Deployment
 AnyContainer: TypeAlias = Container | PodContainer
 DEFAULT_PORT = 8080
 DEFAULT_FAILURE_THRESHOLD = 3
-TAKEN_LABELS = ("runtime", "fork-server", "nats", "redis", "s3")
+TAKEN_LABELS = ("runtime", "fork-server", "nats", "redis", "s3", "postgres")
 """What logs and metrics call the runtime's own processes. A Service of such a name is shown with its namespace."""
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]+)\)")
 

@@ -67,3 +67,8 @@ def test_a_folder_of_pictures_is_copied_as_files() -> None:
     [pictures, *_] = backup_plan(Deployment(settings={"STORAGE_TYPE": "local", "STORAGE_ENDPOINT": "/pictures"}))
     assert pictures.where == "/pictures"
     assert not any("s3" in line for line in pictures.commands)
+
+
+def test_a_job_store_in_postgresql_is_dumped() -> None:
+    assert "pg_dump" in items(JOB_STORE="postgres")["the job store"].commands[0]
+    assert "redis" in items(JOB_STORE="redis")["the job store"].commands[0]
