@@ -112,8 +112,9 @@ def submit(
     retries: Retries,
     idempotency_key: str | None = None,
 ) -> Conversation[str]:
-    """Submit a picture and return the job's id; without an idempotency key, each call is a job of its own. Raises ApiError and NotAnsweringError; UnknownJobTypeError before
-    anything is sent.
+    """Submit a picture and return the job's id; without an idempotency key, each call is a job of its own.
+
+    Raises ApiError and NotAnsweringError; UnknownJobTypeError before anything is sent.
     """
     asked = {name: value for name, value in parameters.items() if value is not None}
     body = _by_key(picture, job_type, asked) if isinstance(picture, Stored) else _form(picture, asked)

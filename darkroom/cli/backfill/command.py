@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import batched
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.contract.input_prefixes import parse_input_prefixes
 from darkroom.serving.resources import Resources
 
+DEFAULT_PREFIX = "library/"
 DEFAULT_STATE = Path("backfill.sqlite")
 AT_ONCE = 4
 _NEEDED = frozenset({"BUCKET_NAME"})
@@ -35,7 +36,7 @@ _KEYS_AT_ONCE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    source: str
+    prefix: str | None
     keys_from: Path | None
     presets: tuple[str, ...]
     """Empty: all that the API has."""
@@ -44,7 +45,7 @@ class Choice:
 
 
 @click.command("backfill")
-@click.option("--prefix", default="library/", show_default=True, help="The pictures: all storage keys that begin so.")
+@click.option("--prefix", help=f"The pictures: all storage keys that begin so.  [default: {DEFAULT_PREFIX}]")
 @click.option(
     "--keys-from",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -79,7 +80,7 @@ class Choice:
 @url_option
 @data_option
 def command(
-    prefix: str,
+    prefix: str | None,
     keys_from: Path | None,
     preset: str | None,
     changed: bool,
@@ -111,9 +112,11 @@ def command(
     Addresses are those of the running `darkroom up`, or of --url and of the storage's variables (BUCKET_NAME,
     STORAGE_...). The exit code is 1 if a picture could not be made; the report says why. The next run tries it again.
     """
+    if prefix is not None and keys_from is not None:
+        raise click.UsageError("--prefix and --keys-from exclude each other")
     choice = Choice(
-        source=f"keys from {keys_from.absolute()}" if keys_from is not None else _checked_prefix(prefix),
-        keys_from=keys_from,
+        prefix=None if prefix is None else _checked_prefix(prefix),
+        keys_from=None if keys_from is None else keys_from.absolute(),
         presets=tuple(name.strip() for name in preset.split(",")) if preset else (),
         changed=changed,
         resume=resume,
@@ -121,7 +124,7 @@ def command(
     with new_client(_api_url(url, data), _RETRIES) as client, _opened(state_file, dry_run=dry_run) as state:
         try:
             _begin(state, choice, client, dry_run=dry_run)
-            _list(state, choice, data)
+            _list(state, data)
             if not dry_run:
                 _work(state, client, Spacing(per_s=rate), Yielding(at_once=at_once))
         except (ClientError, BackfillStoppedError) as exc:
@@ -144,21 +147,21 @@ def _begin(state: State, choice: Choice, client: Client, *, dry_run: bool) -> No
     known = {str(one["name"]): str(one["digest"]) for one in client.presets()}
     if not choice.resume or last is None:
         presets = _selected(known, choice.presets)
-        state.begin(Run(source=choice.source, presets=presets, changed=choice.changed))
+        state.begin(_new_run(choice, presets))
         return
-    _require_same_source(last, choice)
+    asked = _new_run(choice, last.presets)
+    if (choice.prefix or choice.keys_from) and asked.source != last.source:
+        raise click.ClickException(f"the interrupted run is of {last.source}, not of {asked.source}")
     presets = _selected(known, tuple(last.presets))
     if presets != last.presets:
         tell("a preset has changed since the run began: the pictures are listed again")
-        state.begin(Run(source=last.source, presets=presets, changed=last.changed))
+        state.begin(replace(last, presets=presets, is_listed=False))
 
 
-def _require_same_source(last: Run, choice: Choice) -> None:
-    if last.source != choice.source:
-        raise click.ClickException(
-            f"the interrupted run is of {last.source}, not of {choice.source}: give --resume the same --prefix or "
-            "--keys-from"
-        )
+def _new_run(choice: Choice, presets: Mapping[str, str]) -> Run:
+    if choice.keys_from is not None:
+        return Run(keys_from=str(choice.keys_from), presets=presets, changed=choice.changed)
+    return Run(prefix=choice.prefix or DEFAULT_PREFIX, presets=presets, changed=choice.changed)
 
 
 def _selected(known: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -169,28 +172,37 @@ def _selected(known: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     return {name: known[name] for name in names or known}
 
 
-def _list(state: State, choice: Choice, data: Path) -> None:
+def _list(state: State, data: Path) -> None:
     run = state.run()
     if run is None or run.is_listed:
         return
     # After an interruption from the beginning again: storages differ in their order, and a listing is cheap.
     try:
-        for keys in _keys(choice, data):
+        for keys in _keys(run, data):
             state.add(keys)
     except DependencyUnavailableError as exc:
         raise BackfillStoppedError(f"the storage cannot be listed: {exc.detail}") from exc
     state.listed()
 
 
-def _keys(choice: Choice, data: Path) -> Iterator[Sequence[str]]:
-    """Yield the storage keys, some at a time."""
-    if choice.keys_from is not None:
-        with choice.keys_from.open(encoding="utf-8") as lines:
-            yield from batched(filter(None, map(str.strip, lines)), _KEYS_AT_ONCE)
+def _keys(run: Run, data: Path) -> Iterator[Sequence[str]]:
+    """Yield the storage keys, some at a time. Raises DependencyUnavailableError."""
+    if run.keys_from is not None:
+        yield from _keys_in(Path(run.keys_from))
         return
     storage = Resources(deployment_settings(data, needs=_NEEDED)).storage
-    for page in storage.pages(choice.source):
+    for page in storage.pages(run.prefix or DEFAULT_PREFIX):
         yield [one.key for one in page]
+
+
+def _keys_in(file: Path) -> Iterator[Sequence[str]]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            keys = filter(None, map(str.strip, lines))
+            while some := list(islice(keys, _KEYS_AT_ONCE)):
+                yield some
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.ClickException(f"{file} cannot be read: {exc}") from exc
 
 
 def _work(state: State, client: Client, spacing: Spacing, yielding: Yielding) -> None:

@@ -37,13 +37,19 @@ class StateUnusableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    source: str
-    """Where the storage keys come from: a prefix, or a file of keys."""
+    prefix: str | None = None
+    """What the pictures' storage keys begin with, or"""
+    keys_from: str | None = None
+    """the file that lists them."""
     presets: Mapping[str, str]
     """Digests by name."""
     changed: bool = False
     is_listed: bool = False
     is_ended: bool = False
+
+    @property
+    def source(self) -> str:
+        return self.prefix or f"the keys in {self.keys_from}"
 
 
 @dataclass(frozen=True, kw_only=True)
