@@ -81,9 +81,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("backfill")
     presets = folder / "presets.yaml"
     presets.write_text(PRESETS.format(width=32))
-    allowed = ("settings.yaml", "RATE_LIMIT: 60/minute", 'RATE_LIMIT: "off"\n  INPUT_PREFIXES: library/')
+    allowed = ("settings.yaml", 'INPUT_PREFIXES: ""', "INPUT_PREFIXES: library/")
+    writes = ("settings.yaml", "RATE_LIMIT: 60/minute", 'RATE_LIMIT: "off"')
     reads = ("settings.yaml", "RATE_LIMIT_READS: 600/minute", 'RATE_LIMIT_READS: "off"')
-    with changed_stack(folder, allowed, reads, options=("--presets", str(presets))) as keyed:
+    with changed_stack(folder, allowed, writes, reads, options=("--presets", str(presets))) as keyed:
         settings = Settings.load(
             needs=frozenset({"BUCKET_NAME"}), environment=json.loads((folder / "data/settings.json").read_text())
         )

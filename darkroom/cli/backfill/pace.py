@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
-_DELAYED_S = 0.15
+_DELAYED_S = 0.05
 _BACK_OFF = 0.5
 
 
