@@ -100,7 +100,7 @@ class Figures:
 
     @property
     def is_once(self) -> bool:
-        return self.jobs == self.results == self.report["made"] == self.pictures
+        return {self.jobs, self.results, int(self.report["made"])} == {self.pictures}
 
 
 def percentile(times_s: Sequence[float], share: float) -> float:

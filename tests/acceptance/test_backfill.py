@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 PICTURES = 200
 KILLED_AT = (20, 70, 120)
-"""Results in storage when the command is killed."""
+"""Pictures that are made when the command is killed."""
 PRESETS = """
 thumb: {{type: resize, parameters: {{width: {width}}}}}
 square: {{type: crop, parameters: {{aspect: "1:1"}}}}
@@ -72,6 +72,9 @@ class Library:
     def results(self) -> list[str]:
         return [one.key for page in self.storage.pages("processed/") for one in page]
 
+    def wait_for_results(self, number: int) -> None:
+        eventually(lambda: len(self.results()) >= number, within_s=120, what=f"{number} results are in storage")
+
     def jobs(self) -> list[JobState]:
         return list(self.client.jobs(type="renditions"))
 
@@ -111,7 +114,7 @@ def test_a_library_is_done_once_though_the_command_is_killed_and_a_changed_prese
     options: tuple[str, ...] = ()
     for killed_at in KILLED_AT:
         process = library.begin("--rate", "40/s", *options)
-        eventually(lambda at=killed_at: len(library.results()) >= 2 * at, within_s=120, what=f"{killed_at} are made")
+        library.wait_for_results(2 * killed_at)
         assert process.poll() is None, "killed while it works"
         process.kill()
         process.communicate()
