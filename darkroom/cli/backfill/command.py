@@ -106,8 +106,8 @@ def command(
       darkroom backfill --changed                                only what a changed preset made differently
       darkroom backfill --keys-from keys.txt --url https://...   without access to the storage
 
-    At most --at-once jobs are unfinished at a time, fewer while they wait for others, so a live job waits for a few of them at most. What
-    was made is remembered in the --state file, which survives kill -9: each picture is done once.
+    At most --at-once jobs are unfinished at a time, fewer while they wait for others, so a live job waits for a few of
+    them at most. What was made is remembered in the --state file, which survives kill -9: each picture is done once.
 
     Addresses are those of the running `darkroom up`, or of --url and of the storage's variables (BUCKET_NAME,
     STORAGE_...). The exit code is 1 if a picture could not be made; the report says why. The next run tries it again.
