@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class KeyedStack:
 
 
 @contextmanager
-def changed_stack(folder: Path, *changes: tuple[str, str, str]) -> Iterator[KeyedStack]:
+def changed_stack(folder: Path, *changes: tuple[str, str, str], options: Sequence[str] = ()) -> Iterator[KeyedStack]:
     """Each change is a file below knative/base, a text that it has, and what takes its place."""
     for name in ("knative", "nats-eventing"):
         shutil.copytree(ROOT / name, folder / name)
@@ -28,5 +28,5 @@ def changed_stack(folder: Path, *changes: tuple[str, str, str]) -> Iterator[Keye
     hashes = folder / "keys.json"
     keys = made_api_key(hashes), made_api_key(hashes)
     manifests = [option for name in ("knative/base", "nats-eventing") for option in ("--manifests", str(folder / name))]
-    with running_stack(folder / "data", "--api-keys", str(hashes), *manifests) as stack:
+    with running_stack(folder / "data", "--api-keys", str(hashes), *manifests, *options) as stack:
         yield KeyedStack(stack, keys)

@@ -28,10 +28,15 @@ _RETRIES = Retries(times=4)
 _ID_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]*", re.IGNORECASE)
 
 
+def new_client(url: str, retries: Retries) -> Client:
+    """Make a client with the environment's API key. Raises click.UsageError."""
+    return Client(_usable_url(url), api_key=_usable_key(), retries=retries)
+
+
 class Api:
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client = Client(_usable_url(url), api_key=_usable_key(), retries=_RETRIES)
+        self._client = new_client(url, _RETRIES)
         context = click.get_current_context(silent=True)
         if context is not None:
             context.call_on_close(self.close)

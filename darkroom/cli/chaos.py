@@ -18,8 +18,9 @@ import click
 
 from darkroom.cli.admin_client import AdminClient
 from darkroom.cli.chaos_report import format_line, write_plan, write_reckoning
-from darkroom.cli.chaos_traffic import Rate, Traffic
+from darkroom.cli.chaos_traffic import Traffic
 from darkroom.cli.failures import INTERRUPTED
+from darkroom.cli.rate_option import Rate
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import tell, write, write_json
 from darkroom.events.durations import parse_go

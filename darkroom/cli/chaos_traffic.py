@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import threading
 import time
@@ -17,25 +16,9 @@ from darkroom.cli.admin_client import AdminClient, only_broker
 from darkroom.events.cloudevents import encode_binary, new_event
 from darkroom.local.addresses import Addresses
 
-_PER = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h)", re.ASCII)
-MOST_PER_S = 1000.0
 REPEAT_AFTER_S = 0.2
 ANSWER_WITHIN_S = 10.0
 SOURCE = "/darkroom/chaos"
-
-
-class Rate(click.ParamType[float]):
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        found = _RATE.fullmatch(value)
-        per_second = float(found[1]) / _PER[found[2]] if found else 0.0
-        if not 0 < per_second <= MOST_PER_S:
-            self.fail(f"must be a rate such as 20/s or 90/m, at most {MOST_PER_S:g}/s, was {value!r}", param, ctx)
-        return per_second
 
 
 class Traffic:

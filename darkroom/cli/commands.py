@@ -21,6 +21,7 @@ _COMMANDS = {
     "erase": "darkroom.cli.erase",
     "logs": "darkroom.cli.logs",
     "presets": "darkroom.cli.presets",
+    "backfill": "darkroom.cli.backfill.command",
     "redrive": "darkroom.cli.redrive",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",

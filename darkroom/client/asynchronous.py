@@ -73,17 +73,28 @@ class AsyncClient:
             mounts=protocol.DIRECT,
         )
 
-    async def submit(self, picture: Picture, job_type: str, **parameters: Any) -> AsyncJob:
+    async def submit(
+        self, picture: Picture, job_type: str, *, idempotency_key: str | None = None, **parameters: Any
+    ) -> AsyncJob:
         """Submit a picture: a path, bytes, a binary file, or `Stored` for one in storage. `preset=` names a preset.
+
+        Repeated with the same idempotency key, within a day, it returns the first call's job.
 
         Raises ApiError and NotAnsweringError.
         """
         if isinstance(picture, str | Path):
             picture = await anyio.Path(picture).read_bytes()
-        return AsyncJob(self, await self._run(protocol.submit(picture, job_type, parameters, self._retries)))
+        return AsyncJob(
+            self, await self._run(protocol.submit(picture, job_type, parameters, self._retries, idempotency_key))
+        )
 
     async def renditions(
-        self, picture: Picture, renditions: Mapping[str, Any] | None = None, *, presets: Sequence[str] = ()
+        self,
+        picture: Picture,
+        renditions: Mapping[str, Any] | None = None,
+        *,
+        presets: Sequence[str] = (),
+        idempotency_key: str | None = None,
     ) -> AsyncJob:
         """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
         each of the presets one of its name.
@@ -93,7 +104,8 @@ class AsyncClient:
 
         Raises as `submit` does.
         """
-        return await self.submit(picture, "renditions", **protocol.asked_renditions(renditions, presets))
+        asked = protocol.asked_renditions(renditions, presets)
+        return await self.submit(picture, "renditions", idempotency_key=idempotency_key, **asked)
 
     async def presets(self) -> list[dict[str, Any]]:
         """Return the presets as they are now: name, type, parameters and digest of each."""

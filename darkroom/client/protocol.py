@@ -105,13 +105,20 @@ def ask(send: Send, retries: Retries) -> Conversation[httpx.Response]:
     raise NotAnsweringError(f"{send.url} does not answer ({reason})")
 
 
-def submit(picture: Picture, job_type: str, parameters: Mapping[str, Any], retries: Retries) -> Conversation[str]:
-    """Submit a picture and return the job's id. Raises ApiError and NotAnsweringError; UnknownJobTypeError before
-    anything is sent.
+def submit(
+    picture: Picture,
+    job_type: str,
+    parameters: Mapping[str, Any],
+    retries: Retries,
+    idempotency_key: str | None = None,
+) -> Conversation[str]:
+    """Submit a picture and return the job's id; without an idempotency key, each call is a job of its own.
+
+    Raises ApiError and NotAnsweringError; UnknownJobTypeError before anything is sent.
     """
     asked = {name: value for name, value in parameters.items() if value is not None}
     body = _by_key(picture, job_type, asked) if isinstance(picture, Stored) else _form(picture, asked)
-    headers = {"idempotency-key": str(uuid.uuid4())}
+    headers = {"idempotency-key": idempotency_key or str(uuid.uuid4())}
     send = Send(method="POST", url=job_type_named(job_type).path, options={**body, "headers": headers})
     document = _document((yield from ask(send, retries)), "job_id")
     return str(document["job_id"])

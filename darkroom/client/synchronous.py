@@ -73,15 +73,22 @@ class Client:
             mounts=protocol.DIRECT,
         )
 
-    def submit(self, picture: Picture, job_type: str, **parameters: Any) -> Job:
+    def submit(self, picture: Picture, job_type: str, *, idempotency_key: str | None = None, **parameters: Any) -> Job:
         """Submit a picture: a path, bytes, a binary file, or `Stored` for one in storage. `preset=` names a preset.
+
+        Repeated with the same idempotency key, within a day, it returns the first call's job.
 
         Raises ApiError and NotAnsweringError.
         """
-        return Job(self, self._run(protocol.submit(picture, job_type, parameters, self._retries)))
+        return Job(self, self._run(protocol.submit(picture, job_type, parameters, self._retries, idempotency_key)))
 
     def renditions(
-        self, picture: Picture, renditions: Mapping[str, Any] | None = None, *, presets: Sequence[str] = ()
+        self,
+        picture: Picture,
+        renditions: Mapping[str, Any] | None = None,
+        *,
+        presets: Sequence[str] = (),
+        idempotency_key: str | None = None,
     ) -> Job:
         """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
         each of the presets one of its name.
@@ -91,7 +98,8 @@ class Client:
 
         Raises as `submit` does.
         """
-        return self.submit(picture, "renditions", **protocol.asked_renditions(renditions, presets))
+        asked = protocol.asked_renditions(renditions, presets)
+        return self.submit(picture, "renditions", idempotency_key=idempotency_key, **asked)
 
     def presets(self) -> list[dict[str, Any]]:
         """Return the presets as they are now: name, type, parameters and digest of each."""

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from darkroom.adapters.jobs.admission import BacklogLimits
+from darkroom.contract.input_prefixes import parse_input_prefixes
 from darkroom.contract.limits import Limits
 from darkroom.contract.rates import Rate
 from darkroom.contract.sizes import parse_bytes
@@ -164,6 +165,10 @@ def _private_targets(value: str | None) -> str | None:
     return value
 
 
+def _input_prefixes(value: Any) -> Any:
+    return parse_input_prefixes(value) if isinstance(value, str) else value
+
+
 def _delays_s(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -262,6 +267,10 @@ class Settings(BaseModel):
     """YAML file of presets, read again when it changes; unset: there are none."""
     presets_only: bool = Field(False, alias="PRESETS_ONLY")
     """`on` makes presets only: parameters without one, or beside one, are refused."""
+    input_prefixes: Annotated[tuple[str, ...], BeforeValidator(_input_prefixes)] = Field((), alias="INPUT_PREFIXES")
+    """Further prefixes, separated by commas, that storage keys in requests may name, such as `library/`: every API key
+    may have every picture under them rendered. Nothing under them is ever erased. Unset or `off`: uploads only.
+    """
     allowed_origins: Annotated[str | None, AfterValidator(_origins)] = Field(None, alias="ALLOWED_ORIGINS")
     """Origins of web pages that may use the API, separated by commas, such as `https://shop.example`; `*` is any.
     Unset or `off`: none.

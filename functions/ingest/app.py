@@ -138,7 +138,7 @@ class _Routes:
         except RejectedError:
             await self._gate.count(request)
             raise
-        await batch.judge(partial(_check_owner, request))
+        await batch.judge(partial(self._check_owner, request))
         await self._gate.count(request, batch.jobs)
         await self._check_room(request, batch.names(owner(request)))
         pictures = self._acceptance.stored_pictures()
@@ -160,7 +160,7 @@ class _Routes:
 
     async def show_facts(self, request: Request) -> Response:
         key = requested_key(request.query_params.multi_items())
-        check_key(key, owner(request))
+        check_key(key, owner(request), self._resources.settings.input_prefixes)
         facts = await in_thread(self._acceptance.stored_pictures().facts, key)
         return json_response(picture_facts(key, facts))
 
@@ -184,11 +184,14 @@ class _Routes:
         return PictureIntake(resources.storage, resources.settings.limits, holding, is_compared=is_compared)
 
     async def _accept(self, request: Request, submission: Submission) -> JobRecord:
-        await _check_owner(request, submission)
+        await self._check_owner(request, submission)
         pictures = self._acceptance.stored_pictures()
         if self._gate.byte_rate is not None:
             await self._gate.count_bytes(request, await _size_bytes(submission, pictures))
         return await in_thread(self._acceptance.accept, submission, pictures, self._caller(request))
+
+    async def _check_owner(self, request: Request, submission: Submission) -> None:
+        check_upload(submission, owner(request), self._resources.settings.input_prefixes)
 
     async def _check_room(self, request: Request, names: Sequence[JobName]) -> None:
         await in_thread(self._acceptance.check_room, owner(request), names)
@@ -200,10 +203,6 @@ class _Routes:
 
 def _requested_job(request: Request) -> UUID:
     return job_id_of(request.path_params["job_id"])
-
-
-async def _check_owner(request: Request, submission: Submission) -> None:
-    check_upload(submission, owner(request))
 
 
 async def _size_bytes(submission: Submission, pictures: StoredPictures) -> int:

@@ -19,21 +19,21 @@ from functions.ingest.submission import Submission
 UPLOAD_CONTENT_TYPE = "application/octet-stream"
 
 
-def check_upload(submission: Submission, owner: str) -> None:
-    """Check that the caller may use these uploads: the picture and its overlay.
+def check_upload(submission: Submission, owner: str, input_prefixes: tuple[str, ...] = ()) -> None:
+    """Check that the caller may use these stored pictures: the original and its overlay.
 
-    A key's holder reads only his own uploads; others appear not to exist. Where keys are off, all uploads have the same
-    owner.
+    A key's holder reads only his own uploads, and what the operator opened to all by INPUT_PREFIXES; the rest appears
+    not to exist. Where keys are off, all uploads have the same owner.
 
     Raises InputNotFoundError.
     """
     for key in submission.storage_keys:
-        check_key(key, owner)
+        check_key(key, owner, input_prefixes)
 
 
-def check_key(key: str, owner: str) -> None:
-    """Check that the caller may use the upload at this storage key. Raises InputNotFoundError."""
-    if owner != NOBODY and not key.startswith(_uploads_of(owner)):
+def check_key(key: str, owner: str, input_prefixes: tuple[str, ...] = ()) -> None:
+    """Check that the caller may use the picture at this storage key. Raises InputNotFoundError."""
+    if owner != NOBODY and not key.startswith((_uploads_of(owner), *input_prefixes)):
         raise not_found(key)
 
 

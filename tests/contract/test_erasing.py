@@ -413,6 +413,12 @@ def test_an_original_goes_with_the_last_job_that_uses_it(scene: Scene) -> None:
         assert originals(scene)[job_id] == expected
 
 
+def test_an_original_under_an_operators_input_prefix_is_never_erased(scene: Scene) -> None:
+    job_id = scene.accept(storage_key="library/2019/a.png")
+    scene.store.erase(job_id, owner=OWNER)
+    assert originals(scene)[job_id] is None
+
+
 def test_anothers_original_stays_while_either_is_there(scene: Scene) -> None:
     maker = scene.accept()
     original = f"uploads/{maker}/original.jpg"
