@@ -176,7 +176,7 @@ def test_the_api_describes_it(stack: RunningStack) -> None:
     assert operation["summary"] == "Take the colours out of a picture"
     assert {"strength", "format"} <= {parameter["name"] for parameter in operation["parameters"]}
     schemas = document["components"]["schemas"]
-    assert schemas["JobType"]["enum"] == ["resize", "crop", "greyscale"]
+    assert schemas["JobType"]["enum"] == ["resize", "crop", "renditions", "greyscale"]
     assert schemas["GreyscaleForm"]["properties"]["strength"]["maximum"] == 1
 
 

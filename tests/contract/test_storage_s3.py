@@ -40,7 +40,7 @@ def key() -> str:
 
 def send(signed: SignedRequest, **changes: object) -> urllib3.BaseHTTPResponse:
     request: dict[str, object] = {"method": signed.method, "url": signed.url, "headers": dict(signed.headers)}
-    return urllib3.request(**{**request, **changes}, retries=False)  # type: ignore[arg-type]
+    return urllib3.request(**{**request, **changes}, retries=False, timeout=60)  # type: ignore[arg-type]
 
 
 # --- signed URLs -----------------------------------------------------------------------------------------------------

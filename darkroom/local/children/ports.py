@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -17,12 +19,14 @@ DEFAULT_EPHEMERAL_START = 32_768
 EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 ATTEMPTS = 2_000
 
-_allocated: set[int] = set()
-"""Ports allocated in this process, whose owner may not be listening yet."""
+_reservations: dict[int, int | None] = {}
+"""Ports allocated in this process, whose owner may not be listening yet, with the descriptors that keep other runs away
+from them.
+"""
 
 
 def free_port() -> int:
-    """Allocate a port on which nobody listens and which this process has not allocated yet.
+    """Allocate a port on which nobody listens and which no other run on this machine has allocated.
 
     The port is below the range that the kernel uses for outgoing connections. Otherwise such a connection could take a
     server's port while the server restarts, and a readiness probe could connect to itself.
@@ -30,8 +34,7 @@ def free_port() -> int:
     ephemeral_start = _ephemeral_start()
     for _ in range(ATTEMPTS):
         port = random.randrange(LOWEST_PORT, ephemeral_start)  # noqa: S311 - no secret, only scattered
-        if port not in _allocated and is_free(port):
-            _allocated.add(port)
+        if port not in _reservations and is_free(port) and _reserve(port):
             return port
     raise LocalRuntimeError(f"no free port between {LOWEST_PORT} and {ephemeral_start} after {ATTEMPTS} attempts")
 
@@ -48,7 +51,26 @@ def free_port_pair(offset: int) -> tuple[int, int]:
 
 def release(port: int) -> None:
     """Make a port available again after its owner is gone."""
-    _allocated.discard(port)
+    reservation = _reservations.pop(port, None)
+    if reservation is not None:
+        os.close(reservation)
+
+
+def _reserve(port: int) -> bool:
+    """Take a name of the kernel's abstract namespace for the port, which ends with this process; False if another run
+    has it. Between the choice of a port and its server's start lie seconds, in which another run may choose it too.
+    """
+    if sys.platform != "linux":
+        _reservations[port] = None
+        return True
+    reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(f"\0darkroom-port-{port}")
+    except OSError:
+        reservation.close()
+        return False
+    _reservations[port] = reservation.detach()
+    return True
 
 
 def is_free(port: int) -> bool:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from darkroom.local.children import ports
-from darkroom.local.errors import PortTakenError
+from darkroom.local.errors import LocalRuntimeError, PortTakenError
 
 
 @pytest.fixture
@@ -20,6 +22,21 @@ def test_a_free_port_can_be_listened_on_and_is_never_given_twice() -> None:
     assert len(set(given)) == 50
     with socket.socket() as server:
         server.bind((ports.LOOPBACK, given[0]))
+
+
+def test_a_port_that_another_run_chose_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = "from darkroom.local.children import ports; print(ports.free_port(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", choose], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        theirs = int(other.stdout.readline())
+        monkeypatch.setattr(ports.random, "randrange", lambda *_: theirs)
+        with pytest.raises(LocalRuntimeError, match="no free port"):
+            ports.free_port()
+        other.communicate("\n")
+    assert ports.free_port() == theirs
+    ports.release(theirs)
 
 
 def test_a_taken_port_is_refused_with_the_name_and_pid_of_its_holder(taken_port: int) -> None:
