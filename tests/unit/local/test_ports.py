@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def test_a_port_that_another_run_chose_is_not_given(monkeypatch: pytest.MonkeyPa
     ) as other:
         assert other.stdout is not None
         theirs = int(other.stdout.readline())
-        monkeypatch.setattr(ports.random, "randrange", lambda *_: theirs)
+        monkeypatch.setattr(random, "randrange", lambda *_: theirs)
         with pytest.raises(LocalRuntimeError, match="no free port"):
             ports.free_port()
         other.communicate("\n")
