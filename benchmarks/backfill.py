@@ -11,7 +11,7 @@ client sees it.
 
 Targets: each picture is one job with one result; the live jobs' p99 beside the backfill is within twice that when idle.
 
-20,000 pictures take about ten minutes on two cores; `--pictures 300 --idle-s 15` about one.
+20,000 pictures take about half an hour on two cores; `--pictures 300 --idle-s 15` about a minute.
 """
 
 from __future__ import annotations
