@@ -38,6 +38,8 @@ if [ -d "$packages/botocore/data" ]; then
 fi
 # Sources of what is compiled, and types: nothing reads them at run time.
 find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' \) -exec rm {} +
+# PyYAML's parser in C, of which presets have no need: the one in Python reads them.
+rm -f "$packages"/yaml/_yaml*.so
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
 # `darkroom restore`, for their Jobs.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \

@@ -24,14 +24,15 @@ IN_NO_IMAGE = {"aiohttp", "httpx", "rich", "locust", "thumbor", "pytest", "numpy
 ONLY_IN = {
     "nats-py": {"recovery"},
     "python-multipart": {"ingest"},
-    "obstore": {"ingest", "resize", "crop", "renditions", "status"},
+    "obstore": {"ingest", "resize", "crop", "renditions", "status", "recovery"},
     "boto3": {"recovery"},
     "botocore": {"ingest", "status", "recovery"},
     "pyvips": {"ingest", "resize", "crop", "renditions"},
     "pyvips-binary": {"ingest", "resize", "crop", "renditions"},
 }
-MAX_MB = {"crop": 90, "ingest": 90, "notify": 65, "recovery": 65, "renditions": 90, "resize": 90, "status": 65}
-"""Beside the base image. More than that is something that nobody meant."""
+MAX_MB = {"crop": 90, "ingest": 90, "notify": 65, "recovery": 70, "renditions": 90, "resize": 90, "status": 65}
+"""Beside the base image. More than that is something that nobody meant. recovery has both S3 clients: it writes keepers
+with one, and lists the versions that it erases with the other."""
 ENVIRONMENT = {
     "REDIS_URL": "redis://127.0.0.1:1",
     "NATS_URL": "nats://127.0.0.1:1",
