@@ -24,7 +24,7 @@ from darkroom.serving.job_ids import job_id_of
 from darkroom.serving.preset_file import preset_source
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance, Caller
-from functions.ingest.endings import JobEndings
+from darkroom.serving.endings import JobEndings
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
