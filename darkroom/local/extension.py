@@ -11,10 +11,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.telemetry.metric import Readings
+
+if TYPE_CHECKING:
+    from darkroom.console.extension import ConsolePages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,14 @@ class Checking(Protocol):
         """Return what is wrong in the application's own files, and in `manifests`, files or folders, as far as they
         are about the application.
         """
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """An extension with pages of its own for the console. It need not implement this."""
+
+    def console(self, run: Run) -> ConsolePages:
+        """Return the pages. Called in the console's process."""
 
 
 class Extension(Protocol):

@@ -31,6 +31,9 @@ from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.console.child import ConsoleProcess
+from darkroom.local.console.forwarding import console_routes
+from darkroom.local.console.plan import ConsolePlan
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.eventing.broker import Ingress
 from darkroom.local.eventing.brokers import AdaptRoute, Brokers, as_it_is
@@ -97,6 +100,8 @@ class StackOptions:
     window_s: float | None = None
     record: RecordLimits | None = field(default_factory=RecordLimits)
     """How much is kept of what happens to events; None: nothing."""
+    console_keys: Path | None = None
+    """The file of operators' keys that the console asks for; None: it asks for none."""
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
@@ -142,6 +147,7 @@ class Stack:
         self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
         self._chaos: Chaos | None = None
+        self._console: ConsoleProcess | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
         self._unused: list[str] = []
@@ -159,6 +165,7 @@ class Stack:
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
         manifests, revisions, run = self._prepare_run(manifests, addresses)
+        self._console = self._make_console(run, addresses, logs)
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
@@ -224,6 +231,8 @@ class Stack:
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
         admin = self._admin(manifests, brokers, gateway)
         admin.add_routes(chaos_routes(chaos))
+        if self._console is not None:
+            admin.add_routes(console_routes(self._console))
         await self._listen("admin", chosen.admin, admin, share=0.03)
         await gateway.start()
 
@@ -253,6 +262,8 @@ class Stack:
         self._folder.remove_runtime()
         if self._chaos is not None:
             await self._chaos.close()
+        if self._console is not None:
+            await self._console.close()
         if self._gateway is not None:
             self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
@@ -435,6 +446,25 @@ class Stack:
         application = admin_application(overview.status, self.events, measurements.read)
         RecordApi(brokers).add_routes(application)
         return application
+
+    def _make_console(self, run: Run, addresses: Addresses, logs: LogDirectory) -> ConsoleProcess:
+        keys = self._options.console_keys
+        plan = ConsolePlan(
+            admin=addresses.admin,
+            project_root=str(self._root.resolve()),
+            audit_file=str(self._folder.path / "audit.jsonl"),
+            extension=self._options.project.extension,
+            keys_file=None if keys is None else str(keys.absolute()),
+            variables=run.variables,
+            settings=run.settings,
+        )
+        return ConsoleProcess(
+            write_plan=lambda: self._folder.write_console_plan(plan.as_dict()),
+            env=interpreter_env(self._root),
+            cwd=self._root.resolve(),
+            on_line=logs.sink("console"),
+            report=self._report,
+        )
 
     def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
         parts = Parts(

@@ -1,0 +1,50 @@
+"""The templates: Jinja2 with autoescape, ours first and then an application's, and the headers of each page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from darkroom.console import formats
+
+BASE = "/console"
+"""Where everything of the console is, at whatever host."""
+
+
+def environment(templates: Sequence[tuple[str, str]]) -> Environment:
+    loaders = [PackageLoader(package, folder) for package, folder in (("darkroom.console", "templates"), *templates)]
+    created = Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    created.globals.update(base=BASE, now=time.time)
+    created.filters.update(
+        duration=formats.duration,
+        ago=lambda at: formats.ago(at, time.time()),
+        clock=formats.clock,
+        timestamp=formats.timestamp,
+        number=formats.number,
+        size=formats.size,
+    )
+    return created
+
+
+def page_headers(image_sources: Collection[str] = ()) -> dict[str, str]:
+    """Return the headers of a page. `image_sources` are origins of pictures, besides the console's own."""
+    images = " ".join(["'self'", "data:", *image_sources])
+    policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        f"img-src {images}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
