@@ -47,14 +47,14 @@ def waterfall(
     return svg(width, height, *parts, title=title, description=f"{facts}.")
 
 
-def _axis(
-    length: float, scale: float, left: int, height: int, place_text: Callable[[float], str]
-) -> Iterator[str]:
+def _axis(length: float, scale: float, left: int, height: int, place_text: Callable[[float], str]) -> Iterator[str]:
     step = round_step(length / max(2, floor(length * scale / 110)))
     for number in range(floor(length / step + 1e-9) + 1):
         x = left + number * step * scale
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - _AXIS_PX}"/>'
-        yield label(x, height - 8, place_text(float(f"{number * step:.6g}")), anchor="start" if number == 0 else "middle")
+        yield label(
+            x, height - 8, place_text(float(f"{number * step:.6g}")), anchor="start" if number == 0 else "middle"
+        )
 
 
 def _row(span: Span, y: int, x: float, scale: float, labels_px: int, width: int) -> Iterator[str]:

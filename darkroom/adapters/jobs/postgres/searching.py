@@ -63,18 +63,14 @@ def search_page(connections: Connections, wanted: JobSearch, *, limit: int, afte
         return FoundJobs()
     examined = max(limit + 1, MAX_READ // len(owners)) if _is_filtered(wanted) else limit + 1
     tables = " UNION ALL ".join(_OF_AN_OWNER.format(table=table) for table in _tables(wanted.status))
-    rows = connections.ask(
-        _PAGE.format(fits=_FITS, tables=tables), {**values, "owners": owners, "examined": examined}
-    )
+    rows = connections.ask(_PAGE.format(fits=_FITS, tables=tables), {**values, "owners": owners, "examined": examined})
     return _found(rows, limit, has_more=len(rows) == examined, left_out=left_out)
 
 
 def _by_id(connections: Connections, wanted: JobSearch, values: dict[str, Any], limit: int) -> FoundJobs:
     prefix = wanted.id_prefix
     ends = {"first": prefix + _FIRST_ID[len(prefix) :], "last": prefix + _LAST_ID[len(prefix) :]}
-    rows = connections.ask(
-        _BY_ID.format(fits=_FITS), {**values, **ends, "owner": wanted.owner, "examined": limit + 1}
-    )
+    rows = connections.ask(_BY_ID.format(fits=_FITS), {**values, **ends, "owner": wanted.owner, "examined": limit + 1})
     return _found(rows, limit, has_more=False, left_out=0)
 
 
@@ -90,9 +86,7 @@ def _found(rows: list[Any], limit: int, *, has_more: bool, left_out: int) -> Fou
         last = JobCursor(created_ms=round(created_at.timestamp() * 1000), job_id=found_id)
         if row is not None:
             records.append(record_or_unreadable(row))
-    return FoundJobs(
-        records=records, next=last if has_more else None, looked_at=looked_at, owners_left_out=left_out
-    )
+    return FoundJobs(records=records, next=last if has_more else None, looked_at=looked_at, owners_left_out=left_out)
 
 
 def _values(wanted: JobSearch, after: JobCursor | None) -> dict[str, Any]:
