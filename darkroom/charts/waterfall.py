@@ -60,7 +60,8 @@ def _axis(length: float, scale: float, left: int, height: int, place_text: Calla
 def _row(span: Span, y: int, x: float, scale: float, labels_px: int, width: int) -> Iterator[str]:
     length = max(2.0, (span.end - span.begin) * scale)
     yield label(12 * span.depth, y + 17, span.label, kind="label")
-    yield f'<rect class="solid c-{span.colour}" x="{x:.1f}" y="{y + 6}" width="{length:.1f}" height="{_BAR_PX}" rx="2"/>'
+    place = f'x="{x:.1f}" y="{y + 6}" width="{length:.1f}" height="{_BAR_PX}" rx="2"'
+    yield f'<rect class="solid c-{span.colour}" {place}/>'
     needed = len(span.text) * _CHARACTER_PX
     if x + length + 8 + needed <= width:
         yield label(x + length + 6, y + 17, span.text)
