@@ -36,7 +36,10 @@ class Trouble:
 
     since: float
     """Seconds since the epoch."""
+    last_at: float
     failures: int
+    failed_starts: int
+    """In a row, up to now."""
     reason: str
     """Of the last one, with the line of its output that says why."""
     last_lines: tuple[str, ...]
@@ -54,6 +57,8 @@ class Pool:
     def __init__(self, revision: Revision, context: InstanceContext, limit: InstanceLimit, report: Report) -> None:
         self.revision = revision
         """The revision of new instances."""
+        self.revision_at = time.time()
+        """Since when it is this one, in seconds since the epoch."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
         self.on_failing: Callable[[], None] = lambda: None
@@ -95,6 +100,11 @@ class Pool:
     @property
     def processes(self) -> int:
         return len(self._instances)
+
+    @property
+    def limit(self) -> int:
+        """Return how many processes this machine has room for, all Services together."""
+        return self._limit.most
 
     @property
     def reserved(self) -> int:
@@ -171,7 +181,7 @@ class Pool:
         old = [one for one in self._instances if one.state in KEPT_STATES]
         if if_it_starts and old and not await self._first_instance_starts(revision):
             return False
-        replaced, self.revision = self.revision, revision
+        replaced, self.revision, self.revision_at = self.revision, revision, time.time()
         self.reconcile()
         for new in self._kept(revision):
             await new.settled.wait()
@@ -314,6 +324,8 @@ class Pool:
         cause = reason_in(last_lines)
         self._trouble = Trouble(
             since=time.time() if earlier is None else earlier.since,
+            last_at=time.time(),
+            failed_starts=self._failed_starts,
             failures=1 if earlier is None else earlier.failures + 1,
             reason=f"{reason}: {cause}" if cause else reason,
             last_lines=tuple(last_lines)[-LAST_LINES_REPORTED:],
