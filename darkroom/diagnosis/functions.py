@@ -19,6 +19,8 @@ def function_findings(status: Mapping[str, Any], now: float) -> Iterator[Finding
             yield _not_run(row)
         elif is_in_crash_loop(row, now):
             yield _crash_loop(row)
+        elif row.get("refused"):
+            yield _not_replaced(row)
         elif row.get("capped"):
             yield _capped(row)
         elif row.get("unready") and not row.get("ready"):
@@ -49,6 +51,21 @@ def _crash_loop(row: Mapping[str, Any]) -> Finding:
         sentence=f"{does_not_start(row)}. {harm}",
         remedy=_crash_remedy(str(row["failing"].get("reason", ""))),
         since=row["failing"].get("since"),
+    )
+
+
+def _not_replaced(row: Mapping[str, Any]) -> Finding:
+    refused = row["refused"]
+    return Finding(
+        code="function.not_replaced",
+        severity="delay",
+        subject=f"function {row['service']}",
+        sentence=(
+            f"what was changed in {row['service']} does not start: {refused['reason']}. {row['revision']}, from before "
+            "the change, serves on."
+        ),
+        remedy=_crash_remedy(str(refused["reason"])),
+        since=refused["at"],
     )
 
 

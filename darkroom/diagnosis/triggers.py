@@ -22,7 +22,7 @@ def trigger_findings(status: Mapping[str, Any], now: float) -> Iterator[Finding]
         for row in status.get(f"{kind}s", []):
             if is_losing(row, status, now):
                 yield _loses(kind, row)
-            elif is_failing(row, now):
+            elif is_failing(row, status, now):
                 yield _fails(kind, row)
     for row in status.get("triggers", []):
         yield from _matches_nothing(row, status)
@@ -42,15 +42,20 @@ def is_losing(row: Mapping[str, Any], status: Mapping[str, Any], now: float) -> 
     lost = row.get("last_lost")
     if not lost or now - lost["at"] >= LOSS_SHOWN_S:
         return False
-    function = function_of(row, status)
-    return function is None or float(function.get("revision_at") or 0.0) <= lost["at"]
+    return not _is_replaced_since(row, status, lost["at"])
 
 
-def is_failing(row: Mapping[str, Any], now: float) -> bool:
+def is_failing(row: Mapping[str, Any], status: Mapping[str, Any], now: float) -> bool:
     failure = row.get("last_failure")
-    if not failure or now - failure["at"] >= FAILURE_SHOWN_S:
+    if not failure or now - failure["at"] >= FAILURE_SHOWN_S or _is_replaced_since(row, status, failure["at"]):
         return False
     return float(row.get("last_accepted_at") or 0.0) <= failure["at"]
+
+
+def _is_replaced_since(row: Mapping[str, Any], status: Mapping[str, Any], at: float) -> bool:
+    """Report whether the function that failed has another revision by now, which has yet to show what it does."""
+    function = function_of(row, status)
+    return function is not None and float(function.get("revision_at") or 0.0) > at
 
 
 def last_failed_delivery(kind: str, row: Mapping[str, Any]) -> str:
@@ -120,8 +125,8 @@ def _matches_nothing(row: Mapping[str, Any], status: Mapping[str, Any]) -> Itera
         subject=f"trigger {row['trigger']}",
         sentence=(
             f"the filter of Trigger {row['trigger']} matches none of the {counted(passed_by, 'event')} that Broker "
-            f"{row['broker']} has taken: it asks for the type {wanted}. {meant} came {counted(seen[meant], 'time')}; did "
-            f"you mean that? {row.get('service') or row.get('subscriber')} gets nothing."
+            f"{row['broker']} has taken: it asks for the type {wanted}. {meant} came {counted(seen[meant], 'time')}; "
+            f"did you mean that? {row.get('service') or row.get('subscriber')} gets nothing."
         ),
         remedy=(
             f"Correct the type in the filter of Trigger {row['trigger']}, and start `darkroom up` again; or correct "

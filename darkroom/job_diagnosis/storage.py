@@ -14,7 +14,7 @@ from darkroom.telemetry.metric import Distribution, Readings
 
 SLOW_S = 1.0
 """Of one fetch or store, on average. A picture of 4 MB takes a few hundredths of a second on one machine."""
-LOOKED_BACK_S = 15.0
+LOOKED_BACK_S = 10.0
 _STAGES = {"fetch": "fetching an original", "store": "storing a result"}
 
 _Totals: TypeAlias = Mapping[str, tuple[int, float]]

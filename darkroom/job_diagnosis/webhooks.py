@@ -26,8 +26,8 @@ def webhook_findings(readings: Readings) -> Iterator[Finding]:
         severity="delay",
         subject="webhooks",
         sentence=(
-            f"{acting(owed, 'webhook', 'wait')} to be sent, the longest for {lasted(oldest_s)}: an endpoint does not take them. "
-            f"Tries that failed since the job store was made: {reasons}."
+            f"{acting(owed, 'webhook', 'wait')} to be sent, the longest for {lasted(oldest_s)}: an endpoint does not "
+            f"take them. Tries that failed since the job store was made: {reasons}."
         ),
         remedy=(
             "`darkroom job ID` says which endpoint a job's end is owed to, and `darkroom webhooks test ENDPOINT` sends "

@@ -53,6 +53,8 @@ def explain(subject: str, runtime: AdminClient, data: Path) -> Explained:
 
 def _service(row: Mapping[str, Any], runtime: AdminClient) -> Explained:
     findings = runtime.ask_object("GET", "/why")["findings"]
-    lines = service_lines(row, findings)
-    document = {"function": dict(row), "sentences": lines}
+    address = f"{row['namespace']}/{row['name']}"
+    [decided] = runtime.ask_object("GET", "/autoscaler", query={"service": address})["services"]
+    lines = service_lines(row, decided["sentence"], findings)
+    document = {"function": dict(row), "autoscaler": decided["latest"], "sentences": lines}
     return Explained(kind="service", subject=str(row["service"]), lines=lines, document=document)

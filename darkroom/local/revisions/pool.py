@@ -48,6 +48,19 @@ class Trouble:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A new revision that did not start, so that the one before it serves on."""
+
+    at: float
+    """Seconds since the epoch."""
+    revision: str
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 class Pool:
     """The instances of one Service.
 
@@ -75,6 +88,8 @@ class Pool:
         self._trouble: Trouble | None = None
         self._failed_starts = 0
         """In a row."""
+        self.refused: Refused | None = None
+        """The latest revision, as long as it did not start and an earlier one serves."""
         self._reported_cap: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -178,6 +193,7 @@ class Pool:
         With `if_it_starts`, returns False if the first new instance did not start; then the old ones keep serving.
         """
         self._release_hold()
+        self.refused = None
         old = [one for one in self._instances if one.state in KEPT_STATES]
         if if_it_starts and old and not await self._first_instance_starts(revision):
             return False
@@ -284,6 +300,9 @@ class Pool:
             if self.is_failing:
                 self.on_failing()
         else:
+            cause = reason_in(error.last_lines)
+            reason = f"{error.reason}: {cause}" if cause else error.reason
+            self.refused = Refused(at=time.time(), revision=instance.revision.name, reason=reason)
             self._report("revision.failed", **fields, serving=self.revision.name)
 
     async def _remove_ended(self, instance: Instance) -> None:

@@ -35,12 +35,6 @@ class Scaler:
         self._windows_for(pool.revision.scaling)
         self._state = ScalerState.at_start(ready=0, now_s=time.monotonic())
         self.decision = Decision(desired=0, unbounded=0, panicking=False)
-        self.metrics = Metrics(stable=0.0, panic=0.0, ready=0)
-        """What the decision was made from."""
-
-    @property
-    def config(self) -> ScalingConfig:
-        return self._pool.revision.scaling
 
     def poke(self) -> None:
         """Decide at once, because a request arrived at a revision at zero. Knative's activator then reports {1, 1}."""
@@ -86,7 +80,7 @@ class Scaler:
         metrics = Metrics(
             stable=self._stable.average(now_s), panic=self._panic.average(now_s), ready=len(self._pool.ready)
         )
-        before, self.metrics = self.decision, metrics
+        before = self.decision
         self.decision, self._state = decide(config, self._state, metrics, now_s)
         if self.decision.desired != before.desired:
             self._report(

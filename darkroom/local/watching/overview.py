@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import nats.errors
@@ -18,11 +18,9 @@ from darkroom.local.eventing.dispatch import COUNTED, Dispatcher
 from darkroom.local.eventing.receivers import only_type_of
 from darkroom.local.eventing.stream import ChannelStream, consumer_name
 from darkroom.local.extension import Application
-from darkroom.local.revisions.autoscaler import panic_window_s, target_value
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
-from darkroom.local.revisions.scaler import Scaler
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.answering import answering_time, is_stopped
 from darkroom.local.watching.entry_points import EntryPoints
@@ -71,8 +69,7 @@ class Overview:
         }
 
     def _function(self, key: ServiceKey) -> dict[str, Any]:
-        pool, scaler = self.fleet.pools[key], self.fleet.scalers[key]
-        decision = scaler.decision
+        pool, decision = self.fleet.pools[key], self.fleet.scalers[key].decision
         states = [instance.state for instance in pool.instances]
         return {
             "service": pool.revision.label,
@@ -86,13 +83,13 @@ class Overview:
             "draining": states.count(InstanceState.DRAINING),
             "wanted": decision.desired,
             "panicking": decision.panicking,
-            "decision": _decision(scaler),
             "capped": pool.processes < pool.desired and InstanceState.STARTING not in states and not pool.trouble,
             "limit": pool.limit,
             "how": getattr(pool.launch, "how", ""),
             "remarks": pool.remarks,
             "not_run": pool.not_run or None,
             "failing": None if pool.trouble is None else pool.trouble.as_dict(),
+            "refused": None if pool.refused is None else pool.refused.as_dict(),
             "in_flight": sum(instance.in_flight for instance in pool.instances),
             "waiting": self.fleet.activator.queued(key),
             "min_scale": pool.revision.scaling.min_scale,
@@ -173,20 +170,6 @@ async def _backlog_of(stream: ChannelStream) -> Mapping[str, int]:
 
 def _no_answer() -> str:
     return f"no answer within {ANSWER_WITHIN_S:g} s"
-
-
-def _decision(scaler: Scaler) -> dict[str, Any]:
-    """Return the autoscaler's last decision with what it was made from, as `diagnosis.scaling` explains it."""
-    scaling, decision, metrics = scaler.config, scaler.decision, scaler.metrics
-    return {
-        **asdict(metrics),
-        **asdict(decision),
-        "target": target_value(scaling),
-        "window_s": scaling.window_s,
-        "panic_window_s": panic_window_s(scaling),
-        "min_scale": scaling.min_scale,
-        "max_scale": scaling.max_scale,
-    }
 
 
 def _unready_because(pool: Pool) -> str:

@@ -3,16 +3,7 @@
 `windows` averages the measurements, `kpa` decides. Measuring, waiting and starting instances happen elsewhere.
 """
 
-from darkroom.local.revisions.autoscaler.kpa import TICK_S, Decision, Metrics, ScalerState, decide, target_value
+from darkroom.local.revisions.autoscaler.kpa import TICK_S, Decision, Metrics, ScalerState, decide
 from darkroom.local.revisions.autoscaler.windows import ConcurrencyWindow, panic_window_s
 
-__all__ = [
-    "TICK_S",
-    "ConcurrencyWindow",
-    "Decision",
-    "Metrics",
-    "ScalerState",
-    "decide",
-    "panic_window_s",
-    "target_value",
-]
+__all__ = ["TICK_S", "ConcurrencyWindow", "Decision", "Metrics", "ScalerState", "decide", "panic_window_s"]
