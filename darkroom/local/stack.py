@@ -57,9 +57,13 @@ from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.manifest_watch import ManifestWatch
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
+from darkroom.local.watching.autoscaler_api import autoscaler_routes
 from darkroom.local.watching.disk import watch_disk
 from darkroom.local.watching.entry_points import EntryPoints, entry_points
 from darkroom.local.watching.event_log import EventLog
+from darkroom.local.watching.flow_map import FlowMap, map_routes
+from darkroom.local.watching.flow_rates import FlowRates
+from darkroom.local.watching.log_tail import log_routes
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
 from darkroom.local.watching.record_api import RecordApi
@@ -173,7 +177,7 @@ class Stack:
         brokers, ingress = await self._open_brokers(manifests, addresses)
         self._fill_fleet(manifests, revisions, logs)
         subscribers = await self._dispatch(brokers, ingress)
-        await self._open_doors(manifests, brokers, ingress, chosen)
+        await self._open_doors(manifests, brokers, ingress, chosen, addresses)
         self._run_scalers()
         await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
@@ -219,7 +223,9 @@ class Stack:
         await brokers.dispatch(subscribers, ingress)
         return subscribers
 
-    async def _open_doors(self, manifests: Manifests, brokers: Brokers, ingress: Ingress, chosen: _Ports) -> None:
+    async def _open_doors(
+        self, manifests: Manifests, brokers: Brokers, ingress: Ingress, chosen: _Ports, addresses: Addresses
+    ) -> None:
         """Listen for events, for the commands, and for requests from outside."""
         self._chaos = chaos = self._make_chaos(brokers, ingress)
         self._gateway = gateway = Gateway(
@@ -232,6 +238,7 @@ class Stack:
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
         admin = self._admin(manifests, brokers, gateway)
         admin.add_routes(chaos_routes(chaos))
+        admin.add_routes(self._flow_routes(manifests, brokers, addresses))
         if self._console is not None:
             admin.add_routes(console_routes(self._console))
         await self._listen("admin", chosen.admin, admin, share=0.03)
@@ -448,6 +455,14 @@ class Stack:
         application.add_routes(Why(overview.status, self._application).routes())
         RecordApi(brokers).add_routes(application)
         return application
+
+    def _flow_routes(self, manifests: Manifests, brokers: Brokers, addresses: Addresses) -> Sequence[web.RouteDef]:
+        rates = FlowRates(brokers)
+        self._spawn(rates.run(), "flow rates")
+        flow_map = FlowMap(
+            manifests=manifests, fleet=self._fleet, brokers=brokers, rates=rates, broker_address=addresses.broker
+        )
+        return [*map_routes(flow_map), *autoscaler_routes(self._fleet), *log_routes(self._folder.logs)]
 
     def _make_console(self, run: Run, addresses: Addresses, logs: LogDirectory) -> ConsoleProcess:
         keys = self._options.console_keys

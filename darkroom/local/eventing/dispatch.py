@@ -57,7 +57,9 @@ STOP_GRACE_S = 5.0
 NO_TTL = Answered(status=400, body=b"the event has no TTL: it was put on the stream past the Broker's ingress")
 """The broker's filter refuses such an event (knative/eventing, pkg/broker/filter/filter_handler.go)."""
 COUNTED = ("delivered", "retried", "dead_lettered", "lost")
-"""The names of a dispatcher's counts."""
+"""The names of a dispatcher's counts, as metrics have them."""
+REPLIED = "replied"
+"""Counted too: the deliveries that were answered with an event."""
 _SUCCEEDED = (Action.ACK, Action.REPLY)
 
 
@@ -307,6 +309,7 @@ class Dispatcher:
         match step.action:
             case Action.ACK | Action.REPLY:
                 self.last_accepted_at = self.progressed_at
+                self.counts[REPLIED] += step.action is Action.REPLY
                 self._report("delivery.accepted", **shown, attempt=attempt_index + 1)
                 await message.ack()
             case Action.REDELIVER:

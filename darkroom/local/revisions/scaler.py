@@ -20,6 +20,7 @@ from darkroom.local.revisions.autoscaler import (
     decide,
     panic_window_s,
 )
+from darkroom.local.revisions.decisions import Decided, DecisionLog
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import ScalingConfig
 
@@ -35,6 +36,7 @@ class Scaler:
         self._windows_for(pool.revision.scaling)
         self._state = ScalerState.at_start(ready=0, now_s=time.monotonic())
         self.decision = Decision(desired=0, unbounded=0, panicking=False)
+        self.log = DecisionLog()
 
     def poke(self) -> None:
         """Decide at once, because a request arrived at a revision at zero. Knative's activator then reports {1, 1}."""
@@ -82,6 +84,7 @@ class Scaler:
         )
         before = self.decision
         self.decision, self._state = decide(config, self._state, metrics, now_s)
+        self.log.add(Decided(at=time.time(), config=config, metrics=metrics, decision=self.decision))
         if self.decision.desired != before.desired:
             self._report(
                 "instances.wanted",

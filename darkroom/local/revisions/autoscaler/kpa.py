@@ -64,7 +64,7 @@ def decide(
     config: ScalingConfig, state: ScalerState, metrics: Metrics, now_s: float, *, reachable: bool = True
 ) -> tuple[Decision, ScalerState]:
     """Decide the number of instances. A revision that was replaced is not `reachable` and may scale to zero at once."""
-    stable, panic, over_threshold = _wanted(config, metrics, reachable)
+    stable, panic, over_threshold = wanted_by_windows(config, metrics, reachable=reachable)
     state = _update_panic(state, config, over_threshold, now_s)
     wanted, state = _keep_maximum_while_panicking(state, stable, panic)
     wanted, state = _delay_scale_down(state, config, wanted, now_s, reachable)
@@ -78,7 +78,7 @@ def target_value(config: ScalingConfig) -> float:
     return max(_MIN_TARGET, config.target * config.target_utilization)
 
 
-def _wanted(config: ScalingConfig, metrics: Metrics, reachable: bool) -> tuple[int, int, bool]:
+def wanted_by_windows(config: ScalingConfig, metrics: Metrics, *, reachable: bool = True) -> tuple[int, int, bool]:
     """Return the instances wanted by the stable and by the panic window, and whether the panic threshold is reached."""
     ready = max(1, metrics.ready)
     most = math.ceil(config.max_scale_up_rate * ready)
