@@ -1,7 +1,7 @@
 """Faults that are staged on running stacks, each with what `GET /why` and the console's page Why must say of it.
 
-A staging is a context manager: it has inflicted the fault when it is entered, and has mended it when it is left. What is
-said must come while it lasts, and be gone afterwards. `staged_shop` and `staged_pipeline` have the stacks and stagings.
+A staging is a context manager: it has inflicted the fault when it is entered, and has mended it when it is left. What
+is said must come while it lasts, and be gone afterwards. `staged_shop` and `staged_pipeline` have the stacks.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from darkroom.imaging.photograph import make_photograph
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.orders import KILLING_WIDTH, SLOW_WIDTH
 from tests.faults.proxy import Manner
-from tests.staged_faults import StagedFault
 from tests.stack import ROOT, RunningStack, eventually
+from tests.staged_faults import StagedFault
 
 WINDOW = 2
 _SLOW_S3_S = 1.2

@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 
 from darkroom.events.cloudevents import encode_binary, new_event
-from tests.staged_faults import StagedFault, nats_stopped
 from tests.stack import RunningStack, eventually, running_stack
+from tests.staged_faults import StagedFault, nats_stopped
 
 PLACED, LABELLED = "shop.order.placed", "shop.parcel.labelled"
 _BROKER = """
