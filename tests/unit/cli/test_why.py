@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 from rich.console import Console
@@ -145,7 +146,7 @@ def test_jobs_a_second_are_those_of_the_last_minute() -> None:
 
 
 def test_the_screen_shows_it_all_and_no_control_characters() -> None:
-    console = Console(width=120, force_terminal=False, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=120, force_terminal=False, record=True, file=StringIO())
     console.print(drawn(view(jobs={"error": "no\x1b[31m answer"})))
     text = console.export_text()
     assert "no\\x1b[31m answer" in text

@@ -17,7 +17,8 @@ def function(**changes: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
         "service": "confirm", "name": "confirm", "namespace": "shop", "revision": "confirm-00002",
         "revision_at": NOW - 900, "ready": 1, "unready": 0, "starting": 0, "wanted": 1, "waiting": 0, "in_flight": 0,
-        "max_scale": 2, "container_concurrency": 2, "not_run": None, "failing": None, "refused": None, "capped": False, "limit": 8,
+        "max_scale": 2, "container_concurrency": 2, "not_run": None, "failing": None, "refused": None, "capped": False,
+        "limit": 8,
     }  # fmt: skip
     return {**row, **changes}
 
