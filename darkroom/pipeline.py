@@ -9,7 +9,7 @@ import importlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ _PRELOADED = (
     "darkroom.adapters.storage.s3",
 )
 _NO_SERVER = "127.0.0.1:1"
+_LOOKED_AT = ("job store", "dead letters", "settings")
+"""The parts of `job_diagnosis`, which is imported when somebody asks what is wrong."""
 
 
 class Pipeline:
@@ -72,7 +74,7 @@ class Pipeline:
 
     @property
     def findings(self) -> Mapping[str, Callable[[Mapping[str, Any]], Sequence[Finding]]]:
-        return self._diagnosis.parts
+        return {name: partial(self._find, name) for name in _LOOKED_AT}
 
     def prepare(self, servers: Collection[str]) -> None:
         if "s3" in servers:
@@ -163,6 +165,9 @@ class Pipeline:
 
         settings = {**self._run.settings, **self._run.variables}
         return JobDiagnosis(settings, lambda: self._jobs, lambda: self._dead_letters)
+
+    def _find(self, part: str, status: Mapping[str, Any]) -> Sequence[Finding]:
+        return self._diagnosis.parts[part](status)
 
     def _backlog(self) -> Mapping[str, Any]:
         backlog, load = self._jobs.backlog(), self._jobs.condition(struck=0).load

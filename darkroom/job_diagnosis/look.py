@@ -9,6 +9,7 @@ from typing import Any
 from darkroom.adapters.deadletters import DeadLetters
 from darkroom.adapters.jobs import JobStore
 from darkroom.diagnosis import Finding
+from darkroom.diagnosis.servers import is_up
 from darkroom.job_diagnosis.attempts import struck_findings
 from darkroom.job_diagnosis.key_files import key_findings
 from darkroom.job_diagnosis.lanes import lane_findings
@@ -46,6 +47,8 @@ class JobDiagnosis:
         return {"job store": self._of_jobs, "dead letters": self._of_letters, "settings": self._of_files}
 
     def _of_jobs(self, status: Mapping[str, Any]) -> Sequence[Finding]:
+        if not (is_up(status, "redis") and is_up(status, "postgres")):
+            return []  # The server's own finding says so, and asking it would take as long again.
         store = self._jobs()
         condition, readings = store.condition(struck=MAX_STRUCK), store.statistics()
         return [
@@ -56,8 +59,8 @@ class JobDiagnosis:
             *webhook_findings(readings),
         ]
 
-    def _of_letters(self, _status: Mapping[str, Any]) -> Sequence[Finding]:
-        return self._letters.findings()
+    def _of_letters(self, status: Mapping[str, Any]) -> Sequence[Finding]:
+        return self._letters.findings() if is_up(status, "nats") else []
 
     def _of_files(self, _status: Mapping[str, Any]) -> Sequence[Finding]:
         return list(self._in_files())

@@ -16,6 +16,8 @@ from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.contract.jobs import JobResult
 from darkroom.diagnosis import Finding
 from darkroom.job_diagnosis import JobDiagnosis
+from darkroom.local.extension import Diagnosing, Run
+from darkroom.pipeline import PipelineExtension
 
 
 class Pipeline:
@@ -72,6 +74,13 @@ def test_a_store_that_is_full_is_said_in_the_words_of_the_refusal() -> None:
     assert "maxmemory" in finding.remedy
     pipeline.store.used_bytes = 75
     assert (pipeline.only().code, "75%" in pipeline.only().sentence) == ("store.nearly_full", True)
+
+
+def test_a_server_that_is_down_is_not_asked_again() -> None:
+    pipeline = Pipeline()
+    pipeline.store.used_bytes, pipeline.store.max_bytes = 90, 100
+    pipeline.letters.is_down = True
+    assert pipeline.findings({"servers": [{"name": name, "state": "gone"} for name in ("redis", "nats")]}) == []
 
 
 def test_a_backlog_at_its_limit_is_said() -> None:
@@ -208,3 +217,10 @@ def test_webhooks_that_are_owed_for_long_are_said() -> None:
     assert pipeline.findings() == []
     pipeline.now_s += 90
     assert "1 webhook waits to be sent, the longest for 90 s" in pipeline.only().sentence
+
+
+def test_the_extension_names_the_parts_that_can_be_looked_at(tmp_path: Path) -> None:
+    attached = PipelineExtension().attach(Run(project_root=tmp_path, variables={}))
+    assert isinstance(attached, Diagnosing)
+    parts = JobDiagnosis({}, MemoryJobStore, MemoryDeadLetters).parts
+    assert set(attached.findings) == set(parts)
