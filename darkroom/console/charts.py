@@ -24,7 +24,9 @@ class Spans(Mark):
     title: str = ""
 
     def drawn(self, plot: Plot) -> str:
-        return "".join(self._span(plot, begin, end) for begin, end in self.spans if end >= plot.from_x <= plot.to_x >= begin)
+        return "".join(
+            self._span(plot, begin, end) for begin, end in self.spans if end >= plot.from_x <= plot.to_x >= begin
+        )
 
     def _span(self, plot: Plot, begin: float, end: float) -> str:
         left, right = plot.x(max(begin, plot.from_x)), plot.x(min(end, plot.to_x))

@@ -42,8 +42,8 @@ class JobPages:
     @property
     def sections(self) -> Sequence[Section]:
         return (
-            Section(title="Jobs", path="/jobs", position=250),
-            Section(title="Dead letters", path="/deadletters", position=260),
+            Section(title="Jobs", path="/jobs", position=500),
+            Section(title="Dead letters", path="/deadletters", position=600),
         )
 
     @property

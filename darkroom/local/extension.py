@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from darkroom.diagnosis import Finding
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.telemetry.metric import Readings
 
@@ -73,6 +74,17 @@ class Announcing(Protocol):
 
     def banner(self, api: str) -> Sequence[str]:
         """Return lines for the console, such as a command to try. `api` is the gateway's address."""
+
+
+@runtime_checkable
+class Diagnosing(Protocol):
+    """An application that can say what is wrong with it. It need not implement this."""
+
+    @property
+    def findings(self) -> Mapping[str, Callable[[Mapping[str, Any]], Sequence[Finding]]]:
+        """Return the parts that can be looked at, by name, such as "job store". Each is given the runtime's status
+        document, and returns what is wrong now. If one fails or hangs, the others are shown.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

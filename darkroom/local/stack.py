@@ -68,6 +68,7 @@ from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
 from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
+from darkroom.local.watching.why import Why
 from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.left_out import refused_if_strict, summarised
 from darkroom.manifests.project import PROJECT_FILE, Project
@@ -458,6 +459,7 @@ class Stack:
             report=self._report,
         )
         application = admin_application(overview.status, self.events, measurements.read)
+        application.add_routes(Why(overview.status, self._application).routes())
         RecordApi(brokers).add_routes(application)
         return application
 

@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from darkroom.adapters.jobs.admission import JobName
+from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
@@ -424,6 +425,11 @@ class JobStore(Protocol):
     def statistics(self) -> Readings:
         """Every metric of the catalog whose source is the job record. Counts are updated in the same atomic step as the
         job. They never shrink, whatever is called twice or dies."""
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        """Return how the store is doing, with at most `struck` of the unfinished jobs of which an attempt ended without
+        reporting, newest first.
+        """
 
     def check(self) -> None:
         """Return if the store answers and cannot lose jobs: its `maxmemory-policy` is `noeviction`."""

@@ -55,6 +55,7 @@ from darkroom.adapters.jobs.attempt_errors import (
     lost_attempt_error,
     unanswered_claim_error,
 )
+from darkroom.adapters.jobs.condition import StoreCondition, was_struck
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure, cancelled_error
 from darkroom.adapters.jobs.memory_erasing import MemoryErasures, free_original
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
@@ -483,6 +484,17 @@ class MemoryJobStore:
                 broker_window=self._lanes.broker_window,
                 webhooks_owed=webhooks_owed,
                 oldest_owed_age_s=oldest_owed_age_s,
+            )
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        with self._lock:
+            newest = sorted(self._jobs.values(), key=lambda job: job.created_s, reverse=True)
+            records = [job.record() for job in newest if not job.status.is_final]
+            return StoreCondition(
+                used_bytes=self.used_bytes,
+                max_bytes=self.max_bytes,
+                load=self._load(None),
+                struck=[record for record in records if was_struck(record)][:struck],
             )
 
     def check(self) -> None:

@@ -68,6 +68,7 @@ from darkroom.adapters.jobs.admission import (
 )
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.condition import EXAMINED, STRUCK_CODES, StoreCondition, was_struck
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
@@ -400,6 +401,12 @@ class RedisJobStore(RedisErasing):
             webhooks_owed=int(owed[0]),
             oldest_owed_age_s=int(owed[1]) / 1000,
         )
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        load, found = self._script("condition", struck, EXAMINED, *STRUCK_CODES)
+        used, most = self._memory()
+        records = tuple(record for record in _readable(found) if was_struck(record))
+        return StoreCondition(used_bytes=used, max_bytes=most, load=_load(load), struck=records)
 
     def check(self) -> None:
         policy = self._ask(self._maxmemory_policy)

@@ -94,9 +94,9 @@ def _classes(edge: Document) -> str:
 def label_drawing(edge: Document, link: Link, index: int, place: Placed) -> str:
     x, y = place.boxes[link.right].x - LABEL_WIDTH + 10, place.ends[index]
     if edge["kind"] == "dead-letter":
-        count = edge["dead_lettered"]
-        kind = "harm" if count else "minor"
-        return f'{_plate(x, y - 18, 126)}<text class="{kind}" x="{x:.0f}" y="{y - 5:.1f}">dead letters: {number(count)}</text>'
+        kind = "harm" if edge["dead_lettered"] else "minor"
+        words = f"dead letters: {number(edge['dead_lettered'])}"
+        return f'{_plate(x, y - 18, 126)}<text class="{kind}" x="{x:.0f}" y="{y - 5:.1f}">{words}</text>'
     return (
         f'<a href="{edge_path(edge)}">{_plate(x, y - 18, LABEL_WIDTH - 32)}'
         f'<text class="edge-name" x="{x:.0f}" y="{y - 5:.1f}">{cut(edge["name"], 28)}</text>'

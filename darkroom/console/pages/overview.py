@@ -42,7 +42,7 @@ def routes(shell: Shell, runtime: Runtime) -> Sequence[Route]:
 def _context(status: dict[str, Any], found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     receivers = [*status["triggers"], *status["subscriptions"]]
     return {
-        "status": status,
+        "state": status,
         "findings": found[:_FINDINGS_SHOWN],
         "more": max(0, len(found) - _FINDINGS_SHOWN),
         "harm": HARM,

@@ -51,10 +51,12 @@ from darkroom.adapters.jobs.admission import (
 )
 from darkroom.adapters.jobs.attempt_errors import late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
+from darkroom.adapters.jobs.postgres.condition import condition
 from darkroom.adapters.jobs.postgres.connections import Connections, may_have_been_done
 from darkroom.adapters.jobs.postgres.erasing import PostgresErasing
 from darkroom.adapters.jobs.postgres.listing import list_page
@@ -349,6 +351,9 @@ class PostgresJobStore(PostgresErasing):
             webhooks_owed=found["owed"][0],
             oldest_owed_age_s=found["owed"][1] / 1000,
         )
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        return condition(self._connections, struck=struck)
 
     def check(self) -> None:
         """Return if the server answers, takes writes, has our tables, and keeps what it has confirmed."""
