@@ -48,13 +48,13 @@ rm -f "$packages"/yaml/_yaml*.so
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
 # `darkroom restore`, for their Jobs.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/manifests" "$packages/darkroom/planning" \
-  "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
+  "$packages/darkroom/testing" "$packages/darkroom/diagnosis" "$packages/darkroom/job_diagnosis" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
   "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
 if [ "$function" = $console ]; then
   # Its log lines are the cluster's.
   rm "$packages/darkroom/job_console/local_logs.py"
 else
-  rm -rf "$packages/darkroom/client" "$packages/darkroom/charts" "$packages/darkroom/console" "$packages/darkroom/diagnosis" \
+  rm -rf "$packages/darkroom/client" "$packages/darkroom/charts" "$packages/darkroom/console" \
     "$packages/darkroom/job_console" "$packages/darkroom/redriving"
 fi
 # Stores in memory, for tests.
