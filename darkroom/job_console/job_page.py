@@ -42,8 +42,8 @@ class JobPage:
             record = await self._record(request)
         except JobUnreadableError as exc:
             return self._shell.page(request, "jobs/unreadable.html", title=f"Job {exc.job.job_id}", job=exc.job)
-        state, (pictures, owed, log), starts = await asyncio.gather(
-            asyncio.to_thread(datetime.now, UTC), asyncio.to_thread(self._parts, record), self._starts(record)
+        (pictures, owed, log), starts = await asyncio.gather(
+            asyncio.to_thread(self._parts, record), self._starts(record)
         )
         operator = self._shell.operator(request)
         return self._shell.page(
@@ -51,7 +51,7 @@ class JobPage:
             "jobs/job.html",
             title=f"Job {str(record.job_id)[:8]}",
             image_sources={picture.origin for picture in pictures} - {""},
-            **self._state(record, state, starts),
+            **self._state(record, datetime.now(UTC), starts),
             pictures=pictures,
             owed=owed,
             log=log,

@@ -18,7 +18,8 @@ FIELDS = ("id", "status", "type", "key", "error", "older", "newer")
 NO_KEY = "-"
 """What the field `key` has for jobs that were posted without an API key."""
 STATUSES = tuple(status.value for status in JobStatus)
-_ID_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
+_DIGITS = re.compile(r"[0-9a-f]{0,32}")
+_DASHES_AFTER = (8, 12, 16, 20)
 _LONGEST_S = 10 * 365 * 86400.0
 
 
@@ -74,8 +75,10 @@ def _is_one_of(choices: tuple[str, ...], name: str, values: Mapping[str, str], m
 
 
 def _prefix(text: str, mistakes: dict[str, str]) -> str:
-    if _ID_PREFIX.fullmatch(text):
-        return text
+    """Return the beginning of an id with dashes where ids have them, wherever they were typed."""
+    digits = text.replace("-", "")
+    if _DIGITS.fullmatch(digits):
+        return "".join(f"-{digit}" if place in _DASHES_AFTER else digit for place, digit in enumerate(digits))
     mistakes["id"] = f"must be a job's id or its beginning, digits from 0 to f, was {text[:40]!r}"
     return ""
 

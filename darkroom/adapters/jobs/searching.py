@@ -36,7 +36,7 @@ class JobSearch:
     error_code: str | None = None
     """Of the job's error, or of its latest attempt's."""
     id_prefix: str = ""
-    """The beginning of the id, in lower case."""
+    """The beginning of the id, in lower case and with dashes where an id has them."""
     since: datetime | None = None
     """Accepted at this moment or later."""
     before: datetime | None = None

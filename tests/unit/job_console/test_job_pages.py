@@ -43,6 +43,8 @@ def test_an_empty_list_says_so(console: Console) -> None:
     ("query", "found"),
     [
         ({"id": "0bad"}, [FIRST]),
+        ({"id": "0badcafe0000"}, [FIRST]),
+        ({"id": "0bad-cafe"}, [FIRST]),
         ({"id": str(SECOND).upper()}, [SECOND]),
         ({"status": "failed"}, [SECOND]),
         ({"status": "queued"}, [FIRST]),
