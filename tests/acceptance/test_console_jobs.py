@@ -21,6 +21,7 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract import events
 from darkroom.contract.errors import DarkroomError, ImageCorruptError, ImageTooManyPixelsError
 from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.events.cloudevents import json_object
 from tests.acceptance.test_browser import ARGUMENTS
 from tests.stack import RunningStack, running_stack
 
@@ -101,7 +102,7 @@ def letter_of(record: JobRecord) -> DeadLetter:
     return DeadLetter(
         reason=record.error.code,
         detail=record.error.message,
-        event=dict(events.requested(record, source="/a-test").json()),
+        event=json_object(events.requested(record, source="/a-test")),
         job_id=str(record.job_id),
         job_type=record.type,
         attempts=record.attempts,
