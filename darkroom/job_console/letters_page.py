@@ -89,7 +89,8 @@ class LettersPage:
     def _read(self, selection: Selection) -> ReadLetters:
         letters = self._resources.dead_letters
         found = list(islice(select(letters, selection), MOST_READ))
-        return ReadLetters(letters=found, kept=int(letters.readings()[DEAD_LETTERS][()]))
+        kept = letters.readings()[DEAD_LETTERS][()]
+        return ReadLetters(letters=found, kept=int(kept) if isinstance(kept, int | float) else len(found))
 
     # --- the dry run -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -237,7 +238,8 @@ def test_a_job_that_is_under_way_is_not_done_again(console: Console) -> None:
 def test_renditions_cannot_become_others(console: Console) -> None:
     parameters = {"renditions": {"small": {"type": "resize", "parameters": {"width": 32}}}}
     job_id = console.failed(type="renditions", parameters=parameters)
-    for changed in ({"renditions": {}}, {"renditions": {"small": {"type": "crop", "parameters": {}}}}):
+    others: list[dict[str, Any]] = [{"renditions": {}}, {"renditions": {"small": {"type": "crop", "parameters": {}}}}]
+    for changed in others:
         assert console.post(f"/jobs/{job_id}/retry", {"parameters": json.dumps(changed)}).status_code == 400
 
 
