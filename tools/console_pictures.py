@@ -1,8 +1,8 @@
 """Photographs the console's pages of a real run: `python -m tools.console_pictures docs/images`.
 
-It runs the pipeline, posts jobs until the autoscaler has something to say, breaks a Trigger's function for a moment, and
-takes the pictures that docs/console.md shows. `--every FOLDER` has each page at three widths in both themes, to be looked
-at before a change of the console is merged. Needs Chromium and playwright (the extra `dev`).
+It runs the pipeline, posts jobs until the autoscaler has something to say, sends an event that cannot be handled, and
+takes the pictures that docs/console.md shows. `--every` has each page at three widths in both themes instead, to be
+looked at before a change of the console is merged. Needs Chromium and playwright (the extra `dev`).
 """
 
 from __future__ import annotations
@@ -71,14 +71,18 @@ SHOWN = (
 def main(folder: Path, every: bool) -> None:
     """Write pictures of the console to FOLDER."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as home, temporary_stack(Path(home, "data"), "--window", "30s") as addresses:
-        with _load(addresses.api), _browser(Path(home)) as browser:
-            _lose_an_event(addresses.broker)
-            time.sleep(_LOADED_S)
-            paths = _paths(addresses)
-            for shot in _every(paths) if every else SHOWN:
-                _photograph(browser, f"{addresses.admin}/console{paths[shot.page]}", shot, folder)
-                click.echo(folder / shot.file_name)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        temporary_stack(Path(home, "data"), "--window", "30s") as addresses,
+        _load(addresses.api),
+        _browser(Path(home)) as browser,
+    ):
+        _send_what_cannot_be_handled(addresses.broker)
+        time.sleep(_LOADED_S)
+        paths = _paths(addresses)
+        for shot in _every(paths) if every else SHOWN:
+            _photograph(browser, f"{addresses.admin}/console{paths[shot.page]}", shot, folder)
+            click.echo(folder / shot.file_name)
 
 
 def _every(paths: Mapping[str, str]) -> Sequence[Shot]:
@@ -107,7 +111,7 @@ def _load(api: str) -> Iterator[None]:
                 one.cancel()
 
 
-def _lose_an_event(broker: str) -> None:
+def _send_what_cannot_be_handled(broker: str) -> None:
     """Send an event that asks for a job which does not exist: it is rejected, and kept as a dead letter."""
     data = {"job_id": "00000000-0000-4000-8000-000000000000", "type": "resize"}
     headers, body = encode_binary(new_event("dev.darkroom.resize.requested", "/pictures", data))
