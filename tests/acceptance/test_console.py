@@ -138,6 +138,7 @@ def test_a_foreign_host_and_another_origin_get_nothing(shop: RunningStack) -> No
     assert answer.status_code == 403
 
 
+@pytest.mark.slow
 def test_pages_need_a_key_where_keys_are_given_and_the_process_ends_with_the_runtime(tmp_path: Path) -> None:
     keys = write_keys(tmp_path / "keys.json", reader="read")
     with running_stack(tmp_path / "data", "--console-keys", str(tmp_path / "keys.json"), cwd=ORDERS) as stack:
