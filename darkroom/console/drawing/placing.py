@@ -109,7 +109,8 @@ def _align(
     """Move a layer's nodes towards the mean height of their neighbours, without changing their order."""
     wanted = []
     for node in rank:
-        beside = [boxes[links[number].left if is_forth else links[number].right].middle for number in linked.get(node, ())]
+        own = [links[number] for number in linked.get(node, ())]
+        beside = [boxes[link.left if is_forth else link.right].middle for link in own]
         wanted.append((sum(beside) / len(beside) if beside else boxes[node].middle) - boxes[node].height / 2)
     heights = [boxes[node].height + GAP_Y for node in rank]
     for node, y in zip(rank, _spread(wanted, heights), strict=True):

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkroom.console.drawing.flow import flow_drawing
@@ -25,6 +25,7 @@ def edges_of(pairs: list[tuple[str, str, int]]) -> list[Edge]:
     ]
 
 
+@settings(max_examples=40)
 @given(GRAPHS)
 def test_each_link_of_a_graph_leads_to_the_next_layer(pairs: list[tuple[str, str, int]]) -> None:
     edges = edges_of(pairs)
@@ -39,6 +40,7 @@ def test_each_link_of_a_graph_leads_to_the_next_layer(pairs: list[tuple[str, str
         assert all(before.right == after.left for before, after in pairwise(own))
 
 
+@settings(max_examples=40)
 @given(GRAPHS)
 def test_no_two_nodes_overlap(pairs: list[tuple[str, str, int]]) -> None:
     edges = edges_of(pairs)
@@ -69,10 +71,10 @@ def function(name: str, **facts: Any) -> dict[str, Any]:
     return {**node, **zero, **flags, **facts}
 
 
-def trigger(name: str, **facts: Any) -> dict[str, Any]:
+def trigger(to: str, **facts: Any) -> dict[str, Any]:
     counts = ("per_second", "retries_per_second", "backlog", "in_flight", "lost", "dead_lettered")
-    ends = {"from": "broker:shop/orders", "to": f"function:shop/{name}"}
-    named = {"id": f"t-{name}", "kind": "trigger", "name": name, "namespace": "shop", "resource": name}
+    ends = {"from": "broker:shop/orders", "to": f"function:shop/{to}"}
+    named = {"id": f"t-{to}", "kind": "trigger", "name": to, "namespace": "shop", "resource": to}
     return {**named, **ends, **dict.fromkeys(counts, 0), **facts}
 
 
