@@ -52,7 +52,8 @@ def page_headers(image_sources: Collection[str] = ()) -> dict[str, str]:
     return {
         "Content-Security-Policy": policy,
         "Cache-Control": "no-store",
-        "Referrer-Policy": "no-referrer",
+        # With `no-referrer` browsers send `Origin: null` with a form, which no action takes.
+        "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
