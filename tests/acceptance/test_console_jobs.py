@@ -167,7 +167,7 @@ def test_a_job_shows_its_pictures_its_timeline_and_its_log(stack: RunningStack, 
     page.wait_for_function("[...document.images].every((one) => one.complete)")
     widths = page.evaluate("[...document.images].map((one) => one.naturalWidth)")
     assert widths == [800, 200]
-    chart = page.locator(".waterfall svg").inner_text()
+    chart = page.locator(".waterfall svg").text_content() or ""
     for row in ("waits for an instance", "attempt 1", "render"):
         assert row in chart
     assert "job.completed" in page.locator("table.log").inner_text()
