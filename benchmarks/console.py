@@ -49,7 +49,8 @@ LIST_GOAL_MS = 200.0
 SHARE_GOAL_PERCENT = 2.0
 KEYS = ("", "shop", "press", "archive", "partner")
 FAILED_EVERY = 50
-BATCH = 500
+BATCH = 50
+"""Small, so that no sweep finds one overdue before it is claimed here."""
 IN_FLIGHT = 8
 OPEN_PAGES = ("/console/", "/console/jobs", "/console/why")
 OF_THE_CONSOLE = ("console", "redis", "status")
