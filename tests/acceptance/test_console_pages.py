@@ -13,7 +13,7 @@ from tests.browsers import CHROMIUM, THEMES, WIDTHS, chromium, overflow_px, seri
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 PAGES = (
     "/",
@@ -54,13 +54,23 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
+def said_by(page: Page) -> list[str]:
+    """Return what the browser says of the page, which grows."""
+    said: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    page.on("console", listen)
+    return said
+
+
 def test_axe_finds_nothing_serious_and_no_page_is_wider_than_its_window(shop: RunningStack, browser: Browser) -> None:
     found: dict[str, list[str]] = {}
     for theme in THEMES:
         for width in WIDTHS:
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-            complaints: list[str] = []
-            page.on("console", lambda message, seen=complaints: seen.append(message.text))  # type: ignore[misc]
+            complaints = said_by(page)
             for path in PAGES:
                 page.goto(f"{shop.addresses['admin']}/console{path}")
                 wrong = serious_findings(page)
