@@ -32,7 +32,7 @@ def waterfall(
     *,
     title: str,
     width: int = 960,
-    labels_px: int = 230,
+    labels_px: int = 250,
     place_text: Callable[[float], str] = "{:g} s".format,
 ) -> str:
     """Draw the spans on one axis, which begins with the first of them."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -13,7 +14,8 @@ BASE = "/console"
 """Where everything of the console is, at whatever host."""
 
 
-def environment(templates: Sequence[tuple[str, str]]) -> Environment:
+@cache
+def environment(templates: tuple[tuple[str, str], ...]) -> Environment:
     loaders = [PackageLoader(package, folder) for package, folder in (("darkroom.console", "templates"), *templates)]
     created = Environment(
         loader=ChoiceLoader(loaders),
@@ -51,7 +53,8 @@ def page_headers(image_sources: Collection[str] = ()) -> dict[str, str]:
     return {
         "Content-Security-Policy": policy,
         "Cache-Control": "no-store",
-        "Referrer-Policy": "no-referrer",
+        # With `no-referrer` browsers send `Origin: null` with a form, which no action takes.
+        "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Opener-Policy": "same-origin",
     }

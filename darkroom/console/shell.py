@@ -91,7 +91,7 @@ class Shell:
         self.runtime = runtime
         """None in a cluster, where Knative has no such API."""
         self._sections = sorted(sections, key=lambda section: section.position)
-        self._environment = environment(templates)
+        self._environment = environment(tuple(templates))
 
     @property
     def first_page(self) -> str:

@@ -49,5 +49,4 @@ def acting(shell: Shell, action: Acting) -> Acting:
 
 
 def sentence_of(error: DarkroomError) -> str:
-    detail = error.detail
-    return f"{detail[:1].upper()}{detail[1:]} ({error.code})."
+    return f"{error.title}: {error.detail} ({error.code})."

@@ -43,6 +43,9 @@ class Walk:
         return None if self.next is None else from_milliseconds(self.next.created_ms)
 
 
+_NOTHING = Walk(records=(), next=None, looked_at=0, owners_left_out=0)
+
+
 def walk(
     jobs: JobStore,
     wanted: JobSearch,
@@ -84,7 +87,9 @@ class JobListPage:
 
     async def show(self, request: Request) -> Response:
         query = query_of(request.query_params)
-        found = await asyncio.to_thread(walk, self._resources.jobs, query.wanted, after=query.after)
+        found = _NOTHING
+        if not query.mistakes:
+            found = await asyncio.to_thread(walk, self._resources.jobs, query.wanted, after=query.after)
         return self._shell.page(
             request,
             "jobs/list.html",

@@ -30,7 +30,7 @@ class JobQuery:
     values: Mapping[str, str]
     """What was typed, by field."""
     mistakes: Mapping[str, str] = field(default_factory=dict)
-    """Sentences, by field; such a field selects nothing."""
+    """Sentences, by field. With one, nothing is searched for: it would be something else than was meant."""
 
     @property
     def is_narrowed(self) -> bool:

@@ -90,8 +90,16 @@ class Runs:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._threads: list[threading.Thread] = []
 
+    def add(self, run: Run) -> None:
+        """Make the run known, and forget the oldest that have ended."""
+        with self._lock:
+            self._runs[run.id] = run
+            ended = [each.id for each in self._runs.values() if not each.is_running]
+            for id in ended[:-RUNS_KEPT]:
+                del self._runs[id]
+
     def begin(self, run: Run, act_on: ActOn, ended: Ended) -> None:
-        """Start the run; `ended` is called in its thread, however it ends."""
+        """Start a run that was added; `ended` is called in its thread, however it ends."""
 
         def work() -> None:
             try:
@@ -103,11 +111,7 @@ class Runs:
 
         thread = threading.Thread(target=work, name=f"{run.action} {run.id}")
         with self._lock:
-            self._runs[run.id] = run
             self._threads = [each for each in self._threads if each.is_alive()] + [thread]
-            ended_runs = [each.id for each in self._runs.values() if not each.is_running]
-            for id in ended_runs[:-RUNS_KEPT]:
-                del self._runs[id]
         thread.start()
 
     def get(self, id: str) -> Run | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,13 +78,19 @@ class LettersPage:
         if kept is None:
             return self._shell.refusal(request, 404, f"There is no dead letter {number}: it was redriven or dropped.")
         return self._shell.page(
-            request, "jobs/deadletter.html", title=f"Dead letter {number}", kept=kept, kind=kind(kept.letter)
+            request,
+            "jobs/deadletter.html",
+            title=f"Dead letter {number}",
+            kept=kept,
+            kind=kind(kept.letter),
+            event=json.dumps(kept.letter.event, indent=2, ensure_ascii=False),
         )
 
     def _read(self, selection: Selection) -> ReadLetters:
         letters = self._resources.dead_letters
         found = list(islice(select(letters, selection), MOST_READ))
-        return ReadLetters(letters=found, kept=int(letters.readings()[DEAD_LETTERS][()]))
+        kept = letters.readings()[DEAD_LETTERS][()]
+        return ReadLetters(letters=found, kept=int(kept) if isinstance(kept, int | float) else len(found))
 
     # --- the dry run -------------------------------------------------------------------------------------------------
 
@@ -148,8 +156,11 @@ class LettersPage:
         act_on = self._redriving(plan.changes) if action == "redrive" else self._dropping()
         attempt.target, attempt.outcome = plan.described, "begun"
         attempt.details |= {"run": run.id, "letters": run.total, **({"rate": f"{rate:g}/s"} if rate else {})}
-        self.runs.begin(run, act_on, self._record_end)
-        return self._shell.redirect(f"/deadletters/runs/{run.id}")
+        self.runs.add(run)
+        response = self._shell.redirect(f"/deadletters/runs/{run.id}")
+        # Only then is the audit entry of this request written, which the one of the run's end has to follow.
+        response.background = BackgroundTask(self.runs.begin, run, act_on, self._record_end)
+        return response
 
     def _redriving(self, changes: Mapping[str, str]) -> ActOn:
         redrive = self._redrive(changes)
@@ -233,6 +244,7 @@ def _number(form: Form, name: str, *, least: float, most: float) -> float | None
 
 def _described(letters: Sequence[KeptDeadLetter]) -> str:
     """Describe a selection for the audit log: how many, and of what."""
-    groups = {f"{kept.letter.reason} of {kind(kept.letter)}" for kept in letters}
+    keys = (GroupKey.of(kept, now=kept.kept_at) for kept in letters)
+    groups = {f"{key.reason} of {key.kind}" for key in keys}
     named = ", ".join(sorted(groups)[:5]) + (" and others" if len(groups) > 5 else "")
     return f"{len(letters)} dead letter{'' if len(letters) == 1 else 's'}: {named}"

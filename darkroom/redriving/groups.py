@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from darkroom.adapters.deadletters import KeptDeadLetter
-from darkroom.redriving.letters import kind
+from darkroom.adapters.deadletters import DeadLetter, KeptDeadLetter
+from darkroom.redriving.letters import EVENT, kind
 
 AGES = (("under an hour", 3600.0), ("under a day", 86400.0), ("under a week", 7 * 86400.0), ("older", float("inf")))
 """Names of the ages, each up to so many seconds."""
@@ -18,7 +19,8 @@ AGES = (("under an hour", 3600.0), ("under a day", 86400.0), ("under a week", 7 
 class GroupKey:
     reason: str
     kind: str
-    """A job's type, which is its function's name; `webhook`, or `event` for a letter without a job."""
+    """A job's type, which is its function's name; `webhook`; of another event the function that did not take it, or
+    `event` where that is not known."""
     age: str
 
     @property
@@ -30,7 +32,21 @@ class GroupKey:
     def of(cls, kept: KeptDeadLetter, *, now: datetime) -> GroupKey:
         age_s = (now - kept.kept_at).total_seconds()
         age = next(name for name, most_s in AGES if age_s < most_s)
-        return cls(reason=kept.letter.reason, kind=kind(kept.letter), age=age)
+        return cls(reason=kept.letter.reason, kind=_function(kept.letter), age=age)
+
+
+def _function(letter: DeadLetter) -> str:
+    """Return whose letter it is. The Broker names the subscriber by its address, such as
+    http://resize.darkroom.svc.cluster.local.
+    """
+    known = kind(letter)
+    if known != EVENT or "://" not in letter.origin:
+        return known
+    try:
+        host = urlsplit(letter.origin).hostname or ""
+    except ValueError:
+        return known
+    return host.partition(".")[0] or known
 
 
 @dataclass(frozen=True, kw_only=True)

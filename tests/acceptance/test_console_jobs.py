@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,13 +20,13 @@ from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.contract import events
 from darkroom.contract.errors import DarkroomError, ImageCorruptError, ImageTooManyPixelsError
 from darkroom.contract.jobs import JobRecord, JobStatus
-from tests.acceptance.test_browser import ARGUMENTS
+from darkroom.events.cloudevents import json_object
+from tests.browsers import CHROMIUM, THEMES, WIDTHS, chromium, overflow_px, serious_findings
 from tests.stack import RunningStack, running_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium")
 LETTERS = 1000
 WITHIN_MS = 60_000
 
@@ -45,15 +44,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    home = tmp_path_factory.mktemp("browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, env={"HOME": str(home)})
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with chromium(tmp_path_factory.mktemp("browser")) as started:
+        yield started
 
 
 @pytest.fixture
@@ -101,7 +93,7 @@ def letter_of(record: JobRecord) -> DeadLetter:
     return DeadLetter(
         reason=record.error.code,
         detail=record.error.message,
-        event=dict(events.requested(record, source="/a-test").json()),
+        event=json_object(events.requested(record, source="/a-test")),
         job_id=str(record.job_id),
         job_type=record.type,
         attempts=record.attempts,
@@ -175,7 +167,7 @@ def test_a_job_shows_its_pictures_its_timeline_and_its_log(stack: RunningStack, 
     page.wait_for_function("[...document.images].every((one) => one.complete)")
     widths = page.evaluate("[...document.images].map((one) => one.naturalWidth)")
     assert widths == [800, 200]
-    chart = page.locator(".waterfall svg").inner_text()
+    chart = page.locator(".waterfall svg").text_content() or ""
     for row in ("waits for an instance", "attempt 1", "render"):
         assert row in chart
     assert "job.completed" in page.locator("table.log").inner_text()
@@ -226,6 +218,29 @@ def test_a_completed_job_is_asked_for_anew(stack: RunningStack, page: Page, phot
     other = page.url.rpartition("/")[2]
     assert stack.completed(other)["result"]["width"] == 77
     assert stack.completed(job_id)["result"]["width"] == 100
+
+
+def test_axe_finds_nothing_serious_on_the_pages_of_jobs(
+    stack: RunningStack, browser: Browser, store: RedisJobStore, photograph: bytes
+) -> None:
+    record = failed(store, original_of(stack, photograph), ImageCorruptError("as a test wanted"), width=100)
+    with closing(JetStreamDeadLetters(stack.addresses["nats"])) as letters:
+        letters.keep(letter_of(record), key=str(record.job_id))
+    found: dict[str, list[str]] = {}
+    for theme in THEMES:
+        for width in WIDTHS:
+            page = browser.new_page(
+                viewport={"width": width, "height": 900}, color_scheme=theme, base_url=stack.addresses["admin"]
+            )
+            for path in ("/jobs", "/jobs?newer=soon", f"/jobs/{record.job_id}", "/deadletters"):
+                page.goto(f"/console{path}")
+                wrong = serious_findings(page)
+                if overflow_px(page) > 0:
+                    wrong.append(f"{overflow_px(page)} px wider than the window")
+                if wrong:
+                    found[f"{path} {theme} {width}"] = wrong
+            page.close()
+    assert found == {}
 
 
 @pytest.mark.timeout(300)

@@ -212,7 +212,7 @@ def test_the_console_searches_cancels_erases_and_redrives(store: Callable[[str],
     assert [record.job_id for record in found.records] == [failed]
     assert waiting in [record.job_id for record in console.search(JobSearch(), limit=10).records]
     assert console.owed.of_job(failed) == []
-    assert console.redrive(failed, parameters={"width": 7}).step is NextStep.EMIT
+    assert console.redrive(failed, parameters={"width": 7}).step in {NextStep.EMIT, NextStep.WAIT}
     console.emitted(failed, 2)
     assert isinstance(console.cancel(waiting, owner="key-of-console"), Cancelled)
     assert isinstance(console.erase(other, owner="key-of-console"), Erased)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from starlette.testclient import TestClient
+from starlette.applications import Starlette
 
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.console.access import Access
@@ -20,30 +21,34 @@ from darkroom.console.application import console_application
 from darkroom.console.audit import Entry, FileAudit
 from darkroom.contract import events
 from darkroom.contract.errors import DarkroomError, ImageCorruptError
+from darkroom.events.cloudevents import json_object
 from darkroom.imaging.photograph import make_photograph
 from darkroom.job_console.log_lines import LogLine, LogLines
 from darkroom.job_console.pages import JobPages
 from darkroom.serving.testing import MemoryPipeline
+from tests.console_actions import ask
 from tests.stack import eventually
 
 PICTURE = make_photograph(64, 48)
-HOST = "http://localhost"
 
 
 @dataclass(frozen=True)
 class Console:
-    client: TestClient
+    application: Starlette
     pipeline: MemoryPipeline
     audit: FileAudit
 
     def text(self, path: str, **query: str) -> str:
-        answer = self.client.get(f"/console{path}", params=query, headers={"Accept": "text/html"})
+        answer = ask(self.application, "GET", f"/console{path}", params=query or None)
         assert answer.status_code == 200, answer.text
         return unescape(answer.text)
 
+    def get(self, path: str) -> httpx.Response:
+        return ask(self.application, "GET", f"/console{path}")
+
     def post(self, path: str, fields: Mapping[str, Any] | None = None) -> httpx.Response:
-        headers = {"Origin": HOST, "Content-Type": "application/x-www-form-urlencoded"}
-        return self.client.post(f"/console{path}", data=fields, headers=headers, follow_redirects=False)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return ask(self.application, "POST", f"/console{path}", content=urlencode(fields or {}), headers=headers)
 
     def latest(self) -> Entry:
         return self.audit.recent(1)[0]
@@ -64,7 +69,7 @@ class Console:
         letter = DeadLetter(
             reason=error.code,
             detail=error.message,
-            event=dict(events.requested(record, source="/test").json()),
+            event=json_object(events.requested(record, source="/test")),
             job_id=str(job_id),
             job_type=record.type,
             attempts=record.attempts,
@@ -93,8 +98,7 @@ def one_line(job_id: UUID) -> LogLines:
 def console(tmp_path: Path) -> Iterator[Console]:
     pipeline = MemoryPipeline("console", begins_at_s=time.time())
     audit = FileAudit(path=tmp_path / "audit.jsonl")
-    application = console_application(
-        access=Access(), audit=audit, pages=JobPages(pipeline.resources, read_log=one_line)
-    )
-    with TestClient(application, base_url=HOST) as client:
-        yield Console(client=client, pipeline=pipeline, audit=audit)
+    pages = JobPages(pipeline.resources, read_log=one_line)
+    application = console_application(access=Access(), audit=audit, pages=pages)
+    yield Console(application=application, pipeline=pipeline, audit=audit)
+    pages.close()

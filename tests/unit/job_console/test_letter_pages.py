@@ -136,8 +136,8 @@ def test_a_selection_of_nothing_is_refused(console: Console, fields: dict[str, s
 
 def test_a_plan_that_is_not_known_any_more_does_nothing(console: Console) -> None:
     assert console.post("/deadletters/plans/gone/redrive", {"rate": "1"}).status_code == 404
-    assert console.client.get("/console/deadletters/plans/gone").status_code == 404
-    assert console.client.get("/console/deadletters/runs/gone").status_code == 404
+    assert console.get("/deadletters/plans/gone").status_code == 404
+    assert console.get("/deadletters/runs/gone").status_code == 404
 
 
 def test_one_letter_shows_its_event(console: Console) -> None:
@@ -146,8 +146,8 @@ def test_one_letter_shows_its_event(console: Console) -> None:
     page = console.text("/deadletters/1")
     assert "dev.darkroom.resize.requested" in page
     assert f"/console/jobs/{job_id}" in page
-    assert console.client.get("/console/deadletters/99").status_code == 404
-    assert console.client.get(f"/console/deadletters/{2**70}").status_code == 404
+    assert console.get("/deadletters/99").status_code == 404
+    assert console.get(f"/deadletters/{2**70}").status_code == 404
 
 
 # --- a run by itself -------------------------------------------------------------------------------------------------

@@ -48,6 +48,23 @@ def test_a_webhook_and_an_event_without_a_job_are_functions_of_their_own() -> No
     assert [group.key.kind for group in group_letters([webhook, event], now=NOW)] == ["event", "webhook"]
 
 
+@pytest.mark.parametrize(
+    ("origin", "function"),
+    [
+        ("http://resize.darkroom.svc.cluster.local/", "resize"),
+        ("http://[", "event"),
+        ("/darkroom/notify", "event"),
+        ("", "event"),
+    ],
+)
+def test_an_event_that_was_not_delivered_belongs_to_the_function_that_did_not_take_it(
+    origin: str, function: str
+) -> None:
+    letter = DeadLetter(reason="delivery.failed", detail="", event={}, origin=origin)
+    [group] = group_letters([KeptDeadLetter(sequence=1, kept_at=NOW, letter=letter)], now=NOW)
+    assert group.key.kind == function
+
+
 def test_a_groups_key_survives_a_form_whatever_its_reason_is() -> None:
     key = GroupKey.of(kept(1, reason='a|"b"\n<c>'), now=NOW)
     assert json.loads(key.text) == ['a|"b"\n<c>', "resize", "under an hour"]
