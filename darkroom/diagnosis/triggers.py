@@ -49,7 +49,7 @@ def is_failing(row: Mapping[str, Any], status: Mapping[str, Any], now: float) ->
     failure = row.get("last_failure")
     if not failure or now - failure["at"] >= FAILURE_SHOWN_S or _is_replaced_since(row, status, failure["at"]):
         return False
-    return float(row.get("last_accepted_at") or 0.0) <= failure["at"]
+    return float(row.get("last_accepted_at") or 0.0) <= float(failure["at"])
 
 
 def _is_replaced_since(row: Mapping[str, Any], status: Mapping[str, Any], at: float) -> bool:
@@ -124,9 +124,10 @@ def _matches_nothing(row: Mapping[str, Any], status: Mapping[str, Any]) -> Itera
         severity="stop",
         subject=f"trigger {row['trigger']}",
         sentence=(
-            f"the filter of Trigger {row['trigger']} matches none of the {counted(passed_by, 'event')} that Broker "
-            f"{row['broker']} has taken: it asks for the type {wanted}. {meant} came {counted(seen[meant], 'time')}; "
-            f"did you mean that? {row.get('service') or row.get('subscriber')} gets nothing."
+            f"the filter of Trigger {row['trigger']} matches nothing: of {counted(passed_by, 'event')} that Broker "
+            f"{row['broker']} has taken, none has the type {wanted}, which it asks for. {meant} came "
+            f"{counted(seen[meant], 'time')}; did you mean that? {row.get('service') or row.get('subscriber')} gets "
+            "nothing."
         ),
         remedy=(
             f"Correct the type in the filter of Trigger {row['trigger']}, and start `darkroom up` again; or correct "

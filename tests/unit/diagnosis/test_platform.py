@@ -188,7 +188,10 @@ def unmatched(wanted: str, *seen: str) -> list[Finding]:
 def test_a_filter_that_matches_nothing_is_said_with_the_type_that_was_meant() -> None:
     [finding] = unmatched("shop.order.place", "shop.order.placed", "shop.order.cancelled")
     assert (finding.code, finding.severity) == ("trigger.matches_nothing", "stop")
-    assert "matches none of the 6 events that Broker orders has taken" in finding.sentence
+    assert (
+        "matches nothing: of 6 events that Broker orders has taken, none has the type shop.order.place,"
+        in finding.sentence
+    )
     assert "shop.order.placed came 3 times; did you mean that?" in finding.sentence
     assert "Correct the type in the filter" in finding.remedy
 
