@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from darkroom.adapters.storage.local import LocalStorage
     from darkroom.adapters.storage.retention import StorageRetention
     from darkroom.adapters.storage.s3 import S3Storage
+    from darkroom.console.extension import ConsolePages
     from darkroom.diagnosis import Finding
     from darkroom.job_diagnosis import JobDiagnosis
     from darkroom.local.extension import Application, Complaint, Extension, Run
     from darkroom.telemetry.metric import Readings
 
+BROKER_PATH = "/darkroom/darkroom"
+"""Namespace and name, as in nats-eventing/broker.yaml."""
 DEAD_LETTER_STREAM = Path("nats-eventing/deadletter-stream.json")
 LIBRARY = Path(__file__).parent
 _FUNCTIONS_IMPORT = ("contract", "events", "imaging", "adapters", "serving", "telemetry")
@@ -191,6 +194,18 @@ class PipelineExtension:
         from darkroom.preset_check import preset_complaints
 
         return preset_complaints(project_root, manifests)
+
+    def console(self, run: Run) -> ConsolePages:
+        from darkroom.job_console.attaching import pages_of_run
+        from darkroom.job_console.local_logs import read_local_log
+
+        logs = run.logs
+        return pages_of_run(
+            {**run.settings, **run.variables},
+            broker=f"{run.addresses['broker']}{BROKER_PATH}",
+            api=run.addresses["api"],
+            read_log=None if logs is None else partial(read_local_log, folder=logs),
+        )
 
     def preload(self) -> None:
         for module in _PRELOADED:

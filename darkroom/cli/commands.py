@@ -32,6 +32,7 @@ _COMMANDS = {
     "backup": "darkroom.cli.backup",
     "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",
+    "console-keys": "darkroom.cli.console_keys",
     "webhooks": "darkroom.cli.webhooks",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",

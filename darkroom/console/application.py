@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -42,6 +42,8 @@ def console_application(
         templates=pages.templates,
     )
     routes = [*own_routes(shell), *(runtime_routes(shell, runtime) if runtime else ()), *pages.routes(shell)]
+    if runtime is None:
+        routes.append(Route("/", _to(shell.first_page)))
     _require_actions(routes)
 
     @asynccontextmanager
@@ -65,7 +67,7 @@ def console_application(
 
     return Starlette(
         routes=[
-            Route("/", _to_the_console),
+            Route("/", _to("/")),
             Route(f"{BASE}/health", _healthy),
             Mount(f"{BASE}/static", StaticFiles(directory=_STATIC)),
             Mount(BASE, routes=routes),
@@ -76,8 +78,11 @@ def console_application(
     )
 
 
-async def _to_the_console(_request: Request) -> Response:
-    return RedirectResponse(f"{BASE}/")
+def _to(path: str) -> Callable[[Request], Awaitable[Response]]:
+    async def redirect(_request: Request) -> Response:
+        return RedirectResponse(f"{BASE}{path}")
+
+    return redirect
 
 
 async def _healthy(_request: Request) -> Response:

@@ -30,8 +30,14 @@ def environment(templates: Sequence[tuple[str, str]]) -> Environment:
         timestamp=formats.timestamp,
         number=formats.number,
         size=formats.size,
+        below_console=below_console,
     )
     return created
+
+
+def below_console(link: str) -> str:
+    """Return the address of a link that findings give with or without `/console` before it."""
+    return link if link.startswith((f"{BASE}/", "http://", "https://")) else f"{BASE}/{link.removeprefix('/')}"
 
 
 def page_headers(image_sources: Collection[str] = ()) -> dict[str, str]:

@@ -93,6 +93,11 @@ class Shell:
         self._sections = sorted(sections, key=lambda section: section.position)
         self._environment = environment(templates)
 
+    @property
+    def first_page(self) -> str:
+        """Return the path of the first section, below `/console`."""
+        return self._sections[0].path
+
     # --- pages -------------------------------------------------------------------------------------------------------
 
     def page(

@@ -31,6 +31,10 @@ class Run:
     file's servers, and those set on the command line."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The functions' environment variables. Of one that they set differently, the value of one of them."""
+    addresses: Mapping[str, str | None] = field(default_factory=dict)
+    """Where the runtime's parts listen, as `runtime.json` has them."""
+    logs: Path | None = None
+    """The folder of the functions' logs; None in tests that have none."""
 
 
 class Application(Protocol):

@@ -208,7 +208,14 @@ class Stack:
         manifests, revisions = self._runnable(manifests, variables)
         settings = {name: value for revision in revisions for name, value in revision.env.items()}
         self._folder.write_settings({**settings, **variables})
-        return manifests, revisions, Run(project_root=self._root, variables=variables, settings=settings)
+        run = Run(
+            project_root=self._root,
+            variables=variables,
+            settings=settings,
+            addresses=addresses.as_dict(),
+            logs=self._folder.logs,
+        )
+        return manifests, revisions, run
 
     async def _open_brokers(self, manifests: Manifests, addresses: Addresses) -> tuple[Brokers, Ingress]:
         options = self._options
@@ -474,6 +481,8 @@ class Stack:
             keys_file=None if keys is None else str(keys.absolute()),
             variables=run.variables,
             settings=run.settings,
+            addresses=run.addresses,
+            logs=str(self._folder.logs),
         )
         return ConsoleProcess(
             write_plan=lambda: self._folder.write_console_plan(plan.as_dict()),

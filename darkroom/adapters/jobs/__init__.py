@@ -26,6 +26,7 @@ from darkroom.adapters.jobs.admission import JobName
 from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.adapters.jobs.owed import OwedWebhooks
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.presets import PresetUse
@@ -311,6 +312,11 @@ class JobStore(Protocol):
         after: JobCursor | None = None,
     ) -> JobPage:
         """List the owner's jobs, newest first. New jobs do not shift the pages after a cursor."""
+
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        """Search the jobs of all keys, or of one, newest first: for operators. Each call costs a bounded number of
+        reads; `next` says where to go on, also when the page is empty.
+        """
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         """Recover a dead letter's job if nobody holds it: fail it if its attempts or emissions are spent, else emit it.

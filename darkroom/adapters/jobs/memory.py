@@ -61,7 +61,9 @@ from darkroom.adapters.jobs.memory_erasing import MemoryErasures, free_original
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
 from darkroom.adapters.jobs.memory_owed import MemoryOwedWebhooks
+from darkroom.adapters.jobs.memory_searching import search_records
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
@@ -284,6 +286,11 @@ class MemoryJobStore:
             records=[job.record() for _, _, job in page],
             next=JobCursor(created_ms=page[-1][0], job_id=UUID(page[-1][1])) if more else None,
         )
+
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        with self._lock:
+            records = [job.record() for job in self._jobs.values()]
+        return search_records(records, wanted, limit=limit, after=after)
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         with self._lock:

@@ -7,6 +7,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:given-up                     failed jobs that are not yet with the dead letters
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
+    darkroom:owners                       the owners by the time at which they posted last
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
     darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
@@ -73,6 +74,7 @@ from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.redis_erasing import RedisErasing
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -103,6 +105,7 @@ from darkroom.adapters.jobs.redis_scripts import (
     rules_text,
     script,
 )
+from darkroom.adapters.jobs.redis_searching import search_redis
 
 CHANGES_CHANNEL = "darkroom:changes"
 
@@ -324,6 +327,9 @@ class RedisJobStore(RedisErasing):
             records=[_record_or_unreadable(flat, UUID(job_id)) for job_id, flat in page],
             next=JobCursor(created_ms=int(end[0]), job_id=UUID(end[1])) if end else None,
         )
+
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        return search_redis(self._script, wanted, limit=limit, after=after)
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         step, flat = self._script("recover", str(job_id), error_text(error))

@@ -22,10 +22,18 @@ class ConsolePlan:
     hosts: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str | None] = field(default_factory=dict)
+    logs: str | None = None
 
     @property
     def run(self) -> Run:
-        return Run(project_root=Path(self.project_root), variables=self.variables, settings=self.settings)
+        return Run(
+            project_root=Path(self.project_root),
+            variables=self.variables,
+            settings=self.settings,
+            addresses=self.addresses,
+            logs=None if self.logs is None else Path(self.logs),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -63,8 +63,10 @@ from darkroom.adapters.jobs.postgres.listing import list_page
 from darkroom.adapters.jobs.postgres.owed import PostgresOwedWebhooks
 from darkroom.adapters.jobs.postgres.records import Row, record_of, record_or_unreadable, unreadable
 from darkroom.adapters.jobs.postgres.rules import rules_json
+from darkroom.adapters.jobs.postgres.searching import search_page
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, milliseconds
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -282,6 +284,9 @@ class PostgresJobStore(PostgresErasing):
         after: JobCursor | None = None,
     ) -> JobPage:
         return list_page(self._connections, owner, status=status, job_type=job_type, limit=limit, after=after)
+
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        return search_page(self._connections, wanted, limit=limit, after=after)
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         return _step(self._call("recover", job_id, error_text(error)))

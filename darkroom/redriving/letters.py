@@ -1,4 +1,4 @@
-"""A dead letter as the commands show it."""
+"""A dead letter as it is shown."""
 
 from __future__ import annotations
 
