@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from darkroom.diagnosis.finding import Finding
 from darkroom.diagnosis.likeness import nearest
@@ -76,6 +77,7 @@ def _loses(kind: str, row: Mapping[str, Any]) -> Finding:
         ),
         remedy=_against_loss(kind, row),
         since=lost["at"],
+        link=_event_page(lost["id"]),
     )
 
 
@@ -103,7 +105,12 @@ def _fails(kind: str, row: Mapping[str, Any]) -> Finding:
         sentence=f"{last_failed_delivery(kind, row)}.",
         remedy=f"Look at what {receiver} logged. What fails is tried again, and then goes to the dead-letter sink.",
         since=failure["at"],
+        link=_event_page(failure["id"]),
     )
+
+
+def _event_page(id: str) -> str:
+    return f"/events/one?id={quote(id, safe='')}"
 
 
 # --- a filter that matches nothing -----------------------------------------------------------------------------------
@@ -133,6 +140,7 @@ def _matches_nothing(row: Mapping[str, Any], status: Mapping[str, Any]) -> Itera
             f"Correct the type in the filter of Trigger {row['trigger']}, and start `darkroom up` again; or correct "
             "the type of what is sent."
         ),
+        link=f"/events?broker={row['broker_namespace']}/{row['broker']}",
     )
 
 

@@ -34,6 +34,7 @@ def lane_findings(readings: Readings, status: Mapping[str, Any]) -> Iterator[Fin
                     f"{_why(function)}"
                 ),
                 remedy=_remedy(function, window),
+                link="/autoscaler",
             )
 
 

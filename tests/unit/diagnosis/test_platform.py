@@ -152,6 +152,7 @@ def test_a_loss_by_4xx_is_said_with_its_answer_and_what_to_answer_instead() -> N
         finding.sentence
     )
     assert "Let confirm answer 503" in finding.remedy
+    assert finding.link == "/events/one?id=e1"
 
 
 def test_a_loss_without_a_dead_letter_sink_asks_for_one() -> None:
