@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from darkroom.console import runtime as module
 from darkroom.console.runtime import Runtime, RuntimeRefusedError, RuntimeUnavailableError
 
-Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Handler = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
 
 
 def with_runtime(handler: Handler, work: Callable[[Runtime], Awaitable[Any]]) -> Any:
