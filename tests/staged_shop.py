@@ -157,7 +157,7 @@ SHOP_FAULTS: tuple[StagedFault[Shop], ...] = (
     StagedFault(
         name="NATS is stopped",
         codes=("server.down",),
-        cause=("NATS does not answer", "is stopped (SIGSTOP)", "nothing is delivered meanwhile"),
+        cause=("NATS does not answer", "is stopped (SIGSTOP)", "Nothing is delivered meanwhile"),
         remedy=("kill -CONT",),
         stage=_nats_stopped,
     ),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 
 from markupsafe import Markup
 
 from darkroom.charts import Chart, Colour, Mark, Plot
 
-__all__ = ["Spans", "time_chart"]
+__all__ = ["Spans", "TimeAxis", "time_chart"]
+
+_MINUTES_FROM_S = 240.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,32 +42,41 @@ class Spans(Mark):
         return f'<rect class="span c-{self.colour}" x="0" width="22" height="10"/>'
 
 
-def time_chart(
-    title: str,
-    marks: Sequence[Mark],
-    *,
-    from_at: float,
-    to_at: float,
-    width: int = 720,
-    height: int = 200,
-    whole: bool = False,
-) -> Markup:
-    """Return a chart with its legend. Times of the marks are in seconds before `to_at`, so negative.
+@dataclass(frozen=True, kw_only=True)
+class TimeAxis:
+    """A horizontal axis that ends now. Places are negative: seconds, or minutes of a longer time."""
 
-    `from_at` and `to_at` are in seconds since the epoch.
-    """
+    begin: float
+    end: float
+    """Both in seconds since the epoch."""
+
+    @property
+    def unit_s(self) -> float:
+        return 60.0 if self.end - self.begin >= _MINUTES_FROM_S else 1.0
+
+    def place(self, at: float) -> float:
+        """Return the place of a time in seconds since the epoch."""
+        return (at - self.end) / self.unit_s
+
+    def text(self, place: float) -> str:
+        if place == 0:
+            return "now"
+        return f"−{-place:g} {'min' if self.unit_s == 60 else 's'}"
+
+
+def time_chart(
+    title: str, marks: Sequence[Mark], axis: TimeAxis, *, width: int = 720, height: int = 200, whole: bool = False
+) -> Markup:
+    """Return a chart with its legend. The marks' places are those of the axis."""
     chart = Chart(
         title=title,
         marks=list(marks),
-        from_x=from_at - to_at,
+        from_x=axis.place(axis.begin),
         to_x=0,
         width=width,
         height=height,
+        left=40,
         whole=whole,
-        place_text=lambda place: clock_of(to_at + place),
+        place_text=axis.text,
     )
     return Markup(chart.legend() + chart.svg())  # noqa: S704 - written by our own code, which escapes what it is given
-
-
-def clock_of(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")

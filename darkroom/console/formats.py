@@ -42,6 +42,11 @@ def clock(at: float | None) -> str:
     return "–" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
+def seconds(at: float | None) -> str:
+    """Return the time of day, without parts of a second."""
+    return clock(at).partition(".")[0]
+
+
 def timestamp(at: float | None) -> str:
     """Return a time as the `datetime` attribute of HTML's `time` has it."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

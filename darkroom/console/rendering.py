@@ -29,6 +29,7 @@ def environment(templates: tuple[tuple[str, str], ...]) -> Environment:
         duration=formats.duration,
         ago=lambda at: formats.ago(at, time.time()),
         clock=formats.clock,
+        seconds=formats.seconds,
         timestamp=formats.timestamp,
         number=formats.number,
         size=formats.size,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -11,6 +14,8 @@ import httpx
 ANSWER_WITHIN_S = 15.0
 SILENT_FOR_S = 30.0
 """Of a stream; the runtime says something every ten seconds."""
+SHARED_FOR_S = 0.5
+"""Several open pages that ask for the same within this time get one answer."""
 _SHOWN_CHARACTERS = 1000
 
 
@@ -27,15 +32,37 @@ class RuntimeRefusedError(Exception):
         self.sentence = sentence
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    at: float
+    """By the monotonic clock."""
+    answer: asyncio.Task[Any]
+
+    @property
+    def is_fresh(self) -> bool:
+        return not self.answer.done() or time.monotonic() - self.at < SHARED_FOR_S
+
+
 class Runtime:
-    def __init__(self, admin: str) -> None:
-        """`admin` is the admin API's address."""
+    def __init__(self, admin: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """`admin` is the admin API's address. `transport` takes the network's place in tests."""
         # trust_env: a proxy would look for the runtime on its own machine.
-        self._http = httpx.AsyncClient(base_url=admin, trust_env=False, timeout=ANSWER_WITHIN_S)
+        self._http = httpx.AsyncClient(base_url=admin, trust_env=False, timeout=ANSWER_WITHIN_S, transport=transport)
+        self._asked: dict[tuple[str, str], _Asked] = {}
 
     async def get(self, path: str, **query: object) -> Any:
-        """Return an answer's JSON. Raises RuntimeUnavailableError and RuntimeRefusedError."""
-        return await self._ask("GET", path, query)
+        """Return an answer's JSON, which must not be changed: others may get the same.
+
+        Raises RuntimeUnavailableError and RuntimeRefusedError.
+        """
+        key = path, json.dumps(_given(query), sort_keys=True)
+        self._asked = {known: asked for known, asked in self._asked.items() if asked.is_fresh}
+        if key not in self._asked:
+            answer = asyncio.create_task(self._ask("GET", path, query))
+            # If everybody who asked has gone, nobody else looks at an error.
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._asked[key] = _Asked(at=time.monotonic(), answer=answer)
+        return await asyncio.shield(self._asked[key].answer)
 
     async def post(self, path: str, body: object) -> Any:
         """Send JSON and return the answer's. Raises as `get`."""

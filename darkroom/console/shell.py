@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,8 +16,10 @@ from darkroom.console.access import Access, AccessRefusedError, Operator
 from darkroom.console.audit import Audit
 from darkroom.console.extension import Section
 from darkroom.console.rendering import BASE, environment, page_headers
-from darkroom.console.runtime import Runtime
+from darkroom.console.runtime import Runtime, RuntimeUnavailableError
 from darkroom.console.streams import Update, event_stream
+
+log = logging.getLogger(__name__)
 
 ActionScope = Literal["none", "read", "act"]
 """Whose key an action asks for, where keys are configured. `none` is for signing in."""
@@ -161,8 +164,22 @@ class Shell:
         await asyncio.to_thread(self.audit.record, who, action, target, outcome, details)
 
     def stream(self, _request: Request, updates: AsyncIterator[Update]) -> StreamingResponse:
-        """Answer with updates of the page's regions, as server-sent events, until the browser goes away."""
-        return event_stream(updates)
+        """Answer with updates of the page's regions, as server-sent events, until the browser goes away.
+
+        The stream ends when the runtime does not answer; the browser then says so, and asks again.
+        """
+        return event_stream(_while_answered(updates))
+
+
+async def _while_answered(updates: AsyncIterator[Update]) -> AsyncGenerator[Update, None]:
+    try:
+        async for update in updates:
+            yield update
+    except RuntimeUnavailableError as exc:
+        log.warning("console.stream_ended: %s", exc)
+    finally:
+        if isinstance(updates, AsyncGenerator):
+            await updates.aclose()
 
 
 def _is_below(path: str, section: str) -> bool:

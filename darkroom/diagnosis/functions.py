@@ -101,6 +101,7 @@ def _capped(row: Mapping[str, Any]) -> Finding:
         ),
         remedy="Start `darkroom up` with a larger --max-instances, if this machine has cores to spare; else it takes "
         "longer.",
+        link="/autoscaler",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from darkroom.diagnosis.finding import Finding
 from darkroom.diagnosis.likeness import nearest
@@ -49,7 +50,7 @@ def is_failing(row: Mapping[str, Any], status: Mapping[str, Any], now: float) ->
     failure = row.get("last_failure")
     if not failure or now - failure["at"] >= FAILURE_SHOWN_S or _is_replaced_since(row, status, failure["at"]):
         return False
-    return float(row.get("last_accepted_at") or 0.0) <= failure["at"]
+    return float(row.get("last_accepted_at") or 0.0) <= float(failure["at"])
 
 
 def _is_replaced_since(row: Mapping[str, Any], status: Mapping[str, Any], at: float) -> bool:
@@ -76,6 +77,7 @@ def _loses(kind: str, row: Mapping[str, Any]) -> Finding:
         ),
         remedy=_against_loss(kind, row),
         since=lost["at"],
+        link=_event_page(lost["id"]),
     )
 
 
@@ -103,7 +105,12 @@ def _fails(kind: str, row: Mapping[str, Any]) -> Finding:
         sentence=f"{last_failed_delivery(kind, row)}.",
         remedy=f"Look at what {receiver} logged. What fails is tried again, and then goes to the dead-letter sink.",
         since=failure["at"],
+        link=_event_page(failure["id"]),
     )
+
+
+def _event_page(id: str) -> str:
+    return f"/events/one?id={quote(id, safe='')}"
 
 
 # --- a filter that matches nothing -----------------------------------------------------------------------------------
@@ -124,14 +131,16 @@ def _matches_nothing(row: Mapping[str, Any], status: Mapping[str, Any]) -> Itera
         severity="stop",
         subject=f"trigger {row['trigger']}",
         sentence=(
-            f"the filter of Trigger {row['trigger']} matches none of the {counted(passed_by, 'event')} that Broker "
-            f"{row['broker']} has taken: it asks for the type {wanted}. {meant} came {counted(seen[meant], 'time')}; "
-            f"did you mean that? {row.get('service') or row.get('subscriber')} gets nothing."
+            f"the filter of Trigger {row['trigger']} matches nothing: of {counted(passed_by, 'event')} that Broker "
+            f"{row['broker']} has taken, none has the type {wanted}, which it asks for. {meant} came "
+            f"{counted(seen[meant], 'time')}; did you mean that? {row.get('service') or row.get('subscriber')} gets "
+            "nothing."
         ),
         remedy=(
             f"Correct the type in the filter of Trigger {row['trigger']}, and start `darkroom up` again; or correct "
             "the type of what is sent."
         ),
+        link=f"/events?broker={row['broker_namespace']}/{row['broker']}",
     )
 
 

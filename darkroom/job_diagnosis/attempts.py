@@ -30,6 +30,7 @@ def struck_findings(struck: Sequence[JobRecord]) -> Iterator[Finding]:
             ),
             remedy=f"{REMEDY.format(job_id=record.job_id)} `darkroom cancel {record.job_id}` ends it now.",
             since=ended[0].started_at.timestamp(),
+            link=f"/jobs/{record.job_id}",
         )
 
 

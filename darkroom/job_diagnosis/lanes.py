@@ -34,6 +34,7 @@ def lane_findings(readings: Readings, status: Mapping[str, Any]) -> Iterator[Fin
                     f"{_why(function)}"
                 ),
                 remedy=_remedy(function, window),
+                link="/autoscaler",
             )
 
 
@@ -68,4 +69,4 @@ def _remedy(function: Mapping[str, Any] | None, window: int) -> str:
 
 def _is_broken(function: Mapping[str, Any]) -> bool:
     failing = function.get("failing")
-    return bool(failing) and is_in_crash_loop(function, float(failing.get("last_at", 0.0)))
+    return failing is not None and is_in_crash_loop(function, float(failing.get("last_at", 0.0)))

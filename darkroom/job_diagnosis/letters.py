@@ -51,6 +51,7 @@ def _killers(kept: Sequence[KeptDeadLetter]) -> Iterator[Finding]:
                 f"and `darkroom deadletters drop {one.sequence}` lets it be."
             ),
             since=one.kept_at.timestamp(),
+            link=f"/deadletters/{one.sequence}",
         )
 
 
@@ -73,6 +74,7 @@ def _waiting(kept: Sequence[KeptDeadLetter], count: int) -> Iterator[Finding]:
             "is not wanted any more."
         ),
         since=others[0].kept_at.timestamp(),
+        link="/deadletters",
     )
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
+from darkroom.console.access import Access
+from darkroom.console.application import console_application
+from darkroom.console.audit import FileAudit
+from darkroom.console.keys import KeyFile
 from darkroom.events.cloudevents import encode_binary, new_event
 from tests.browsers import CHROMIUM, THEMES, WIDTHS, chromium, overflow_px, serious_findings
+from tests.console_actions import write_keys
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 PAGES = (
     "/",
@@ -54,13 +65,23 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
+def said_by(page: Page) -> list[str]:
+    """Return what the browser says of the page, which grows."""
+    said: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    page.on("console", listen)
+    return said
+
+
 def test_axe_finds_nothing_serious_and_no_page_is_wider_than_its_window(shop: RunningStack, browser: Browser) -> None:
     found: dict[str, list[str]] = {}
     for theme in THEMES:
         for width in WIDTHS:
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-            complaints: list[str] = []
-            page.on("console", lambda message, seen=complaints: seen.append(message.text))  # type: ignore[misc]
+            complaints = said_by(page)
             for path in PAGES:
                 page.goto(f"{shop.addresses['admin']}/console{path}")
                 wrong = serious_findings(page)
@@ -103,6 +124,41 @@ def test_a_click_on_the_map_leads_to_the_function_and_keyboards_reach_everything
     page.wait_for_url("**/console/functions/shop/confirm")
     assert "confirm" in page.locator("h1").inner_text()
     page.close()
+
+
+@contextmanager
+def served(application: Starlette) -> Iterator[str]:
+    """Serve an application in a thread; yields its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_a_browser_signs_in_with_a_key_and_out(browser: Browser, tmp_path: Path) -> None:
+    keys = write_keys(tmp_path / "keys.json", ana="read")
+    access = Access(keys=KeyFile(path=tmp_path / "keys.json"))
+    with served(console_application(access=access, audit=FileAudit(path=tmp_path / "audit.jsonl"))) as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{address}/console/audit")
+        page.get_by_label("Operator's key").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("alert").wait_for()
+        page.get_by_label("Operator's key").fill(keys["ana"])
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/console/audit")
+        assert "ana · may read" in page.locator("header").inner_text()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/console/sign-in")
+        page.goto(f"{address}/console/audit")
+        page.wait_for_url("**/console/sign-in?next=/audit")
+        context.close()
 
 
 def test_every_page_is_complete_without_scripts(shop: RunningStack, browser: Browser) -> None:

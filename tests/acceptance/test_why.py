@@ -109,6 +109,10 @@ def shown_while_it_lasts(stack: RunningStack, fault: StagedFault[Any], house: An
         page.shows(fault)
         tell(f"{fault.name}: said after {took_s:.1f} s, on the page after {time.monotonic() - began:.1f} s")
         tell(f"  {finding['severity']}: {finding['sentence']}\n  {finding['remedy']}")
+        if finding["link"]:
+            eventually(
+                lambda: leads_somewhere(stack, finding["link"]), within_s=30, what=f"{finding['link']} is a page"
+            )
     mended = time.monotonic()
     nothing_wrong(stack)
     tell(f"  gone {time.monotonic() - mended:.1f} s after the mend")
@@ -116,6 +120,10 @@ def shown_while_it_lasts(stack: RunningStack, fault: StagedFault[Any], house: An
     page.is_empty()
     if page.page is None:
         pytest.skip("the page itself was not read: chromium is not installed (Debian's package chromium)")
+
+
+def leads_somewhere(stack: RunningStack, link: str) -> bool:
+    return httpx.get(f"{stack.addresses['admin']}/console{link}", timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize("fault", SHOP_FAULTS, ids=str)

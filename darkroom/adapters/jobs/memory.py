@@ -494,7 +494,7 @@ class MemoryJobStore:
                 used_bytes=self.used_bytes,
                 max_bytes=self.max_bytes,
                 load=self._load(None),
-                struck=[record for record in records if was_struck(record)][:struck],
+                struck=tuple(record for record in records if was_struck(record))[:struck],
             )
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ Document = Mapping[str, Any]
 
 _PRIORITIES = ("source", "route", "trigger", "subscription", "dead-letter", "sink", "reply")
 """The first are drawn from left to right where edges make a circle."""
-_GAP = 64
+_GAP = 84
 
 
 def flow_drawing(document: Document) -> str:
@@ -23,10 +23,15 @@ def flow_drawing(document: Document) -> str:
     edges = {str(edge["id"]): edge for edge in document["edges"] if edge["from"] in nodes and edge["to"] in nodes}
     layers = layered(list(nodes), [_shape(edge) for edge in edges.values()])
     sizes = {id: SIZES[node["kind"]] for id, node in nodes.items()}
-    place = placed(layers, sizes, {id: pitch(edge) for id, edge in edges.items()}, _gaps(layers, edges))
+    rank_of, labelled = layers.rank_of, _gaps_with_labels(layers, edges)
+    gaps = [_GAP + (LABEL_WIDTH if rank in labelled else 0) for rank in range(len(layers.ranks))]
+    place = placed(layers, sizes, {id: pitch(edge) for id, edge in edges.items()}, gaps)
     links = [(edges[link.edge.id], link, index) for index, link in enumerate(layers.links)]
     parts = [
-        *(edge_drawing(edge, link, index, layers, place) for edge, link, index in links),
+        *(
+            edge_drawing(edge, link, index, layers, place, is_labelled=rank_of[link.left] in labelled)
+            for edge, link, index in links
+        ),
         *(node_drawing(node, place.boxes[id]) for id, node in nodes.items()),
         *(label_drawing(edge, link, index, place) for edge, link, index in links if has_label(link, edge, layers)),
     ]
@@ -46,11 +51,7 @@ def _shape(edge: Document) -> Edge:
     return Edge(id=edge["id"], source=edge["from"], target=edge["to"], priority=_PRIORITIES.index(edge["kind"]))
 
 
-def _gaps(layers: Layers, edges: Mapping[str, Document]) -> list[int]:
-    """Return the room between each layer and the next: where edges have labels, that of a label."""
-    rank_of = {node: index for index, rank in enumerate(layers.ranks) for node in rank}
-    gaps = [_GAP] * max(0, len(layers.ranks) - 1)
-    for link in layers.links:
-        if has_label(link, edges[link.edge.id], layers):
-            gaps[rank_of[link.left]] = _GAP + LABEL_WIDTH
-    return gaps
+def _gaps_with_labels(layers: Layers, edges: Mapping[str, Document]) -> set[int]:
+    """Return the layers behind which there are labels."""
+    rank_of = layers.rank_of
+    return {rank_of[link.left] for link in layers.links if has_label(link, edges[link.edge.id], layers)}

@@ -54,20 +54,21 @@ class _Line:
         )
 
 
-def edge_drawing(edge: Document, link: Link, index: int, layers: Layers, place: Placed) -> str:
-    line = _line(edge, link, index, layers, place)
+def edge_drawing(edge: Document, link: Link, index: int, layers: Layers, place: Placed, *, is_labelled: bool) -> str:
+    """Draw a part of an edge. In a gap with labels all lines go straight below them, so that none crosses a label."""
+    line = _line(link, index, layers, place, is_labelled=is_labelled)
     classes = _classes(edge)
     return f'<path class="edge {classes}" d="{line.path}"/>{_tip(link, layers, line, classes)}'
 
 
-def _line(edge: Document, link: Link, index: int, layers: Layers, place: Placed) -> _Line:
+def _line(link: Link, index: int, layers: Layers, place: Placed, *, is_labelled: bool) -> _Line:
     left, right = place.boxes[link.left], place.boxes[link.right]
     from_bend, to_bend = link.left in layers.bends, link.right in layers.bends
     return _Line(
         begin_x=left.x if from_bend else left.right,
         start_x=left.right,
         start_y=left.middle if from_bend else place.starts[index],
-        label_x=right.x - (LABEL_WIDTH if has_label(link, edge, layers) else 0),
+        label_x=right.x - (LABEL_WIDTH if is_labelled else 0),
         end_x=right.x,
         end_y=right.middle if to_bend else place.ends[index],
     )

@@ -14,7 +14,7 @@ from darkroom.console.rendering import BASE
 Document = Mapping[str, Any]
 
 SIZES = {
-    "function": Size(width=196, height=62),
+    "function": Size(width=210, height=62),
     "broker": Size(width=150, height=52),
     "channel": Size(width=176, height=52),
     "source": Size(width=160, height=50),
@@ -62,9 +62,11 @@ def _function_lines(node: Document, box: Box) -> str:
         for place, kind in enumerate(slots)
     )
     words_x = x + (len(slots) * 12 + 4 if slots else 0)
+    waiting = f"{number(node['waiting'])} wait" if node["waiting"] else ""
     return (
-        f'<text class="name" x="{x:.1f}" y="{top + 8:.1f}">{cut(node["label"], 24)}</text>{drawn}'
+        f'<text class="name" x="{x:.1f}" y="{top + 8:.1f}">{cut(node["label"], 18 if waiting else 26)}</text>{drawn}'
         f'<text class="minor" x="{words_x:.1f}" y="{top + 28:.1f}">{instances_in_words(node)}</text>'
+        f'<text class="minor" x="{box.right - 14:.1f}" y="{top + 8:.1f}" text-anchor="end">{waiting}</text>'
     )
 
 
@@ -73,10 +75,9 @@ def instances_in_words(node: Document) -> str:
         return "not run here"
     if node.get("failing"):
         return "does not start"
-    waiting = f" · {number(node['waiting'])} wait" if node["waiting"] else ""
     if not node["ready"] and not node["wanted"]:
-        return f"at zero{waiting}"
-    return f"{node['ready']} of {node['wanted']} ready · {node['busy']} busy{waiting}"
+        return "at zero"
+    return f"{node['ready']} of {node['wanted']} ready · {node['busy']} busy"
 
 
 def _slots(node: Document) -> list[str]:

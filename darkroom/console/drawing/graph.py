@@ -36,6 +36,11 @@ class Layers:
     """The ids of edges that are drawn from right to left."""
     bends: frozenset[str] = frozenset()
 
+    @property
+    def rank_of(self) -> Mapping[str, int]:
+        """Return the layer of each node and bend."""
+        return {node: index for index, rank in enumerate(self.ranks) for node in rank}
+
 
 def layered(nodes: Sequence[str], edges: Sequence[Edge]) -> Layers:
     """Assign nodes to layers so that as many edges as possible lead to the right, and order each layer so that few of
@@ -138,7 +143,7 @@ def _sort_by_neighbours(layers: Layers, index: int, beside: int) -> None:
 
 def _crossings(layers: Layers) -> int:
     place = {node: place for rank in layers.ranks for place, node in enumerate(rank)}
-    rank_of = {node: index for index, rank in enumerate(layers.ranks) for node in rank}
+    rank_of = layers.rank_of
     between = defaultdict[int, list[tuple[int, int]]](list)
     for link in layers.links:
         between[rank_of[link.left]].append((place[link.left], place[link.right]))

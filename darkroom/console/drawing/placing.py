@@ -12,6 +12,8 @@ GAP_Y = 18
 BEND_HEIGHT = 22
 MARGIN = 8
 _PASSES = 6
+_LEAVING_PITCH = 10
+"""The room between edges where they leave a node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ def placed(layers: Layers, sizes: Mapping[str, Size], pitches: Mapping[str, int]
     each layer and the next.
     """
     arriving, leaving = _by_end(layers.links, right=True), _by_end(layers.links, right=False)
-    boxes = _boxes(layers, sizes, pitches, arriving, gaps)
+    boxes = _boxes(layers, sizes, _needed_heights(layers, pitches, arriving, leaving), gaps)
     for number in range(_PASSES):
         is_forth = number % 2 == 0
         for rank in layers.ranks if is_forth else reversed(layers.ranks):
@@ -62,7 +64,7 @@ def placed(layers: Layers, sizes: Mapping[str, Size], pitches: Mapping[str, int]
         box.y += MARGIN - lowest
     return Placed(
         boxes=boxes,
-        starts=_ports(leaving, boxes, layers.links, lambda _: 8, right=False),
+        starts=_ports(leaving, boxes, layers.links, lambda _: _LEAVING_PITCH, right=False),
         ends=_ports(arriving, boxes, layers.links, lambda link: pitches[link.edge.id], right=True),
         width=max((box.right for box in boxes.values()), default=0) + MARGIN,
         height=max((box.y + box.height for box in boxes.values()), default=0) + MARGIN,
@@ -76,11 +78,21 @@ def _by_end(links: Sequence[Link], *, right: bool) -> dict[str, list[int]]:
     return dict(found)
 
 
+def _needed_heights(
+    layers: Layers, pitches: Mapping[str, int], arriving: Mapping[str, list[int]], leaving: Mapping[str, list[int]]
+) -> dict[str, float]:
+    """Return the height that each node needs for its edges on both sides."""
+    left = {
+        node: sum(pitches[layers.links[number].edge.id] for number in numbers) for node, numbers in arriving.items()
+    }
+    right = {node: _LEAVING_PITCH * len(numbers) for node, numbers in leaving.items()}
+    return {node: max(left.get(node, 0), right.get(node, 0)) for node in {*left, *right}}
+
+
 def _boxes(
     layers: Layers,
     sizes: Mapping[str, Size],
-    pitches: Mapping[str, int],
-    arriving: Mapping[str, list[int]],
+    needed: Mapping[str, float],
     gaps: Sequence[int],
 ) -> dict[str, Box]:
     boxes: dict[str, Box] = {}
@@ -89,8 +101,7 @@ def _boxes(
         width = max((sizes[node].width for node in rank if node in sizes), default=0)
         y = 0.0
         for node in rank:
-            needed = sum(pitches[layers.links[number].edge.id] for number in arriving.get(node, ()))
-            height = max(sizes[node].height, needed) if node in sizes else BEND_HEIGHT
+            height = max(sizes[node].height, needed.get(node, 0)) if node in sizes else BEND_HEIGHT
             own_width = sizes[node].width if node in sizes else width
             boxes[node] = Box(x=x + (width - own_width) / 2, y=y, width=own_width, height=height)
             y += height + GAP_Y

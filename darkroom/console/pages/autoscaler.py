@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from darkroom.console.charts import TimeAxis
 from darkroom.console.runtime import Runtime
 from darkroom.console.scaling_charts import concurrency_chart, instances_chart, is_at_rest
 from darkroom.console.shell import Shell
@@ -48,11 +49,11 @@ async def scaled_services(runtime: Runtime, service: str = "") -> list[dict[str,
 def _drawn(service: dict[str, Any], since: float, now: float) -> dict[str, Any]:
     # A run that has just begun is shown from its beginning.
     first = service["decisions"][0]["at"] if service["decisions"] else since
-    begin = max(since, min(first, now - 60))
+    axis = TimeAxis(begin=max(since, min(first, now - 60)), end=now)
     at_rest = is_at_rest(service)
     return {
         **service,
         "is_at_rest": at_rest,
-        "instances": "" if at_rest else instances_chart(service, since=begin, now=now),
-        "concurrency": "" if at_rest else concurrency_chart(service, since=begin, now=now),
+        "instances": "" if at_rest else instances_chart(service, axis),
+        "concurrency": "" if at_rest else concurrency_chart(service, axis),
     }

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from darkroom.console import happenings, streams
+from darkroom.console.access import Access
+from darkroom.console.audit import FileAudit
 from darkroom.console.happenings import tail
+from darkroom.console.runtime import RuntimeUnavailableError
+from darkroom.console.shell import Shell
 from darkroom.console.streams import Update, encode, event_stream, refreshed
 
 
@@ -63,6 +69,20 @@ def test_a_stream_says_something_while_nothing_changes_and_closes_what_it_reads_
     assert first.startswith(b"data: ")
     assert second == b": nothing changes\n\n"
     assert closed == [True]
+
+
+def test_a_stream_ends_when_the_runtime_does_not_answer(tmp_path: Path) -> None:
+    shell = Shell(access=Access(), audit=FileAudit(path=tmp_path / "a"), runtime=None, sections=())
+
+    async def breaking() -> AsyncGenerator[Update, None]:
+        yield Update(region="a", html="1")
+        raise RuntimeUnavailableError("the runtime does not answer")
+
+    async def collect() -> list[Any]:
+        request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+        return [chunk async for chunk in shell.stream(request, breaking()).body_iterator]
+
+    assert len(asyncio.run(collect())) == 1
 
 
 def counted(shown: Sequence[dict[str, Any]], more: int) -> str:

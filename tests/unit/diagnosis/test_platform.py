@@ -152,6 +152,7 @@ def test_a_loss_by_4xx_is_said_with_its_answer_and_what_to_answer_instead() -> N
         finding.sentence
     )
     assert "Let confirm answer 503" in finding.remedy
+    assert finding.link == "/events/one?id=e1"
 
 
 def test_a_loss_without_a_dead_letter_sink_asks_for_one() -> None:
@@ -188,7 +189,10 @@ def unmatched(wanted: str, *seen: str) -> list[Finding]:
 def test_a_filter_that_matches_nothing_is_said_with_the_type_that_was_meant() -> None:
     [finding] = unmatched("shop.order.place", "shop.order.placed", "shop.order.cancelled")
     assert (finding.code, finding.severity) == ("trigger.matches_nothing", "stop")
-    assert "matches none of the 6 events that Broker orders has taken" in finding.sentence
+    assert (
+        "matches nothing: of 6 events that Broker orders has taken, none has the type shop.order.place,"
+        in finding.sentence
+    )
     assert "shop.order.placed came 3 times; did you mean that?" in finding.sentence
     assert "Correct the type in the filter" in finding.remedy
 
