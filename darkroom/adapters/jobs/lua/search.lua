@@ -9,6 +9,7 @@ local from, after = tonumber(ARGV[10]), ARGV[11]
 local MAX_READ, MAX_LOOKED_AT, MAX_OWNERS = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 
 local owners_left_out = 0
+local is_filtered = status ~= '' or job_type ~= '' or code ~= '' or prefix ~= ''
 local is_unfinished = status == 'queued' or status == 'processing'
 
 -- An owner's unfinished jobs are in two sets; the shorter one is walked.
@@ -59,7 +60,9 @@ end
 -- The next entries of all sets in their order, without those that a set may still precede; and whether there are more.
 local function next_entries(sets)
   local all, horizon = {}, nil
-  local at_once = math.max(10, math.floor(MAX_READ / #sets))
+  -- Where every job fits, a page is enough.
+  local wanted_entries = is_filtered and MAX_READ or 2 * (limit + 1)
+  local at_once = math.max(10, math.floor(wanted_entries / #sets))
   for _, index in ipairs(sets) do
     local entries, has_more = next_of(index, at_once)
     for _, entry in ipairs(entries) do
