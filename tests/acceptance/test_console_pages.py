@@ -76,6 +76,7 @@ def said_by(page: Page) -> list[str]:
     return said
 
 
+@pytest.mark.timeout(900)
 def test_axe_finds_nothing_serious_and_no_page_is_wider_than_its_window(shop: RunningStack, browser: Browser) -> None:
     found: dict[str, list[str]] = {}
     for theme in THEMES:
