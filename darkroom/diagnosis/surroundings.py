@@ -35,7 +35,9 @@ def disk_findings(status: Mapping[str, Any]) -> Iterator[Finding]:
 
 def left_out_findings(status: Mapping[str, Any]) -> Iterator[Finding]:
     for row in status.get("left_out", []):
-        if row.get("matters", True):
+        # What a Job prepares on a cluster, an extension prepares here.
+        is_replaced = row["kind"] == "Job" and status.get("has_extension", False)
+        if row.get("matters", True) and not is_replaced:
             name = f"{row['namespace']}/{row['name']}" if row.get("namespace") else row["name"]
             yield Finding(
                 code="manifest.left_out",

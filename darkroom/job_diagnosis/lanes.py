@@ -50,9 +50,9 @@ def _why(function: Mapping[str, Any] | None) -> str:
     if _is_broken(function):
         return f"They wait because {does_not_start(function)}."
     at_once = int(function.get("container_concurrency") or 0) * ready
-    capacity = f", which do {at_once} jobs at once" if at_once else ""
+    capacity = f", for {counted(at_once, 'job')} at once" if at_once else ""
     limit = f" of at most {most}" if most else ""
-    return f"They wait because {name} is busy: {counted(ready, 'instance')}{limit} are ready{capacity}."
+    return f"They wait because {name} is busy: it has {counted(ready, 'instance')}{limit}{capacity}."
 
 
 def _remedy(function: Mapping[str, Any] | None, window: int) -> str:

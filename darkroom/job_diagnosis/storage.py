@@ -15,6 +15,7 @@ from darkroom.telemetry.metric import Distribution, Readings
 SLOW_S = 1.0
 """Of one fetch or store, on average. A picture of 4 MB takes a few hundredths of a second on one machine."""
 LOOKED_BACK_S = 10.0
+KEPT_S = 60.0
 _STAGES = {"fetch": "fetching an original", "store": "storing a result"}
 
 _Totals: TypeAlias = Mapping[str, tuple[int, float]]
@@ -36,11 +37,17 @@ class StorageLook:
 
     def findings(self, readings: Readings) -> list[Finding]:
         now = _Snapshot(at=self._clock(), totals=_totals(readings))
-        while self._snapshots and now.at - self._snapshots[0].at > LOOKED_BACK_S:
-            self._snapshots.popleft()
+        self._drop_old(now.at)
         before = self._snapshots[0] if self._snapshots else now
         self._snapshots.append(now)
         return list(_slow(before.totals, now.totals))
+
+    def _drop_old(self, now: float) -> None:
+        """Keep one from before the time that is looked back, so that who looks seldom has something to compare with."""
+        while len(self._snapshots) > 1 and now - self._snapshots[1].at > LOOKED_BACK_S:
+            self._snapshots.popleft()
+        if self._snapshots and now - self._snapshots[0].at > KEPT_S:
+            self._snapshots.clear()
 
 
 def _slow(before: _Totals, now: _Totals) -> Iterator[Finding]:

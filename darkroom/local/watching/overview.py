@@ -17,7 +17,7 @@ from darkroom.local.eventing.destinations import ServiceTarget, locate
 from darkroom.local.eventing.dispatch import COUNTED, Dispatcher
 from darkroom.local.eventing.receivers import only_type_of
 from darkroom.local.eventing.stream import ChannelStream, consumer_name
-from darkroom.local.extension import Application
+from darkroom.local.extension import Application, NoApplication
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.instances import InstanceState
 from darkroom.local.revisions.pool import Pool
@@ -63,6 +63,7 @@ class Overview:
             "subscriptions": [self._receiver(each, waiting, "channel") for each in self._dispatchers("subscription")],
             "servers": servers,
             "data": {"path": str(self.folder.path), "free_bytes": self.folder.free_bytes(), "state": disk},
+            "has_extension": not isinstance(self.application, NoApplication),
             "left_out": [each.as_dict() for each in self.left_out],
             "notes": [each.as_dict() for each in self.notes],
             **dict(sections),

@@ -265,6 +265,19 @@ def test_what_is_left_out_is_said_if_it_matters() -> None:
     assert finding.sentence == "KafkaSource shop/in (a.yaml:3) is left out: no Kafka."
 
 
+def test_a_job_is_not_missed_where_an_extension_prepares_what_it_would() -> None:
+    row = {
+        "file": "a.yaml",
+        "line": 3,
+        "kind": "Job",
+        "namespace": "shop",
+        "name": "setup",
+        "reason": "no Job runs here",
+    }
+    assert only(status(left_out=[row])).code == "manifest.left_out"
+    assert platform_findings(status(left_out=[row], has_extension=True), NOW) == []
+
+
 def test_findings_are_in_the_order_of_harm_and_then_of_age() -> None:
     def one(severity: Any, since: float | None) -> Finding:
         return Finding(code="c", severity=severity, subject="s", sentence="", remedy="", since=since)

@@ -119,7 +119,7 @@ def test_a_full_lane_says_who_waits_and_why() -> None:
     assert (
         "2 of 2 places with the Broker are taken, and 3 jobs wait for room, the longest for 7.0 s" in finding.sentence
     )
-    assert "resize is busy: 1 instance of at most 3 are ready, which do 2 jobs at once" in finding.sentence
+    assert "resize is busy: it has 1 instance of at most 3, for 2 jobs at once." in finding.sentence
     assert "BROKER_WINDOW, which is 2" in finding.remedy
 
     failing = {"failures": 3, "failed_starts": 3, "last_at": 1.0, "reason": "ImportError: no"}
