@@ -1,0 +1,93 @@
+"""The format of a run that was recorded whole: what arrived, how long each request took, instances over time, starts.
+
+The simulator reads it as traffic, takes service times and starts from it, and is compared with it. One JSON object:
+
+    {"format": "darkroom.recorded-run/1", "name", "service", "machine", "recorded_at",
+     "scaling": {annotation: text}, "container_concurrency",
+     "arrivals_s": [...], "took_s": [... null: it never ended well],
+     "ticks": [[at_s, ready, wanted], ...], "starts": [[ready_at_s, took_s], ...], "service_s": [...]}
+
+All times are seconds after the first arrival was due.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from darkroom.simulate.observed.model import Observed, ObservedError, with_at_once
+from darkroom.simulate.traffic import Traffic
+
+FORMAT = "darkroom.recorded-run/1"
+_DIGITS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    name: str
+    service: str
+    arrivals_s: Sequence[float]
+    took_s: Sequence[float | None]
+    """Of each arrival, in the same order."""
+    ticks: Sequence[tuple[float, int, int]]
+    """When, instances that were ready, instances that the autoscaler wanted."""
+    starts: Sequence[tuple[float, float]]
+    """When an instance was ready, and how long its start took."""
+    service_s: Sequence[float] = ()
+    """What an instance needed per request, where it was measured."""
+    scaling: Mapping[str, str] = field(default_factory=dict)
+    """The annotations under which it was recorded."""
+    container_concurrency: int = 0
+    machine: str = ""
+    recorded_at: str = ""
+
+    def traffic(self) -> Traffic:
+        end_s = self.ticks[-1][0] if self.ticks else None
+        return Traffic(source=f"the recorded run {self.name}", arrivals_s=tuple(self.arrivals_s), span_s=end_s)
+
+    def observed(self) -> Observed:
+        return Observed(
+            source=f"the recorded run {self.name}", service_s=self.service_s, starts=with_at_once(self.starts)
+        )
+
+
+def is_recording(document: Any) -> bool:
+    return isinstance(document, Mapping) and document.get("format") == FORMAT
+
+
+def parse_recording(text: str, *, source: str) -> Recording:
+    """Parse a recorded run; members that are not known are ignored. Raises ObservedError."""
+    try:
+        document = json.loads(text)
+        if not is_recording(document):
+            raise ObservedError(f'{source} is not a recorded run: its "format" is not {FORMAT!r}')
+        known = {each.name for each in fields(Recording)}
+        given = {name: value for name, value in document.items() if name in known}
+        given["ticks"] = [(float(at), int(ready), int(wanted)) for at, ready, wanted in given["ticks"]]
+        given["starts"] = [(float(at), float(took)) for at, took in given["starts"]]
+        recording = Recording(**given)
+    except ObservedError:
+        raise
+    except (ValueError, TypeError, KeyError) as exc:
+        raise ObservedError(f"{source} is not a recorded run: {exc!r}") from exc
+    if len(recording.took_s) != len(recording.arrivals_s):
+        raise ObservedError(
+            f"{source} has {len(recording.arrivals_s)} arrivals and {len(recording.took_s)} durations of them"
+        )
+    return recording
+
+
+def format_recording(recording: Recording) -> str:
+    """Write a recorded run as JSON, with milliseconds."""
+    document = {"format": FORMAT, **asdict(recording)}
+    return json.dumps(_rounded(document), separators=(",", ":")) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
