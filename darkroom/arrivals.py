@@ -5,50 +5,62 @@ The load tests send at these times, and the simulator computes with them. Who se
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import accumulate, chain
+from math import sqrt
+from random import Random
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     seconds: float
     per_s: float
-    """Arrivals per second at its beginning."""
+    """Visitors per second at its beginning."""
     to_per_s: float | None = None
     """The rate at its end, if different; it changes linearly."""
 
     @property
-    def arrivals(self) -> float:
+    def visitors(self) -> float:
         return self.seconds * (self.per_s + self.end_per_s) / 2
 
     @property
     def end_per_s(self) -> float:
         return self.per_s if self.to_per_s is None else self.to_per_s
 
-    def moment_of(self, arrival: float) -> float:
+    def moment_of(self, visitor: float) -> float:
         """Return the seconds into the stage until this many have come: the integral of the rate, solved for the
         time.
         """
         growth = (self.end_per_s - self.per_s) / self.seconds
         if growth == 0:
-            return arrival / self.per_s
-        return (math.sqrt(max(0.0, self.per_s**2 + 2 * growth * arrival)) - self.per_s) / growth
+            return visitor / self.per_s
+        return (sqrt(max(0.0, self.per_s**2 + 2 * growth * visitor)) - self.per_s) / growth
 
 
-def arrivals_s(stages: Sequence[Stage], *, scale: float = 1.0) -> tuple[float, ...]:
-    """Return when each request arrives, in seconds after the beginning; `scale` multiplies every rate."""
+def evenly_s(stages: Sequence[Stage], *, scale: float = 1.0) -> tuple[float, ...]:
+    """Return when each visitor comes, in seconds after the beginning; `scale` multiplies every rate."""
     arrivals: list[float] = []
     stage_began_s = came_before = 0.0
     for stage in stages:
-        come = came_before + stage.arrivals * scale
-        # The last digit of a product must not decide over an arrival.
+        come = came_before + stage.visitors * scale
+        # The last digit of a product must not decide over a visitor.
         while len(arrivals) < come - 1e-6:
             arrivals.append(stage_began_s + stage.moment_of(max(0.0, len(arrivals) - came_before) / scale))
         stage_began_s, came_before = stage_began_s + stage.seconds, come
     return tuple(arrivals)
+
+
+def heavy_tailed_s(visitors: int, *, seconds: float, tail: float, seed: int) -> tuple[float, ...]:
+    """Return when each visitor comes if the gaps between them follow a Pareto distribution with the exponent `tail`.
+
+    With an exponent of at most 2 the variance of the gaps is infinite: such traffic comes in clusters on every time
+    scale (W. E. Leland et al., "On the self-similar nature of Ethernet traffic", 1994). The first visitor comes at once.
+    """
+    draw = Random(seed)  # noqa: S311 - arrivals, not secrets
+    gaps = [draw.paretovariate(tail) for _ in range(visitors)]
+    share = seconds / sum(gaps) if gaps else 0.0
+    return tuple(share * gap for gap in accumulate([0.0, *gaps[1:]])) if gaps else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +68,26 @@ class ArrivalShape:
     name: str
     meaning: str
     stages: tuple[Stage, ...]
+    tail: float | None = None
+    """The exponent of the gaps between visitors, if they are drawn (`heavy_tailed_s`)."""
 
     @property
     def seconds(self) -> float:
         return sum(stage.seconds for stage in self.stages)
 
+    @property
+    def visitors(self) -> float:
+        return sum(stage.visitors for stage in self.stages)
+
     def stretched(self, stretch: float) -> ArrivalShape:
         """Return the same rates with each stage this many times as long."""
         return replace(self, stages=tuple(replace(stage, seconds=stage.seconds * stretch) for stage in self.stages))
 
-    def arrivals_s(self, *, scale: float = 1.0) -> tuple[float, ...]:
-        return arrivals_s(self.stages, scale=scale)
+    def arrivals_s(self, *, scale: float = 1.0, seed: int = 1) -> tuple[float, ...]:
+        """Return when each visitor comes; a seed stands for one drawing of those that are drawn."""
+        if self.tail is None:
+            return evenly_s(self.stages, scale=scale)
+        return heavy_tailed_s(round(self.visitors * scale), seconds=self.seconds, tail=self.tail, seed=seed)
 
 
 def on_off(*, on_s: float, off_s: float, per_s: float, times: int) -> tuple[Stage, ...]:
@@ -75,63 +96,51 @@ def on_off(*, on_s: float, off_s: float, per_s: float, times: int) -> tuple[Stag
     return (*chain.from_iterable([pair] * (times - 1)), pair[0])
 
 
-def heavy_tailed(*, seconds: float, per_s: float, seed: int = 1, alpha: float = 1.5) -> tuple[Stage, ...]:
-    """Return stages of a second each whose rates follow a Pareto distribution with this mean, capped at 20 times it.
-
-    With an `alpha` below 2 the variance has no bound: most seconds are quiet, and a few bring a large part of
-    everything, as users do who upload whole folders.
-    """
-    draw = random.Random(seed)  # noqa: S311 - a load, not a secret
-    lowest = per_s * (alpha - 1) / alpha
-    rates = [min(lowest * draw.paretovariate(alpha), 20 * per_s) for _ in range(round(seconds))]
-    scale = per_s * len(rates) / sum(rates)
-    return tuple(Stage(seconds=1, per_s=rate * scale) for rate in rates)
+_HOURS = (
+    28, 20, 16, 14, 16, 24, 40, 60, 72, 80, 80, 76, 72, 76, 80, 80, 76, 76, 84, 96, 100, 88, 64, 40,
+)  # fmt: skip
+"""The demand at each full hour, as a percentage of the busiest: a service for private users in one time zone."""
 
 
-def diurnal(*, seconds: float, per_s: float, trough: float = 0.1, steps: int = 24) -> tuple[Stage, ...]:
-    """Return one day of this many seconds: a cosine from the night's rate to the noon's and back. `per_s` is the
-    noon's rate, and `trough` the night's share of it.
-    """
-    middle, swing = (1 + trough) / 2, (1 - trough) / 2
-    rates = [per_s * (middle - swing * math.cos(2 * math.pi * step / steps)) for step in range(steps + 1)]
+def day(*, hour_s: float, busiest_per_s: float) -> tuple[Stage, ...]:
+    """Return the 24 hours of a day, each of which takes `hour_s`."""
+    rates = [percentage / 100 * busiest_per_s for percentage in _HOURS]
+    following = [*rates[1:], rates[0]]
     return tuple(
-        Stage(seconds=seconds / steps, per_s=rates[step], to_per_s=rates[step + 1]) for step in range(steps)
+        Stage(seconds=hour_s, per_s=rate, to_per_s=later) for rate, later in zip(rates, following, strict=True)
     )
 
 
 SHAPES: dict[str, ArrivalShape] = {
     shape.name: shape
     for shape in (
-        ArrivalShape(name="steady", meaning="the same rate all the time", stages=(Stage(seconds=60, per_s=6),)),
+        ArrivalShape(name="steady", meaning="6 a second for 60 s", stages=(Stage(seconds=60, per_s=6),)),
         ArrivalShape(
-            name="burst",
-            meaning="from zero: 500 requests within 10 s, then nothing",
-            stages=(Stage(seconds=10, per_s=50),),
+            name="burst", meaning="from zero: 500 within 10 s, then nothing", stages=(Stage(seconds=10, per_s=50),)
         ),
         ArrivalShape(
-            name="ramp",
-            meaning="from 1 to 40 a second within 90 s",
-            stages=(Stage(seconds=90, per_s=1, to_per_s=40),),
+            name="ramp", meaning="from 1 to 40 a second in 90 s", stages=(Stage(seconds=90, per_s=1, to_per_s=40),)
         ),
         ArrivalShape(
             name="spike",
-            meaning="five seconds of ten times the load",
+            meaning="5 a second, ten times as many for 5 s, then 5 again",
             stages=(Stage(seconds=20, per_s=5), Stage(seconds=5, per_s=50), Stage(seconds=25, per_s=5)),
         ),
         ArrivalShape(
             name="on-off",
-            meaning="20 s of load, 45 s of silence, four times: about the time after which instances are given back",
+            meaning="20 s of load and 45 s of silence, four times",
             stages=on_off(on_s=20, off_s=45, per_s=5, times=4),
         ),
         ArrivalShape(
             name="heavy-tailed",
-            meaning="seconds of silence, and a few that bring most of the requests (Pareto, 6 a second on average)",
-            stages=heavy_tailed(seconds=120, per_s=6),
+            meaning="480 within 120 s, in clusters with long pauses between them (Pareto gaps)",
+            stages=(Stage(seconds=120, per_s=4),),
+            tail=1.5,
         ),
         ArrivalShape(
             name="diurnal",
-            meaning="a day in twelve minutes: from 1 a second at night to 10 at noon and back",
-            stages=diurnal(seconds=720, per_s=10),
+            meaning="a day in 240 s: 1.4 a second at night, 10 in the evening",
+            stages=day(hour_s=10, busiest_per_s=10),
         ),
     )
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, inf
 from statistics import median
 
 from darkroom.simulate.engine import run
 from darkroom.simulate.model import Scenario
-from darkroom.simulate.result import Result
+from darkroom.simulate.result import Latencies, Result
 from darkroom.simulate.study.objective import Objective
 from darkroom.simulate.study.settings import Setting
 
@@ -36,6 +37,8 @@ class Figures:
     p99_s: float
     within: float
     """The share of all offered requests that were done within the objective's time; refused ones are not."""
+    at_share_s: float
+    """The time within which the objective's share of all offered requests was done; infinite if it never was."""
     refused: int
     """Refused, timed out or dead-lettered."""
     unfinished: int
@@ -59,6 +62,7 @@ class Figures:
             p95_s=latencies.percentile(95),
             p99_s=latencies.percentile(99),
             within=done_in_time / path.offered if path.offered else 1.0,
+            at_share_s=_at_share(latencies, path.offered, objective.share),
             refused=refused,
             unfinished=service.unfinished if flow is None else flow.unfinished,
             pod_seconds=result.pod_seconds,
@@ -67,6 +71,11 @@ class Figures:
             longest_queue=service.longest_queue,
             most_pods=max(service.series.ready, default=0),
         )
+
+
+def _at_share(latencies: Latencies, offered: int, share: float) -> float:
+    rank = ceil(share * offered - 1e-9)
+    return inf if rank > latencies.count else latencies.percentile(100 * rank / max(1, latencies.count))
 
 
 @dataclass(frozen=True, kw_only=True)

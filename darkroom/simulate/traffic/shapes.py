@@ -15,7 +15,7 @@ def is_shape(text: str) -> bool:
     return match is not None and match["name"] in SHAPES
 
 
-def read_shape(text: str) -> Traffic:
+def read_shape(text: str, *, seed: int) -> Traffic:
     """Make the traffic of a shape; `*` multiplies its rates, and `@` sets how many seconds it takes. Raises TrafficError.
     """
     match = _NAMED.fullmatch(text)
@@ -24,7 +24,7 @@ def read_shape(text: str) -> Traffic:
     shape, scale = SHAPES[match["name"]], float(match["scale"] or 1)
     if match["seconds"]:
         shape = shape.stretched(float(match["seconds"]) / shape.seconds)
-    expected = scale * sum(stage.arrivals for stage in shape.stages)
+    expected = scale * shape.visitors
     if not 1 <= expected <= MOST_ARRIVALS:
         raise TrafficError(f"{text} is {expected:,.1f} requests; it must be 1 to {MOST_ARRIVALS:,}")
-    return Traffic(source=text, arrivals_s=shape.arrivals_s(scale=scale), span_s=shape.seconds)
+    return Traffic(source=text, arrivals_s=shape.arrivals_s(scale=scale, seed=seed), span_s=shape.seconds)
