@@ -27,6 +27,8 @@ _COMMANDS = {
     "status": "darkroom.cli.status",
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
+    "simulate": "darkroom.cli.simulate.command",
+    "measure": "darkroom.cli.measure.command",
     "backup": "darkroom.cli.backup",
     "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",

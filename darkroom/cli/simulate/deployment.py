@@ -9,12 +9,11 @@ from pathlib import Path
 
 import click
 
-from darkroom.events.durations import parse_go
 from darkroom.manifests import Manifests, Service, load
 from darkroom.manifests.errors import ManifestError, suggestion
 from darkroom.manifests.platform.quantities import quantity
 from darkroom.manifests.project import read_project
-from darkroom.simulate import Arrivals, Distribution, Flow, Platform, Scenario, ServiceModel, Target, from_manifests
+from darkroom.simulate import Arrivals, Flow, Platform, Scenario, ServiceModel, Target, from_manifests
 from darkroom.simulate.manifests import WindowOf, service_labels
 from darkroom.simulate.observed import Observed
 from darkroom.simulate.observed.fitting import with_observed
@@ -128,10 +127,11 @@ def make_base(
     platform: Platform,
     cores: float | None,
     windows: WindowOf = lambda trigger, service: None,
-    extra_s: float,
 ) -> Base:
-    """Make the scenario of one traffic: only what the traffic can reach. `extra_s` is simulated after its end."""
-    duration_s = traffic.seconds + extra_s
+    """Make the scenario of one traffic: only what the traffic can reach. It ends when the instances have been given back
+    that the last request kept.
+    """
+    duration_s = traffic.seconds + _settling_s(deployed.services[entrance.service], platform)
     scenario = from_manifests(
         deployed.manifests,
         duration_s=duration_s,
@@ -156,6 +156,11 @@ def make_base(
     return Base(scenario=scenario, annotations=deployed.annotations)
 
 
+def _settling_s(service: Service, platform: Platform) -> float:
+    scaling = service.scaling
+    return scaling.window_s + max(platform.scale_to_zero_grace_s, scaling.retention_s) + scaling.scale_down_delay_s + 10
+
+
 def sample_interval_s(duration_s: float) -> float:
     """Return an interval with which a series has at most a few thousand points."""
     return max(0.5, duration_s / 4000)
@@ -177,11 +182,3 @@ def _relative(sizes: Sequence[int]) -> Sequence[float] | None:
 def _timed(service: ServiceModel, observed: Observed | None) -> ServiceModel:
     return service if observed is None else with_observed(service, observed)
 
-
-def parse_time(text: str) -> Distribution | None:
-    """Parse a fixed service time such as `250ms`; None if it is no duration."""
-    try:
-        seconds = parse_go(text)
-    except ValueError:
-        return None
-    return Distribution.constant(seconds) if seconds > 0 else None

@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from darkroom import charts as drawing
 from darkroom.cli.simulate import charts
 from darkroom.cli.simulate.document import study_document
-from darkroom.cli.simulate.study import Study
+from darkroom.cli.simulate.study import Study, search_sentence
 from darkroom.cli.terminal import format_duration
 from darkroom.simulate.result import Bend
 from darkroom.simulate.study.advice import advise
@@ -198,27 +198,10 @@ def _search(study: Study) -> str:
     )
 
 
-def search_sentence(study: Study) -> str:
-    """Say what a search has found."""
-    found = study.found
-    if found is None:
-        raise ValueError("there was no search")
-    if found.best is None:
-        return f"None of the {len(found.tried)} settings holds {study.objective}."
-    price = f"{study.prices.per_day(found.best):,.2f} {study.prices.currency} a day"
-    below = found.next_cheaper
-    if below is None:
-        return f"The cheapest of {len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price})."
-    return (
-        f"The cheapest of {len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price}). The "
-        f"next cheaper one, {below.setting.label}, reaches {min(each.within for each in below.figures):.2%} in its worst run."
-    )
-
-
 def _against(study: Study) -> str:
     if study.against is None:
         return ""
-    calibration, end_s = study.against.calibration, study.end_s
+    calibration, end_s = study.against.calibration, study.against.result.duration_s
     word, colour = ("within tolerance", "good") if calibration.is_within else ("outside the tolerance", "bad")
     rows = [
         (
@@ -244,7 +227,7 @@ def _against(study: Study) -> str:
         _table(("", "real", "simulated", "difference", ""), rows),
         charts.figure(
             charts.real_and_simulated_times(
-                study.against.recording, study.answers[0].typical, study.path, end_s=end_s
+                study.against.recording, study.against.result, study.path, end_s=end_s
             )
         ),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from darkroom.cli.simulate.pod_prices import PodPrices
 from darkroom.simulate.observed.recording import Recording
+from darkroom.simulate.result import Result
 from darkroom.simulate.study.calibration import Calibration
 from darkroom.simulate.study.objective import Objective
 from darkroom.simulate.study.outcome import Answer, Path
@@ -19,6 +20,7 @@ class Against:
     """A real run, and how well the simulation of the same arrivals fits it."""
 
     recording: Recording
+    result: Result
     calibration: Calibration
 
 
@@ -31,12 +33,11 @@ class Study:
     answers: Sequence[Answer]
     """One per setting; of a search, the best and the next cheaper one."""
     platform: str
-    seed: int
     remarks: Sequence[str] = ()
     """Where the times come from, and what was assumed."""
     found: Found | None = None
     patch: str | None = None
-    against: Against | None = field(default=None)
+    against: Against | None = None
 
     @property
     def runs(self) -> int:
@@ -45,3 +46,20 @@ class Study:
     @property
     def end_s(self) -> float:
         return self.answers[0].scenario.duration_s
+
+
+def search_sentence(study: Study) -> str:
+    """Say what a search has found."""
+    found = study.found
+    if found is None:
+        raise ValueError("there was no search")
+    if found.best is None:
+        return f"None of the {len(found.tried)} settings holds {study.objective}."
+    price = f"{study.prices.per_day(found.best):,.2f} {study.prices.currency} a day"
+    below = found.next_cheaper
+    if below is None:
+        return f"The cheapest of {len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price})."
+    return (
+        f"The cheapest of {len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price}). The "
+        f"next cheaper one, {below.setting.label}, reaches {min(each.within for each in below.figures):.2%} in its worst run."
+    )
