@@ -70,7 +70,7 @@ def _drawn(samples: Sequence[float], stream: random.Random) -> Iterator[float]:
 class ColdStart:
     """The time from an instance's start until it is ready.
 
-    Instances that start at the same time on the same nodes slow each other down: with n starts in progress, each
+    Instances that start at the same time on the same node slow each other down: with n starts in progress there, each
     progresses at 1 / (1 + growth * (n - 1)) of the speed it has alone.
     """
 

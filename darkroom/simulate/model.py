@@ -151,6 +151,8 @@ class Scenario:
     begin: Begin = Begin.IDLE
     cores: float | None = None
     """Cores of the one machine that everything runs on; None: nodes are added as they are needed."""
+    nodes: int = 1
+    """Nodes over which instances that start at the same time are spread (`ColdStart.growth`)."""
     sample_s: float = 1.0
     """The interval of the Result's series."""
 
