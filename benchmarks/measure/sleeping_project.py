@@ -8,7 +8,7 @@ from pathlib import Path
 NAMESPACE, SERVICE, TRIGGER, BROKER = "default", "sleeper", "sleeper", "default"
 EVENT_TYPE = "dev.benchmark.sleep"
 
-_FUNCTION = '''\
+_FUNCTION = """\
 import time
 
 import flask
@@ -19,7 +19,7 @@ import functions_framework
 def sleeper(request: flask.Request) -> flask.typing.ResponseReturnValue:
     time.sleep(request.get_json()["seconds"])
     return "", 204
-'''
+"""
 
 _SERVICE = """\
 apiVersion: serving.knative.dev/v1
@@ -113,9 +113,7 @@ spec:
 """
 
 
-def write_project(
-    folder: Path, *, annotations: Mapping[str, str], concurrency: int, max_ack_pending: int
-) -> Path:
+def write_project(folder: Path, *, annotations: Mapping[str, str], concurrency: int, max_ack_pending: int) -> Path:
     """Write the project's files, and return its folder. `annotations` have no prefix."""
     (folder / "functions/sleeper").mkdir(parents=True)
     (folder / "knative").mkdir()

@@ -35,7 +35,9 @@ def arrivals(times_s: Sequence[float], end_s: float, *, width: int) -> Chart:
     bin_s, points = arrivals_per_bin(times_s, end_s)
     return Chart(
         title="Requests per second over time",
-        marks=[Columns(points=points, span=bin_s, colour=Colour.BLUE, name=f"requests per second, over {bin_s:g} s each")],
+        marks=[
+            Columns(points=points, span=bin_s, colour=Colour.BLUE, name=f"requests per second, over {bin_s:g} s each")
+        ],
         from_x=0,
         to_x=end_s,
         width=width,
@@ -147,7 +149,9 @@ def frontier(found: Found, objective: Objective, *, currency: str) -> Chart:
             name="the frontier: nothing is cheaper and faster at once",
             stepped=True,
         ),
-        Dots(points=[(c, t) for c, t, holds in shown if not holds], colour=Colour.RED, name="does not hold the objective"),
+        Dots(
+            points=[(c, t) for c, t, holds in shown if not holds], colour=Colour.RED, name="does not hold the objective"
+        ),
         Dots(points=[(c, t) for c, t, holds in shown if holds], colour=Colour.GREEN, name="holds it"),
         Limit(label=f"objective: {objective}", value=objective.within_s),
     ]

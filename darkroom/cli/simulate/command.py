@@ -75,5 +75,8 @@ def command(is_search: bool, out: Path | None, as_json: bool, html: Path | None,
         out.write_text(study.patch, encoding="utf-8")
         tell(f"wrote {out}")
     if is_search and study.patch is None:
-        raise click.ClickException(f"no setting holds {study.objective}; --out is not written" if out else
-                                   f"no setting holds {study.objective}")
+        raise click.ClickException(
+            f"no setting holds {study.objective}; --out is not written"
+            if out
+            else f"no setting holds {study.objective}"
+        )

@@ -181,4 +181,3 @@ def _relative(sizes: Sequence[int]) -> Sequence[float] | None:
 
 def _timed(service: ServiceModel, observed: Observed | None) -> ServiceModel:
     return service if observed is None else with_observed(service, observed)
-

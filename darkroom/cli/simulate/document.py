@@ -38,9 +38,7 @@ def study_document(study: Study) -> dict[str, Any]:
             "frontier": [[cost, _finite(time_s)] for cost, time_s in study.found.frontier],
         }
     if study.against is not None:
-        document["against"] = {
-            "run": study.against.recording.name, **calibration_document(study.against.calibration)
-        }
+        document["against"] = {"run": study.against.recording.name, **calibration_document(study.against.calibration)}
     return document
 
 

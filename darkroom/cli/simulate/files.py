@@ -74,7 +74,7 @@ def _traffic_in(source: Source, service: str, seed: int, path: str) -> tuple[Tra
             "to a range query of Prometheus"
         )
     is_table = source.name.removesuffix(".gz").endswith((".csv", ".tsv"))
-    if is_table or not source.text.lstrip().startswith("{") and '"' not in source.text[:2000]:
+    if is_table or (not source.text.lstrip().startswith("{") and '"' not in source.text[:2000]):
         return read_table(source.text, source=source.name, seed=seed), None
     return read_access_log(source.text, source=source.name, path=path), None
 

@@ -84,7 +84,9 @@ _OPTIONS = (
         help="How often each setting is simulated, with different seeds. The true median is within the range of 6 runs "
         "with 97 %.",
     ),
-    click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same output."),
+    click.option(
+        "--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same output."
+    ),
     click.option("--search", "is_search", is_flag=True, help="Find the cheapest setting that holds the objective."),
     click.option(
         "--out",

@@ -104,7 +104,9 @@ def _row(study: Study, answer: Answer) -> list[str]:
 
 
 def _cell(spread: Spread, text) -> str:  # type: ignore[no-untyped-def]
-    middle, low, high = (text(value) if isfinite(value) else "never" for value in (spread.middle, spread.low, spread.high))
+    middle, low, high = (
+        text(value) if isfinite(value) else "never" for value in (spread.middle, spread.low, spread.high)
+    )
     return middle if low == high else f"{middle}<small>{low} – {high}</small>"
 
 
@@ -130,7 +132,9 @@ def _settings(study: Study) -> str:
 def _setting(study: Study, answer: Answer, width: int) -> str:
     result, path, end_s = answer.typical, study.path, study.end_s
     drawn = [each.typical for each in study.answers[:MOST_DRAWN]]
-    most_pods = max(max([*one.services[path.service].series.ready, *one.services[path.service].series.wanted]) for one in drawn)
+    most_pods = max(
+        max([*one.services[path.service].series.ready, *one.services[path.service].series.wanted]) for one in drawn
+    )
     most_queue = max(max(one.services[path.service].series.queue) for one in drawn)
     slowest = max(min(one.latencies[path.name].percentile(99), study.objective.within_s * 3) for one in drawn)
     advice = "".join(
@@ -154,7 +158,11 @@ def _bends(bends: Sequence[Bend]) -> str:
     if not bends:
         return '<p class="missing">The autoscaler never wanted another number of pods.</p>'
     rows = [
-        (escape(charts.place_text(round(bend.at_s, 1))), f"{bend.before} → {bend.wanted}", escape(_capital(bend.reason.sentence)))
+        (
+            escape(charts.place_text(round(bend.at_s, 1))),
+            f"{bend.before} → {bend.wanted}",
+            escape(_capital(bend.reason.sentence)),
+        )
         for bend in bends[:_MOST_BENDS]
     ]
     heads = ("at", "pods", "why")
@@ -187,8 +195,28 @@ def _search(study: Study) -> str:
         return ""
     chart = charts.figure(charts.frontier(found, study.objective, currency=study.prices.currency))
     rows = [_row(study, answer) for answer in found.tried[:_MOST_ROWS]]
-    every = _table(("setting", "within", "p50", "p95", "p99", "refused", "cold", "starts", "pods", "pod seconds", "a day", "per million"), rows)  # noqa: E501
-    patch = "" if study.patch is None else f"<details><summary>The patch</summary><pre>{escape(study.patch)}</pre></details>"
+    every = _table(
+        (
+            "setting",
+            "within",
+            "p50",
+            "p95",
+            "p99",
+            "refused",
+            "cold",
+            "starts",
+            "pods",
+            "pod seconds",
+            "a day",
+            "per million",
+        ),
+        rows,
+    )
+    patch = (
+        ""
+        if study.patch is None
+        else f"<details><summary>The patch</summary><pre>{escape(study.patch)}</pre></details>"
+    )
     return _section(
         "The search",
         f"<p>{escape(search_sentence(study))}</p>",
@@ -226,9 +254,7 @@ def _against(study: Study) -> str:
         charts.figure(charts.differences(calibration, end_s=end_s)),
         _table(("", "real", "simulated", "difference", ""), rows),
         charts.figure(
-            charts.real_and_simulated_times(
-                study.against.recording, study.against.result, study.path, end_s=end_s
-            )
+            charts.real_and_simulated_times(study.against.recording, study.against.result, study.path, end_s=end_s)
         ),
     )
 

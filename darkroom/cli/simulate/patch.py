@@ -24,7 +24,11 @@ def write_patch(setting: Setting, services: Mapping[str, Service], *, about: str
         "apiVersion: kustomize.config.k8s.io/v1alpha1",
         "kind: Component",
         "patches:",
-        *(line for service in dict.fromkeys(name for name, _ in setting.values) for line in _patch(setting, services, service)),
+        *(
+            line
+            for service in dict.fromkeys(name for name, _ in setting.values)
+            for line in _patch(setting, services, service)
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -44,4 +44,3 @@ def pod_prices(prices: Prices, pods: Mapping[str, Pod]) -> PodPrices:
             for name, pod in pods.items()
         },
     )
-

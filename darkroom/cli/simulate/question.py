@@ -80,7 +80,9 @@ class Question:
         )
         prices = _read_prices(prices_file, deployed)
         assumed = [name for name in (each.name for each in base.scenario.services) if deployed.pods()[name].is_assumed]
-        unpriced = [f"{', '.join(assumed)} requests no CPU or memory: counted as 1 core and 512 MiB."] if assumed else []
+        unpriced = (
+            [f"{', '.join(assumed)} requests no CPU or memory: counted as 1 core and 512 MiB."] if assumed else []
+        )
         return cls(
             deployed=deployed,
             entrance=entrance,

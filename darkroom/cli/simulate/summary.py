@@ -15,11 +15,26 @@ _MOST_BENDS = 12
 
 def show(study: Study) -> None:
     traffic = study.traffic
-    write(f"{traffic.source} into {study.path.service}: {len(traffic.arrivals_s):,} requests within "
-          f"{format_duration(traffic.seconds)}; {study.runs} runs; the objective is {study.objective}")
+    write(
+        f"{traffic.source} into {study.path.service}: {len(traffic.arrivals_s):,} requests within "
+        f"{format_duration(traffic.seconds)}; {study.runs} runs; the objective is {study.objective}"
+    )
     for remark in study.remarks:
         write((remark, "yellow"))
-    heads = ("setting", "holds", "in time", "p50", "p95", "p99", "refused", "cold", "pods", "pod s", "per day", "per million")
+    heads = (
+        "setting",
+        "holds",
+        "in time",
+        "p50",
+        "p95",
+        "p99",
+        "refused",
+        "cold",
+        "pods",
+        "pod s",
+        "per day",
+        "per million",
+    )
     write_records(heads, [_row(study, answer) for answer in study.answers])
     if study.found is not None:
         write((search_sentence(study), "bold"))
@@ -65,8 +80,10 @@ def _show_against(against: Against) -> None:
     calibration = against.calibration
     verdict = ("within tolerance", "green") if calibration.is_within else ("outside the tolerance", "red")
     write(f"against the real run {against.recording.name}: ", verdict)
-    write(f"  instances within 1 in {calibration.ticks_within:.1%} of {len(calibration.ticks)} ticks; starts: "
-          f"{calibration.starts[0]} real, {calibration.starts[1]} simulated")
+    write(
+        f"  instances within 1 in {calibration.ticks_within:.1%} of {len(calibration.ticks)} ticks; starts: "
+        f"{calibration.starts[0]} real, {calibration.starts[1]} simulated"
+    )
     for each in calibration.percentiles:
         write(
             f"  p{each.percent}: {format_duration(each.real_s)} real, {format_duration(each.simulated_s)} simulated, "

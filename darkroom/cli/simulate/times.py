@@ -61,13 +61,13 @@ def _named(text: str, deployed: Deployed, entrance: Entrance) -> tuple[str, str]
         return entrance.service, text
     if service not in deployed.services:
         names = list(deployed.services)
-        raise click.UsageError(f"there is no Service {service!r}{suggestion(service, names)}; there are {', '.join(names)}")
+        raise click.UsageError(
+            f"there is no Service {service!r}{suggestion(service, names)}; there are {', '.join(names)}"
+        )
     return service, what
 
 
-def _read(
-    what: str, service: str, deployed: Deployed, entrance: Entrance, *, metric: str, data: Path
-) -> Observed:
+def _read(what: str, service: str, deployed: Deployed, entrance: Entrance, *, metric: str, data: Path) -> Observed:
     if what == LIVE:
         return _read_live(service, deployed, entrance, data)
     if what[:1].isdigit() and not Path(what).exists():

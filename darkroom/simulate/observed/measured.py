@@ -1,7 +1,7 @@
 """The file that `darkroom measure` writes and `darkroom simulate --times` reads. One JSON object:
 
-    {"format": "darkroom.measured/1", "service", "trigger", "machine", "measured_at", "container_concurrency",
-     "service_s": [...], "starts": [[at_once, took_s], ...]}
+{"format": "darkroom.measured/1", "service", "trigger", "machine", "measured_at", "container_concurrency",
+ "service_s": [...], "starts": [[at_once, took_s], ...]}
 """
 
 from __future__ import annotations

@@ -6,18 +6,21 @@ somebody who looks at the chart and asks what to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from statistics import fmean
 
-from darkroom.local.revisions.autoscaler.kpa import target_value
+from darkroom.local.revisions.autoscaler.kpa import TICK_S, target_value
+from darkroom.local.revisions.autoscaler.reasons import Code
 from darkroom.manifests.revision import ScalingConfig
 from darkroom.simulate.model import Scenario
 from darkroom.simulate.result import Result, ServiceResult
 from darkroom.simulate.study.outcome import Path
 
 _OFTEN = 0.02
+_GROWN = 1.8
 _MUCH_IDLE = 0.5
 _A_PART = 0.05
 
@@ -36,7 +39,7 @@ def advise(scenario: Scenario, result: Result, path: Path) -> list[Advice]:
     return [
         *_throttled(scenario, result, path),
         *_capped(service, config),
-        *_panics(service, config),
+        *_panics(scenario, service, config),
         *_cold(service, config, path),
         *_idle(service, config),
     ]
@@ -49,23 +52,41 @@ def _share(flags: list[bool]) -> float:
 # --- panic -----------------------------------------------------------------------------------------------------------
 
 
-def _panics(service: ServiceResult, config: ScalingConfig) -> Iterator[Advice]:
-    series = service.series
-    share = _share(list(series.panicking))
-    begins = sum(1 for before, now in zip(series.panicking, series.panicking[1:], strict=False) if now and not before)
+def _panics(scenario: Scenario, service: ServiceResult, config: ScalingConfig) -> Iterator[Advice]:
+    share = _share(list(service.series.panicking))
     if share < _OFTEN:
         return
-    ready = [count for count, panicking in zip(series.ready, series.panicking, strict=True) if panicking]
-    pods = max(1, round(fmean(ready))) if ready else 1
+    begins = [bend for bend in service.bends if bend.reason.code is Code.PANIC_BEGINS] or list(service.bends[:1])
+    times_s = scenario.arrivals[0].times_s
+    grown = [bend for bend in begins if _grew(times_s, bend.at_s, config)]
+    pods = max(1, round(begins[0].reason.numbers.get("ready", 1))) if begins else 1
+    often = f"It is in panic mode for {share:.0%} of the time."
+    cost = f"In panic mode nothing is scaled down, until {config.window_s:g} s after the threshold was last reached."
+    if len(grown) * 2 > len(begins):
+        yield Advice(
+            about="panic",
+            sentence=f"{often} The traffic itself grew that fast, which is what panic mode is for. {cost}",
+            remedy="If such bursts are usual, min-scale has instances ready before they come.",
+        )
+        return
     yield Advice(
         about="panic",
-        sentence=(
-            f"It is in panic mode for {share:.0%} of the time ({begins + bool(series.panicking[0])} times). "
-            f"{_why_panic(config, pods)} In panic mode nothing is scaled down, so each such moment costs instances for "
-            f"{config.window_s:g} s and more."
-        ),
+        sentence=f"{often} The traffic did not grow; it is the settings. {_why_panic(config, pods)} {cost}",
         remedy=_panic_remedy(config),
     )
+
+
+def _grew(times_s: Sequence[float], at_s: float, config: ScalingConfig) -> bool:
+    """Return whether far more came in the panic window before a moment than in the stable window before that."""
+    panic_s = max(1.0, config.window_s * config.panic_window_percentage / 100) + TICK_S
+    recent = bisect_left(times_s, at_s) - bisect_left(times_s, at_s - panic_s)
+    before_s = min(config.window_s, at_s - panic_s)
+    before = bisect_left(times_s, at_s - panic_s) - bisect_left(times_s, at_s - panic_s - config.window_s)
+    if before_s <= 0 or not before:
+        return True
+    # Twice as many, and more than chance: three standard deviations of a Poisson count.
+    usual = before / before_s * panic_s
+    return recent > _GROWN * usual and recent > usual + 3 * sqrt(usual)
 
 
 def _why_panic(config: ScalingConfig, pods: int) -> str:
@@ -74,30 +95,29 @@ def _why_panic(config: ScalingConfig, pods: int) -> str:
     threshold = config.panic_threshold_percentage / 100
     enough = next(n for n in range(1, 10**6) if ceil(n / target) >= threshold * pods)
     window_s = max(1.0, config.window_s * config.panic_window_percentage / 100)
-    room = pods * config.container_concurrency
     reach = (
-        f"A target of {target:g} in flight per instance ({config.target:g} at {config.target_utilization:.0%}) makes "
-        f"{_count(enough, 'request')} in flight, averaged over a panic window of {window_s:g} s, need "
-        f"{_count(ceil(enough / target), 'instance')}: {config.panic_threshold_percentage:g} % of the {pods} that are "
-        "ready, which is where panic begins."
+        f"The target is {target:g} in flight per instance ({config.target:g} at {config.target_utilization:.0%}), so "
+        f"{_count(enough, 'request')} in flight on average over a panic window of {window_s:g} s want "
+        f"{_count(ceil(enough / target), 'instance')}: that is {config.panic_threshold_percentage:g} % of the {pods} that "
+        "were ready, where panic begins."
     )
-    if config.container_concurrency == 1:
-        return (
-            f"{reach} With containerConcurrency 1 an instance has no room for a second request, so the normal ups and "
-            f"downs of the traffic become a queue: {enough} in flight are only {max(0, enough - room)} more than the "
-            f"{pods} can take, and each one that waits counts like a whole instance divided by {target:g}."
-        )
-    return reach
+    if config.container_concurrency != 1:
+        return reach
+    return (
+        f"{reach} With containerConcurrency 1 an instance has no room for a second request: whenever two come close "
+        f"together, one of them waits, and whatever waits counts as in flight. {pods} of these {enough} requests are being "
+        f"worked on and {enough - pods} only wait for a moment, yet each counts as 1/{target:g} of an instance."
+    )
 
 
 def _panic_remedy(config: ScalingConfig) -> str:
     if 0 < config.container_concurrency <= 2:
         return (
             "Let an instance take several requests (containerConcurrency, and as many workers), so that their ups and "
-            "downs cancel out; or keep instances for the peaks with min-scale. A higher panic-threshold-percentage only "
-            "hides it: the queue stays."
+            "downs cancel out; or keep instances for the peaks with min-scale. A higher panic-threshold-percentage "
+            "only hides it: the queue stays."
         )
-    return "Keep instances for the peaks with min-scale, or lengthen the window over which panic-window-percentage is taken."
+    return "Keep instances for the peaks with min-scale, or lengthen the panic window (panic-window-percentage)."
 
 
 # --- too little, too much --------------------------------------------------------------------------------------------

@@ -67,7 +67,9 @@ def parse_axis(text: str, services: Sequence[str]) -> Axis:
         raise SettingError(f"a setting reads like resize.max-scale=5,10, was {text!r}")
     service, name = match["service"].strip(), match["name"]
     if service not in services:
-        raise SettingError(f"there is no Service {service!r}{suggestion(service, services)}; there are {_listed(services)}")
+        raise SettingError(
+            f"there is no Service {service!r}{suggestion(service, services)}; there are {_listed(services)}"
+        )
     if name not in _KNOWN:
         raise SettingError(f"there is no setting {name!r}{suggestion(name, _KNOWN)}; there are {_listed(_KNOWN)}")
     values = tuple(dict.fromkeys(value.strip() for value in match["values"].split(",") if value.strip()))

@@ -36,9 +36,7 @@ class Traffic:
         return len(self.arrivals_s) / self.seconds if self.seconds else 0.0
 
 
-def traffic_of(
-    requests: Iterable[tuple[float, int | None]], *, source: str, span_s: float | None = None
-) -> Traffic:
+def traffic_of(requests: Iterable[tuple[float, int | None]], *, source: str, span_s: float | None = None) -> Traffic:
     """Make traffic of times and sizes in any order, which begins with the first of them. Sizes count only if every
     request has one. Raises TrafficError when there is no request, or more than MOST_ARRIVALS.
     """

@@ -63,9 +63,7 @@ def _requests(
             ) from exc
 
 
-def _rates(
-    rows: Sequence[Sequence[str]], time_at: int, rate_at: int, source: str
-) -> Iterator[tuple[float, float]]:
+def _rates(rows: Sequence[Sequence[str]], time_at: int, rate_at: int, source: str) -> Iterator[tuple[float, float]]:
     for line, row in enumerate(rows, 2):
         try:
             yield parse_moment(row[time_at]), _rate(row[rate_at])

@@ -23,4 +23,3 @@ def parse_moment(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"not a moment: {text!r}")
     return number / 1000 if number > _MILLISECONDS_FROM else number
-
