@@ -55,7 +55,7 @@ def heavy_tailed_s(visitors: int, *, seconds: float, tail: float, seed: int) -> 
     """Return when each visitor comes if the gaps between them follow a Pareto distribution with the exponent `tail`.
 
     With an exponent of at most 2 the variance of the gaps is infinite: such traffic comes in clusters on every time
-    scale (W. E. Leland et al., "On the self-similar nature of Ethernet traffic", 1994). The first visitor comes at once.
+    scale (W. E. Leland et al., "On the self-similar nature of Ethernet traffic", 1994). The first comes at once.
     """
     draw = Random(seed)  # noqa: S311 - arrivals, not secrets
     gaps = [draw.paretovariate(tail) for _ in range(visitors)]

@@ -91,8 +91,8 @@ class EventLoad:
 def recording_of(
     admin: AdminClient, load: EventLoad, began_at: float, *, name: str, since: int, about: dict[str, object]
 ) -> Recording:
-    """Read what the runtime recorded since: an event's arrival is its acceptance by the Broker, its end that of its last
-    attempt.
+    """Read what the runtime recorded since: an event's arrival is its acceptance by the Broker, its end that of its
+    last attempt.
     """
     accepted: dict[str, float] = {}
     ended: dict[str, float] = {}

@@ -128,8 +128,8 @@ def make_base(
     cores: float | None,
     windows: WindowOf = lambda trigger, service: None,
 ) -> Base:
-    """Make the scenario of one traffic: only what the traffic can reach. It ends when the instances have been given back
-    that the last request kept.
+    """Make the scenario of one traffic: only what the traffic can reach. It ends when the instances that the last
+    request kept have been given back.
     """
     duration_s = traffic.seconds + _settling_s(deployed.services[entrance.service], platform)
     scenario = from_manifests(

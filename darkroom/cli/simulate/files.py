@@ -70,8 +70,8 @@ def _traffic_in(source: Source, service: str, seed: int, path: str) -> tuple[Tra
         return read_range(source.text, source=source.name, seed=seed), None
     if document is not None and "\n{" not in source.text.strip():
         raise TrafficError(
-            f"{source.name} is JSON of an unknown kind; expected a load test's recording, a recorded run, or the answer "
-            "to a range query of Prometheus"
+            f"{source.name} is JSON of an unknown kind; expected a load test's recording, a recorded run, or the "
+            "answer to a range query of Prometheus"
         )
     is_table = source.name.removesuffix(".gz").endswith((".csv", ".tsv"))
     if is_table or (not source.text.lstrip().startswith("{") and '"' not in source.text[:2000]):
@@ -80,7 +80,7 @@ def _traffic_in(source: Source, service: str, seed: int, path: str) -> tuple[Tra
 
 
 def read_recording(what: str, *, service: str) -> Recording:
-    """Read a run that was recorded whole: ours, or a load test's, by its page or its JSON. Raises click.ClickException."""
+    """Read a run that was recorded whole, or a load test's, by its page or JSON. Raises click.ClickException."""
     source = read_source(what)
     try:
         return _recording_in(source, source.document(), service)
@@ -110,8 +110,8 @@ def read_observed(what: str, *, service: str, metric: str = "") -> Observed:
     except ObservedError as exc:
         raise click.ClickException(printable(exc)) from exc
     raise click.ClickException(
-        f"{source.name} has no times that could be read; expected what `darkroom measure` writes, a recorded run, OTLP's "
-        "JSON, or histograms in Prometheus' text format"
+        f"{source.name} has no times that could be read; expected what `darkroom measure` writes, a recorded run, "
+        "OTLP's JSON, or histograms in Prometheus' text format"
     )
 
 

@@ -39,8 +39,8 @@ _OPTIONS = (
         multiple=True,
         metavar="[SERVICE=]FILE|TIME|live",
         help="How long an instance works on a request, and how long starts take: what `darkroom measure` writes, a "
-        "recorded run, OTLP's JSON, Prometheus' histograms or their address, a time such as 250ms, or `live`: the record "
-        "of the running `darkroom up`. May be given repeatedly.",
+        "recorded run, OTLP's JSON, Prometheus' histograms or their address, a time such as 250ms, or `live`: the "
+        "record of the running `darkroom up`. May be given repeatedly.",
     ),
     click.option("--starts", metavar="TIME", help="How long a start takes, such as 1.5s.  [default: a real cluster's]"),
     click.option("--metric", default="", help="The histogram of service times, if it is none that is known."),

@@ -71,8 +71,8 @@ def _header(study: Study, title: str) -> str:
 
 def _table_of(study: Study) -> str:
     heads = (
-        "setting", f"within {study.objective.within_s:g} s", "p50", "p95", "p99", "refused", "cold starts seen", "starts",
-        "most pods", "pod seconds", f"{study.prices.currency} a day", "per million",
+        "setting", f"within {study.objective.within_s:g} s", "p50", "p95", "p99", "refused", "cold starts seen",
+        "starts", "most pods", "pod seconds", f"{study.prices.currency} a day", "per million",
     )  # fmt: skip
     rows = [_row(study, answer) for answer in study.answers[:_MOST_ROWS]]
     return _section("The answer", _table(heads, rows), f'<p class="small">{escape(_how_sure(study))}</p>')
@@ -83,8 +83,8 @@ def _how_sure(study: Study) -> str:
         return "One run; with --runs there is a range to each figure."
     return (
         f"Medians of {study.runs} runs with different seeds, and below them the least and the largest: the true median "
-        f"is between the two with {confidence(study.runs):.0%}. Prices are by “{study.prices.label}”, for the requested CPU "
-        "and memory of the pods, if this traffic went on all day."
+        f"is between the two with {confidence(study.runs):.0%}. Prices are by “{study.prices.label}”, for the "
+        "requested CPU and memory of the pods, if this traffic went on all day."
     )
 
 
@@ -243,8 +243,8 @@ def _against(study: Study) -> str:
     ]
     real, simulated = calibration.pod_seconds
     sentence = (
-        f"In {calibration.ticks_within:.1%} of {len(calibration.ticks)} ticks the instances differ by at most one. Ready "
-        f"instances times seconds: {real:,.0f} in the real run, {simulated:,.0f} in the simulation. Starts: "
+        f"In {calibration.ticks_within:.1%} of {len(calibration.ticks)} ticks the instances differ by at most one. "
+        f"Ready instances times seconds: {real:,.0f} in the real run, {simulated:,.0f} in the simulation. Starts: "
         f"{calibration.starts[0]} and {calibration.starts[1]}."
     )
     return _section(

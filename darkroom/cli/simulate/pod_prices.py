@@ -1,4 +1,4 @@
-"""What pods cost, by the price file of `darkroom plan`: their requested CPU and memory for as long as they are there."""
+"""What pods cost, by the price file of `darkroom plan`: their requested CPU and memory while they are there."""
 
 from __future__ import annotations
 

@@ -57,9 +57,10 @@ def search_sentence(study: Study) -> str:
         return f"None of the {len(found.tried)} settings holds {study.objective}."
     price = f"{study.prices.per_day(found.best):,.2f} {study.prices.currency} a day"
     below = found.next_cheaper
+    which = f"{len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price})"
     if below is None:
-        return f"The cheapest of {len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price})."
+        return f"The cheapest of {which}."
+    reached = min(each.within for each in below.figures)
     return (
-        f"The cheapest of {len(found.tried)} settings that holds {study.objective}: {found.best.setting.label} ({price}). The "
-        f"next cheaper one, {below.setting.label}, reaches {min(each.within for each in below.figures):.2%} in its worst run."
+        f"The cheapest of {which}. The next cheaper one, {below.setting.label}, reaches {reached:.2%} in its worst run."
     )

@@ -115,12 +115,12 @@ def _remarks(observed: Observed | None, service: str) -> list[str]:
     remarks = []
     if observed is None or not observed.service_s:
         remarks.append(
-            f"Assumed: {service} works {ASSUMED_MS} ms on each request. `darkroom measure` measures it; --times takes the "
-            "file, or a time."
+            f"Assumed: {service} works {ASSUMED_MS} ms on each request. `darkroom measure` measures it; --times takes "
+            "its file, or a time."
         )
     if observed is None or not observed.starts:
         remarks.append(
-            "Assumed: starts take what they took on a cluster of one node with two cores, about a second alone and more the "
-            "more start at once. --starts or --times says otherwise."
+            "Assumed: starts take what they took on a cluster of one node with two cores, about a second alone and "
+            "more, the more start at once. --starts or --times says otherwise."
         )
     return remarks

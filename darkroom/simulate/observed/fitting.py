@@ -1,4 +1,4 @@
-"""Turns observations into what the simulator draws from: a distribution of service times, and a model of cold starts."""
+"""Turns observations into what the simulator draws from: a distribution of service times, a model of cold starts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fit_service_time(service_s: Sequence[float]) -> Distribution:
 def fit_cold_start(starts: Sequence[InstanceStart]) -> ColdStart:
     """Fit how long a start takes alone, and how much more with each other start under way.
 
-    `growth` is the median of what each crowded start took more than the median lone one, per other start. Without a lone
-    start it cannot be known, and is 0: the samples are then of starts as they came.
+    `growth` is the median of what each crowded start took more than the median lone one, per other start. Without a
+    lone start it cannot be known, and is 0: the samples are then of starts as they came.
     """
     alone = [start.took_s for start in starts if start.at_once < _ALONE]
     crowded = [start for start in starts if start.at_once >= _ALONE]

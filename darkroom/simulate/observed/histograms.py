@@ -33,7 +33,7 @@ def is_exposition(text: str) -> bool:
 
 
 def read_histograms(text: str, *, service: str, source: str, metric: str = "") -> Observed:
-    """Read the histogram of service times (`metric`, or one of SERVICE_METRICS) and that of starts. Raises ObservedError.
+    """Read the histograms of service times (`metric`, or one of SERVICE_METRICS) and of starts. Raises ObservedError.
 
     Series that name another Service are left out.
     """

@@ -26,8 +26,8 @@ def is_load_run(document: Any) -> bool:
 def parse_load_run(text: str, *, service: str, source: str) -> Recording:
     """Parse a recording; only the jobs that the Service did count. Raises ObservedError.
 
-    A job's end is that of its record, which has no resolution of polling; where it is not known, the one that the client
-    saw. Its service time is the sum of its steps.
+    A job's end is that of its record, which has no resolution of polling; where it is not known, the one that the
+    client saw. Its service time is the sum of its steps.
     """
     try:
         document = json.loads(text)

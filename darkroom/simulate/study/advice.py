@@ -1,7 +1,7 @@
 """What a run shows about its settings, in sentences: why it panics, what waits, what is paid for nothing.
 
-The reasons of single decisions come from the autoscaler itself (`autoscaler.reasons`). These are about the whole run, for
-somebody who looks at the chart and asks what to change.
+The reasons of single decisions come from the autoscaler itself (`autoscaler.reasons`). These are about the whole run,
+for somebody who looks at the chart and asks what to change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from darkroom.local.revisions.autoscaler.kpa import TICK_S, target_value
 from darkroom.local.revisions.autoscaler.reasons import Code
 from darkroom.manifests.revision import ScalingConfig
 from darkroom.simulate.model import Scenario
-from darkroom.simulate.result import Result, ServiceResult
+from darkroom.simulate.result import Bend, Result, ServiceResult
 from darkroom.simulate.study.outcome import Path
 
 _OFTEN = 0.02
@@ -56,22 +56,23 @@ def _panics(scenario: Scenario, service: ServiceResult, config: ScalingConfig) -
     share = _share(list(service.series.panicking))
     if share < _OFTEN:
         return
-    begins = [bend for bend in service.bends if bend.reason.code is Code.PANIC_BEGINS] or list(service.bends[:1])
-    times_s = scenario.arrivals[0].times_s
-    grown = [bend for bend in begins if _grew(times_s, bend.at_s, config)]
-    pods = max(1, round(begins[0].reason.numbers.get("ready", 1))) if begins else 1
+    begins = [bend for bend in service.bends if bend.reason.code is Code.PANIC_BEGINS]
+    unprovoked = [bend for bend in begins if not _grew(scenario.arrivals[0].times_s, bend.at_s, config)]
     often = f"It is in panic mode for {share:.0%} of the time."
     cost = f"In panic mode nothing is scaled down, until {config.window_s:g} s after the threshold was last reached."
-    if len(grown) * 2 > len(begins):
+    if not unprovoked:
         yield Advice(
             about="panic",
             sentence=f"{often} The traffic itself grew that fast, which is what panic mode is for. {cost}",
             remedy="If such bursts are usual, min-scale has instances ready before they come.",
         )
         return
+    times = f"{len(unprovoked)} of {len(begins)} times" if len(begins) > 1 else "Then"
     yield Advice(
         about="panic",
-        sentence=f"{often} The traffic did not grow; it is the settings. {_why_panic(config, pods)} {cost}",
+        sentence=(
+            f"{often} {times} the traffic had not grown: it is the settings. {_why_panic(config, unprovoked[0])} {cost}"
+        ),
         remedy=_panic_remedy(config),
     )
 
@@ -89,24 +90,25 @@ def _grew(times_s: Sequence[float], at_s: float, config: ScalingConfig) -> bool:
     return recent > _GROWN * usual and recent > usual + 3 * sqrt(usual)
 
 
-def _why_panic(config: ScalingConfig, pods: int) -> str:
-    """Explain how few requests reach the threshold with these settings, on this many instances."""
-    target = target_value(config)
+def _why_panic(config: ScalingConfig, bend: Bend) -> str:
+    """Explain how few requests reach the threshold with these settings, by the moment at which they did."""
+    numbers, target = bend.reason.numbers, target_value(config)
+    pods = max(1, round(numbers["ready"]))
     threshold = config.panic_threshold_percentage / 100
     enough = next(n for n in range(1, 10**6) if ceil(n / target) >= threshold * pods)
     window_s = max(1.0, config.window_s * config.panic_window_percentage / 100)
     reach = (
-        f"The target is {target:g} in flight per instance ({config.target:g} at {config.target_utilization:.0%}), so "
-        f"{_count(enough, 'request')} in flight on average over a panic window of {window_s:g} s want "
-        f"{_count(ceil(enough / target), 'instance')}: that is {config.panic_threshold_percentage:g} % of the {pods} that "
-        "were ready, where panic begins."
+        f"At {bend.at_s:.0f} s, {_count(pods, 'instance')} were ready. The target is {target:g} in flight per instance "
+        f"({config.target:g} at {config.target_utilization:.0%}), so {_count(enough, 'request')} in flight, on average "
+        f"over a panic window of {window_s:g} s, want {_count(ceil(enough / target), 'instance')}: "
+        f"{config.panic_threshold_percentage:g} % of those ready, where panic begins; there were {numbers['panic']:.1f}."
     )
     if config.container_concurrency != 1:
         return reach
     return (
         f"{reach} With containerConcurrency 1 an instance has no room for a second request: whenever two come close "
-        f"together, one of them waits, and whatever waits counts as in flight. {pods} of these {enough} requests are being "
-        f"worked on and {enough - pods} only wait for a moment, yet each counts as 1/{target:g} of an instance."
+        f"together one of them waits, and what waits counts as in flight. Of {enough} requests {pods} are worked on and "
+        f"{max(0, enough - pods)} wait for a moment, yet each of them asks for 1/{target:g} of an instance."
     )
 
 
@@ -134,9 +136,9 @@ def _throttled(scenario: Scenario, result: Result, path: Path) -> Iterator[Advic
         yield Advice(
             about="maxAckPending",
             sentence=(
-                f"The Broker gives the function at most {flow.consumer.max_ack_pending} events at once, and {config.max_scale} "
-                f"instances could take {most}; up to {backlog:,} waited in the stream meanwhile. The autoscaler sees only "
-                "what is in flight, so it never wants the rest."
+                f"The Broker gives the function at most {flow.consumer.max_ack_pending} events at once, and "
+                f"{config.max_scale} instances could take {most}; up to {backlog:,} waited in the stream meanwhile. "
+                "The autoscaler sees only what is in flight, so it never wants the rest."
             ),
             remedy=f"Set maxAckPending to {2 * most}: twice what the function takes at max-scale.",
         )

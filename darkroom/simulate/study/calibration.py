@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from statistics import fmean
 
@@ -105,4 +106,4 @@ def _at(times_s: Sequence[float], values: Sequence[int], at_s: float) -> int:
 
 
 def _area(points: Sequence[tuple[float, int]]) -> float:
-    return sum(value * (later - at) for (at, value), (later, _) in zip(points, points[1:], strict=False))
+    return sum(value * (later - at) for (at, value), (later, _) in pairwise(points))

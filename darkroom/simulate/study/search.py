@@ -1,7 +1,7 @@
 """Finds the cheapest setting that holds an objective: first every combination of a grid, then its neighbourhood.
 
-The cost of a setting has no slope that one could follow: it jumps where an instance more or less is wanted. So the grid is
-tried as a whole, and only then the values between the best one and its neighbours on each axis, while that helps.
+The cost of a setting has no slope that one could follow: it jumps where an instance more or less is wanted. So the
+grid is tried as a whole, and only then the values between the best one and its neighbours, while that helps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads access logs: the common and combined formats of web servers, and the JSON lines of functions.
 
-A line of a function is one whose `action` is `request.answered`; other JSON lines are taken for requests too if they have
-a time and a path. Only POSTs and PUTs are counted where a line names its method and any of them does so, because a
+A line of a function is one whose `action` is `request.answered`; other JSON lines are taken for requests too if they
+have a time and a path. Only POSTs and PUTs are counted where a line names its method and any of them does so, because a
 pipeline's work comes with them and not with the GETs that watch it.
 """
 

@@ -16,7 +16,7 @@ def is_shape(text: str) -> bool:
 
 
 def read_shape(text: str, *, seed: int) -> Traffic:
-    """Make the traffic of a shape; `*` multiplies its rates, and `@` sets how many seconds it takes. Raises TrafficError."""
+    """Make the traffic of a shape; `*` multiplies its rates, `@` sets its length in seconds. Raises TrafficError."""
     match = _NAMED.fullmatch(text)
     if match is None or match["name"] not in SHAPES:
         raise TrafficError(f"there is no shape {text!r}; there are {', '.join(SHAPES)}")
