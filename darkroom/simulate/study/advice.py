@@ -70,9 +70,7 @@ def _panics(scenario: Scenario, service: ServiceResult, config: ScalingConfig) -
     times = f"{len(unprovoked)} of {len(begins)} times" if len(begins) > 1 else "Then"
     yield Advice(
         about="panic",
-        sentence=(
-            f"{often} {times} the traffic had not grown: it is the settings. {_why_panic(config, unprovoked[0])} {cost}"
-        ),
+        sentence=f"{often} {times} the traffic had not grown: the settings do it. {_why_panic(config, unprovoked[0])} {cost}",
         remedy=_panic_remedy(config),
     )
 
@@ -107,8 +105,8 @@ def _why_panic(config: ScalingConfig, bend: Bend) -> str:
         return reach
     return (
         f"{reach} With containerConcurrency 1 an instance has no room for a second request: whenever two come close "
-        f"together one of them waits, and what waits counts as in flight. Of {enough} requests {pods} are worked on and "
-        f"{max(0, enough - pods)} wait for a moment, yet each of them asks for 1/{target:g} of an instance."
+        f"together one of them waits, and what waits counts as in flight. Of {enough} requests {pods} are worked on "
+        f"and {max(0, enough - pods)} wait for a moment, yet each of them asks for 1/{target:g} of an instance."
     )
 
 
