@@ -3,13 +3,14 @@
     python -m benchmarks.simulator_runs [--only burst,spike] [--share 1.0] [--save]
 
 The function sleeps as long as each event says, so its service time is known and takes no core: what is compared is the
-Broker, the activator, the autoscaler and the starts. First the function is measured as `darkroom measure` does it; the
-simulation knows nothing but that file, the manifests, and when the events came. Six runs follow, each from zero to zero:
-burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after which instances are given back.
+Broker, the activator, the autoscaler and the starts. First the function is measured as `darkroom measure` does it. The
+simulation knows nothing but that file, the manifests, and when the events came. Six runs follow, each from zero to
+zero: burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after which instances are given
+back.
 
 Each line says in how many of the ticks, half a second apart, the ready instances differ by at most one, and the
-percentiles of the time from an event's acceptance to its end. Promised are 95 % of the ticks, and p50 and p95 within 15 %
-or 100 ms. `--save` writes the runs to tests/data/simulator, where tests/unit/simulate compares them. About nine minutes.
+percentiles of the time from an event's acceptance to its end. Promised are 95 % of the ticks, and p50 and p95 within
+15 % or 100 ms. `--save` writes the runs to tests/data/simulator, where a test compares them. About nine minutes.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class PlannedRun:
     arrivals_s: Sequence[float]
 
     def service_s(self, seed: int = 7) -> list[float]:
-        draw = Random(f"{self.name} {seed}")  # noqa: S311 - a load, not a secret
+        draw = Random(f"{self.name} {seed}")
         return [draw.uniform(*ASLEEP_S) for _ in self.arrivals_s]
 
     def shortened(self, share: float) -> PlannedRun:

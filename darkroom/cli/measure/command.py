@@ -91,15 +91,18 @@ def command(
         require_writable_file(out, "--out")
     subject = _subject(manifests, to)
     options = [word for each in manifests for word in ("--manifests", str(each))]
-    with _stack("--window", _WINDOW, "--max-instances", str(max_instances), *options) as addresses, _client() as http:
-        with AdminClient(addresses.admin, feature="a record") as admin:
-            send: Send
-            if picture is not None:
-                send = picture_sender(http, addresses.api, job_type, picture, _parameters(parameters))
-            else:
-                broker = only_broker(admin.ask_object("GET", "/record")["brokers"])
-                send = event_sender(http, f"{addresses.broker}/{broker}", str(event_type), read_data(data))
-            measured = measure(admin, subject, send, times=times, starts=starts, at_once=at_once, tell=tell)
+    with (
+        _stack("--window", _WINDOW, "--max-instances", str(max_instances), *options) as addresses,
+        _client() as http,
+        AdminClient(addresses.admin, feature="a record") as admin,
+    ):
+        send: Send
+        if picture is not None:
+            send = picture_sender(http, addresses.api, job_type, picture, _parameters(parameters))
+        else:
+            broker = only_broker(admin.ask_object("GET", "/record")["brokers"])
+            send = event_sender(http, f"{addresses.broker}/{broker}", str(event_type), read_data(data))
+        measured = measure(admin, subject, send, times=times, starts=starts, at_once=at_once, tell=tell)
     _write(measured, out)
 
 
