@@ -6,12 +6,13 @@ docs/simulator.md describes what is modelled.
 
 - `model`: Services, flows and arrivals, and `manifests`, which makes their skeleton from YAML.
 - `distributions`: service times and cold starts.
-- `engine`: `run`.
+- `engine`: `run`; `repeat`: several runs, with confidence intervals; `encode`: the Result as JSON.
 - `result`: series, counts, latencies and reasons.
 - `window`: the interface for an application's own bound on events.
 """
 
 from darkroom.simulate.distributions import CLUSTER_COLD_START, ColdStart, Distribution
+from darkroom.simulate.encode import as_object, encode
 from darkroom.simulate.engine import run
 from darkroom.simulate.errors import ScenarioError
 from darkroom.simulate.manifests import from_manifests
@@ -27,6 +28,7 @@ from darkroom.simulate.model import (
     ServiceModel,
     Target,
 )
+from darkroom.simulate.repeat import Estimate, estimate, figures, repeat
 from darkroom.simulate.result import Bend, FlowResult, Latencies, Result, ServiceResult, ServiceSeries
 from darkroom.simulate.window import OpenWindow, Window, Windowing
 
@@ -39,6 +41,7 @@ __all__ = [
     "Bend",
     "ColdStart",
     "Distribution",
+    "Estimate",
     "Event",
     "Flow",
     "FlowResult",
@@ -54,6 +57,11 @@ __all__ = [
     "Target",
     "Window",
     "Windowing",
+    "as_object",
+    "encode",
+    "estimate",
+    "figures",
     "from_manifests",
+    "repeat",
     "run",
 ]
