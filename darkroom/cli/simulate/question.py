@@ -16,6 +16,7 @@ from darkroom.cli.simulate.patch import write_patch
 from darkroom.cli.simulate.pod_prices import PodPrices, pod_prices
 from darkroom.cli.simulate.study import Against, Study, search_sentence
 from darkroom.cli.simulate.times import read_times
+from darkroom.cli.simulate.windows import windows_of_the_project
 from darkroom.planning.prices import PricesError, parse_prices
 from darkroom.simulate import from_manifests
 from darkroom.simulate.observed.recording import Recording
@@ -77,6 +78,7 @@ class Question:
             times=known.observed,
             platform=replace(PLATFORMS[platform], max_instances=max_instances),
             cores=cores,
+            windows=windows_of_the_project(deployed.manifests, Path()),
         )
         prices = _read_prices(prices_file, deployed)
         assumed = [name for name in (each.name for each in base.scenario.services) if deployed.pods()[name].is_assumed]

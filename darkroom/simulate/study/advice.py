@@ -67,10 +67,11 @@ def _panics(scenario: Scenario, service: ServiceResult, config: ScalingConfig) -
             remedy="If such bursts are usual, min-scale has instances ready before they come.",
         )
         return
+    why = _why_panic(config, unprovoked[0])
     times = f"{len(unprovoked)} of {len(begins)} times" if len(begins) > 1 else "Then"
     yield Advice(
         about="panic",
-        sentence=f"{often} {times} the traffic had not grown: the settings do it. {_why_panic(config, unprovoked[0])} {cost}",
+        sentence=f"{often} {times} the traffic had not grown: the settings do it. {why} {cost}",
         remedy=_panic_remedy(config),
     )
 
@@ -99,7 +100,7 @@ def _why_panic(config: ScalingConfig, bend: Bend) -> str:
         f"At {bend.at_s:.0f} s, {_count(pods, 'instance')} were ready. The target is {target:g} in flight per instance "
         f"({config.target:g} at {config.target_utilization:.0%}), so {_count(enough, 'request')} in flight, on average "
         f"over a panic window of {window_s:g} s, want {_count(ceil(enough / target), 'instance')}: "
-        f"{config.panic_threshold_percentage:g} % of those ready, where panic begins; there were {numbers['panic']:.1f}."
+        f"{config.panic_threshold_percentage:g} % of them, where panic begins. There were {numbers['panic']:.1f}."
     )
     if config.container_concurrency != 1:
         return reach
