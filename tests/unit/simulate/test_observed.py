@@ -123,7 +123,7 @@ def test_a_histogram_becomes_values_that_lie_in_its_buckets_in_its_proportions()
 
 
 def test_a_histogram_that_is_not_there_is_named_with_what_is() -> None:
-    with pytest.raises(ObservedError, match="no histogram my_seconds of resize; it has .*http_server_request"):
+    with pytest.raises(ObservedError, match=r"no histogram my_seconds of resize; it has .*http_server_request"):
         read_histograms(HISTOGRAMS.partition("darkroom")[0], service="resize", source="metrics", metric="my_seconds")
 
 
@@ -167,11 +167,12 @@ def load_run(**job: Any) -> str:
         "arrival_s": 0.0, "job_type": "resize", "outcome": "completed", "accepted_s": 0.3, "ended_s": 3.0,
         "created_s": 0.25, "finished_s": 2.0, "fetch_ms": 5, "render_ms": 60, "store_ms": 7, "cost_class": "standard", **job,
     }  # fmt: skip
+    seen = [[0.5, "darkroom/resize", 3, 1], [0.5, "crop", 1, 1]]
     tables = {
         "jobs": {"columns": list(known), "rows": [list(known.values())]},
         "instances": {
             "columns": ["at_s", "service", "wanted", "ready"],
-            "rows": [[0.5, "darkroom/resize", 3, 1], [0.5, "crop", 1, 1]],
+            "rows": seen,
         },
         "cold_starts": {"columns": ["at_s", "service", "took_s"], "rows": [[0.4, "darkroom/resize", 0.3]]},
     }

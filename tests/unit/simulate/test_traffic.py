@@ -131,7 +131,7 @@ def test_a_functions_log_is_read_by_the_moment_at_which_requests_began() -> None
 
 
 def test_a_log_of_an_unknown_format_is_refused_with_its_first_line() -> None:
-    with pytest.raises(TrafficError, match="2 of 2 lines are no requests .* 'Nov 30 12:00:00 host nginx: hello'"):
+    with pytest.raises(TrafficError, match=r"2 of 2 lines are no requests .* 'Nov 30 12:00:00 host nginx: hello'"):
         read_access_log("Nov 30 12:00:00 host nginx: hello\nand more\n", source="x.log")
 
 
