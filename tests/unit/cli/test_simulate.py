@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from darkroom.simulate.observed import InstanceStart
 from darkroom.simulate.observed.measured import Measured, format_measured
 from darkroom.simulate.observed.recording import Recording, format_recording
+from tests.servers import script
 from tests.scripted_http import Reply, answering_server
 from tests.unit.cli.conftest import Darkroom
 
@@ -129,16 +129,8 @@ def test_a_recorded_run_is_traffic_and_is_laid_over_its_simulation(
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def kubectl() -> str:
-    found = shutil.which("kubectl") or shutil.which("kubectl", path=str(Path(".venv/bin")))
-    if found is None:
-        pytest.skip("kubectl is not installed")
-    return found
-
-
 def test_the_search_writes_a_patch_that_kustomize_applies_and_check_accepts(
-    darkroom: Darkroom, manifests: Path, tmp_path: Path, kubectl: str
+    darkroom: Darkroom, manifests: Path, tmp_path: Path
 ) -> None:
     component = tmp_path / "tuned"
     component.mkdir()
@@ -150,7 +142,7 @@ def test_the_search_writes_a_patch_that_kustomize_applies_and_check_accepts(
     assert document["settings"][0]["setting"] == best
     (tmp_path / "kustomization.yaml").write_text("resources: [knative/hello.yaml]\ncomponents: [tuned]\n")
     rendered = subprocess.run(
-        [kubectl, "kustomize", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+        [script("kubectl"), "kustomize", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
     )
     assert rendered.returncode == 0, rendered.stderr
     tried = next(each for each in document["search"]["tried"] if each["setting"] == best)["values"]

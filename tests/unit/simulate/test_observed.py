@@ -165,7 +165,8 @@ def load_run(**job: Any) -> str:
     """A recording of a load test with one job, by the format of loadtests/recording.py."""
     known = {
         "arrival_s": 0.0, "job_type": "resize", "outcome": "completed", "accepted_s": 0.3, "ended_s": 3.0,
-        "created_s": 0.25, "finished_s": 2.0, "fetch_ms": 5, "render_ms": 60, "store_ms": 7, "cost_class": "standard", **job,
+        "created_s": 0.25, "finished_s": 2.0, "fetch_ms": 5, "render_ms": 60, "store_ms": 7,
+        "cost_class": "standard", **job,
     }  # fmt: skip
     seen = [[0.5, "darkroom/resize", 3, 1], [0.5, "crop", 1, 1]]
     tables = {
