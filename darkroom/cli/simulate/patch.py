@@ -12,7 +12,8 @@ from darkroom.manifests import Service
 from darkroom.manifests.platform.scaling import PREFIX
 from darkroom.simulate.study.settings import CONCURRENCY, THROTTLE, Setting
 
-_ANNOTATIONS = "/spec/template/metadata/annotations"
+_METADATA = "/spec/template/metadata"
+_ANNOTATIONS = f"{_METADATA}/annotations"
 
 
 def write_patch(setting: Setting, services: Mapping[str, Service], *, about: str) -> str:
@@ -58,16 +59,20 @@ def _patch(setting: Setting, services: Mapping[str, Service], name: str) -> Iter
 
 
 def _operations(setting: Setting, service: Service, name: str) -> Iterator[tuple[str, str, str]]:
-    annotations = service.spec.template.metadata.annotations
-    if not annotations and any(_is_annotation(setting_name) for owner, setting_name in setting.values if owner == name):
-        yield "add", _ANNOTATIONS, "{}"
+    if any(owner == name and _is_annotation(setting_name) for owner, setting_name in setting.values):
+        # `add` needs its parent (RFC 6902, section 4.1), and would empty one that is there.
+        template = service.spec.template
+        if "metadata" not in template.model_fields_set:
+            yield "add", _METADATA, "{}"
+        if "annotations" not in template.metadata.model_fields_set:
+            yield "add", _ANNOTATIONS, "{}"
     for (owner, setting_name), value in setting.values.items():
         if owner != name:
             continue
         if setting_name == CONCURRENCY:
             yield "add", "/spec/template/spec/containerConcurrency", value
         elif _is_annotation(setting_name):
-            # `add` replaces a member that is there (RFC 6902, section 4.1).
+            # It replaces a member that is there.
             yield "add", f"{_ANNOTATIONS}/{(PREFIX + setting_name).replace('/', '~1')}", json.dumps(value)
 
 
