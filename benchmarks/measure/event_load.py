@@ -30,11 +30,12 @@ class EventLoad:
 
     async def run(self, arrivals_s: Sequence[float], seconds: Sequence[float], *, until_zero: bool = True) -> float:
         """Send an event at each moment that makes the function sleep for its seconds; returns when the load began, in
-        seconds since the epoch. Ends when everything is delivered and, `until_zero`, the function is at zero again.
+        seconds since the epoch. Begins and ends when everything is delivered and, `until_zero`, the function is at zero.
         """
-        began_at = time.time() + LEAD_S
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=100)) as http:
+            await self._settled(http, until_zero=until_zero)
+            began_at = time.time() + LEAD_S
             watching = asyncio.create_task(self._watch(http))
             try:
                 async with asyncio.TaskGroup() as sending:

@@ -124,4 +124,4 @@ class Probe:
         return max((int(event["number"]) for event in self._events(0)), default=0)
 
     def _is_start(self, event: Mapping[str, Any]) -> bool:
-        return event["action"] == "instance.ready" and event["service"] == self.subject.service
+        return bool(event["action"] == "instance.ready" and event["service"] == self.subject.service)

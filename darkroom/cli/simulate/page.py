@@ -6,7 +6,7 @@ The same facts are in the page as JSON (`<script type="application/json" id="fac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from math import isfinite
 from pathlib import Path as FilePath
@@ -103,7 +103,7 @@ def _row(study: Study, answer: Answer) -> list[str]:
     ]
 
 
-def _cell(spread: Spread, text) -> str:  # type: ignore[no-untyped-def]
+def _cell(spread: Spread, text: Callable[[float], str]) -> str:
     middle, low, high = (
         text(value) if isfinite(value) else "never" for value in (spread.middle, spread.low, spread.high)
     )

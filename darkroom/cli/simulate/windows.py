@@ -31,7 +31,7 @@ def windows_of_the_project(manifests: Manifests, root: Path) -> WindowOf:
 def _extension(root: Path) -> Windowing | None:
     try:
         reference = read_project(root).extension
-        extension = None if reference is None else load_extension(reference, root)
+        extension: object = None if reference is None else load_extension(reference, root)
     except (ManifestError, LocalRuntimeError) as exc:
         raise click.ClickException(str(exc)) from exc
     return extension if isinstance(extension, Windowing) else None

@@ -48,10 +48,11 @@ class Setting:
     @property
     def label(self) -> str:
         services = {service for service, _ in self.values}
-        prefix = (lambda service: "") if len(services) == 1 else (lambda service: f"{service}.")
-        return ", ".join(f"{prefix(service)}{name} {value}" for (service, name), value in self.values.items()) or (
-            "as in the manifests"
-        )
+        shown = [
+            f"{name} {value}" if len(services) == 1 else f"{service}.{name} {value}"
+            for (service, name), value in self.values.items()
+        ]
+        return ", ".join(shown) or "as in the manifests"
 
     def with_value(self, service: str, name: str, value: str) -> Setting:
         return Setting(values={**self.values, (service, name): value})

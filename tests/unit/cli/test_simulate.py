@@ -13,8 +13,8 @@ import pytest
 from darkroom.simulate.observed import InstanceStart
 from darkroom.simulate.observed.measured import Measured, format_measured
 from darkroom.simulate.observed.recording import Recording, format_recording
-from tests.servers import script
 from tests.scripted_http import Reply, answering_server
+from tests.servers import script
 from tests.unit.cli.conftest import Darkroom
 
 SERVICE = """\

@@ -185,7 +185,7 @@ def test_a_load_tests_recording_is_read_by_its_records_rather_than_by_what_the_c
     recording = parse_load_run(load_run(), service="resize", source="burst.json")
     assert recording.arrivals_s == [0.25]
     assert recording.took_s == [1.75]
-    assert recording.service_s == [pytest.approx(0.072)]
+    assert recording.service_s == pytest.approx([0.072])
     assert recording.ticks == [(0.5, 1, 3)]
     assert recording.starts == [(0.4, 0.3)]
 
