@@ -4,6 +4,7 @@ LoadTestError
 ├── UnknownShapeError      no such shape, or a shape that names no such story
 ├── ObjectiveError         an objective that cannot be read
 ├── ObservationError       the observed address answered something else than it should
+├── RecordingError         the file of a run that is missing, or is none
 └── EmptyRunError          nothing to report: no visitor came
 """
 
@@ -23,6 +24,10 @@ class ObjectiveError(LoadTestError):
 
 
 class ObservationError(LoadTestError):
+    pass
+
+
+class RecordingError(LoadTestError):
     pass
 
 
