@@ -1,20 +1,21 @@
 """The recording of a run: each picture and each observation, as one JSON file beside the report (`NAME.json`).
 
-It is what programs read: the simulator takes arrivals, sizes and service times from it and lays its own run over the real
-one; `--compare` takes two. The page (`NAME.html`) is for people. Writing and reading are pure; `write` and `read` add the
-file.
+It is what programs read: the simulator takes arrivals, sizes and service times from it and lays its own run over the
+real one; `--compare` takes two. The page (`NAME.html`) is for people. `dumps` and `loads` are pure; `write` and `read`
+add the file.
 
 The file is UTF-8 JSON:
 
     {"format": "darkroom-load-run", "version": 1,
      "run": {...}, "jobs": TABLE, "instances": TABLE, "backlog": TABLE, "cold_starts": TABLE}
 
-A TABLE is `{"columns": ["name", ...], "rows": [[value, ...], ...]}`, one row per line in the file. Find columns by their
-names, since later versions may add some: a reader refuses another `format` or a larger `version`, and ignores columns and
-members that it does not know. Whatever is not known is `null`.
+A TABLE is `{"columns": ["name", ...], "rows": [[value, ...], ...]}`, one row per line in the file. Find columns by
+their names, since later versions may add some: a reader refuses another `format` or a larger `version`, and ignores
+columns and members that it does not know. Whatever is not known is `null`.
 
 **Times** ending in `_s` are seconds after the run's beginning, which is the moment when the shape's first stage began;
-what happened before it is negative. They are rounded to the millisecond. Durations ending in `_ms` are whole milliseconds.
+what happened before it is negative. They are rounded to the millisecond. Durations ending in `_ms` are whole
+milliseconds.
 
 `run`, an object:
     shape           name of the shape; "burst"
@@ -39,9 +40,9 @@ what happened before it is negative. They are rounded to the millisecond. Durati
     input_bytes, input_width_px, input_height_px   of the picture
     story           what its visitor did: the name of a class in loadtests.stories
     follows         how its end was seen: "waiting" (a long request, exact to a round trip), "polling" (up to
-                    `poll_every_s` late), "audit" (after the load; `ended_s` is then later than the end by an unknown time)
-    outcome         "completed", "failed", "lost" (accepted, and no such job or result), "stuck" (accepted, never ended),
-                    "refused" (never accepted), "cut off" (an interrupt came first)
+                    `poll_every_s` late), "audit" (after the load: `ended_s` is later than the end by an unknown time)
+    outcome         "completed", "failed", "lost" (accepted, and no such job or result), "stuck" (accepted, never
+                    ended), "refused" (never accepted), "cut off" (an interrupt came first)
     accepted_s      the 202 arrived
     ended_s         the client saw the end; latency as the client sees it is ended_s - arrival_s
     created_s, started_s, finished_s   of the job's record, by the job store's clock: accepted, the first attempt began,
