@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import sqrt
 
+from loadtests.arrivals import heavy_tailed
 from loadtests.errors import UnknownShapeError
 
 
@@ -43,14 +44,33 @@ class Stage:
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     name: str
-    meaning: str
+    words: str
+    """Its meaning, as a format string whose numbers are filled in: {visitors}, {seconds}; the rates {first}, {least},
+    {most} and {last} per second; and {most_seconds}, how long the stage with the highest rate lasts.
+    """
     stages: tuple[Stage, ...]
     mix: Mapping[str, int]
     """The weight of each story (the classes of loadtests.stories)."""
+    tail: float | None = None
+    """The exponent of the gaps between its visitors, if they are drawn (loadtests.arrivals)."""
 
     @property
     def seconds(self) -> float:
         return sum(stage.seconds for stage in self.stages)
+
+    def meaning(self, *, scale: float = 1.0) -> str:
+        """Return what it does, with the numbers that it has at this scale."""
+        busiest = max(self.stages, key=lambda stage: max(stage.per_s, stage.end_per_s))
+        rates = [rate * scale for stage in self.stages for rate in (stage.per_s, stage.end_per_s)]
+        return self.words.format(
+            visitors=len(self.arrivals_s(scale=scale)),
+            seconds=f"{self.seconds:g}",
+            first=f"{rates[0]:.4g}",
+            least=f"{min(rates):.4g}",
+            most=f"{max(rates):.4g}",
+            last=f"{rates[-1]:.4g}",
+            most_seconds=f"{busiest.seconds:g}",
+        )
 
     def stretched(self, stretch: float) -> Shape:
         """Return the same rates with each stage this many times as long."""
@@ -59,8 +79,16 @@ class Shape:
     def without(self, story: str) -> Shape:
         return replace(self, mix={name: weight for name, weight in self.mix.items() if name != story})
 
-    def arrivals_s(self, *, scale: float = 1.0) -> tuple[float, ...]:
-        """Return when each visitor comes, in seconds after the beginning; `scale` multiplies every rate."""
+    def arrivals_s(self, *, scale: float = 1.0, seed: int = 1) -> tuple[float, ...]:
+        """Return when each visitor comes, in seconds after the beginning; `scale` multiplies every rate. A seed stands
+        for one drawing of those that are drawn.
+        """
+        if self.tail is not None:
+            visitors = round(sum(stage.visitors for stage in self.stages) * scale)
+            return heavy_tailed(visitors, seconds=self.seconds, tail=self.tail, seed=seed)
+        return self._evenly_s(scale)
+
+    def _evenly_s(self, scale: float) -> tuple[float, ...]:
         arrivals: list[float] = []
         stage_began_s = came_before = 0.0
         for stage in self.stages:
@@ -84,38 +112,65 @@ _EVERYBODY = {
     "BatchImporter": 1,
 }
 
+_HOURS = (
+    28, 20, 16, 14, 16, 24, 40, 60, 72, 80, 80, 76, 72, 76, 80, 80, 76, 76, 84, 96, 100, 88, 64, 40,
+)  # fmt: skip
+"""The demand at each full hour, as a percentage of the busiest: a service for private users in one time zone."""
+
+
+def _day(*, hour_s: float, busiest_per_s: float) -> tuple[Stage, ...]:
+    rates = [percentage / 100 * busiest_per_s for percentage in _HOURS]
+    following = [*rates[1:], rates[0]]
+    return tuple(
+        Stage(seconds=hour_s, per_s=rate, to_per_s=later) for rate, later in zip(rates, following, strict=True)
+    )
+
+
 SHAPES: dict[str, Shape] = {
     shape.name: shape
     for shape in (
         Shape(
             name="steady",
-            meaning="the same rate all the time, every story",
+            words="{first} visitors a second for {seconds} s, every story",
             stages=(Stage(seconds=60, per_s=6),),
             mix=_EVERYBODY,
         ),
         Shape(
             name="burst",
-            meaning="from zero: 500 pictures within 10 s, then nothing",
+            words="{visitors} pictures within {seconds} s, then nothing",
             stages=(Stage(seconds=10, per_s=50),),
             mix=_PICTURES,
         ),
         Shape(
             name="ramp",
-            meaning="ever more, until it hurts or the ramp ends",
+            words="from {first} to {last} pictures a second in {seconds} s",
             stages=(Stage(seconds=90, per_s=1, to_per_s=40),),
             mix=_PICTURES,
         ),
         Shape(
             name="spike",
-            meaning="five seconds of ten times the load on a busy system",
+            words="{first} visitors a second, {most} a second for {most_seconds} s, then {last} again; every story",
             stages=(Stage(seconds=20, per_s=5), Stage(seconds=5, per_s=50), Stage(seconds=25, per_s=5)),
             mix=_EVERYBODY,
         ),
         Shape(
             name="soak",
-            meaning="ten minutes of every story, for what only time brings out",
+            words="{first} visitors a second for {seconds} s, every story: for what only time brings out",
             stages=(Stage(seconds=600, per_s=4),),
             mix=_EVERYBODY,
+        ),
+        Shape(
+            name="heavy-tailed",
+            words="{visitors} pictures in {seconds} s, in clusters with long pauses between them (Pareto gaps)",
+            stages=(Stage(seconds=120, per_s=4),),
+            mix=_PICTURES,
+            tail=1.5,
+        ),
+        Shape(
+            name="diurnal",
+            words="a day in {seconds} s: {least} pictures a second at night, {most} in the evening",
+            stages=_day(hour_s=10, busiest_per_s=10),
+            mix=_PICTURES,
         ),
     )
 }

@@ -148,7 +148,7 @@ def test_a_job_that_is_lost_by_force_fails_the_run(
     assert facts["faults"] == ["the ledger is not clean: 1 lost"]
     assert (facts["ledger"]["accepted"], facts["ledger"]["lost"]) == (20, 1)
     assert "404 job.not_found" in load.said()
-    assert "Not shown: nothing was asked for them" in load.report.read_text()
+    assert "Not shown: nobody was asked for them" in load.report.read_text()
     assert api_key[1] not in load.said() + load.report.read_text()
 
 
