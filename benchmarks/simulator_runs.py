@@ -4,7 +4,7 @@
 
 The function sleeps as long as each event says, so its service time is known and takes no core: what is compared is the
 Broker, the activator, the autoscaler and the starts. First the function is measured as `darkroom measure` does it. The
-simulation knows nothing but that file, the manifests, and when the events came. Six runs follow, each from zero to
+simulation knows nothing but that file, the manifests, and when the events came and how long each sleeps. Six runs follow, each from zero to
 zero: burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after which instances are given
 back.
 
@@ -32,6 +32,7 @@ from benchmarks.measure import machine
 from benchmarks.measure import sleeping_project as project
 from benchmarks.measure.event_load import EventLoad, recording_of
 from benchmarks.measure.recorded_runs import (
+    ASLEEP_S,
     CONCURRENCY,
     MAX_ACK_PENDING,
     RUNS,
@@ -55,22 +56,12 @@ MAX_INSTANCES = 32
 
 
 def measured_of(stack: RunningStack, *, times: int = 40, starts: int = 4, at_once: Sequence[int] = (4, 8)) -> Measured:
-    """Measure the function with events that sleep for the average time, less what they do not sleep."""
+    """Measure the function with events that sleep for the average time."""
     subject = Subject(service=project.SERVICE, trigger=project.TRIGGER, container_concurrency=CONCURRENCY)
     broker = f"{stack.addresses['broker']}/{project.NAMESPACE}/{project.BROKER}"
     with AdminClient(stack.addresses["admin"]) as admin, httpx.Client(trust_env=False, timeout=60) as http:
-        send = event_sender(http, broker, project.EVENT_TYPE, {"seconds": MEASURED_ASLEEP_S})
+        send = event_sender(http, broker, project.EVENT_TYPE, {"seconds": sum(ASLEEP_S) / 2})
         return measure(admin, subject, send, times=times, starts=starts, at_once=at_once, tell=_tell)
-
-
-MEASURED_ASLEEP_S = 0.4
-
-
-def with_sleep(measured: Measured, planned: PlannedRun) -> Measured:
-    """Return the measurement with the service times of a run: what was measured beyond the sleep, and its sleeps."""
-    beyond = [took_s - MEASURED_ASLEEP_S for took_s in measured.service_s]
-    asleep = planned.service_s()
-    return replace(measured, service_s=tuple(s + beyond[place % len(beyond)] for place, s in enumerate(asleep)))
 
 
 def run(stack: RunningStack, planned: PlannedRun, *, until_zero: bool = True) -> Recording:
@@ -133,7 +124,7 @@ def main() -> None:
         for one in planned:
             began = time.monotonic()
             recording = run(stack, one)
-            found = calibrated(Path(name) / "project", recording, with_sleep(measured, one), SEEDS)
+            found = calibrated(Path(name) / "project", recording, measured, SEEDS)
             print(f"{one.name}: {time.monotonic() - began:.0f} s; {found.line()}", flush=True)
             results.append((recording, found))
             if options.save:

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.measure import machine
 from benchmarks.measure import sleeping_project as project
 from benchmarks.measure.recorded_runs import CONCURRENCY, MAX_ACK_PENDING, RUNS, SETTINGS, PlannedRun
-from benchmarks.simulator_runs import measured_of, run, sleeping_stack, with_sleep
+from benchmarks.simulator_runs import measured_of, run, sleeping_stack
 from darkroom.cli.plan.package_data import example_prices
 from darkroom.cli.simulate.deployment import find_entrance, make_base, read_manifests
 from darkroom.cli.simulate.pod_prices import pod_prices
@@ -67,8 +67,8 @@ def find(folder: Path, planned: PlannedRun, measured: Measured, objective: Objec
     )
     deployed = read_manifests([written / "knative"])
     entrance = find_entrance(from_manifests(deployed.manifests, duration_s=1.0), project.SERVICE)
-    traffic = Traffic(source=planned.name, arrivals_s=planned.arrivals_s)
-    times = {project.SERVICE: with_sleep(measured, planned).observed("measured")}
+    traffic = Traffic(source=planned.name, arrivals_s=planned.arrivals_s, sizes=planned.service_s())
+    times = {project.SERVICE: measured.observed("measured")}
     base = make_base(deployed, entrance, traffic, times=times, platform=LOCAL, cores=None)
     prices = pod_prices(example_prices(), deployed.pods())
     path = entrance.path(len(planned.arrivals_s))

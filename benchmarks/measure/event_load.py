@@ -25,6 +25,8 @@ class EventLoad:
 
     broker_url: str
     admin_url: str
+    asleep_s: dict[str, float] = field(default_factory=dict)
+    """What each event asks for, by its id."""
     ticks: list[tuple[float, int, int]] = field(default_factory=list)
     """When (seconds since the epoch), and the instances that were ready and wanted."""
 
@@ -49,9 +51,11 @@ class EventLoad:
         return began_at
 
     async def _send(self, http: aiohttp.ClientSession, asleep_s: float) -> None:
+        id = str(uuid.uuid4())
+        self.asleep_s[id] = asleep_s
         headers = {
             "ce-specversion": "1.0",
-            "ce-id": str(uuid.uuid4()),
+            "ce-id": id,
             "ce-source": "/benchmark",
             "ce-type": project.EVENT_TYPE,
         }
@@ -98,7 +102,7 @@ def recording_of(
     accepted: dict[str, float] = {}
     ended: dict[str, float] = {}
     for one in admin.lines("/record/tail", {"follow": "no", "since": began_at - LEAD_S}):
-        if one["kind"] == "accepted":
+        if one["kind"] == "accepted" and one["id"] in load.asleep_s:
             accepted.setdefault(one["id"], one["at"])
         elif one["kind"] == "attempted" and one["status"] == 204:
             ended[one["id"]] = one["at"] + one["lasted_s"]
@@ -109,6 +113,7 @@ def recording_of(
         name=name,
         service=project.SERVICE,
         arrivals_s=[at - began_at for _, at in arrived],
+        sizes=[load.asleep_s[id] for id, _ in arrived],
         took_s=[ended[id] - at if id in ended else None for id, at in arrived],
         ticks=[(at - began_at, ready_now, wanted) for at, ready_now, wanted in load.ticks],
         starts=[(one["at"] - began_at, one["ready_s"]) for one in ready],

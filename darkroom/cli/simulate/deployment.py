@@ -145,7 +145,7 @@ def make_base(
         kind=entrance.kind,
         to=entrance.to,
         times_s=array("d", traffic.arrivals_s),
-        sizes=_relative(traffic.sizes),
+        sizes=relative_sizes(traffic.sizes),
     )
     reached = _reached(scenario, entrance)
     services = tuple(
@@ -171,7 +171,7 @@ def _reached(scenario: Scenario, entrance: Entrance) -> set[str]:
     return {entrance.service, *(sink for sink in sinks if sink is not None)}
 
 
-def _relative(sizes: Sequence[int]) -> Sequence[float] | None:
+def relative_sizes(sizes: Sequence[float]) -> Sequence[float] | None:
     """Return each request's cost relative to the average one: bytes say what it takes, as far as anything does."""
     if not sizes or not sum(sizes):
         return None

@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from darkroom.cli.plan.package_data import example_prices
-from darkroom.cli.simulate.deployment import Deployed, Entrance, find_entrance, make_base, read_manifests
+from darkroom.cli.simulate.deployment import (
+    Deployed,
+    Entrance,
+    find_entrance,
+    make_base,
+    read_manifests,
+    relative_sizes,
+)
 from darkroom.cli.simulate.files import read_recording, read_traffic
 from darkroom.cli.simulate.options import PLATFORMS
 from darkroom.cli.simulate.patch import write_patch
@@ -149,7 +156,7 @@ class Question:
             scenario=replace(
                 self.base.scenario,
                 arrivals=tuple(
-                    replace(each, times_s=tuple(recording.arrivals_s), sizes=None)
+                    replace(each, times_s=tuple(recording.arrivals_s), sizes=relative_sizes(recording.sizes))
                     for each in self.base.scenario.arrivals
                 ),
                 duration_s=again.traffic.seconds + 1.0,

@@ -4,7 +4,7 @@ The simulator reads it as traffic, takes service times and starts from it, and i
 
     {"format": "darkroom.recorded-run/1", "name", "service", "machine", "recorded_at",
      "scaling": {annotation: text}, "container_concurrency",
-     "arrivals_s": [...], "took_s": [... null: it never ended well],
+     "arrivals_s": [...], "sizes": [...], "took_s": [... null: it never ended well],
      "ticks": [[at_s, ready, wanted], ...], "starts": [[ready_at_s, took_s], ...], "service_s": [...]}
 
 All times are seconds after the first arrival was due.
@@ -35,6 +35,8 @@ class Recording:
     """When, instances that were ready, instances that the autoscaler wanted."""
     starts: Sequence[tuple[float, float]]
     """When an instance was ready, and how long its start took."""
+    sizes: Sequence[float] = ()
+    """What each arrival costs beside the others, in any unit; empty: not known."""
     service_s: Sequence[float] = ()
     """What an instance needed per request, where it was measured."""
     scaling: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +47,8 @@ class Recording:
 
     def traffic(self) -> Traffic:
         end_s = self.ticks[-1][0] if self.ticks else None
-        return Traffic(source=f"the recorded run {self.name}", arrivals_s=tuple(self.arrivals_s), span_s=end_s)
+        source = f"the recorded run {self.name}"
+        return Traffic(source=source, arrivals_s=tuple(self.arrivals_s), sizes=tuple(self.sizes), span_s=end_s)
 
     def observed(self) -> Observed:
         return Observed(

@@ -20,8 +20,8 @@ class Traffic:
     """Where it comes from, for the head of a page."""
     arrivals_s: Sequence[float]
     """When each request arrives, in seconds after the beginning, in order."""
-    sizes: Sequence[int] = ()
-    """Bytes of each request, in the same order; empty: not known."""
+    sizes: Sequence[float] = ()
+    """Bytes of each request, or its cost in any other unit, in the same order; empty: not known."""
     span_s: float | None = None
     """How long it was observed; None: until the last arrival."""
 
