@@ -4,9 +4,9 @@
 
 The function sleeps as long as each event says, so its service time is known and takes no core: what is compared is the
 Broker, the activator, the autoscaler and the starts. First the function is measured as `darkroom measure` does it. The
-simulation knows nothing but that file, the manifests, and when the events came and how long each sleeps. Six runs follow, each from zero to
-zero: burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after which instances are given
-back.
+simulation knows nothing but that file, the manifests, when the events came and how long each sleeps. Six runs follow,
+each from zero to zero: burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after which
+instances are given back.
 
 Each line says in how many of the ticks, half a second apart, the ready instances differ by at most one, and the
 percentiles of the time from an event's acceptance to its end. Promised are 95 % of the ticks, and p50 and p95 within

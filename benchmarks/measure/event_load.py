@@ -32,7 +32,7 @@ class EventLoad:
 
     async def run(self, arrivals_s: Sequence[float], seconds: Sequence[float], *, until_zero: bool = True) -> float:
         """Send an event at each moment that makes the function sleep for its seconds; returns when the load began, in
-        seconds since the epoch. Begins and ends when everything is delivered and, `until_zero`, the function is at zero.
+        seconds since the epoch. Begins and ends with everything delivered and, `until_zero`, the function at zero.
         """
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=100)) as http:

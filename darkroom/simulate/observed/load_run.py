@@ -53,6 +53,7 @@ def _recording(document: Row, service: str, source: str) -> Recording:
     seen = [row for row in _rows(document["instances"]) if _is(row, service) and row["ready"] is not None]
     starts = [row for row in _rows(document["cold_starts"]) if _is(row, service) and row["took_s"] is not None]
     steps = [[job[name] for name in ("fetch_ms", "render_ms", "store_ms")] for job in jobs]
+    service_s = [sum(each) / 1000 for each in steps if None not in each]
     run = document["run"]
     return Recording(
         name=str(run["shape"]),
@@ -61,7 +62,8 @@ def _recording(document: Row, service: str, source: str) -> Recording:
         took_s=[_took(job) for job in jobs],
         ticks=[(float(row["at_s"]), int(row["ready"]), int(row["wanted"] or 0)) for row in seen],
         starts=[(float(row["at_s"]), float(row["took_s"])) for row in starts],
-        service_s=[sum(each) / 1000 for each in steps if None not in each],
+        sizes=service_s if len(service_s) == len(jobs) else (),
+        service_s=service_s,
         recorded_at=str(run["began_at"]),
         machine=source,
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from statistics import fmean
 from typing import Any
 
 from darkroom.simulate.observed.model import Observed, ObservedError, with_at_once
@@ -51,9 +52,9 @@ class Recording:
         return Traffic(source=source, arrivals_s=tuple(self.arrivals_s), sizes=tuple(self.sizes), span_s=end_s)
 
     def observed(self) -> Observed:
-        return Observed(
-            source=f"the recorded run {self.name}", service_s=self.service_s, starts=with_at_once(self.starts)
-        )
+        # Where each request has its size, the differences between them are in there already.
+        service_s = (fmean(self.service_s),) if self.sizes and self.service_s else tuple(self.service_s)
+        return Observed(source=f"the recorded run {self.name}", service_s=service_s, starts=with_at_once(self.starts))
 
 
 def is_recording(document: Any) -> bool:
