@@ -25,6 +25,7 @@ STEPS = st.lists(
 
 
 @given(window=st.sampled_from([1, 2, 5, 20]), steps=STEPS)
+@settings(max_examples=50)
 def test_as_the_memory_store_does(window: int, steps: list[tuple[Any, ...]]) -> None:
     compare(MemoryJobStores(), window, steps)
 

@@ -13,7 +13,13 @@ from darkroom.simulate import Arrivals, Event, Result, Target, run
 from tests.unit.simulate.scenarios import events, requests, scenario, service, trigger
 
 SINK = {"dead_letter_sink": Destination(uri="http://elsewhere.example")}
-PLENTY = {"max_scale": 0}
+
+
+def only(kind: str) -> TriggerSpec:
+    """Filter by type."""
+    return TriggerSpec.model_validate(
+        {"broker": "b", "subscriber": {"uri": "http://a.example"}, "filter": {"attributes": {"type": kind}}}
+    )
 
 
 def latencies(result: Result) -> Sequence[float]:
@@ -21,12 +27,12 @@ def latencies(result: Result) -> Sequence[float]:
 
 
 def test_a_failing_event_is_retried_with_its_backoff_and_dead_lettered() -> None:
-    failing = service(failure_rate=1.0, takes_s=0.5)
+    failing = service(failure_rate=1.0, takes_s=0.4)
     result = run(scenario(failing, trigger(retry=3, delivery=SINK), events(0.0)))
     flow = result.flows["t"]
     assert (flow.delivered, flow.retried, flow.dead_lettered, flow.lost) == (4, 3, 1, 0)
     busy = [index for index, count in enumerate(result.services["a"].series.busy) if count]
-    # Four attempts of 0.5 s each, 1, 2 and 4 s apart: they begin at 0, 1.5, 4 and 8.5.
+    # Four attempts of 0.4 s each, 1, 2 and 4 s apart: they begin at 0, 1.4, 3.8 and 8.2.
     assert busy == [0, 4]
 
 
@@ -70,10 +76,7 @@ def test_a_delivery_is_given_up_after_its_timeout_while_it_waits_for_an_instance
 
 
 def test_only_events_that_pass_the_filter_are_delivered() -> None:
-    spec = TriggerSpec.model_validate(
-        {"broker": "b", "subscriber": {"uri": "http://a.example"}, "filter": {"attributes": {"type": "wanted"}}}
-    )
-    flows = (trigger(trigger=spec), trigger("all"))
+    flows = (trigger(trigger=only("wanted")), trigger("all"))
     kinds = [
         Arrivals(name=kind, kind=Target.BROKER, to="default/b", times_s=[1.0], attributes={"type": kind})
         for kind in ("wanted", "other")
@@ -91,26 +94,17 @@ def test_a_request_may_emit_an_event_and_the_latency_counts_from_the_request() -
 
 
 def test_a_reply_goes_to_the_triggers_that_take_it() -> None:
-    spec = TriggerSpec.model_validate(
-        {"broker": "b", "subscriber": {"uri": "http://a.example"}, "filter": {"attributes": {"type": "done"}}}
-    )
     reply = Event(attributes={"type": "done"}, broker="default/b")
-    told = trigger("told", service=None, trigger=spec)
-    result = run(scenario(service(), trigger(reply=reply), told, events(0.0, 5.0)))
+    told = trigger("told", service=None, trigger=only("done"))
+    result = run(scenario(service(), trigger(reply=reply, trigger=only("job")), told, events(0.0, 5.0)))
     assert (result.flows["told"].events, result.flows["told"].succeeded) == (2, 2)
 
 
 def test_some_replies_are_rare() -> None:
     reply = Event(attributes={"type": "done"}, broker="default/b", share=0.25)
-    flows = (trigger(reply=reply, trigger=_never()), trigger("told", service=None))
+    flows = (trigger(reply=reply, trigger=only("job")), trigger("told", service=None))
     result = run(scenario(service(takes_s=0.01), *flows, events(*[0.1 * each for each in range(900)])))
     assert 150 < result.flows["told"].events < 300
-
-
-def _never() -> TriggerSpec:
-    return TriggerSpec.model_validate(
-        {"broker": "b", "subscriber": {"uri": "http://a.example"}, "filter": {"attributes": {"type": "never"}}}
-    )
 
 
 def test_a_window_bounds_what_is_with_the_broker_and_lets_owners_take_turns() -> None:

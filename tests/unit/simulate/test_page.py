@@ -16,4 +16,4 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     exec(compile(example, "docs/simulator.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "0 -> 1, a request came while the revision was at zero" in printed
-    assert "panic begins" in printed
+    assert "scaled to zero" in printed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkroom.simulate import Begin, ColdStart, Distribution, Result, run
@@ -76,23 +76,26 @@ def test_instances_cost_from_their_start_until_they_are_gone() -> None:
 
 
 def test_an_instance_that_is_given_back_finishes_its_requests() -> None:
-    scaling = {"min_scale": 0, "window_s": 6.0, "max_scale": 4}
-    result = run(scenario(service(takes_s=20.0, scaling=scaling), requests(0.0, 0.1, 0.2, 0.3), duration_s=80))
-    assert latencies(result) == pytest.approx([20.0] * 4, abs=3)
-    assert max(result.services["a"].series.draining) == 0, "none is idle before all of them are"
-    assert result.services["a"].series.ready[-1] == 0
+    scaling = {"container_concurrency": 0, "target": 4.0, "min_scale": 0, "window_s": 6.0}
+    times, sizes = [*every(0.01, 8), 3.0, 3.1], [50.0, *[4.0] * 7, 50.0, 50.0]
+    result = run(scenario(service(scaling=scaling), requests(*times, sizes=sizes)))
+    service_result = result.services["a"]
+    assert sum(service_result.series.draining) > 20, "one is given back with a request that takes 50 s"
+    assert service_result.succeeded == len(times)
+    assert list(service_result.series.draining)[-1] == 0
 
 
 def test_a_new_revision_on_a_cluster_begins_with_its_initial_scale_and_goes_to_zero() -> None:
     scaling = {"min_scale": 0, "initial_scale": 2, "window_s": 6.0}
-    starts = ColdStart(alone=Distribution.constant(5.0))
+    starts = ColdStart(alone=Distribution.constant(4.5))
     deployed = run(scenario(service(scaling=scaling, cold_start=starts), begin=Begin.DEPLOYED))
     series = deployed.services["a"].series
-    assert list(series.starting[:6]) == [2, 2, 2, 2, 2, 2]
-    assert (series.ready[6], series.wanted[-1]) == (2, 0)
+    assert list(series.starting[:6]) == [2, 2, 2, 2, 2, 0]
+    assert (series.ready[5], series.wanted[-1]) == (2, 0)
 
 
-@given(seed=st.integers(0, 10**6), cores=st.sampled_from([None, 1.0, 4.0]), rate=st.sampled_from([0.5, 3.0, 20.0]))
+@given(seed=st.integers(0, 10**6), cores=st.sampled_from([None, 1.0, 4.0]), rate=st.sampled_from([0.5, 3.0, 10.0]))
+@settings(max_examples=40)
 def test_each_request_has_one_end(seed: int, cores: float | None, rate: float) -> None:
     draw = random.Random(seed)
     times = sorted(draw.uniform(0, 40) for _ in range(round(40 * rate)))
@@ -115,15 +118,15 @@ def test_each_request_has_one_end(seed: int, cores: float | None, rate: float) -
 def test_utilisation_and_waiting_agree_with_queueing_theory() -> None:
     """M/M/2 at 75 %: the mean wait is 1.286 service times (Erlang C)."""
     draw, at_s, times = random.Random(4), 0.0, []
-    for _ in range(60_000):
+    for _ in range(12_000):
         at_s += draw.expovariate(1.5)
         times.append(at_s)
     two = {"container_concurrency": 2, "target": 2.0, "max_scale": 1}
     model = service(service_time=Distribution.exponential(1.0), scaling=two)
     result = run(scenario(model, requests(*times), duration_s=at_s))
     mean = model.service_time.mean_s
-    assert result.services["a"].busy_seconds / at_s == pytest.approx(1.5 * mean, rel=0.02)
-    assert result.latencies["service a"].mean_s - mean == pytest.approx(1.286, rel=0.08)
+    assert result.services["a"].busy_seconds / at_s == pytest.approx(1.5 * mean, rel=0.05)
+    assert result.latencies["service a"].mean_s - mean == pytest.approx(1.286, rel=0.25)
 
 
 def test_on_few_cores_what_is_busy_together_takes_longer() -> None:

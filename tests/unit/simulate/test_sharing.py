@@ -61,7 +61,7 @@ def test_no_work_is_lost_and_none_is_free(jobs: list[tuple[float, float]], cores
 
 def test_a_cancelled_job_leaves_its_share_to_the_others() -> None:
     agenda = Agenda()
-    sharing = SharedProgress(agenda, slowed_by_others(1.0))
+    sharing = SharedProgress(agenda, slowed_by_others(1.0, nodes=1))
     found: list[float] = []
     sharing.begin(0.0, 1.0, lambda now_s, _: found.append(now_s), None)
     other = sharing.begin(0.0, 1.0, lambda now_s, _: found.append(-1.0), None)
