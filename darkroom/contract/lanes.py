@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT", bound=Hashable)
 
 
-@dataclass(order=True, slots=True)
-class _Waiting(Generic[ItemT]):
+@dataclass(slots=True)
+class _Waiting:
     order: Any
-    item: ItemT = field(compare=False)
-    owner: str = field(compare=False)
-    turn: float = field(compare=False)
+    owner: str
+    turn: float
 
 
 class FairLane(Generic[ItemT]):
@@ -33,8 +32,8 @@ class FairLane(Generic[ItemT]):
         self._size = window
         self._window: set[ItemT] = set()
         """The jobs that are with the Broker."""
-        self._waiting: dict[ItemT, _Waiting[ItemT]] = {}
-        self._lines: dict[str, list[_Waiting[ItemT]]] = {}
+        self._waiting: dict[ItemT, _Waiting] = {}
+        self._lines: dict[str, list[tuple[Any, ItemT]]] = {}
         """The jobs that wait, by owner and in the order of their acceptance."""
         self._turns: dict[str, float] = {}
         """The start of the next turn of every owner that waits."""
@@ -53,7 +52,7 @@ class FairLane(Generic[ItemT]):
     @property
     def first_in_lines(self) -> Iterator[ItemT]:
         """Yield the job of each owner that waits longest."""
-        return (line[0].item for line in self._lines.values())
+        return (line[0][1] for line in self._lines.values())
 
     @property
     def has_room(self) -> bool:
@@ -86,9 +85,9 @@ class FairLane(Generic[ItemT]):
         self._window.discard(item)
         if item in self._waiting:
             return
-        waiting = self._waiting[item] = _Waiting(order, item, owner, turn)
+        self._waiting[item] = _Waiting(order, owner, turn)
         line = self._lines.setdefault(owner, [])
-        insort(line, waiting)
+        insort(line, (order, item))
         if len(line) == 1:
             self._turns[owner] = max(self._clock, self._ended_turns.get(owner, 0.0))
 
@@ -108,22 +107,22 @@ class FairLane(Generic[ItemT]):
         if not self._turns or not self.has_room:
             return None
         owner, starts = min(self._turns.items(), key=lambda turn: (turn[1], turn[0]))
-        taken = self._lines[owner][0]
-        self.admit(taken.item)
+        item = self._lines[owner][0][1]
+        ends = starts + self._waiting[item].turn
+        self.admit(item)
         if self._lines:
-            ends = starts + taken.turn
             self._clock = starts
             self._ended_turns[owner] = ends
             if owner in self._turns:
                 self._turns[owner] = ends
-        return taken.item
+        return item
 
     def _leave_line(self, item: ItemT) -> None:
         waiting = self._waiting.pop(item, None)
         if waiting is None:
             return
         line = self._lines[waiting.owner]
-        line.remove(waiting)
+        line.remove((waiting.order, item))
         if not line:
             del self._lines[waiting.owner], self._turns[waiting.owner]
         if not self._lines:

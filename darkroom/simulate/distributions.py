@@ -83,6 +83,7 @@ class ColdStart:
 
 
 CLUSTER_COLD_START = ColdStart(
-    alone=Distribution(samples=(0.62, 0.74, 0.83, 0.91, 0.98, 1.04, 1.12, 1.2, 1.28, 1.28)), growth=0.6
+    alone=Distribution(samples=(0.4, 0.4, 0.54, 0.75, 0.9, 1.0, 1.0, 1.0, 1.25, 1.25)), growth=1.0
 )
-"""Fitted to a real cluster's burst, ten starts at once on one node of two cores: tests/data/cluster-burst-pods.csv."""
+"""Fitted (`fitting`) to a real cluster's burst of ten starts at once on one node of two cores, where one start alone
+took 0.85 s: tests/data/cluster/cluster-burst-pods.csv."""

@@ -7,10 +7,9 @@ begin, and only the time of the next completion changes with their number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
 from darkroom.simulate.agenda import Agenda, Handler
 
@@ -18,14 +17,12 @@ _ROUNDING_S = 1e-9
 """Work that is left over by rounding."""
 
 
-@dataclass(order=True, slots=True)
-class Job:
-    ends_at: float
-    """The progress of all at which it is complete."""
-    number: int
-    handler: Handler | None = field(compare=False)
-    """None: cancelled."""
-    argument: Any = field(compare=False)
+Job: TypeAlias = list[Any]
+"""The progress of all at which it is complete, its number, its handler (None: cancelled) and the handler's argument.
+
+A list, because comparing objects of a class of ours would take most of the time.
+"""
+_ENDS_AT, _HANDLER, _ARGUMENT = 0, 2, 3
 
 
 class SharedProgress:
@@ -45,7 +42,7 @@ class SharedProgress:
         """Begin a job that takes `work_s` alone; `handler` is called at its end."""
         self._catch_up(now_s)
         self._numbers += 1
-        job = Job(self._progress + work_s, self._numbers, handler, argument)
+        job = [self._progress + work_s, self._numbers, handler, argument]
         heappush(self._jobs, job)
         self.running += 1
         self._set_timer(now_s)
@@ -54,7 +51,7 @@ class SharedProgress:
     def cancel(self, now_s: float, job: Job) -> None:
         """Take out a job that is not complete."""
         self._catch_up(now_s)
-        job.handler = None
+        job[_HANDLER] = None
         self.running -= 1
         self._set_timer(now_s)
 
@@ -64,13 +61,13 @@ class SharedProgress:
 
     def _set_timer(self, now_s: float) -> None:
         jobs = self._jobs
-        while jobs and jobs[0].handler is None:
+        while jobs and jobs[0][_HANDLER] is None:
             heappop(jobs)
         if not jobs:
             self._progress, self._timer_s = 0.0, inf
             return
         self._speed = self._speed_of(self.running)
-        due_s = now_s + max(0.0, jobs[0].ends_at - self._progress) / self._speed
+        due_s = now_s + max(0.0, jobs[0][_ENDS_AT] - self._progress) / self._speed
         if due_s < self._timer_s:
             # A timer that turns out to be early is set again; one that would be late is replaced.
             self._timer_s = due_s
@@ -82,12 +79,11 @@ class SharedProgress:
         self._timer_s = inf
         self._catch_up(now_s)
         complete: list[tuple[Handler, Any]] = []
-        while self._jobs and self._jobs[0].ends_at <= self._progress + _ROUNDING_S:
+        while self._jobs and self._jobs[0][_ENDS_AT] <= self._progress + _ROUNDING_S:
             job = heappop(self._jobs)
-            if job.handler is not None:
+            if job[_HANDLER] is not None:
                 self.running -= 1
-                complete.append((job.handler, job.argument))
-                job.handler = None
+                complete.append((job[_HANDLER], job[_ARGUMENT]))
         self._set_timer(now_s)
         for handler, argument in complete:
             handler(now_s, argument)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 MAX_QUEUED = 10_000
 """Requests that wait for a revision, as in Knative's activator."""
@@ -53,30 +53,28 @@ def surplus(kept: Sequence[RemovableT], wanted: int) -> Sequence[RemovableT]:
     return by_removal[: max(0, len(kept) - wanted)]
 
 
-class WaitingLine(Generic[WaiterT]):
+class WaitingLine(OrderedDict[WaiterT, None]):
     """The requests that wait for an instance, in order of arrival. One that gives up leaves from the middle."""
 
     def __init__(self, max_queued: int = MAX_QUEUED) -> None:
+        super().__init__()
         self.max_queued = max_queued
-        self._waiting: OrderedDict[WaiterT, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= self.max_queued
+        return len(self) >= self.max_queued
 
     def join(self, waiter: WaiterT) -> None:
-        self._waiting[waiter] = None
+        self[waiter] = None
 
     def leave(self, waiter: WaiterT) -> None:
         """Take out whoever gives up. Has no effect on one that has left already."""
-        self._waiting.pop(waiter, None)
+        self.pop(waiter, None)
 
     def take_first(self) -> WaiterT:
-        return self._waiting.popitem(last=False)[0]
+        return self.popitem(last=False)[0]
 
     def take_all(self) -> list[WaiterT]:
-        waiting, self._waiting = list(self._waiting), OrderedDict()
+        waiting = list(self)
+        self.clear()
         return waiting

@@ -32,9 +32,9 @@ from darkroom.simulate import (
 from darkroom.simulate.draws import stream
 from tests.unit.simulate.clocked_runtime import Draws, Seen, play
 
-AT_MOST = 120
+AT_MOST = 70
 """Requests per example."""
-UNTIL_S = 75.3
+UNTIL_S = 50.3
 PREFIX = "autoscaling.knative.dev/"
 
 SERVICE = """

@@ -136,7 +136,8 @@ def _code_of_load(
         return Code.STABLE
     if needed.stable < needed.by_stable:
         return Code.UP_RATE
-    return Code.ACTIVATION_SCALE if needed.stable == config.activation_scale else Code.DOWN_RATE
+    is_activation = config.activation_scale > 1 and needed.by_stable > 0
+    return Code.ACTIVATION_SCALE if is_activation and needed.stable == config.activation_scale else Code.DOWN_RATE
 
 
 def _code_in_panic(before: ScalerState, stable: int, panic: int, after: ScalerState) -> Code:
@@ -207,7 +208,7 @@ _SENTENCES: Mapping[Code, Callable[[Mapping[str, float]], str]] = {
         f"{_instances(n['needed_by_stable'])} would do"
     ),
     Code.DELAY: lambda n: (
-        f"scale-down-delay keeps the most wanted within {n['scale_down_delay_s']:g} s; now "
+        f"scale-down-delay keeps {n['unbounded']:g}, the most wanted within {n['scale_down_delay_s']:g} s; now "
         f"{n['stable']:.1f} requests in flight need {_instances(n['needed_by_stable'])}"
     ),
     Code.MAX_SCALE: lambda n: (
