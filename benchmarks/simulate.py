@@ -74,7 +74,7 @@ def cases(arrivals: int) -> Iterator[tuple[str, Scenario]]:
         "events of seven keys in a window of 100",
         replace(brokered, flows=(windowed,), arrivals=(replace(events, owners=owners),)),
     )
-    yield "events on a machine of 24 cores", replace(brokered, cores=24.0)
+    yield "events on a machine of 32 cores", replace(brokered, cores=32.0)
 
 
 def poisson(number: int, per_s: float) -> array[float]:

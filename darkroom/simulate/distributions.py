@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean
 
 QUANTILES = 500
 """Samples of a parametric distribution; its tail ends at the quantile 1 - 1/1000."""
-_DRAWN_AT_ONCE = 4096
+_DRAWN_AT_ONCE = 256
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,4 +26,4 @@ class ServiceDraws:
         self._rate = model.failure_rate
 
     def fails(self) -> bool:
-        return self._rate > 0 and self._failures.random() < self._rate
+        return self._failures.random() < self._rate

@@ -41,7 +41,7 @@ class _Simulation:
         self._sources = [(each.times_s, self._source(each)) for each in scenario.arrivals]
         self._service_recorders = [ServiceRecorder(service) for service in self._services.values()]
         self._flow_recorders = [FlowRecorder(flow) for flow in self._flows]
-        samples = [each.sample for each in (*self._service_recorders, *self._flow_recorders)]
+        samples = [each.sample for each in self._service_recorders] + [each.sample for each in self._flow_recorders]
         self._sampler = Sampler(self._agenda, scenario.sample_s, samples)
 
     def run(self) -> Result:

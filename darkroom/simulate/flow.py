@@ -18,6 +18,8 @@ from darkroom.simulate.recording import PathRecorder
 from darkroom.simulate.requests import Deadlines, Outcome, Request
 from darkroom.simulate.service import SimulatedService
 
+SUCCEEDED = Outcome.SUCCEEDED
+
 Emit = Callable[[float, Event, "Message"], None]
 """Publishes an event that follows from another one."""
 
@@ -69,6 +71,8 @@ class SimulatedFlow:
         self._deadlines = None if subscriber is None else subscriber.deadlines(model.consumer.http_timeout_s)
         self._sink = None if dead_letter_sink is None else DeadLetters(self, dead_letter_sink)
         self._recorder = recorder
+        self._hop_s = model.hop_s
+        self._answer_hop_s = 0.0 if subscriber is None else subscriber.model.hop_s
         self._reply = reply
         self._max_ack_pending = model.consumer.max_ack_pending
         self._unacked = 0
@@ -98,7 +102,10 @@ class SimulatedFlow:
     def _store(self, now_s: float, message: Message) -> None:
         if self._unacked < self._max_ack_pending:
             self._unacked += 1
-            self._deliver(now_s, message)
+            if self._hop_s:
+                self._agenda.enter(now_s + self._hop_s, self._send, message)
+            else:
+                self._send(now_s, message)
         else:
             self._stored.append(message)
             self._note_backlog()
@@ -107,12 +114,6 @@ class SimulatedFlow:
         backlog = len(self._stored) + len(self._outside)
         if backlog > self.longest_backlog:
             self.longest_backlog = backlog
-
-    def _deliver(self, now_s: float, message: Message) -> None:
-        if self.model.hop_s:
-            self._agenda.enter(now_s + self.model.hop_s, self._send, message)
-        else:
-            self._send(now_s, message)
 
     def _send(self, now_s: float, message: Message) -> None:
         self.delivered += 1
@@ -129,7 +130,7 @@ class SimulatedFlow:
         message: Message = request.origin
         if request.cold:
             message.cold = True
-        if outcome is Outcome.SUCCEEDED:
+        if outcome is SUCCEEDED:
             self._succeed(now_s, message)
             return
         step = self._step_after(outcome, message.attempt)
@@ -145,8 +146,7 @@ class SimulatedFlow:
 
     def _succeed(self, now_s: float, message: Message) -> None:
         self.succeeded += 1
-        hop_s = 0.0 if self._subscriber is None else self._subscriber.model.hop_s
-        self._recorder.add(message.arrived_s, now_s + hop_s, cold=message.cold)
+        self._recorder.add(message.arrived_s, now_s + self._answer_hop_s, cold=message.cold)
         if self._reply is not None:
             self._reply.emit(now_s, message)
         self._ack(now_s, message)

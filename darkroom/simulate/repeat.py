@@ -12,8 +12,10 @@ from darkroom.simulate.model import Scenario
 from darkroom.simulate.result import Result
 
 CONFIDENCE = 0.95
-_STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-_STUDENT_T += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
+_STUDENT_T: tuple[float, ...] = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+)
 """Quantiles of Student's t distribution for a two-sided interval of 95 %, by the degrees of freedom from 1."""
 
 Measure = Callable[[Result], Mapping[str, float]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -15,14 +15,16 @@ WAITING, RUNNING, DONE, ABANDONED = range(4)
 """A request's states. ABANDONED: answered by a timeout, while an instance still works on it."""
 
 
-class Outcome(Enum):
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    REFUSED = "refused"
+class Outcome(IntEnum):
+    """Numbers, because they are indices of counts."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    REFUSED = 2
     """503: the activator's queue is full."""
-    TIMED_OUT = "timed out"
+    TIMED_OUT = 3
     """504: the revision's timeout."""
-    GIVEN_UP = "given up"
+    GIVEN_UP = 4
     """The caller's own timeout."""
 
 

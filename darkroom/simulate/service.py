@@ -18,6 +18,8 @@ from darkroom.simulate.recording import Decisions
 from darkroom.simulate.requests import ABANDONED, DONE, RUNNING, WAITING, Deadlines, Outcome, Request
 from darkroom.simulate.sharing import SharedProgress
 
+SUCCEEDED, FAILED = Outcome.SUCCEEDED, Outcome.FAILED
+
 
 class SimulatedService:
     def __init__(
@@ -32,7 +34,7 @@ class SimulatedService:
         self.model = model
         self.pool = pool
         self.requests = self.cold_requests = self.longest_queue = 0
-        self.outcomes = dict.fromkeys(Outcome, 0)
+        self.outcomes = [0] * len(Outcome)
         self.busy_seconds = 0.0
         self._agenda = agenda
         self._enter = agenda.enter
@@ -42,6 +44,7 @@ class SimulatedService:
         self._cpu = cpu
         self._cpu_fraction = model.cpu_fraction if cpu is not None else 0.0
         self._workers = model.workers
+        self._may_fail = model.failure_rate > 0
         self.load = LoadIntegral(0.0)
         self.line: WaitingLine[Request] = WaitingLine(model.max_queued)
         self._config = replace(model.scaling, scale_to_zero_grace_s=scenario.platform.scale_to_zero_grace_s)
@@ -138,7 +141,7 @@ class SimulatedService:
             return
         request.state = DONE
         self._release(now_s, instance, request)
-        outcome = Outcome.FAILED if self._draws.fails() else Outcome.SUCCEEDED
+        outcome = FAILED if self._may_fail and self._draws.fails() else SUCCEEDED
         self.outcomes[outcome] += 1
         request.caller.answered(now_s, request, outcome)
 

@@ -67,7 +67,8 @@ class SharedProgress:
             self._progress, self._timer_s = 0.0, inf
             return
         self._speed = self._speed_of(self.running)
-        due_s = now_s + max(0.0, jobs[0][_ENDS_AT] - self._progress) / self._speed
+        left_s = jobs[0][_ENDS_AT] - self._progress
+        due_s = now_s + left_s / self._speed if left_s > 0 else now_s
         if due_s < self._timer_s:
             # A timer that turns out to be early is set again; one that would be late is replaced.
             self._timer_s = due_s
@@ -91,7 +92,7 @@ class SharedProgress:
 
 def on_cores(cores: float) -> Callable[[int], float]:
     """Return the speed of jobs that share some cores, each of which uses at most one."""
-    return lambda running: min(1.0, cores / running)
+    return lambda running: cores / running if running > cores else 1.0
 
 
 def slowed_by_others(growth: float, nodes: int) -> Callable[[int], float]:

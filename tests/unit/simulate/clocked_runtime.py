@@ -15,6 +15,7 @@ from typing import Any
 from multidict import CIMultiDict
 
 from darkroom.local.children.logs import LogDirectory
+from darkroom.local.reporting import report_nothing
 from darkroom.local.revisions.activator import Activator, ActivatorResponse
 from darkroom.local.revisions.exchange import Connections
 from darkroom.local.revisions.forwarding import ForwardRequest
@@ -103,7 +104,7 @@ class _ClockedInstance(Instance):
 
 class _ClockedPool(Pool):
     def __init__(self, revision: Revision, context: InstanceContext, limit: InstanceLimit, draws: Draws) -> None:
-        super().__init__(revision, context, limit, lambda action, **fields: None)
+        super().__init__(revision, context, limit, report_nothing)
         self._draws = draws
 
     @property
@@ -128,8 +129,8 @@ class _Answer:
     status, reason, headers = 200, "OK", CIMultiDict[str]()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        for nothing in ():
-            yield nothing
+        return
+        yield b""
 
     def close(self) -> None:
         pass
@@ -168,7 +169,7 @@ def play(
         pool = _ClockedPool(revision, context, InstanceLimit(max_instances), draws)
         activator.serve(pool)
 
-        def report(action: str, **fields: Any) -> None:
+        def report(action: str, /, **fields: Any) -> None:
             if action == "instances.wanted":
                 seen.wanted.append((loop.now_s, fields["wanted"]))
                 seen.sentences.append(fields["why"])
