@@ -27,6 +27,8 @@ class EventLoad:
     admin_url: str
     asleep_s: dict[str, float] = field(default_factory=dict)
     """What each event asks for, by its id."""
+    clock_s: float = 0.0
+    """When the load began, by the clock that all processes of this machine share, and the autoscaler goes by."""
     ticks: list[tuple[float, int, int]] = field(default_factory=list)
     """When (seconds since the epoch), and the instances that were ready and wanted."""
 
@@ -37,7 +39,7 @@ class EventLoad:
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=100)) as http:
             await self._settled(http, until_zero=until_zero)
-            began_at = time.time() + LEAD_S
+            began_at, self.clock_s = time.time() + LEAD_S, time.monotonic() + LEAD_S
             watching = asyncio.create_task(self._watch(http))
             try:
                 async with asyncio.TaskGroup() as sending:
@@ -112,6 +114,7 @@ def recording_of(
     return Recording(
         name=name,
         service=project.SERVICE,
+        clock_s=load.clock_s,
         arrivals_s=[at - began_at for _, at in arrived],
         sizes=[load.asleep_s[id] for id, _ in arrived],
         took_s=[ended[id] - at if id in ended else None for id, at in arrived],

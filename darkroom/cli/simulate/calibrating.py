@@ -17,6 +17,7 @@ from darkroom.simulate.study.calibration import (
     PROMISED,
     TICKS_WITHIN,
     Calibration,
+    as_recorded,
     calibrate,
 )
 from darkroom.simulate.study.objective import Objective
@@ -81,5 +82,5 @@ def calibrated(manifests: Path, recording: Recording, measured: Measured, seeds:
         deployed, entrance, recording.traffic(), times={recording.service: observed}, platform=LOCAL, cores=None
     )
     path = entrance.path(len(recording.arrivals_s))
-    found = answer(AS_IS, base.apply(AS_IS), path=path, objective=_ANY, seeds=seeds)
+    found = answer(AS_IS, as_recorded(base.apply(AS_IS), recording), path=path, objective=_ANY, seeds=seeds)
     return Calibrated(each=tuple(calibrate(recording, result, path) for result in found.results))

@@ -23,6 +23,8 @@ from darkroom.simulate.traffic import Traffic
 
 ASSUMED_CPU, ASSUMED_MEMORY_BYTES = 1.0, 512 * 2**20
 """Of a pod that requests nothing."""
+TIMER_LATE_S = 0.002
+"""Of a timer of the autoscaler, as on an idle machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,13 +141,14 @@ def make_base(
         platform=platform,
         cores=cores,
         sample_s=sample_interval_s(duration_s),
+        timer_late_s=TIMER_LATE_S,
     )
     arrivals = Arrivals(
         name="traffic",
         kind=entrance.kind,
         to=entrance.to,
         times_s=array("d", traffic.arrivals_s),
-        sizes=relative_sizes(traffic.sizes),
+        sizes=traffic.relative_sizes,
     )
     reached = _reached(scenario, entrance)
     services = tuple(
@@ -169,14 +172,6 @@ def sample_interval_s(duration_s: float) -> float:
 def _reached(scenario: Scenario, entrance: Entrance) -> set[str]:
     sinks = {flow.dead_letter_service for flow in scenario.flows if flow.name == entrance.to}
     return {entrance.service, *(sink for sink in sinks if sink is not None)}
-
-
-def relative_sizes(sizes: Sequence[float]) -> Sequence[float] | None:
-    """Return each request's cost relative to the average one: bytes say what it takes, as far as anything does."""
-    if not sizes or not sum(sizes):
-        return None
-    average = sum(sizes) / len(sizes)
-    return array("d", (size / average for size in sizes))
 
 
 def _timed(service: ServiceModel, observed: Observed | None) -> ServiceModel:

@@ -15,7 +15,6 @@ from darkroom.cli.simulate.deployment import (
     find_entrance,
     make_base,
     read_manifests,
-    relative_sizes,
 )
 from darkroom.cli.simulate.files import read_recording, read_traffic
 from darkroom.cli.simulate.options import PLATFORMS
@@ -27,7 +26,7 @@ from darkroom.cli.simulate.windows import windows_of_the_project
 from darkroom.planning.prices import PricesError, parse_prices
 from darkroom.simulate import from_manifests
 from darkroom.simulate.observed.recording import Recording
-from darkroom.simulate.study.calibration import calibrate
+from darkroom.simulate.study.calibration import as_recorded, calibrate
 from darkroom.simulate.study.objective import Objective
 from darkroom.simulate.study.outcome import Answer, answer
 from darkroom.simulate.study.search import search
@@ -150,19 +149,8 @@ class Question:
 
     def _laid_over(self, recording: Recording) -> Against:
         """Simulate the recorded arrivals as well, with the manifests' own settings: only they are comparable."""
-        again = replace(self, traffic=recording.traffic(), recording=None)
-        base = replace(
-            self.base,
-            scenario=replace(
-                self.base.scenario,
-                arrivals=tuple(
-                    replace(each, times_s=tuple(recording.arrivals_s), sizes=relative_sizes(recording.sizes))
-                    for each in self.base.scenario.arrivals
-                ),
-                duration_s=again.traffic.seconds + 1.0,
-            ),
-        )
-        result = replace(again, base=base)._answer(AS_IS).typical
+        base = replace(self.base, scenario=as_recorded(self.base.scenario, recording))
+        result = replace(self, base=base, traffic=recording.traffic())._answer(AS_IS).typical
         path = self.entrance.path(len(recording.arrivals_s))
         return Against(recording=recording, result=result, calibration=calibrate(recording, result, path))
 

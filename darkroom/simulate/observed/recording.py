@@ -3,7 +3,7 @@
 The simulator reads it as traffic, takes service times and starts from it, and is compared with it. One JSON object:
 
     {"format": "darkroom.recorded-run/1", "name", "service", "machine", "recorded_at",
-     "scaling": {annotation: text}, "container_concurrency",
+     "scaling": {annotation: text}, "container_concurrency", "clock_s",
      "arrivals_s": [...], "sizes": [...], "took_s": [... null: it never ended well],
      "ticks": [[at_s, ready, wanted], ...], "starts": [[ready_at_s, took_s], ...], "service_s": [...]}
 
@@ -40,6 +40,8 @@ class Recording:
     """What each arrival costs beside the others, in any unit; empty: not known."""
     service_s: Sequence[float] = ()
     """What an instance needed per request, where it was measured."""
+    clock_s: float = 0.0
+    """The autoscaler's clock at the beginning: it counts in whole seconds of it."""
     scaling: Mapping[str, str] = field(default_factory=dict)
     """The annotations under which it was recorded."""
     container_concurrency: int = 0

@@ -6,13 +6,15 @@ one in 95 % of the ticks, percentiles within 15 % or 100 ms.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 from statistics import fmean
 
+from darkroom.simulate.model import Scenario
 from darkroom.simulate.observed.recording import Recording
 from darkroom.simulate.result import Result
 from darkroom.simulate.study.outcome import Path
@@ -22,6 +24,7 @@ TICKS_WITHIN = 0.95
 PERCENTILE_RATIO, PERCENTILE_S = 0.15, 0.1
 _PERCENTILES = (50, 95, 99)
 PROMISED = (50, 95)
+_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +76,30 @@ class Calibration:
         return self.ticks_within >= TICKS_WITHIN and all(each.is_within for each in promised)
 
 
+def as_recorded(scenario: Scenario, recording: Recording) -> Scenario:
+    """Return the scenario with the arrivals of a recorded run, which begin as far into a second of the autoscaler's
+    clock as they did.
+    """
+    traffic, shift_s = recording.traffic(), shift_of(recording)
+    times_s = array("d", (at_s + shift_s for at_s in traffic.arrivals_s))
+    arrivals = tuple(replace(each, times_s=times_s, sizes=traffic.relative_sizes) for each in scenario.arrivals)
+    return replace(scenario, arrivals=arrivals, duration_s=traffic.seconds + shift_s + _AFTER_S)
+
+
+def shift_of(recording: Recording) -> float:
+    """Return how much later everything is in the simulation of `as_recorded`, in seconds."""
+    return recording.clock_s % 1.0
+
+
 def calibrate(recording: Recording, result: Result, path: Path) -> Calibration:
-    """Compare a recorded run with a simulated one of the same arrivals, over the ticks from the first arrival on."""
+    """Compare a recorded run with the simulation of `as_recorded`, over the ticks from the first arrival on."""
+    shift_s = shift_of(recording)
     service = result.services[path.service]
     series = service.series
-    real = [(at_s, ready) for at_s, ready, _ in recording.ticks if 0 <= at_s <= result.duration_s]
+    real = [(at_s, ready) for at_s, ready, _ in recording.ticks if 0 <= at_s <= result.duration_s - shift_s]
     ticks = tuple(
-        TickError(at_s=at_s, real=ready, simulated=_at(series.times_s, series.ready, at_s)) for at_s, ready in real
+        TickError(at_s=at_s, real=ready, simulated=_at(series.times_s, series.ready, at_s + shift_s))
+        for at_s, ready in real
     )
     took_s = sorted(took for took in recording.took_s if took is not None)
     latencies = result.latencies[path.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,14 @@ class Traffic:
     def per_s(self) -> float:
         """Return the average rate."""
         return len(self.arrivals_s) / self.seconds if self.seconds else 0.0
+
+    @property
+    def relative_sizes(self) -> Sequence[float] | None:
+        """Return each request's size relative to the average one; None if they are not known."""
+        if not self.sizes or not sum(self.sizes):
+            return None
+        average = sum(self.sizes) / len(self.sizes)
+        return array("d", (size / average for size in self.sizes))
 
 
 def traffic_of(requests: Iterable[tuple[float, int | None]], *, source: str, span_s: float | None = None) -> Traffic:
