@@ -20,6 +20,7 @@ def test_a_picture_shows_what_the_simulator_says(picture: Picture) -> None:
     assert f"### {picture.name}" in PAGE
 
 
+@pytest.mark.slow
 def test_the_table_says_what_the_simulator_says() -> None:
     assert with_answer(PAGE) == PAGE, "run `make reference`"
 
