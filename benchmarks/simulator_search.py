@@ -76,7 +76,7 @@ def find(folder: Path, planned: PlannedRun, measured: Measured, objective: Objec
     def attempt(setting: Setting) -> Answer:
         return answer(setting, base.apply(setting), path=path, objective=objective, seeds=SEEDS)
 
-    return search(AXES, attempt=attempt, cost=prices.per_day)
+    return search(AXES, base, attempt=attempt, cost=prices.per_day)
 
 
 def run_for_real(folder: Path, planned: PlannedRun, simulated: Answer, objective: Objective) -> Real:

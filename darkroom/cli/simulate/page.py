@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 from darkroom import charts as drawing
 from darkroom.cli.simulate import charts
 from darkroom.cli.simulate.document import study_document
+from darkroom.cli.simulate.series import slowest_window_s
 from darkroom.cli.simulate.study import Study, search_sentence
 from darkroom.cli.terminal import format_duration
 from darkroom.simulate.result import Bend
@@ -30,7 +31,8 @@ _MOST_ROWS = 60
 
 def page(study: Study) -> str:
     facts = json.dumps(study_document(study), indent=1).replace("<", "\\u003c")
-    title = f"Simulation: {study.traffic.source} into {study.path.service}"
+    # Of a file, its name; a path is nobody's headline.
+    title = f"Simulation: {study.traffic.source.rpartition('/')[2]} into {study.path.service}"
     wide = " class=wide" if len(study.answers) > 1 else ""
     body = "".join(
         [
@@ -136,7 +138,7 @@ def _setting(study: Study, answer: Answer, width: int) -> str:
         max([*one.services[path.service].series.ready, *one.services[path.service].series.wanted]) for one in drawn
     )
     most_queue = max(max(one.services[path.service].series.queue) for one in drawn)
-    slowest = max(min(one.latencies[path.name].percentile(99), study.objective.within_s * 3) for one in drawn)
+    slowest = max(slowest_window_s(one.latencies[path.name], end_s) for one in drawn)
     advice = "".join(
         f'<div class="advice"><b>{escape(one.about)}</b>{escape(one.sentence)} <span>{escape(one.remedy)}</span></div>'
         for one in advise(answer.scenario, result, path)

@@ -111,12 +111,12 @@ class Question:
         return study if self.recording is None else replace(study, against=self._laid_over(self.recording))
 
     def _compared(self) -> Study:
-        settings = combinations(self.axes) if self.axes else (AS_IS,)
+        settings = self.base.possible(combinations(self.axes)) if self.axes else [AS_IS]
         return self._study([self._answer(setting) for setting in settings])
 
     def _searched(self) -> Study:
         axes = self.axes or self._usual_axes()
-        found = search(axes, attempt=self._answer, cost=self.prices.per_day)
+        found = search(axes, self.base, attempt=self._answer, cost=self.prices.per_day)
         shown = [each for each in (found.best, found.next_cheaper) if each is not None]
         study = replace(self._study(shown), found=found)
         if found.best is None:

@@ -72,3 +72,8 @@ def windows_of(latencies: Latencies, end_s: float) -> list[Window]:
         )
         before = number
     return made
+
+
+def slowest_window_s(latencies: Latencies, end_s: float) -> float:
+    """Return the largest percentile that is drawn, so that charts beside each other can have the same scale."""
+    return max((one.p99_s for one in windows_of(latencies, end_s) if one.p99_s != inf), default=0.0)

@@ -68,7 +68,7 @@ def _panics(scenario: Scenario, service: ServiceResult, config: ScalingConfig) -
         )
         return
     why = _why_panic(config, unprovoked[0])
-    times = f"{len(unprovoked)} of {len(begins)} times" if len(begins) > 1 else "Then"
+    times = f"In {len(unprovoked)} of {len(begins)} cases" if len(begins) > 1 else "When it began,"
     yield Advice(
         about="panic",
         sentence=f"{often} {times} the traffic had not grown: the settings do it. {why} {cost}",
@@ -96,18 +96,19 @@ def _why_panic(config: ScalingConfig, bend: Bend) -> str:
     threshold = config.panic_threshold_percentage / 100
     enough = next(n for n in range(1, 10**6) if ceil(n / target) >= threshold * pods)
     window_s = max(1.0, config.window_s * config.panic_window_percentage / 100)
+    ready = f"{_count(pods, 'instance')} {'was' if pods == 1 else 'were'} ready"
     reach = (
-        f"At {bend.at_s:.0f} s, {_count(pods, 'instance')} were ready. The target is {target:g} in flight per instance "
-        f"({config.target:g} at {config.target_utilization:.0%}), so {_count(enough, 'request')} in flight, on average "
-        f"over a panic window of {window_s:g} s, want {_count(ceil(enough / target), 'instance')}: "
-        f"{config.panic_threshold_percentage:g} % of them, where panic begins. There were {numbers['panic']:.1f}."
+        f"At {bend.at_s:.0f} s, {ready}. The target is {target:g} in flight per instance ({config.target:g} at "
+        f"{config.target_utilization:.0%}), so {_count(enough, 'request')} in flight, on average over a panic window of "
+        f"{window_s:g} s, want {_count(ceil(enough / target), 'instance')}: {config.panic_threshold_percentage:g} % of "
+        f"what is ready, where panic begins. There were {numbers['panic']:.1f}."
     )
     if config.container_concurrency != 1:
         return reach
     return (
         f"{reach} With containerConcurrency 1 an instance has no room for a second request: whenever two come close "
-        f"together one of them waits, and what waits counts as in flight. Of {enough} requests {pods} are worked on "
-        f"and {max(0, enough - pods)} wait for a moment, yet each of them asks for 1/{target:g} of an instance."
+        f"together one of them waits, and what waits counts as in flight. Of {enough} requests, {pods} "
+        f"can be worked on and the others only wait for a moment, yet each asks for 1/{target:g} of an instance."
     )
 
 

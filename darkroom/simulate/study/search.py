@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from darkroom.simulate.study.outcome import Answer
-from darkroom.simulate.study.settings import Axis, Setting, combinations
+from darkroom.simulate.study.settings import Axis, Base, Setting, combinations
 
 Try = Callable[[Setting], Answer]
 Cost = Callable[[Answer], float]
@@ -48,8 +48,8 @@ class Found:
         return tuple(points)
 
 
-def search(axes: Sequence[Axis], *, attempt: Try, cost: Cost) -> Found:
-    """Try the grid, then the values between. Raises SettingError for an axis that is out of bounds."""
+def search(axes: Sequence[Axis], base: Base, *, attempt: Try, cost: Cost) -> Found:
+    """Try the grid, then the values between. Raises SettingError for a value that Serving would refuse."""
     known: dict[tuple[str, ...], Answer] = {}
 
     def tried(setting: Setting) -> Answer:
@@ -58,13 +58,14 @@ def search(axes: Sequence[Axis], *, attempt: Try, cost: Cost) -> Found:
             known[key] = attempt(setting)
         return known[key]
 
-    for setting in combinations(axes):
+    for setting in base.possible(combinations(axes)):
         tried(setting)
     best = _cheapest(known.values(), cost)
     for _ in range(MOST_ROUNDS):
         if best is None:
             break
-        near = [tried(setting) for setting in _between(best.setting, axes, known.values())]
+        between = list(_between(best.setting, axes, known.values()))
+        near = [tried(setting) for setting in (base.possible(between) if between else ())]
         better = _cheapest([best, *near], cost)
         if better is best:
             break

@@ -7,7 +7,7 @@ Broker's throttle of the Trigger that feeds the Service.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -114,6 +114,23 @@ class Base:
             for flow in self.scenario.flows
         )
         return replace(self.scenario, services=services, flows=flows)
+
+    def possible(self, settings: Iterable[Setting]) -> list[Setting]:
+        """Return the settings without those whose values contradict each other, such as a min-scale above the
+        max-scale. Raises SettingError for a value that is out of bounds by itself, and if nothing is left.
+        """
+        possible, refusal = [], SettingError("there is nothing to try")
+        for setting in settings:
+            try:
+                self.apply(setting)
+                possible.append(setting)
+            except SettingError as exc:
+                refusal = exc
+                for (service, name), value in setting.values.items():
+                    self.apply(Setting(values={(service, name): value}))
+        if not possible:
+            raise refusal
+        return possible
 
     def value(self, service: str, name: str) -> str | None:
         """Return what the manifests say; None: the default applies."""

@@ -139,7 +139,8 @@ def test_a_measurement_is_read_as_it_was_written() -> None:
 
 
 RUN = Recording(
-    name="burst", service="resize", arrivals_s=[0.0, 0.5], took_s=[1.25, None], sizes=[1.0, 3.0], ticks=[(0.0, 0, 1), (0.5, 1, 1)],
+    name="burst", service="resize", arrivals_s=[0.0, 0.5], took_s=[1.25, None], sizes=[1.0, 3.0],
+    ticks=[(0.0, 0, 1), (0.5, 1, 1)],
     starts=[(0.4, 0.3)], service_s=[0.2], scaling={"max-scale": "8"}, container_concurrency=2,
 )  # fmt: skip
 

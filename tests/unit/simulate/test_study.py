@@ -107,6 +107,23 @@ def test_a_value_that_serving_would_refuse_is_refused_with_its_bounds(name: str,
         base.apply(Setting(values={("f", name): value}))
 
 
+def test_values_that_contradict_each_other_are_left_out_and_those_out_of_bounds_are_not() -> None:
+    base = Base(scenario=scenario([0.0]), annotations={"f": {}})
+    axes = [
+        Axis(service="f", name="min-scale", values=("1", "3")),
+        Axis(service="f", name="max-scale", values=("2", "4")),
+    ]
+    assert [each.label for each in base.possible(combinations(axes))] == [
+        "min-scale 1, max-scale 2",
+        "min-scale 1, max-scale 4",
+        "min-scale 3, max-scale 4",
+    ]
+    with pytest.raises(SettingError, match="max-scale must"):
+        base.possible(combinations([axes[0], Axis(service="f", name="max-scale", values=("4", "many"))]))
+    with pytest.raises(SettingError, match="must not be below"):
+        base.possible([Setting(values={("f", "min-scale"): "3", ("f", "max-scale"): "2"})])
+
+
 # --- outcomes --------------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +158,7 @@ def searched(values: tuple[str, ...], share: float = 0.95) -> Found:
         return answer(setting, base.apply(setting), path=path_of(made), objective=objective, seeds=[1])
 
     axes = [Axis(service="f", name="max-scale", values=values)]
-    return search(axes, attempt=attempt, cost=lambda each: each.spread("pod_seconds").middle)
+    return search(axes, base, attempt=attempt, cost=lambda each: each.spread("pod_seconds").middle)
 
 
 def test_the_search_finds_a_value_between_those_of_the_grid() -> None:
