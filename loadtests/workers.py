@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import gevent
-from locust.runners import STATE_MISSING
+from locust import runners
 
 from loadtests.ledger_exchange import merge
 from loadtests.load import Load, Request
@@ -29,7 +29,9 @@ PREPARE, PREPARED, PLACE, MOMENT, REPORT, FINISH = (
 BEGAN_AT = "darkroom_began_at"
 """The option by which locust tells its workers when the run began."""
 _PREPARED_WITHIN_S = 120.0
-_COLLECTED_WITHIN_S = 20.0
+_SILENT_FOR_S = 10
+"""A worker that is silent for longer is lost. Locust's own 3 s are less than a busy machine may take."""
+_COLLECTED_WITHIN_S = 30.0
 """More than it takes locust to notice that a worker is missing."""
 
 
@@ -43,6 +45,7 @@ class Workers:
         """Places that each worker of this run was given."""
         self._final: set[str] = set()
         self._prepared: set[str] = set()
+        runners.HEARTBEAT_LIVENESS = _SILENT_FOR_S
         runner.register_message(PREPARED, self._note_prepared)
         runner.register_message(PLACE, self._assign)
         runner.register_message(REPORT, self._take)
@@ -109,5 +112,5 @@ class Workers:
         return {
             worker
             for worker in self._called.keys() - self._final
-            if worker not in clients or clients[worker].state == STATE_MISSING
+            if worker not in clients or clients[worker].state == runners.STATE_MISSING
         }
