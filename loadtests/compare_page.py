@@ -43,7 +43,7 @@ def page(comparison: Comparison) -> str:
 
 def lines(comparison: Comparison) -> list[str]:
     """Return the lines for the terminal."""
-    rows = [("", "A", "B", "B - A", f"{CONFIDENCE * 100:g} % interval", "verdict on B")]
+    rows: list[tuple[str, ...]] = [tuple(head.replace("−", "-") for head in _HEADS)]
     rows += [tuple(cell.replace("−", "-") for cell in _value_row(value)) for value in comparison.values]
     rows += [(*_count_row(count), "", "") for count in comparison.counts]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]

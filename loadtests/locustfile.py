@@ -1,8 +1,8 @@
 """The file for locust: our users, our shapes, our options, and what happens when a run begins and ends.
 
     python -m loadtests --help                                    starts a Darkroom, or loads one, and reports
-    locust -f loadtests/locustfile.py --help                      by hand: our options are under "Darkroom"
-    locust -f loadtests/locustfile.py --host http://...           with locust's web page
+    python -m loadtests.by_hand --help                            locust's options and ours
+    locust -f loadtests/locustfile.py --host http://...           by hand: with locust's web page
     locust -f loadtests/locustfile.py --host http://... --class-picker
     locust -f loadtests/locustfile.py --host http://... --headless --shape burst
     locust -f loadtests/locustfile.py --host http://... --headless --processes 2
@@ -71,20 +71,26 @@ def set_up(environment: Any, **_others: Any) -> None:
     """Choose what this process is: a worker, or the one with the ledger."""
     environment.events.request.add_listener(note)
     if isinstance(environment.runner, WorkerRunner):
-        environment.process_exit_code = 0
         _set_up_worker(environment)
     else:
         _set_up_runs(environment)
-    # Before the first visitor comes: they take some seconds.
-    pictures_of_all_kinds()
+        _make_pictures()
+
+
+def _make_pictures() -> None:
+    """Make them before the first visitor comes, which takes some seconds, in a thread: heartbeats must go on."""
+    gevent.get_hub().threadpool.apply(pictures_of_all_kinds)
 
 
 def _set_up_worker(environment: Any) -> None:
+    environment.process_exit_code = 0
     worker = Worker(environment)
     environment.events.test_start.add_listener(lambda **_others: worker.begin())
     environment.events.test_stop.add_listener(lambda **_others: worker.end())
     environment.events.quitting.add_listener(lambda **_others: worker.end())
     gevent.signal_handler(signal.SIGINT, worker.interrupted)
+    _make_pictures()
+    worker.pictures_made()
 
 
 def _set_up_runs(environment: Any) -> None:

@@ -86,7 +86,8 @@ class Run:
     def tick(self) -> tuple[int, float, list[type[Visitor]]] | None:
         """Return how many visitors locust should have called by now; None when the load is over."""
         if self._shows:
-            self._line.show(progress.load_line(self.load, self._observer and self._observer.observed))
+            observed = None if self._observer is None else self._observer.observed
+            self._line.show(progress.load_line(self.load, observed))
         if self.load.is_over:
             return None
         due = self.load.begin().due_soon()

@@ -69,6 +69,8 @@ class Runs:
     def _begin(self) -> Run:
         if self._prepared is None:
             raise LoadTestError("the run was not prepared")
+        if self._workers is not None:
+            self._workers.wait_until_prepared()
         options, host = self._prepared
         environment = self._environment
         environment.host = host

@@ -54,7 +54,7 @@ def extend(web_ui: Any, environment: Any, runs: Runs) -> None:
         return response
 
     @app.route(f"{base}{_REPORT}.<kind>")  # type: ignore[untyped-decorator]
-    @web_ui.auth_required_if_enabled
+    @web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
     def show_report(kind: str) -> Response:
         if not runs.outcomes or kind not in {"html", "json"}:
             abort(404, "no run has been evaluated yet")

@@ -1,6 +1,8 @@
 """A distributed locust with one ledger: its workers send the load, its master assigns the moments and has the ledger.
 
     worker                                    master
+                                    ◀──       prepare, until each worker is prepared
+    prepared                        ──▶
     place {number}                  ──▶       takes the next moment of the schedule
                                     ◀──       moment {number, moment, now}
     report {changes, requests, …}   ──▶       merges them, twice a second
@@ -15,16 +17,21 @@ from __future__ import annotations
 from typing import Any
 
 import gevent
-from locust.runners import STATE_MISSING
+from locust import runners
 
 from loadtests.ledger_exchange import merge
 from loadtests.load import Load, Request
 from loadtests.schedule import Attendance
 
-PLACE, MOMENT, REPORT, FINISH = (f"darkroom.{what}" for what in ("place", "moment", "report", "finish"))
+PREPARE, PREPARED, PLACE, MOMENT, REPORT, FINISH = (
+    f"darkroom.{what}" for what in ("prepare", "prepared", "place", "moment", "report", "finish")
+)
 BEGAN_AT = "darkroom_began_at"
 """The option by which locust tells its workers when the run began."""
-_COLLECTED_WITHIN_S = 20.0
+_PREPARED_WITHIN_S = 120.0
+_SILENT_FOR_S = 10
+"""A worker that is silent for longer is lost. Locust's own 3 s are less than a busy machine may take."""
+_COLLECTED_WITHIN_S = 30.0
 """More than it takes locust to notice that a worker is missing."""
 
 
@@ -37,8 +44,22 @@ class Workers:
         self._called: dict[str, int] = {}
         """Places that each worker of this run was given."""
         self._final: set[str] = set()
+        self._prepared: set[str] = set()
+        runners.HEARTBEAT_LIVENESS = _SILENT_FOR_S
+        runner.register_message(PREPARED, self._note_prepared)
         runner.register_message(PLACE, self._assign)
         runner.register_message(REPORT, self._take)
+
+    def wait_until_prepared(self) -> None:
+        """Wait until each worker has made its pictures, which would make its first visitors late."""
+        with gevent.Timeout(_PREPARED_WITHIN_S, False):
+            while unprepared := [worker for worker in self._runner.clients if worker not in self._prepared]:
+                for worker in unprepared:
+                    self._runner.send_message(PREPARE, client_id=worker)
+                gevent.sleep(0.5)
+
+    def _note_prepared(self, environment: Any, msg: Any, **_others: Any) -> None:
+        self._prepared.add(msg.node_id)
 
     def begin(self, load: Load) -> None:
         self._load, self._called, self._final = load, {}, set()
@@ -91,5 +112,5 @@ class Workers:
         return {
             worker
             for worker in self._called.keys() - self._final
-            if worker not in clients or clients[worker].state == STATE_MISSING
+            if worker not in clients or clients[worker].state == runners.STATE_MISSING
         }

@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,8 +47,8 @@ class Locust:
 
 
 @contextmanager
-def locust(folder: Path, *options: str, name: str = "locust") -> Iterator[Locust]:
-    """Locust with our file, from the repository's root as the documentation says."""
+def locust(folder: Path, *options: str, name: str = "locust", in_a_group: bool = False) -> Iterator[Locust]:
+    """Locust with our file, from the repository's root as the documentation says; `in_a_group` as a terminal does."""
     log = folder / f"{name}.log"
     command = [sys.executable, "-W", "ignore", "-m", "locust", "-f", "loadtests/locustfile.py", *options]
     with log.open("wb") as output:
@@ -60,10 +59,14 @@ def locust(folder: Path, *options: str, name: str = "locust") -> Iterator[Locust
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": ""},
+            start_new_session=in_a_group,
         )
         try:
             yield Locust(process=process, log=log)
         finally:
+            if in_a_group:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
 
@@ -81,7 +84,7 @@ def target(stack: RunningStack) -> list[str]:
 
 
 def test_help_shows_our_options_and_shapes_and_no_log_of_a_library() -> None:
-    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--help"]
+    command = [sys.executable, "-m", "loadtests.by_hand", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=ENDED_WITHIN_S, check=True)
     text = " ".join(done.stdout.split())
     for option in ("--shape", "--scale", "--objective", "--admin-url", "--report"):
@@ -191,7 +194,7 @@ def test_a_worker_that_is_killed_fails_the_run_and_what_the_other_did_is_followe
 ) -> None:
     options = ("--shape", "steady", "--stretch", "0.15", "--settle", "30")
     with distributed(tmp_path, stack, *options) as (master, workers, report):
-        eventually(lambda: "All users spawned" in master.said(), within_s=90, what="the load is under way")
+        eventually(lambda: "JOB " in master.said(), within_s=90, what="a job has ended")
         workers[0].process.kill()
         assert master.ended() == 1, master.said()
         assert workers[1].ended() == 0
@@ -204,26 +207,13 @@ def test_a_worker_that_is_killed_fails_the_run_and_what_the_other_did_is_followe
 
 def test_one_interrupt_ends_a_run_with_workers_of_its_own(tmp_path: Path, stack: RunningStack) -> None:
     """As a terminal does it: every process of the group is interrupted at once."""
-    report = tmp_path / "report.html"
-    command = [sys.executable, "-m", "loadtests", "--workers", "2", "--shape", "soak", "--report", str(report)]
-    log = tmp_path / "load.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--host", stack.addresses["api"], "--objective", PATIENT],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            eventually(lambda: " under way (" in log.read_text(), within_s=90, what="jobs are under way")
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=ENDED_WITHIN_S) == 1, log.read_text()
-        finally:
-            process.kill()
-            process.wait()
-    run = recording.read(report)
-    assert (run.run.interrupted, run.run.generators) == (True, 2)
-    assert {job.outcome for job in run.jobs} <= {"completed", "cut off"}
-    assert time.monotonic() - began < ENDED_WITHIN_S
+    port, report = str(free_port()), tmp_path / "report.html"
+    where = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
+    options = ("--headless", "--only-summary", "--processes", "2", *where, "--shape", "soak", "--report", str(report))
+    with locust(tmp_path, *options, *target(stack), in_a_group=True) as run:
+        eventually(lambda: " under way (" in run.said(), within_s=90, what="jobs are under way")
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.ended() == 1, run.said()
+    found = recording.read(report)
+    assert (found.run.interrupted, found.run.generators) == (True, 2)
+    assert {job.outcome for job in found.jobs} <= {"completed", "cut off"}

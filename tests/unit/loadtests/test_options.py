@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
         def without_env_var(*names: Any, env_var: str | None = None, **others: Any) -> argparse.Action:
             return add(*names, **others)
 
-        group.add_argument = without_env_var  # type: ignore[method-assign, assignment]
+        group.add_argument = without_env_var  # type: ignore[method-assign]
         return group
 
 

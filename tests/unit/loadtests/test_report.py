@@ -224,7 +224,7 @@ def test_the_instances_of_each_function_that_had_any_are_drawn_with_its_cold_sta
 
 
 def test_without_an_observer_the_page_says_why_there_are_no_instances(jobs: list[FollowedJob]) -> None:
-    assert "Not shown: nothing was asked for them" in report(summary(jobs))
+    assert "Not shown: nobody was asked for them" in report(summary(jobs))
 
 
 def test_pictures_are_counted_in_the_second_they_were_handed_in_and_done(jobs: list[FollowedJob]) -> None:

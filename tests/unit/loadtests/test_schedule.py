@@ -25,6 +25,7 @@ def test_the_largest_delay_is_reported() -> None:
     schedule = Schedule([0.0, 0.0, 0.0], clock)
     for late_s in (0.25, 3.0, 0.0):
         moment = schedule.next_moment()
+        assert moment is not None
         clock.now = moment + late_s
         schedule.arrived(moment)
     assert (schedule.came, schedule.latest_s) == (3, 3.0)
