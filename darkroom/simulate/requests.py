@@ -81,11 +81,13 @@ class Deadlines:
     def _ring(self, now_s: float, _: None) -> None:
         pending = self._pending
         while pending:
-            if pending[0].state < DONE:
-                if pending[0].entered_s + self._after_s > now_s:
-                    break
-                self._expire(now_s, pending[0])
+            first = pending[0]
+            if first.state < DONE and first.entered_s + self._after_s > now_s:
+                break
             pending.popleft()
+            if first.state < DONE:
+                # The caller may send its next request at once.
+                self._expire(now_s, first)
         self._is_set = False
         if pending:
             self._set()

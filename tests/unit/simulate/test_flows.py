@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from darkroom.contract.lanes import LaneWindow
 from darkroom.manifests.eventing import TriggerSpec
 from darkroom.manifests.model import Destination
-from darkroom.simulate import Arrivals, Event, Result, Target, run
+from darkroom.simulate import Arrivals, Distribution, Event, Result, Target, run
 from tests.unit.simulate.scenarios import events, requests, scenario, service, trigger
 
 SINK = {"dead_letter_sink": Destination(uri="http://elsewhere.example")}
@@ -122,3 +125,35 @@ def test_a_backlog_that_is_refused_does_not_recurse() -> None:
     flow = trigger(max_ack_pending=2, delivery=SINK, timeout_s=5000.0)
     result = run(scenario(full, flow, events(*[0.001 * each for each in range(5000)])))
     assert result.flows["t"].dead_lettered == 4999
+
+
+def test_each_delivery_is_given_up_in_time_also_those_that_follow_from_a_given_up_one() -> None:
+    stuck = service(takes_s=1000.0, scaling={"max_scale": 1})
+    flow = trigger(max_ack_pending=2, timeout_s=2.5, delivery=SINK)
+    result = run(scenario(stuck, flow, events(*[0.0] * 10), duration_s=20))
+    assert result.flows["t"].dead_lettered == 10
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=30)
+def test_each_event_has_one_end(seed: int) -> None:
+    draw = random.Random(seed)
+    model = service(
+        service_time=Distribution.exponential(0.8),
+        scaling={"min_scale": 0, "max_scale": draw.choice([0, 2]), "window_s": 6.0},
+        max_queued=draw.choice([3, 10_000]),
+        failure_rate=draw.choice([0.0, 0.4]),
+        workers=draw.choice([0, 1]),
+    )
+    flow = trigger(
+        retry=draw.choice([0, 2]),
+        max_ack_pending=draw.choice([1, 5, 1000]),
+        timeout_s=draw.choice([1.0, 30.0]),
+        delivery=draw.choice([SINK, {}]),
+        window=draw.choice([None, LaneWindow(3)]),
+    )
+    times = sorted(draw.uniform(0, 40) for _ in range(60))
+    result = run(scenario(model, flow, events(*times), seed=seed, duration_s=1000.0)).flows["t"]
+    assert result.unfinished == 0
+    assert result.succeeded + result.dead_lettered + result.lost == 60
+    assert result.delivered == 60 + result.retried
