@@ -4,9 +4,9 @@
 
 The function sleeps as long as each event says, so its service time is known and takes no core: what is compared is the
 Broker, the activator, the autoscaler and the starts. First the function is measured as `darkroom measure` does it. The
-simulation knows nothing but that file, the manifests, when the events came and how long each sleeps. Six runs follow,
-each from zero to zero: burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after which
-instances are given back.
+simulation knows nothing but what that measured, the manifests, when the events came and how long each sleeps. Six runs
+follow, each from zero to zero: burst, ramp, spike, 30 % and 80 % of the capacity, and on and off at the window after
+which instances are given back.
 
 Each line says in how many of the ticks, half a second apart, the ready instances differ by at most one, and the
 percentiles of the time from an event's acceptance to its end. Promised are 95 % of the ticks, and p50 and p95 within
@@ -45,7 +45,7 @@ from darkroom.cli.measure.measuring import measure
 from darkroom.cli.measure.probing import Subject
 from darkroom.cli.measure.senders import event_sender
 from darkroom.cli.simulate.calibrating import Calibrated, calibrated
-from darkroom.simulate.observed.measured import Measured, format_measured
+from darkroom.simulate.observed.measured import Measured
 from darkroom.simulate.observed.recording import Recording
 from tests.stack import ROOT, RunningStack, running_stack
 
@@ -64,7 +64,7 @@ def measured_of(stack: RunningStack, *, times: int = 40, starts: int = 4, at_onc
         return measure(admin, subject, send, times=times, starts=starts, at_once=at_once, tell=_tell)
 
 
-def run(stack: RunningStack, planned: PlannedRun, *, until_zero: bool = True) -> Recording:
+def run(stack: RunningStack, planned: PlannedRun, measured: Measured, *, until_zero: bool = True) -> Recording:
     load = EventLoad(broker_url=stack.addresses["broker"], admin_url=stack.addresses["admin"])
     since = stack.now()
     began_at = asyncio.run(load.run(planned.arrivals_s, planned.service_s(), until_zero=until_zero))
@@ -74,6 +74,8 @@ def run(stack: RunningStack, planned: PlannedRun, *, until_zero: bool = True) ->
         recording,
         scaling=dict(SETTINGS),
         container_concurrency=CONCURRENCY,
+        service_s=measured.service_s,
+        measured_starts=[(start.at_once, start.took_s) for start in measured.starts],
         machine="; ".join(machine.description()[:2]),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -123,8 +125,8 @@ def main() -> None:
         measured = measured_of(stack)
         for one in planned:
             began = time.monotonic()
-            recording = run(stack, one)
-            found = calibrated(Path(name) / "project", recording, measured, SEEDS)
+            recording = run(stack, one, measured)
+            found = calibrated(Path(name) / "project", recording, SEEDS)
             print(f"{one.name}: {time.monotonic() - began:.0f} s; {found.line()}", flush=True)
             results.append((recording, found))
             if options.save:
@@ -136,7 +138,6 @@ def main() -> None:
     )
     print(f"\n{text}")
     if options.save:
-        (DATA / "measured.json").write_text(format_measured(measured), encoding="utf-8")
         RESULT.write_text(text, encoding="utf-8")
 
 

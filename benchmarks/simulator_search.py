@@ -79,10 +79,12 @@ def find(folder: Path, planned: PlannedRun, measured: Measured, objective: Objec
     return search(AXES, base, attempt=attempt, cost=prices.per_day)
 
 
-def run_for_real(folder: Path, planned: PlannedRun, simulated: Answer, objective: Objective) -> Real:
+def run_for_real(
+    folder: Path, planned: PlannedRun, measured: Measured, simulated: Answer, objective: Objective
+) -> Real:
     values = {name: value for (_, name), value in simulated.setting.values.items()}
     with sleeping_stack(folder, settings={**SETTINGS, **values}) as stack:
-        reached = share_in_time(run(stack, planned, until_zero=False), objective)
+        reached = share_in_time(run(stack, planned, measured, until_zero=False), objective)
     within = [each.within for each in simulated.figures]
     return Real(
         setting=simulated.setting,
@@ -117,9 +119,9 @@ def main() -> None:
         if found.best is None or found.next_cheaper is None:
             raise SystemExit(f"the search found no setting that holds {objective}, or none that is cheaper")
         print(f"found {found.best.setting.label}, next cheaper {found.next_cheaper.setting.label}", flush=True)
-        best = run_for_real(folder / "best", planned, found.best, objective)
+        best = run_for_real(folder / "best", planned, measured, found.best, objective)
         print(best.line("found"), flush=True)
-        cheaper = run_for_real(folder / "cheaper", planned, found.next_cheaper, objective)
+        cheaper = run_for_real(folder / "cheaper", planned, measured, found.next_cheaper, objective)
         print(cheaper.line("next cheaper"), flush=True)
     command = " ".join(["python -m benchmarks.simulator_search", *sys.argv[1:]])
     text = "\n".join(

@@ -9,7 +9,6 @@ from statistics import fmean, median
 
 from darkroom.cli.simulate.deployment import find_entrance, make_base, read_manifests
 from darkroom.simulate import LOCAL, from_manifests
-from darkroom.simulate.observed.measured import Measured
 from darkroom.simulate.observed.recording import Recording
 from darkroom.simulate.study.calibration import (
     PERCENTILE_RATIO,
@@ -73,13 +72,17 @@ class Calibrated:
         )
 
 
-def calibrated(manifests: Path, recording: Recording, measured: Measured, seeds: Sequence[int]) -> Calibrated:
-    """Simulate the recorded arrivals on the local runtime, knowing only what was measured beforehand."""
-    deployed = read_manifests([manifests / "knative"])
+def calibrated(project: Path, recording: Recording, seeds: Sequence[int]) -> Calibrated:
+    """Simulate the recorded arrivals on the local runtime, knowing besides only what was measured before the run."""
+    deployed = read_manifests([project / "knative"])
     entrance = find_entrance(from_manifests(deployed.manifests, duration_s=1.0), recording.service)
-    observed = measured.observed("what was measured before")
     base = make_base(
-        deployed, entrance, recording.traffic(), times={recording.service: observed}, platform=LOCAL, cores=None
+        deployed,
+        entrance,
+        recording.traffic(),
+        times={recording.service: recording.observed()},
+        platform=LOCAL,
+        cores=None,
     )
     path = entrance.path(len(recording.arrivals_s))
     found = answer(AS_IS, as_recorded(base.apply(AS_IS), recording), path=path, objective=_ANY, seeds=seeds)

@@ -5,7 +5,8 @@ The simulator reads it as traffic, takes service times and starts from it, and i
     {"format": "darkroom.recorded-run/1", "name", "service", "machine", "recorded_at",
      "scaling": {annotation: text}, "container_concurrency", "clock_s",
      "arrivals_s": [...], "sizes": [...], "took_s": [... null: it never ended well],
-     "ticks": [[at_s, ready, wanted], ...], "starts": [[ready_at_s, took_s], ...], "service_s": [...]}
+     "ticks": [[at_s, ready, wanted], ...], "starts": [[ready_at_s, took_s], ...],
+     "service_s": [...], "measured_starts": [[at_once, took_s], ...]}
 
 All times are seconds after the first arrival was due.
 """
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
 from typing import Any
 
-from darkroom.simulate.observed.model import Observed, ObservedError, with_at_once
+from darkroom.simulate.observed.model import InstanceStart, Observed, ObservedError, with_at_once
 from darkroom.simulate.traffic import Traffic
 
 FORMAT = "darkroom.recorded-run/1"
@@ -40,6 +41,8 @@ class Recording:
     """What each arrival costs beside the others, in any unit; empty: not known."""
     service_s: Sequence[float] = ()
     """What an instance needed per request, where it was measured."""
+    measured_starts: Sequence[tuple[float, float]] = ()
+    """Starts that were measured before the run: how many were under way at once, and how long each took."""
     clock_s: float = 0.0
     """The autoscaler's clock at the beginning: it counts in whole seconds of it."""
     scaling: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +59,9 @@ class Recording:
     def observed(self) -> Observed:
         # Where each request has its size, the differences between them are in there already.
         service_s = (fmean(self.service_s),) if self.sizes and self.service_s else tuple(self.service_s)
-        return Observed(source=f"the recorded run {self.name}", service_s=service_s, starts=with_at_once(self.starts))
+        before = tuple(InstanceStart(at_once=at_once, took_s=took_s) for at_once, took_s in self.measured_starts)
+        starts = before or with_at_once(self.starts)
+        return Observed(source=f"the recorded run {self.name}", service_s=service_s, starts=starts)
 
 
 def is_recording(document: Any) -> bool:
@@ -72,7 +77,8 @@ def parse_recording(text: str, *, source: str) -> Recording:
         known = {each.name for each in fields(Recording)}
         given = {name: value for name, value in document.items() if name in known}
         given["ticks"] = [(float(at), int(ready), int(wanted)) for at, ready, wanted in given["ticks"]]
-        given["starts"] = [(float(at), float(took)) for at, took in given["starts"]]
+        for name in ("starts", "measured_starts"):
+            given[name] = [(float(first), float(took)) for first, took in given.get(name, ())]
         recording = Recording(**given)
     except ObservedError:
         raise

@@ -99,8 +99,8 @@ def _why_panic(config: ScalingConfig, bend: Bend) -> str:
     ready = f"{_count(pods, 'instance')} {'was' if pods == 1 else 'were'} ready"
     reach = (
         f"At {bend.at_s:.0f} s, {ready}. The target is {target:g} in flight per instance ({config.target:g} at "
-        f"{config.target_utilization:.0%}), so {_count(enough, 'request')} in flight, on average over a panic window of "
-        f"{window_s:g} s, want {_count(ceil(enough / target), 'instance')}: {config.panic_threshold_percentage:g} % "
+        f"{config.target_utilization:.0%}), so {_count(enough, 'request')} in flight, on average over a panic window "
+        f"of {window_s:g} s, want {_count(ceil(enough / target), 'instance')}: {config.panic_threshold_percentage:g} % "
         f"of what is ready, where panic begins. There were {numbers['panic']:.1f}."
     )
     if config.container_concurrency != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,11 +143,20 @@ RUN = Recording(
     name="burst", service="resize", arrivals_s=[0.0, 0.5], took_s=[1.25, None], sizes=[1.0, 3.0],
     ticks=[(0.0, 0, 1), (0.5, 1, 1)],
     starts=[(0.4, 0.3)], service_s=[0.2], scaling={"max-scale": "8"}, container_concurrency=2,
+    measured_starts=[(4.0, 0.9)],
 )  # fmt: skip
 
 
 def test_a_recorded_run_is_read_as_it_was_written() -> None:
     assert parse_recording(format_recording(RUN), source="r.json") == RUN
+
+
+def test_a_recorded_run_prefers_what_was_measured_before_it_and_counts_differences_of_size_once() -> None:
+    observed = RUN.observed()
+    assert [(start.at_once, start.took_s) for start in observed.starts] == [(4.0, 0.9)]
+    assert replace(RUN, measured_starts=[]).observed().starts[0].took_s == pytest.approx(0.3)
+    assert replace(RUN, service_s=[0.1, 0.3]).observed().service_s == pytest.approx((0.2,))
+    assert replace(RUN, service_s=[0.1, 0.3], sizes=()).observed().service_s == (0.1, 0.3)
 
 
 @pytest.mark.parametrize(
