@@ -52,14 +52,15 @@ def evenly_s(stages: Sequence[Stage], *, scale: float = 1.0) -> tuple[float, ...
 
 
 def heavy_tailed_s(visitors: int, *, seconds: float, tail: float, seed: int) -> tuple[float, ...]:
-    """Return when each visitor comes if the gaps between them follow a Pareto distribution with the exponent `tail`.
+    """Return when each visitor comes if the gaps between them follow a Pareto distribution that begins at zero (Lomax),
+    with the exponent `tail`.
 
     With an exponent of at most 2 the variance of the gaps is infinite: such traffic comes in clusters on every time
     scale, which averages hide and autoscalers feel (W. E. Leland et al., "On the self-similar nature of Ethernet
     traffic", 1994; M. E. Crovella and A. Bestavros, "Self-similarity in World Wide Web traffic", 1997).
     """
     draw = Random(seed)  # noqa: S311 - arrivals, not secrets
-    gaps = [draw.paretovariate(tail) for _ in range(visitors)]
+    gaps = [draw.paretovariate(tail) - 1 for _ in range(visitors)]
     share = seconds / sum(gaps) if gaps else 0.0
     # The first gap is the pause after the last visitor, so that the first one comes at once.
     return tuple(share * gap for gap in accumulate([0.0, *gaps[1:]])) if gaps else ()

@@ -1,7 +1,7 @@
 """Real runs of benchmarks/simulator_runs.py, as they were recorded, beside their simulation.
 
-`python -m benchmarks.simulator_runs --save` records them anew, on a machine that does nothing else. The simulation knows
-what was measured before the runs, the manifests, and when each event came and what it asked for.
+`python -m benchmarks.simulator_runs --save` records them anew, on a machine that does nothing else. The simulation
+knows what was measured before the runs, the manifests, and when each event came and what it asked for.
 """
 
 from __future__ import annotations
