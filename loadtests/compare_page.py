@@ -14,7 +14,7 @@ from loadtests.report_tables import table
 from loadtests.resampling import CONFIDENCE
 
 _STYLE = (Path(__file__).parent / "report.css").read_text()
-_HEADS = ("", "A", "B", "B − A", f"{CONFIDENCE * 100:g} % interval", "verdict on B")
+_HEADS = ("value", "A", "B", "B − A", f"{CONFIDENCE * 100:g} % interval", "verdict on B")
 
 
 def write(comparison: Comparison, path: Path) -> None:
@@ -31,7 +31,7 @@ def page(comparison: Comparison) -> str:
             warnings,
             table("What differs", _HEADS, [_value_row(value) for value in comparison.values], wordy=True),
             _distributions(comparison),
-            table("Counts", ("", "A", "B", "B − A"), [_count_row(count) for count in comparison.counts]),
+            table("Counts", ("count", "A", "B", "B − A"), [_count_row(count) for count in comparison.counts]),
         ]
     )
     return (
@@ -45,7 +45,7 @@ def lines(comparison: Comparison) -> list[str]:
     """Return the lines for the terminal."""
     rows: list[tuple[str, ...]] = [tuple(head.replace("−", "-") for head in _HEADS)]
     rows += [tuple(cell.replace("−", "-") for cell in _value_row(value)) for value in comparison.values]
-    rows += [(*_count_row(count), "", "") for count in comparison.counts]
+    rows += [(*(cell.replace("−", "-") for cell in _count_row(count)), "", "") for count in comparison.counts]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     runs = [f"A  {_facts(comparison.first)}", f"B  {_facts(comparison.second)}"]
@@ -78,7 +78,12 @@ def _value_row(value: ComparedValue) -> tuple[str, ...]:
 
 def _count_row(count: ComparedCount) -> tuple[str, ...]:
     change = count.second - count.first
-    return (count.name, f"{count.first:g}", f"{count.second:g}", f"{'+' if change > 0 else ''}{round(change, 3):g}")
+    return (
+        count.name,
+        f"{count.first:g}",
+        f"{count.second:g}",
+        f"{'+' if change > 0 else '−' if change < 0 else ''}{abs(round(change, 3)):g}",
+    )
 
 
 def _format(unit: Unit, value: float) -> str:

@@ -91,14 +91,14 @@ def resolution_table(summary: RunSummary) -> str:
     """Show the same jobs by how their end was seen, and by their records: polling has a resolution."""
     completed = [job for job in summary.jobs if job.status is JobStatus.COMPLETED]
     meanings = {
-        WAITING: f"seen by a request that waits up to {WAIT_S:g} s: exact to a round trip",
-        POLLING: f"seen by visitors who look every {POLL_EVERY_S:g} s: up to that late, in bands that far apart",
-        AUDIT: "seen after the load only: later than the end",
+        WAITING: f"by a request that waits up to {WAIT_S:g} s: exact to a round trip",
+        POLLING: f"by visitors who look every {POLL_EVERY_S:g} s: up to that late, in bands that far apart",
+        AUDIT: "after the load only: later than the end",
     }
     rows = [_resolution_row(what, meanings[what], _times_seen(completed, what)) for what in meanings]
     recorded = [took_s for job in completed if (took_s := job.recorded_s) is not None]
     rows.append(_resolution_row("record", "from accepted to done by the job store's clock, of all of them", recorded))
-    heads = ("", "jobs", "p50", "p99", "how")
+    heads = ("end", "jobs", "p50", "p99", "how it was seen")
     return table("How exact the times are", heads, [row for row in rows if row[1] != "0"], wordy=True)
 
 

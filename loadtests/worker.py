@@ -68,7 +68,7 @@ class Worker:
         self._load: Load | None = None
         self._places: RemotePlaces | None = None
         self._pictures_made = Event()
-        # Locust 2.47 makes its parser anew for each option of each message that calls visitors: 0.14 s of CPU time every
+        # Locust 2.47 makes its parser anew for each option of each message that calls visitors: 0.14 s of CPU time per
         # second, in which all visitors of this worker stand still.
         argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
         self._runner.register_message(PREPARE, self._prepare, concurrent=True)
