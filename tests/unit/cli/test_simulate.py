@@ -13,7 +13,7 @@ import pytest
 from darkroom.simulate.observed import InstanceStart
 from darkroom.simulate.observed.measured import Measured, format_measured
 from darkroom.simulate.observed.recording import Recording, format_recording
-from tests.scripted_http import Reply, answering_server
+from tests.scripted_http import Received, Reply, answering_server
 from tests.servers import script
 from tests.unit.cli.conftest import Darkroom
 
@@ -29,6 +29,19 @@ spec:
         - image: dev.local/hello
           env: [{name: FUNCTION_TARGET, value: hello}]
           resources: {requests: {cpu: "1", memory: 1Gi}}
+"""
+
+BROKER = """\
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: default, namespace: default}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: hello, namespace: default}
+spec:
+  broker: default
+  subscriber: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: hello}}
 """
 
 
@@ -124,6 +137,36 @@ def test_a_recorded_run_is_traffic_and_is_laid_over_its_simulation(
     assert [each["percent"] for each in against["percentiles"]] == [50, 95, 99]
     assert against["percentiles"][0]["is_within"]
     assert "Laid over the real run few" in page.read_text()
+
+
+def test_the_record_of_a_running_stack_gives_its_times(darkroom: Darkroom, manifests: Path, tmp_path: Path) -> None:
+    (manifests / "broker.yaml").write_text(BROKER)
+    attempts = [
+        {
+            "kind": "attempted",
+            "at": 10.0 * place,
+            "lasted_s": 0.5,
+            "status": 204,
+            "trigger": "default/hello",
+            "label": "hello",
+        }
+        for place in range(3)
+    ]
+    events = [{"number": 1, "at": 0.9, "action": "instance.ready", "service": "hello", "ready_s": 0.7}]
+
+    def answer(request: Received) -> Reply:
+        lines = "".join(f"data: {json.dumps(each)}\n\n" for each in attempts)
+        return Reply(status=200, body=(json.dumps(events) if request.path.startswith("/events") else lines).encode())
+
+    with answering_server(answer) as url:
+        (tmp_path / "runtime.json").write_text(
+            json.dumps({"addresses": {"api": url, "broker": url, "admin": url, "nats": url}})
+        )
+        options = ("--traffic", "steady*0.1", "--times", "live", "--data", str(tmp_path))
+        document = run(darkroom, manifests, *options)
+    assert document["path"] == "trigger hello"
+    assert document["settings"][0]["p50_s"]["median"] == pytest.approx(0.5)
+    assert document["remarks"] == []
 
 
 # --- the search ------------------------------------------------------------------------------------------------------
