@@ -133,6 +133,7 @@ reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tabl
 	$(BIN)/python -m tools.rules_table docs/check.md
 	$(BIN)/python -m tools.kinds_table docs/any-project.md
 	$(BIN)/python -m tools.scale_table docs/scale.md
+	$(BIN)/python -m tools.tuning docs
 
 .PHONY: monitoring
 monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.job_types import NAMES
+from darkroom.contract.job_types import EVENT_TYPES, NAMES
 from darkroom.contract.jobs import JobStatus
+from darkroom.contract.lanes import LaneWindow
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.contract.route_templates import route_template
 from darkroom.events.hosts import parse_origins
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from darkroom.diagnosis import Finding
     from darkroom.job_diagnosis import JobDiagnosis
     from darkroom.local.extension import Application, Complaint, Extension, Run
+    from darkroom.simulate.window import Window
     from darkroom.telemetry.metric import Readings
 
 BROKER_PATH = "/darkroom/darkroom"
@@ -189,6 +191,13 @@ class Pipeline:
 class PipelineExtension:
     def attach(self, run: Run) -> Application:
         return Pipeline(run)
+
+    def window(self, event_type: str, settings: Mapping[str, str]) -> Window | None:
+        """Return the window of a job type's events, which BROKER_WINDOW sets (`darkroom.simulate`)."""
+        size = settings.get("BROKER_WINDOW", "")
+        if event_type not in EVENT_TYPES or not size.isdecimal() or int(size) == 0:
+            return None
+        return LaneWindow(int(size))
 
     def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
         from darkroom.preset_check import preset_complaints
