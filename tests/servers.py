@@ -199,6 +199,27 @@ def postgres_server(folder: Path, **changes: str) -> PostgresServer:
     )
 
 
+def postgres_copy(folder: Path, of: PostgresServer, **changes: str) -> PostgresServer:
+    """A standby that follows the server by streaming replication, from a base backup made now."""
+    data = folder / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(data, *_NOBODY)
+    options = ["-D", str(data), "--dbname", of.url, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+    made = subprocess.run(
+        [*_not_as_root(), postgres_program("pg_basebackup"), *options],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.defpath},
+        check=False,
+    )
+    if made.returncode != 0:
+        raise ServerFailedError(f"pg_basebackup ended with {made.returncode}:\n{made.stderr[-4000:]}")
+    return postgres_server(folder, **changes)
+
+
 @cache
 def _initialised() -> Path:
     """Empty data, made once for all servers of this process: that takes seconds."""
