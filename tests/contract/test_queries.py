@@ -71,7 +71,10 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
     "7": [{"type": "resize", "status": "completed", "attempts": 2, "redrives": 0, "worker": "second"}],
     "8": [{"completed": 3, "failed": 1}],
     "9": [{"preset": "thumb", "count": 2}],
-    "10": [{"owner": "shop", "status": "completed", "width": "100"}, {"owner": "shop", "status": "completed", "width": "200"}],
+    "10": [
+        {"owner": "shop", "status": "completed", "width": "100"},
+        {"owner": "shop", "status": "completed", "width": "200"},
+    ],
 }
 
 
@@ -83,7 +86,9 @@ def test_a_question_of_the_page_has_its_answer(client: psycopg.Connection[Any], 
     if number == "8":  # a minute may end while the test writes
         rows = [{name: sum(row[name] for row in rows) for name in ("completed", "failed")}]
     expected = ANSWERS[number]
-    assert [{name: _plain(row[name]) for name in wanted} for row, wanted in zip(rows, expected, strict=True)] == expected
+    assert [
+        {name: _plain(row[name]) for name in wanted} for row, wanted in zip(rows, expected, strict=True)
+    ] == expected
 
 
 def test_the_page_asks_ten_questions() -> None:

@@ -232,7 +232,9 @@ def _manifests(
         shutil.copytree(ROOT / name, copy / name)
     base = copy / "knative/base"
     variables = {**proxies, "FAULTS_FOLDER": str(orders)}
-    proxied = "".join(f"            - name: {name}\n              value: {value}\n" for name, value in variables.items())
+    proxied = "".join(
+        f"            - name: {name}\n              value: {value}\n" for name, value in variables.items()
+    )
     for name in _FUNCTIONS_WITH_PROXIES:
         file = base / f"{name}.yaml"
         [secret] = _REDIS_FROM_SECRET.findall(file.read_text())

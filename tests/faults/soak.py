@@ -54,9 +54,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _soak(
-    faulty: FaultyStack, ledger: Ledger, faults: list[Fault], kinds: Kinds, options: argparse.Namespace
-) -> int:
+def _soak(faulty: FaultyStack, ledger: Ledger, faults: list[Fault], kinds: Kinds, options: argparse.Namespace) -> int:
     picture = make_photograph(400, 300)
     faulty.slow(0.7)
     began = time.monotonic()

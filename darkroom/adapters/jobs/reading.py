@@ -30,8 +30,9 @@ Found = JobRecord | JobUnreadableError | None
 class RedisJobReader:
     """For one event loop. It connects when the first job is read."""
 
-    def __init__(self, url: str, *, answer_timeout_s: float = 2.0) -> None:
+    def __init__(self, url: str, *, answer_timeout_s: float = 2.0, key_prefix: str = JOB_KEY_PREFIX) -> None:
         self._url = url
+        self._key_prefix = key_prefix
         self._answer_timeout_s = answer_timeout_s
         self._client: Redis | None = None
         self._next_batch: dict[UUID, Waiting] = {}
@@ -74,7 +75,7 @@ class RedisJobReader:
         try:
             async with self._connected().pipeline(transaction=False) as pipeline:
                 for job_id in ids:
-                    pipeline.hgetall(f"{JOB_KEY_PREFIX}{job_id}")
+                    pipeline.hgetall(f"{self._key_prefix}{job_id}")
                 answers: list[Any] = await pipeline.execute(raise_on_error=False)
         except RedisError as exc:
             raise DependencyUnavailableError("jobs", describe(exc)) from exc

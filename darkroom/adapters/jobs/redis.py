@@ -208,6 +208,10 @@ class RedisJobStore(RedisErasing):
             raise
         if code == "late":
             return None
+        if code == "moved":
+            raise DependencyUnavailableError(
+                "jobs", "the jobs are being moved to another store, which accepts them from now on (JOB_STORE)"
+            )
         if code == "erased":
             raise InputNotFoundError(f"nothing is stored under {rest[0]}")
         if code == "quota":
