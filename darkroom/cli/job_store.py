@@ -64,8 +64,8 @@ def choose_job_store(
 
 
 def open_job_store(redis_url: str | None, data: Path) -> OpenJobStore:
-    """Open the job records: at this Redis, else where POSTGRES_URL says, else those of the running `darkroom up`. Both, while
-    jobs are moved.
+    """Open the job records: at this Redis, else where POSTGRES_URL says, else those of the running `darkroom up`. Both,
+    while jobs are moved.
 
     Raises click.ClickException if there are none.
     """

@@ -55,11 +55,12 @@ def command(
     as_json: bool,
     data: Path,
 ) -> None:
-    """Move all jobs from Redis to PostgreSQL, with their idempotency keys, owed webhooks and counts, while the pipeline runs.
+    """Move all jobs from Redis to PostgreSQL, with their idempotency keys, owed webhooks and counts, while the pipeline
+    runs.
 
-    First have every function run with JOB_STORE=postgres and JOB_STORE_FROM=redis, ingest last: from then on new jobs go to
-    PostgreSQL, and a job that is still in Redis is brought when it is needed. Then run this. It may be killed and run again
-    at any time, and by several at once. When it has ended, unset JOB_STORE_FROM.
+    First have every function run with JOB_STORE=postgres and JOB_STORE_FROM=redis, ingest last: from then on new jobs
+    go to PostgreSQL, and a job that is still in Redis is brought when it is needed. Then run this. It may be killed and
+    run again at any time, and by several at once. When it has ended, unset JOB_STORE_FROM.
 
     \b
       darkroom up --job-store postgres --move-from redis
@@ -116,8 +117,8 @@ def _require_readiness(mover: Mover, *, stopped: bool) -> None:
         mover.source.known([])
     elif not mover.source.remaining().other_store_accepts:
         raise click.ClickException(
-            "no function has accepted a job into PostgreSQL yet, so jobs would disappear from those that know Redis only. "
-            "Have them run with JOB_STORE=postgres and JOB_STORE_FROM=redis first; or stop them all, and use --stopped"
+            "no function has accepted a job into PostgreSQL yet, so jobs would disappear from functions that know Redis "
+            "only. Have them run with JOB_STORE=postgres and JOB_STORE_FROM=redis first; or stop them all, and use --stopped"
         )
 
 

@@ -219,8 +219,8 @@ class Settings(BaseModel):
     job_store_from: Annotated[Literal["redis"] | None, BeforeValidator(_none_if_empty)] = Field(
         None, alias="JOB_STORE_FROM"
     )
-    """`redis` while jobs are moved from there (`darkroom jobs move`), which needs JOB_STORE `postgres` and both URLs; unset:
-    nothing is moved."""
+    """`redis` while jobs are moved from there (`darkroom jobs move`), which needs JOB_STORE `postgres` and both URLs;
+    unset: nothing is moved."""
     postgres_url: Annotated[Secret, AfterValidator(_postgres_url)] = Field(None, alias="POSTGRES_URL")
     """URL of the job store with JOB_STORE `postgres`. It may contain a password."""
     nats_url: Annotated[Secret, AfterValidator(_nats_url)] = Field(None, alias="NATS_URL")

@@ -1,4 +1,5 @@
-"""A PostgreSQL that has no connection left, whose disk is full, and that fails over to its copy, while clients go on."""
+"""A PostgreSQL that has no connection left, whose disk is full, and that fails over to its copy, while clients go
+on."""
 
 from __future__ import annotations
 

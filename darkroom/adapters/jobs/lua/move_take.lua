@@ -29,7 +29,7 @@ end
 local function beside(job)
   local found = { ['>due'] = redis.call('ZSCORE', DEADLINES, job.id), ['>given_up'] = redis.call('ZSCORE', GIVEN_UP, job.id) }
   if job.waits then
-    found['>waits'] = '1'
+    found['waits'] = '1' -- which leaving the line removes from the record
   end
   if redis.call('SISMEMBER', window(lane_of(job)), job.id) == 1 then
     found['>window'] = '1'

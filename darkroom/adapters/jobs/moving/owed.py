@@ -1,4 +1,5 @@
-"""Webhooks that are owed, in two stores. Those of a job move with it; those of a job whose record is gone move alone."""
+"""Webhooks that are owed, in two stores. Those of a job move with it; those of a job whose record is gone move
+alone."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ _JSON = ("result", "error", "timings")
 def row_of(taken: Fields, job_id: UUID) -> Row:
     """Return the arguments of `darkroom.adopt` for one job.
 
-    A job of which only something that is owed was left has no `status`. Raises JobUnreadableError for a record that this
-    version cannot read, which is therefore not moved.
+    A job of which only something that is owed was left has no `status`. Raises JobUnreadableError for a record that
+    this version cannot read, which is therefore not moved.
     """
     beside = {name.removeprefix(">"): value for name, value in taken.items() if name.startswith(">")}
     fields = {name: value for name, value in taken.items() if not name.startswith(">")}
@@ -55,6 +55,7 @@ def _record(f: dict[str, str]) -> Row:
         "presets": json.loads(f.get("presets", "{}")),
         "worker": f.get("worker"),
         "claim": f.get("claim"),
+        "waits": "waits" in f,
         "timeout_ms": int(f["timeout"]) if "timeout" in f else None,
         "history": [_attempt(entry) for entry in _entries(f.get("history"))],
         "withdrawn": _entries(f.get("withdrawn")),
@@ -67,7 +68,6 @@ def _beside(beside: Fields) -> Row:
     return {
         "due": _moment(beside.get("due")),
         "given_up": _moment(beside.get("given_up")),
-        "waits": "waits" in beside,
         "in_window": "window" in beside,
         "key": beside.get("key", ""),
         "key_until": _moment(beside.get("key_until")),

@@ -1,8 +1,8 @@
 """The job store of functions while jobs are moved: PostgreSQL, and Redis for what is still there.
 
-A call about one job goes to PostgreSQL. If the job is not there, it is brought from Redis first; only a job that a worker
-holds under a lease in Redis stays until that ends, or until somebody but its worker has to change it. A call about many
-jobs asks both stores.
+A call about one job goes to PostgreSQL. If the job is not there, it is brought from Redis first; only a job that a
+worker holds under a lease in Redis stays until that ends, or until somebody but its worker has to change it. A call
+about many jobs asks both stores.
 """
 
 from __future__ import annotations
@@ -264,10 +264,13 @@ class MovingJobStore:
     # --- numbers -----------------------------------------------------------------------------------------------------
 
     def backlog(self) -> Backlog:
+        """What is on its way is delivered first, so that nothing is left out."""
+        self.mover.finish()
         return merge_backlogs(self._new.backlog(), self._old.backlog())
 
     def statistics(self) -> Readings:
         """Counts move in two steps, and a reading in between would shrink: it is repeated."""
+        self.mover.finish()
         for _ in range(_READINGS_AT_MOST):
             self.mover.finish_statistics()
             moves = self.mover.number_of_statistics()
