@@ -117,8 +117,9 @@ def _require_readiness(mover: Mover, *, stopped: bool) -> None:
         mover.source.known([])
     elif not mover.source.remaining().other_store_accepts:
         raise click.ClickException(
-            "no function has accepted a job into PostgreSQL yet, so jobs would disappear from functions that know Redis "
-            "only. Have them run with JOB_STORE=postgres and JOB_STORE_FROM=redis first; or stop them all, and use --stopped"
+            "no function has accepted a job into PostgreSQL yet, so jobs would disappear from functions that know "
+            "Redis only. Have them run with JOB_STORE=postgres and JOB_STORE_FROM=redis first; or stop them all, and "
+            "use --stopped"
         )
 
 

@@ -2,6 +2,7 @@
 
     migrations/     the tables, and one function for each change, called as one statement
     schema.py       applies the migrations
+    roles.py        what each function's role may do
     connections.py  connections with deadlines, for threads
     store.py        the JobStore; it makes the calls and translates the answers
     erasing.py      cancelling and erasing, a part of the store
