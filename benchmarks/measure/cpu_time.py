@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
+SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3", "postgres": "postgres"}
 FORK_SERVER = "darkroom.local.children.zygote"
 _REVISION = re.compile(r"([a-z-]+)-\d{1,5}")
 """The local runtime sets a forked function's program name to its revision, at most 15 characters of it."""

@@ -19,10 +19,11 @@ _FOLLOWS_WITHIN_S = 60.0
 class PostgresPair:
     """`primary` takes writes. `fail_over` kills it, promotes the copy, and makes another one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self._folder = folder
+        self._settings = {**_SETTINGS, **settings}
         self._made = 0
-        self.primary = postgres_server(self._next_folder(), **_SETTINGS)
+        self.primary = postgres_server(self._next_folder(), **self._settings)
         self.copy: PostgresServer | None = None
 
     @property
@@ -66,7 +67,7 @@ class PostgresPair:
             yield client
 
     def _make_copy(self) -> None:
-        copy = postgres_copy(self._next_folder(), self.primary, **_SETTINGS)
+        copy = postgres_copy(self._next_folder(), self.primary, **self._settings)
         copy.start()
         self.copy = copy
         eventually(self._is_followed, within_s=_FOLLOWS_WITHIN_S, what="the copy follows")

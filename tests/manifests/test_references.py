@@ -206,9 +206,7 @@ def selected(selector: dict[str, Any], namespace: str, resources: list[Resource]
     return [
         each["metadata"]["name"]
         for each in resources
-        if has_pods(each)
-        and each["metadata"]["namespace"] == namespace
-        and matches(selector, pod_labels(each))
+        if has_pods(each) and each["metadata"]["namespace"] == namespace and matches(selector, pod_labels(each))
     ]
 
 
