@@ -2,8 +2,9 @@
 
     python -m benchmarks.move [--finished 100000] [--jobs 300] [--save]
 
-A stack on Redis takes two fifths of the jobs, and so many finished jobs besides, and is killed. It starts anew on PostgreSQL, with what is left in Redis behind it; clients submit the rest while
-`darkroom jobs move` runs, is killed at a third and at two thirds, and is run once more.
+A stack on Redis takes two fifths of the jobs, and so many finished jobs besides, and is killed. It starts anew on
+PostgreSQL, with what is left in Redis behind it; clients submit the rest while `darkroom jobs move` runs, is killed at a
+third and at two thirds, and is run once more.
 """
 
 from __future__ import annotations
@@ -180,8 +181,8 @@ def _report(faulty: PostgresStack, ledger: PostgresLedger, made: set[uuid.UUID],
 def text_of(report: Report) -> str:
     counts = ", ".join(f"{name} {count}" for name, count in report.verdict.counts().items())
     return (
-        f"{report.finished:,} finished jobs and those under way were moved in {report.moved_s:.0f} s, by a mover that was "
-        f"killed {len(KILLS)} times.\n\n"
+        f"{report.finished:,} finished jobs and those under way were moved in {report.moved_s:.0f} s, by a mover that "
+        f"was killed {len(KILLS)} times.\n\n"
         f"- clients meanwhile: {counts}; slowest POST {report.slowest_post_s:.1f} s\n"
         f"- finished jobs: missing {report.missing}, in two places {report.twice}, left in Redis {report.left}\n"
     )
