@@ -3,8 +3,8 @@
     python -m benchmarks.move [--finished 100000] [--jobs 300] [--save]
 
 A stack on Redis takes two fifths of the jobs, and so many finished jobs besides, and is killed. It starts anew on
-PostgreSQL, with what is left in Redis behind it; clients submit the rest while `darkroom jobs move` runs, is killed at a
-third and at two thirds, and is run once more.
+PostgreSQL, with what is left in Redis behind it; clients submit the rest while `darkroom jobs move` runs, is killed
+at a third and at two thirds, and is run once more.
 """
 
 from __future__ import annotations
