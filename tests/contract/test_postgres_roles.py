@@ -174,12 +174,12 @@ def test_a_role_is_refused_every_function_that_is_not_its_own(
     client: psycopg.Connection[Any], url: Callable[[str], str], name: str
 ) -> None:
     functions = client.execute(
-        "SELECT p.proname, p.pronargs, p.oid::regprocedure::text FROM pg_proc AS p "
+        "SELECT p.proname, p.provariadic > 0, p.oid::regprocedure::text FROM pg_proc AS p "
         "JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname = 'darkroom'"
     ).fetchall()
     assert {function for function, *_ in functions} >= roles.ENTRY_POINTS
     with psycopg.connect(url(name), autocommit=True) as connection:
-        allowed = {signature for _, _, signature in functions if _may_call(connection, signature)}
+        allowed = {each[2] for each in functions if _may_call(connection, each[2], takes_many=each[1])}
     mine = {function for function, *_ in functions} if name == roles.OPERATOR else roles.ROLES[name].functions
     assert allowed == {signature for function, _, signature in functions if function in mine}
 
@@ -253,14 +253,17 @@ def _may(connection: psycopg.Connection[Any], table: str, column: str, verb: str
     return True
 
 
-def _may_call(connection: psycopg.Connection[Any], signature: str) -> bool:
+def _may_call(connection: psycopg.Connection[Any], signature: str, *, takes_many: bool) -> bool:
     """By calling it, with arguments of its types that are all NULL."""
     types = signature[signature.index("(") + 1 : -1]
-    arguments = ", ".join(f"NULL::{kind}" for kind in types.split(",")) if types else ""
+    arguments = [f"NULL::{kind}" for kind in types.split(",")] if types else []
+    if takes_many:
+        arguments[-1] = f"VARIADIC {arguments[-1]}"
+    listed = ", ".join(arguments)
     try:
         with connection.transaction(force_rollback=True):
             connection.execute("SET LOCAL statement_timeout = '5s'")
-            connection.execute(f"SELECT {signature[: signature.index('(')]}({arguments})")
+            connection.execute(f"SELECT {signature[: signature.index('(')]}({listed})")
     except errors.InsufficientPrivilege as exc:
         return "for function" not in str(exc) or signature.partition("(")[0].rpartition(".")[2] not in str(exc)
     except psycopg.Error:
