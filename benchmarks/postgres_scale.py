@@ -184,10 +184,10 @@ class Clients:
             return [call for call in self.calls if call.began < ended and call.ended > began]
 
 
-def drop_a_day(url: str, days_kept: int, clients: Clients) -> Drop:
-    time.sleep(SETTLE_S)
+def drop_a_day(url: str, days_kept: int, clients: Clients, settle_s: float) -> Drop:
+    time.sleep(settle_s)
     started = time.perf_counter()
-    before = max(call.ms for call in clients.during(started - SETTLE_S, started))
+    before = max(call.ms for call in clients.during(started - settle_s, started))
     with psycopg.connect(url, autocommit=True) as client:
         tries = 0
         while True:
@@ -208,9 +208,9 @@ def drop_a_day(url: str, days_kept: int, clients: Clients) -> Drop:
     return Drop(tries=tries, ms=(ended - began) * 1000, longest=longest, longest_before_ms=before)
 
 
-def drop_days(url: str) -> list[Drop]:
+def drop_days(url: str, number: int, settle_s: float) -> list[Drop]:
     with Clients(url) as clients:
-        return [drop_a_day(url, days_kept, clients) for days_kept in range(DAYS, DAYS - DROPS, -1)]
+        return [drop_a_day(url, days_kept, clients, settle_s) for days_kept in range(DAYS, DAYS - number, -1)]
 
 
 # --- reporting -------------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def _drops(drops: Sequence[Drop]) -> str:
     return "\n".join(lines)
 
 
-def run(folder: Path, *, jobs: int, calls: int) -> str:
+def run(folder: Path, *, jobs: int, calls: int, drops: int = DROPS, settle_s: float = SETTLE_S) -> str:
     with running(postgres_server(folder, **_SETTINGS)) as server:
         empty_url, full_url = server.url, server.url.replace("/postgres", "/full")
         with psycopg.connect(empty_url, autocommit=True) as client:
@@ -263,7 +263,7 @@ def run(folder: Path, *, jobs: int, calls: int) -> str:
         facts = [f"{jobs:,} finished jobs were made in {seconds:.0f} s, of {size[0] if size else 0:,.0f} bytes each."]
         print(*facts, flush=True)
         empty, full = compare(empty_url, full_url, calls)
-        return report(empty, full, drop_days(full_url), facts)
+        return report(empty, full, drop_days(full_url, drops, settle_s), facts)
 
 
 def main() -> None:

@@ -410,7 +410,7 @@ class MovingMachine(JobRecordMachine):
                 moving.mover.move_statistics()
 
 
-@pytest.mark.parametrize("examples", [4, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [1, pytest.param(15, marks=pytest.mark.slow)])
 def test_no_interleaving_breaks_a_promise_while_jobs_move(redis: Server, postgres: Server, examples: int) -> None:
     class OnTheseServers(MovingMachine):
         def __init__(self) -> None:
