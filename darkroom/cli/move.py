@@ -22,6 +22,8 @@ from darkroom.contract.errors import DependencyUnavailableError
 from darkroom.events.durations import parse_go
 
 _PAUSE_S = 1.0
+_ALL = 100_000
+"""Jobs on their way: more than movers that died have left."""
 _TOLD_EVERY_S = 5.0
 _ANSWER_TIMEOUT_S = 30.0
 """A batch waits for whoever has one of its jobs at that moment. Nobody waits for the mover."""
@@ -128,8 +130,8 @@ def _move_all(mover: Mover, within_s: float) -> Delivered:
     total, ends_at, told_at = Delivered(), math.inf, time.monotonic()
     mover.prepare()
     while True:
-        mover.finish()
-        passed = mover.move(mover.source.all_jobs())
+        passed = mover.finish(limit=_ALL)
+        passed.add(mover.move(mover.source.all_jobs()))
         total.moved += passed.moved
         total.already_there += passed.already_there
         total.unreadable = passed.unreadable

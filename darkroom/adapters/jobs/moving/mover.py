@@ -69,12 +69,10 @@ class Mover:
             total.add(self._move(batch, left)[0])
         return total
 
-    def finish(self, *, limit: int = BATCH) -> int:
-        """Deliver what a mover that died had taken. Returns how many there were."""
+    def finish(self, *, limit: int = BATCH) -> Delivered:
+        """Deliver what a mover that died had taken."""
         job_ids = self.source.all_on_their_way(limit=limit)
-        if job_ids:
-            self._move(job_ids, Left.NONE)
-        return len(job_ids)
+        return self.move(job_ids, left=Left.NONE) if job_ids else Delivered()
 
     def move_statistics(self) -> None:
         """Add the counts of Redis to those of PostgreSQL, once, and begin them anew in Redis."""
