@@ -102,7 +102,7 @@ def _stack(folder: Path) -> Iterator[PostgresStack]:
 
 def _fill(redis_url: str, number: int) -> set[uuid.UUID]:
     """Add finished jobs, as `darkroom restore` does."""
-    made = set()
+    made: set[uuid.UUID] = set()
     with closing(RedisJobStore(redis_url, answer_timeout_s=30)) as store:
         for first in range(0, number, _BATCH):
             batch = [_finished_job(n) for n in range(first, min(first + _BATCH, number))]

@@ -51,9 +51,9 @@ def _work(store: PostgresJobStore, until: float) -> int:
 
 
 def measure(pair: PostgresPair, *, seconds: float, rounds: int) -> list[Mapping[str, float]]:
-    found = []
+    found: list[Mapping[str, float]] = []
     for _ in range(rounds):
-        figures = {}
+        figures: dict[str, float] = {}
         for setting in SETTINGS:
             with pair.client() as client:
                 client.execute(f"ALTER DATABASE postgres SET synchronous_commit = {setting}")

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -34,6 +35,7 @@ from darkroom.contract.errors import ImageCrashedError
 from tests.contract.job_stores import a_result, new_job
 from tests.servers import postgres_server, running
 
+AnswerT = TypeVar("AnswerT")
 CRASHED = ImageCrashedError("the worker ended without reporting")
 CALLS = ("accept", "claim", "complete", "list", "list deep", "sweep")
 GOAL_RATIO, GOAL_DELAY_MS = 1.5, 100
@@ -73,7 +75,7 @@ class Timings:
 # --- calls in turns --------------------------------------------------------------------------------------------------
 
 
-def take_turn(store: PostgresJobStore, client: psycopg.Connection, timings: Timings, number: int) -> None:
+def take_turn(store: PostgresJobStore, client: psycopg.Connection[Any], timings: Timings, number: int) -> None:
     """Make every call some times, as functions do."""
     leases = []
     for n in range(IN_A_TURN):
@@ -165,14 +167,19 @@ class Clients:
 
     def _work(self, number: int) -> None:
         while not self._is_over.is_set():
-            owner = f"key-{number}"
-            job_id = self._timed("accept", lambda owner=owner: self._store.accept(new_job(owner=owner))).record.job_id
-            lease = self._timed("claim", lambda job_id=job_id: self._store.claim(job_id, worker="w"))
-            self._timed("complete", lambda lease=lease: self._store.complete(lease, a_result(lease), {"render": 61}))
-            self._timed("list", lambda owner=owner: self._store.list_jobs(owner, limit=20))
-            self._timed("get", lambda job_id=job_id: self._store.get(job_id))
+            self._do_one_job(f"key-{number}")
 
-    def _timed(self, name: str, call: Callable[[], object]) -> object:
+    def _do_one_job(self, owner: str) -> None:
+        store = self._store
+        job_id = self._timed("accept", lambda: store.accept(new_job(owner=owner))).record.job_id
+        lease = self._timed("claim", lambda: store.claim(job_id, worker="w"))
+        if not isinstance(lease, Lease):
+            raise RuntimeError(f"the claim was answered {lease}")
+        self._timed("complete", lambda: store.complete(lease, a_result(lease), {"render": 61}))
+        self._timed("list", lambda: store.list_jobs(owner, limit=20))
+        self._timed("get", lambda: store.get(job_id))
+
+    def _timed(self, name: str, call: Callable[[], AnswerT]) -> AnswerT:
         began = time.perf_counter()
         answer = call()
         with self._lock:

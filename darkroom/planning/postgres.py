@@ -1,7 +1,7 @@
 """What records cost on PostgreSQL's disk.
 
-Measured by benchmarks/stores.py and benchmarks/postgres_scale.py, with the indexes: they do not depend on the machine, but
-on what a job says.
+Measured by benchmarks/stores.py and benchmarks/postgres_scale.py, with the indexes: they depend on what a job says, not
+on the machine.
 """
 
 from __future__ import annotations
