@@ -6,7 +6,7 @@
 #
 # What is there already is kept: to rotate a password, remove its file and run this again. The directory is as secret as what
 # is in it; keep it in your secret store. TLS=yes writes REDIS_URLs for components/redis-tls, POSTGRES=yes the Secrets of
-# components/postgres and POSTGRES_URLs in the place of REDIS_URLs; with POSTGRES=move both, and the operator's role for all.
+# components/postgres and POSTGRES_URLs in the place of REDIS_URLs; POSTGRES=move both, as the operator.
 set -eu
 umask 077
 directory=${1:?usage: secrets.sh DIRECTORY [--apply]}
@@ -27,6 +27,7 @@ secret() { # name, arguments of kubectl
 
 redis_url() { # user
   [ "${POSTGRES:-}" != yes ] || return 0 # no Redis then; rates are in PostgreSQL too
+  [ "${POSTGRES:-}" != move ] || set -- operator # each function takes jobs out that others made
   if [ "${TLS:-}" = yes ]; then
     echo "rediss://$1:$(made "redis-$1" 24)@redis.darkroom.svc.cluster.local:6379/0?ssl_ca_certs=/etc/darkroom/redis-ca/ca.crt"
   else
@@ -53,7 +54,6 @@ postgres_role() { # name, user
 
 postgres_url() { # name, user: the argument for kubectl, or nothing
   [ -n "${POSTGRES:-}" ] || return 0
-  # While jobs move, each function writes jobs that others made.
   [ "$POSTGRES" != move ] || [ "$1" = owner ] || set -- operator darkroom_operator
   printf %s "--from-literal=POSTGRES_URL=postgresql://$2:$(made "postgres-$1" 24)@darkroom-postgres-rw.darkroom.svc.cluster.local:5432/darkroom?sslmode=verify-full&sslrootcert=/etc/darkroom/postgres-ca/ca.crt"
 }
