@@ -164,6 +164,15 @@ class PostgresServer(Server):
                     stack.enter_context(paused(process.pid))
             yield
 
+    def limit_files(self, bytes_: int | None) -> None:
+        """Let no file of its grow beyond so many bytes, as on a full disk; None: no limit."""
+        for pid in (self.pid, *(process.pid for process in self._processes())):
+            # As its own user, who may do this without rights over the machine. A process may have ended meanwhile.
+            command = ["prlimit", f"--pid={pid}", f"--fsize={'unlimited' if bytes_ is None else bytes_}:"]
+            done = subprocess.run([*_not_as_root(), *command], capture_output=True, text=True, check=False)
+            if done.returncode != 0 and psutil.pid_exists(pid):
+                raise ServerFailedError(f"prlimit: {done.stderr}")
+
     def _processes(self) -> list[psutil.Process]:
         """Its processes but the first."""
         if self._process is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -14,6 +13,7 @@ from tests.faults.chaos import KINDS, Fault, Kinds, network
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.postgres_stack import FaultyPostgresStack
 from tests.faults.proxy import Manner, Proxy
+from tests.servers import ServerFailedError
 
 _OURS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'darkroom'"
 _PREPARED = b"_pg3_"
@@ -48,20 +48,11 @@ def take_all_connections(faulty: FaultyStack, fault: Fault) -> None:
 def fill_disk(faulty: FaultyStack, fault: Fault) -> None:
     """Files that may not grow. PostgreSQL panics when it cannot write its log, and cannot start again meanwhile."""
     pair = _postgres(faulty).pair
-    limited = [psutil.Process(pair.primary.pid), *psutil.Process(pair.primary.pid).children(recursive=True)]
-    for process in limited:
-        _limit_files(process, 0)
+    pair.primary.limit_files(0)
     time.sleep(fault.lasts_s)
-    with suppress(psutil.NoSuchProcess):
-        main = psutil.Process(pair.primary.pid)
-        for process in [main, *main.children(recursive=True)]:
-            _limit_files(process, resource.RLIM_INFINITY)
+    with suppress(ServerFailedError, psutil.NoSuchProcess):  # it may have given up
+        pair.primary.limit_files(None)
     pair.revive()
-
-
-def _limit_files(process: psutil.Process, bytes_: int) -> None:
-    with suppress(ProcessLookupError):
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (bytes_, resource.RLIM_INFINITY))
 
 
 def _postgres(faulty: FaultyStack) -> FaultyPostgresStack:
