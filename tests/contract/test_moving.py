@@ -33,6 +33,7 @@ from tests.contract.test_job_record_model import INDEX, JobRecordMachine
 from tests.servers import Server
 
 CRASHED = ImageCrashedError("gone")
+EXAMPLES = 8
 WHERE = ("in redis", "on its way", "in postgres")
 NOTHING_OF_JOBS = ("darkroom:drained", "darkroom:webhooks:endpoints")
 """Keys that say where to look, and what lately ended."""
@@ -410,8 +411,8 @@ class MovingMachine(JobRecordMachine):
                 moving.mover.move_statistics()
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(15, marks=pytest.mark.slow)])
-def test_no_interleaving_breaks_a_promise_while_jobs_move(redis: Server, postgres: Server, examples: int) -> None:
+@pytest.mark.slow
+def test_no_interleaving_breaks_a_promise_while_jobs_move(redis: Server, postgres: Server) -> None:
     class OnTheseServers(MovingMachine):
         def __init__(self) -> None:
             super().__init__(MovingJobStores(redis.url, postgres.url))
@@ -419,6 +420,6 @@ def test_no_interleaving_breaks_a_promise_while_jobs_move(redis: Server, postgre
     run_state_machine_as_test(
         OnTheseServers,
         settings=settings(
-            max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
