@@ -128,9 +128,15 @@ class Pipeline:
 
         window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
         broker_window = int(window) if window.isdecimal() else None
-        if self._run.variables.get("JOB_STORE") == "postgres":
-            return PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
-        return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE") != "postgres":
+            return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        postgres = PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE_FROM") != "redis":
+            return postgres
+        from darkroom.adapters.jobs.moving.store import MovingJobStore
+
+        redis = RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        return MovingJobStore(new=postgres, old=redis)
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage

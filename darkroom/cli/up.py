@@ -108,6 +108,11 @@ class FrontDoor:
     envvar="JOB_STORE",
     help="Where the job records are; with postgres no Redis is started.  [default: as in darkroom.toml, else redis]",
 )
+@click.option(
+    "--move-from",
+    type=click.Choice(("redis",)),
+    help="Read jobs that are still in this store too, while `darkroom jobs move` moves them to the job store.",
+)
 @click.option("--postgres", "postgres_url", help="Use this PostgreSQL server (postgresql://...) as the job store.")
 @click.option(
     "--s3",
@@ -227,6 +232,7 @@ def command(
     nats_url: str | None,
     redis_url: str | None,
     job_store: str | None,
+    move_from: str | None,
     postgres_url: str | None,
     s3_url: str | None,
     max_instances: int | None,
@@ -287,7 +293,9 @@ def command(
         storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
         if storage.settings and s3_url is not None:
             raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
-        jobs = choose_job_store(storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url)
+        jobs = choose_job_store(
+            storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url, move_from=move_from
+        )
         options = StackOptions(
             project=jobs.project,
             data=data,

@@ -46,6 +46,10 @@ _SHARED_PARTS = {
     "is_erased": ("erasures",),
     "due_erasures": ("erasures",),
     "erasure_done": ("erasures",),
+    "move_take": ("bindings", "moving"),
+    "move_delivered": ("bindings", "moving"),
+    "move_known": ("bindings", "erasures", "moving"),
+    "move_left": ("erasures", "moving"),
 }
 
 
