@@ -169,8 +169,12 @@ class PipelineExtension:
 
     def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
         from darkroom.preset_check import preset_complaints
+        from darkroom.retention_check import retention_complaints
 
-        return preset_complaints(project_root, manifests)
+        return [
+            *preset_complaints(project_root, manifests),
+            *retention_complaints(project_root / DEAD_LETTER_STREAM, manifests),
+        ]
 
     def preload(self) -> None:
         for module in _PRELOADED:

@@ -59,13 +59,18 @@ def inflict(faulty: FaultyStack, fault: Fault) -> None:
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
+def _workers(faulty: FaultyStack) -> list[psutil.Process]:
+    services = ("resize", "crop", "renditions", "renditions-background")
+    return [worker for service in services for worker in faulty.workers(service)]
+
+
 def _kill_worker(faulty: FaultyStack, fault: Fault) -> None:
-    _signal_one([*faulty.workers("resize"), *faulty.workers("crop")], fault, signal.SIGKILL)
+    _signal_one(_workers(faulty), fault, signal.SIGKILL)
 
 
 def _pause_worker_beyond_its_lease(faulty: FaultyStack, fault: Fault) -> None:
     """In a thread of its own: the other faults do not wait for it."""
-    found = _pick([*faulty.workers("resize"), *faulty.workers("crop")], fault)
+    found = _pick(_workers(faulty), fault)
     if found is None:
         return
 
@@ -151,6 +156,7 @@ def _lose_job_store(faulty: FaultyStack, fault: Fault) -> None:
     eventually(lambda: _owes_no_keeper(faulty), within_s=BACK_WITHIN_S, what="storage has all keepers")
     with faulty.redis_client() as client:
         client.flushall()
+    faulty.store_lost_at.append(time.monotonic())
     time.sleep(fault.lasts_s)
     for _ in range(2):
         eventually(lambda: _is_restored(faulty), within_s=BACK_WITHIN_S, what="darkroom restore succeeds")
@@ -228,6 +234,7 @@ KINDS: Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]] = {
     "resize instance killed": (3, _kill_instance("resize")),
     "resize instance terminated": (2, _terminate_instance("resize")),
     "crop instance killed": (3, _kill_instance("crop")),
+    "renditions instance killed": (2, _kill_instance("renditions")),
     "ingest killed": (3, _kill_instance("ingest")),
     "ingest terminated": (2, _terminate_instance("ingest")),
     "status killed": (1, _kill_instance("status")),

@@ -22,6 +22,8 @@ from tests.faults.ledger import Ledger, PostResult, Verdict
 from tests.faults.load import Load
 
 ENDED_WITHIN_S = 120.0
+RENDITIONS_SHARE, ENDING_SHARE = 0.3, 0.2
+"""Of the jobs: those with several results, and those that are cancelled or erased."""
 
 
 def main() -> int:
@@ -47,7 +49,8 @@ def _soak(faulty: FaultyStack, faults: list[Fault], options: argparse.Namespace)
     ledger, picture = Ledger(faulty), make_photograph(400, 300)
     faulty.slow(0.7)
     began = time.monotonic()
-    with Load(ledger, picture, per_second=options.rate, seed=options.seed) as load:
+    shares = {"renditions_share": RENDITIONS_SHARE, "ending_share": ENDING_SHARE}
+    with Load(ledger, picture, per_second=options.rate, seed=options.seed, **shares) as load:
         for fault in faults:
             time.sleep(max(0.0, began + fault.at_s - time.monotonic()))
             inflict(faulty, fault)
@@ -56,6 +59,7 @@ def _soak(faulty: FaultyStack, faults: list[Fault], options: argparse.Namespace)
     ledger.settle(within_s=ENDED_WITHIN_S - (time.monotonic() - last_fault_at))
     ended_s = time.monotonic() - last_fault_at
     time.sleep(20)  # the next sweep keeps what was given up last; this is no wait for a job
+    print(f"erased      nothing was left {ledger.endings.settle(within_s=ENDED_WITHIN_S):.0f} s later")
     return _report(ledger, load, ledger.verdict(), faults, ended_s)
 
 
