@@ -26,10 +26,10 @@ def retention_complaints(definition: Path, manifests: Sequence[Path]) -> list[Co
     max_age_ns = _max_age_ns(definition)
     if not max_age_ns:
         return []
+    messages = [message for text in _retentions(manifests) if (message := _message(text, max_age_ns)) is not None]
     return [
         Complaint(file=definition, line=_line_of_max_age(definition), rule=RULE, message=message)
-        for message in sorted({_message(text, max_age_ns) for text in _retentions(manifests)} - {None})
-        if message is not None
+        for message in dict.fromkeys(messages)
     ]
 
 
@@ -55,8 +55,8 @@ def _message(text: str, max_age_ns: int) -> str | None:
     if kept_s is not None and max_age_ns >= kept_s * 10**9:
         return None
     return (
-        f"{_MAX_AGE} is {max_age_ns / _NS_PER_DAY:g} d, and {_SETTING} is {text}: a job's letter would be gone while the "
-        f"job can still be redriven. Give {_MAX_AGE} at least as long, or 0, for ever"
+        f"{_MAX_AGE} is {max_age_ns / _NS_PER_DAY:g} d, and {_SETTING} is {text}: a job's letter would be gone while "
+        f"the job can still be redriven. Give {_MAX_AGE} at least as long, or 0, for ever"
     )
 
 

@@ -36,9 +36,7 @@ def made_renditions(
     One that was asked for anew, with other parameters, counts only if it was stored since.
     """
     newest = _newest(stored, rendition_names(keeper.job.parameters))
-    valid = {
-        name: one for name, one in newest.items() if name not in keeper.changed or one.stored_at >= keeper_at
-    }
+    valid = {name: one for name, one in newest.items() if name not in keeper.changed or one.stored_at >= keeper_at}
     results = {name: result for name, one in valid.items() if (result := _result(one, storage, limits)) is not None}
     return results, max((valid[name].stored_at for name in results), default=None)
 

@@ -110,9 +110,7 @@ class AsyncClient:
         asked = protocol.asked_renditions(renditions, presets)
         if isinstance(picture, str | Path):
             picture = await anyio.Path(picture).read_bytes()
-        send = protocol.submit(
-            picture, "renditions", asked, self._retries, idempotency_key, background=background
-        )
+        send = protocol.submit(picture, "renditions", asked, self._retries, idempotency_key, background=background)
         return AsyncJob(self, await self._run(send))
 
     async def presets(self) -> list[dict[str, Any]]:

@@ -102,9 +102,7 @@ class Client:
         Raises as `submit` does.
         """
         asked = protocol.asked_renditions(renditions, presets)
-        send = protocol.submit(
-            picture, "renditions", asked, self._retries, idempotency_key, background=background
-        )
+        send = protocol.submit(picture, "renditions", asked, self._retries, idempotency_key, background=background)
         return Job(self, self._run(send))
 
     def presets(self) -> list[dict[str, Any]]:

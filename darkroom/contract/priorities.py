@@ -1,4 +1,4 @@
-"""The Priority field of HTTP requests, RFC 9218: how urgent the sender finds the answer. Only one urgency matters here."""
+"""The Priority field of HTTP requests, RFC 9218: how urgent the answer is. Only one urgency matters here."""
 
 from __future__ import annotations
 

@@ -34,9 +34,7 @@ def kept(*names: str) -> KeptJob:
         )
         for name in names
     }
-    return KeptJob(
-        new=job, created_at=now - HOUR, made=made, finished_at=now - HOUR / 2 if len(made) == 3 else None
-    )
+    return KeptJob(new=job, created_at=now - HOUR, made=made, finished_at=now - HOUR / 2 if len(made) == 3 else None)
 
 
 def test_a_job_that_has_them_all_is_completed_with_them(stores: JobStores) -> None:

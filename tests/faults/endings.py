@@ -1,4 +1,4 @@
-"""What owners did with their jobs, and whether the jobs ended so: a cancelled one fails, of an erased one nothing is left.
+"""What owners did with their jobs, and whether these ended so: a cancelled one fails, of an erased one nothing is left.
 
 A job store that is lost takes cancellations and erasures along that recovery had not carried out (docs/operations.md).
 Those of the last minute before are left open: nothing is said of them but their number.
@@ -76,7 +76,11 @@ class Endings:
         seen = scan(self.faulty)
         if not seen.naming(gone):
             return []
-        return [f"{job_id}: erased, and still in {', '.join(places)}" for job_id in gone if (places := seen.naming([job_id]))]
+        return [
+            f"{job_id}: erased, and still in {', '.join(places)}"
+            for job_id in gone
+            if (places := seen.naming([job_id]))
+        ]
 
     def settle(self, *, within_s: float) -> float:
         """Wait until nothing is left of erased jobs; seconds until then. What is left, the verdict calls stuck."""

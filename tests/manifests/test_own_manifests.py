@@ -213,9 +213,7 @@ def test_every_container_is_restricted_and_its_image_pinned(manifests: Manifests
         assert security.seccomp_profile is not None
         assert security.seccomp_profile.type == "RuntimeDefault"
         assert spec.automount_service_account_token is False
-        assert re.fullmatch(
-            rf"dev\.local/darkroom/{function_of(service.name)}:\d+\.\d+\.\d+", spec.container.image
-        )
+        assert re.fullmatch(rf"dev\.local/darkroom/{function_of(service.name)}:\d+\.\d+\.\d+", spec.container.image)
 
 
 def test_every_resource_bears_the_labels_that_tell_what_it_is_part_of(manifests: Manifests) -> None:

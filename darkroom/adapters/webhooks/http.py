@@ -39,7 +39,9 @@ class HttpWebhookSender:
         trust: Callable[[], ssl.SSLContext] = httpcore.default_ssl_context,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`resolve` is the operating system's by default. `trust` makes the TLS context with the certificate authorities that are trusted."""
+        """`resolve` is the operating system's by default. `trust` makes the TLS context with the certificate
+        authorities that are trusted.
+        """
         self._allowed = allowed
         self._within_s = within_s
         self._lookups = NameLookups()

@@ -1,7 +1,7 @@
 """Resolves the names of webhooks' targets, so that names that nobody answers for hold up no other.
 
 A customer chooses the name, and whoever runs its name servers may let a lookup hang. The operating system's lookup can
-neither be cancelled nor be bounded, and each takes a thread, long after its try has given up. So there are many threads,
+neither be cancelled nor be bounded, and each takes a thread, long after its try gave up. So there are many threads,
 and a name has one of them at a time: tries that ask meanwhile share its answer.
 """
 

@@ -21,11 +21,7 @@ PICTURE = make_photograph(64, 48)
 
 
 def asked(**widths: int) -> dict[str, Any]:
-    return {
-        "renditions": {
-            name: {"type": "resize", "parameters": {"width": widths.get(name, 8)}} for name in NAMES
-        }
-    }
+    return {"renditions": {name: {"type": "resize", "parameters": {"width": widths.get(name, 8)}} for name in NAMES}}
 
 
 @pytest.fixture

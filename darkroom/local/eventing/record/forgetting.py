@@ -1,4 +1,4 @@
-"""Takes out of the record what somebody may not keep: every entry that contains a text, and what became of those events.
+"""Takes out of the record what may not be kept: every entry that contains a text, and what became of those events.
 
 A stream's messages cannot be changed, and readers rely on their order. So the batches from the first that has such an
 entry on are written again without them, in their order, and each is deleted once its successor is stored. nats-server
