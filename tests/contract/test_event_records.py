@@ -23,8 +23,7 @@ def test_it_is_told_what_to_forget() -> None:
 
 def test_a_refusal_or_silence_means_that_it_is_asked_again() -> None:
     with scripted_server(Reply(status=503)) as server:
-        records = HttpEventRecords(server.url)
         with pytest.raises(DependencyUnavailableError, match="answered 503"):
-            records.forget([JOB_ID])
+            HttpEventRecords(server.url).forget([JOB_ID])
     with pytest.raises(DependencyUnavailableError, match="cannot be reached"):
-        records.forget([JOB_ID])
+        HttpEventRecords(server.url).forget([JOB_ID])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import nats.js.errors
 import pytest
 
 from darkroom.events.cloudevents import CloudEvent
@@ -54,7 +56,7 @@ async def bytes_of_stream(recorder: Recorder) -> bytes:
     jetstream, found = recorder.jetstream, b""
     state = (await jetstream.stream_info(STREAM)).state
     for sequence in range(state.first_seq, state.last_seq + 1):
-        if sequence not in (state.deleted or []):
+        with suppress(nats.js.errors.NotFoundError):
             found += (await jetstream.get_msg(STREAM, sequence)).data or b""
     return found
 
