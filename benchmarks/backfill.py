@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import machine
+from benchmarks.measure.cpu_time import Family
 from benchmarks.measure.keyed_stack import keyed_stack
 from benchmarks.measure.small_picture import WIDTH_PX, small_picture
 from benchmarks.pipeline import RESULTS
@@ -102,6 +103,8 @@ class Figures:
     report: dict[str, Any]
     idle_s: Sequence[float]
     beside_s: Sequence[float]
+    cpu_s: Mapping[str, float]
+    """Of the stack while the backfill ran, with the live jobs."""
 
     @property
     def is_once(self) -> bool:
@@ -123,10 +126,15 @@ def measure(folder: Path, options: argparse.Namespace) -> Figures:
         _fill(storage, options.pictures)
         idle = _alone(live, options)
         beside = LiveJobs(live, options.live_per_s)
+        if keyed.stack.process is None:
+            raise RuntimeError("the stack does not run")
+        family = Family(pid=keyed.stack.process.pid, name="runtime")
+        spent = family.spent()
         began = time.monotonic()
         with beside.running():
             report = _backfill(folder, keyed.keys[1], partial(_done, jobs), options)
             took_s = time.monotonic() - began
+        spent = family.spent().since(spent)
         ids = {job.job_id for job in own.jobs()}
         results = sum(key.split("/")[1] in ids for key in _keys(storage))
     return Figures(
@@ -138,6 +146,7 @@ def measure(folder: Path, options: argparse.Namespace) -> Figures:
         report=report,
         idle_s=idle.times_s,
         beside_s=beside.times_s,
+        cpu_s=spent.by_name,
     )
 
 
@@ -216,11 +225,19 @@ def report(figures: Figures) -> str:
             f"- p99 beside / alone: {ratio:.2f}, at most {OF_THE_IDLE:g}",
             f"- {figures.pictures:,} pictures in {figures.took_s:.0f} s, {figures.pictures / figures.took_s:.1f}/s, "
             f"killed {figures.kills} times",
+            f"- CPU time per picture, live jobs included: {_cpu(figures)}",
             f"- each done exactly once: {once} ({figures.jobs:,} jobs, {figures.results:,} results, "
             f"{figures.report['made']:,} made by the report, {figures.report['failed']:,} failed)",
             "",
         ]
     )
+
+
+def _cpu(figures: Figures) -> str:
+    """Return the milliseconds per picture, in all and by process: what two cores could do at most follows from it."""
+    each = {name: 1000 * seconds / figures.pictures for name, seconds in figures.cpu_s.items()}
+    dear = ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(each.items(), key=lambda one: -one[1]) if ms >= 0.5)
+    return f"{sum(each.values()):.1f} ms ({dear})"
 
 
 def parsed_arguments() -> argparse.Namespace:

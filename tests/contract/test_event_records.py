@@ -22,8 +22,8 @@ def test_it_is_told_what_to_forget() -> None:
 
 
 def test_a_refusal_or_silence_means_that_it_is_asked_again() -> None:
-    with scripted_server(Reply(status=503)) as server:
-        with pytest.raises(DependencyUnavailableError, match="answered 503"):
-            HttpEventRecords(server.url).forget([JOB_ID])
+    refused = pytest.raises(DependencyUnavailableError, match="answered 503")
+    with scripted_server(Reply(status=503)) as server, refused:
+        HttpEventRecords(server.url).forget([JOB_ID])
     with pytest.raises(DependencyUnavailableError, match="cannot be reached"):
         HttpEventRecords(server.url).forget([JOB_ID])
