@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from darkroom.contract.errors import DependencyUnavailableError
-from tests.faults.faulty_stack import FaultyStack
+from tests.faults.faulty_stack import FaultyStack, StoreLoss
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.restoring import RestoreFailedError, restore
 from tests.faults.streams import full_stream
@@ -154,9 +154,10 @@ def _lose_job_store(faulty: FaultyStack, fault: Fault) -> None:
     _server(faulty, "redis")
     _server(faulty, "s3")
     eventually(lambda: _owes_no_keeper(faulty), within_s=BACK_WITHIN_S, what="storage has all keepers")
+    erased = frozenset(str(line["job_id"]) for line in faulty.said("job.erased"))
     with faulty.redis_client() as client:
         client.flushall()
-    faulty.store_lost_at.append(time.monotonic())
+    faulty.losses.append(StoreLoss(at=time.monotonic(), erased=erased))
     time.sleep(fault.lasts_s)
     for _ in range(2):
         eventually(lambda: _is_restored(faulty), within_s=BACK_WITHIN_S, what="darkroom restore succeeds")

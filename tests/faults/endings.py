@@ -1,7 +1,7 @@
 """What owners did with their jobs, and whether these ended so: a cancelled one fails, of an erased one nothing is left.
 
 A job store that is lost takes cancellations and erasures along that recovery had not carried out (docs/operations.md).
-Those of the last minute before are left open: nothing is said of them but their number.
+These, and those of the last minute before, are left open: nothing is said of them but their number.
 """
 
 from __future__ import annotations
@@ -60,13 +60,16 @@ class Endings:
     def is_open(self, job_id: str) -> bool:
         """Return whether the store was lost before the job's ending was certainly carried out."""
         at = self.erased.get(job_id, self.cancelled.get(job_id))
-        return at is not None and any(0 <= lost - at < CARRIED_OUT_WITHIN_S for lost in self.faulty.store_lost_at)
+        if at is None:
+            return False
+        later = [loss for loss in self.faulty.losses if loss.at > at]
+        return any(job_id not in loss.erased or loss.at - at < CARRIED_OUT_WITHIN_S for loss in later)
 
     def may_be_gone(self, job_id: str) -> bool:
         """Return whether there need be no record: it was erased, or cancelled before the store was lost."""
         known = self.erased.keys() | self.unsure
         at = self.cancelled.get(job_id)
-        return job_id in known or (at is not None and any(lost > at for lost in self.faulty.store_lost_at))
+        return job_id in known or (at is not None and any(loss.at > at for loss in self.faulty.losses))
 
     def left_of_erased(self) -> list[str]:
         """Return each erased job of which something is found, anywhere in the stack, and where."""

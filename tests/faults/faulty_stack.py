@@ -50,14 +50,22 @@ _REDIS_FROM_SECRET = re.compile(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoreLoss:
+    at: float
+    """By the monotonic clock."""
+    erased: frozenset[str]
+    """The jobs that recovery had erased by then."""
+
+
 @dataclass
 class FaultyStack:
     stack: RunningStack
     redis: Proxy
     s3: Proxy
     folder: Path
-    store_lost_at: list[float] = field(default_factory=list, kw_only=True)
-    """When the whole job store was lost, by the monotonic clock."""
+    losses: list[StoreLoss] = field(default_factory=list, kw_only=True)
+    """When the whole job store was lost."""
 
     # --- the parts, reached past the proxies -----------------------------------------------------------------------
 
