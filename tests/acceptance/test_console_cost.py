@@ -19,7 +19,6 @@ pytestmark = [
 def test_the_benchmark_of_the_console_measures_the_list_and_the_cost(tmp_path: Path) -> None:
     options = console.parsed_arguments(["--jobs", "700", "--requests", "3", "--load", "16", "--rounds", "1"])
     text, figures = console.report(options, tmp_path)
-    print(text)
     assert "| the newest |" in text
     assert "| console |" in text
     assert figures["list_p95_ms"] > 0
