@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.job_types import NAMES
+from darkroom.contract.job_types import EVENT_TYPES, NAMES
 from darkroom.contract.jobs import JobStatus
+from darkroom.contract.lanes import LaneWindow
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.contract.route_templates import route_template
 from darkroom.events.hosts import parse_origins
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from darkroom.diagnosis import Finding
     from darkroom.job_diagnosis import JobDiagnosis
     from darkroom.local.extension import Application, Complaint, Extension, Run
+    from darkroom.simulate.window import Window
     from darkroom.telemetry.metric import Readings
 
 BROKER_PATH = "/darkroom/darkroom"
@@ -126,9 +128,15 @@ class Pipeline:
 
         window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
         broker_window = int(window) if window.isdecimal() else None
-        if self._run.variables.get("JOB_STORE") == "postgres":
-            return PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
-        return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE") != "postgres":
+            return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        postgres = PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE_FROM") != "redis":
+            return postgres
+        from darkroom.adapters.jobs.moving.store import MovingJobStore
+
+        redis = RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        return MovingJobStore(new=postgres, old=redis)
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage
@@ -190,10 +198,21 @@ class PipelineExtension:
     def attach(self, run: Run) -> Application:
         return Pipeline(run)
 
+    def window(self, event_type: str, settings: Mapping[str, str]) -> Window | None:
+        """Return the window of a job type's events, which BROKER_WINDOW sets (`darkroom.simulate`)."""
+        size = settings.get("BROKER_WINDOW", "")
+        if event_type not in EVENT_TYPES or not size.isdecimal() or int(size) == 0:
+            return None
+        return LaneWindow(int(size))
+
     def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
         from darkroom.preset_check import preset_complaints
+        from darkroom.retention_check import retention_complaints
 
-        return preset_complaints(project_root, manifests)
+        return [
+            *preset_complaints(project_root, manifests),
+            *retention_complaints(project_root / DEAD_LETTER_STREAM, manifests),
+        ]
 
     def console(self, run: Run) -> ConsolePages:
         from darkroom.job_console.attaching import pages_of_run

@@ -29,6 +29,8 @@ _COMMANDS = {
     "top": "darkroom.cli.top.command",
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
+    "simulate": "darkroom.cli.simulate.command",
+    "measure": "darkroom.cli.measure.command",
     "backup": "darkroom.cli.backup",
     "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from darkroom.local.revisions.autoscaler import Decision, Metrics, explain
+from darkroom.local.revisions.autoscaler import Decision, Metrics, arithmetic_of
 from darkroom.manifests.revision import ScalingConfig
 
 MAX_KEPT = 1800
@@ -18,7 +18,7 @@ MAX_KEPT = 1800
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decided:
+class LoggedDecision:
     at: float
     """In seconds since the epoch."""
     config: ScalingConfig
@@ -27,17 +27,17 @@ class Decided:
 
     @property
     def sentence(self) -> str:
-        return explain(self.config, self.metrics, self.decision)
+        return arithmetic_of(self.config, self.metrics, self.decision)
 
-    def is_like(self, other: Decided) -> bool:
+    def is_like(self, other: LoggedDecision) -> bool:
         return (self.metrics, self.decision, self.config) == (other.metrics, other.decision, other.config)
 
 
 class DecisionLog:
     def __init__(self, max_kept: int = MAX_KEPT) -> None:
-        self._kept: deque[Decided] = deque(maxlen=max_kept)
+        self._kept: deque[LoggedDecision] = deque(maxlen=max_kept)
 
-    def add(self, decided: Decided) -> None:
+    def add(self, decided: LoggedDecision) -> None:
         kept = self._kept
         if len(kept) >= 2 and decided.is_like(kept[-1]) and decided.is_like(kept[-2]):
             kept[-1] = decided
@@ -45,12 +45,12 @@ class DecisionLog:
             kept.append(decided)
 
     @property
-    def latest(self) -> Decided | None:
+    def latest(self) -> LoggedDecision | None:
         return self._kept[-1] if self._kept else None
 
-    def since(self, at: float) -> Iterator[Decided]:
+    def since(self, at: float) -> Iterator[LoggedDecision]:
         """Yield the decisions from a time on, and the last one before it, which held until then."""
-        before: Decided | None = None
+        before: LoggedDecision | None = None
         for decided in self._kept:
             if decided.at < at:
                 before = decided

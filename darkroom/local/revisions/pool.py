@@ -18,6 +18,7 @@ from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
 from darkroom.local.revisions.launching import AddressLaunch, Launch, NoLaunch
 from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.queueing import surplus
 from darkroom.manifests.revision import Revision
 from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
@@ -174,8 +175,8 @@ class Pool:
         # Somebody else's server is one, however many requests there are.
         wanted = min(self._desired, 1) if isinstance(self.launch, AddressLaunch) else self._desired
         kept = self._kept(self.revision)
-        for surplus in _by_removal_order(kept)[: max(0, len(kept) - wanted)]:
-            self._retire(surplus)
+        for instance in surplus(kept, wanted):
+            self._retire(instance)
         missing = wanted - len(self._kept(self.revision))
         if missing <= 0 or self._hold is not None:
             self._reported_cap = None
@@ -388,12 +389,6 @@ class Pool:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _by_removal_order(instances: list[Instance]) -> list[Instance]:
-    """Sort instances: first those not ready yet, then those with the fewest requests; the newest first among equals."""
-    newest_first = reversed(instances)
-    return sorted(newest_first, key=lambda one: (one.state is InstanceState.READY, one.in_flight))
 
 
 def _identity(instance: Instance) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import Any
 from aiohttp import web
 
 from darkroom.local.revisions.autoscaler import panic_window_s
-from darkroom.local.revisions.autoscaler.kpa import target_value, wanted_by_windows
-from darkroom.local.revisions.decisions import Decided, DecisionLog
+from darkroom.local.revisions.autoscaler.kpa import needed_instances, target_value
+from darkroom.local.revisions.decisions import DecisionLog, LoggedDecision
 from darkroom.local.revisions.fleet import Fleet
 from darkroom.local.revisions.pool import Pool
 from darkroom.manifests.revision import ScalingConfig
@@ -85,14 +85,14 @@ def _settings(config: ScalingConfig) -> dict[str, Any]:
     }
 
 
-def _decided(decided: Decided) -> dict[str, Any]:
-    by_stable, by_panic, _ = wanted_by_windows(decided.config, decided.metrics)
+def _decided(decided: LoggedDecision) -> dict[str, Any]:
+    needed = needed_instances(decided.config, decided.metrics)
     return {
         "at": decided.at,
         "stable": decided.metrics.stable,
         "panic": decided.metrics.panic,
-        "by_stable": by_stable,
-        "by_panic": by_panic,
+        "by_stable": needed.stable,
+        "by_panic": needed.panic,
         "unbounded": decided.decision.unbounded,
         "wanted": decided.decision.desired,
         "ready": decided.metrics.ready,

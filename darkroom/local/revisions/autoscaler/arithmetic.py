@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from darkroom.local.revisions.autoscaler.kpa import Decision, Metrics, target_value, wanted_by_windows
+from darkroom.local.revisions.autoscaler.kpa import Decision, Metrics, needed_instances, target_value
 from darkroom.local.revisions.autoscaler.windows import panic_window_s
 from darkroom.manifests.revision import ScalingConfig
 
 
-def explain(config: ScalingConfig, metrics: Metrics, decision: Decision) -> str:
+def arithmetic_of(config: ScalingConfig, metrics: Metrics, decision: Decision) -> str:
     """Return a sentence such as "concurrency 7.3 over 60 s at a target of 2 asks for 4; max-scale allows 3".
 
     First what the deciding window asks for, then each rule that has changed the number, in the order of the arithmetic.
@@ -25,8 +25,8 @@ def _steps(config: ScalingConfig, metrics: Metrics, decision: Decision) -> Itera
     by_panic = decision.panicking and metrics.panic > metrics.stable
     asked = _asked(config, metrics.panic if by_panic else metrics.stable)
     yield _asks(config, metrics, by_panic=by_panic)
-    stable, panic, _ = wanted_by_windows(config, metrics)
-    limited = panic if by_panic else stable
+    needed = needed_instances(config, metrics)
+    limited = needed.panic if by_panic else needed.stable
     if limited != asked:
         yield _rate(config, metrics, asked, limited)
     if decision.unbounded != limited:

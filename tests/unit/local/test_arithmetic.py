@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.local.revisions.autoscaler import Decision, Metrics, ScalerState, decide, explain
-from darkroom.local.revisions.decisions import Decided, DecisionLog
+from darkroom.local.revisions.autoscaler import Decision, Metrics, ScalerState, arithmetic_of, decide
+from darkroom.local.revisions.decisions import DecisionLog, LoggedDecision
 from darkroom.manifests.revision import ScalingConfig
 
 TWO = 2 / 0.7
@@ -25,7 +25,7 @@ def words(
 ) -> str:
     metrics = Metrics(stable=stable, panic=stable if panic is None else panic, ready=ready)
     decision, _ = decide(config, state or ScalerState(active_since_s=0 if ready else None), metrics, now_s)
-    return explain(config, metrics, decision)
+    return arithmetic_of(config, metrics, decision)
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def test_any_decision_can_be_explained_and_ends_with_its_number(
     config = ScalingConfig(target=TWO, min_scale=min_scale, max_scale=max_scale)
     metrics = Metrics(stable=stable, panic=panic, ready=ready)
     decision, _ = decide(config, ScalerState.at_start(ready=ready, now_s=0), metrics, 1000)
-    last = explain(config, metrics, decision).split("; ")[-1]
+    last = arithmetic_of(config, metrics, decision).split("; ")[-1]
     assert str(decision.desired) in last
 
 
-def decided(at: float, stable: float) -> Decided:
+def decided(at: float, stable: float) -> LoggedDecision:
     metrics = Metrics(stable=stable, panic=stable, ready=1)
     decision = Decision(desired=1, unbounded=1, panicking=False)
-    return Decided(at=at, config=ScalingConfig(), metrics=metrics, decision=decision)
+    return LoggedDecision(at=at, config=ScalingConfig(), metrics=metrics, decision=decision)
 
 
 def test_decisions_that_are_alike_are_kept_as_the_first_and_the_last() -> None:
