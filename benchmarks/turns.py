@@ -1,7 +1,7 @@
 """One key's job behind another key's backlog, with the Broker's window and without one, and what the window costs.
 
     python -m benchmarks.turns [--backlogs 100,1000,10000] [--times 20] [--unbounded-times 3] [--window 40]
-                               [--cost-jobs 600] [--rounds 4] [--burst 600] [--save]
+                               [--cost-jobs 1500] [--rounds 5] [--burst 600] [--save]
 
 Two stacks that differ in BROKER_WINDOW alone, side by side; what is compared alternates between them.
 
@@ -14,7 +14,7 @@ Two stacks that differ in BROKER_WINDOW alone, side by side; what is compared al
 - Scale-out: the instances that the autoscaler wants, over time, when a burst meets a function at zero. The window
   changes nothing about it.
 
-The whole takes about eight minutes on two cores; `--backlogs 100,300 --times 5 --cost-jobs 200 --rounds 1` about one.
+The whole takes about ten minutes on two cores; `--backlogs 100,300 --times 5 --cost-jobs 200 --rounds 1` about one.
 """
 
 from __future__ import annotations
@@ -62,11 +62,16 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    cpu_ms: float
-    """Per job, of all processes."""
+    cpu_ms_by_process: dict[str, float]
+    """Per job."""
     per_s: float
     others_cores: float
     """What other processes took meanwhile, the other stack included."""
+
+    @property
+    def cpu_ms(self) -> float:
+        """Per job, of all processes."""
+        return sum(self.cpu_ms_by_process.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +128,8 @@ class Side:
         began_at = time.time()
         last_at = self.ends.wait_for(submitted, within_s=WITHIN_S)
         spent = self.family.spent().since(spent_before)
-        return Cost(cpu_ms=spent.total_s * 1000 / jobs, per_s=jobs / (last_at - began_at), others_cores=others.cores())
+        by_process = {name: seconds * 1000 / jobs for name, seconds in spent.by_name.items()}
+        return Cost(cpu_ms_by_process=by_process, per_s=jobs / (last_at - began_at), others_cores=others.cores())
 
     def scale_out(self, jobs: int, *, for_s: float = WATCHED_S) -> list[int]:
         """Return the instances wanted at each reading, from before the burst on."""
@@ -209,6 +215,10 @@ def report(figures: Figures) -> str:
         row(f"B's job behind {backlog:,} of A's", [_waits_cell(waits[backlog]) for waits in figures.waits.values()])
     row("longest median / shortest", [f"{figures.longest_to_shortest(side):.2f}" for side in figures.waits])
     row("CPU ms per job", [f"{median(cost.cpu_ms for cost in costs):.2f}" for costs in figures.costs.values()])
+    processes = {name for costs in figures.costs.values() for cost in costs for name in cost.cpu_ms_by_process}
+    for process in sorted(processes):
+        each = [median(cost.cpu_ms_by_process.get(process, 0) for cost in costs) for costs in figures.costs.values()]
+        row(f"&nbsp;&nbsp;{process}", [f"{cpu_ms:.2f}" for cpu_ms in each])
     row("jobs per second", [f"{median(cost.per_s for cost in costs):.1f}" for costs in figures.costs.values()])
     row(
         "cores that others took",
@@ -251,8 +261,8 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=20, help="B's jobs behind each backlog, with a window")
     parser.add_argument("--unbounded-times", type=int, default=3, help="and without one; once from 5,000 on")
     parser.add_argument("--window", default="40", help="BROKER_WINDOW")
-    parser.add_argument("--cost-jobs", type=int, default=600, help="in each round of the cost")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--cost-jobs", type=int, default=1500, help="in each round of the cost")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--burst", type=int, default=600, help="jobs of the scale-out")
     parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results")
     return parser.parse_args()

@@ -41,7 +41,7 @@ done
 secret darkroom-redis-users --from-file=redis-users
 secret darkroom-redis-exporter --from-literal=REDIS_EXPORTER_PASSWORD="$(made redis-exporter 24)"
 
-for function in ingest status resize crop renditions recovery; do
+for function in ingest status resize crop renditions recovery console; do
   secret "darkroom-$function" --from-literal=REDIS_URL="$(redis_url "$function")" \
     --from-literal=STORAGE_ACCESS_KEY="$(made "storage-$function-access" 10)" \
     --from-literal=STORAGE_SECRET_KEY="$(made "storage-$function-secret" 20)"
@@ -60,6 +60,9 @@ secret darkroom-api-keys --from-file=keys.json
 # --keys-file DIRECTORY/keys.json` adds one; then run this again.
 [ -s webhooks.json ] || echo '{"endpoints": []}' > webhooks.json
 [ -s webhook-secrets.json ] || echo '{"secrets": {}}' > webhook-secrets.json
+# No operator's key yet: `darkroom console-keys create --file DIRECTORY/console-keys.json` adds one; then run this again.
+[ -s console-keys.json ] || echo '{"keys": []}' > console-keys.json
+secret darkroom-console-keys --from-file=console-keys.json
 secret darkroom-webhooks --from-file=webhooks.json
 secret darkroom-webhook-secrets --from-file=webhook-secrets.json
 

@@ -83,19 +83,20 @@ async def celery_peer(redis_url: str, s3: S3, key: str, *, processes: int) -> As
 
     if CHANNEL != DONE_CHANNEL:
         raise RuntimeError(f"the worker publishes on {CHANNEL}")
-    app.conf.broker_url = redis_url
     command = [sys.executable, "-m", "celery", "-A", "benchmarks.measure.renditions_celery", "worker"]
     options = [f"--concurrency={processes}", "--loglevel=warning", "-O", "fair"]
     options += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     async with AsyncExitStack() as resources:
         worker = resources.enter_context(_Child([*command, *options], _environment(redis_url, s3)))
         done = await resources.enter_async_context(Done(redis_url))
+        # Not the application's own pool, which keeps the address of the first stack.
+        broker = resources.enter_context(app.connection_for_write(redis_url))
         numbers = count()
 
         async def exchange() -> None:
             job = f"celery-{os.getpid()}-{next(numbers)}"
             ended = done.expect(job)
-            app.send_task(TASK, args=[s3.bucket, key, job])
+            app.send_task(TASK, args=[s3.bucket, key, job], connection=broker)
             async with asyncio.timeout(PATIENCE_S):
                 await ended
 

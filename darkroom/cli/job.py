@@ -80,8 +80,8 @@ def _record_fields(store: RedisJobStore | PostgresJobStore, job_id: UUID, data: 
 
 def _dead_letter(nats_url: str, job_id: str) -> dict[str, Any]:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
-    from darkroom.cli.letters import document
-    from darkroom.cli.redriving import Selection, select
+    from darkroom.redriving.letters import document
+    from darkroom.redriving.selection import Selection, select
 
     letters = JetStreamDeadLetters(nats_url)
     try:

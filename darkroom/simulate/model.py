@@ -155,6 +155,10 @@ class Scenario:
     """Cores of the one machine that everything runs on; None: nodes are added as they are needed."""
     nodes: int = 1
     """Nodes over which instances that start at the same time are spread (`ColdStart.growth`)."""
+    timer_late_s: float = 0.0
+    """How late the autoscaler's timer is, each time. Real timers are never early: where a period is over exactly at a
+    decision, such as panic mode after its window, a real decision comes after it.
+    """
     sample_s: float = 1.0
     """The interval of the Result's series."""
 

@@ -53,6 +53,7 @@ class SimulatedService:
         self._is_asleep = False
         """No decisions are made: all of them would be zero until a request comes."""
         pool.on_change = self._assign_waiting
+        self._timer_late_s = scenario.timer_late_s
         agenda.enter(0.0, self._tick, self._loop.due_s)
 
     @property
@@ -212,7 +213,7 @@ class SimulatedService:
             if not self.load.current and not decided.metrics.stable and loop.is_settled_at_zero:
                 self._is_asleep = True
                 return
-        self._enter(loop.due_s, self._tick, loop.due_s)
+        self._enter(loop.due_s + self._timer_late_s, self._tick, loop.due_s)
 
 
 def _scaling_loop(config: ScalingConfig, scenario: Scenario, pool: SimulatedPool) -> ScalingLoop:

@@ -37,10 +37,26 @@ class Trouble:
 
     since: float
     """Seconds since the epoch."""
+    last_at: float
     failures: int
+    failed_starts: int
+    """In a row, up to now."""
     reason: str
     """Of the last one, with the line of its output that says why."""
     last_lines: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A new revision that did not start, so that the one before it serves on."""
+
+    at: float
+    """Seconds since the epoch."""
+    revision: str
+    reason: str
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,6 +71,8 @@ class Pool:
     def __init__(self, revision: Revision, context: InstanceContext, limit: InstanceLimit, report: Report) -> None:
         self.revision = revision
         """The revision of new instances."""
+        self.revision_at = time.time()
+        """Since when it is this one, in seconds since the epoch."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
         self.on_failing: Callable[[], None] = lambda: None
@@ -71,6 +89,8 @@ class Pool:
         self._trouble: Trouble | None = None
         self._failed_starts = 0
         """In a row."""
+        self.refused: Refused | None = None
+        """The latest revision, as long as it did not start and an earlier one serves."""
         self._reported_cap: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -96,6 +116,11 @@ class Pool:
     @property
     def processes(self) -> int:
         return len(self._instances)
+
+    @property
+    def limit(self) -> int:
+        """Return how many processes this machine has room for, all Services together."""
+        return self._limit.most
 
     @property
     def reserved(self) -> int:
@@ -169,10 +194,11 @@ class Pool:
         With `if_it_starts`, returns False if the first new instance did not start; then the old ones keep serving.
         """
         self._release_hold()
+        self.refused = None
         old = [one for one in self._instances if one.state in KEPT_STATES]
         if if_it_starts and old and not await self._first_instance_starts(revision):
             return False
-        replaced, self.revision = self.revision, revision
+        replaced, self.revision, self.revision_at = self.revision, revision, time.time()
         self.reconcile()
         for new in self._kept(revision):
             await new.settled.wait()
@@ -275,6 +301,9 @@ class Pool:
             if self.is_failing:
                 self.on_failing()
         else:
+            cause = reason_in(error.last_lines)
+            reason = f"{error.reason}: {cause}" if cause else error.reason
+            self.refused = Refused(at=time.time(), revision=instance.revision.name, reason=reason)
             self._report("revision.failed", **fields, serving=self.revision.name)
 
     async def _remove_ended(self, instance: Instance) -> None:
@@ -315,6 +344,8 @@ class Pool:
         cause = reason_in(last_lines)
         self._trouble = Trouble(
             since=time.time() if earlier is None else earlier.since,
+            last_at=time.time(),
+            failed_starts=self._failed_starts,
             failures=1 if earlier is None else earlier.failures + 1,
             reason=f"{reason}: {cause}" if cause else reason,
             last_lines=tuple(last_lines)[-LAST_LINES_REPORTED:],

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from darkroom.local.reporting import Report
 from darkroom.local.revisions.activator import ConcurrencyMeter
 from darkroom.local.revisions.autoscaler import Decided, Decision, ScalingLoop, without_grace
+from darkroom.local.revisions.decisions import DecisionLog, LoggedDecision
 from darkroom.local.revisions.pool import Pool
 
 
@@ -27,6 +28,7 @@ class Scaler:
         self._poked = asyncio.Event()
         self._loop = ScalingLoop(pool.revision.scaling, clock(), wanted=self._initial())
         self.decision = Decision(desired=0, unbounded=0, panicking=False)
+        self.log = DecisionLog()
 
     def poke(self) -> None:
         """Decide at once, because a request arrived at a revision at zero. Knative's activator then reports {1, 1}."""
@@ -56,6 +58,9 @@ class Scaler:
 
     def _carry_out(self, decided: Decided) -> None:
         before, self.decision = self.decision, decided.decision
+        self.log.add(
+            LoggedDecision(at=time.time(), config=decided.config, metrics=decided.metrics, decision=decided.decision)
+        )
         if self.decision.desired != before.desired:
             self._report(
                 "instances.wanted",

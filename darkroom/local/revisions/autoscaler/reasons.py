@@ -1,6 +1,6 @@
-"""Says why the autoscaler decided what it decided: a code with its numbers, and a sentence.
+"""Names what caused a decision of the autoscaler: a code with its numbers, and a sentence.
 
-The sentences are worded here and nowhere else: console, reports and simulator show the same ones.
+The runtime's events, reports and the simulator show these. Every step of a decision's computation is in `arithmetic`.
 """
 
 from __future__ import annotations
