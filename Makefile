@@ -69,8 +69,9 @@ faults: setup ## Run one test per failure that must be survived, and measure the
 	DEMONSTRATION_SHARE=$(or $(SHARE),1) $(BIN)/pytest -s tests/faults
 
 .PHONY: soak
-soak: setup ## Run a steady load under faults: SECONDS=300 SEED=1
-	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+soak: setup ## Run a steady load under faults: SECONDS=300 SEED=1 JOB_STORE=postgres
+	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(JOB_STORE),--job-store $(JOB_STORE))
 
 .PHONY: load
 load: export DARKROOM_API_KEY := $(or $(API_KEY),$(DARKROOM_API_KEY))

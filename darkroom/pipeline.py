@@ -128,9 +128,15 @@ class Pipeline:
 
         window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
         broker_window = int(window) if window.isdecimal() else None
-        if self._run.variables.get("JOB_STORE") == "postgres":
-            return PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
-        return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE") != "postgres":
+            return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        postgres = PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE_FROM") != "redis":
+            return postgres
+        from darkroom.adapters.jobs.moving.store import MovingJobStore
+
+        redis = RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        return MovingJobStore(new=postgres, old=redis)
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage
@@ -201,8 +207,12 @@ class PipelineExtension:
 
     def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
         from darkroom.preset_check import preset_complaints
+        from darkroom.retention_check import retention_complaints
 
-        return preset_complaints(project_root, manifests)
+        return [
+            *preset_complaints(project_root, manifests),
+            *retention_complaints(project_root / DEAD_LETTER_STREAM, manifests),
+        ]
 
     def console(self, run: Run) -> ConsolePages:
         from darkroom.job_console.attaching import pages_of_run

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
+SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3", "postgres": "postgres"}
 FORK_SERVER = "darkroom.local.children.zygote"
 CONSOLE = "darkroom.local.console"
 _REVISION = re.compile(r"([a-z-]+)-\d{1,5}")

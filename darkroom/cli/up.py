@@ -108,6 +108,11 @@ class FrontDoor:
     envvar="JOB_STORE",
     help="Where the job records are; with postgres no Redis is started.  [default: as in darkroom.toml, else redis]",
 )
+@click.option(
+    "--move-from",
+    type=click.Choice(("redis",)),
+    help="Read jobs that are still in this store too, while `darkroom jobs move` moves them to the job store.",
+)
 @click.option("--postgres", "postgres_url", help="Use this PostgreSQL server (postgresql://...) as the job store.")
 @click.option(
     "--s3",
@@ -227,6 +232,7 @@ def command(
     nats_url: str | None,
     redis_url: str | None,
     job_store: str | None,
+    move_from: str | None,
     postgres_url: str | None,
     s3_url: str | None,
     max_instances: int | None,
@@ -287,7 +293,10 @@ def command(
         storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
         if storage.settings and s3_url is not None:
             raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
-        jobs = choose_job_store(storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url)
+        jobs = choose_job_store(
+            storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url, move_from=move_from
+        )
+        record = _record_limits(storage.project, record_bytes, no_record=no_record)
         options = StackOptions(
             project=jobs.project,
             data=data,
@@ -300,6 +309,7 @@ def command(
                 **storage.settings,
                 **jobs.settings,
                 **region_of_s3(s3_url),
+                **_event_record(record),
             },
             strict=strict,
             private_servers=api_keys is not None,
@@ -308,7 +318,7 @@ def command(
             console_keys=console_keys,
             watch=watch,
             fork_server=fork_server,
-            record=_record_limits(storage.project, record_bytes, no_record=no_record),
+            record=record,
         )
         was_up = asyncio.run(_run(options, verbose=verbose))
     except PortTakenError as exc:
@@ -329,6 +339,11 @@ def command(
     if not was_up:
         # Interrupted before it was up: nobody has got what they asked for.
         sys.exit(INTERRUPTED)
+
+
+def _event_record(record: RecordLimits | None) -> dict[str, str]:
+    """Return where recovery has the events of erased jobs taken out of the record."""
+    return {"EVENT_RECORD_URL": "" if record is None else "{admin}"}
 
 
 def _record_limits(project: Project, max_bytes: int | None, *, no_record: bool) -> RecordLimits | None:

@@ -24,6 +24,7 @@ COMPONENTS = (
     CONSOLE,
     "knative/components/minio",
     MONITORING,
+    "knative/components/postgres",
     "knative/components/redis",
     "knative/components/seaweedfs",
     "nats-eventing/components/native-broker",
@@ -117,6 +118,17 @@ def is_knative_service(resource: Resource) -> bool:
     return bool(resource["apiVersion"] == "serving.knative.dev/v1" and resource["kind"] == "Service")
 
 
+def has_pods(resource: Resource) -> bool:
+    """Whether pods come of it, also where an operator makes them."""
+    return pod_spec(resource) is not None or is_postgres_cluster(resource)
+
+
+def is_postgres_cluster(resource: Resource) -> bool:
+    return bool(resource["apiVersion"] == "postgresql.cnpg.io/v1" and resource["kind"] == "Cluster")
+
+
 def pod_labels(resource: Resource) -> dict[str, str]:
+    if is_postgres_cluster(resource):
+        return {"cnpg.io/cluster": resource["metadata"]["name"]}
     labels: dict[str, str] = resource["spec"]["template"]["metadata"]["labels"]
     return labels

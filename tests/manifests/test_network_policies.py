@@ -16,6 +16,7 @@ from tests.manifests.rendering import (
     OVERLAYS,
     ROOT,
     Resource,
+    has_pods,
     pod_spec,
     rendered,
 )
@@ -111,7 +112,8 @@ def test_the_allowed_pairs_are_the_table_of_the_operations_guide(
 ) -> None:
     outside_storage = rendered(f"{OVERLAYS[1]} + knative/components/aws-s3")
     seaweedfs = rendered(f"{OVERLAYS[1]} + knative/components/seaweedfs")
-    combinations = (installed, outside_storage, seaweedfs, watched, *consoles)
+    postgres = rendered(f"{OVERLAYS[1]} + knative/components/postgres")
+    combinations = (installed, outside_storage, seaweedfs, watched, postgres, *consoles)
     computed = {pair for resources in combinations for _, pair in allowed(resources)}
     assert computed == documented()
 
@@ -131,10 +133,15 @@ def with_console() -> list[Resource]:
     return rendered(f"{INSTALLATIONS[1]} + {CONSOLE}")
 
 
-@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs", "with_console"])
+@pytest.fixture(scope="module")
+def with_postgres() -> list[Resource]:
+    return rendered(f"{OVERLAYS[1]} + knative/components/postgres")
+
+
+@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs", "with_console", "with_postgres"])
 def test_a_pair_of_ours_is_allowed_at_both_ends(request: pytest.FixtureRequest, combination: str) -> None:
     resources: list[Resource] = request.getfixturevalue(combination)
-    pods = {each["metadata"]["name"] for each in resources if pod_spec(each) is not None}
+    pods = {each["metadata"]["name"] for each in resources if has_pods(each)}
     between_ours = {end: set[Pair]() for end in ("Ingress", "Egress")}
     for end, pair in allowed(resources):
         if pods >= set(pair[:2]):

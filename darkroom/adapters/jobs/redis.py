@@ -53,7 +53,6 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.admission import (
     FACTS_KEPT_S,
-    NO_LOAD,
     BacklogFacts,
     BacklogLimits,
     BacklogLoad,
@@ -62,10 +61,10 @@ from darkroom.adapters.jobs.admission import (
     Refusal,
     backlog_full,
     memory_exhausted,
-    over_limits,
     over_memory,
     quota_exceeded,
 )
+from darkroom.adapters.jobs.admitting import AdmittingStore
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
 from darkroom.adapters.jobs.condition import EXAMINED, STRUCK_CODES, StoreCondition, was_struck
@@ -116,7 +115,7 @@ _KEEPERS_OWED = "darkroom:keepers-owed"
 AnswerT = TypeVar("AnswerT")
 
 
-class RedisJobStore(RedisErasing):
+class RedisJobStore(AdmittingStore, RedisErasing):
     """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
     in a process that forks later."""
 
@@ -152,19 +151,6 @@ class RedisJobStore(RedisErasing):
         self._client: Redis | None = None
         self._owed = RedisOwedWebhooks(self._script)
 
-    def admission(self, owner: str, names: Sequence[JobName]) -> None:
-        new = len(names)
-        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), new)
-        if refused is None:
-            return
-        if any(name.idempotency_key or name.job_id for name in names):
-            facts, known = self._facts(owner, names)
-            new -= known
-            refused = self._refusal(facts, new)
-        if refused is not None:
-            self._count_refused(refused, new)
-            raise refused
-
     def _count_refused(self, refused: Refusal, jobs: int) -> None:
         # It is refused in any case; a count that cannot be written must not change the answer.
         with suppress(DependencyUnavailableError):
@@ -173,7 +159,7 @@ class RedisJobStore(RedisErasing):
     def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
         if jobs == 0:
             return None
-        return over_limits(facts, self._limits, jobs) or over_memory(*self._recent_memory.get("", self._memory))
+        return super()._refusal(facts, jobs) or over_memory(*self._recent_memory.get("", self._memory))
 
     def accept(self, job: NewJob) -> Accepted:
         return self.accept_many([job])[0]
@@ -212,6 +198,10 @@ class RedisJobStore(RedisErasing):
             raise
         if code == "late":
             return None
+        if code == "moved":
+            raise DependencyUnavailableError(
+                "jobs", "the jobs are being moved to another store, which accepts them from now on (JOB_STORE)"
+            )
         if code == "erased":
             raise InputNotFoundError(f"nothing is stored under {rest[0]}")
         if code == "quota":
@@ -441,10 +431,7 @@ class RedisJobStore(RedisErasing):
         seconds, microseconds = self._ask(lambda: self._connected().time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def _facts(self, owner: str, names: Sequence[JobName] = ()) -> tuple[BacklogFacts, int]:
-        """The owner's load and everybody's, and how many of the named requests have their job already."""
-        if self._limits == BacklogLimits() and not names:
-            return BacklogFacts(mine=NO_LOAD, all=NO_LOAD), 0
+    def _ask_for_facts(self, owner: str, names: Sequence[JobName]) -> tuple[BacklogFacts, int]:
         values = (value for name in names for value in (name.idempotency_key or "", str(name.job_id or "")))
         mine, everybody, known = self._script("admission", owner, *values)
         return BacklogFacts(mine=_load(mine), all=_load(everybody)), int(known)

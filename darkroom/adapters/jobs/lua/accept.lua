@@ -11,6 +11,11 @@ if now > deadline then
   return { 'late' }
 end
 
+-- Another store accepts jobs in this one's place (adapters/jobs/moving). Two could accept one request twice.
+if redis.call('EXISTS', 'darkroom:moved') == 1 then
+  return { 'moved' }
+end
+
 local jobs = {}
 for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
   jobs[#jobs + 1] = {
