@@ -28,6 +28,8 @@ def test_a_function_that_takes_no_events_is_refused(darkroom: Darkroom, project:
         (["--event", EVENT_TYPE, "--out", "nowhere/m.json"], "there is no folder"),
         (["--event", EVENT_TYPE, "--to", "sleepr"], "there is no 'sleepr'"),
         (["--event", EVENT_TYPE, "--at-once", "1"], "2<=x<=100"),
+        (["--event", EVENT_TYPE, "--data", "seconds: 1"], "--data must be JSON or the name of a file that has it"),
+        (["--event", EVENT_TYPE, "--parameter", "width"], "--parameter reads like width=512, was 'width'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(darkroom: Darkroom, project: Path, arguments: list[str], said: str) -> None:
