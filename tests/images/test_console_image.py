@@ -22,7 +22,7 @@ NOT_IN_IT = ("local", "check", "manifests", "imaging", "diagnosis", "job_diagnos
 def test_the_consoles_image_starts_and_lets_nobody_in_without_a_key(tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.mkdir()
-    command = [ROOT / "images" / "install.sh", NAME, image, sys.executable]
+    command = [str(ROOT / "images" / "install.sh"), NAME, str(image), sys.executable]
     done = subprocess.run(command, capture_output=True, text=True, timeout=170)
     assert done.returncode == 0, done.stderr
     library = image / "packages" / "darkroom"

@@ -7,6 +7,9 @@ from typing import TypeAlias, cast
 from uuid import UUID
 
 from darkroom.adapters.jobs import Backlog, JobCursor, JobPage
+from darkroom.adapters.jobs.admission import BacklogLoad
+from darkroom.adapters.jobs.condition import StoreCondition
+from darkroom.adapters.jobs.searching import FoundJobs
 from darkroom.contract import metrics
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.unreadable import UnreadableJob
@@ -37,6 +40,35 @@ def merge_pages(first: JobPage, second: JobPage, *, limit: int) -> JobPage:
     if len(shown) > limit:
         return JobPage(records=records, next=_cursor(shown[limit - 1][0]))
     return JobPage(records=records, next=None if horizon is None else _cursor(horizon))
+
+
+def merge_found(first: FoundJobs, second: FoundJobs, *, limit: int) -> FoundJobs:
+    """Return what one search found in two stores, after the same cursor."""
+    first_page, second_page = (JobPage(records=list(found.records), next=found.next) for found in (first, second))
+    page = merge_pages(first_page, second_page, limit=limit)
+    return FoundJobs(
+        records=page.records,
+        next=page.next,
+        looked_at=first.looked_at + second.looked_at,
+        owners_left_out=max(first.owners_left_out, second.owners_left_out),
+    )
+
+
+def merge_conditions(new: StoreCondition, old: StoreCondition, *, struck: int) -> StoreCondition:
+    """Return the condition of both. The memory is the old store's, whose limit is the nearer one."""
+    by_id = {record.job_id: record for record in (*old.struck, *new.struck)}
+    newest_first = sorted(by_id.values(), key=lambda record: record.created_at, reverse=True)
+    return StoreCondition(
+        used_bytes=old.used_bytes,
+        max_bytes=old.max_bytes,
+        load=BacklogLoad(
+            unfinished=new.load.unfinished + old.load.unfinished,
+            ended=new.load.ended + old.load.ended,
+            within_s=max(new.load.within_s, old.load.within_s),
+            oldest_age_s=max(new.load.oldest_age_s, old.load.oldest_age_s),
+        ),
+        struck=newest_first[:struck],
+    )
 
 
 def _placed(page: JobPage) -> Iterator[tuple[Place, JobRecord | UnreadableJob]]:
