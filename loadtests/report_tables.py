@@ -7,13 +7,13 @@ import platform
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from darkroom.arrivals import Stage
 from darkroom.contract.jobs import JobStatus
 from loadtests.ledger import FollowedJob
 from loadtests.observing import EVERY_S
 from loadtests.percentiles import Spread, format_duration
 from loadtests.polling import POLL_EVERY_S, WAIT_S
 from loadtests.recording import AUDIT, POLLING, WAITING
-from loadtests.shapes import Stage
 from loadtests.summary import RunSummary
 
 CASES_SHOWN_FIRST = 8

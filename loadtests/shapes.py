@@ -9,36 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import sqrt
 
-from loadtests.arrivals import heavy_tailed
+from darkroom import arrivals
+from darkroom.arrivals import Stage
 from loadtests.errors import UnknownShapeError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    seconds: float
-    per_s: float
-    """Visitors per second at its beginning."""
-    to_per_s: float | None = None
-    """The rate at its end, if different; it changes linearly."""
-
-    @property
-    def visitors(self) -> float:
-        return self.seconds * (self.per_s + self.end_per_s) / 2
-
-    @property
-    def end_per_s(self) -> float:
-        return self.per_s if self.to_per_s is None else self.to_per_s
-
-    def moment_of(self, visitor: float) -> float:
-        """Return the seconds into the stage until this many have come: the integral of the rate, solved for the
-        time.
-        """
-        growth = (self.end_per_s - self.per_s) / self.seconds
-        if growth == 0:
-            return visitor / self.per_s
-        return (sqrt(max(0.0, self.per_s**2 + 2 * growth * visitor)) - self.per_s) / growth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +26,7 @@ class Shape:
     mix: Mapping[str, int]
     """The weight of each story (the classes of loadtests.stories)."""
     tail: float | None = None
-    """The exponent of the gaps between its visitors, if they are drawn (loadtests.arrivals)."""
+    """The exponent of the gaps between its visitors, if they are drawn (darkroom.arrivals)."""
 
     @property
     def seconds(self) -> float:
@@ -83,21 +57,10 @@ class Shape:
         """Return when each visitor comes, in seconds after the beginning; `scale` multiplies every rate. A seed stands
         for one drawing of those that are drawn.
         """
-        if self.tail is not None:
-            visitors = round(sum(stage.visitors for stage in self.stages) * scale)
-            return heavy_tailed(visitors, seconds=self.seconds, tail=self.tail, seed=seed)
-        return self._evenly_s(scale)
-
-    def _evenly_s(self, scale: float) -> tuple[float, ...]:
-        arrivals: list[float] = []
-        stage_began_s = came_before = 0.0
-        for stage in self.stages:
-            come = came_before + stage.visitors * scale
-            # The last digit of a product must not decide over a visitor.
-            while len(arrivals) < come - 1e-6:
-                arrivals.append(stage_began_s + stage.moment_of(max(0.0, len(arrivals) - came_before) / scale))
-            stage_began_s, came_before = stage_began_s + stage.seconds, come
-        return tuple(arrivals)
+        if self.tail is None:
+            return arrivals.evenly_s(self.stages, scale=scale)
+        visitors = round(sum(stage.visitors for stage in self.stages) * scale)
+        return arrivals.heavy_tailed_s(visitors, seconds=self.seconds, tail=self.tail, seed=seed)
 
 
 _PICTURES = {"UploadAndWait": 7, "UploadAndPoll": 3}
@@ -112,18 +75,10 @@ _EVERYBODY = {
     "BatchImporter": 1,
 }
 
-_HOURS = (
-    28, 20, 16, 14, 16, 24, 40, 60, 72, 80, 80, 76, 72, 76, 80, 80, 76, 76, 84, 96, 100, 88, 64, 40,
-)  # fmt: skip
-"""The demand at each full hour, as a percentage of the busiest: a service for private users in one time zone."""
 
-
-def _day(*, hour_s: float, busiest_per_s: float) -> tuple[Stage, ...]:
-    rates = [percentage / 100 * busiest_per_s for percentage in _HOURS]
-    following = [*rates[1:], rates[0]]
-    return tuple(
-        Stage(seconds=hour_s, per_s=rate, to_per_s=later) for rate, later in zip(rates, following, strict=True)
-    )
+def _stages(name: str) -> tuple[Stage, ...]:
+    """Return the stages of a shape that the simulator knows by the same name."""
+    return arrivals.SHAPES[name].stages
 
 
 SHAPES: dict[str, Shape] = {
@@ -132,25 +87,25 @@ SHAPES: dict[str, Shape] = {
         Shape(
             name="steady",
             words="{first} visitors a second for {seconds} s, every story",
-            stages=(Stage(seconds=60, per_s=6),),
+            stages=_stages("steady"),
             mix=_EVERYBODY,
         ),
         Shape(
             name="burst",
             words="{visitors} pictures within {seconds} s, then nothing",
-            stages=(Stage(seconds=10, per_s=50),),
+            stages=_stages("burst"),
             mix=_PICTURES,
         ),
         Shape(
             name="ramp",
             words="from {first} to {last} pictures a second in {seconds} s",
-            stages=(Stage(seconds=90, per_s=1, to_per_s=40),),
+            stages=_stages("ramp"),
             mix=_PICTURES,
         ),
         Shape(
             name="spike",
             words="{first} visitors a second, {most} a second for {most_seconds} s, then {last} again; every story",
-            stages=(Stage(seconds=20, per_s=5), Stage(seconds=5, per_s=50), Stage(seconds=25, per_s=5)),
+            stages=_stages("spike"),
             mix=_EVERYBODY,
         ),
         Shape(
@@ -162,14 +117,14 @@ SHAPES: dict[str, Shape] = {
         Shape(
             name="heavy-tailed",
             words="{visitors} pictures in {seconds} s, in clusters with long pauses between them (Pareto gaps)",
-            stages=(Stage(seconds=120, per_s=4),),
+            stages=_stages("heavy-tailed"),
             mix=_PICTURES,
             tail=1.5,
         ),
         Shape(
             name="diurnal",
             words="a day in {seconds} s: {least} pictures a second at night, {most} in the evening",
-            stages=_day(hour_s=10, busiest_per_s=10),
+            stages=_stages("diurnal"),
             mix=_PICTURES,
         ),
     )

@@ -16,6 +16,7 @@ from darkroom import telemetry
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.broker.unbound import WAITING_FOR_SINK, UnboundEmitter, refuse_unbound
 from darkroom.adapters.deadletters import DeadLetters
+from darkroom.adapters.eventrecords import EventRecords, NoEventRecords
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
@@ -51,6 +52,8 @@ class Resources:
             "limits": settings.backlog_limits,
             "times": JobTimes(final_kept_s=settings.job_retention_s),
         }
+        if self._moves_from_redis:
+            return self._moving_jobs(rules)
         if self._uses_postgres:
             from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 
@@ -59,12 +62,34 @@ class Resources:
 
         return RedisJobStore(_reveal(settings.redis_url), **rules)
 
+    def _moving_jobs(self, rules: dict[str, Any]) -> JobStore:
+        from darkroom.adapters.jobs.moving.store import MovingJobStore
+        from darkroom.adapters.jobs.postgres.store import PostgresJobStore
+        from darkroom.adapters.jobs.redis import RedisJobStore
+
+        return MovingJobStore(
+            new=PostgresJobStore(_reveal(self.settings.postgres_url), **rules),
+            old=RedisJobStore(_reveal(self.settings.redis_url), **rules),
+        )
+
     @property
     def _uses_postgres(self) -> bool:
         return self.settings.job_store == "postgres"
 
+    @property
+    def _moves_from_redis(self) -> bool:
+        return self.settings.job_store_from == "redis"
+
+    @property
+    def _both_urls(self) -> dict[str, str]:
+        return {"postgres_url": _reveal(self.settings.postgres_url), "redis_url": _reveal(self.settings.redis_url)}
+
     @cached_property
     def job_reader(self) -> JobReader:
+        if self._moves_from_redis:
+            from darkroom.adapters.jobs.moving.reading import MovingJobReader
+
+            return MovingJobReader(**self._both_urls)
         if self._uses_postgres:
             from darkroom.adapters.jobs.postgres.reading import PostgresJobReader
 
@@ -75,6 +100,10 @@ class Resources:
 
     @cached_property
     def notices(self) -> JobNotices:
+        if self._moves_from_redis:
+            from darkroom.adapters.jobs.moving.reading import MovingJobNotices
+
+            return MovingJobNotices(**self._both_urls)
         if self._uses_postgres:
             from darkroom.adapters.jobs.postgres.notices import PostgresJobNotices
 
@@ -161,6 +190,14 @@ class Resources:
         from darkroom.adapters.webhooks.http import HttpWebhookSender
 
         return HttpWebhookSender(parse_allowed(self.settings.webhook_allow_private or ""))
+
+    @cached_property
+    def event_records(self) -> EventRecords:
+        if self.settings.event_record_url is None:
+            return NoEventRecords()
+        from darkroom.adapters.eventrecords.http import HttpEventRecords
+
+        return HttpEventRecords(self.settings.event_record_url)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:

@@ -130,6 +130,10 @@ def _postgres_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _none_if_empty(value: Any) -> Any:
+    return value or None
+
+
 def _redis_if_empty(value: Any) -> Any:
     return value or "redis"
 
@@ -212,6 +216,11 @@ class Settings(BaseModel):
         "redis", alias="JOB_STORE"
     )
     """Where the job records and the rates are. Of REDIS_URL and POSTGRES_URL, only the one of this store is needed."""
+    job_store_from: Annotated[Literal["redis"] | None, BeforeValidator(_none_if_empty)] = Field(
+        None, alias="JOB_STORE_FROM"
+    )
+    """`redis` while jobs are moved from there (`darkroom jobs move`), which needs JOB_STORE `postgres` and both URLs;
+    unset: nothing is moved."""
     postgres_url: Annotated[Secret, AfterValidator(_postgres_url)] = Field(None, alias="POSTGRES_URL")
     """URL of the job store with JOB_STORE `postgres`. It may contain a password."""
     nats_url: Annotated[Secret, AfterValidator(_nats_url)] = Field(None, alias="NATS_URL")
@@ -255,8 +264,11 @@ class Settings(BaseModel):
     """`on` reads HEIC, for which the package needs the extra `heic`; off because HEVC is covered by patents."""
     worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
     """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unlimited."""
+    worker_niceness: Annotated[int, Field(ge=0, le=19)] = Field(0, alias="WORKER_NICENESS")
+    """How much of the processor the instance leaves to others on the same machine, as nice(1) counts it; 0 disables."""
     cost_classes: bool = Field(True, alias="COST_CLASSES")
-    """Whether hard pictures are marked `heavy` for Services of their own; `off` sends all to the same ones."""
+    """Whether hard pictures are marked `heavy`, and what nobody waits for `background`, for Services of their own;
+    `off` sends all to the same ones."""
     url_lifetime_s: Duration = Field(600.0, alias="URL_LIFETIME")
     """How long a signed URL is valid, a Go duration of at most 10 minutes."""
     api_keys: Literal["on", "off"] = Field("on", alias="API_KEYS")
@@ -327,6 +339,10 @@ class Settings(BaseModel):
     """Networks and names of hosts, separated by commas, that webhooks may be sent to although they are not public, and
     without TLS, such as `10.2.0.0/16,hooks.shop.svc`; unset: none. Never a metadata service.
     """
+    event_record_url: Text = Field(None, alias="EVENT_RECORD_URL")
+    """Where copies of events are kept that recovery has taken out when their job is erased: the admin address of
+    `darkroom up`, which sets this. Unset: there are none, as in a cluster.
+    """
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")
@@ -380,6 +396,13 @@ class Settings(BaseModel):
             return value.rstrip("/")
         return value
 
+    @field_validator("event_record_url")
+    @classmethod
+    def _event_record_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value, schemes=("http",), is_endpoint=True, shown=value[:200])
+        return value
+
     @property
     def backlog_limits(self) -> BacklogLimits:
         return BacklogLimits(quota=self.quota_jobs_unfinished, max_backlog=self.max_backlog)
@@ -415,10 +438,16 @@ class Settings(BaseModel):
 
     def _of_the_job_store(self, needs: frozenset[str]) -> frozenset[str]:
         """Return the variables with those of the chosen job store. Raises SettingsError if its library is missing."""
+        if self.job_store == self.job_store_from:
+            raise SettingsError(
+                "JOB_STORE_FROM: jobs are moved to another store; with `redis`, JOB_STORE is `postgres`"
+            )
         if self.job_store == "redis" or "REDIS_URL" not in needs:
             return needs
         if importlib.util.find_spec("psycopg") is None:
             raise SettingsError("JOB_STORE: `postgres` needs the package psycopg, which the extra `postgres` installs")
+        if self.job_store_from is not None:
+            return needs | {"POSTGRES_URL"}
         return needs - {"REDIS_URL"} | {"POSTGRES_URL"}
 
     def _storage_needs(self, needs: frozenset[str]) -> frozenset[str]:

@@ -14,17 +14,18 @@ from darkroom.contract.errors import RejectedError
 from darkroom.contract.job_types import JOB_TYPES, JobType
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
+from darkroom.contract.priorities import is_background
 from darkroom.contract.requests import RequestRules
 from darkroom.contract.route_templates import FILES_PATH
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
+from darkroom.serving.endings import JobEndings
 from darkroom.serving.gate import Gate, make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.job_ids import job_id_of
 from darkroom.serving.preset_file import preset_source
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance, Caller
-from functions.ingest.endings import JobEndings
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload
@@ -198,7 +199,12 @@ class _Routes:
 
     def _caller(self, request: Request) -> Caller:
         weight = self._gate.authenticator.weight_of(owner(request))
-        return Caller(owner=owner(request), request_id=request_id(request), weight=weight)
+        return Caller(
+            owner=owner(request),
+            request_id=request_id(request),
+            weight=weight,
+            in_background=is_background(request.headers.getlist("priority")),
+        )
 
 
 def _requested_job(request: Request) -> UUID:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from darkroom.contract.errors import DependencyUnavailableError
-from tests.faults.faulty_stack import FaultyStack
+from tests.faults.faulty_stack import FaultyStack, StoreLoss
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.restoring import RestoreFailedError, restore
 from tests.faults.streams import full_stream
@@ -36,10 +36,13 @@ class Fault:
         return f"{self.at_s:6.1f} s  {self.kind} ({self.lasts_s:.1f} s)"
 
 
-def draw(seed: int, *, seconds: float, every_s: float) -> list[Fault]:
+Kinds = Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]]
+
+
+def draw(seed: int, *, seconds: float, every_s: float, kinds_of: Kinds | None = None) -> list[Fault]:
     """One about every so many seconds, each kind about as often as its weight says."""
-    source = random.Random(seed)
-    kinds, weights = list(KINDS), [weight for weight, _ in KINDS.values()]
+    source, known = random.Random(seed), KINDS if kinds_of is None else kinds_of
+    kinds, weights = list(known), [weight for weight, _ in known.values()]
     # Every kind comes once before chance decides.
     order = source.sample(kinds, len(kinds))
     faults, at_s = [], every_s
@@ -51,21 +54,26 @@ def draw(seed: int, *, seconds: float, every_s: float) -> list[Fault]:
     return faults
 
 
-def inflict(faulty: FaultyStack, fault: Fault) -> None:
+def inflict(faulty: FaultyStack, fault: Fault, kinds_of: Kinds | None = None) -> None:
     """Returns when it is over; what it did to the system is the system's to mend."""
-    KINDS[fault.kind][1](faulty, fault)
+    (KINDS if kinds_of is None else kinds_of)[fault.kind][1](faulty, fault)
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
+def _workers(faulty: FaultyStack) -> list[psutil.Process]:
+    services = ("resize", "crop", "renditions", "renditions-background")
+    return [worker for service in services for worker in faulty.workers(service)]
+
+
 def _kill_worker(faulty: FaultyStack, fault: Fault) -> None:
-    _signal_one([*faulty.workers("resize"), *faulty.workers("crop")], fault, signal.SIGKILL)
+    _signal_one(_workers(faulty), fault, signal.SIGKILL)
 
 
 def _pause_worker_beyond_its_lease(faulty: FaultyStack, fault: Fault) -> None:
     """In a thread of its own: the other faults do not wait for it."""
-    found = _pick([*faulty.workers("resize"), *faulty.workers("crop")], fault)
+    found = _pick(_workers(faulty), fault)
     if found is None:
         return
 
@@ -149,8 +157,10 @@ def _lose_job_store(faulty: FaultyStack, fault: Fault) -> None:
     _server(faulty, "redis")
     _server(faulty, "s3")
     eventually(lambda: _owes_no_keeper(faulty), within_s=BACK_WITHIN_S, what="storage has all keepers")
+    erased = frozenset(str(line["job_id"]) for line in faulty.said("job.erased"))
     with faulty.redis_client() as client:
         client.flushall()
+    faulty.losses.append(StoreLoss(at=time.monotonic(), erased=erased))
     time.sleep(fault.lasts_s)
     for _ in range(2):
         eventually(lambda: _is_restored(faulty), within_s=BACK_WITHIN_S, what="darkroom restore succeeds")
@@ -178,7 +188,7 @@ def _is_restored(faulty: FaultyStack) -> bool:
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
-def _network(
+def network(
     proxy: Callable[[FaultyStack], Proxy], manner: Manner, *, longest_s: float = 4.0
 ) -> Callable[[FaultyStack, Fault], None]:
     def misbehave(faulty: FaultyStack, fault: Fault) -> None:
@@ -222,12 +232,13 @@ def _fill_stream(faulty: FaultyStack, fault: Fault) -> None:
         time.sleep(fault.lasts_s)
 
 
-KINDS: Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]] = {
+KINDS: Kinds = {
     "worker killed": (8, _kill_worker),
     "worker paused beyond its lease": (2, _pause_worker_beyond_its_lease),
     "resize instance killed": (3, _kill_instance("resize")),
     "resize instance terminated": (2, _terminate_instance("resize")),
     "crop instance killed": (3, _kill_instance("crop")),
+    "renditions instance killed": (2, _kill_instance("renditions")),
     "ingest killed": (3, _kill_instance("ingest")),
     "ingest terminated": (2, _terminate_instance("ingest")),
     "status killed": (1, _kill_instance("status")),
@@ -240,14 +251,14 @@ KINDS: Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]] = {
     "redis paused": (2, _pause_server("redis")),
     "redis full": (2, _fill_redis),
     "job store lost, and restored": (2, _lose_job_store),
-    "redis cut off": (2, _network(_redis, Manner(cut=True))),
-    "redis slow": (1, _network(_redis, Manner(delay_s=0.3))),
-    "redis' answers lost": (2, _network(_redis, Manner(swallow_answers_to=b"EVALSHA"))),
+    "redis cut off": (2, network(_redis, Manner(cut=True))),
+    "redis slow": (1, network(_redis, Manner(delay_s=0.3))),
+    "redis' answers lost": (2, network(_redis, Manner(swallow_answers_to=b"EVALSHA"))),
     "s3 killed": (2, _kill_server("s3")),
     "s3 paused": (1, _pause_server("s3")),
-    "s3 cut off in mid-PUT": (2, _network(_s3, Manner(cut_after_bytes=2000))),
-    "s3 answers 503": (2, _network(_s3, Manner(answer_503=True))),
-    "s3 slow": (1, _network(_s3, Manner(delay_s=0.3))),
+    "s3 cut off in mid-PUT": (2, network(_s3, Manner(cut_after_bytes=2000))),
+    "s3 answers 503": (2, network(_s3, Manner(answer_503=True))),
+    "s3 slow": (1, network(_s3, Manner(delay_s=0.3))),
     "supervisor killed": (1, _kill_supervisor),
 }
 """How often each is drawn in proportion, and what it does."""

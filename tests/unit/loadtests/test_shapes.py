@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from darkroom.arrivals import Stage
 from loadtests.errors import UnknownShapeError
-from loadtests.shapes import SHAPES, Shape, Stage, shape_named
+from loadtests.shapes import SHAPES, Shape, shape_named
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
