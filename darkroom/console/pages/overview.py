@@ -15,10 +15,8 @@ from darkroom.console.runtime import Runtime
 from darkroom.console.shell import Shell
 from darkroom.console.streams import refreshed
 
-_OWN = frozenset(
-    {"functions", "routes", "services", "brokers", "triggers", "subscriptions", "servers", "data", "left_out", "notes"}
-)
-"""The platform's sections of the status; the others are the application's."""
+_OWN = "data"
+"""The platform's only section that is an object. The others are the application's."""
 _FINDINGS_SHOWN = 3
 
 
@@ -49,5 +47,5 @@ def _context(status: dict[str, Any], found: Sequence[Mapping[str, Any]]) -> dict
         "totals": {name: sum(each[name] for each in receivers) for name in ("delivered", "dead_lettered", "lost")},
         "waiting": sum(each["backlog"] or 0 for each in receivers),
         "ready": sum(each["ready"] for each in status["functions"]),
-        "own_sections": {name: value for name, value in status.items() if name not in _OWN},
+        "own_sections": {name: value for name, value in status.items() if isinstance(value, dict) and name != _OWN},
     }
