@@ -107,7 +107,7 @@ OVERLAY ?= knative/overlays/production/kustomization.yaml
 .PHONY: images
 images: ## Build an image for each function: REGISTRY=registry.example.com/darkroom PUSH=yes
 	@test -n "$(ENGINE)" || { echo "none of docker, podman and buildah is installed"; exit 1; }
-	@for function in $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.py)))); do \
+	@for function in $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.py)))) job-console; do \
 	  echo "$(REGISTRY)/$$function:$(VERSION)"; \
 	  $(ENGINE) build --file images/Dockerfile --build-arg FUNCTION=$$function $(if $(BASE),--build-arg BASE=$(BASE)) \
 	    --tag $(REGISTRY)/$$function:$(VERSION) . || exit 1; \
@@ -134,6 +134,7 @@ reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tabl
 	$(BIN)/python -m tools.rules_table docs/check.md
 	$(BIN)/python -m tools.kinds_table docs/any-project.md
 	$(BIN)/python -m tools.scale_table docs/scale.md
+	$(BIN)/python -m tools.tuning docs
 
 .PHONY: monitoring
 monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration

@@ -60,12 +60,12 @@ postgres_url() { # name, user: the argument for kubectl, or nothing
 
 if [ -n "${POSTGRES:-}" ]; then
   postgres_role owner darkroom
-  for role in ingest status resize crop renditions recovery notify operator reader; do
+  for role in ingest status resize crop renditions recovery notify console operator reader; do
     postgres_role "$role" "darkroom_$role"
   done
 fi
 
-for function in ingest status resize crop renditions recovery; do
+for function in ingest status resize crop renditions recovery console; do
   # shellcheck disable=SC2046 # one argument or none; it has no spaces
   secret "darkroom-$function" --from-literal=REDIS_URL="$(redis_url "$function")" $(postgres_url "$function" "darkroom_$function") \
     --from-literal=STORAGE_ACCESS_KEY="$(made "storage-$function-access" 10)" \
@@ -87,6 +87,9 @@ secret darkroom-api-keys --from-file=keys.json
 # --keys-file DIRECTORY/keys.json` adds one; then run this again.
 [ -s webhooks.json ] || echo '{"endpoints": []}' > webhooks.json
 [ -s webhook-secrets.json ] || echo '{"secrets": {}}' > webhook-secrets.json
+# No operator's key yet: `darkroom console-keys create --file DIRECTORY/console-keys.json` adds one; then run this again.
+[ -s console-keys.json ] || echo '{"keys": []}' > console-keys.json
+secret darkroom-console-keys --from-file=console-keys.json
 secret darkroom-webhooks --from-file=webhooks.json
 secret darkroom-webhook-secrets --from-file=webhook-secrets.json
 

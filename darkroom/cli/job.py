@@ -78,8 +78,8 @@ def _record_fields(store: OpenJobStore, job_id: UUID, data: Path) -> dict[str, A
 
 def _dead_letter(nats_url: str, job_id: str) -> dict[str, Any]:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
-    from darkroom.cli.letters import document
-    from darkroom.cli.redriving import Selection, select
+    from darkroom.redriving.letters import document
+    from darkroom.redriving.selection import Selection, select
 
     letters = JetStreamDeadLetters(nats_url)
     try:

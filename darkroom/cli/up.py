@@ -142,6 +142,12 @@ class FrontDoor:
     help="Require API keys from this file, which `darkroom keys create` writes.  [default: no keys, loopback only]",
 )
 @click.option(
+    "--console-keys",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    envvar="CONSOLE_KEYS_FILE",
+    help="Require an operator's key from this file for the console.  [default: no keys, loopback only]",
+)
+@click.option(
     "--webhooks-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file of webhook endpoints, which `darkroom webhooks create` writes; their secrets are in "
@@ -232,6 +238,7 @@ def command(
     max_instances: int | None,
     window_s: float | None,
     api_keys: Path | None,
+    console_keys: Path | None,
     webhooks_file: Path | None,
     webhook_allow_private: str,
     rate_limit: str,
@@ -306,6 +313,7 @@ def command(
             private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
+            console_keys=console_keys,
             watch=watch,
             fork_server=fork_server,
             record=_record_limits(storage.project, record_bytes, no_record=no_record),
@@ -429,6 +437,7 @@ def _entries(entry_points: EntryPoints) -> Iterator[tuple[str, str, str]]:
 
 
 def _servers(addresses: Addresses) -> Iterator[tuple[str, str, str]]:
+    yield "Console", f"{addresses.admin}/console/", "pages that show what runs, what waits, and why"
     yield "Admin", f"{addresses.admin}/status", "what `darkroom status` shows"
     yield "Metrics", f"{addresses.admin}/metrics", "for Prometheus"
     yield "NATS", addresses.nats, "JetStream"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +183,9 @@ def faulty_stack(
     cwd: Path = ROOT,
     environment: Mapping[str, str] | None = None,
     has_redis: bool = True,
+    changes: Sequence[tuple[str, str, str]] = (),
 ) -> Iterator[FaultyStack]:
+    """Each change is a file below knative/base, a text that it has, and what takes its place."""
     stack = RunningStack(data=folder / "data", cwd=cwd, environment=environment or {})
     redis = Proxy(lambda: _address(stack.addresses["redis"]))
     s3 = Proxy(lambda: _address(stack.addresses["s3"]))
@@ -193,6 +195,8 @@ def faulty_stack(
         "STORAGE_ENDPOINT": f"http://127.0.0.1:{s3.port}"
     }
     manifests = _manifests(folder, proxies, orders, fragile=fragile, job_timeout_s=job_timeout_s, sweep_s=sweep_s)
+    for file, old, new in changes:
+        edit(manifests / "knative/base" / file, old, new)
     stack.options = (
         "--manifests",
         str(manifests / "knative/base"),

@@ -18,8 +18,10 @@ Resource = dict[str, Any]
 
 MONITORING = "knative/components/monitoring"
 OVERLAYS = ("knative/overlays/development", "knative/overlays/production")
+CONSOLE = "knative/components/console"
 COMPONENTS = (
     "knative/components/aws-s3",
+    CONSOLE,
     "knative/components/minio",
     MONITORING,
     "knative/components/postgres",
@@ -42,12 +44,17 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
         "knative/components/redis",
         "knative/components/seaweedfs",
         MONITORING,
+        CONSOLE,
         "knative/components/redis-tls",
         "knative/components/seaweedfs-tls",
         "knative/components/tls-cert-manager",
     ),
     # A collector that watches all of it.
     f"{INSTALLATIONS[1]} + {MONITORING}": (INSTALLATIONS[1], MONITORING),
+    # The console, with all that it speaks to.
+    f"{INSTALLATIONS[1]} + {CONSOLE}": (INSTALLATIONS[1], CONSOLE),
+    f"{OVERLAYS[1]} + seaweedfs + {CONSOLE}": (OVERLAYS[1], "knative/components/seaweedfs", CONSOLE),
+    f"{OVERLAYS[1]} + aws-s3 + {CONSOLE}": (OVERLAYS[1], "knative/components/aws-s3", CONSOLE),
     "knative/overlays/development + knative/components/nats-tls": (OVERLAYS[0], "knative/components/nats-tls"),
 }
 

@@ -42,7 +42,7 @@ MODULES_OF = {
     "thumbor": "thumbor",
 }
 """Those that need not be installed."""
-BROUGHT_BY = {"gunicorn": "functions-framework", "pydantic-core": "pydantic", "yarl": "aiohttp"}
+BROUGHT_BY = {"gunicorn": "functions-framework", "markupsafe": "jinja2", "pydantic-core": "pydantic", "yarl": "aiohttp"}
 """Imported, and pinned or used by the package that brings them."""
 
 

@@ -7,6 +7,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:given-up                     failed jobs that are not yet with the dead letters
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
+    darkroom:owners                       the owners by the time at which they posted last
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
     darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
@@ -66,11 +67,13 @@ from darkroom.adapters.jobs.admission import (
 from darkroom.adapters.jobs.admitting import AdmittingStore
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.condition import EXAMINED, STRUCK_CODES, StoreCondition, was_struck
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.redis_erasing import RedisErasing
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -101,6 +104,7 @@ from darkroom.adapters.jobs.redis_scripts import (
     rules_text,
     script,
 )
+from darkroom.adapters.jobs.redis_searching import search_redis
 
 CHANGES_CHANNEL = "darkroom:changes"
 
@@ -314,6 +318,9 @@ class RedisJobStore(AdmittingStore, RedisErasing):
             next=JobCursor(created_ms=int(end[0]), job_id=UUID(end[1])) if end else None,
         )
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        return search_redis(self._script, wanted, limit=limit, after=after)
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         step, flat = self._script("recover", str(job_id), error_text(error))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
@@ -384,6 +391,12 @@ class RedisJobStore(AdmittingStore, RedisErasing):
             webhooks_owed=int(owed[0]),
             oldest_owed_age_s=int(owed[1]) / 1000,
         )
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        load, found = self._script("condition", struck, EXAMINED, *STRUCK_CODES)
+        used, most = self._memory()
+        records = tuple(record for record in _readable(found) if was_struck(record))
+        return StoreCondition(used_bytes=used, max_bytes=most, load=_load(load), struck=records)
 
     def check(self) -> None:
         policy = self._ask(self._maxmemory_policy)

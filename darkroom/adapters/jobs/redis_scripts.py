@@ -34,6 +34,7 @@ _SHARED_PARTS = {
     "backlog": ("unfinished",),
     "accept": ("unfinished", "bindings", "room", "erasures"),
     "admission": ("unfinished", "bindings", "room"),
+    "condition": ("unfinished", "bindings", "room"),
     "restore": ("unfinished", "bindings", "room", "erasures"),
     "without_record": ("erasures",),
     "statistics": ("unfinished",),

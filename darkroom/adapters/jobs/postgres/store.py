@@ -50,18 +50,22 @@ from darkroom.adapters.jobs.admission import (
 from darkroom.adapters.jobs.admitting import AdmittingStore
 from darkroom.adapters.jobs.attempt_errors import late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
+from darkroom.adapters.jobs.postgres.condition import condition
 from darkroom.adapters.jobs.postgres.connections import Connections, may_have_been_done
 from darkroom.adapters.jobs.postgres.erasing import PostgresErasing
 from darkroom.adapters.jobs.postgres.listing import list_page
 from darkroom.adapters.jobs.postgres.owed import PostgresOwedWebhooks
 from darkroom.adapters.jobs.postgres.records import Row, record_of, record_or_unreadable, unreadable
 from darkroom.adapters.jobs.postgres.rules import rules_json
+from darkroom.adapters.jobs.postgres.searching import search_page
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, milliseconds
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -262,6 +266,9 @@ class PostgresJobStore(AdmittingStore, PostgresErasing):
     ) -> JobPage:
         return list_page(self._connections, owner, status=status, job_type=job_type, limit=limit, after=after)
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        return search_page(self._connections, wanted, limit=limit, after=after)
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         return _step(self._call("recover", job_id, error_text(error)))
 
@@ -325,6 +332,9 @@ class PostgresJobStore(AdmittingStore, PostgresErasing):
             webhooks_owed=found["owed"][0],
             oldest_owed_age_s=found["owed"][1] / 1000,
         )
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        return condition(self._connections, struck=struck)
 
     def check(self) -> None:
         """Return if the server answers, takes writes, has our tables, and keeps what it has confirmed."""
