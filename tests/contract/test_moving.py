@@ -18,6 +18,7 @@ from darkroom.adapters.jobs.moving.merging import merge_pages
 from darkroom.adapters.jobs.moving.reading import MovingJobNotices, MovingJobReader
 from darkroom.adapters.jobs.moving.store import MovingJobStore
 from darkroom.adapters.jobs.owed import SendOutcome
+from darkroom.adapters.jobs.searching import JobSearch
 from darkroom.contract import metrics
 from darkroom.contract.errors import (
     DependencyUnavailableError,
@@ -285,6 +286,13 @@ def test_jobs_of_both_stores_are_listed_in_their_order_and_once(store: MovingJob
     assert sorted(record.job_id for record in listed) == sorted([*old, *new])
     moments = [(record.created_at, record.job_id) for record in listed if isinstance(record, JobRecord)]
     assert moments == sorted(moments, reverse=True)
+
+
+def test_a_search_finds_jobs_of_both_stores(store: MovingJobStore) -> None:
+    old, new = accepted_before(store).job_id, store.accept(new_job(owner="key-2")).record.job_id
+    found = store.search(JobSearch(job_type="resize"), limit=10)
+    assert [record.job_id for record in found.records] == [new, old]
+    assert store.condition(struck=5).load.unfinished == 2
 
 
 def test_merged_pages_never_pass_over_the_end_of_one(store: MovingJobStore) -> None:

@@ -7,6 +7,9 @@ from typing import TypeAlias, cast
 from uuid import UUID
 
 from darkroom.adapters.jobs import Backlog, JobCursor, JobPage
+from darkroom.adapters.jobs.admission import BacklogLoad
+from darkroom.adapters.jobs.condition import StoreCondition
+from darkroom.adapters.jobs.searching import FoundJobs
 from darkroom.contract import metrics
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.unreadable import UnreadableJob
@@ -27,6 +30,40 @@ _BEGINNING: Place = (2**62, "")
 
 def merge_pages(first: JobPage, second: JobPage, *, limit: int) -> JobPage:
     """Return one page, newest first, of two stores' pages after the same cursor."""
+    records, end = _merged_records(first, second, limit)
+    return JobPage(records=records, next=end)
+
+
+def merge_found(first: FoundJobs, second: FoundJobs, *, limit: int) -> FoundJobs:
+    """Return what a search found in two stores after the same cursor, newest first."""
+    records, end = _merged_records(first, second, limit)
+    return FoundJobs(
+        records=records,
+        next=end,
+        looked_at=first.looked_at + second.looked_at,
+        owners_left_out=max(first.owners_left_out, second.owners_left_out),
+    )
+
+
+def merge_conditions(new: StoreCondition, old: StoreCondition, *, struck: int) -> StoreCondition:
+    """Return how both stores are doing; the memory is the old one's, whose limit ends with the move."""
+    ended = new.load.ended + old.load.ended
+    return StoreCondition(
+        used_bytes=old.used_bytes,
+        max_bytes=old.max_bytes,
+        load=BacklogLoad(
+            unfinished=new.load.unfinished + old.load.unfinished,
+            ended=ended,
+            within_s=max(new.load.within_s, old.load.within_s),
+            oldest_age_s=max(new.load.oldest_age_s, old.load.oldest_age_s),
+        ),
+        struck=sorted((*new.struck, *old.struck), key=lambda record: record.created_at, reverse=True)[:struck],
+    )
+
+
+def _merged_records(
+    first: JobPage | FoundJobs, second: JobPage | FoundJobs, limit: int
+) -> tuple[list[JobRecord | UnreadableJob], JobCursor | None]:
     # A job that was moved between the two reads is on both.
     found = {record.job_id: (place, record) for page in (second, first) for place, record in _placed(page)}
     # Beyond the nearer end of a page that is not the last, that store may have more.
@@ -35,11 +72,11 @@ def merge_pages(first: JobPage, second: JobPage, *, limit: int) -> JobPage:
     shown = [each for each in ordered if horizon is None or each[0] >= horizon]
     records = [record for _, record in shown[:limit]]
     if len(shown) > limit:
-        return JobPage(records=records, next=_cursor(shown[limit - 1][0]))
-    return JobPage(records=records, next=None if horizon is None else _cursor(horizon))
+        return records, _cursor(shown[limit - 1][0])
+    return records, None if horizon is None else _cursor(horizon)
 
 
-def _placed(page: JobPage) -> Iterator[tuple[Place, JobRecord | UnreadableJob]]:
+def _placed(page: JobPage | FoundJobs) -> Iterator[tuple[Place, JobRecord | UnreadableJob]]:
     """Records with their places. One that cannot be read stands beside the one before it."""
     place = _BEGINNING
     for record in page.records:

@@ -30,9 +30,16 @@ from darkroom.adapters.jobs import (
     Unknown,
 )
 from darkroom.adapters.jobs.admission import JobName
+from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Erased, Erasure
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
-from darkroom.adapters.jobs.moving.merging import merge_backlogs, merge_pages, merge_readings
+from darkroom.adapters.jobs.moving.merging import (
+    merge_backlogs,
+    merge_conditions,
+    merge_found,
+    merge_pages,
+    merge_readings,
+)
 from darkroom.adapters.jobs.moving.mover import Mover
 from darkroom.adapters.jobs.moving.owed import MovingOwedWebhooks
 from darkroom.adapters.jobs.moving.source import Known, Left, RedisSource
@@ -40,6 +47,7 @@ from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.jobs.redis_records import record_of
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.contract.errors import DarkroomError, DependencyUnavailableError, InputNotFoundError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.contract.presets import PresetUse
@@ -168,6 +176,10 @@ class MovingJobStore:
         )
         return merge_pages(new, old, limit=limit)
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        old, new = (store.search(wanted, limit=limit, after=after) for store in (self._old, self._new))
+        return merge_found(new, old, limit=limit)
+
     # --- recovery --------------------------------------------------------------------------------------------------
 
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
@@ -278,6 +290,10 @@ class MovingJobStore:
             if not self.mover.has_statistics() and self.mover.number_of_statistics() == moves:
                 return merge_readings(new, old)
         raise DependencyUnavailableError("jobs", "the counts were moved to the other store while they were read")
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        new, old = self._new.condition(struck=struck), self._old.condition(struck=struck)
+        return merge_conditions(new, old, struck=struck)
 
     def check(self) -> None:
         self._new.check()
