@@ -256,9 +256,9 @@ def _drops(drops: Sequence[Drop]) -> str:
 
 def run(folder: Path, *, jobs: int, calls: int, drops: int = DROPS, settle_s: float = SETTLE_S) -> str:
     with running(postgres_server(folder, **_SETTINGS)) as server:
-        empty_url, full_url = server.url, server.url.replace("/postgres", "/full")
+        empty_url, full_url = server.url, server.url.replace("/postgres", "/filled")
         with psycopg.connect(empty_url, autocommit=True) as client:
-            client.execute("CREATE DATABASE full")
+            client.execute("CREATE DATABASE filled")
         for url in (empty_url, full_url):
             schema.prepare(url)
         seconds = fill(full_url, jobs)
