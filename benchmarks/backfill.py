@@ -1,7 +1,7 @@
 """A backfill of a whole library beside live jobs: is each picture done once although the command is killed, and what do
 the live jobs notice?
 
-    python -m benchmarks.backfill [--pictures 20000] [--kills 3] [--rate 200/s] [--at-once 4] [--live-per-s 2]
+    python -m benchmarks.backfill [--pictures 20000] [--kills 3] [--rate 200/s] [--at-once 8] [--live-per-s 2]
                                   [--idle-s 60] [--save]
 
 One stack with two keys. The live key submits small pictures at a steady rate all the time, as resize and as renditions
@@ -24,19 +24,25 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import machine
+from benchmarks.measure.cpu_time import Family
 from benchmarks.measure.keyed_stack import keyed_stack
 from benchmarks.measure.small_picture import WIDTH_PX, small_picture
 from benchmarks.pipeline import RESULTS
+from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.adapters.storage import Storage
+from darkroom.cli.backfill.command import AT_ONCE
 from darkroom.client import Client
+from darkroom.contract import metrics
+from darkroom.contract.job_types import BACKGROUND
 from darkroom.serving.resources import Resources
 from darkroom.serving.settings import Settings
 from tests.stack import ROOT
@@ -97,6 +103,8 @@ class Figures:
     report: dict[str, Any]
     idle_s: Sequence[float]
     beside_s: Sequence[float]
+    cpu_s: Mapping[str, float]
+    """Of the stack while the backfill ran, with the live jobs."""
 
     @property
     def is_once(self) -> bool:
@@ -114,25 +122,31 @@ def measure(folder: Path, options: argparse.Namespace) -> Figures:
         keyed = opened.enter_context(keyed_stack(folder, "--presets", str(presets), keys=2, settings=SETTINGS))
         address = keyed.stack.addresses["api"]
         live, own = (opened.enter_context(Client(address, api_key=key)) for key in keyed.keys)
-        storage = _storage(folder)
+        storage, jobs = _storage(folder), opened.enter_context(closing(RedisJobStore(keyed.stack.addresses["redis"])))
         _fill(storage, options.pictures)
         idle = _alone(live, options)
         beside = LiveJobs(live, options.live_per_s)
+        if keyed.stack.process is None:
+            raise RuntimeError("the stack does not run")
+        family = Family(pid=keyed.stack.process.pid, name="runtime")
+        spent = family.spent()
         began = time.monotonic()
         with beside.running():
-            report = _backfill(folder, keyed.keys[1], storage, options)
+            report = _backfill(folder, keyed.keys[1], partial(_done, jobs), options)
             took_s = time.monotonic() - began
-        jobs = {job.job_id for job in own.jobs()}
-        results = sum(key.split("/")[1] in jobs for key in _keys(storage))
+        spent = family.spent().since(spent)
+        ids = {job.job_id for job in own.jobs()}
+        results = sum(key.split("/")[1] in ids for key in _keys(storage))
     return Figures(
         pictures=options.pictures,
         kills=options.kills,
         took_s=took_s,
-        jobs=len(jobs),
+        jobs=len(ids),
         results=results,
         report=report,
         idle_s=idle.times_s,
         beside_s=beside.times_s,
+        cpu_s=spent.by_name,
     )
 
 
@@ -161,25 +175,31 @@ def _alone(client: Client, options: argparse.Namespace) -> LiveJobs:
     return alone
 
 
-def _backfill(folder: Path, key: str, storage: Storage, options: argparse.Namespace) -> dict[str, Any]:
+def _backfill(folder: Path, key: str, done: Callable[[], int], options: argparse.Namespace) -> dict[str, Any]:
     """Run the command to its end, killed on its way, and return its report."""
     command = [sys.executable, "-m", "darkroom.cli", "backfill", "--json", "--data", str(folder / "data")]
     command += ["--state", str(folder / "state"), "--rate", options.rate, "--at-once", str(options.at_once)]
     environment = {**os.environ, "DARKROOM_API_KEY": key}
     resume: list[str] = []
     for number in range(options.kills):
-        before, enough = sum(1 for _ in _keys(storage)), options.pictures // (options.kills + 1)
+        before, enough = done(), options.pictures // (options.kills + 1)
         with subprocess.Popen([*command, *resume], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
-            while sum(1 for _ in _keys(storage)) - before < enough:
+            while done() - before < enough:
                 if process.poll() is not None:
                     raise RuntimeError(f"the backfill ended by itself, with {process.returncode}")
                 time.sleep(LOOKS_EVERY_S)
             process.kill()
         print(f"killed for the {number + 1}. time", flush=True)
         resume = ["--resume"]
-    done = subprocess.run([*command, *resume], cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-    report: dict[str, Any] = json.loads(done.stdout)
+    ended = subprocess.run([*command, *resume], cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    report: dict[str, Any] = json.loads(ended.stdout)
     return report
+
+
+def _done(jobs: RedisJobStore) -> int:
+    """Return how many jobs in the background have ended: to list their results every few seconds would be a load."""
+    ended = jobs.statistics()[metrics.JOBS_ENDED].items()
+    return sum(int(str(count)) for labels, count in ended if BACKGROUND in labels)
 
 
 def _keys(storage: Storage) -> Iterator[str]:
@@ -205,6 +225,7 @@ def report(figures: Figures) -> str:
             f"- p99 beside / alone: {ratio:.2f}, at most {OF_THE_IDLE:g}",
             f"- {figures.pictures:,} pictures in {figures.took_s:.0f} s, {figures.pictures / figures.took_s:.1f}/s, "
             f"killed {figures.kills} times",
+            f"- CPU time per picture, live jobs included: {_cpu(figures)}",
             f"- each done exactly once: {once} ({figures.jobs:,} jobs, {figures.results:,} results, "
             f"{figures.report['made']:,} made by the report, {figures.report['failed']:,} failed)",
             "",
@@ -212,12 +233,19 @@ def report(figures: Figures) -> str:
     )
 
 
+def _cpu(figures: Figures) -> str:
+    """Return the milliseconds per picture, in all and by process: what two cores could do at most follows from it."""
+    each = {name: 1000 * seconds / figures.pictures for name, seconds in figures.cpu_s.items()}
+    dear = ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(each.items(), key=lambda one: -one[1]) if ms >= 0.5)
+    return f"{sum(each.values()):.1f} ms ({dear})"
+
+
 def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--rate", default="200/s", help="of the backfill")
-    parser.add_argument("--at-once", type=int, default=4, help="of the backfill")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="of the backfill")
     parser.add_argument("--live-per-s", type=float, default=2.0)
     parser.add_argument("--idle-s", type=float, default=60.0, help="how long live jobs are measured alone")
     parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results")

@@ -207,8 +207,12 @@ class PipelineExtension:
 
     def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
         from darkroom.preset_check import preset_complaints
+        from darkroom.retention_check import retention_complaints
 
-        return preset_complaints(project_root, manifests)
+        return [
+            *preset_complaints(project_root, manifests),
+            *retention_complaints(project_root / DEAD_LETTER_STREAM, manifests),
+        ]
 
     def console(self, run: Run) -> ConsolePages:
         from darkroom.job_console.attaching import pages_of_run

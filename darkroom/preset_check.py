@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from darkroom.config_maps import config_map_values, yaml_files
+
 if TYPE_CHECKING:
     from darkroom.local.extension import Complaint
 
@@ -21,40 +23,10 @@ def preset_complaints(project_root: Path, manifests: Sequence[Path]) -> list[Com
     own = project_root / PRESETS_FILE
     if own.is_file():
         found += _complaints(own, own.read_text(encoding="utf-8", errors="replace"), first_line=1)
-    for file in _files(manifests):
-        for text, first_line in _in_config_maps(file):
-            found += _complaints(file, text, first_line=first_line)
+    for file in yaml_files(manifests):
+        for value in config_map_values(file, PRESETS_FILE):
+            found += _complaints(file, value.text, first_line=value.line)
     return found
-
-
-def _files(manifests: Sequence[Path]) -> Iterator[Path]:
-    for path in manifests:
-        yield from sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
-
-
-def _in_config_maps(file: Path) -> Iterator[tuple[str, int]]:
-    """Yield the texts of presets in a file's ConfigMaps, each with the line of the file at which it begins."""
-    import yaml
-
-    try:
-        documents = list(yaml.compose_all(file.read_bytes(), Loader=yaml.SafeLoader))
-    except (OSError, yaml.YAMLError):
-        return  # what is no YAML has a rule of its own
-    for document in documents:
-        top = _members(document)
-        kind, data = top.get("kind"), top.get("data")
-        text = _members(data).get(PRESETS_FILE)
-        if isinstance(text, yaml.ScalarNode) and isinstance(kind, yaml.ScalarNode) and kind.value == "ConfigMap":
-            # The text of a block begins below its key.
-            yield text.value, text.start_mark.line + (2 if text.style in {"|", ">"} else 1)
-
-
-def _members(node: object) -> dict[str, object]:
-    import yaml
-
-    if not isinstance(node, yaml.MappingNode):
-        return {}
-    return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
 
 
 def _complaints(file: Path, text: str, *, first_line: int) -> Iterator[Complaint]:

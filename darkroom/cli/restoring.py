@@ -12,28 +12,27 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
 
 from darkroom.adapters.jobs import JobStore, KeptJob, Restoration
-from darkroom.adapters.jobs.keeper import MAX_BYTES, KeeperUnreadableError, decode_keeper
-from darkroom.adapters.jobs.result_metadata import described_result
+from darkroom.adapters.jobs.keeper import MAX_BYTES, Keeper, KeeperUnreadableError, decode_keeper
 from darkroom.adapters.storage import ListedObject, Storage
 from darkroom.adapters.storage.retention import ORIGINALS, RESULTS
-from darkroom.contract.errors import InputNotFoundError, InputTooLargeError, PictureError, RejectedError
-from darkroom.contract.jobs import JobResult, keeper_key
+from darkroom.cli.restored_results import made_renditions, single_result
+from darkroom.contract.errors import InputNotFoundError, InputTooLargeError
+from darkroom.contract.jobs import keeper_key, rendition_names
 from darkroom.contract.limits import Limits
-from darkroom.imaging import probe
 
 BATCH = 200
 READERS = 16
 """Requests to storage at a time."""
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _KEEPER = re.compile(rf"{ORIGINALS}({_ID})/job\.json")
-_RESULT = re.compile(rf"{RESULTS}({_ID})\.\w+")
+_RESULT = re.compile(rf"{RESULTS}({_ID})(?:/[a-z0-9_-]+)?\.\w+")
 _FIRST_DIGITS = 8
 
 
@@ -84,7 +83,9 @@ class Progress:
 @dataclass(frozen=True, kw_only=True)
 class _Found:
     job_id: UUID
-    result: ListedObject | None
+    keeper_at: datetime
+    """When the keeper was stored."""
+    results: Sequence[ListedObject]
 
 
 _Answer: TypeAlias = KeptJob | str
@@ -117,15 +118,18 @@ class Restoring:
         return self._report
 
     def _keepers(self) -> Iterator[_Found]:
-        """Yield the selected keepers, each with its job's result."""
+        """Yield the selected keepers, each with its job's results."""
         results = _matching(self.storage, RESULTS, _RESULT)
         result = next(results, None)
         for job_id, keeper in _matching(self.storage, ORIGINALS, _KEEPER):
             while result is not None and result[0] < job_id:
                 result = next(results, None)
+            own = list[ListedObject]()
+            while result is not None and result[0] == job_id:
+                own.append(result[1])
+                result = next(results, None)
             if self.choice.since is None or keeper.stored_at >= self.choice.since:
-                is_its = result is not None and result[0] == job_id
-                yield _Found(job_id=UUID(job_id), result=result[1] if result is not None and is_its else None)
+                yield _Found(job_id=UUID(job_id), keeper_at=keeper.stored_at, results=own)
 
     def _restore(self, batch: Sequence[_Found], readers: ThreadPoolExecutor) -> None:
         missing = self.jobs.without_record([found.job_id for found in batch])
@@ -145,31 +149,21 @@ class Restoring:
         except (KeeperUnreadableError, InputTooLargeError) as exc:
             self.on_unreadable(key, str(exc))
             return "unreadable"
-        result = None if found.result is None else self._result(found.result)
-        if result is None and not self.choice.with_old and self._is_past(keeper.created_at, self.retention.results_s):
+        kept = self._with_results(keeper, found)
+        is_old = self._is_past(keeper.created_at, self.retention.results_s)
+        if not kept.is_complete and is_old and not self.choice.with_old:
             return "too_old"
-        finished_at = found.result.stored_at if found.result is not None and result is not None else None
-        return KeptJob(new=keeper.job, created_at=keeper.created_at, result=result, finished_at=finished_at)
+        return kept
 
-    def _result(self, stored: ListedObject) -> JobResult | None:
-        """Return what the object says of itself, or what its header says. None: it is gone, or is no picture."""
-        info = self.storage.info(stored.key)
-        if info is None:
-            return None
-        described = described_result(info)
-        if described is not None:
-            return described
-        try:
-            facts = probe(self.storage.get(stored.key, max_bytes=info.size_bytes), self.limits, all_frames=False)
-        except (RejectedError, PictureError):
-            return None
-        return JobResult(
-            storage_key=stored.key,
-            content_type=info.content_type,
-            width=facts.width,
-            height=facts.height,
-            bytes=info.size_bytes,
-        )
+    def _with_results(self, keeper: Keeper, found: _Found) -> KeptJob:
+        kept = KeptJob(new=keeper.job, created_at=keeper.created_at)
+        if rendition_names(keeper.job.parameters):
+            made, at = made_renditions(found.results, keeper, found.keeper_at, self.storage, self.limits)
+            kept = replace(kept, made=made)
+        else:
+            result, at = single_result(found.results, self.storage, self.limits)
+            kept = replace(kept, result=result)
+        return replace(kept, finished_at=at if kept.is_complete else None)
 
     def _foreseen(self, job: KeptJob) -> Restoration:
         """What the store would answer."""

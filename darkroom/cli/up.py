@@ -296,6 +296,7 @@ def command(
         jobs = choose_job_store(
             storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url, move_from=move_from
         )
+        record = _record_limits(storage.project, record_bytes, no_record=no_record)
         options = StackOptions(
             project=jobs.project,
             data=data,
@@ -308,6 +309,7 @@ def command(
                 **storage.settings,
                 **jobs.settings,
                 **region_of_s3(s3_url),
+                **_event_record(record),
             },
             strict=strict,
             private_servers=api_keys is not None,
@@ -316,7 +318,7 @@ def command(
             console_keys=console_keys,
             watch=watch,
             fork_server=fork_server,
-            record=_record_limits(storage.project, record_bytes, no_record=no_record),
+            record=record,
         )
         was_up = asyncio.run(_run(options, verbose=verbose))
     except PortTakenError as exc:
@@ -337,6 +339,11 @@ def command(
     if not was_up:
         # Interrupted before it was up: nobody has got what they asked for.
         sys.exit(INTERRUPTED)
+
+
+def _event_record(record: RecordLimits | None) -> dict[str, str]:
+    """Return where recovery has the events of erased jobs taken out of the record."""
+    return {"EVENT_RECORD_URL": "" if record is None else "{admin}"}
 
 
 def _record_limits(project: Project, max_bytes: int | None, *, no_record: bool) -> RecordLimits | None:

@@ -95,6 +95,7 @@ class AsyncClient:
         *,
         presets: Sequence[str] = (),
         idempotency_key: str | None = None,
+        background: bool = False,
     ) -> AsyncJob:
         """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
         each of the presets one of its name.
@@ -102,10 +103,15 @@ class AsyncClient:
             face = {"type": "crop", "parameters": {"aspect": "1:1"}}
             await darkroom.renditions("a.jpg", {"face": face}, presets=["thumb"])
 
+        `background`: nobody waits for the job, which delays no other.
+
         Raises as `submit` does.
         """
         asked = protocol.asked_renditions(renditions, presets)
-        return await self.submit(picture, "renditions", idempotency_key=idempotency_key, **asked)
+        if isinstance(picture, str | Path):
+            picture = await anyio.Path(picture).read_bytes()
+        send = protocol.submit(picture, "renditions", asked, self._retries, idempotency_key, background=background)
+        return AsyncJob(self, await self._run(send))
 
     async def presets(self) -> list[dict[str, Any]]:
         """Return the presets as they are now: name, type, parameters and digest of each."""

@@ -23,6 +23,7 @@ from darkroom.contract.job_types import job_type_named
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.listing import MAX_WAIT_S
 from darkroom.contract.picture_facts import PictureFacts
+from darkroom.contract.priorities import BACKGROUND_PRIORITY
 
 WAIT_S = 20.0
 """The length of one `?wait=`: below the time limits of proxies on the way."""
@@ -111,6 +112,8 @@ def submit(
     parameters: Mapping[str, Any],
     retries: Retries,
     idempotency_key: str | None = None,
+    *,
+    background: bool = False,
 ) -> Conversation[str]:
     """Submit a picture and return the job's id; without an idempotency key, each call is a job of its own.
 
@@ -119,6 +122,8 @@ def submit(
     asked = {name: value for name, value in parameters.items() if value is not None}
     body = _by_key(picture, job_type, asked) if isinstance(picture, Stored) else _form(picture, asked)
     headers = {"idempotency-key": idempotency_key or str(uuid.uuid4())}
+    if background:
+        headers["priority"] = BACKGROUND_PRIORITY
     send = Send(method="POST", url=job_type_named(job_type).path, options={**body, "headers": headers})
     document = _document((yield from ask(send, retries)), "job_id")
     return str(document["job_id"])

@@ -89,6 +89,7 @@ class Client:
         *,
         presets: Sequence[str] = (),
         idempotency_key: str | None = None,
+        background: bool = False,
     ) -> Job:
         """Submit a picture of which several are made: by their names, each a preset or a type with parameters, and of
         each of the presets one of its name.
@@ -96,10 +97,13 @@ class Client:
             face = {"type": "crop", "parameters": {"aspect": "1:1"}}
             darkroom.renditions("a.jpg", {"face": face}, presets=["thumb"])
 
+        `background`: nobody waits for the job, which delays no other.
+
         Raises as `submit` does.
         """
         asked = protocol.asked_renditions(renditions, presets)
-        return self.submit(picture, "renditions", idempotency_key=idempotency_key, **asked)
+        send = protocol.submit(picture, "renditions", asked, self._retries, idempotency_key, background=background)
+        return Job(self, self._run(send))
 
     def presets(self) -> list[dict[str, Any]]:
         """Return the presets as they are now: name, type, parameters and digest of each."""

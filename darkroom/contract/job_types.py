@@ -21,6 +21,9 @@ from darkroom.contract.parameters.parsing import parse_parameters
 from darkroom.contract.parameters.renditions import RenditionsParameters
 from darkroom.contract.parameters.resize import ResizeParameters
 
+BACKGROUND = "background"
+"""The cost class of jobs that nobody waits for, whatever their cost."""
+
 _NAME = re.compile("[a-z][a-z0-9]{0,39}")
 _SHOWN_CHARACTERS = 100
 
@@ -34,6 +37,8 @@ class JobType:
     parameters: type[JobParameters]
     summary: str
     """What the job does, in a few words that begin with a verb."""
+    in_background: bool = False
+    """Whether such jobs have a Service for what nobody waits for, to which requests with `Priority: u=7` go."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -65,7 +70,9 @@ class JobType:
 JOB_TYPES: tuple[JobType, ...] = (
     JobType(name="resize", parameters=ResizeParameters, summary="Resize a picture"),
     JobType(name="crop", parameters=CropParameters, summary="Crop a picture"),
-    JobType(name="renditions", parameters=RenditionsParameters, summary="Make several pictures of one"),
+    JobType(
+        name="renditions", parameters=RenditionsParameters, summary="Make several pictures of one", in_background=True
+    ),
 )
 
 NAMES: tuple[str, ...] = tuple(job_type.name for job_type in JOB_TYPES)

@@ -193,8 +193,7 @@ class JobRecord(_Frozen):
     @property
     def rendition_names(self) -> tuple[str, ...]:
         """The names of the job's results; empty for a job with one result."""
-        renditions = self.parameters.get("renditions")
-        return tuple(renditions) if isinstance(renditions, dict) else ()
+        return rendition_names(self.parameters)
 
     @property
     def stored_results(self) -> tuple[JobResult, ...]:
@@ -252,6 +251,12 @@ def _result_view(result: JobResult, signed: Mapping[str, SignedUrl]) -> dict[str
 
 def original_key(job_id: UUID, extension: str) -> str:
     return f"uploads/{job_id}/original.{extension}"
+
+
+def rendition_names(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the results that a job with these parameters has; empty for a job with one result."""
+    renditions = parameters.get("renditions")
+    return tuple(renditions) if isinstance(renditions, dict) else ()
 
 
 def keeper_key(job_id: UUID) -> str:

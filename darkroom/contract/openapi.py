@@ -16,6 +16,7 @@ from darkroom.contract.openapi_parts import (
     in_header,
     in_query,
     job_id,
+    priority,
     problem_responses,
     response,
     response_headers,
@@ -132,6 +133,7 @@ def _picture_operation(job_type: JobType) -> Schema:
         "parameters": [
             *(in_query(field, schema) for field, schema in form_properties(job_type).items()),
             idempotency_key(),
+            *([priority()] if job_type.in_background else []),
         ],
         "requestBody": {
             "required": True,

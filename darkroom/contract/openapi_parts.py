@@ -76,6 +76,14 @@ def job_id() -> Schema:
     return {"name": "job_id", "in": "path", "required": True, "description": "The job.", "schema": schema}
 
 
+def priority() -> Schema:
+    description = (
+        "The urgency of RFC 9218. `u=7` is background: nobody waits for the job, which has a Service of its own and "
+        "delays no other. Anything else changes nothing."
+    )
+    return in_header("Priority", description, {"type": "string"})
+
+
 def idempotency_key() -> Schema:
     description = "The same key with the same request returns the first job; with another request, 422."
     return in_header("Idempotency-Key", description, {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN})

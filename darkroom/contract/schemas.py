@@ -198,7 +198,10 @@ def _details(moment: Schema) -> dict[str, Schema]:
     }
     return {
         "parameters": {"type": "object", "description": "What the job was asked for. In answers about one job only."},
-        "cost_class": {**text, "description": "Which of a function's Services does the job: standard or heavy."},
+        "cost_class": {
+            **text,
+            "description": "Which of a function's Services does the job: standard, heavy or background.",
+        },
         "waiting_for": {**_object(waiting), "description": "What an unfinished job waits for."},
         "trace_id": {**text, "pattern": "^[0-9a-f]{32}$", "description": "The trace of the job, if it has one."},
         "attempts_log": {

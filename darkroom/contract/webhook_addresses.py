@@ -158,6 +158,9 @@ def _refusal(address: Address) -> str | None:
 def _meanings(address: Address) -> Iterator[Address]:
     """Yield the addresses that a packet to this one may reach: what an IPv6 address embeds comes first."""
     if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            # An address with a zone equals none without.
+            address = IPv6Address(int(address))
         if address.ipv4_mapped is not None:
             # The operating system connects to the IPv4 address; the mapped form is a way of writing it.
             yield address.ipv4_mapped

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from darkroom.console.access import Access
 from darkroom.console.application import console_application
 from darkroom.console.audit import LogAudit
+from darkroom.errors import SettingsError
 from darkroom.job_console.attaching import SERVICE, pages_of_pod
 from darkroom.job_console.console_settings import ConsoleSettings
 from darkroom.serving.log import configure_logging
@@ -39,8 +40,12 @@ def main() -> None:
     # The audit log is lines of JSON, and so is what the application logs.
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     configure_logging(level=os.environ.get("LOG_LEVEL") or "info", service=SERVICE)
+    try:
+        console = application(os.environ)
+    except SettingsError as exc:
+        sys.exit(f"the console does not start: {exc}")
     uvicorn.run(
-        application(os.environ),
+        console,
         host="0.0.0.0",  # noqa: S104 - a pod's only address is its own
         port=int(os.environ.get("PORT") or 8080),
         access_log=False,

@@ -91,7 +91,7 @@ class StackOptions:
     external: ExternalServers = field(default_factory=ExternalServers)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables of functions that the user sets for this run; they override the manifests and the project file. `{api}`
-    as a value is the API's address, which is known once its port is chosen.
+    and `{admin}` as values are those addresses, which are known once the ports are chosen.
     """
     hosts: Collection[str] | None = ()
     """Names under which the API is served, besides this machine's and those of HTTPRoutes. None: any; for what asks for
@@ -201,9 +201,8 @@ class Stack:
         """Return what can run, its revisions, and what the application is told, now that the servers' addresses are
         known.
         """
-        chosen_settings = {
-            name: addresses.api if value == "{api}" else value for name, value in self._options.settings.items()
-        }
+        known = {"{api}": addresses.api, "{admin}": addresses.admin}
+        chosen_settings = {name: known.get(value, value) for name, value in self._options.settings.items()}
         variables = {**self._resources.variables(), **chosen_settings}
         manifests, revisions = self._runnable(manifests, variables)
         settings = {name: value for revision in revisions for name, value in revision.env.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,15 +26,24 @@ class KeeperFiles:
         self._storage = storage
 
     def change(
-        self, record: JobRecord, parameters: dict[str, Any], *, presets: Mapping[str, PresetUse] | None = None
+        self,
+        record: JobRecord,
+        parameters: dict[str, Any],
+        *,
+        presets: Mapping[str, PresetUse] | None = None,
+        changed: Collection[str] = (),
     ) -> None:
-        """Write the parameters into the job's keeper, and the presets that still hold with them. Raises
-        DependencyUnavailableError.
+        """Write the parameters into the job's keeper, and the presets that still hold with them; `changed` are the
+        renditions that they change. Raises DependencyUnavailableError.
         """
         key = keeper_key(record.job_id)
         keeper = self._read(record) or _of_record(record)
-        changed = replace(keeper, job=replace(keeper.job, parameters=parameters, presets=presets or {}))
-        self._storage.put(key, encode_keeper(changed), content_type=CONTENT_TYPE)
+        new = replace(
+            keeper,
+            job=replace(keeper.job, parameters=parameters, presets=presets or {}),
+            changed=tuple(sorted({*keeper.changed, *changed})),
+        )
+        self._storage.put(key, encode_keeper(new), content_type=CONTENT_TYPE)
 
     def _read(self, record: JobRecord) -> Keeper | None:
         """None: the job has none, as one that an earlier version accepted."""

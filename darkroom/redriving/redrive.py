@@ -80,7 +80,7 @@ class Redrive:
                     "storage", "its address is not known, and the parameters are kept there"
                 )
             # Before the redrive: should it be lost with the store, the job is restored as the person wanted it.
-            self._keepers.change(record, parameters, presets=presets)
+            self._keepers.change(record, parameters, presets=presets, changed=[name for name in changed if name])
         recovered = self._jobs.redrive(
             job_id,
             parameters=parameters,

@@ -11,7 +11,7 @@ from darkroom.contract.parameters.job import JobParameters
 from darkroom.imaging import Rendition
 from darkroom.serving.event_endpoint import EventEndpoint
 from darkroom.serving.framework import is_serving
-from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers, configure_workers
+from darkroom.serving.isolation import be_batch_work, bound_memory_of_workers, configure_workers, yield_to_others
 from darkroom.serving.picture import Picture, Renditions
 from darkroom.serving.rejections import rejecting_unreadable
 from darkroom.serving.resources import Resources
@@ -73,6 +73,7 @@ def _isolated(function: EventFunction[P, M]) -> Callable[[Resources], EventEndpo
         configure_workers(processes=settings.worker_concurrency, job_timeout_s=settings.job_timeout_s)
         bound_memory_of_workers(settings.worker_memory_bytes)
         be_batch_work()
+        yield_to_others(settings.worker_niceness)
         return function.build(resources)
 
     return build

@@ -44,6 +44,11 @@ def configure_workers(*, processes: int | None, job_timeout_s: float) -> None:
         os.environ["WORKERS"] = str(processes)
 
 
+def yield_to_others(niceness: int) -> None:
+    """Lower the priority of this process and its forks: where the processor is short, others get it first."""
+    os.nice(niceness)
+
+
 def be_batch_work() -> None:
     """Stop this process and its forks from preempting others when they wake (sched(7), SCHED_BATCH).
 

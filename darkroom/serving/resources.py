@@ -16,6 +16,7 @@ from darkroom import telemetry
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.broker.unbound import WAITING_FOR_SINK, UnboundEmitter, refuse_unbound
 from darkroom.adapters.deadletters import DeadLetters
+from darkroom.adapters.eventrecords import EventRecords, NoEventRecords
 from darkroom.adapters.jobs import JobNotices, JobReader, JobStore
 from darkroom.adapters.rates import RateLimiter
 from darkroom.adapters.storage import Storage
@@ -189,6 +190,14 @@ class Resources:
         from darkroom.adapters.webhooks.http import HttpWebhookSender
 
         return HttpWebhookSender(parse_allowed(self.settings.webhook_allow_private or ""))
+
+    @cached_property
+    def event_records(self) -> EventRecords:
+        if self.settings.event_record_url is None:
+            return NoEventRecords()
+        from darkroom.adapters.eventrecords.http import HttpEventRecords
+
+        return HttpEventRecords(self.settings.event_record_url)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:

@@ -264,8 +264,11 @@ class Settings(BaseModel):
     """`on` reads HEIC, for which the package needs the extra `heic`; off because HEVC is covered by patents."""
     worker_memory_bytes: Size = Field(None, alias="WORKER_MEMORY")
     """Address space of a worker process, a Kubernetes quantity; unset or `off` leaves it unlimited."""
+    worker_niceness: Annotated[int, Field(ge=0, le=19)] = Field(0, alias="WORKER_NICENESS")
+    """How much of the processor the instance leaves to others on the same machine, as nice(1) counts it; 0 disables."""
     cost_classes: bool = Field(True, alias="COST_CLASSES")
-    """Whether hard pictures are marked `heavy` for Services of their own; `off` sends all to the same ones."""
+    """Whether hard pictures are marked `heavy`, and what nobody waits for `background`, for Services of their own;
+    `off` sends all to the same ones."""
     url_lifetime_s: Duration = Field(600.0, alias="URL_LIFETIME")
     """How long a signed URL is valid, a Go duration of at most 10 minutes."""
     api_keys: Literal["on", "off"] = Field("on", alias="API_KEYS")
@@ -336,6 +339,10 @@ class Settings(BaseModel):
     """Networks and names of hosts, separated by commas, that webhooks may be sent to although they are not public, and
     without TLS, such as `10.2.0.0/16,hooks.shop.svc`; unset: none. Never a metadata service.
     """
+    event_record_url: Text = Field(None, alias="EVENT_RECORD_URL")
+    """Where copies of events are kept that recovery has taken out when their job is erased: the admin address of
+    `darkroom up`, which sets this. Unset: there are none, as in a cluster.
+    """
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
 
     @model_validator(mode="before")
@@ -387,6 +394,13 @@ class Settings(BaseModel):
         if value is not None and not is_folder:
             check_url(value, schemes=("http", "https"), is_endpoint=True, shown=value[:200])
             return value.rstrip("/")
+        return value
+
+    @field_validator("event_record_url")
+    @classmethod
+    def _event_record_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value, schemes=("http",), is_endpoint=True, shown=value[:200])
         return value
 
     @property

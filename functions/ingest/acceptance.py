@@ -20,6 +20,7 @@ from darkroom.contract.errors import (
     InputNotFoundError,
     QuotaExceededError,
 )
+from darkroom.contract.job_types import BACKGROUND
 from darkroom.contract.jobs import JobRecord, original_key
 from darkroom.events import tracing
 from darkroom.imaging import CostClass, Facts, probe
@@ -40,6 +41,8 @@ class Caller:
     request_id: str
     weight: float = 1.0
     """The share of the turns in a lane that the key gets, compared with other keys."""
+    in_background: bool = False
+    """Nobody waits for what the request asks for."""
 
 
 class Acceptance:
@@ -121,7 +124,7 @@ class Acceptance:
             presets=submission.presets,
             storage_key=storage_key,
             request_id=caller.request_id,
-            cost_class=self._cost_class(checked),
+            cost_class=self._cost_class(checked, caller),
             turn=checked.cpu_ms / caller.weight,
             idempotency_key=submission.idempotency_key,
             fingerprint=submission.fingerprint(),
@@ -150,9 +153,14 @@ class Acceptance:
         else:
             log.info("job.repeated", job_id=str(accepted.record.job_id), request_id=new.request_id)
 
-    def _cost_class(self, checked: CheckedSubmission) -> CostClass:
-        """Return the cost class. Hard pictures have Services of their own, so they never delay the easy ones."""
-        return checked.cost_class if self._resources.settings.cost_classes else CostClass.STANDARD
+    def _cost_class(self, checked: CheckedSubmission, caller: Caller) -> str:
+        """Return the cost class. Hard pictures have Services of their own, so they never delay the easy ones; and so
+        has what nobody waits for."""
+        if not self._resources.settings.cost_classes:
+            return CostClass.STANDARD
+        if caller.in_background and checked.submission.type.in_background:
+            return BACKGROUND
+        return checked.cost_class
 
     def _facts(self, submission: Submission, pictures: StoredPictures) -> Facts:
         if submission.streamed is not None:

@@ -14,6 +14,7 @@ from darkroom.contract.errors import RejectedError
 from darkroom.contract.job_types import JOB_TYPES, JobType
 from darkroom.contract.jobs import JobRecord
 from darkroom.contract.openapi import openapi
+from darkroom.contract.priorities import is_background
 from darkroom.contract.requests import RequestRules
 from darkroom.contract.route_templates import FILES_PATH
 from darkroom.events import cloudevents, strict_json
@@ -198,7 +199,12 @@ class _Routes:
 
     def _caller(self, request: Request) -> Caller:
         weight = self._gate.authenticator.weight_of(owner(request))
-        return Caller(owner=owner(request), request_id=request_id(request), weight=weight)
+        return Caller(
+            owner=owner(request),
+            request_id=request_id(request),
+            weight=weight,
+            in_background=is_background(request.headers.getlist("priority")),
+        )
 
 
 def _requested_job(request: Request) -> UUID:

@@ -1,4 +1,5 @@
-"""Erases what is left of erased jobs outside of the job store: pictures, the keeper beside them, dead letters.
+"""Erases what is left of erased jobs outside of the job store: pictures, the keeper beside them, dead letters,
+and what `darkroom up` keeps of their events.
 
 The store hands out what is due. Everything here may be done twice and may stop anywhere: what is not reported as done
 is handed out again.
@@ -30,6 +31,7 @@ class Eraser:
         ends_at = time.monotonic() + ERASING_BUDGET_S
         while time.monotonic() < ends_at and (due := self._resources.jobs.due_erasures(limit=ERASED_AT_ONCE)):
             self._erase_letters(due)
+            self._erase_events(due)
             for erasure in due:
                 if time.monotonic() >= ends_at:
                     return
@@ -39,6 +41,10 @@ class Eraser:
         job_ids = [str(erasure.job_id) for erasure in due if not erasure.only_results]
         if job_ids and (letters := self._resources.dead_letters.erase(job_ids)):
             log.info("deadletters.erased", letters=letters)
+
+    def _erase_events(self, due: list[Erasure]) -> None:
+        if job_ids := [str(erasure.job_id) for erasure in due if not erasure.only_results]:
+            self._resources.event_records.forget(job_ids)
 
     def _erase(self, erasure: Erasure) -> None:
         storage = self._resources.storage

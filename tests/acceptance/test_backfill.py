@@ -132,7 +132,8 @@ def test_a_library_is_done_once_though_the_command_is_killed_and_a_changed_prese
     assert all(set(job.made) == {"thumb", "square"} for job in jobs)
     assert len(library.results()) == 2 * PICTURES, "each result is there once"
 
-    before = jobs[0]
+    before = library.client.job(jobs[0].job_id)
+    assert before.document["cost_class"] == "background", "its lane is not that of live jobs"
     library.presets.write_text(PRESETS.format(width=16))
     digest = before.results["thumb"]["preset"]["digest"]
     eventually(

@@ -24,7 +24,7 @@ from darkroom.adapters.jobs import ClaimAnswer, EraseAnswer, JobStore, Lease, Ne
 from darkroom.adapters.jobs.erasing import Cancelled, Erased
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import DependencyUnavailableError, ImageCorruptError, ImageCrashedError, JobTimeoutError
-from darkroom.contract.jobs import JobRecord, JobStatus
+from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
 from darkroom.telemetry.metric import Distribution, Metric
 from tests.contract.job_stores import JobStores, MemoryJobStores, a_result, new_job, stores_named
 from tools import catalog as metrics
@@ -33,8 +33,15 @@ from tools import catalog as metrics
 MAX_ATTEMPTS = 2
 MAX_EMISSIONS = 3
 JOBS = 2
+"""The second has several results."""
+RENDITIONS = ("thumb", "hero")
 INDEX = st.integers(0, 11)
 WORKER_CRASHED = ImageCrashedError("the worker ended without reporting")
+MAKING = {
+    "make the first": (RENDITIONS[0], True),
+    "make the second": (RENDITIONS[1], True),
+    "fail to make the first": (RENDITIONS[0], False),
+}
 LEASE_S = 100.0
 BETWEEN_CALLS_S = 0.1
 TIMES = JobTimes(
@@ -66,6 +73,8 @@ class Promised:
     redrives: int = 0
     counting: set[int] = field(default_factory=set)
     """The fences of the attempts that count."""
+    made: set[str] = field(default_factory=set)
+    """The renditions that were recorded."""
 
 
 @dataclass
@@ -124,6 +133,18 @@ def counts_of(store: JobStore) -> dict[tuple[str, ...], float]:
     }
 
 
+def a_job(owner: str, *, has_renditions: bool) -> NewJob:
+    if not has_renditions:
+        return new_job(owner=owner)
+    renditions = {name: {"type": "resize", "parameters": {"width": 8}} for name in RENDITIONS}
+    return new_job(owner=owner, type="renditions", parameters={"renditions": renditions})
+
+
+def a_rendition(lease: Lease, name: str) -> JobResult:
+    key = f"processed/{lease.job_id}/{name}.webp"
+    return JobResult(storage_key=key, content_type="image/webp", width=8, height=6, bytes=99)
+
+
 class JobRecordMachine(RuleBasedStateMachine):
     """Few rules, each with a choice inside: the more rules there are, the fewer interleavings come to the same job."""
 
@@ -144,7 +165,7 @@ class JobRecordMachine(RuleBasedStateMachine):
         self.unheard: list[Unheard] = []
         self.now_s = 0.0
         for number in range(JOBS):
-            self.accept(new_job(owner=f"key-{number}"))
+            self.accept(a_job(f"key-{number}", has_renditions=number == 1))
 
     def accept(self, job: NewJob) -> None:
         for store in (self.redis, self.memory):
@@ -198,7 +219,7 @@ class JobRecordMachine(RuleBasedStateMachine):
         self.note_withdrawal(lost, before)
 
     @precondition(lambda self: self.leases)
-    @rule(pick=INDEX, act=st.sampled_from(["renew", "renew", "release", "take back", "complete", "fail"]))
+    @rule(pick=INDEX, act=st.sampled_from(["renew", "renew", "release", "take back", "complete", "fail", *MAKING]))
     def work(self, pick: int, act: str) -> None:
         """Any worker that ever had a lease, however long ago, does something with it."""
         held = self.leases[pick % len(self.leases)]
@@ -211,6 +232,8 @@ class JobRecordMachine(RuleBasedStateMachine):
                 self.complete(held)
             case "fail":
                 self.fail(held)
+            case _:
+                self.make_one(held, *MAKING[act])
 
     @rule(pick=INDEX, behind=st.integers(0, 1))
     def confirm_an_emission(self, pick: int, behind: int) -> None:
@@ -281,7 +304,7 @@ class JobRecordMachine(RuleBasedStateMachine):
         for store in (self.redis, self.memory):
             assert store.get(job_id) is None
             assert isinstance(store.claim(job_id, worker="late"), Erased)
-        self.accept(new_job(owner=promised.new.owner))
+        self.accept(a_job(promised.new.owner, has_renditions=promised.new.type == "renditions"))
 
     def claim_unheard(self, lost: Unheard) -> None:
         before = self.record(lost.job_id)
@@ -316,8 +339,20 @@ class JobRecordMachine(RuleBasedStateMachine):
                 assert not counts, "an attempt that counts was taken back"
                 promised.counting.remove(held.in_redis.fence)
 
+    def make_one(self, held: Held, name: str, is_made: bool) -> None:
+        """A worker has stored a rendition, or cannot make it. Only jobs with several results have any."""
+        promised = self.promised[held.in_redis.job_id]
+        if promised.new.type != "renditions":
+            return
+        made = a_rendition(held.in_redis, name) if is_made else ImageCorruptError("bad")
+        outcome = self.redis.rendered(held.in_redis, name, made)
+        if self.same(held, outcome, self.memory.rendered(held.in_memory, name, made)) is Outcome.DONE:
+            promised.made.add(name)
+        self.compare_records(held.in_redis.job_id)
+
     def complete(self, held: Held) -> None:
-        result = a_result(held.in_redis)
+        is_single = self.promised[held.in_redis.job_id].new.type != "renditions"
+        result = a_result(held.in_redis) if is_single else None
         outcome, record = self.redis.complete(held.in_redis, result, {"render": 1})
         expected, expected_record = self.memory.complete(held.in_memory, result, {"render": 1})
         assert without_times(record) == without_times(expected_record)
@@ -347,6 +382,11 @@ class JobRecordMachine(RuleBasedStateMachine):
         for job_id, promised in self.promised.items():
             if promised.end is not None:
                 assert without_times(self.redis.get(job_id)) == promised.end
+
+    @invariant()
+    def what_was_made_stands_whatever_becomes_of_the_attempt(self) -> None:
+        for job_id, promised in self.promised.items():
+            assert set(self.record(job_id).made) == promised.made
 
     @invariant()
     def both_stores_have_the_same_backlog(self) -> None:

@@ -288,11 +288,27 @@ def test_jobs_of_both_stores_are_listed_in_their_order_and_once(store: MovingJob
     assert moments == sorted(moments, reverse=True)
 
 
-def test_a_search_finds_jobs_of_both_stores(store: MovingJobStore) -> None:
-    old, new = accepted_before(store).job_id, store.accept(new_job(owner="key-2")).record.job_id
-    found = store.search(JobSearch(job_type="resize"), limit=10)
-    assert [record.job_id for record in found.records] == [new, old]
-    assert store.condition(struck=5).load.unfinished == 2
+def test_a_search_finds_jobs_of_both_stores_in_their_order_and_once(store: MovingJobStore) -> None:
+    old = [accepted_before(store).job_id for _ in range(5)]
+    new = [store.accept(new_job()).record.job_id for _ in range(3)]
+    store.mover.bring(old[1:3])
+    found, page = [], store.search(JobSearch(), limit=3)
+    found += page.records
+    while page.next is not None:
+        page = store.search(JobSearch(), limit=3, after=page.next)
+        found += page.records
+    assert sorted(record.job_id for record in found) == sorted([*old, *new])
+    moments = [(record.created_at, record.job_id) for record in found if isinstance(record, JobRecord)]
+    assert moments == sorted(moments, reverse=True)
+
+
+def test_the_condition_counts_the_unfinished_jobs_of_both_stores(store: MovingJobStore) -> None:
+    for _ in range(2):
+        accepted_before(store)
+    store.accept(new_job())
+    condition = store.condition(struck=9)
+    assert condition.load.unfinished == 3
+    assert condition.max_bytes == store._old.condition(struck=0).max_bytes
 
 
 def test_merged_pages_never_pass_over_the_end_of_one(store: MovingJobStore) -> None:

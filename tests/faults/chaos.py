@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from darkroom.contract.errors import DependencyUnavailableError
-from tests.faults.faulty_stack import FaultyStack
+from tests.faults.faulty_stack import FaultyStack, StoreLoss
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.restoring import RestoreFailedError, restore
 from tests.faults.streams import full_stream
@@ -62,13 +62,18 @@ def inflict(faulty: FaultyStack, fault: Fault, kinds_of: Kinds | None = None) ->
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
+def _workers(faulty: FaultyStack) -> list[psutil.Process]:
+    services = ("resize", "crop", "renditions", "renditions-background")
+    return [worker for service in services for worker in faulty.workers(service)]
+
+
 def _kill_worker(faulty: FaultyStack, fault: Fault) -> None:
-    _signal_one([*faulty.workers("resize"), *faulty.workers("crop")], fault, signal.SIGKILL)
+    _signal_one(_workers(faulty), fault, signal.SIGKILL)
 
 
 def _pause_worker_beyond_its_lease(faulty: FaultyStack, fault: Fault) -> None:
     """In a thread of its own: the other faults do not wait for it."""
-    found = _pick([*faulty.workers("resize"), *faulty.workers("crop")], fault)
+    found = _pick(_workers(faulty), fault)
     if found is None:
         return
 
@@ -152,8 +157,10 @@ def _lose_job_store(faulty: FaultyStack, fault: Fault) -> None:
     _server(faulty, "redis")
     _server(faulty, "s3")
     eventually(lambda: _owes_no_keeper(faulty), within_s=BACK_WITHIN_S, what="storage has all keepers")
+    erased = frozenset(str(line["job_id"]) for line in faulty.said("job.erased"))
     with faulty.redis_client() as client:
         client.flushall()
+    faulty.losses.append(StoreLoss(at=time.monotonic(), erased=erased))
     time.sleep(fault.lasts_s)
     for _ in range(2):
         eventually(lambda: _is_restored(faulty), within_s=BACK_WITHIN_S, what="darkroom restore succeeds")
@@ -231,6 +238,7 @@ KINDS: Kinds = {
     "resize instance killed": (3, _kill_instance("resize")),
     "resize instance terminated": (2, _terminate_instance("resize")),
     "crop instance killed": (3, _kill_instance("crop")),
+    "renditions instance killed": (2, _kill_instance("renditions")),
     "ingest killed": (3, _kill_instance("ingest")),
     "ingest terminated": (2, _terminate_instance("ingest")),
     "status killed": (1, _kill_instance("status")),

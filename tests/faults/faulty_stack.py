@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ from tests.scripted_http import Reply, scripted_server
 from tests.stack import ROOT, RunningStack, eventually
 
 BUCKET = "processed-images"
-_FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "renditions", "recovery")
+_FUNCTIONS_WITH_PROXIES = ("ingest", "resize", "crop", "renditions", "renditions-background", "recovery")
 _LISTENER = """---
 apiVersion: eventing.knative.dev/v1
 kind: Trigger
@@ -50,12 +50,22 @@ _REDIS_FROM_SECRET = re.compile(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoreLoss:
+    at: float
+    """By the monotonic clock."""
+    erased: frozenset[str]
+    """The jobs that recovery had erased by then."""
+
+
 @dataclass
 class FaultyStack:
     stack: RunningStack
     redis: Proxy
     s3: Proxy
     folder: Path
+    losses: list[StoreLoss] = field(default_factory=list, kw_only=True)
+    """When the whole job store was lost."""
 
     # --- the parts, reached past the proxies -----------------------------------------------------------------------
 
@@ -182,8 +192,8 @@ def faulty_stack(
     sweep_s: int = 15,
     cwd: Path = ROOT,
     environment: Mapping[str, str] | None = None,
-    has_redis: bool = True,
     changes: Sequence[tuple[str, str, str]] = (),
+    has_redis: bool = True,
 ) -> Iterator[FaultyStack]:
     """Each change is a file below knative/base, a text that it has, and what takes its place."""
     stack = RunningStack(data=folder / "data", cwd=cwd, environment=environment or {})

@@ -16,8 +16,10 @@ import loadtests.verdict
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs.thin_records import written_out
 from darkroom.contract.errors import DarkroomError
+from tests.faults.endings import Endings
 from tests.faults.faulty_stack import FaultyStack
 
+ID_CHARACTERS = 36
 GIVEN_UP = {"image.crashed", "job.timeout", "dependency.unavailable", "internal"}
 """A job that failed with one of these must be among the dead letters."""
 
@@ -41,7 +43,19 @@ class PostRecord:
     retry_after: str | None = None
 
 
+@dataclass(kw_only=True)
 class Verdict(loadtests.verdict.Verdict):
+    renditions: int = 0
+    """Completed jobs with several results."""
+    cancelled: int = 0
+    erased: int = 0
+    left_open: int = 0
+    """Cancelled or erased less than a minute before the job store was lost."""
+
+    def counts(self) -> dict[str, int]:
+        own = {name: getattr(self, name) for name in ("renditions", "cancelled", "erased", "left_open")}
+        return {**super().counts(), **{name: number for name, number in own.items() if number}}
+
     def assert_nothing_lost_doubled_or_stuck(self) -> None:
         assert (self.lost, self.doubled, self.stuck) == ([], [], []), self
 
@@ -51,11 +65,19 @@ class Ledger:
         self._faulty = faulty
         self._lock = threading.Lock()
         self.answers: list[PostRecord] = []
+        self.endings = Endings(faulty)
 
     # --- what the client does ----------------------------------------------------------------------------------------
 
     def post(
-        self, job_type: str, picture: bytes, *, key: str | None = None, timeout_s: float = 30, **parameters: Any
+        self,
+        job_type: str,
+        picture: bytes,
+        *,
+        key: str | None = None,
+        timeout_s: float = 30,
+        background: bool = False,
+        **parameters: Any,
     ) -> PostRecord:
         """POST once with a key of its own, and record the result."""
         request_id, key = str(uuid.uuid4()), key or str(uuid.uuid4())
@@ -66,7 +88,12 @@ class Ledger:
                 f"{self._faulty.stack.addresses['api']}/api/v1/{job_type}",
                 params={name: str(value) for name, value in parameters.items()},
                 content=picture,
-                headers={"content-type": "image/jpeg", "x-request-id": request_id, "idempotency-key": key},
+                headers={
+                    "content-type": "image/jpeg",
+                    "x-request-id": request_id,
+                    "idempotency-key": key,
+                    **({"priority": "u=7"} if background else {}),
+                },
                 timeout=timeout_s,
             )
             status, retry_after = answer.status_code, answer.headers.get("retry-after")
@@ -103,6 +130,12 @@ class Ledger:
             time.sleep(pause_s)
         raise AssertionError(f"not accepted in {tries} tries; last: {answer}")
 
+    def cancel(self, job_id: str) -> None:
+        self.endings.cancel(job_id)
+
+    def erase(self, job_id: str) -> None:
+        self.endings.erase(job_id)
+
     @property
     def accepted(self) -> set[str]:
         with self._lock:
@@ -132,7 +165,13 @@ class Ledger:
         letters = self._letters()
         stored = self._stored()
         for job_id in sorted(self.accepted):
-            self._check_job(job_id, jobs.get(job_id), stored, letters, verdict)
+            if self.endings.is_open(job_id):
+                verdict.left_open += 1
+            elif job_id in self.endings.erased:
+                verdict.erased += 1
+            else:
+                self._check_job(job_id, jobs.get(job_id), stored, letters, verdict)
+        verdict.stuck += self.endings.left_of_erased()
         verdict.stuck += [f"{job_id}: {job['status']}" for job_id, job in jobs.items() if not _is_final(job)]
         verdict.doubled += self._doubled(jobs, stored)
         return verdict
@@ -141,7 +180,8 @@ class Ledger:
         self, job_id: str, job: dict[str, str] | None, stored: dict[str, set[str]], letters: set[str], verdict: Verdict
     ) -> None:
         if job is None:
-            verdict.lost.append(f"{job_id}: accepted, and there is no such job")
+            if not self.endings.may_be_gone(job_id):
+                verdict.lost.append(f"{job_id}: accepted, and there is no such job")
             return
         if job["status"] == "completed":
             verdict.completed += 1
@@ -149,22 +189,41 @@ class Ledger:
         elif job["status"] == "failed":
             verdict.failed += 1
             code = str(httpx.Response(200, content=job["error"]).json()[0])
+            self._check_cancelled(job_id, code, stored, verdict)
             if code in GIVEN_UP and job_id not in letters:
                 verdict.lost.append(f"{job_id}: given up with {code}, and not among the dead letters")
 
+    def _check_cancelled(self, job_id: str, code: str, stored: dict[str, set[str]], verdict: Verdict) -> None:
+        if code != "job.cancelled":
+            if job_id in self.endings.cancelled and not self.endings.may_be_gone(job_id):
+                verdict.lost.append(f"{job_id}: cancelled, and failed with {code}")
+            return
+        verdict.cancelled += 1
+        if job_id not in self.endings.cancelled and job_id not in self.endings.unsure:
+            verdict.lost.append(f"{job_id}: cancelled, and nobody asked for it")
+        if stored[job_id]:
+            verdict.stuck.append(f"{job_id}: cancelled, and still stored: {sorted(stored[job_id])}")
+
     def _check_result(self, job_id: str, stored: dict[str, set[str]], verdict: Verdict) -> None:
+        if job_id in self.endings.cancelled and not self.endings.may_be_gone(job_id):
+            verdict.doubled.append(f"{job_id}: cancelled, and completed")
         record = self._faulty.record(job_id)
-        if record is None or record.result is None or record.result.storage_key not in stored[job_id]:
-            verdict.lost.append(f"{job_id}: completed, and its result is not stored")
+        results = () if record is None else record.stored_results
+        promised = max(1, 0 if record is None else len(record.rendition_names))
+        verdict.renditions += promised > 1
+        if len(results) != promised or not {one.storage_key for one in results} <= stored[job_id]:
+            verdict.lost.append(f"{job_id}: completed, {len(results)} of {promised} results, not all are stored")
             return
         with self._faulty.storage() as storage:
-            body = storage.get(record.result.storage_key, max_bytes=10**8)
-        if len(body) != record.result.bytes:
-            verdict.lost.append(f"{job_id}: {len(body)} bytes stored, {record.result.bytes} promised")
+            for result in results:
+                body = storage.get(result.storage_key, max_bytes=10**8)
+                if len(body) != result.bytes:
+                    verdict.lost.append(f"{job_id}: {len(body)} bytes stored, {result.bytes} promised")
 
     def _doubled(self, jobs: dict[str, dict[str, str]], stored: dict[str, set[str]]) -> list[str]:
-        doubled = [f"{job_id}: results {sorted(keys)}" for job_id, keys in stored.items() if len(keys) > 1]
-        doubled += [f"{job_id}: a result of no known job" for job_id in stored.keys() - jobs.keys()]
+        doubled = [f"{job_id}: results {sorted(keys)}" for job_id, keys in stored.items() if _has_one_twice(keys)]
+        unknown = [job_id for job_id, keys in stored.items() if keys and job_id not in jobs]
+        doubled += [f"{job_id}: a result of no known job" for job_id in unknown if not self.endings.may_be_gone(job_id)]
         of_key: defaultdict[str, set[str]] = defaultdict(set)
         for answer in self.answers:
             if answer.job_id is not None:
@@ -178,6 +237,8 @@ class Ledger:
         ]
         ends = Counter(line["job_id"] for line in self._faulty.said("job.completed"))
         doubled += [f"{job_id}: completed {count} times" for job_id, count in ends.items() if count > 1]
+        cancelled = [job_id for job_id in self.endings.cancelled if not self.endings.may_be_gone(job_id)]
+        doubled += [f"{job_id}: cancelled, and a worker completed it" for job_id in cancelled if job_id in ends]
         return doubled
 
     def _jobs(self) -> dict[str, dict[str, str]]:
@@ -194,8 +255,13 @@ class Ledger:
     def _stored(self) -> defaultdict[str, set[str]]:
         stored: defaultdict[str, set[str]] = defaultdict(set)
         for key in self._faulty.stored("processed/"):
-            stored[key.partition("/")[2].partition(".")[0]].add(key)
+            stored[key.partition("/")[2][:ID_CHARACTERS]].add(key)
         return stored
+
+
+def _has_one_twice(keys: set[str]) -> bool:
+    """Return whether one result of a job is stored under two keys, which can only differ in their extension."""
+    return len({key.rpartition(".")[0] for key in keys}) < len(keys)
 
 
 def _is_final(job: dict[str, str]) -> bool:

@@ -24,6 +24,8 @@ from tests.faults.postgres_chaos import POSTGRES_KINDS
 from tests.faults.postgres_stack import PostgresLedger, faulty_postgres_stack
 
 ENDED_WITHIN_S = 120.0
+RENDITIONS_SHARE, ENDING_SHARE = 0.3, 0.2
+"""Of the jobs: those with several results, and those that are cancelled or erased."""
 
 
 def main() -> int:
@@ -58,7 +60,8 @@ def _soak(faulty: FaultyStack, ledger: Ledger, faults: list[Fault], kinds: Kinds
     picture = make_photograph(400, 300)
     faulty.slow(0.7)
     began = time.monotonic()
-    with Load(ledger, picture, per_second=options.rate, seed=options.seed) as load:
+    shares = {"renditions_share": RENDITIONS_SHARE, "ending_share": ENDING_SHARE}
+    with Load(ledger, picture, per_second=options.rate, seed=options.seed, **shares) as load:
         for fault in faults:
             time.sleep(max(0.0, began + fault.at_s - time.monotonic()))
             inflict(faulty, fault, kinds)
@@ -67,6 +70,7 @@ def _soak(faulty: FaultyStack, ledger: Ledger, faults: list[Fault], kinds: Kinds
     ledger.settle(within_s=ENDED_WITHIN_S - (time.monotonic() - last_fault_at))
     ended_s = time.monotonic() - last_fault_at
     time.sleep(20)  # the next sweep keeps what was given up last; this is no wait for a job
+    print(f"erased      nothing was left {ledger.endings.settle(within_s=ENDED_WITHIN_S):.0f} s later")
     return _report(ledger, load, ledger.verdict(), faults, ended_s)
 
 

@@ -5,120 +5,26 @@ DARKROOM_ERASED_JOBS=100 erases so many; `pytest -s` shows what the scans saw.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import httpx
-import nats
 import pytest
-from redis import Redis
 
 from darkroom.contract.jobs import JobStatus
 from darkroom.imaging.photograph import make_photograph
 from tests.faults.faulty_stack import BUCKET, FaultyStack
 from tests.faults.orders import KILLING_WIDTH, SLOW_WIDTH
+from tests.faults.scanning import scan
 from tests.stack import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 JOBS = int(os.environ.get("DARKROOM_ERASED_JOBS", "50"))
 """More than the window of the Broker has room for, so that some wait in their lane."""
-RECORD = "DARKROOM_RECORD"
-"""The local runtime's own, of what it did with every event: kept for a day, wherever the event came from."""
-OF_SERVERS = {"s3.log"}
-"""The storage's own log names each object that it deletes."""
 GONE_WITHIN_S = 60.0
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Everything that a stack keeps, as text by where it is kept."""
-
-    places: dict[str, bytes]
-    logs: dict[str, bytes]
-
-    def naming(self, texts: list[str]) -> list[str]:
-        wanted = [text.encode() for text in texts]
-        return [
-            place
-            for place, content in self.places.items()
-            if any(text in content or text in place.encode() for text in wanted)
-        ]
-
-    def __str__(self) -> str:
-        kinds = [place.partition(":")[0] for place in self.places]
-        seen = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
-        return f"{seen}, {len(self.logs)} log files, {sum(map(len, self.places.values())):,} bytes"
-
-
-def scan(faulty: FaultyStack) -> Scan:
-    with faulty.redis_client() as redis, faulty.s3_client() as s3:
-        places = {**dict(objects(s3)), **dict(keys(redis))}
-    places |= asyncio.run(messages(faulty.stack.addresses["nats"]))
-    found = [faulty.stack.log, *(faulty.stack.data / "logs").glob("*.log*")]
-    files = [path for path in found if path.name not in OF_SERVERS]
-    logs = {path.name: path.read_bytes() for path in files}
-    return Scan(places=places, logs=logs)
-
-
-def objects(s3: Any) -> Iterator[tuple[str, bytes]]:
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
-        for marker in page.get("DeleteMarkers", ()):
-            yield f"delete marker:{marker['Key']} {marker['VersionId']}", b""
-        for version in page.get("Versions", ()):
-            yield f"object version:{version['Key']} {version['VersionId']}", body_of(s3, version)
-    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=BUCKET):
-        for upload in page.get("Uploads", ()):
-            yield f"multipart upload:{upload['Key']} {upload['UploadId']}", b""
-
-
-def body_of(s3: Any, version: Any) -> bytes:
-    """Empty for one that was erased since it was listed."""
-    try:
-        body = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])["Body"]
-        return bytes(body.read())
-    except s3.exceptions.NoSuchKey:
-        return b""
-
-
-def keys(redis: Redis) -> Iterator[tuple[str, bytes]]:
-    readers: dict[str, Callable[[str], object]] = {
-        "string": redis.get,
-        "hash": redis.hgetall,
-        "set": redis.smembers,
-        "zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
-        "list": lambda key: redis.lrange(key, 0, -1),
-    }
-    for key in redis.scan_iter("*"):
-        kind = str(redis.type(key))
-        yield f"Redis key:{key}", b"" if kind == "none" else repr(readers[kind](key)).encode()
-
-
-async def messages(url: str) -> dict[str, bytes]:
-    found = {}
-    client = await nats.connect(url)
-    try:
-        jetstream = client.jetstream()
-        for stream in await jetstream.streams_info():
-            name = stream.config.name or ""
-            for sequence in range(stream.state.first_seq, stream.state.last_seq + 1):
-                try:
-                    message = await jetstream.get_msg(name, sequence)
-                except nats.js.errors.NotFoundError:
-                    continue
-                if name != RECORD:
-                    found[f"message:{name} {sequence}"] = repr((message.subject, message.headers)).encode() + (
-                        message.data or b""
-                    )
-    finally:
-        await client.close()
-    return found
 
 
 def erase(faulty: FaultyStack, job_id: str) -> None:

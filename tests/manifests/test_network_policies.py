@@ -129,16 +129,16 @@ def with_seaweedfs() -> list[Resource]:
 
 
 @pytest.fixture(scope="module")
-def with_postgres() -> list[Resource]:
-    return rendered(f"{OVERLAYS[1]} + knative/components/postgres")
-
-
-@pytest.fixture(scope="module")
 def with_console() -> list[Resource]:
     return rendered(f"{INSTALLATIONS[1]} + {CONSOLE}")
 
 
-@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs", "with_postgres", "with_console"])
+@pytest.fixture(scope="module")
+def with_postgres() -> list[Resource]:
+    return rendered(f"{OVERLAYS[1]} + knative/components/postgres")
+
+
+@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs", "with_console", "with_postgres"])
 def test_a_pair_of_ours_is_allowed_at_both_ends(request: pytest.FixtureRequest, combination: str) -> None:
     resources: list[Resource] = request.getfixturevalue(combination)
     pods = {each["metadata"]["name"] for each in resources if has_pods(each)}

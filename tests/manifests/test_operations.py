@@ -121,6 +121,7 @@ def cluster() -> Iterator[ApiServer]:
             "crop-heavy",
             "renditions",
             "renditions-heavy",
+            "renditions-background",
             "recovery",
             "notify",
         ):
@@ -192,6 +193,7 @@ def test_rolling_gives_each_service_a_new_template_and_waits_for_it(cluster: Api
             "crop-heavy",
             "renditions",
             "renditions-heavy",
+            "renditions-background",
             "recovery",
             "notify",
         )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from darkroom.contract import events
-from darkroom.contract.job_types import EVENT_TYPES, JOB_TYPES, NAMES
+from darkroom.contract.job_types import BACKGROUND, EVENT_TYPES, JOB_TYPES, NAMES, JobType
 from darkroom.events.durations import parse_go
 from darkroom.local.eventing.delivery import DeliverySpec, consumer_settings, delivery_of
 from darkroom.local.eventing.filters import passes
@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 SECRETS = {"REDIS_URL": "redis://", "STORAGE_ACCESS_KEY": "key", "STORAGE_SECRET_KEY": "secret"}
 HEAVY = "-heavy"
 """A Service of the same code, for the hard pictures."""
+BACKGROUND_ENDING = "-background"
+"""A Service of the same code, for what nobody waits for."""
 FUNCTIONS = {"ingest", "status", "recovery", "notify", *NAMES}
 RENDERERS = NAMES
 
@@ -54,11 +56,17 @@ def subscribers(manifests: Manifests, event_type: str, **extensions: str) -> lis
     ]
 
 
+def function_of(service: str) -> str:
+    return service.removesuffix(HEAVY).removesuffix(BACKGROUND_ENDING)
+
+
 def test_every_function_of_the_repository_has_a_service_and_no_other(by_name: dict[str, Revision]) -> None:
-    assert {name.removesuffix(HEAVY) for name in by_name} == FUNCTIONS
+    assert {function_of(name) for name in by_name} == FUNCTIONS
     assert {name for name in by_name if name.endswith(HEAVY)} == {f"{name}{HEAVY}" for name in NAMES}
+    in_background = {f"{job_type.name}{BACKGROUND_ENDING}" for job_type in JOB_TYPES if job_type.in_background}
+    assert {name for name in by_name if name.endswith(BACKGROUND_ENDING)} == in_background
     for service, revision in by_name.items():
-        name = service.removesuffix(HEAVY)
+        name = function_of(service)
         assert revision.env["FUNCTION_TARGET"] == name
         assert revision.env["FUNCTION_SOURCE"] == f"functions/{name}/main.py"
         assert (ROOT / "functions" / name).is_dir()
@@ -86,6 +94,15 @@ def test_hard_pictures_go_to_services_of_their_own_and_easy_ones_do_not(
 ) -> None:
     assert subscribers(manifests, event_type, costclass="heavy") == [f"{function}{HEAVY}"]
     assert subscribers(manifests, event_type, costclass="standard") == [function]
+
+
+@pytest.mark.parametrize("job_type", [one for one in JOB_TYPES if one.in_background], ids=lambda one: one.name)
+def test_what_nobody_waits_for_goes_to_a_service_of_its_own_that_yields(
+    manifests: Manifests, by_name: dict[str, Revision], job_type: JobType
+) -> None:
+    service = f"{job_type.name}{BACKGROUND_ENDING}"
+    assert subscribers(manifests, job_type.event_type, costclass=BACKGROUND) == [service]
+    assert int(by_name[service].env["WORKER_NICENESS"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -124,7 +141,7 @@ def test_only_the_front_door_is_visible_outside(by_name: dict[str, Revision]) ->
 
 def test_only_what_emits_of_its_own_accord_has_a_sink(manifests: Manifests) -> None:
     bound = bindings(manifests)
-    workers = {f"{name}{ending}" for name in NAMES for ending in ("", "-heavy")}
+    workers = {f"{name}{ending}" for name in NAMES for ending in ("", "-heavy")} | {"renditions-background"}
     assert {service for _, service in bound} == {"ingest", "recovery"} | workers
     assert {(b.sink.ref.kind, b.sink.ref.name) for b in bound.values() if b.sink.ref} == {("Broker", "darkroom")}
 
@@ -196,9 +213,7 @@ def test_every_container_is_restricted_and_its_image_pinned(manifests: Manifests
         assert security.seccomp_profile is not None
         assert security.seccomp_profile.type == "RuntimeDefault"
         assert spec.automount_service_account_token is False
-        assert re.fullmatch(
-            rf"dev\.local/darkroom/{service.name.removesuffix(HEAVY)}:\d+\.\d+\.\d+", spec.container.image
-        )
+        assert re.fullmatch(rf"dev\.local/darkroom/{function_of(service.name)}:\d+\.\d+\.\d+", spec.container.image)
 
 
 def test_every_resource_bears_the_labels_that_tell_what_it_is_part_of(manifests: Manifests) -> None:

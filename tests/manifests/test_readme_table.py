@@ -27,10 +27,10 @@ def test_the_readme_names_each_trigger_with_its_event_and_where_it_leads(manifes
     event_types: list[str] = []
     for trigger in manifests.triggers:
         row = rows[trigger.name]
-        heavy = "costclass: heavy" in row["event"]
+        cost_class = re.search(r"costclass: (\w+)", row["event"])
         named = re.findall(r"`(dev\.[a-z.]+)`", row["event"])
-        event_types = event_types if heavy else named
-        attributes = {"costclass": "heavy" if heavy else "standard"}
+        event_types = event_types if cost_class else named
+        attributes = {"costclass": cost_class[1] if cost_class else "standard"}
         if "webhooks: we_" in row["event"]:
             attributes["webhooks"] = "we_0123456789ab"
         assert event_types

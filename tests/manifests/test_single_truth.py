@@ -54,6 +54,7 @@ FUNCTIONS = (
     "crop-heavy",
     "renditions",
     "renditions-heavy",
+    "renditions-background",
     "recovery",
     "notify",
 )
@@ -75,7 +76,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENTS = [
     {"type": kind, "source": "/darkroom/ingest", **extensions}
     for kind in (*EVENT_TYPES, events.EVENT_REJECTED, events.JOB_COMPLETED, events.JOB_FAILED, events.WEBHOOK_DUE)
-    for extensions in ({}, {"costclass": "heavy"}, {"webhooks": "we_0123456789ab"})
+    for extensions in ({}, {"costclass": "heavy"}, {"costclass": "background"}, {"webhooks": "we_0123456789ab"})
 ]
 REQUESTS = [
     (method, path)

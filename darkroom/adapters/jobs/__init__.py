@@ -28,7 +28,7 @@ from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.contract.errors import DarkroomError
-from darkroom.contract.jobs import JobRecord, JobResult, JobStatus
+from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, rendition_names
 from darkroom.contract.presets import PresetUse
 from darkroom.contract.unreadable import UnreadableJob
 from darkroom.telemetry.metric import Readings
@@ -82,8 +82,15 @@ class KeptJob:
     created_at: datetime
     result: JobResult | None = None
     """None: there is no result, so the job has not completed."""
+    made: Mapping[str, JobResult] = field(default_factory=dict)
+    """Of a job with several results, those that there are, by their names. It has completed if none is missing."""
     finished_at: datetime | None = None
-    """When the result was stored."""
+    """When the last result was stored."""
+
+    @property
+    def is_complete(self) -> bool:
+        names = rendition_names(self.new.parameters)
+        return self.made.keys() >= set(names) if names else self.result is not None
 
 
 class Restoration(StrEnum):

@@ -32,6 +32,9 @@ class KeeperUnreadableError(Exception):
 class Keeper:
     job: NewJob
     created_at: datetime
+    changed: tuple[str, ...] = ()
+    """Renditions that were asked for with other parameters since. What was made of them before the keeper was written
+    does not count."""
 
 
 class _Document(BaseModel):
@@ -39,12 +42,14 @@ class _Document(BaseModel):
 
     version: int
     created_at: AwareDatetime
+    changed: tuple[str, ...] = ()
     job: dict[str, Any]
 
 
 def encode_keeper(keeper: Keeper) -> bytes:
     fields = _new_job().dump_python(keeper.job, mode="json", exclude_defaults=True)
-    document = {"version": VERSION, "created_at": timestamp(keeper.created_at), "job": fields}
+    changed = {"changed": keeper.changed} if keeper.changed else {}
+    document = {"version": VERSION, "created_at": timestamp(keeper.created_at), **changed, "job": fields}
     return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -66,7 +71,7 @@ def decode_keeper(body: bytes, job_id: UUID) -> Keeper:
         raise KeeperUnreadableError(f"it is the keeper of job {job.job_id}")
     if job.type not in NAMES:
         raise KeeperUnreadableError(f"its type is {job.type[:80]!r}")
-    return Keeper(job=job, created_at=document.created_at)
+    return Keeper(job=job, created_at=document.created_at, changed=document.changed)
 
 
 @cache

@@ -152,7 +152,8 @@ def restored_job(kept: KeptJob, now_s: float) -> MemoryJob:
     created_s = kept.created_at.timestamp()
     job = MemoryJob(new=kept.new, created_s=created_s, due_s=now_s, restored_s=now_s)
     job.fence = milliseconds(max(now_s - created_s, 0)) + FENCES_SKIPPED
-    if kept.result is not None:
+    job.made = dict(kept.made)
+    if kept.is_complete:
         job.status, job.result, job.attempts = JobStatus.COMPLETED, kept.result, 1
         job.finished_s = now_s if kept.finished_at is None else kept.finished_at.timestamp()
     return job

@@ -17,7 +17,7 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.adapters.jobs.attempt_errors import TIMEOUT_MESSAGE, crash_error
-from darkroom.adapters.jobs.made_records import presets_text
+from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.statistics_fields import lua_catalog
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract.errors import (
@@ -106,6 +106,8 @@ def kept_job_values(kept: KeptJob) -> list[str]:
         str(milliseconds(kept.created_at.timestamp())),
         "" if result is None else result.model_dump_json(),
         "" if finished_at is None else str(milliseconds(finished_at.timestamp())),
+        compact({name: made_text(kept.new.job_id, name, made) for name, made in kept.made.items()}),
+        "1" if kept.is_complete else "",
     ]
 
 

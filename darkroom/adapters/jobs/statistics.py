@@ -11,7 +11,7 @@ from darkroom.adapters.jobs import Lane
 from darkroom.adapters.jobs.admission import Refusal
 from darkroom.contract import metrics, webhooks
 from darkroom.contract.errors import QuotaExceededError
-from darkroom.contract.job_types import NAMES
+from darkroom.contract.job_types import BACKGROUND, JOB_TYPES, NAMES
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.metrics import COST_CLASSES, STAGES
 from darkroom.contract.parameters.values import WRITTEN_FORMATS, Format
@@ -34,7 +34,10 @@ _KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
     "reason": webhooks.FAILURES,
     "limit": ("quota", "backlog"),
 }
-LANES = tuple(Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES))
+LANES = (
+    *(Lane(type=name, cost_class=cost_class) for name, cost_class in product(NAMES, COST_CLASSES)),
+    *(Lane(type=job_type.name, cost_class=BACKGROUND) for job_type in JOB_TYPES if job_type.in_background),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,6 @@ certificate against the name.
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -25,11 +23,6 @@ class NameUnknownError(Exception):
 class Resolve(Protocol):
     async def __call__(self, name: str, port: int) -> Sequence[str]:
         """Return the addresses of the name. Raises OSError."""
-
-
-async def resolve(name: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for _, _, _, _, address in found]
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):

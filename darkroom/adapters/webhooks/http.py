@@ -19,7 +19,8 @@ from standardwebhooks import Webhook
 
 from darkroom import __version__
 from darkroom.adapters.webhooks import SEND_WITHIN_S, Message, Sent
-from darkroom.adapters.webhooks.guarded_network import GuardedNetwork, NameUnknownError, Resolve, resolve
+from darkroom.adapters.webhooks.guarded_network import GuardedNetwork, NameUnknownError, Resolve
+from darkroom.adapters.webhooks.names import NameLookups
 from darkroom.contract.webhook_addresses import AllowedPrivate, Target, WebhookTargetError, parse_target
 
 MAX_ANSWER_BYTES = 16 * 1024
@@ -34,14 +35,17 @@ class HttpWebhookSender:
         allowed: AllowedPrivate,
         *,
         within_s: float = SEND_WITHIN_S,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         trust: Callable[[], ssl.SSLContext] = httpcore.default_ssl_context,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`trust` makes the TLS context with the certificate authorities that are trusted."""
+        """`resolve` is the operating system's by default. `trust` makes the TLS context with the certificate
+        authorities that are trusted.
+        """
         self._allowed = allowed
         self._within_s = within_s
-        self._resolve = resolve
+        self._lookups = NameLookups()
+        self._resolve = resolve or self._lookups
         self._trust = trust
         self._now = now
         self._lock = threading.Lock()
@@ -65,6 +69,7 @@ class HttpWebhookSender:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
+            self._lookups.close()
             loop.close()
 
     async def _try(self, target: Target, body: bytes, headers: dict[str, str]) -> Sent:

@@ -27,7 +27,7 @@ from darkroom.serving.resources import Resources
 
 DEFAULT_PREFIX = "library/"
 DEFAULT_STATE = Path("backfill.sqlite")
-AT_ONCE = 4
+AT_ONCE = 8
 _NEEDED = frozenset({"BUCKET_NAME"})
 _RETRIES = Retries(times=1000, within_s=600.0)
 """For an API that restarts, and for rate limits."""

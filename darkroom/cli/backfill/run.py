@@ -140,7 +140,10 @@ class Backfilling:
                     raise
                 # Its record has expired since the interruption.
         job_id = self.client.renditions(
-            Stored(task.storage_key), presets=tuple(task.presets), idempotency_key=task.idempotency_key
+            Stored(task.storage_key),
+            presets=tuple(task.presets),
+            idempotency_key=task.idempotency_key,
+            background=True,
         ).job_id
         self._reports.put(_Accepted(task=task, job_id=job_id))
         return self.client.end_of(job_id, timeout_s=_JOB_WITHIN_S)

@@ -7,6 +7,7 @@
     GET  /record/tail?type&broker&trigger&since&follow=no
                                             what happens, as server-sent events
     POST /record/replay                     {"numbers": [...], "to": TRIGGER}: sends recorded events again
+    POST /record/forget                     {"containing": ["..."]}: takes out all that contains one of the texts
 
 Errors are text: one sentence. Times are seconds since the epoch.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
@@ -39,6 +41,7 @@ from darkroom.local.eventing.record.entries import (
     event_of,
     has_id_from,
 )
+from darkroom.local.eventing.record.forgetting import forget
 from darkroom.local.eventing.record.journeys import Related, acceptance, attempt_document, journeys
 from darkroom.local.eventing.record.reader import Found, Sets
 from darkroom.local.eventing.record.replay import replay as send_again
@@ -46,6 +49,9 @@ from darkroom.local.eventing.record.replay import replay as send_again
 MAX_LISTED = 10_000
 MAX_REPLAYED = 10_000
 MAX_REQUEST_BYTES = 1024 * 1024
+MAX_FORGOTTEN_TEXTS = 1000
+FORGETTABLE = re.compile(r"[!#-\[\]-~]{16,200}")
+"""In JSON it is as it is, and long enough that nobody takes out everything by a slip."""
 KEEP_ALIVE_S = 10.0
 AMBIGUOUS_SHOWN = 10
 
@@ -99,6 +105,7 @@ class RecordApi:
         application.router.add_get("/record/journey", _guarded(self._journey))
         application.router.add_get("/record/tail", _guarded(self._tail))
         application.router.add_post("/record/replay", _guarded(self._replay))
+        application.router.add_post("/record/forget", _guarded(self._forget))
 
     async def _bounds(self, _request: web.Request) -> web.Response:
         brokers = ["/".join(address) for address in self._brokers.streams]
@@ -232,6 +239,10 @@ class RecordApi:
         results = [await send_again(found[number], self._brokers.ingress, target) for number in numbers]
         return _json({"replayed": results})
 
+    async def _forget(self, request: web.Request) -> web.Response:
+        texts = _texts_to_forget(await _body(request))
+        return _json({"forgotten": await forget(self._recorder, texts)})
+
     async def _accepted(self, numbers: list[int]) -> dict[int, Accepted]:
         wanted, found = set(numbers), {}
         # A line's number follows its kind.
@@ -337,6 +348,19 @@ def _replay_request(body: Any) -> tuple[list[int], str | None]:
     if len(numbers) > MAX_REPLAYED:
         raise _RequestError(413, f"{len(numbers)} events are more than {MAX_REPLAYED}, the limit")
     return list(dict.fromkeys(numbers)), to
+
+
+def _texts_to_forget(body: Any) -> list[str]:
+    texts = body.get("containing") if isinstance(body, dict) else None
+    if not isinstance(texts, list) or not all(isinstance(text, str) and FORGETTABLE.fullmatch(text) for text in texts):
+        raise _RequestError(
+            400,
+            'the request must be {"containing": ["TEXT", ...]}, each of 16 to 200 characters of ASCII without spaces, '
+            "quotes and backslashes",
+        )
+    if len(texts) > MAX_FORGOTTEN_TEXTS:
+        raise _RequestError(413, f"{len(texts)} texts are more than {MAX_FORGOTTEN_TEXTS}, the limit")
+    return texts
 
 
 def _seconds(request: web.Request, name: str) -> float | None:

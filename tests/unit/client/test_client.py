@@ -95,6 +95,13 @@ def test_a_picture_is_sent_with_its_parameters_and_the_key(client: Blocking | Aw
     assert b"height" not in request.content
 
 
+def test_renditions_that_nobody_waits_for_say_so(client: Blocking | Awaited) -> None:
+    script = Script(ACCEPTED)
+    for background in (False, True):
+        client.run(script, "renditions", b"picture", presets=["thumb"], background=background)
+    assert [request.headers.get("priority") for request in script.asked] == [None, "u=7"]
+
+
 def test_a_post_that_is_sent_again_bears_the_same_idempotency_key(client: Blocking | Awaited) -> None:
     script = Script(httpx.ReadError("cut"), refusal(503, "dependency.unavailable"), ACCEPTED)
     assert client.run(script, "submit", b"picture", "crop", width=1, height=1).job_id == "j"

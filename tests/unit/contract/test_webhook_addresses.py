@@ -77,7 +77,11 @@ def test_a_public_address_in_an_ipv6_form_is_judged_by_what_it_embeds(form: str)
 
 
 @pytest.mark.parametrize(
-    "text", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "::ffff:169.254.169.254"]
+    "text",
+    [
+        *("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "::ffff:169.254.169.254"),
+        *("fd00:ec2::254%1", "fd00:ec2::254%eth0"),
+    ],
 )
 def test_a_metadata_service_is_refused_whatever_is_allowed(text: str) -> None:
     everything = parse_allowed("0.0.0.0/0, ::/0, hooks.example.com")

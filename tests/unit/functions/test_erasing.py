@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from uuid import UUID, uuid4
 
 import httpx
@@ -172,6 +173,37 @@ def test_what_cannot_be_erased_now_is_erased_later(world: World, what: str) -> N
     world.sweep()
     assert not world.storage.keys
     assert world.dead_letters.list() == []
+
+
+class Record:
+    """The record of `darkroom up`, as recovery sees it."""
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.forgotten: list[str] = []
+
+    def forget(self, job_ids: Collection[str]) -> None:
+        if self.is_down:
+            raise DependencyUnavailableError("event record", "a test")
+        self.forgotten += job_ids
+
+
+def test_the_events_of_an_erased_job_are_taken_out_of_the_record_and_those_of_a_cancelled_one_stay(
+    world: World,
+) -> None:
+    record, resources = Record(), world.resources_of("recovery")
+    resources.event_records = record
+    recovery = build_recovery(resources)
+    cancelled, erased = world.post(), world.post()
+    world.cancel(cancelled)
+    world.erase(erased)
+    record.is_down = True
+    assert isinstance(recovery.handle(new_event(WAKE_UP, "/ping", {})), TryAgain)
+    assert not record.forgotten
+    record.is_down = False
+    world.advance(20)
+    assert recovery.handle(new_event(WAKE_UP, "/ping", {})) == Done()
+    assert set(record.forgotten) == {str(erased)}
 
 
 def test_erasing_goes_on_while_the_broker_is_away(world: World) -> None:

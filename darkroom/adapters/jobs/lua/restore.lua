@@ -1,9 +1,9 @@
 #!lua flags=no-cluster
 -- Write the records of jobs that storage shows and this store has lost. A job that has a record is left as it is, so a
 -- second call changes nothing, and new jobs may come meanwhile. One with a result has completed and expires when it would
--- have expired. Any other waits in its lane, whether or not there is room: the caller need not know the broker's window,
+-- have expired. One with several results has completed if it has them all, and keeps those that it has. Any other waits in its lane, whether or not there is room: the caller need not know the broker's window,
 -- and the sweep hands it out in its turn. Refused when memory is full (no allow-oom): the keeper is still in storage.
-local FIRST_JOB, VALUES_PER_JOB = 2, 17
+local FIRST_JOB, VALUES_PER_JOB = 2, 19
 local FENCES_SKIPPED = 1000
 
 -- Workers of the job's earlier life may still be at it. A fence grows by one with each attempt, which takes longer than a
@@ -49,6 +49,9 @@ local function write(job)
   if job.turn ~= 1 then
     redis.call('HSET', job.key, 'turn', job.turn)
   end
+  for name, made in pairs(job.made) do
+    redis.call('HSET', job.key, '=' .. name, made)
+  end
   bind(job)
   if job.binding then
     remember_binding(job.key, job.idempotency_key)
@@ -60,7 +63,10 @@ end
 
 -- How long it took is not known, so only its end is counted.
 local function complete(job)
-  redis.call('HSET', job.key, 'attempts', 1, 'finished', job.finished, 'result', job.result)
+  redis.call('HSET', job.key, 'attempts', 1, 'finished', job.finished)
+  if job.result ~= '' then
+    redis.call('HSET', job.key, 'result', job.result)
+  end
   let_uses_expire(job)
   thin(job)
   if rules.final_kept > 0 then
@@ -82,7 +88,7 @@ local function restore_kept(job)
   if is_erased(job.id) or is_erased(job.storage_key) then
     return 'exists'
   end
-  local is_completed = job.result ~= ''
+  local is_completed = job.is_complete
   if is_completed and rules.final_kept > 0 and job.finished + rules.final_kept <= now then
     return 'expired'
   end
@@ -119,6 +125,8 @@ for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
     created = tonumber(ARGV[at + 14]),
     result = ARGV[at + 15],
     finished = tonumber(ARGV[at + 16]) or now,
+    made = cjson.decode(ARGV[at + 17]),
+    is_complete = ARGV[at + 18] == '1',
   })
 end
 return outcomes

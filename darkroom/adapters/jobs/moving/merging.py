@@ -30,40 +30,6 @@ _BEGINNING: Place = (2**62, "")
 
 def merge_pages(first: JobPage, second: JobPage, *, limit: int) -> JobPage:
     """Return one page, newest first, of two stores' pages after the same cursor."""
-    records, end = _merged_records(first, second, limit)
-    return JobPage(records=records, next=end)
-
-
-def merge_found(first: FoundJobs, second: FoundJobs, *, limit: int) -> FoundJobs:
-    """Return what a search found in two stores after the same cursor, newest first."""
-    records, end = _merged_records(first, second, limit)
-    return FoundJobs(
-        records=records,
-        next=end,
-        looked_at=first.looked_at + second.looked_at,
-        owners_left_out=max(first.owners_left_out, second.owners_left_out),
-    )
-
-
-def merge_conditions(new: StoreCondition, old: StoreCondition, *, struck: int) -> StoreCondition:
-    """Return how both stores are doing; the memory is the old one's, whose limit ends with the move."""
-    ended = new.load.ended + old.load.ended
-    return StoreCondition(
-        used_bytes=old.used_bytes,
-        max_bytes=old.max_bytes,
-        load=BacklogLoad(
-            unfinished=new.load.unfinished + old.load.unfinished,
-            ended=ended,
-            within_s=max(new.load.within_s, old.load.within_s),
-            oldest_age_s=max(new.load.oldest_age_s, old.load.oldest_age_s),
-        ),
-        struck=sorted((*new.struck, *old.struck), key=lambda record: record.created_at, reverse=True)[:struck],
-    )
-
-
-def _merged_records(
-    first: JobPage | FoundJobs, second: JobPage | FoundJobs, limit: int
-) -> tuple[list[JobRecord | UnreadableJob], JobCursor | None]:
     # A job that was moved between the two reads is on both.
     found = {record.job_id: (place, record) for page in (second, first) for place, record in _placed(page)}
     # Beyond the nearer end of a page that is not the last, that store may have more.
@@ -72,11 +38,40 @@ def _merged_records(
     shown = [each for each in ordered if horizon is None or each[0] >= horizon]
     records = [record for _, record in shown[:limit]]
     if len(shown) > limit:
-        return records, _cursor(shown[limit - 1][0])
-    return records, None if horizon is None else _cursor(horizon)
+        return JobPage(records=records, next=_cursor(shown[limit - 1][0]))
+    return JobPage(records=records, next=None if horizon is None else _cursor(horizon))
 
 
-def _placed(page: JobPage | FoundJobs) -> Iterator[tuple[Place, JobRecord | UnreadableJob]]:
+def merge_found(first: FoundJobs, second: FoundJobs, *, limit: int) -> FoundJobs:
+    """Return what one search found in two stores, after the same cursor."""
+    first_page, second_page = (JobPage(records=list(found.records), next=found.next) for found in (first, second))
+    page = merge_pages(first_page, second_page, limit=limit)
+    return FoundJobs(
+        records=page.records,
+        next=page.next,
+        looked_at=first.looked_at + second.looked_at,
+        owners_left_out=max(first.owners_left_out, second.owners_left_out),
+    )
+
+
+def merge_conditions(new: StoreCondition, old: StoreCondition, *, struck: int) -> StoreCondition:
+    """Return the condition of both. The memory is the old store's, whose limit is the nearer one."""
+    by_id = {record.job_id: record for record in (*old.struck, *new.struck)}
+    newest_first = sorted(by_id.values(), key=lambda record: record.created_at, reverse=True)
+    return StoreCondition(
+        used_bytes=old.used_bytes,
+        max_bytes=old.max_bytes,
+        load=BacklogLoad(
+            unfinished=new.load.unfinished + old.load.unfinished,
+            ended=new.load.ended + old.load.ended,
+            within_s=max(new.load.within_s, old.load.within_s),
+            oldest_age_s=max(new.load.oldest_age_s, old.load.oldest_age_s),
+        ),
+        struck=newest_first[:struck],
+    )
+
+
+def _placed(page: JobPage) -> Iterator[tuple[Place, JobRecord | UnreadableJob]]:
     """Records with their places. One that cannot be read stands beside the one before it."""
     place = _BEGINNING
     for record in page.records:

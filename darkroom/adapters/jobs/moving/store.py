@@ -292,8 +292,7 @@ class MovingJobStore:
         raise DependencyUnavailableError("jobs", "the counts were moved to the other store while they were read")
 
     def condition(self, *, struck: int) -> StoreCondition:
-        new, old = self._new.condition(struck=struck), self._old.condition(struck=struck)
-        return merge_conditions(new, old, struck=struck)
+        return merge_conditions(self._new.condition(struck=struck), self._old.condition(struck=struck), struck=struck)
 
     def check(self) -> None:
         self._new.check()

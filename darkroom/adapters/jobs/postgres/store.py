@@ -415,6 +415,8 @@ def _kept(kept: KeptJob) -> Row:
         "created_ms": milliseconds(kept.created_at.timestamp()),
         "finished_ms": None if finished_at is None else milliseconds(finished_at.timestamp()),
         "result": None if kept.result is None else kept.result.model_dump(mode="json"),
+        "made": {name: json.loads(made_text(kept.new.job_id, name, made)) for name, made in kept.made.items()},
+        "is_complete": kept.is_complete,
     }
 
 

@@ -31,6 +31,8 @@ class Batch:
     digest: str
     """Of the Triggers in force at its beginning."""
     data: bytes
+    sequence: int = 0
+    """Its number in the stream."""
 
     def lines(self) -> Iterator[tuple[str, bytes]]:
         """Return the lines, each with the digest of the Triggers that were in force."""
@@ -48,8 +50,15 @@ class Found:
 
 
 async def batches(recorder: Recorder, *, since: float | None = None) -> AsyncGenerator[Batch, None]:
-    """Read all that was written since a time, oldest first. Raises DependencyUnavailableError."""
+    """Read all that has happened since a time, oldest first. Raises DependencyUnavailableError."""
     await recorder.write()
+    async with aclosing(stored_batches(recorder, since=since)) as read:
+        async for batch in read:
+            yield batch
+
+
+async def stored_batches(recorder: Recorder, *, since: float | None = None) -> AsyncGenerator[Batch, None]:
+    """Read all that was written since a time, oldest first. Raises DependencyUnavailableError."""
     jetstream = recorder.jetstream
     config = jsapi.ConsumerConfig(
         ack_policy=jsapi.AckPolicy.NONE, inactive_threshold=_CONSUMER_LIVES_S, mem_storage=True, num_replicas=1
@@ -79,7 +88,11 @@ async def batches(recorder: Recorder, *, since: float | None = None) -> AsyncGen
 
 
 def _batch(message: Msg) -> Batch:
-    return Batch(digest=(message.headers or {}).get(TRIGGERS_HEADER, ""), data=message.data)
+    return Batch(
+        sequence=message.metadata.sequence.stream,
+        digest=(message.headers or {}).get(TRIGGERS_HEADER, ""),
+        data=message.data,
+    )
 
 
 async def read(

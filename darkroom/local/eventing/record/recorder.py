@@ -13,8 +13,8 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -283,6 +283,12 @@ class Recorder:
             if self._pending_bytes < BATCH_BYTES:
                 self._has_much.clear()
             self._recovered()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Keep what happens in memory meanwhile: nothing else is written to the stream."""
+        async with self._writing:
+            yield
 
     async def close(self) -> None:
         """Write what waits, if NATS takes it in time."""

@@ -59,16 +59,35 @@ def original_retention(bundle: Bundle) -> Iterator[RuleViolation]:
     good=GOOD,
 )
 def original_retention_events(bundle: Bundle) -> Iterator[RuleViolation]:
+    yield from _kept_longer_by_the_stream(bundle, _ORIGINALS)
+
+
+@rule(
+    "job-retention-events",
+    Severity.WARNING,
+    "events may stay in the Broker's stream for longer than the records of their jobs",
+    on_the_cluster="An event that is delivered after its job's record has expired finds no job: it is rejected and "
+    "becomes a dead letter. Until then, what the record no longer says can be read from the stream.",
+    fix="Set the stream's maxAge to at most JOB_RETENTION; the outbox emits what is still to do again.",
+    bad=GOOD.replace("value: 7d", "value: 2d"),
+    good=GOOD,
+)
+def job_retention_events(bundle: Bundle) -> Iterator[RuleViolation]:
+    yield from _kept_longer_by_the_stream(bundle, _JOBS)
+
+
+def _kept_longer_by_the_stream(bundle: Bundle, variable: str) -> Iterator[RuleViolation]:
+    """Yield each function whose setting is below the stream's maxAge, once per function."""
     seen = set()
     for path in paths(bundle):
-        originals = _kept(bundle, path.function, _ORIGINALS)
-        if originals is None or path.channel is None or path.function.name in seen:
+        kept = _kept(bundle, path.function, variable)
+        if kept is None or path.channel is None or path.function.name in seen:
             continue
         max_age_s = seconds(path.channel.get("spec", "stream", "config", "maxAge")) or 0
-        if max_age_s > originals.seconds:
+        if max_age_s > kept.seconds:
             seen.add(path.function.name)
-            message = f"the stream's maxAge is {max_age_s / _DAY_S:g} d, {_ORIGINALS} of {path.function.name} is"
-            yield path.channel, ("spec", "stream", "config", "maxAge"), f"{message} {originals.text}"
+            message = f"the stream's maxAge is {max_age_s / _DAY_S:g} d, {variable} of {path.function.name} is"
+            yield path.channel, ("spec", "stream", "config", "maxAge"), f"{message} {kept.text}"
 
 
 def _kept(bundle: Bundle, function: Manifest, variable: str) -> _Kept | None:
