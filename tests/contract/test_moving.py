@@ -292,7 +292,8 @@ def test_a_search_finds_jobs_of_both_stores_in_their_order_and_once(store: Movin
     old = [accepted_before(store).job_id for _ in range(5)]
     new = [store.accept(new_job()).record.job_id for _ in range(3)]
     store.mover.bring(old[1:3])
-    found, page = [], store.search(JobSearch(), limit=3)
+    found: list[Any] = []
+    page = store.search(JobSearch(), limit=3)
     found += page.records
     while page.next is not None:
         page = store.search(JobSearch(), limit=3, after=page.next)
