@@ -3,7 +3,7 @@ dropped under load.
 
     python -m benchmarks.postgres_scale [--jobs 10000000] [--calls 3000] [--save]
 
-One server has two job stores, one empty and one with finished jobs of a week, made by SQL. Calls to both take turns, so
+One server has two job stores, one nearly empty and one with finished jobs of a week, made by SQL. Calls to both take turns, so
 that whatever disturbs the machine disturbs both. Each commit waits for the disk. Then clients work on the full store
 for as long as a day's partition is dropped, and each call that was under way at that moment is compared with those
 before.
@@ -40,6 +40,8 @@ CRASHED = ImageCrashedError("the worker ended without reporting")
 CALLS = ("accept", "claim", "complete", "list", "list deep", "sweep")
 GOAL_RATIO, GOAL_DELAY_MS = 1.5, 100
 IN_A_TURN = 50
+FEW = 8_000
+"""Finished jobs of the nearly empty store: enough for a full page of each owner, so that both answer with as much."""
 SETTLE_S = 5.0
 DROPS = 3
 _A_TENTH_DIES = """
@@ -261,6 +263,7 @@ def run(folder: Path, *, jobs: int, calls: int, drops: int = DROPS, settle_s: fl
             client.execute("CREATE DATABASE filled")
         for url in (empty_url, full_url):
             schema.prepare(url)
+        fill(empty_url, FEW)
         seconds = fill(full_url, jobs)
         with psycopg.connect(full_url, autocommit=True) as client:
             size = client.execute(

@@ -22,7 +22,7 @@ _FILL = """
 INSERT INTO {partition} (
     id, type, cost, status, owner, parameters, storage_key, request_id, fingerprint, trace, webhooks, turn,
     created, attempts, emissions, fence, worker, started, finished, history, result, timings)
-SELECT id, 'resize', 'standard', 'completed', 'key-' || floor({owners} * random() * random())::int,
+SELECT id, 'resize', 'standard', 'completed', 'key-' || floor({owners} * random())::int,
     '{{"width":400,"height":300}}', 'uploads/' || id || '/original.jpg', gen_random_uuid()::text, md5(id::text) ||
     md5(n::text), '', '', 1, ended - interval '900 ms', 1, 1, 1, 'resize-00001-deployment-6d4b:17:0', ended - interval
     '700 ms', ended, '[[1, 200, 900, "", "resize-00001-deployment-6d4b:17:0"]]', jsonb_build_object('storage_key',
