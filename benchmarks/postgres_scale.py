@@ -3,10 +3,10 @@ dropped under load.
 
     python -m benchmarks.postgres_scale [--jobs 10000000] [--calls 3000] [--save]
 
-One server has two job stores, one nearly empty and one with finished jobs of a week, made by SQL. Calls to both take turns, so
-that whatever disturbs the machine disturbs both. Each commit waits for the disk. Then clients work on the full store
-for as long as a day's partition is dropped, and each call that was under way at that moment is compared with those
-before.
+One server has two job stores, one nearly empty and one with finished jobs of a week, made by SQL. Calls to both take
+turns, so that whatever disturbs the machine disturbs both. Each commit waits for the disk. Then clients work on the
+full store for as long as a day's partition is dropped, and each call that was under way at that moment is compared
+with those before.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finished jobs by the million, made by SQL in the tables of the job store in PostgreSQL.
 
 The rows have the sizes of real ones: what a resize of one owner's upload leaves. They are spread over the last days,
-and over owners of whom a few have most. Indexes are dropped for as long as rows are added, and the server writes no log
+and over owners. Indexes are dropped for as long as rows are added, and the server writes no log
 that nobody reads: ten million take some minutes.
 """
 
