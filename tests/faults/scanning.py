@@ -105,7 +105,8 @@ async def _messages(url: str) -> dict[str, bytes]:
         jetstream = client.jetstream()
         for stream in await jetstream.streams_info():
             name = stream.config.name or ""
-            for sequence in range(stream.state.first_seq, stream.state.last_seq + 1):
+            # They begin at 1; a stream that has never had a message says 0.
+            for sequence in range(max(stream.state.first_seq, 1), stream.state.last_seq + 1):
                 try:
                     message = await jetstream.get_msg(name, sequence)
                 except nats.js.errors.NotFoundError:
