@@ -69,8 +69,9 @@ faults: setup ## Run one test per failure that must be survived, and measure the
 	DEMONSTRATION_SHARE=$(or $(SHARE),1) $(BIN)/pytest -s tests/faults
 
 .PHONY: soak
-soak: setup ## Run a steady load under faults: SECONDS=300 SEED=1
-	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+soak: setup ## Run a steady load under faults: SECONDS=300 SEED=1 JOB_STORE=postgres
+	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(JOB_STORE),--job-store $(JOB_STORE))
 
 .PHONY: load
 load: export DARKROOM_API_KEY := $(or $(API_KEY),$(DARKROOM_API_KEY))
@@ -106,7 +107,7 @@ OVERLAY ?= knative/overlays/production/kustomization.yaml
 .PHONY: images
 images: ## Build an image for each function: REGISTRY=registry.example.com/darkroom PUSH=yes
 	@test -n "$(ENGINE)" || { echo "none of docker, podman and buildah is installed"; exit 1; }
-	@for function in $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.py)))); do \
+	@for function in $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.py)))) job-console; do \
 	  echo "$(REGISTRY)/$$function:$(VERSION)"; \
 	  $(ENGINE) build --file images/Dockerfile --build-arg FUNCTION=$$function $(if $(BASE),--build-arg BASE=$(BASE)) \
 	    --tag $(REGISTRY)/$$function:$(VERSION) . || exit 1; \
@@ -133,6 +134,7 @@ reference: setup ## Regenerate docs/: OpenAPI, AsyncAPI, the reference, the tabl
 	$(BIN)/python -m tools.rules_table docs/check.md
 	$(BIN)/python -m tools.kinds_table docs/any-project.md
 	$(BIN)/python -m tools.scale_table docs/scale.md
+	$(BIN)/python -m tools.tuning docs
 
 .PHONY: monitoring
 monitoring: setup ## Regenerate knative/components/monitoring: rules, dashboards, the collector's configuration

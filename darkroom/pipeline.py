@@ -9,13 +9,14 @@ import importlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkroom.contract.errors import DependencyUnavailableError
-from darkroom.contract.job_types import NAMES
+from darkroom.contract.job_types import EVENT_TYPES, NAMES
 from darkroom.contract.jobs import JobStatus
+from darkroom.contract.lanes import LaneWindow
 from darkroom.contract.metrics import DEAD_LETTERS
 from darkroom.contract.route_templates import route_template
 from darkroom.events.hosts import parse_origins
@@ -26,9 +27,15 @@ if TYPE_CHECKING:
     from darkroom.adapters.storage.local import LocalStorage
     from darkroom.adapters.storage.retention import StorageRetention
     from darkroom.adapters.storage.s3 import S3Storage
+    from darkroom.console.extension import ConsolePages
+    from darkroom.diagnosis import Finding
+    from darkroom.job_diagnosis import JobDiagnosis
     from darkroom.local.extension import Application, Complaint, Extension, Run
+    from darkroom.simulate.window import Window
     from darkroom.telemetry.metric import Readings
 
+BROKER_PATH = "/darkroom/darkroom"
+"""Namespace and name, as in nats-eventing/broker.yaml."""
 DEAD_LETTER_STREAM = Path("nats-eventing/deadletter-stream.json")
 LIBRARY = Path(__file__).parent
 _FUNCTIONS_IMPORT = ("contract", "events", "imaging", "adapters", "serving", "telemetry")
@@ -48,6 +55,8 @@ _PRELOADED = (
     "darkroom.adapters.storage.s3",
 )
 _NO_SERVER = "127.0.0.1:1"
+_LOOKED_AT = ("job store", "dead letters", "settings")
+"""The parts of `job_diagnosis`, which is imported when somebody asks what is wrong."""
 
 
 class Pipeline:
@@ -67,6 +76,10 @@ class Pipeline:
     @property
     def readings(self) -> Mapping[str, Callable[[], Readings]]:
         return {"jobs": self._jobs.statistics, "dead letters": self._dead_letter_count}
+
+    @property
+    def findings(self) -> Mapping[str, Callable[[Mapping[str, Any]], Sequence[Finding]]]:
+        return {name: partial(self._find, name) for name in _LOOKED_AT}
 
     def prepare(self, servers: Collection[str]) -> None:
         if "s3" in servers:
@@ -115,9 +128,15 @@ class Pipeline:
 
         window = {**self._run.settings, **self._run.variables}.get("BROKER_WINDOW", "")
         broker_window = int(window) if window.isdecimal() else None
-        if self._run.variables.get("JOB_STORE") == "postgres":
-            return PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
-        return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE") != "postgres":
+            return RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        postgres = PostgresJobStore(self._run.variables["POSTGRES_URL"], broker_window=broker_window)
+        if self._run.variables.get("JOB_STORE_FROM") != "redis":
+            return postgres
+        from darkroom.adapters.jobs.moving.store import MovingJobStore
+
+        redis = RedisJobStore(self._run.variables["REDIS_URL"], broker_window=broker_window)
+        return MovingJobStore(new=postgres, old=redis)
 
     def _storage(self) -> S3Storage:
         from darkroom.adapters.storage.s3 import DEFAULT_REGION, S3Storage
@@ -151,12 +170,24 @@ class Pipeline:
         definition = json.loads((self._run.project_root / DEAD_LETTER_STREAM).read_text())
         return JetStreamDeadLetters(self._run.variables["NATS_URL"], definition=definition)
 
+    @cached_property
+    def _diagnosis(self) -> JobDiagnosis:
+        from darkroom.job_diagnosis import JobDiagnosis
+
+        settings = {**self._run.settings, **self._run.variables}
+        return JobDiagnosis(settings, lambda: self._jobs, lambda: self._dead_letters)
+
+    def _find(self, part: str, status: Mapping[str, Any]) -> Sequence[Finding]:
+        return self._diagnosis.parts[part](status)
+
     def _backlog(self) -> Mapping[str, Any]:
-        backlog = self._jobs.backlog()
+        backlog, load = self._jobs.backlog(), self._jobs.condition(struck=0).load
         return {
             "queued": backlog.by_status.get(JobStatus.QUEUED, 0),
             "processing": backlog.by_status.get(JobStatus.PROCESSING, 0),
             "oldest_age_s": backlog.oldest_age_s,
+            "ended": load.ended,
+            "ended_within_s": load.within_s,
         }
 
     def _dead_letter_count(self) -> Readings:
@@ -167,6 +198,13 @@ class PipelineExtension:
     def attach(self, run: Run) -> Application:
         return Pipeline(run)
 
+    def window(self, event_type: str, settings: Mapping[str, str]) -> Window | None:
+        """Return the window of a job type's events, which BROKER_WINDOW sets (`darkroom.simulate`)."""
+        size = settings.get("BROKER_WINDOW", "")
+        if event_type not in EVENT_TYPES or not size.isdecimal() or int(size) == 0:
+            return None
+        return LaneWindow(int(size))
+
     def complaints(self, project_root: Path, manifests: Sequence[Path]) -> Sequence[Complaint]:
         from darkroom.preset_check import preset_complaints
         from darkroom.retention_check import retention_complaints
@@ -175,6 +213,18 @@ class PipelineExtension:
             *preset_complaints(project_root, manifests),
             *retention_complaints(project_root / DEAD_LETTER_STREAM, manifests),
         ]
+
+    def console(self, run: Run) -> ConsolePages:
+        from darkroom.job_console.attaching import pages_of_run
+        from darkroom.job_console.local_logs import read_local_log
+
+        logs = run.logs
+        return pages_of_run(
+            {**run.settings, **run.variables},
+            broker=f"{run.addresses['broker']}{BROKER_PATH}",
+            api=run.addresses["api"],
+            read_log=None if logs is None else partial(read_local_log, folder=logs),
+        )
 
     def preload(self) -> None:
         for module in _PRELOADED:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-FUNCTIONS = ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify")
+FUNCTIONS = ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify", "job-console")
 PLACEHOLDER = "dev.local/darkroom"
 """The name that the base's manifests have."""
 _SECTION = re.compile(r"^(# Made by `make images`[^\n]*\n)?images:\n((  [^\n]*| *)\n)*", re.M)

@@ -7,7 +7,12 @@
 set -eu
 function=${1:?usage: install.sh FUNCTION FOLDER [PYTHON]} folder=${2:?a folder} python=${3:-python3}
 source=$(cd "$(dirname "$0")/.." && pwd)
-[ -f "$source/functions/$function/main.py" ] || { echo "there is no function $function" >&2; exit 1; }
+# The console is no function: it is a program of the library (knative/components/console).
+console=job-console
+[ "$function" = $console ] || [ -f "$source/functions/$function/main.py" ] || {
+  echo "there is no function $function" >&2
+  exit 1
+}
 
 requirements=$source/images/requirements/$function.txt
 [ -f "$requirements" ] || requirements=$source/images/requirements/job.txt
@@ -42,13 +47,20 @@ find "$packages" -type f \( -name '*.pyi' -o -name '*.proto' -o -name '*.c' -o -
 rm -f "$packages"/yaml/_yaml*.so
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
 # `darkroom restore`, for their Jobs.
-rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/client" "$packages/darkroom/manifests" \
-  "$packages/darkroom/charts" "$packages/darkroom/planning" "$packages/darkroom/testing" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
+rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/manifests" "$packages/darkroom/planning" \
+  "$packages/darkroom/testing" "$packages/darkroom/diagnosis" "$packages/darkroom/job_diagnosis" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
   "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
+if [ "$function" = $console ]; then
+  # Its log lines are the cluster's.
+  rm "$packages/darkroom/job_console/local_logs.py"
+else
+  rm -rf "$packages/darkroom/client" "$packages/darkroom/charts" "$packages/darkroom/console" \
+    "$packages/darkroom/job_console" "$packages/darkroom/redriving"
+fi
 # Stores in memory, for tests.
 find "$packages/darkroom/adapters" -name 'memory*.py' -exec rm {} +
-# status has no decoder either.
-[ "$function" != status ] || rm -r "$packages/darkroom/imaging"
+# status and the console have no decoder either.
+case "$function" in status | $console) rm -r "$packages/darkroom/imaging" ;; esac
 # ingest alone describes the API.
 [ "$function" = ingest ] || rm "$packages/darkroom/contract/openapi.py" "$packages/darkroom/contract/openapi_parts.py"
 find "$packages" -type d \( -name tests -o -name testdata \) -prune -exec rm -r {} +
@@ -63,7 +75,7 @@ else
 fi
 
 cp "$source/functions/__init__.py" "$folder/functions/"
-cp -R "$source/functions/$function" "$folder/functions/"
+[ "$function" = $console ] || cp -R "$source/functions/$function" "$folder/functions/"
 "$python" "$source/images/sbom.py" "$packages" "darkroom-$function" "$copy/report.json" > "$folder/sbom.cdx.json"
 find "$folder" -name __pycache__ -prune -exec rm -r {} +
 # Some packages bring templates that are no Python yet, hence "|| true". Tracebacks name files as the image has them.

@@ -16,7 +16,7 @@ mkdir -p images/requirements
 # Of the base image.
 version=$(sed -n 's/^ARG BASE=.*python:\([0-9.]*\)-.*/\1/p' images/Dockerfile)
 # `job` is the extra of every function without one of its own.
-for extra in job ingest status recovery notify; do
+for extra in job ingest status recovery notify job-console; do
   # The library itself is installed from its source, and has no hash.
   "$work/uv/bin/uv" pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url \
     --python-version "$version" --python-platform linux --constraint constraints.txt --no-emit-package darkroom \

@@ -1,5 +1,5 @@
 """`python -m loadtests`: starts a Darkroom on this machine, or uses that of --host; runs locust with the shape; writes
-the report.
+the report. With --compare it runs nothing, and lays two recorded runs side by side.
 
 Exits with 0 when the ledger is clean and the objective was met, with 1 when not, and reports which; with 2 when the run
 could not be evaluated.
@@ -7,39 +7,25 @@ could not be evaluated.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 
 import click
 
-from darkroom.cli.backends import BROKER_PATH
-from darkroom.cli.temporary_stack import guarded_command, temporary_stack
+from loadtests import compare_page, recording
+from loadtests.compare import compared
 from loadtests.errors import LoadTestError
+from loadtests.locust_process import Target, interrupted_by_termination, local_runtime, run_locust
 from loadtests.objective import Objective
+from loadtests.options import DEFAULT_FOLDER, SHAPES_HELP
 from loadtests.shapes import SHAPES
-from loadtests.summary import NOT_EVALUATED
 
-_LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-_SHAPES_HELP = "\n".join(f"  {shape.name:<8} {shape.meaning} ({shape.seconds:g} s)" for shape in SHAPES.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The Darkroom under load."""
-
-    host: str
-    broker_url: str | None = None
-    admin_url: str | None = None
-    metrics_url: str | None = None
+_WIDTH = max(map(len, SHAPES))
+_SHAPES_HELP = "\n".join(f"  {name:<{_WIDTH}} {meaning}" for name, meaning in SHAPES_HELP.items())
+_POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command(
@@ -56,23 +42,16 @@ Shapes:
   python -m loadtests --shape burst
   python -m loadtests --shape burst --scale 0.1
   python -m loadtests --shape soak --stretch 6
+  python -m loadtests --shape ramp --workers 2
   DARKROOM_API_KEY=drk_... python -m loadtests --shape ramp --host https://pictures.example.com
+  python -m loadtests --compare load-report/before.html load-report/burst.html
 """
 )
 @click.option("--shape", type=click.Choice(list(SHAPES)), default="steady", show_default=True, help="Who comes when.")
+@click.option("--scale", type=_POSITIVE, default=1.0, show_default=True, help="Multiplies every rate of the shape.")
+@click.option("--stretch", type=_POSITIVE, default=1.0, show_default=True, help="Multiplies how long each stage lasts.")
 @click.option(
-    "--scale",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Multiplies every rate of the shape.",
-)
-@click.option(
-    "--stretch",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Multiplies how long each stage lasts.",
+    "--seed", type=int, default=1, show_default=True, help="Of arrivals that are drawn: those of heavy-tailed."
 )
 @click.option("--host", help="Load this Darkroom (http://...) instead. Its API key is taken from DARKROOM_API_KEY.")
 @click.option("--broker-host", help="With --host: the Broker's address with its path, for the events straight at it.")
@@ -88,10 +67,21 @@ Shapes:
     help="Folder of the local runtime, to read its logs afterwards. [default: one that is removed]",
 )
 @click.option("--max-instances", type=click.IntRange(1), help="Of the local runtime. [default: that of `darkroom up`]")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that send the load; one ledger."
+)
+@click.option(
+    "--compare",
+    nargs=2,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="A B",
+    help="Run nothing: compare two runs, by their reports or recordings. [writes load-report/compare.html]",
+)
 def main(
     shape: str,
     scale: float,
     stretch: float,
+    seed: int,
     host: str | None,
     broker_host: str | None,
     metrics_url: str | None,
@@ -100,7 +90,12 @@ def main(
     report: Path | None,
     data: Path | None,
     max_instances: int | None,
+    workers: int,
+    compare: tuple[Path, Path] | None,
 ) -> None:
+    if compare is not None:
+        _compare(*compare, page=report or DEFAULT_FOLDER / "compare.html")
+        return
     if find_spec("locust") is None:
         raise click.ClickException(
             "locust is not installed: run `make load`, or in a checkout `pip install -e '.[load]'`"
@@ -109,86 +104,26 @@ def main(
         wanted = str(Objective.parse(objective))
     except LoadTestError as exc:
         raise click.UsageError(str(exc)) from exc
-    options = ["--shape", shape, "--scale", str(scale), "--stretch", str(stretch)]
+    options = ["--shape", shape, "--scale", str(scale), "--stretch", str(stretch), "--seed", str(seed)]
     options += ["--objective", wanted, "--settle", str(settle)]
     options += ["--report", str(report)] if report else []
-    with _interrupted_by_termination(), ExitStack() as cleanups:
+    with interrupted_by_termination(), ExitStack() as cleanups:
         if host is not None:
             target = Target(host=host, broker_url=broker_host, metrics_url=metrics_url)
         else:
             folder = data or Path(cleanups.enter_context(TemporaryDirectory(prefix="darkroom-load-")))
-            target = cleanups.enter_context(_local_runtime(folder, max_instances))
-        exit_code = _run_locust(target, options)
+            target = cleanups.enter_context(local_runtime(folder, max_instances))
+        exit_code = run_locust(target, options, workers=workers)
     sys.exit(exit_code)
 
 
-@contextmanager
-def _local_runtime(folder: Path, max_instances: int | None) -> Iterator[Target]:
-    click.echo(f"starting a Darkroom in {folder}")
-    options = [] if max_instances is None else ["--max-instances", str(max_instances)]
-    with temporary_stack(folder, *options) as addresses:
-        yield Target(host=addresses.api, broker_url=f"{addresses.broker}/{BROKER_PATH}", admin_url=addresses.admin)
-
-
-def _run_locust(target: Target, options: list[str]) -> int:
-    """Run locust and return its exit code. Locust dies with this process, however this one ends."""
-    known = {"--broker-host": target.broker_url, "--admin-url": target.admin_url, "--metrics-url": target.metrics_url}
-    where = [word for option, url in known.items() if url is not None for word in (option, url)]
-    arguments = [
-        "-f",
-        str(_LOCUSTFILE),
-        "--headless",
-        "--only-summary",
-        "--loglevel",
-        "WARNING",
-        "--host",
-        target.host,
-        *where,
-        *options,
-    ]
-    root = _LOCUSTFILE.parent.parent
-    process = subprocess.Popen(
-        guarded_command("locust", *arguments),
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "")},
-        start_new_session=True,
-    )
+def _compare(first: Path, second: Path, *, page: Path) -> None:
     try:
-        return _exit_code_of(process)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _exit_code_of(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return _code(process.wait())
-    except KeyboardInterrupt:
-        click.echo("no more visitors; what was accepted is followed to its end (Ctrl-C again to leave it)")
-        process.send_signal(signal.SIGINT)
-    try:
-        return _code(process.wait())
-    except KeyboardInterrupt:
-        return NOT_EVALUATED
-
-
-def _code(returned: int) -> int:
-    """Return the exit code. That of a killed locust is the negative number of a signal."""
-    return returned if returned >= 0 else NOT_EVALUATED
-
-
-@contextmanager
-def _interrupted_by_termination() -> Iterator[None]:
-    """Make SIGTERM end the run as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        comparison = compared(recording.read(first), recording.read(second))
+    except LoadTestError as exc:
+        raise click.ClickException(str(exc)) from exc
+    compare_page.write(comparison, page)
+    click.echo("\n".join([*compare_page.lines(comparison), f"report      {page}"]))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from darkroom.client import ApiError, Client, JobState, NotAnsweringError, Still
 from darkroom.contract.jobs import JobStatus
 from darkroom.contract.listing import MAX_LIMIT
 from loadtests.ledger import FollowedJob, Ledger
+from loadtests.recording import AUDIT
 from loadtests.verdict import Verdict
 
 _AT_ONCE = 16
@@ -31,6 +32,8 @@ class Audit:
         self._client = client
         self._ledger = ledger
         self._results = results or httpx.Client(timeout=_DOWNLOAD_S)
+        self.checked = 0
+        """How many jobs have been compared with what exists, of those in the ledger."""
 
     def run(self, *, began_at: float, settle_s: float) -> Verdict:
         """Run the audit. `began_at` is before the first POST, in seconds since the epoch."""
@@ -39,6 +42,7 @@ class Audit:
         self._settle(settle_s)
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             for problem in threads.map(self._problem, list(self._ledger.jobs.values())):
+                self.checked += 1
                 if problem is not None:
                     verdict.lost.append(problem)
         self._count(verdict)
@@ -67,7 +71,7 @@ class Audit:
         except (ApiError, NotAnsweringError) as exc:
             job.error = str(exc)
         else:
-            self._ledger.ended(job.job_id, state.status, _error_code(state))
+            self._ledger.ended(job.job_id, state.status, _error_code(state), seen_by=AUDIT)
 
     def _problem(self, job: FollowedJob) -> str | None:
         """Return why a job counts as lost. Every job is checked again, also one whose end a visitor saw."""
@@ -77,9 +81,15 @@ class Audit:
             return f"{job.job_id} ({job.order}): accepted, and the API answers {exc.status} {exc.code}"
         except NotAnsweringError as exc:
             return f"{job.job_id} ({job.order}): could not be looked at: {exc}"
+        job.document = state.document
         if state.status is not JobStatus.COMPLETED:
             return None
-        wrong = self._wrong_with_result(state.result)
+        missing = len(state.results) - len(state.made)
+        if missing:
+            return (
+                f"{job.job_id} ({job.order}): completed, and {missing} of {len(state.results)} renditions are not made"
+            )
+        wrong = next(filter(None, map(self._wrong_with_result, _results(state))), None)
         return None if wrong is None else f"{job.job_id} ({job.order}): completed, and {wrong}"
 
     def _wrong_with_result(self, result: dict[str, Any]) -> str | None:
@@ -107,6 +117,11 @@ class Audit:
             for one in self._ledger.submissions
             if len(one.job_ids) > len(one.orders)
         ]
+
+
+def _results(state: JobState) -> list[dict[str, Any]]:
+    """Return the one result, or those of all renditions."""
+    return list(state.made.values()) or [state.result]
 
 
 def _created_at(document: dict[str, Any]) -> float:

@@ -11,3 +11,7 @@ class RunClock:
 
     def __call__(self) -> float:
         return self._epoch_minus_monotonic + time.monotonic()
+
+    def set(self, now: float) -> None:
+        """Follow another clock, which shows this time now: a worker's follows that of the master."""
+        self._epoch_minus_monotonic = now - time.monotonic()

@@ -3,7 +3,10 @@
 LoadTestError
 ├── UnknownShapeError      no such shape, or a shape that names no such story
 ├── ObjectiveError         an objective that cannot be read
+├── OptionError            an option of the run that makes no sense, or does not go with another one
+├── UnreachableError       no Darkroom at the address, or it does not accept the key
 ├── ObservationError       the observed address answered something else than it should
+├── RecordingError         the file of a run that is missing, or is none
 └── EmptyRunError          nothing to report: no visitor came
 """
 
@@ -22,7 +25,19 @@ class ObjectiveError(LoadTestError):
     pass
 
 
+class OptionError(LoadTestError):
+    pass
+
+
+class UnreachableError(LoadTestError):
+    pass
+
+
 class ObservationError(LoadTestError):
+    pass
+
+
+class RecordingError(LoadTestError):
     pass
 
 

@@ -61,6 +61,7 @@ class Observed:
 
 class Source(Protocol):
     name: str
+    address: str
 
     def look(self, at: float) -> tuple[Observation, Sequence[ColdStart]]:
         """Observe once. Raises ObservationError and httpx.HTTPError."""
@@ -75,6 +76,7 @@ class LocalRuntime:
     name = "the local runtime"
 
     def __init__(self, admin_url: str) -> None:
+        self.address = admin_url
         self._http = httpx.Client(base_url=admin_url, timeout=_ANSWER_S)
         self._seen: int | None = None
 
@@ -120,7 +122,7 @@ def cold_starts_of_events(events: Iterable[Mapping[str, Any]]) -> list[ColdStart
 
 class Metrics:
     def __init__(self, url: str) -> None:
-        self.name = url
+        self.name = self.address = url
         self._http = httpx.Client(timeout=_ANSWER_S)
         self._started: Mapping[str, int] | None = None
 
@@ -169,6 +171,14 @@ def _samples(text: str) -> list[Sample]:
     except (ValueError, IndexError) as exc:
         # The parser raises an IndexError for a line that has no value.
         raise ObservationError(f"not Prometheus' text format: {exc}; it begins with {text[:100]!r}") from exc
+
+
+def check_source(source: Source) -> None:
+    """Observe once, before the run. Raises ObservationError."""
+    try:
+        source.look(0.0)
+    except httpx.HTTPError as exc:
+        raise ObservationError(str(exc)) from exc
 
 
 # --- polling ---------------------------------------------------------------------------------------------------------

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlencode
 
 from darkroom.contract.job_types import JobType, job_type_named
 from darkroom.contract.parameters.values import Format
@@ -47,20 +51,41 @@ class Order:
     def name(self) -> str:
         return f"{self.job_type.name} {self.picture}"
 
+    @property
+    def query(self) -> str:
+        """The parameters as a query; nested ones are JSON."""
+        return urlencode({name: _text(value) for name, value in self.parameters.items()})
 
-RESIZE, CROP = job_type_named("resize"), job_type_named("crop")
+
+def _text(value: Any) -> Any:
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, Mapping) else value
+
+
+RESIZE, CROP, RENDITIONS = job_type_named("resize"), job_type_named("crop"), job_type_named("renditions")
+
+_SIZES = {
+    "hero": {"type": "resize", "parameters": {"width": 1600}},
+    "small": {"type": "resize", "parameters": {"width": 400}},
+    "square": {"type": "crop", "parameters": {"width": 300, "height": 300, "gravity": "centre"}},
+}
 
 ORDERS: tuple[Order, ...] = (
     Order(job_type=RESIZE, picture="2K", parameters={"width": 400}, share=5),
     Order(job_type=RESIZE, picture="12 MP", parameters={"width": 1200}, share=2),
     Order(job_type=CROP, picture="2K", parameters={"width": 600, "height": 600, "gravity": "centre"}, share=2),
     Order(job_type=RESIZE, picture="small PNG", parameters={"width": 200, "format": "webp"}, share=1),
+    Order(job_type=RENDITIONS, picture="2K", parameters={"renditions": _SIZES}, share=1),
 )
 
 
-def make_pictures() -> dict[str, bytes]:
-    """Make one picture of each kind; takes some seconds of one core."""
-    return {name: kind.make() for name, kind in PICTURES.items()}
+def order_named(name: str) -> Order:
+    return next(order for order in ORDERS if order.name == name)
+
+
+@cache
+def pictures_of_all_kinds() -> Mapping[str, bytes]:
+    """Return one picture of each kind. The first call makes them, which takes some seconds of one core."""
+    return MappingProxyType({name: kind.make() for name, kind in PICTURES.items()})
 
 
 def endless_orders() -> Iterator[Order]:

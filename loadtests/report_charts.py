@@ -10,6 +10,8 @@ from darkroom import charts
 from darkroom.charts import SERIES, Chart, Colour, Columns, Dots, Limit, Line, Mark, Moments, histogram
 from darkroom.contract.jobs import JobStatus
 from loadtests.percentiles import format_duration
+from loadtests.polling import POLL_EVERY_S
+from loadtests.recording import POLLING
 from loadtests.series import Series
 from loadtests.summary import ALL, RunSummary
 
@@ -58,7 +60,7 @@ def instances(summary: RunSummary, series: Series) -> str:
     functions = series.instances()
     if not functions:
         why = (
-            "nothing was asked for them: --admin-url of a local runtime or --metrics-url shows them"
+            "nobody was asked for them: --admin-url of a local runtime or --metrics-url shows them"
             if summary.observed is None
             else f"{summary.observed.source} reported none"
         )
@@ -129,7 +131,19 @@ def durations(summary: RunSummary, series: Series) -> str:
         shown=[objective.within_s] if slowest > objective.within_s / 5 else [],
         height=260,
     )
-    return _section("Seconds from the POST to done, by the moment of the POST", chart)
+    note = _polling_note(summary)
+    return _titled("Seconds from the POST to done, by the moment of the POST", chart.legend(), chart.svg(), note)
+
+
+def _polling_note(summary: RunSummary) -> str:
+    """Explain the bands that polling draws."""
+    polled = sum(job.seen_by == POLLING for job in summary.jobs)
+    if not polled:
+        return ""
+    return (
+        f'<p class="note">{polled} of {len(summary.jobs)} jobs belong to visitors who look every {POLL_EVERY_S:g} s '
+        f"and see an end up to {POLL_EVERY_S:g} s late: their dots lie in bands that far apart.</p>"
+    )
 
 
 def distribution(summary: RunSummary) -> str:
@@ -142,7 +156,7 @@ def distribution(summary: RunSummary) -> str:
         title="Jobs by the seconds from the POST to done",
         marks=[
             Columns(points=histogram(took_s, span=span), span=span, colour=Colour.BLUE, name="jobs"),
-            Limit(label="p50", place=times.p50),
+            Limit(label="p50", place=times.p50, label_before=True),
             Limit(label="p99", place=times.p99),
         ],
         from_x=0,

@@ -34,6 +34,7 @@ class Series:
     def __init__(self, summary: RunSummary) -> None:
         self._summary = summary
         self._began_at = summary.began_at
+        self.done_s = summary.ended_at - summary.began_at
         self.ended_s = max(summary.ended_at - summary.began_at, summary.shape.seconds)
         self.bin_s = float(max(1, round(self.ended_s / _MOST_BINS + 0.499)))
 

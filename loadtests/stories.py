@@ -16,7 +16,7 @@ class UploadAndWait(Visitor):
 
     def visit(self) -> None:
         order = self.load.next_order()
-        submission = self.load.submission(order)
+        submission = self.submission(order)
         self.post_picture(submission, order)
         self.wait_for(submission.job_ids)
 
@@ -26,7 +26,7 @@ class UploadAndPoll(Visitor):
 
     def visit(self) -> None:
         order = self.load.next_order()
-        submission = self.load.submission(order)
+        submission = self.submission(order)
         self.post_picture(submission, order)
         self.poll(submission.job_ids)
 
@@ -39,7 +39,7 @@ class EventSender(Visitor):
         storage_key = self.upload(order)
         if storage_key is None:
             return
-        submission = self.load.submission(order)
+        submission = self.submission(order)
         headers, body = encode_structured(self.event(submission, 0, order, storage_key))
         self.post_events(submission, "POST event", headers, body)
         self.wait_for(submission.job_ids)
@@ -57,7 +57,7 @@ class BrokerRepeater(Visitor):
         storage_key = self.upload(order)
         if storage_key is None:
             return
-        submission = self.load.submission(order)
+        submission = self.submission(order)
         event = self.event(submission, 0, order, storage_key)
         headers, body = encode_binary(event)
         self.post_events(submission, "POST event", headers, body)
@@ -80,7 +80,7 @@ class DuplicateSender(Visitor):
 
     def visit(self) -> None:
         order = self.load.next_order()
-        submission = self.load.submission(order)
+        submission = self.submission(order)
         gevent.joinall([gevent.spawn(self.post_picture, submission, order) for _ in range(2)])
         self.wait_for(submission.job_ids)
 
@@ -93,7 +93,7 @@ class DuplicateEventSender(Visitor):
         storage_key = self.upload(order)
         if storage_key is None:
             return
-        submission = self.load.submission(order)
+        submission = self.submission(order)
         headers, body = encode_binary(self.event(submission, 0, order, storage_key))
         sends = [gevent.spawn(self.post_events, submission, "POST event, twice", headers, body) for _ in range(2)]
         gevent.joinall(sends)
@@ -112,7 +112,7 @@ class BatchImporter(Visitor):
                 brought.append((order, storage_key))
         if not brought:
             return
-        submission = self.load.submission(*(order for order, _ in brought))
+        submission = self.submission(*(order for order, _ in brought))
         wanted = [self.event(submission, number, *one) for number, one in enumerate(brought)]
         headers, body = encode_batch(wanted)
         self.post_events(submission, "POST batch of events", headers, body)

@@ -31,6 +31,14 @@ _CASES_SHOWN = 20
 class RunSummary:
     shape: Shape
     scale: float
+    stretch: float
+    """With which the shape was stretched already."""
+    seed: int
+    generators: int
+    """Processes that sent the load."""
+    lost_workers: Sequence[str]
+    hopeless: str | None
+    """Why the run ended early, if nothing was accepted."""
     host: str
     began_at: float
     """When the shape's first stage began, in seconds since the epoch, like all other times."""
@@ -41,8 +49,14 @@ class RunSummary:
     """Load average of the load generator's machine at the start."""
     generator_cpu_s: float
     """CPU time of the load generator, which on one machine is taken from the system under load."""
+    input_bytes: Mapping[str, int]
+    """The size of each picture that visitors brought, by its name."""
+    submissions: Sequence[Submission]
+    """Those that were posted."""
     posted_at: Sequence[float]
     """The first POST of each picture that was submitted, accepted or not, except those that were cut off."""
+    interrupted: bool
+    """It was told to end early."""
     cut_off: int
     """Pictures that an interrupt stopped before they were accepted or refused; not a failure."""
     evaluated_at: float
@@ -66,6 +80,7 @@ class RunSummary:
         host: str,
         generator_cpu_s: float,
         observed: Observed | None,
+        stretch: float = 1.0,
     ) -> RunSummary:
         """Summarise a run whose visitors have left. Raises EmptyRunError when nobody submitted anything."""
         ledger, schedule = load.ledger, load.begin()
@@ -75,6 +90,11 @@ class RunSummary:
         return cls(
             shape=load.shape,
             scale=load.scale,
+            stretch=stretch,
+            seed=load.seed,
+            generators=max(1, len(load.workers_cpu_s)),
+            lost_workers=tuple(load.lost_workers),
+            hopeless=load.hopeless,
             host=host,
             began_at=schedule.began_at,
             visitors=schedule.visitors,
@@ -82,7 +102,10 @@ class RunSummary:
             latest_s=schedule.latest_s,
             busy_before=load.busy_before,
             generator_cpu_s=generator_cpu_s,
+            input_bytes={name: len(picture) for name, picture in load.pictures.items()},
+            submissions=tuple(ledger.posted),
             posted_at=posted_at,
+            interrupted=load.interrupted,
             cut_off=pictures(cut_off),
             evaluated_at=load.clock(),
             turned_away=pictures(one for one in submitted if not one.job_ids),
@@ -111,7 +134,10 @@ class RunSummary:
                 f"the objective did not hold: {reached * 100:.4g} % of {self.asked} pictures were done "
                 f"within {objective.within_s:g} s, wanted are {objective.ratio * 100:.4g} %"
             )
-        if self.came < self.visitors:
+        faults += [f"a load generator was lost: {worker}" for worker in self.lost_workers]
+        if self.hopeless is not None:
+            faults.append(f"ended early: {self.hopeless}")
+        elif self.came < self.visitors and not self.lost_workers:
             cut_off = f", and {self.cut_off} pictures were cut off on their way in" if self.cut_off else ""
             faults.append(f"interrupted: {self.came} of {self.visitors} visitors had come{cut_off}")
         return faults

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 import gevent
 from locust import FastHttpUser, task
@@ -17,9 +16,9 @@ from darkroom.events.cloudevents import CloudEvent, new_event
 from loadtests.ledger import Submission
 from loadtests.load import Load
 from loadtests.orders import PICTURES, Order
+from loadtests.polling import POLL_EVERY_S, WAIT_S
+from loadtests.recording import POLLING, WAITING
 
-WAIT_S = 20
-POLL_EVERY_S = 1.0
 TRIES = 8
 """How often one POST that is refused temporarily is sent, as a good client would."""
 _PAUSE_S = 0.5
@@ -47,20 +46,25 @@ class Visitor(FastHttpUser):
             # Also after a story that broke: locust would begin it anew.
             gevent.sleep(float("inf"))
         self._has_been_here = True
-        schedule = self.load.begin()
-        moment = schedule.next_moment()
+        places = self.load.places
+        moment = places.next_moment()
+        if moment is None:
+            return
         gevent.sleep(max(0.0, moment - self.load.clock()))
-        schedule.arrived(moment)
+        places.arrived(moment)
         try:
             self.visit()
         finally:
-            schedule.left()
+            places.left()
+
+    def submission(self, *orders: Order) -> Submission:
+        return self.load.submission(*orders, story=type(self).__name__)
 
     # --- submitting --------------------------------------------------------------------------------------------------
 
     def post_picture(self, submission: Submission, order: Order) -> None:
         """Post the picture as the body, with the parameters in the query; the same submission again is the same job."""
-        path = f"{order.job_type.path}?{urlencode(order.parameters)}"
+        path = f"{order.job_type.path}?{order.query}"
         headers = {"content-type": PICTURES[order.picture].content_type, "idempotency-key": submission.key}
         self._insist(submission, f"POST {order.job_type.name}", path, headers, self.load.pictures[order.picture])
 
@@ -78,7 +82,7 @@ class Visitor(FastHttpUser):
             if answer.status_code == 202:
                 self.load.ledger.accepted(submission, _job_ids(answer.json()))
                 return
-            self.load.ledger.refused(submission, str(answer.status_code or "no answer"))
+            self.load.ledger.refused(submission, _refusal(answer))
             if answer.status_code not in _FOR_NOW:
                 break
             gevent.sleep(_pause_s(answer, tried))
@@ -124,18 +128,30 @@ class Visitor(FastHttpUser):
         """Return whether there is nothing more to see: the job has ended, or cannot be read, which the audit will find
         out.
         """
-        name = "GET job, waiting" if query else "GET job"
+        name, by = ("GET job, waiting", WAITING) if query else ("GET job", POLLING)
         answer = self.client.get(f"/api/v1/jobs/{job_id}{query}", headers=dict(self.load.headers), name=name)
         if answer.status_code in _FOR_NOW:
             gevent.sleep(_pause_s(answer, 0))
             return self.load.is_over
         if answer.status_code != 200:
             return True
-        return self.load.seen(JobState(document=answer.json())) or self.load.is_over
+        return self.load.seen(JobState(document=answer.json()), by) or self.load.is_over
 
 
 def _job_ids(document: Mapping[str, Any]) -> list[str]:
     return [str(job["job_id"]) for job in document.get("jobs", [document])]
+
+
+def _refusal(answer: Any) -> str:
+    """Return the status with the problem's code: `429 rate.limited`."""
+    if not answer.status_code:
+        return "no answer"
+    try:
+        code = answer.json().get("code", "")
+    except (ValueError, AttributeError):
+        # Not a problem document: of a proxy, say.
+        code = ""
+    return f"{answer.status_code} {code}".rstrip()
 
 
 def _pause_s(answer: Any, tried: int) -> float:

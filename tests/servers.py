@@ -164,6 +164,15 @@ class PostgresServer(Server):
                     stack.enter_context(paused(process.pid))
             yield
 
+    def limit_files(self, bytes_: int | None) -> None:
+        """Let no file of its grow beyond so many bytes, as on a full disk; None: no limit."""
+        for pid in (self.pid, *(process.pid for process in self._processes())):
+            # As its own user, who may do this without rights over the machine. A process may have ended meanwhile.
+            command = ["prlimit", f"--pid={pid}", f"--fsize={'unlimited' if bytes_ is None else bytes_}:"]
+            done = subprocess.run([*_not_as_root(), *command], capture_output=True, text=True, check=False)
+            if done.returncode != 0 and psutil.pid_exists(pid):
+                raise ServerFailedError(f"prlimit: {done.stderr}")
+
     def _processes(self) -> list[psutil.Process]:
         """Its processes but the first."""
         if self._process is None:
@@ -197,6 +206,27 @@ def postgres_server(folder: Path, **changes: str) -> PostgresServer:
         folder=folder,
         is_ready=lambda: _postgres_answers(port),
     )
+
+
+def postgres_copy(folder: Path, of: PostgresServer, **changes: str) -> PostgresServer:
+    """A standby that follows the server by streaming replication, from a base backup made now."""
+    data = folder / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(data, *_NOBODY)
+    options = ["-D", str(data), "--dbname", of.url, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+    made = subprocess.run(
+        [*_not_as_root(), postgres_program("pg_basebackup"), *options],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.defpath},
+        check=False,
+    )
+    if made.returncode != 0:
+        raise ServerFailedError(f"pg_basebackup ended with {made.returncode}:\n{made.stderr[-4000:]}")
+    return postgres_server(folder, **changes)
 
 
 @cache

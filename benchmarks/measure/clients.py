@@ -17,10 +17,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+import psycopg
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from benchmarks.measure.closed_loop import Exchange
+from darkroom.adapters.jobs.postgres.notices import CHANNEL
 from darkroom.adapters.jobs.redis import CHANGES_CHANNEL
 from darkroom.contract.jobs import JobStatus
 
@@ -98,15 +100,49 @@ class Endings:
 
     async def _listen(self) -> None:
         async for message in self._channel.listen():
-            job_id, _, status = message["data"].partition(" ")
-            if status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
-                continue
-            self.count += 1
-            waiter = self._waiting.pop(job_id, None)
-            if waiter is None:
-                self._early[job_id] = status
-            elif not waiter.done():
-                waiter.set_result(status)
+            self._take(message["data"])
+
+    def _take(self, notice: str) -> None:
+        job_id, _, status = notice.partition(" ")
+        if status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
+            return
+        self.count += 1
+        waiter = self._waiting.pop(job_id, None)
+        if waiter is None:
+            self._early[job_id] = status
+        elif not waiter.done():
+            waiter.set_result(status)
+
+
+class PostgresEndings(Endings):
+    """The same from PostgreSQL's channel."""
+
+    def __init__(self, postgres_url: str) -> None:
+        self._url = postgres_url
+        self._waiting, self._early, self.count = {}, {}, 0
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._listener = None
+
+    async def __aenter__(self) -> PostgresEndings:
+        self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        await self._connection.execute(f"LISTEN {CHANNEL}")
+        self._listener = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _listen(self) -> None:
+        if self._connection is None:
+            raise RuntimeError("not connected")
+        async for notice in self._connection.notifies():
+            self._take(notice.payload)
 
 
 class Pipeline:

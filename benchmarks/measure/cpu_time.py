@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import psutil
 
-SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3"}
+SERVERS = {"nats-server": "nats", "valkey-server": "redis", "weed": "s3", "postgres": "postgres"}
 FORK_SERVER = "darkroom.local.children.zygote"
+CONSOLE = "darkroom.local.console"
 _REVISION = re.compile(r"([a-z-]+)-\d{1,5}")
 """The local runtime sets a forked function's program name to its revision, at most 15 characters of it."""
 
@@ -124,8 +125,11 @@ class Family:
         forked = _REVISION.fullmatch(shown)
         if shown in SERVERS or forked:
             return forked[1] if forked else SERVERS[shown]
-        if FORK_SERVER in process.cmdline():
+        command = process.cmdline()
+        if FORK_SERVER in command:
             return "fork server"
+        if CONSOLE in command:
+            return "console"
         return process.environ().get("K_SERVICE") or self.name
 
 

@@ -97,12 +97,9 @@ async def measure_cases(measuring: MeasuringStack, cases: Sequence[Case], *, in_
         redis = resources.enter_context(Redis.from_url(addresses["redis"]))
         runner = _Runner(measuring, http, endings, streams, redis, in_flight)
         await runner.warm_up(cases[0])
-        before = runner.used_bytes(), endings.count
-        measured = [await runner.run(case, max(4, round(case.jobs * share))) for case in cases]
-        finished = (runner.used_bytes() - before[0]) / (endings.count - before[1])
         return Run(
-            cases=measured,
-            redis_finished_bytes_each=finished,
+            cases=[await runner.run(case, max(4, round(case.jobs * share))) for case in cases],
+            redis_finished_bytes_each=await runner.finished_bytes_each(cases[0], max(200, round(2000 * share))),
             standing_cores=await runner.standing_cores(IDLE_S),
             waiting_ms=await runner.waiting_ms(cases[0], max(4, round(40 * share))),
             read=await runner.reads(max(20, round(READS * share))),
@@ -184,6 +181,12 @@ class _Runner:
             await self._http.ask("GET", f"{self._api}/api/v1/jobs/{self._last_job_id}", expect=200)
 
         return await ClosedLoop(read, in_flight=self._in_flight).run(count, self._families)
+
+    async def finished_bytes_each(self, case: Case, jobs: int) -> float:
+        """Measure many jobs, since Redis allocates what grows with them in steps."""
+        used = self.used_bytes()
+        await self._loop(case, case.picture(), self._in_flight).run(jobs, self._families)
+        return (self.used_bytes() - used) / jobs
 
     async def unfinished_bytes_each(self, case: Case, jobs: int) -> float:
         """Measure records of jobs that wait in the outbox, since the Broker's server stands still."""

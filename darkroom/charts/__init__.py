@@ -17,6 +17,7 @@ from darkroom.charts.marks import Columns, Dots, Limit, Line, Mark, Moments, Poi
 from darkroom.charts.plot import Plot, round_step
 from darkroom.charts.style import SERIES, STYLE, Colour
 from darkroom.charts.svg import standalone
+from darkroom.charts.waterfall import Span, waterfall
 
 __all__ = [
     "SERIES",
@@ -33,8 +34,10 @@ __all__ = [
     "Moments",
     "Plot",
     "Points",
+    "Span",
     "bar_chart",
     "histogram",
     "round_step",
     "standalone",
+    "waterfall",
 ]

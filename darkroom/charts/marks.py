@@ -14,6 +14,9 @@ from darkroom.charts.plot import Plot
 from darkroom.charts.style import Colour
 from darkroom.charts.svg import label
 
+_CHARACTER_WIDTH = 8
+"""At least what a character of a label takes, in pixels of the drawing."""
+
 Points = Sequence[tuple[float, float]]
 """Where on the horizontal axis, and a value. One that is no finite number is a gap."""
 
@@ -151,6 +154,8 @@ class Limit(Mark):
     label: str
     value: float | None = None
     place: float | None = None
+    label_before: bool = False
+    """Whether the label of a place stands before the line; it stands on the side with room for it in any case."""
 
     def drawn(self, plot: Plot) -> str:
         if self.value is not None and plot.bottom_value <= self.value <= plot.top_value:
@@ -161,9 +166,18 @@ class Limit(Mark):
             return f'<line class="limit" x1="{plot.left}" x2="{plot.right}" y1="{y:.1f}" y2="{y:.1f}"/>{text}'
         if self.place is not None and plot.from_x <= self.place <= plot.to_x:
             x = plot.x(self.place)
-            text = label(x + 4, plot.top_y + 10, self.label, kind="limit")
-            return f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{plot.top_y}" y2="{plot.floor_y:.1f}"/>{text}'
+            return (
+                f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{plot.top_y}" y2="{plot.floor_y:.1f}"/>'
+                f"{self._beside(x, plot)}"
+            )
         return ""
+
+    def _beside(self, x: float, plot: Plot) -> str:
+        room = len(self.label) * _CHARACTER_WIDTH + 4
+        before = x - room >= plot.left and (self.label_before or x + room > plot.width)
+        if before:
+            return label(x - 4, plot.top_y + 10, self.label, anchor="end", kind="limit")
+        return label(x + 4, plot.top_y + 10, self.label, kind="limit")
 
 
 def histogram(values: Iterable[float], *, span: float) -> list[tuple[float, float]]:

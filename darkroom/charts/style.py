@@ -22,13 +22,14 @@ SERIES = (Colour.BLUE, Colour.GREEN, Colour.ORANGE, Colour.PURPLE, Colour.RED, C
 LOOKS = """\
 :root{--chart-blue:#2f6fde;--chart-green:#1f9468;--chart-orange:#c9741a;--chart-purple:#9a5bd0;--chart-red:#c2335c;
 --chart-teal:#3c8592;--chart-ink:#1c2330;--chart-grey:#8b939f;--chart-soft:#5d6675;--chart-rule:#dfe3ea;
---chart-limit:#b3261e}
+--chart-limit:#b3261e;--chart-paper:#ffffff}
 @media (prefers-color-scheme:dark){:root{--chart-blue:#6ea2ff;--chart-green:#4fd19d;--chart-orange:#f2ab50;
 --chart-purple:#c195ee;--chart-red:#f07596;--chart-teal:#7cc4d1;--chart-ink:#e7eaf0;--chart-grey:#7f8896;
---chart-soft:#9aa4b5;--chart-rule:#2c3340;--chart-limit:#ff8a80}}
+--chart-soft:#9aa4b5;--chart-rule:#2c3340;--chart-limit:#ff8a80;--chart-paper:#10141b}}
 .chart{font:12px system-ui,sans-serif}
 .chart text{fill:var(--chart-soft)}.chart .head{fill:var(--chart-ink);font-size:13px;font-weight:600}
 .chart .label{fill:var(--chart-ink);font-size:13px}
+.chart .on-bar{fill:var(--chart-paper);font-weight:600}
 .chart .grid{stroke:var(--chart-rule)}
 .chart .line{fill:none;stroke:var(--c);stroke-width:1.8}.chart .dashed{stroke-dasharray:5 4}
 .chart .area{fill:var(--c);fill-opacity:.3}.chart .solid{fill:var(--c)}.chart .dot{fill:var(--c);fill-opacity:.6}

@@ -19,9 +19,7 @@ import click
 
 from darkroom.adapters.broker.http import HttpEmitter
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
-from darkroom.adapters.jobs.postgres.store import PostgresJobStore
-from darkroom.adapters.jobs.redis import RedisJobStore
-from darkroom.cli.job_store import open_job_store
+from darkroom.cli.job_store import OpenJobStore, open_job_store
 from darkroom.cli.runtime_file import DEFAULT_DATA, runtime_addresses
 
 BROKER_PATH = "darkroom/darkroom"
@@ -37,7 +35,7 @@ SCHEMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Backends:
-    jobs: RedisJobStore | PostgresJobStore
+    jobs: OpenJobStore
     letters: JetStreamDeadLetters
     emitter: HttpEmitter | None
     """None: the Broker's address is unknown. Then recovery's next sweep emits the events of queued jobs."""

@@ -25,11 +25,16 @@ _COMMANDS = {
     "redrive": "darkroom.cli.redrive",
     "deadletters": "darkroom.cli.deadletters",
     "status": "darkroom.cli.status",
+    "why": "darkroom.cli.why.command",
+    "top": "darkroom.cli.top.command",
     "events": "darkroom.cli.events",
     "chaos": "darkroom.cli.chaos",
+    "simulate": "darkroom.cli.simulate.command",
+    "measure": "darkroom.cli.measure.command",
     "backup": "darkroom.cli.backup",
     "restore": "darkroom.cli.restore",
     "keys": "darkroom.cli.keys",
+    "console-keys": "darkroom.cli.console_keys",
     "webhooks": "darkroom.cli.webhooks",
     "setup": "darkroom.cli.setup",
     "check": "darkroom.cli.check",
@@ -95,6 +100,7 @@ def command() -> None:
       darkroom up                                  run everything, until Ctrl-C
       darkroom submit picture.jpg resize --width 400 -o small.jpg
       darkroom status                              show functions, instances, backlog, and what does not answer
+      darkroom why                                 show what is wrong now, and what to do about it
       darkroom events send shop.order.placed       send an event; `darkroom events show ID` says what became of it
       darkroom job ID                              show why a job is where it is; `darkroom logs ID` its log lines
       darkroom deadletters list                    show what was given up, to redrive or drop it

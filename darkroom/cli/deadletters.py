@@ -16,12 +16,13 @@ from darkroom.adapters.deadletters import KeptDeadLetter
 from darkroom.cli.api import only_match
 from darkroom.cli.backends import Backends, backend_options, open_backends
 from darkroom.cli.deployment import deployment_settings
-from darkroom.cli.keeper_files import KeeperFiles
-from darkroom.cli.letters import document, kind, subject
-from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.terminal import format_duration, write, write_json, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
 from darkroom.events.durations import parse_go
+from darkroom.redriving.keeper_files import KeeperFiles
+from darkroom.redriving.letters import document, kind, subject
+from darkroom.redriving.redrive import Redrive
+from darkroom.redriving.selection import Selection, select
 from darkroom.serving.resources import Resources
 
 

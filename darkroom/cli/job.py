@@ -9,11 +9,9 @@ from uuid import UUID
 
 import click
 
-from darkroom.adapters.jobs.postgres.store import PostgresJobStore
-from darkroom.adapters.jobs.redis import RedisJobStore
 from darkroom.cli.api import Api
 from darkroom.cli.backends import usable_url
-from darkroom.cli.job_store import open_job_store
+from darkroom.cli.job_store import OpenJobStore, open_job_store
 from darkroom.cli.local_webhooks import ENDPOINTS_NAME
 from darkroom.cli.owed_webhooks import owed_document, owed_line
 from darkroom.cli.renditions import rendition_lines
@@ -63,7 +61,7 @@ def command(job_id: str, wait_s: float, redis_url: str | None, as_json: bool, ur
         _describe(shown)
 
 
-def _record_fields(store: RedisJobStore | PostgresJobStore, job_id: UUID, data: Path) -> dict[str, Any]:
+def _record_fields(store: OpenJobStore, job_id: UUID, data: Path) -> dict[str, Any]:
     try:
         record, owed = store.get(job_id), store.owed.of_job(job_id)
     except JobUnreadableError:
@@ -80,8 +78,8 @@ def _record_fields(store: RedisJobStore | PostgresJobStore, job_id: UUID, data: 
 
 def _dead_letter(nats_url: str, job_id: str) -> dict[str, Any]:
     from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
-    from darkroom.cli.letters import document
-    from darkroom.cli.redriving import Selection, select
+    from darkroom.redriving.letters import document
+    from darkroom.redriving.selection import Selection, select
 
     letters = JetStreamDeadLetters(nats_url)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from darkroom.cli.backends import backend_options, open_backends
+from darkroom.cli.move import command as move_command
 from darkroom.cli.terminal import format_duration, write_json_lines, write_records
 from darkroom.contract.job_types import NAMES
 from darkroom.contract.jobs import JobRecord, JobStatus
@@ -19,7 +20,10 @@ COLUMNS = ("job", "type", "status", "age", "took", "tries", "error")
 
 @click.group("jobs")
 def command() -> None:
-    """List jobs; `darkroom job ID` shows a single one."""
+    """List jobs, or move them to another job store; `darkroom job ID` shows a single one."""
+
+
+command.add_command(move_command)
 
 
 @command.command("list")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,6 +11,7 @@ import click
 from darkroom.cli.job import api_of, url_option
 from darkroom.cli.runtime_file import data_option
 from darkroom.cli.terminal import is_terminal, tell, write, write_json_lines, write_records
+from darkroom.local.watching.log_lines import lines_about
 
 _ALREADY_SHOWN = frozenset({"timestamp", "action", "level", "job_id", "process", "service", "span_id", "trace_id"})
 
@@ -35,7 +34,7 @@ def command(job_id: str, as_json: bool, url: str | None, data: Path) -> None:
     folder = data / "logs"
     if not folder.is_dir():
         raise click.ClickException(f"there are no logs in {folder.absolute()}: `darkroom up` writes them there")
-    lines = sorted(_lines_about(full_id, folder), key=lambda line: str(line.get("timestamp", "")))
+    lines = sorted(lines_about(full_id, folder), key=lambda line: str(line.get("timestamp", "")))
     if as_json:
         write_json_lines(lines)
     elif is_terminal():
@@ -46,23 +45,6 @@ def command(job_id: str, as_json: bool, url: str | None, data: Path) -> None:
         write_records(("time", "process", "action", "fields"), rows)
     if not lines:
         tell(f"no line in {folder.absolute()} is about job {full_id}")
-
-
-def _lines_about(job_id: str, folder: Path) -> Iterator[dict[str, Any]]:
-    for file in sorted(folder.glob("*.log*")):
-        with file.open(encoding="utf-8", errors="backslashreplace") as opened:
-            for text in opened:
-                if job_id in text:
-                    yield {**_parsed(text.rstrip("\n")), "process": file.name.partition(".log")[0]}
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    """Return a log line's fields; a line that is no JSON object is its own action."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {"action": text}
 
 
 def _action(line: dict[str, Any]) -> str:

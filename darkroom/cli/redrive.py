@@ -9,8 +9,9 @@ import click
 
 from darkroom.cli.backends import backend_options, open_backends
 from darkroom.cli.deadletters import keepers_of, name_and_value
-from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.terminal import write
+from darkroom.redriving.redrive import Redrive
+from darkroom.redriving.selection import Selection, select
 
 
 @click.command("redrive")

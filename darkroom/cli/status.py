@@ -12,6 +12,10 @@ import click
 from darkroom.cli.admin_client import AdminClient, SilentRuntimeError
 from darkroom.cli.runtime_file import data_option, runtime_addresses
 from darkroom.cli.terminal import format_duration, is_terminal, tell, write, write_json, write_records
+from darkroom.diagnosis.functions import does_not_start
+from darkroom.diagnosis.servers import does_not_answer
+from darkroom.diagnosis.triggers import KINDS, last_failed_delivery
+from darkroom.diagnosis.words import server_name
 from darkroom.errors import DependencyUnavailableError
 from darkroom.local.addresses import Addresses
 from darkroom.local.children import health
@@ -27,6 +31,8 @@ SERVER_ANSWERS_WITHIN_S = 3.0
 @data_option
 def command(as_json: bool, data: Path) -> None:
     """Show each function's instances, each address, each Trigger's counts, each server's state, and what is left out.
+
+    `darkroom why` says what is wrong and what to do about it; `darkroom top` shows this live.
 
     If the runtime does not answer, each server is asked directly. Without a terminal each function, trigger, server and
     count is one line that begins with its kind, its fields separated by tabs.
@@ -149,26 +155,20 @@ def _troubles(status: dict[str, Any]) -> Iterable[str]:
     """Yield a sentence for each thing that does not work."""
     for server in status.get("servers", []):
         if server.get("state") != "up":
-            name = str(server.get("name", ""))
-            yield f"{_name(name)} does not answer: {str(server.get('state')).removeprefix(f'{name}: ')}"
+            yield does_not_answer(server)
     for row in status.get("functions", []):
         yield from (str(remark) for remark in row.get("remarks", []))
-        if failing := row.get("failing"):
-            yield f"{row.get('service')} does not start ({failing.get('failures')} times): {failing.get('reason')}"
-    for kind in ("trigger", "subscription"):
+        if row.get("failing"):
+            yield does_not_start(row)
+    for kind in KINDS:
         for row in status.get(f"{kind}s", []):
-            if failure := row.get("last_failure"):
-                why = failure.get("why") or failure.get("outcome")
-                yield f"{kind.capitalize()} {row.get(kind)}: its last failed delivery: {why}"
+            if row.get("last_failure"):
+                yield last_failed_delivery(kind, row)
     if "error" in status.get("jobs", {}):
         yield f"the jobs cannot be counted: {status['jobs']['error']}"
     disk = status.get("data", {})
     if disk.get("state", "ok") != "ok":
         yield f"the disk of {disk.get('path')}: {disk['state']}"
-
-
-def _name(server: str) -> str:
-    return {"nats": "NATS", "redis": "Redis", "s3": "S3", "postgres": "PostgreSQL"}.get(server, server)
 
 
 # --- when the runtime does not answer --------------------------------------------------------------------------------
@@ -209,6 +209,6 @@ def _write_servers_alone(states: dict[str, tuple[str, str]], *, as_json: bool) -
 
 
 def _silent(admin: str, states: dict[str, tuple[str, str]]) -> str:
-    down = [f"{_name(name)} does not answer ({state})" for name, (_, state) in states.items() if state != "up"]
+    down = [f"{server_name(name)} does not answer ({state})" for name, (_, state) in states.items() if state != "up"]
     cause = "; ".join(down) if down else "its servers do"
     return f"the runtime at {admin} does not answer within {ANSWER_WITHIN_S:g} s; {cause}"

@@ -108,6 +108,11 @@ class FrontDoor:
     envvar="JOB_STORE",
     help="Where the job records are; with postgres no Redis is started.  [default: as in darkroom.toml, else redis]",
 )
+@click.option(
+    "--move-from",
+    type=click.Choice(("redis",)),
+    help="Read jobs that are still in this store too, while `darkroom jobs move` moves them to the job store.",
+)
 @click.option("--postgres", "postgres_url", help="Use this PostgreSQL server (postgresql://...) as the job store.")
 @click.option(
     "--s3",
@@ -135,6 +140,12 @@ class FrontDoor:
     "--api-keys",
     type=click.Path(exists=True, path_type=Path, dir_okay=False),
     help="Require API keys from this file, which `darkroom keys create` writes.  [default: no keys, loopback only]",
+)
+@click.option(
+    "--console-keys",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    envvar="CONSOLE_KEYS_FILE",
+    help="Require an operator's key from this file for the console.  [default: no keys, loopback only]",
 )
 @click.option(
     "--webhooks-file",
@@ -221,11 +232,13 @@ def command(
     nats_url: str | None,
     redis_url: str | None,
     job_store: str | None,
+    move_from: str | None,
     postgres_url: str | None,
     s3_url: str | None,
     max_instances: int | None,
     window_s: float | None,
     api_keys: Path | None,
+    console_keys: Path | None,
     webhooks_file: Path | None,
     webhook_allow_private: str,
     rate_limit: str,
@@ -280,7 +293,9 @@ def command(
         storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
         if storage.settings and s3_url is not None:
             raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
-        jobs = choose_job_store(storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url)
+        jobs = choose_job_store(
+            storage.project, job_store, redis_url=redis_url, postgres_url=postgres_url, move_from=move_from
+        )
         record = _record_limits(storage.project, record_bytes, no_record=no_record)
         options = StackOptions(
             project=jobs.project,
@@ -300,6 +315,7 @@ def command(
             private_servers=api_keys is not None,
             max_instances=max_instances,
             window_s=window_s,
+            console_keys=console_keys,
             watch=watch,
             fork_server=fork_server,
             record=record,
@@ -428,6 +444,7 @@ def _entries(entry_points: EntryPoints) -> Iterator[tuple[str, str, str]]:
 
 
 def _servers(addresses: Addresses) -> Iterator[tuple[str, str, str]]:
+    yield "Console", f"{addresses.admin}/console/", "pages that show what runs, what waits, and why"
     yield "Admin", f"{addresses.admin}/status", "what `darkroom status` shows"
     yield "Metrics", f"{addresses.admin}/metrics", "for Prometheus"
     yield "NATS", addresses.nats, "JetStream"

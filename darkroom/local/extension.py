@@ -11,10 +11,14 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from darkroom.diagnosis import Finding
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.telemetry.metric import Readings
+
+if TYPE_CHECKING:
+    from darkroom.console.extension import ConsolePages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,10 @@ class Run:
     file's servers, and those set on the command line."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The functions' environment variables. Of one that they set differently, the value of one of them."""
+    addresses: Mapping[str, str | None] = field(default_factory=dict)
+    """Where the runtime's parts listen, as `runtime.json` has them."""
+    logs: Path | None = None
+    """The folder of the functions' logs; None in tests that have none."""
 
 
 class Application(Protocol):
@@ -68,6 +76,17 @@ class Announcing(Protocol):
         """Return lines for the console, such as a command to try. `api` is the gateway's address."""
 
 
+@runtime_checkable
+class Diagnosing(Protocol):
+    """An application that can say what is wrong with it. It need not implement this."""
+
+    @property
+    def findings(self) -> Mapping[str, Callable[[Mapping[str, Any]], Sequence[Finding]]]:
+        """Return the parts that can be looked at, by name, such as "job store". Each is given the runtime's status
+        document, and returns what is wrong now. If one fails or hangs, the others are shown.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Complaint:
     """Something that an application finds wrong in its own files."""
@@ -87,6 +106,14 @@ class Checking(Protocol):
         """Return what is wrong in the application's own files, and in `manifests`, files or folders, as far as they
         are about the application.
         """
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """An extension with pages of its own for the console. It need not implement this."""
+
+    def console(self, run: Run) -> ConsolePages:
+        """Return the pages. Called in the console's process."""
 
 
 class Extension(Protocol):

@@ -95,6 +95,15 @@ class RunFolder:
         except OSError as exc:
             raise LocalRuntimeError(f"{path} cannot be written: {exc.strerror}") from exc
 
+    def write_console_plan(self, plan: Mapping[str, object]) -> Path:
+        """Write what the console's process is told, and return the file. Raises LocalRuntimeError."""
+        path = self.path / "console.json"
+        try:
+            _write_json(path, plan, os.O_TRUNC)
+        except OSError as exc:
+            raise LocalRuntimeError(f"{path} cannot be written: {exc.strerror}") from exc
+        return path
+
     def remove_runtime(self) -> None:
         if self._lock is not None:
             self._runtime.unlink(missing_ok=True)

@@ -31,6 +31,9 @@ from darkroom.local.children import ports
 from darkroom.local.children.fork_server import ForkServer
 from darkroom.local.children.logs import LogDirectory
 from darkroom.local.children.ports import LOOPBACK
+from darkroom.local.console.child import ConsoleProcess
+from darkroom.local.console.forwarding import console_routes
+from darkroom.local.console.plan import ConsolePlan
 from darkroom.local.errors import LocalRuntimeError
 from darkroom.local.eventing.broker import Ingress
 from darkroom.local.eventing.brokers import AdaptRoute, Brokers, as_it_is
@@ -54,13 +57,18 @@ from darkroom.local.revisions.limit import InstanceLimit
 from darkroom.local.revisions.manifest_watch import ManifestWatch
 from darkroom.local.run_folder import RunFolder
 from darkroom.local.watching.admin import admin_application
+from darkroom.local.watching.autoscaler_api import autoscaler_routes
 from darkroom.local.watching.disk import watch_disk
 from darkroom.local.watching.entry_points import EntryPoints, entry_points
 from darkroom.local.watching.event_log import EventLog
+from darkroom.local.watching.flow_map import FlowMap, map_routes
+from darkroom.local.watching.flow_rates import FlowRates
+from darkroom.local.watching.log_tail import log_routes
 from darkroom.local.watching.overview import Overview
 from darkroom.local.watching.readings import Measurements
 from darkroom.local.watching.record_api import RecordApi
 from darkroom.local.watching.resource_usage import StorageSize
+from darkroom.local.watching.why import Why
 from darkroom.manifests import Destination, ManifestError, Manifests, PingSource, load, with_namespace
 from darkroom.manifests.left_out import refused_if_strict, summarised
 from darkroom.manifests.project import PROJECT_FILE, Project
@@ -97,6 +105,8 @@ class StackOptions:
     window_s: float | None = None
     record: RecordLimits | None = field(default_factory=RecordLimits)
     """How much is kept of what happens to events; None: nothing."""
+    console_keys: Path | None = None
+    """The file of operators' keys that the console asks for; None: it asks for none."""
     watch: bool = False
     fork_server: bool = True
     """True: fork instances from a process that has loaded their libraries. False: start a new interpreter for each."""
@@ -142,6 +152,7 @@ class Stack:
         self._sinks: SinkAddresses | None = None
         self._http: aiohttp.ClientSession | None = None
         self._chaos: Chaos | None = None
+        self._console: ConsoleProcess | None = None
         self._logs: LogDirectory | None = None
         self._forks: ForkServer | None = None
         self._unused: list[str] = []
@@ -159,13 +170,14 @@ class Stack:
         await self._resources.start(logs, _server_ports(chosen), self._report)
         addresses = _addresses(chosen, self._resources.urls)
         manifests, revisions, run = self._prepare_run(manifests, addresses)
+        self._console = self._make_console(run, addresses, logs)
         self._application = load_application(self._options.project.extension, run)
         await self._prepare_at_start()
         self._entry_points = entry_points(manifests, addresses, {each.key for each in revisions if each.cluster_local})
         brokers, ingress = await self._open_brokers(manifests, addresses)
         self._fill_fleet(manifests, revisions, logs)
         subscribers = await self._dispatch(brokers, ingress)
-        await self._open_doors(manifests, brokers, ingress, chosen)
+        await self._open_doors(manifests, brokers, ingress, chosen, addresses)
         self._run_scalers()
         await self._bind(manifests, addresses)
         await self._fleet.wait_until_ready(self._folder.logs)
@@ -195,7 +207,14 @@ class Stack:
         manifests, revisions = self._runnable(manifests, variables)
         settings = {name: value for revision in revisions for name, value in revision.env.items()}
         self._folder.write_settings({**settings, **variables})
-        return manifests, revisions, Run(project_root=self._root, variables=variables, settings=settings)
+        run = Run(
+            project_root=self._root,
+            variables=variables,
+            settings=settings,
+            addresses=addresses.as_dict(),
+            logs=self._folder.logs,
+        )
+        return manifests, revisions, run
 
     async def _open_brokers(self, manifests: Manifests, addresses: Addresses) -> tuple[Brokers, Ingress]:
         options = self._options
@@ -210,7 +229,9 @@ class Stack:
         await brokers.dispatch(subscribers, ingress)
         return subscribers
 
-    async def _open_doors(self, manifests: Manifests, brokers: Brokers, ingress: Ingress, chosen: _Ports) -> None:
+    async def _open_doors(
+        self, manifests: Manifests, brokers: Brokers, ingress: Ingress, chosen: _Ports, addresses: Addresses
+    ) -> None:
         """Listen for events, for the commands, and for requests from outside."""
         self._chaos = chaos = self._make_chaos(brokers, ingress)
         self._gateway = gateway = Gateway(
@@ -223,6 +244,9 @@ class Stack:
         await self._listen("Brokers' ingress", chosen.broker, ingress.application(), share=0.08, hosts=ingress.hosts)
         admin = self._admin(manifests, brokers, gateway)
         admin.add_routes(chaos_routes(chaos))
+        admin.add_routes(self._flow_routes(manifests, brokers, addresses))
+        if self._console is not None:
+            admin.add_routes(console_routes(self._console))
         await self._listen("admin", chosen.admin, admin, share=0.03)
         await gateway.start()
 
@@ -252,6 +276,8 @@ class Stack:
         self._folder.remove_runtime()
         if self._chaos is not None:
             await self._chaos.close()
+        if self._console is not None:
+            await self._console.close()
         if self._gateway is not None:
             self._report("stack.stopping", waits_for=self._in_flight(), at_most_s=DRAIN_S)
         if not await self._unless_hurried(self._drain(), DRAIN_S):
@@ -432,8 +458,38 @@ class Stack:
             report=self._report,
         )
         application = admin_application(overview.status, self.events, measurements.read)
+        application.add_routes(Why(overview.status, self._application).routes())
         RecordApi(brokers).add_routes(application)
         return application
+
+    def _flow_routes(self, manifests: Manifests, brokers: Brokers, addresses: Addresses) -> Sequence[web.RouteDef]:
+        rates = FlowRates(brokers)
+        self._spawn(rates.run(), "flow rates")
+        flow_map = FlowMap(
+            manifests=manifests, fleet=self._fleet, brokers=brokers, rates=rates, broker_address=addresses.broker
+        )
+        return [*map_routes(flow_map), *autoscaler_routes(self._fleet), *log_routes(self._folder.logs)]
+
+    def _make_console(self, run: Run, addresses: Addresses, logs: LogDirectory) -> ConsoleProcess:
+        keys = self._options.console_keys
+        plan = ConsolePlan(
+            admin=addresses.admin,
+            project_root=str(self._root.resolve()),
+            audit_file=str(self._folder.path / "audit.jsonl"),
+            extension=self._options.project.extension,
+            keys_file=None if keys is None else str(keys.absolute()),
+            variables=run.variables,
+            settings=run.settings,
+            addresses=run.addresses,
+            logs=str(self._folder.logs),
+        )
+        return ConsoleProcess(
+            write_plan=lambda: self._folder.write_console_plan(plan.as_dict()),
+            env=interpreter_env(self._root),
+            cwd=self._root.resolve(),
+            on_line=logs.sink("console"),
+            report=self._report,
+        )
 
     def _make_chaos(self, brokers: Brokers, ingress: Ingress) -> Chaos:
         parts = Parts(

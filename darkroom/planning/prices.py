@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from darkroom.contract.parameters.values import FrozenModel
 from darkroom.planning.demand import WRITES, Demand
 from darkroom.planning.policy import APPEND_ONLY_FACTOR
+from darkroom.planning.postgres import LOG_BYTES, disk_bytes
 from darkroom.planning.sizing import Sizing
 from darkroom.planning.workload import REDIS
 
@@ -77,6 +78,8 @@ def _items(demand: Demand, sizing: Sizing, unit: UnitPrices) -> Iterator[tuple[s
     if demand.workload.store == REDIS:
         yield "memory of Redis", demand.redis_maxmemory_bytes / _GIB * _HOURS_PER_MONTH * unit.memory_gib_hour
         yield "disk of Redis", demand.records_bytes * APPEND_ONLY_FACTOR / _GIB * unit.disk_gib_month
+    else:
+        yield "disk of PostgreSQL, a copy", (disk_bytes(demand) + LOG_BYTES) / _GIB * unit.disk_gib_month
     yield "storage at rest", demand.stored_bytes / _GIB * unit.storage_gib_month
     for name, price in (("writes", unit.storage_writes_per_1000), ("reads", unit.storage_reads_per_1000)):
         count = sum(

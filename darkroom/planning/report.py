@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from darkroom.planning import postgres
 from darkroom.planning.plan import Plan
 from darkroom.planning.sizing import FunctionSize
 from darkroom.planning.wording import format_bytes, format_number
@@ -27,7 +28,7 @@ def describe(plan: Plan) -> list[Section]:
         "CPU": _cpu(plan),
         "pods": _pods(plan),
         "Broker": _broker(plan),
-        "job store": _job_store(plan) if plan.workload.store == REDIS else _postgres(),
+        "job store": _job_store(plan) if plan.workload.store == REDIS else _postgres(plan),
         "JetStream": _jetstream(plan),
         "storage": _storage(plan),
         "network": _network(plan),
@@ -109,8 +110,22 @@ def _job_store(plan: Plan) -> Iterator[Row]:
     yield "Redis maxmemory", f"{format_bytes(demand.redis_maxmemory_bytes)} at least"
 
 
-def _postgres() -> Iterator[Row]:
-    yield "PostgreSQL disk", "not measured yet: benchmarks/costs.py has no figures for this store"
+def _postgres(plan: Plan) -> Iterator[Row]:
+    demand, workload = plan.demand, plan.workload
+    yield (
+        "finished records",
+        (
+            f"{format_number(postgres.finished_records(demand))} of {format_number(postgres.FINISHED_BYTES)} bytes, "
+            f"kept {format_number(workload.kept_s / DAY_S)} days, and until the end of their last one's day"
+        ),
+    )
+    yield (
+        "unfinished records",
+        f"{format_number(demand.unfinished_records)} of {format_number(postgres.UNFINISHED_BYTES)} bytes",
+    )
+    yield "PostgreSQL disk", f"{format_bytes(postgres.disk_bytes(demand))} at least for each copy"
+    yield "write-ahead log", f"{format_bytes(postgres.LOG_BYTES)} on a volume of its own"
+    yield "PostgreSQL CPU", "not in `all`: the costs were measured with Redis (benchmarks/stores.py compares the two)"
 
 
 def _jetstream(plan: Plan) -> Iterator[Row]:

@@ -52,6 +52,8 @@ class Resources:
             "limits": settings.backlog_limits,
             "times": JobTimes(final_kept_s=settings.job_retention_s),
         }
+        if self._moves_from_redis:
+            return self._moving_jobs(rules)
         if self._uses_postgres:
             from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 
@@ -60,12 +62,34 @@ class Resources:
 
         return RedisJobStore(_reveal(settings.redis_url), **rules)
 
+    def _moving_jobs(self, rules: dict[str, Any]) -> JobStore:
+        from darkroom.adapters.jobs.moving.store import MovingJobStore
+        from darkroom.adapters.jobs.postgres.store import PostgresJobStore
+        from darkroom.adapters.jobs.redis import RedisJobStore
+
+        return MovingJobStore(
+            new=PostgresJobStore(_reveal(self.settings.postgres_url), **rules),
+            old=RedisJobStore(_reveal(self.settings.redis_url), **rules),
+        )
+
     @property
     def _uses_postgres(self) -> bool:
         return self.settings.job_store == "postgres"
 
+    @property
+    def _moves_from_redis(self) -> bool:
+        return self.settings.job_store_from == "redis"
+
+    @property
+    def _both_urls(self) -> dict[str, str]:
+        return {"postgres_url": _reveal(self.settings.postgres_url), "redis_url": _reveal(self.settings.redis_url)}
+
     @cached_property
     def job_reader(self) -> JobReader:
+        if self._moves_from_redis:
+            from darkroom.adapters.jobs.moving.reading import MovingJobReader
+
+            return MovingJobReader(**self._both_urls)
         if self._uses_postgres:
             from darkroom.adapters.jobs.postgres.reading import PostgresJobReader
 
@@ -76,6 +100,10 @@ class Resources:
 
     @cached_property
     def notices(self) -> JobNotices:
+        if self._moves_from_redis:
+            from darkroom.adapters.jobs.moving.reading import MovingJobNotices
+
+            return MovingJobNotices(**self._both_urls)
         if self._uses_postgres:
             from darkroom.adapters.jobs.postgres.notices import PostgresJobNotices
 

@@ -130,6 +130,10 @@ def _postgres_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _none_if_empty(value: Any) -> Any:
+    return value or None
+
+
 def _redis_if_empty(value: Any) -> Any:
     return value or "redis"
 
@@ -212,6 +216,11 @@ class Settings(BaseModel):
         "redis", alias="JOB_STORE"
     )
     """Where the job records and the rates are. Of REDIS_URL and POSTGRES_URL, only the one of this store is needed."""
+    job_store_from: Annotated[Literal["redis"] | None, BeforeValidator(_none_if_empty)] = Field(
+        None, alias="JOB_STORE_FROM"
+    )
+    """`redis` while jobs are moved from there (`darkroom jobs move`), which needs JOB_STORE `postgres` and both URLs;
+    unset: nothing is moved."""
     postgres_url: Annotated[Secret, AfterValidator(_postgres_url)] = Field(None, alias="POSTGRES_URL")
     """URL of the job store with JOB_STORE `postgres`. It may contain a password."""
     nats_url: Annotated[Secret, AfterValidator(_nats_url)] = Field(None, alias="NATS_URL")
@@ -429,10 +438,16 @@ class Settings(BaseModel):
 
     def _of_the_job_store(self, needs: frozenset[str]) -> frozenset[str]:
         """Return the variables with those of the chosen job store. Raises SettingsError if its library is missing."""
+        if self.job_store == self.job_store_from:
+            raise SettingsError(
+                "JOB_STORE_FROM: jobs are moved to another store; with `redis`, JOB_STORE is `postgres`"
+            )
         if self.job_store == "redis" or "REDIS_URL" not in needs:
             return needs
         if importlib.util.find_spec("psycopg") is None:
             raise SettingsError("JOB_STORE: `postgres` needs the package psycopg, which the extra `postgres` installs")
+        if self.job_store_from is not None:
+            return needs | {"POSTGRES_URL"}
         return needs - {"REDIS_URL"} | {"POSTGRES_URL"}
 
     def _storage_needs(self, needs: frozenset[str]) -> frozenset[str]:

@@ -19,13 +19,13 @@ from darkroom.contract.requests import RequestRules
 from darkroom.contract.route_templates import FILES_PATH
 from darkroom.events import cloudevents, strict_json
 from darkroom.serving.asgi import Endpoint, http_function, in_thread, json_response, owner, request_id
+from darkroom.serving.endings import JobEndings
 from darkroom.serving.gate import Gate, make_gate
 from darkroom.serving.health import health_routes
 from darkroom.serving.job_ids import job_id_of
 from darkroom.serving.preset_file import preset_source
 from darkroom.serving.resources import Resources
 from functions.ingest.acceptance import Acceptance, Caller
-from functions.ingest.endings import JobEndings
 from functions.ingest.event_submissions import MAX_EVENT_BYTES, read_batch, submission_of
 from functions.ingest.facts import picture_facts, requested_key
 from functions.ingest.files import file_upload

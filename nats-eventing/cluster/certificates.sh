@@ -37,7 +37,7 @@ make_ca routes-ca
 make_certificate server ca "$server_names" serverAuth
 # A route's two ends are both servers and both clients.
 make_certificate routes routes-ca "$server_names" serverAuth,clientAuth
-for user in eventing recovery setup operator system; do
+for user in eventing recovery setup operator console system; do
   make_certificate "$user" ca "DNS:$user.nats.darkroom" clientAuth
 done
 
@@ -53,3 +53,4 @@ apply nats-io nats-routes-tls routes-ca routes
 apply knative-eventing nats-eventing-tls ca eventing
 apply darkroom darkroom-recovery-nats ca recovery
 apply darkroom darkroom-setup-nats ca setup
+apply darkroom darkroom-console-nats ca console

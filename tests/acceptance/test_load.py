@@ -148,7 +148,7 @@ def test_a_job_that_is_lost_by_force_fails_the_run(
     assert facts["faults"] == ["the ledger is not clean: 1 lost"]
     assert (facts["ledger"]["accepted"], facts["ledger"]["lost"]) == (20, 1)
     assert "404 job.not_found" in load.said()
-    assert "Not shown: nothing was asked for them" in load.report.read_text()
+    assert "Not shown: nobody was asked for them" in load.report.read_text()
     assert api_key[1] not in load.said() + load.report.read_text()
 
 
@@ -171,21 +171,17 @@ def test_an_objective_that_did_not_hold_fails_the_run(
 
 
 def test_a_host_that_is_not_there_is_no_verdict(tmp_path: Path) -> None:
-    options = (
-        "--shape",
-        "burst",
-        "--scale",
-        "0.01",
-        "--stretch",
-        "0.1",
-        "--settle",
-        "0",
-        "--host",
-        "http://127.0.0.1:1",
-    )
-    with load_test(tmp_path, *options) as load:
+    with load_test(tmp_path, "--shape", "burst", "--host", "http://127.0.0.1:1") as load:
         assert load.ended() == 2, load.said()
-    assert "the run could not be judged" in load.said()
+    assert "error: nothing answers at http://127.0.0.1:1" in load.said()
+    assert not load.report.exists()
+
+
+def test_a_missing_key_is_told_before_the_load(tmp_path: Path, elsewhere: RunningStack) -> None:
+    where = ("--host", elsewhere.addresses["api"])
+    with load_test(tmp_path, "--shape", "burst", *where, DARKROOM_API_KEY="") as load:
+        assert load.ended() == 2, load.said()
+    assert "requires an API key: set DARKROOM_API_KEY" in load.said()
 
 
 def test_an_interrupt_ends_the_load_follows_what_was_accepted_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ from tests import pictures
 from tests.stack import ROOT, RunningStack, running_stack
 from tests.unit.imaging.pixels import psnr_db
 
+# tests/unit/cli/new checks what the command writes.
+pytestmark = pytest.mark.slow
+
 NEEDED_TO_RUN = ("darkroom", "functions", "knative", "nats-eventing", "pyproject.toml", "darkroom.toml")
 TESTS = "tests/unit/functions"
 

@@ -12,6 +12,9 @@ from darkroom.local.revisions.environment import revisions
 from darkroom.manifests import load
 from tests.stack import ROOT, RunningStack, eventually, running_stack
 
+# The arithmetic itself is held against upstream's cases in tests/unit/local/test_kpa.py.
+pytestmark = pytest.mark.slow
+
 JOBS = 200
 SLOW: dict[str, Any] = {"width": 900, "format": "webp", "effort": 4}
 """Takes longer to render than to accept, whatever else the machine does, so that they pile up."""

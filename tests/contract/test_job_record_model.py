@@ -171,6 +171,9 @@ class JobRecordMachine(RuleBasedStateMachine):
         for store in (self.redis, self.memory):
             assert store.accept(job).created
             assert not store.accept(job).created, "sent twice"
+        self.note_promise(job)
+
+    def note_promise(self, job: NewJob) -> None:
         self.promised[job.job_id] = Promised(new=job)
 
     @rule(minutes=st.sampled_from([1, 2, 2, 5, 61]))

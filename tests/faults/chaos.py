@@ -36,10 +36,13 @@ class Fault:
         return f"{self.at_s:6.1f} s  {self.kind} ({self.lasts_s:.1f} s)"
 
 
-def draw(seed: int, *, seconds: float, every_s: float) -> list[Fault]:
+Kinds = Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]]
+
+
+def draw(seed: int, *, seconds: float, every_s: float, kinds_of: Kinds | None = None) -> list[Fault]:
     """One about every so many seconds, each kind about as often as its weight says."""
-    source = random.Random(seed)
-    kinds, weights = list(KINDS), [weight for weight, _ in KINDS.values()]
+    source, known = random.Random(seed), KINDS if kinds_of is None else kinds_of
+    kinds, weights = list(known), [weight for weight, _ in known.values()]
     # Every kind comes once before chance decides.
     order = source.sample(kinds, len(kinds))
     faults, at_s = [], every_s
@@ -51,9 +54,9 @@ def draw(seed: int, *, seconds: float, every_s: float) -> list[Fault]:
     return faults
 
 
-def inflict(faulty: FaultyStack, fault: Fault) -> None:
+def inflict(faulty: FaultyStack, fault: Fault, kinds_of: Kinds | None = None) -> None:
     """Returns when it is over; what it did to the system is the system's to mend."""
-    KINDS[fault.kind][1](faulty, fault)
+    (KINDS if kinds_of is None else kinds_of)[fault.kind][1](faulty, fault)
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
@@ -185,7 +188,7 @@ def _is_restored(faulty: FaultyStack) -> bool:
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
-def _network(
+def network(
     proxy: Callable[[FaultyStack], Proxy], manner: Manner, *, longest_s: float = 4.0
 ) -> Callable[[FaultyStack, Fault], None]:
     def misbehave(faulty: FaultyStack, fault: Fault) -> None:
@@ -229,7 +232,7 @@ def _fill_stream(faulty: FaultyStack, fault: Fault) -> None:
         time.sleep(fault.lasts_s)
 
 
-KINDS: Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]] = {
+KINDS: Kinds = {
     "worker killed": (8, _kill_worker),
     "worker paused beyond its lease": (2, _pause_worker_beyond_its_lease),
     "resize instance killed": (3, _kill_instance("resize")),
@@ -248,14 +251,14 @@ KINDS: Mapping[str, tuple[int, Callable[[FaultyStack, Fault], None]]] = {
     "redis paused": (2, _pause_server("redis")),
     "redis full": (2, _fill_redis),
     "job store lost, and restored": (2, _lose_job_store),
-    "redis cut off": (2, _network(_redis, Manner(cut=True))),
-    "redis slow": (1, _network(_redis, Manner(delay_s=0.3))),
-    "redis' answers lost": (2, _network(_redis, Manner(swallow_answers_to=b"EVALSHA"))),
+    "redis cut off": (2, network(_redis, Manner(cut=True))),
+    "redis slow": (1, network(_redis, Manner(delay_s=0.3))),
+    "redis' answers lost": (2, network(_redis, Manner(swallow_answers_to=b"EVALSHA"))),
     "s3 killed": (2, _kill_server("s3")),
     "s3 paused": (1, _pause_server("s3")),
-    "s3 cut off in mid-PUT": (2, _network(_s3, Manner(cut_after_bytes=2000))),
-    "s3 answers 503": (2, _network(_s3, Manner(answer_503=True))),
-    "s3 slow": (1, _network(_s3, Manner(delay_s=0.3))),
+    "s3 cut off in mid-PUT": (2, network(_s3, Manner(cut_after_bytes=2000))),
+    "s3 answers 503": (2, network(_s3, Manner(answer_503=True))),
+    "s3 slow": (1, network(_s3, Manner(delay_s=0.3))),
     "supervisor killed": (1, _kill_supervisor),
 }
 """How often each is drawn in proportion, and what it does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,13 +192,21 @@ def faulty_stack(
     sweep_s: int = 15,
     cwd: Path = ROOT,
     environment: Mapping[str, str] | None = None,
+    changes: Sequence[tuple[str, str, str]] = (),
+    has_redis: bool = True,
 ) -> Iterator[FaultyStack]:
+    """Each change is a file below knative/base, a text that it has, and what takes its place."""
     stack = RunningStack(data=folder / "data", cwd=cwd, environment=environment or {})
     redis = Proxy(lambda: _address(stack.addresses["redis"]))
     s3 = Proxy(lambda: _address(stack.addresses["s3"]))
     orders = folder / "orders"
     orders.mkdir(parents=True)
-    manifests = _manifests(folder, redis, s3, orders, fragile=fragile, job_timeout_s=job_timeout_s, sweep_s=sweep_s)
+    proxies = ({"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"} if has_redis else {}) | {
+        "STORAGE_ENDPOINT": f"http://127.0.0.1:{s3.port}"
+    }
+    manifests = _manifests(folder, proxies, orders, fragile=fragile, job_timeout_s=job_timeout_s, sweep_s=sweep_s)
+    for file, old, new in changes:
+        edit(manifests / "knative/base" / file, old, new)
     stack.options = (
         "--manifests",
         str(manifests / "knative/base"),
@@ -231,16 +239,15 @@ def _address(url: str) -> tuple[str, int]:
 
 
 def _manifests(
-    folder: Path, redis: Proxy, s3: Proxy, orders: Path, *, fragile: bool, job_timeout_s: int, sweep_s: int
+    folder: Path, proxies: Mapping[str, str], orders: Path, *, fragile: bool, job_timeout_s: int, sweep_s: int
 ) -> Path:
     copy = folder / "manifests"
     for name in ("knative", "nats-eventing"):
         shutil.copytree(ROOT / name, copy / name)
     base = copy / "knative/base"
-    proxied = (
-        f"            - name: REDIS_URL\n              value: redis://127.0.0.1:{redis.port}/0\n"
-        f"            - name: STORAGE_ENDPOINT\n              value: http://127.0.0.1:{s3.port}\n"
-        f"            - name: FAULTS_FOLDER\n              value: {orders}\n"
+    variables = {**proxies, "FAULTS_FOLDER": str(orders)}
+    proxied = "".join(
+        f"            - name: {name}\n              value: {value}\n" for name, value in variables.items()
     )
     for name in _FUNCTIONS_WITH_PROXIES:
         file = base / f"{name}.yaml"

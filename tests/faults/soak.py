@@ -1,4 +1,4 @@
-"""`make soak SECONDS=300 SEED=1`: a steady load under faults drawn from the seed, and the reckoning at the end.
+"""`make soak SECONDS=300 SEED=1 JOB_STORE=postgres`: a steady load under faults drawn from the seed, and the reckoning.
 
 Exits with 1 when anything was lost, doubled or stuck, or when the last job ended later than 120 s after the last fault.
 """
@@ -16,10 +16,12 @@ from collections import Counter
 from pathlib import Path
 
 from darkroom.imaging.photograph import make_photograph
-from tests.faults.chaos import Fault, draw, inflict
+from tests.faults.chaos import KINDS, Fault, Kinds, draw, inflict
 from tests.faults.faulty_stack import FaultyStack, faulty_stack
 from tests.faults.ledger import Ledger, PostResult, Verdict
 from tests.faults.load import Load
+from tests.faults.postgres_chaos import POSTGRES_KINDS
+from tests.faults.postgres_stack import PostgresLedger, faulty_postgres_stack
 
 ENDED_WITHIN_S = 120.0
 RENDITIONS_SHARE, ENDING_SHARE = 0.3, 0.2
@@ -28,12 +30,20 @@ RENDITIONS_SHARE, ENDING_SHARE = 0.3, 0.2
 
 def main() -> int:
     options = _options()
-    faults = draw(options.seed, seconds=options.seconds, every_s=options.every)
-    print(f"seed {options.seed}: {len(faults)} faults in {options.seconds:g} s, {options.rate:g} jobs a second")
+    kinds = POSTGRES_KINDS if options.job_store == "postgres" else KINDS
+    faults = draw(options.seed, seconds=options.seconds, every_s=options.every, kinds_of=kinds)
+    print(
+        f"seed {options.seed}: {len(faults)} faults in {options.seconds:g} s, {options.rate:g} jobs a second, "
+        f"job store {options.job_store}"
+    )
     for fault in faults:
         print(f"  {fault}")
-    with tempfile.TemporaryDirectory(prefix="darkroom-soak-") as folder, faulty_stack(Path(folder)) as faulty:
-        return _soak(faulty, faults, options)
+    with tempfile.TemporaryDirectory(prefix="darkroom-soak-") as folder:
+        if options.job_store == "postgres":
+            with faulty_postgres_stack(Path(folder)) as on_postgres:
+                return _soak(on_postgres, PostgresLedger(on_postgres), faults, kinds, options)
+        with faulty_stack(Path(folder)) as faulty:
+            return _soak(faulty, Ledger(faulty), faults, kinds, options)
 
 
 def _options() -> argparse.Namespace:
@@ -42,18 +52,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--every", type=float, default=5.5, help="seconds between two faults, about")
     parser.add_argument("--rate", type=float, default=3, help="jobs a second")
+    parser.add_argument("--job-store", choices=("redis", "postgres"), default="redis")
     return parser.parse_args()
 
 
-def _soak(faulty: FaultyStack, faults: list[Fault], options: argparse.Namespace) -> int:
-    ledger, picture = Ledger(faulty), make_photograph(400, 300)
+def _soak(faulty: FaultyStack, ledger: Ledger, faults: list[Fault], kinds: Kinds, options: argparse.Namespace) -> int:
+    picture = make_photograph(400, 300)
     faulty.slow(0.7)
     began = time.monotonic()
     shares = {"renditions_share": RENDITIONS_SHARE, "ending_share": ENDING_SHARE}
     with Load(ledger, picture, per_second=options.rate, seed=options.seed, **shares) as load:
         for fault in faults:
             time.sleep(max(0.0, began + fault.at_s - time.monotonic()))
-            inflict(faulty, fault)
+            inflict(faulty, fault, kinds)
             print(f"  {time.monotonic() - began:6.1f} s  inflicted: {fault.kind}", flush=True)
         last_fault_at = time.monotonic()
     ledger.settle(within_s=ENDED_WITHIN_S - (time.monotonic() - last_fault_at))

@@ -28,6 +28,9 @@ from tests.faults.streams import delete_streams, full_stream
 from tests.pausing import paused
 from tests.stack import ROOT, eventually
 
+# What quick runs have of it: tests/acceptance/test_kills.py, tests/faults/test_lost_answers.py and the contract suites.
+pytestmark = pytest.mark.slow
+
 SETTLED_WITHIN_S = 90
 
 
@@ -244,7 +247,6 @@ def test_8_a_picture_that_kills_its_worker(faulty: FaultyStack, ledger: Ledger, 
     settled(ledger)
 
 
-@pytest.mark.slow
 def test_8_a_picture_that_hangs_its_worker(faulty: FaultyStack, ledger: Ledger, photograph: bytes) -> None:
     """Held by: gunicorn's timeout, which kills the process, since nothing stops libvips from within."""
     with faulty.deadly():
@@ -279,7 +281,6 @@ def darkroom(faulty: FaultyStack, *arguments: str) -> str:
 # --- 9 to 14: dependencies -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_9_the_dead_letter_sink_is_down_when_the_retries_are_spent(
     faulty: FaultyStack, ledger: Ledger, photograph: bytes
@@ -390,7 +391,6 @@ def nats_pid(faulty: FaultyStack) -> int | None:
     return row["pid"] if row["state"] == "up" else None
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_12_the_disk_of_nats_is_full(faulty: FaultyStack, ledger: Ledger, photograph: bytes) -> None:
     """Held by: the outbox while it is full, and by the health check, which restarts a NATS that stays stuck afterwards.
@@ -408,7 +408,6 @@ def test_12_the_disk_of_nats_is_full(faulty: FaultyStack, ledger: Ledger, photog
     settled(ledger)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_12_nats_has_lost_all_its_data(faulty: FaultyStack, ledger: Ledger, photograph: bytes) -> None:
     """Held by: streams and consumers are made again, and the sweep emits what was in them."""

@@ -8,12 +8,15 @@ import socket
 from urllib.parse import urlsplit
 
 import psutil
+import pytest
 
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.ledger import Ledger
 from tests.faults.orders import SLOW_WIDTH
 from tests.faults.test_failures import front_door_is_back, settled
 from tests.stack import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def test_an_ingest_that_is_told_to_stop_accepts_the_upload_under_way(

@@ -21,7 +21,7 @@ from tests.manifests.rendering import _kustomize
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "images" / "requirements"
-EXTRAS = ("ingest", "job", "notify", "recovery", "status")
+EXTRAS = ("ingest", "job", "job-console", "notify", "recovery", "status")
 FUNCTIONS = ("crop", "ingest", "notify", "recovery", "renditions", "resize", "status")
 _PIN = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s\\]+)(?P<hashes>( \\\n +--hash=sha256:[0-9a-f]{64})+)$", re.M)
 

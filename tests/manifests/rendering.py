@@ -18,10 +18,13 @@ Resource = dict[str, Any]
 
 MONITORING = "knative/components/monitoring"
 OVERLAYS = ("knative/overlays/development", "knative/overlays/production")
+CONSOLE = "knative/components/console"
 COMPONENTS = (
     "knative/components/aws-s3",
+    CONSOLE,
     "knative/components/minio",
     MONITORING,
+    "knative/components/postgres",
     "knative/components/redis",
     "knative/components/seaweedfs",
     "nats-eventing/components/native-broker",
@@ -41,12 +44,17 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
         "knative/components/redis",
         "knative/components/seaweedfs",
         MONITORING,
+        CONSOLE,
         "knative/components/redis-tls",
         "knative/components/seaweedfs-tls",
         "knative/components/tls-cert-manager",
     ),
     # A collector that watches all of it.
     f"{INSTALLATIONS[1]} + {MONITORING}": (INSTALLATIONS[1], MONITORING),
+    # The console, with all that it speaks to.
+    f"{INSTALLATIONS[1]} + {CONSOLE}": (INSTALLATIONS[1], CONSOLE),
+    f"{OVERLAYS[1]} + seaweedfs + {CONSOLE}": (OVERLAYS[1], "knative/components/seaweedfs", CONSOLE),
+    f"{OVERLAYS[1]} + aws-s3 + {CONSOLE}": (OVERLAYS[1], "knative/components/aws-s3", CONSOLE),
     "knative/overlays/development + knative/components/nats-tls": (OVERLAYS[0], "knative/components/nats-tls"),
 }
 
@@ -110,6 +118,17 @@ def is_knative_service(resource: Resource) -> bool:
     return bool(resource["apiVersion"] == "serving.knative.dev/v1" and resource["kind"] == "Service")
 
 
+def has_pods(resource: Resource) -> bool:
+    """Whether pods come of it, also where an operator makes them."""
+    return pod_spec(resource) is not None or is_postgres_cluster(resource)
+
+
+def is_postgres_cluster(resource: Resource) -> bool:
+    return bool(resource["apiVersion"] == "postgresql.cnpg.io/v1" and resource["kind"] == "Cluster")
+
+
 def pod_labels(resource: Resource) -> dict[str, str]:
+    if is_postgres_cluster(resource):
+        return {"cnpg.io/cluster": resource["metadata"]["name"]}
     labels: dict[str, str] = resource["spec"]["template"]["metadata"]["labels"]
     return labels

@@ -62,6 +62,12 @@ ALLOWED = {
         ("publish", f"{API}.STREAM.CREATE.{STREAM}"),
         ("publish", f"{API}.STREAM.UPDATE.{STREAM}"),
     },
+    "console": {
+        ("publish", f"{API}.STREAM.INFO.{STREAM}"),
+        ("publish", f"{API}.STREAM.MSG.DELETE.{STREAM}"),
+        ("publish", f"{API}.DIRECT.GET.{STREAM}"),
+        ("publish", f"{API}.DIRECT.GET.{STREAM}.darkroom.deadletters.resize"),
+    },
     "operator": {
         ("publish", f"{API}.STREAM.INFO.{STREAM}"),
         ("publish", f"{API}.STREAM.MSG.GET.{STREAM}"),

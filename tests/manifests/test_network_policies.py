@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.rendering import INSTALLATIONS, MONITORING, OVERLAYS, ROOT, Resource, pod_spec, rendered
+from tests.manifests.rendering import (
+    COMBINATIONS,
+    CONSOLE,
+    INSTALLATIONS,
+    MONITORING,
+    OVERLAYS,
+    ROOT,
+    Resource,
+    has_pods,
+    pod_spec,
+    rendered,
+)
 from tests.manifests.test_references import selected
 
 Pair = tuple[str, str, str]
@@ -91,12 +102,18 @@ def watched() -> list[Resource]:
     return rendered(f"{INSTALLATIONS[1]} + {MONITORING}")
 
 
+@pytest.fixture(scope="module")
+def consoles() -> list[list[Resource]]:
+    return [rendered(name) for name in COMBINATIONS if name.endswith(CONSOLE) and "production" in name]
+
+
 def test_the_allowed_pairs_are_the_table_of_the_operations_guide(
-    installed: list[Resource], watched: list[Resource]
+    installed: list[Resource], watched: list[Resource], consoles: list[list[Resource]]
 ) -> None:
     outside_storage = rendered(f"{OVERLAYS[1]} + knative/components/aws-s3")
     seaweedfs = rendered(f"{OVERLAYS[1]} + knative/components/seaweedfs")
-    combinations = (installed, outside_storage, seaweedfs, watched)
+    postgres = rendered(f"{OVERLAYS[1]} + knative/components/postgres")
+    combinations = (installed, outside_storage, seaweedfs, watched, postgres, *consoles)
     computed = {pair for resources in combinations for _, pair in allowed(resources)}
     assert computed == documented()
 
@@ -111,10 +128,20 @@ def with_seaweedfs() -> list[Resource]:
     return rendered(f"{OVERLAYS[1]} + knative/components/seaweedfs")
 
 
-@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs"])
+@pytest.fixture(scope="module")
+def with_console() -> list[Resource]:
+    return rendered(f"{INSTALLATIONS[1]} + {CONSOLE}")
+
+
+@pytest.fixture(scope="module")
+def with_postgres() -> list[Resource]:
+    return rendered(f"{OVERLAYS[1]} + knative/components/postgres")
+
+
+@pytest.mark.parametrize("combination", ["installed", "watched", "with_seaweedfs", "with_console", "with_postgres"])
 def test_a_pair_of_ours_is_allowed_at_both_ends(request: pytest.FixtureRequest, combination: str) -> None:
     resources: list[Resource] = request.getfixturevalue(combination)
-    pods = {each["metadata"]["name"] for each in resources if pod_spec(each) is not None}
+    pods = {each["metadata"]["name"] for each in resources if has_pods(each)}
     between_ours = {end: set[Pair]() for end in ("Ingress", "Egress")}
     for end, pair in allowed(resources):
         if pods >= set(pair[:2]):

@@ -261,6 +261,9 @@ def test_every_json_and_yaml_block_can_be_read() -> None:
 # --- the Secrets -----------------------------------------------------------------------------------------------------
 
 
+POSTGRES_SECRETS = "darkroom-postgres-"
+
+
 def make_secrets(folder: Path, **environment: str) -> dict[str, dict[str, str]]:
     where = {"PATH": f"{Path(script('kubectl')).parent}:{os.environ['PATH']}", "HOME": str(folder), **environment}
     command = [ROOT / "knative" / "secrets.sh", folder]
@@ -280,8 +283,9 @@ def test_the_script_makes_the_secrets_of_the_table_and_keeps_what_is_there(tmp_p
     in_the_table = {
         name: keys
         for (_, namespace, name), keys in documented_secrets().items()
-        if namespace == "darkroom" and not name.endswith(("-nats", "-tls"))
+        if namespace == "darkroom" and not name.endswith(("-nats", "-tls")) and not name.startswith(POSTGRES_SECRETS)
     }
+    in_the_table["darkroom-setup"] -= {"POSTGRES_URL"}
     users = in_the_table.pop("darkroom-redis-users")
     assert users == {"users.rules"}
     assert {name: set(data) for name, data in made.items() if name != "darkroom-redis-users"} == in_the_table
@@ -292,6 +296,34 @@ def test_the_script_makes_the_secrets_of_the_table_and_keeps_what_is_there(tmp_p
     assert len(base64.b64decode(made["darkroom-minio"]["MINIO_KMS_SECRET_KEY"].partition(":")[2])) == 32
     assert len(bytes.fromhex(made["darkroom-seaweedfs"]["WEED_S3_SSE_KEK"].strip())) == 32
     assert make_secrets(tmp_path / "secrets") == made
+
+
+def test_with_postgres_each_role_has_a_password_and_each_function_the_url_of_its_role(tmp_path: Path) -> None:
+    made = make_secrets(tmp_path / "secrets", POSTGRES="yes")
+    documented = {
+        name: keys for (_, _, name), keys in documented_secrets().items() if name.startswith(POSTGRES_SECRETS)
+    }
+    assert documented.pop("darkroom-postgres-ca") == {"ca.crt"}
+    assert {name: set(data) for name, data in made.items() if name.startswith(POSTGRES_SECRETS)} == documented
+    for function in ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify"):
+        role = made[f"{POSTGRES_SECRETS}{function}"]
+        assert role["username"] == f"darkroom_{function}"
+        secret = made[f"darkroom-{function}"]
+        assert secret["POSTGRES_URL"].startswith(f"postgresql://darkroom_{function}:{role['password']}@")
+        assert "sslmode=verify-full" in secret["POSTGRES_URL"]
+        assert secret["REDIS_URL"] == ""
+    owner = made[f"{POSTGRES_SECRETS}owner"]
+    assert made["darkroom-setup"]["POSTGRES_URL"].startswith(f"postgresql://darkroom:{owner['password']}@")
+    labels = yaml.safe_load((tmp_path / "secrets" / f"{POSTGRES_SECRETS}ingest.yaml").read_text())["metadata"]["labels"]
+    assert labels == {"cnpg.io/reload": "true"}, "the operator takes a new password"
+
+
+def test_while_jobs_move_each_function_is_the_operator_in_both_stores(tmp_path: Path) -> None:
+    made = make_secrets(tmp_path / "secrets", POSTGRES="move")
+    for function in ("ingest", "resize", "notify"):
+        secret = made[f"darkroom-{function}"]
+        assert secret["POSTGRES_URL"].startswith("postgresql://darkroom_operator:")
+        assert secret["REDIS_URL"].startswith("redis://operator:")
 
 
 def test_the_secrets_for_redis_with_tls_name_its_authority(tmp_path: Path) -> None:

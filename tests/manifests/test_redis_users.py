@@ -24,6 +24,7 @@ from darkroom.adapters.jobs.erasing import Cancelled, Erased
 from darkroom.adapters.jobs.notices import RedisJobNotices
 from darkroom.adapters.jobs.reading import RedisJobReader
 from darkroom.adapters.jobs.redis import RedisJobStore
+from darkroom.adapters.jobs.searching import JobSearch
 from darkroom.adapters.rates.redis import RedisRateLimiter
 from darkroom.contract.errors import (
     BacklogFullError,
@@ -32,7 +33,7 @@ from darkroom.contract.errors import (
     JobTimeoutError,
     QuotaExceededError,
 )
-from darkroom.contract.jobs import JobResult
+from darkroom.contract.jobs import JobResult, JobStatus
 from darkroom.contract.metrics import JOBS_ENDED
 from darkroom.contract.rates import Rate
 from darkroom.local.children.servers import _redis_arguments
@@ -43,7 +44,7 @@ COMPONENT = Path(__file__).parents[2] / "knative" / "components" / "redis"
 FUNCTIONS = ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify")
 _NOW = datetime.now(UTC)
 _RESULT = JobResult(storage_key="processed/1.png", content_type="image/png", width=1, height=1, bytes=1)
-USERS = (*FUNCTIONS, "operator", "exporter")
+USERS = (*FUNCTIONS, "console", "operator", "exporter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +202,25 @@ def test_a_job_that_is_given_up_goes_through_recovery_and_a_person(
     assert operator.redrive(job_id) is not None
 
 
-@pytest.mark.parametrize("user", FUNCTIONS)
+def test_the_console_searches_cancels_erases_and_redrives(store: Callable[[str], RedisJobStore]) -> None:
+    ingest, resize, console = store("ingest"), store("resize"), store("console")
+    waiting, failed, other = (ingest.accept(new_job(owner="key-of-console")).record.job_id for _ in range(3))
+    lease = resize.claim(failed, worker="worker")
+    assert isinstance(lease, Lease)
+    resize.fail(lease, ImageCrashedError("a test"))
+    found = console.search(JobSearch(owner="key-of-console", status=JobStatus.FAILED), limit=10)
+    assert [record.job_id for record in found.records] == [failed]
+    assert waiting in [record.job_id for record in console.search(JobSearch(), limit=10).records]
+    assert console.owed.of_job(failed) == []
+    assert console.redrive(failed, parameters={"width": 7}).step in {NextStep.EMIT, NextStep.WAIT}
+    console.emitted(failed, 2)
+    assert isinstance(console.cancel(waiting, owner="key-of-console"), Cancelled)
+    assert isinstance(console.erase(other, owner="key-of-console"), Erased)
+    console.next_in_line(limit=1)
+    console.unemitted(limit=1)
+
+
+@pytest.mark.parametrize("user", [*FUNCTIONS, "console"])
 def test_each_function_may_ask_what_its_health_needs(store: Callable[[str], RedisJobStore], user: str) -> None:
     store(user).check()
 
@@ -274,6 +293,14 @@ MAY = {
     "crop": {"a job's record", "deadlines", "what was given up"},
     "renditions": {"a job's record", "deadlines", "what was given up"},
     "recovery": {"a job's record", "deadlines", "what was given up", "an owner's list", "an idempotency key"},
+    "console": {
+        "a job's record",
+        "a job's end",
+        "deadlines",
+        "what was given up",
+        "an owner's list",
+        "an idempotency key",
+    },
     "exporter": set(),
 }
 

@@ -14,7 +14,9 @@ from tests.manifests.rendering import (
     OVERLAYS,
     ROOT,
     Resource,
+    has_pods,
     is_knative_service,
+    is_postgres_cluster,
     named,
     pod_labels,
     pod_spec,
@@ -73,11 +75,21 @@ def references(resource: Resource) -> Iterator[Wanted]:
                 yield "Knative Service", host[1], host[0]
         case "StatefulSet":
             yield "Service", namespace, spec["serviceName"]
+        case "Cluster":
+            yield from of_postgres(resource)
         case "ConfigMap" if resource["metadata"]["name"] == "config-nats":
             for name in re.findall(r"^\s+name: (\S+)", resource["data"]["eventing-nats"], re.M):
                 yield "Secret", namespace, name
         case _:
             pass
+
+
+def of_postgres(resource: Resource) -> Iterator[Wanted]:
+    """The Secrets with the passwords of a cluster's owner and roles."""
+    namespace, spec = resource["metadata"]["namespace"], resource["spec"]
+    yield "Secret", namespace, spec["bootstrap"]["initdb"]["secret"]["name"]
+    for role in spec["managed"]["roles"]:
+        yield "Secret", namespace, role["passwordSecret"]["name"]
 
 
 def destination(found: dict[str, Any], namespace: str) -> Iterator[Wanted]:
@@ -168,6 +180,8 @@ def wanted_secrets(combination: str) -> dict[Wanted, set[str]]:
             for reference, keys in of_pods(resource):
                 if reference[0] == "Secret":
                     wanted.setdefault(reference, set()).update(keys)
+        elif is_postgres_cluster(resource):
+            wanted.update({reference: {"username", "password"} for reference in of_postgres(resource)})
         elif resource["kind"] == "ConfigMap":
             wanted.update({reference: set() for reference in references(resource)})
     return wanted
@@ -192,9 +206,7 @@ def selected(selector: dict[str, Any], namespace: str, resources: list[Resource]
     return [
         each["metadata"]["name"]
         for each in resources
-        if pod_spec(each) is not None
-        and each["metadata"]["namespace"] == namespace
-        and matches(selector, pod_labels(each))
+        if has_pods(each) and each["metadata"]["namespace"] == namespace and matches(selector, pod_labels(each))
     ]
 
 

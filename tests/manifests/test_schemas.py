@@ -28,7 +28,7 @@ needs_definitions = pytest.mark.skipif(
     "KNATIVE_CRDS" not in os.environ and not CRDS.is_dir(),
     reason=f"no custom resource definitions in {CRDS}. Set KNATIVE_CRDS to a folder that holds these files: {SOURCES}",
 )
-OF_OTHERS = {"cert-manager.io/v1"}
+OF_OTHERS = {"cert-manager.io/v1", "postgresql.cnpg.io/v1"}
 """Custom resources whose definitions are not here."""
 WITHOUT_SCHEMA = {("gateway.networking.k8s.io/v1beta1", "ReferenceGrant")}
 

@@ -38,6 +38,7 @@ USERS = {
     "renditions": "renderer",
     "recovery": "eraser",
     "setup": "setup",
+    "console": "console",
 }
 PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
 SECRET = b"nobody may find this on the disk" * 40
@@ -276,7 +277,7 @@ def test_the_job_for_the_encryption_runs_the_image_that_the_overlay_names(tmp_pa
     assert images == dict.fromkeys(("setup", "seaweedfs-encryption"), "example.com/recovery:2.0.0")
 
 
-@pytest.mark.parametrize("name", ["ingest", "status", "renderer"])
+@pytest.mark.parametrize("name", ["ingest", "status", "renderer", "console"])
 def test_the_policies_are_those_of_minio(name: str) -> None:
     minio = ROOT / "knative" / "components" / "minio" / "policies"
     assert (COMPONENT / "policies" / f"{name}.json").read_text() == (minio / f"{name}.json").read_text()

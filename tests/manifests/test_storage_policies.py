@@ -129,6 +129,7 @@ MAY = {
         "store a keeper",
         "ask for the bucket",
     },
+    "console": {"read an upload", "read a result", "read a keeper", "store a keeper", "ask for the bucket"},
     "renderer": {"read an upload", "read a keeper", "store a result", "ask for the bucket"},
 }
 

@@ -19,10 +19,12 @@ from darkroom.charts import (
     Line,
     Mark,
     Moments,
+    Span,
     bar_chart,
     histogram,
     round_step,
     standalone,
+    waterfall,
 )
 
 
@@ -148,6 +150,22 @@ def test_bars_of_a_group_have_one_scale_and_their_goal_is_on_it() -> None:
     assert ours == pytest.approx(theirs / 2)
     assert float(goal["x1"]) - start == pytest.approx(theirs * 0.75, abs=0.1)
     assert "<desc>jobs: ours 5.0, theirs 10.</desc>" in svg
+
+
+def test_the_spans_of_a_waterfall_share_one_axis_that_begins_with_the_first() -> None:
+    spans = [
+        Span(label="waits", begin=100, end=102, text="2 s"),
+        Span(label="works", begin=102, end=110, text="8 s"),
+        Span(label="a moment", begin=110, end=110, text="0 s"),
+    ]
+    svg = waterfall(spans, title="t")
+    waits, works, moment = ({name: float(bar[name]) for name in ("x", "width", "y")} for bar in elements(svg, "solid"))
+    assert works["width"] == pytest.approx(4 * waits["width"], abs=0.2)
+    assert works["x"] == pytest.approx(waits["x"] + waits["width"], abs=0.2)
+    assert moment["width"] > 0, "what took no time is seen too"
+    assert waits["y"] < works["y"] < moment["y"]
+    assert "<desc>waits: 2 s, from 0 s. works: 8 s, from 2 s. a moment: 0 s, from 10 s.</desc>" in svg
+    assert "<svg" in waterfall([], title="nothing")
 
 
 def test_every_colour_is_light_and_dark() -> None:

@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -42,7 +43,7 @@ MODULES_OF = {
     "thumbor": "thumbor",
 }
 """Those that need not be installed."""
-BROUGHT_BY = {"gunicorn": "functions-framework", "pydantic-core": "pydantic", "yarl": "aiohttp"}
+BROUGHT_BY = {"gunicorn": "functions-framework", "markupsafe": "jinja2", "pydantic-core": "pydantic", "yarl": "aiohttp"}
 """Imported, and pinned or used by the package that brings them."""
 
 
@@ -58,19 +59,30 @@ def named_in_pyproject(*extras: str) -> set[str]:
     return names - {"darkroom"}
 
 
-def imported_modules(*folders: str) -> Iterator[str]:
+def imported_modules(*folders: str) -> set[str]:
     """As they are written, with their dots."""
-    for folder in folders:
-        for file in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.Import):
-                    yield from (alias.name for alias in node.names)
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    yield node.module
+    return {module for folder in folders for module in _imported_modules(folder)}
+
+
+@cache
+def _imported_modules(folder: str) -> frozenset[str]:
+    modules: set[str] = set()
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module)
+    return frozenset(modules)
+
+
+@cache
+def _installed_distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def imported_distributions(*folders: str) -> set[str]:
-    distributions = {**packages_distributions(), **{module: [name] for name, module in MODULES_OF.items()}}
+    distributions = {**_installed_distributions(), **{module: [name] for name, module in MODULES_OF.items()}}
     roots = {module.partition(".")[0] for module in imported_modules(*folders)}
     strangers = roots - OURS - sys.stdlib_module_names - {"_typeshed"}
     # A module that several distributions share is not asked for here: see opentelemetry below.

@@ -23,8 +23,10 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from darkroom.adapters.jobs.admission import JobName
+from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure
 from darkroom.adapters.jobs.owed import OwedWebhooks
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.contract.errors import DarkroomError
 from darkroom.contract.jobs import JobRecord, JobResult, JobStatus, rendition_names
 from darkroom.contract.presets import PresetUse
@@ -318,6 +320,11 @@ class JobStore(Protocol):
     ) -> JobPage:
         """List the owner's jobs, newest first. New jobs do not shift the pages after a cursor."""
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        """Search the jobs of all keys, or of one, newest first: for operators. Each call costs a bounded number of
+        reads; `next` says where to go on, also when the page is empty.
+        """
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         """Recover a dead letter's job if nobody holds it: fail it if its attempts or emissions are spent, else emit it.
 
@@ -425,6 +432,11 @@ class JobStore(Protocol):
     def statistics(self) -> Readings:
         """Every metric of the catalog whose source is the job record. Counts are updated in the same atomic step as the
         job. They never shrink, whatever is called twice or dies."""
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        """Return how the store is doing, with at most `struck` of the unfinished jobs of which an attempt ended without
+        reporting, newest first.
+        """
 
     def check(self) -> None:
         """Return if the store answers and cannot lose jobs: its `maxmemory-policy` is `noeviction`."""

@@ -55,12 +55,15 @@ from darkroom.adapters.jobs.attempt_errors import (
     lost_attempt_error,
     unanswered_claim_error,
 )
+from darkroom.adapters.jobs.condition import StoreCondition, was_struck
 from darkroom.adapters.jobs.erasing import Cancelled, Erased, Erasure, cancelled_error
 from darkroom.adapters.jobs.memory_erasing import MemoryErasures, free_original
 from darkroom.adapters.jobs.memory_job import MemoryJob, milliseconds, restored_job
 from darkroom.adapters.jobs.memory_lanes import MemoryLanes
 from darkroom.adapters.jobs.memory_owed import MemoryOwedWebhooks
+from darkroom.adapters.jobs.memory_searching import search_records
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.statistics import job_readings, job_tally, limit_of, result_format
 from darkroom.adapters.jobs.times import JobTimes
 from darkroom.contract import metrics
@@ -284,6 +287,11 @@ class MemoryJobStore:
             next=JobCursor(created_ms=page[-1][0], job_id=UUID(page[-1][1])) if more else None,
         )
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        with self._lock:
+            records = [job.record() for job in self._jobs.values()]
+        return search_records(records, wanted, limit=limit, after=after)
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
@@ -476,6 +484,17 @@ class MemoryJobStore:
                 broker_window=self._lanes.broker_window,
                 webhooks_owed=webhooks_owed,
                 oldest_owed_age_s=oldest_owed_age_s,
+            )
+
+    def condition(self, *, struck: int) -> StoreCondition:
+        with self._lock:
+            newest = sorted(self._jobs.values(), key=lambda job: job.created_s, reverse=True)
+            records = [job.record() for job in newest if not job.status.is_final]
+            return StoreCondition(
+                used_bytes=self.used_bytes,
+                max_bytes=self.max_bytes,
+                load=self._load(None),
+                struck=tuple(record for record in records if was_struck(record))[:struck],
             )
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ This module only makes the calls and translates the answers. Which change may fo
     darkroom:given-up                     failed jobs that are not yet with the dead letters
     darkroom:unfinished:<status>          queued and processing jobs by the time of their acceptance
     darkroom:owner:<owner>                an owner's jobs by the time of their acceptance
+    darkroom:owners                       the owners by the time at which they posted last
     darkroom:unfinished-of:<owner>        set: the owner's unfinished jobs
     darkroom:keepers-owed                 hash: keepers that storage did not take, by job
     darkroom:drained:<step>               hash: how many jobs ended in ten seconds, by owner; expires after a minute
@@ -52,7 +53,6 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.admission import (
     FACTS_KEPT_S,
-    NO_LOAD,
     BacklogFacts,
     BacklogLimits,
     BacklogLoad,
@@ -61,17 +61,19 @@ from darkroom.adapters.jobs.admission import (
     Refusal,
     backlog_full,
     memory_exhausted,
-    over_limits,
     over_memory,
     quota_exceeded,
 )
+from darkroom.adapters.jobs.admitting import AdmittingStore
 from darkroom.adapters.jobs.attempt_errors import crash_error, late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.condition import EXAMINED, STRUCK_CODES, StoreCondition, was_struck
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
 from darkroom.adapters.jobs.redis_erasing import RedisErasing
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LANES, LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -102,6 +104,7 @@ from darkroom.adapters.jobs.redis_scripts import (
     rules_text,
     script,
 )
+from darkroom.adapters.jobs.redis_searching import search_redis
 
 CHANGES_CHANNEL = "darkroom:changes"
 
@@ -112,7 +115,7 @@ _KEEPERS_OWED = "darkroom:keepers-owed"
 AnswerT = TypeVar("AnswerT")
 
 
-class RedisJobStore(RedisErasing):
+class RedisJobStore(AdmittingStore, RedisErasing):
     """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
     in a process that forks later."""
 
@@ -148,19 +151,6 @@ class RedisJobStore(RedisErasing):
         self._client: Redis | None = None
         self._owed = RedisOwedWebhooks(self._script)
 
-    def admission(self, owner: str, names: Sequence[JobName]) -> None:
-        new = len(names)
-        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner)[0]), new)
-        if refused is None:
-            return
-        if any(name.idempotency_key or name.job_id for name in names):
-            facts, known = self._facts(owner, names)
-            new -= known
-            refused = self._refusal(facts, new)
-        if refused is not None:
-            self._count_refused(refused, new)
-            raise refused
-
     def _count_refused(self, refused: Refusal, jobs: int) -> None:
         # It is refused in any case; a count that cannot be written must not change the answer.
         with suppress(DependencyUnavailableError):
@@ -169,7 +159,7 @@ class RedisJobStore(RedisErasing):
     def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
         if jobs == 0:
             return None
-        return over_limits(facts, self._limits, jobs) or over_memory(*self._recent_memory.get("", self._memory))
+        return super()._refusal(facts, jobs) or over_memory(*self._recent_memory.get("", self._memory))
 
     def accept(self, job: NewJob) -> Accepted:
         return self.accept_many([job])[0]
@@ -208,6 +198,10 @@ class RedisJobStore(RedisErasing):
             raise
         if code == "late":
             return None
+        if code == "moved":
+            raise DependencyUnavailableError(
+                "jobs", "the jobs are being moved to another store, which accepts them from now on (JOB_STORE)"
+            )
         if code == "erased":
             raise InputNotFoundError(f"nothing is stored under {rest[0]}")
         if code == "quota":
@@ -324,6 +318,9 @@ class RedisJobStore(RedisErasing):
             next=JobCursor(created_ms=int(end[0]), job_id=UUID(end[1])) if end else None,
         )
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        return search_redis(self._script, wanted, limit=limit, after=after)
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         step, flat = self._script("recover", str(job_id), error_text(error))
         return Recovered(step=NextStep(step), record=record_of(flat, job_id) if flat else None)
@@ -395,6 +392,12 @@ class RedisJobStore(RedisErasing):
             oldest_owed_age_s=int(owed[1]) / 1000,
         )
 
+    def condition(self, *, struck: int) -> StoreCondition:
+        load, found = self._script("condition", struck, EXAMINED, *STRUCK_CODES)
+        used, most = self._memory()
+        records = tuple(record for record in _readable(found) if was_struck(record))
+        return StoreCondition(used_bytes=used, max_bytes=most, load=_load(load), struck=records)
+
     def check(self) -> None:
         policy = self._ask(self._maxmemory_policy)
         if policy != "noeviction":
@@ -428,10 +431,7 @@ class RedisJobStore(RedisErasing):
         seconds, microseconds = self._ask(lambda: self._connected().time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def _facts(self, owner: str, names: Sequence[JobName] = ()) -> tuple[BacklogFacts, int]:
-        """The owner's load and everybody's, and how many of the named requests have their job already."""
-        if self._limits == BacklogLimits() and not names:
-            return BacklogFacts(mine=NO_LOAD, all=NO_LOAD), 0
+    def _ask_for_facts(self, owner: str, names: Sequence[JobName]) -> tuple[BacklogFacts, int]:
         values = (value for name in names for value in (name.idempotency_key or "", str(name.job_id or "")))
         mine, everybody, known = self._script("admission", owner, *values)
         return BacklogFacts(mine=_load(mine), all=_load(everybody)), int(known)

@@ -34,6 +34,7 @@ _SHARED_PARTS = {
     "backlog": ("unfinished",),
     "accept": ("unfinished", "bindings", "room", "erasures"),
     "admission": ("unfinished", "bindings", "room"),
+    "condition": ("unfinished", "bindings", "room"),
     "restore": ("unfinished", "bindings", "room", "erasures"),
     "without_record": ("erasures",),
     "statistics": ("unfinished",),
@@ -45,6 +46,10 @@ _SHARED_PARTS = {
     "is_erased": ("erasures",),
     "due_erasures": ("erasures",),
     "erasure_done": ("erasures",),
+    "move_take": ("bindings", "moving"),
+    "move_delivered": ("bindings", "moving"),
+    "move_known": ("bindings", "erasures", "moving"),
+    "move_left": ("erasures", "moving"),
 }
 
 

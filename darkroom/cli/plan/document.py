@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from darkroom.planning import postgres
 from darkroom.planning.plan import Plan
 from darkroom.planning.report import findings
 from darkroom.planning.sizing import FunctionSize
 from darkroom.planning.workload import REDIS
-
-POSTGRES_IS_NOT_MEASURED = "not measured yet"
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -29,9 +28,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "broker_window": plan.sizing.broker_window,
             "lowest_max_scales": dict(plan.sizing.lowest_max_scales),
         },
-        "job_store": _redis(plan)
-        if plan.workload.store == REDIS
-        else {"postgres_disk_bytes": None, "why": POSTGRES_IS_NOT_MEASURED},
+        "job_store": _redis(plan) if plan.workload.store == REDIS else _postgres(plan),
         "jetstream": {
             "writes_per_day": demand.jetstream_writes_per_day,
             "bytes_per_day": demand.jetstream_bytes_per_day,
@@ -65,6 +62,14 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 def _function(size: FunctionSize) -> dict[str, Any]:
     return asdict(size)
+
+
+def _postgres(plan: Plan) -> dict[str, Any]:
+    return {
+        "finished_records": postgres.finished_records(plan.demand),
+        "postgres_disk_bytes": postgres.disk_bytes(plan.demand),
+        "postgres_log_bytes": postgres.LOG_BYTES,
+    }
 
 
 def _redis(plan: Plan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ cluster, `NAME-kn-channel.NAMESPACE.svc.cluster.local`, and, for who cannot choo
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +37,9 @@ INITIAL_TTL = 255
 DUPLICATE_HEADER = "Darkroom-Duplicate"
 """In the answer to an event that was dropped as a duplicate. A cluster answers 202 without a word."""
 
+MAX_TYPES_COUNTED = 200
+"""Of one Broker; a type may be anything that a sender writes."""
+
 BrokerAddress = tuple[str, str]
 """Namespace and name."""
 
@@ -53,6 +57,8 @@ class Ingress:
         self._channels = {} if channels is None else channels
         self._report = report
         self.recorder = recorder or Recorder(RecordLimits(), report)
+        self.types: defaultdict[BrokerAddress, Counter[str]] = defaultdict(Counter)
+        """How many events of each type each Broker has taken since the start."""
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
@@ -78,8 +84,14 @@ class Ingress:
     async def _store(self, address: BrokerAddress, event: CloudEvent) -> Stored:
         arrived_at = time.time()
         stored = await self._streams[address].publish(event)
+        self._count_type(address, event.type)
         self.recorder.accepted("/".join(address), stored, arrived_at=arrived_at)
         return stored
+
+    def _count_type(self, address: BrokerAddress, type: str) -> None:
+        types = self.types[address]
+        if type in types or len(types) < MAX_TYPES_COUNTED:
+            types[type] += 1
 
     def record_replay(self, address: BrokerAddress, event: CloudEvent) -> None:
         """Record an event that goes to a single Trigger's subscriber, past the Broker's stream."""

@@ -63,6 +63,7 @@ class Channels:
             subscriber_name=cluster_url(subscription.subscriber),
             subscriber=subscribers.resolve(subscription.subscriber),
             dead_letter_sink=None if sink is None else subscribers.resolve(sink),
+            dead_letter_name="" if sink is None else cluster_url(sink),
         )
 
 

@@ -57,7 +57,9 @@ STOP_GRACE_S = 5.0
 NO_TTL = Answered(status=400, body=b"the event has no TTL: it was put on the stream past the Broker's ingress")
 """The broker's filter refuses such an event (knative/eventing, pkg/broker/filter/filter_handler.go)."""
 COUNTED = ("delivered", "retried", "dead_lettered", "lost")
-"""The names of a dispatcher's counts."""
+"""The names of a dispatcher's counts, as metrics have them."""
+REPLIED = "replied"
+"""Counted too: the deliveries that were answered with an event."""
 _SUCCEEDED = (Action.ACK, Action.REPLY)
 
 
@@ -108,7 +110,14 @@ class Dispatcher:
         self.route = route
         self.counts: Counter[str] = Counter()
         self.last_failure: Mapping[str, Any] | None = None
-        """The last delivery that failed: `at` in seconds since the epoch, the event's `id`, `outcome` and `why`."""
+        """The last delivery that failed: `at` in seconds since the epoch, the event's `id` and `type`, `outcome`,
+        `status` (None: there was no answer) and `why`."""
+        self.last_lost: Mapping[str, Any] | None = None
+        """The last event that was lost, with the same members."""
+        self.last_accepted_at: float | None = None
+        """When a subscriber last took an event, in seconds since the epoch."""
+        self.progressed_at = time.time()
+        """When an event last ended, however it did, or the first came after none was under way."""
         self._ingress = ingress
         self._recorder = ingress.recorder
         self._report = report
@@ -174,6 +183,8 @@ class Dispatcher:
             # Most events are for other Triggers and not worth a task.
             await self._until_acked(message.ack(), event.id)
             return
+        if not self._in_flight:
+            self.progressed_at = time.time()
         task = asyncio.create_task(
             self._until_acked(self._deliver(message, event), event.id), name=f"{self.kind} {self.name}: delivery"
         )
@@ -293,8 +304,12 @@ class Dispatcher:
         cause: Cause,
     ) -> None:
         shown: dict[str, str | None] = {**self._named, "id": event.id, "type": event.type, "subject": event.subject}
+        if step.action is not Action.REDELIVER:
+            self.progressed_at = time.time()
         match step.action:
             case Action.ACK | Action.REPLY:
+                self.last_accepted_at = self.progressed_at
+                self.counts[REPLIED] += step.action is Action.REPLY
                 self._report("delivery.accepted", **shown, attempt=attempt_index + 1)
                 await message.ack()
             case Action.REDELIVER:
@@ -344,11 +359,12 @@ class Dispatcher:
     def _failed(self, event: CloudEvent, result: DeliveryResult) -> str:
         """Keep a failed delivery for the status; returns why it failed."""
         why = explain_failure(result)
-        self.last_failure = {"at": time.time(), "id": event.id, "outcome": format_result(result), "why": why}
+        self.last_failure = _told(result, event.id, event.type, why)
         return why
 
     def _report_lost(self, shown: dict[str, str | None], result: DeliveryResult, cause: Cause, *, why: str) -> None:
         self.counts["lost"] += 1
+        self.last_lost = _told(result, shown["id"], shown["type"], why)
         self._recorder.lost(**cause._asdict(), type=shown["type"], why=why)
         self._report("event.lost", **shown, outcome=format_result(result), why=why)
 
@@ -371,6 +387,12 @@ def _record_attempt(span: Span, result: DeliveryResult, attempt_index: int) -> N
     if classify(result) not in {Disposition.ACCEPTED, Disposition.REPLY}:
         code = str(result.status) if isinstance(result, Answered) else type(result).__name__
         span.failed(code, format_result(result))
+
+
+def _told(result: DeliveryResult, id: str | None, type: str | None, why: str) -> Mapping[str, Any]:
+    """Return what the status says of a delivery that failed."""
+    status = result.status if isinstance(result, Answered) else None
+    return {"at": time.time(), "id": id, "type": type, "outcome": format_result(result), "status": status, "why": why}
 
 
 def _why_lost(delivery: DeliverySpec, result: DeliveryResult, attempt_index: int) -> str:

@@ -51,6 +51,11 @@ class SubscriptionDispatcher(Dispatcher):
         # The record is of Brokers' events: this one is never opened, and keeps nothing.
         self._recorder = Recorder(RecordLimits(), report)
 
+    @property
+    def reply_url(self) -> str | None:
+        """Return where answers are sent; None if they are dropped."""
+        return None if self._reply is None else self._reply.url
+
     def _accepts(self, stored: StoredEvent) -> bool:
         return True
 

@@ -7,16 +7,17 @@ instances. The activator only measures the load; the autoscaler decides how many
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from multidict import CIMultiDict
 
 from darkroom.errors import DarkroomError
 from darkroom.local import spans
 from darkroom.local.errors import InstanceBrokenError, RevisionTimeoutError
-from darkroom.local.revisions.admission import MAX_QUEUED, Admission
+from darkroom.local.revisions.admission import Admission
 from darkroom.local.revisions.answer import BrokenOffError
 from darkroom.local.revisions.connection import NotReachedError
 from darkroom.local.revisions.exchange import Connections, Exchange
@@ -24,6 +25,7 @@ from darkroom.local.revisions.forwarding import ForwardRequest, end_to_end
 from darkroom.local.revisions.instances import Instance
 from darkroom.local.revisions.meter import ConcurrencyMeter
 from darkroom.local.revisions.pool import Pool
+from darkroom.local.revisions.queueing import MAX_QUEUED
 from darkroom.manifests.revision import Revision, ServiceKey
 
 __all__ = ["Activator", "ActivatorResponse", "ConcurrencyMeter", "ForwardAnswer", "ForwardRequest"]
@@ -65,7 +67,7 @@ class ActivatorResponse:
 class _Target:
     pool: Pool
     admission: Admission
-    meter: ConcurrencyMeter = field(default_factory=ConcurrencyMeter)
+    meter: ConcurrencyMeter
 
 
 class Activator:
@@ -74,8 +76,16 @@ class Activator:
     `poke` is called with a revision that has requests but no ready instance, so that the scaler decides at once.
     """
 
-    def __init__(self, *, poke: Callable[[Revision], None], max_queued: int = MAX_QUEUED) -> None:
+    def __init__(
+        self,
+        *,
+        poke: Callable[[Revision], None],
+        max_queued: int = MAX_QUEUED,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` measures the load; it is the event loop's by default."""
         self._poke = poke
+        self._clock = clock
         self._max_queued = max_queued
         self._targets: dict[ServiceKey, _Target] = {}
         self._connections = Connections()
@@ -83,7 +93,8 @@ class Activator:
     def serve(self, pool: Pool) -> None:
         """Make the pool's Service available under its namespace and name."""
         admission = Admission(pool, poke=lambda: self._poke(pool.revision), max_queued=self._max_queued)
-        self._targets[pool.revision.key] = _Target(pool=pool, admission=admission)
+        meter = ConcurrencyMeter(self._clock)
+        self._targets[pool.revision.key] = _Target(pool=pool, admission=admission, meter=meter)
 
     def alias(self, name: ServiceKey, service: ServiceKey) -> None:
         """Make a pool available under another name too, such as that of a Service of Kubernetes."""

@@ -1,29 +1,24 @@
 """Assigns a Service's requests to instances within their containerConcurrency; the others wait in one FIFO queue.
 
-Pure bookkeeping on one event loop; nothing is sent here.
+Bookkeeping on one event loop, by the rules of `queueing`; nothing is sent here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 
 from darkroom.local.errors import RevisionFailingError, RevisionOverloadedError
 from darkroom.local.revisions.instances import Instance
 from darkroom.local.revisions.pool import Pool
-
-MAX_QUEUED = 10_000
-"""The limit per revision, as in Knative's activator."""
+from darkroom.local.revisions.queueing import MAX_QUEUED, WaitingLine, least_busy
 
 
 class Admission:
     def __init__(self, pool: Pool, *, poke: Callable[[], None], max_queued: int = MAX_QUEUED) -> None:
         self._pool = pool
         self._poke = poke
-        self._max_queued = max_queued
-        self._waiting: OrderedDict[asyncio.Future[Instance], None] = OrderedDict()
-        """In order of arrival; a request that is cancelled leaves from the middle."""
+        self._waiting: WaitingLine[asyncio.Future[Instance]] = WaitingLine(max_queued)
         pool.on_change = self._assign_waiting
         pool.on_failing = self._refuse_waiting
 
@@ -49,13 +44,13 @@ class Admission:
         self._assign_waiting()
 
     async def _wait_in_queue(self) -> Instance:
-        if len(self._waiting) >= self._max_queued:
+        if self._waiting.is_full:
             service = self._pool.revision.label
-            raise RevisionOverloadedError(f"{self._max_queued} requests wait for {service} already, the limit")
+            raise RevisionOverloadedError(f"{self._waiting.max_queued} requests wait for {service} already, the limit")
         if self._pool.is_failing:
             raise self._failing_error()
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
-        self._waiting[waiter] = None
+        self._waiting.join(waiter)
         if not self._pool.ready:
             self._poke()
         try:
@@ -66,12 +61,11 @@ class Admission:
                 self.release(waiter.result())
             raise
         finally:
-            self._waiting.pop(waiter, None)
+            self._waiting.leave(waiter)
 
     def _refuse_waiting(self) -> None:
         """Answer the waiting requests. The pool goes on trying; a request that comes during a try waits for it."""
-        waiting, self._waiting = self._waiting, OrderedDict()
-        for waiter in waiting:
+        for waiter in self._waiting.take_all():
             if not waiter.done():
                 waiter.set_exception(self._failing_error())
 
@@ -87,11 +81,10 @@ class Admission:
             instance = self._least_busy()
             if instance is None:
                 return
-            waiter, _ = self._waiting.popitem(last=False)
+            waiter = self._waiting.take_first()
             if not waiter.done():  # done: cancelled, and its caller has not run since
                 instance.enter()
                 waiter.set_result(instance)
 
     def _least_busy(self, avoid: Collection[Instance] = ()) -> Instance | None:
-        with_room = [one for one in self._pool.ready if one.has_room and one not in avoid]
-        return min(with_room, key=lambda one: one.in_flight, default=None)
+        return least_busy([one for one in self._pool.ready if one.has_room and one not in avoid])

@@ -33,6 +33,7 @@ from darkroom.local.revisions.launching import (
 )
 from darkroom.local.revisions.launching.building import Builds
 from darkroom.local.revisions.launching.words import expand
+from darkroom.local.revisions.queueing import has_room
 from darkroom.local.revisions.readiness import Readiness, accepts
 from darkroom.manifests.revision import ReadinessCheck, Revision
 from darkroom.proxies import keep_loopback_direct
@@ -155,10 +156,14 @@ class Instance:
         return 0.0 if self._began is None else time.monotonic() - self._began
 
     @property
+    def is_ready(self) -> bool:
+        return self.state is InstanceState.READY
+
+    @property
     def has_room(self) -> bool:
         # An address has no other instances that would take what is above the limit.
         limit = 0 if isinstance(self.launch, AddressLaunch) else self.revision.container_concurrency
-        return self.state is InstanceState.READY and (limit == 0 or self.in_flight < limit)
+        return self.is_ready and has_room(limit, self.in_flight)
 
     def enter(self) -> None:
         self.in_flight += 1

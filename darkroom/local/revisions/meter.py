@@ -1,46 +1,28 @@
-"""Measures a revision's average number of requests, on which the autoscaler bases its decisions.
-
-A request counts from its arrival at the activator, whether waiting or running, to the end of its response.
-"""
+"""Measures a revision's average number of requests by this machine's clock; the arithmetic is in `autoscaler`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from darkroom.local.revisions.autoscaler import LoadIntegral
+
 
 class ConcurrencyMeter:
-    """Integrates the number of requests over time, so that each reading is a true average and not a sample."""
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._current = 0
-        self._integral_s = 0.0
-        """Requests x seconds since the last reading."""
-        self._changed_at = self._read_at = clock()
+        self._load = LoadIntegral(clock())
 
     @property
     def current(self) -> int:
-        return self._current
+        return self._load.current
 
     def enter(self) -> None:
-        self._integrate()
-        self._current += 1
+        self._load.enter(self._clock())
 
     def leave(self) -> None:
-        self._integrate()
-        self._current -= 1
+        self._load.leave(self._clock())
 
     def take_average(self) -> float:
         """Return the time-weighted average since the last call, or the current number if no time has passed."""
-        self._integrate()
-        elapsed_s = self._changed_at - self._read_at
-        average = self._integral_s / elapsed_s if elapsed_s > 0 else float(self._current)
-        self._integral_s = 0.0
-        self._read_at = self._changed_at
-        return average
-
-    def _integrate(self) -> None:
-        now = self._clock()
-        self._integral_s += self._current * (now - self._changed_at)
-        self._changed_at = now
+        return self._load.take_average(self._clock())

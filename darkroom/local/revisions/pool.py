@@ -18,6 +18,7 @@ from darkroom.local.reporting import Report
 from darkroom.local.revisions.instances import Instance, InstanceContext, InstanceState
 from darkroom.local.revisions.launching import AddressLaunch, Launch, NoLaunch
 from darkroom.local.revisions.limit import InstanceLimit
+from darkroom.local.revisions.queueing import surplus
 from darkroom.manifests.revision import Revision
 from darkroom.telemetry.platform_metrics import COLD_START_DURATION, COLD_STARTS
 from darkroom.telemetry.tally import Tally
@@ -36,10 +37,26 @@ class Trouble:
 
     since: float
     """Seconds since the epoch."""
+    last_at: float
     failures: int
+    failed_starts: int
+    """In a row, up to now."""
     reason: str
     """Of the last one, with the line of its output that says why."""
     last_lines: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A new revision that did not start, so that the one before it serves on."""
+
+    at: float
+    """Seconds since the epoch."""
+    revision: str
+    reason: str
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,6 +71,8 @@ class Pool:
     def __init__(self, revision: Revision, context: InstanceContext, limit: InstanceLimit, report: Report) -> None:
         self.revision = revision
         """The revision of new instances."""
+        self.revision_at = time.time()
+        """Since when it is this one, in seconds since the epoch."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when an instance has become ready or is gone, so that the activator can assign waiting requests."""
         self.on_failing: Callable[[], None] = lambda: None
@@ -70,6 +89,8 @@ class Pool:
         self._trouble: Trouble | None = None
         self._failed_starts = 0
         """In a row."""
+        self.refused: Refused | None = None
+        """The latest revision, as long as it did not start and an earlier one serves."""
         self._reported_cap: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -95,6 +116,11 @@ class Pool:
     @property
     def processes(self) -> int:
         return len(self._instances)
+
+    @property
+    def limit(self) -> int:
+        """Return how many processes this machine has room for, all Services together."""
+        return self._limit.most
 
     @property
     def reserved(self) -> int:
@@ -149,8 +175,8 @@ class Pool:
         # Somebody else's server is one, however many requests there are.
         wanted = min(self._desired, 1) if isinstance(self.launch, AddressLaunch) else self._desired
         kept = self._kept(self.revision)
-        for surplus in _by_removal_order(kept)[: max(0, len(kept) - wanted)]:
-            self._retire(surplus)
+        for instance in surplus(kept, wanted):
+            self._retire(instance)
         missing = wanted - len(self._kept(self.revision))
         if missing <= 0 or self._hold is not None:
             self._reported_cap = None
@@ -168,10 +194,11 @@ class Pool:
         With `if_it_starts`, returns False if the first new instance did not start; then the old ones keep serving.
         """
         self._release_hold()
+        self.refused = None
         old = [one for one in self._instances if one.state in KEPT_STATES]
         if if_it_starts and old and not await self._first_instance_starts(revision):
             return False
-        replaced, self.revision = self.revision, revision
+        replaced, self.revision, self.revision_at = self.revision, revision, time.time()
         self.reconcile()
         for new in self._kept(revision):
             await new.settled.wait()
@@ -274,6 +301,9 @@ class Pool:
             if self.is_failing:
                 self.on_failing()
         else:
+            cause = reason_in(error.last_lines)
+            reason = f"{error.reason}: {cause}" if cause else error.reason
+            self.refused = Refused(at=time.time(), revision=instance.revision.name, reason=reason)
             self._report("revision.failed", **fields, serving=self.revision.name)
 
     async def _remove_ended(self, instance: Instance) -> None:
@@ -314,6 +344,8 @@ class Pool:
         cause = reason_in(last_lines)
         self._trouble = Trouble(
             since=time.time() if earlier is None else earlier.since,
+            last_at=time.time(),
+            failed_starts=self._failed_starts,
             failures=1 if earlier is None else earlier.failures + 1,
             reason=f"{reason}: {cause}" if cause else reason,
             last_lines=tuple(last_lines)[-LAST_LINES_REPORTED:],
@@ -357,12 +389,6 @@ class Pool:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _by_removal_order(instances: list[Instance]) -> list[Instance]:
-    """Sort instances: first those not ready yet, then those with the fewest requests; the newest first among equals."""
-    newest_first = reversed(instances)
-    return sorted(newest_first, key=lambda one: (one.state is InstanceState.READY, one.in_flight))
 
 
 def _identity(instance: Instance) -> dict[str, Any]:

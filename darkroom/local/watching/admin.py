@@ -26,7 +26,9 @@ def admin_application(
         text = request.query.get("since", "0")
         if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
             return web.Response(status=400, text=f"since must be an event's number, was {text[:80]!r}")
-        return web.json_response([event.as_dict() for event in events.since(int(text))], dumps=_dumps)
+        action = request.query.get("action", "")
+        found = (event for event in events.since(int(text)) if action in ("", event.action))
+        return web.json_response([event.as_dict() for event in found], dumps=_dumps)
 
     async def show_metrics(_request: web.Request) -> web.Response:
         # Imported only here, because it takes fifty milliseconds for which `darkroom up` need not wait.

@@ -24,3 +24,4 @@ user crop renderer
 user renditions renderer
 user recovery eraser
 user setup setup
+user console console

@@ -38,9 +38,10 @@ user() { # name, policy
   user renditions renderer
   user recovery eraser
   user setup setup
+  user console console
   printf '], "policies": ['
   comma=
-  for policy in ingest status renderer eraser setup; do
+  for policy in ingest status renderer eraser setup console; do
     printf '%s{"name": "%s", "content": "%s"}' "$comma" "$policy" "$(quoted "$policies/$policy.json")"
     comma=,
   done

@@ -16,12 +16,13 @@ from darkroom.adapters.jobs import Lease, NewJob
 from darkroom.adapters.jobs.keeper import MAX_BYTES, Keeper, decode_keeper, encode_keeper
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.storage.memory import MemoryStorage
-from darkroom.cli.keeper_files import KeeperFiles
-from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.cli.timeline import timeline
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, ParametersInvalidError
 from darkroom.contract.jobs import JobRecord, JobStatus, keeper_key
 from darkroom.events.cloudevents import json_object, new_event
+from darkroom.redriving.keeper_files import KeeperFiles
+from darkroom.redriving.redrive import Redrive
+from darkroom.redriving.selection import Selection, select
 from tests.contract.job_stores import new_job
 
 CRASHED = ImageCrashedError("killed")

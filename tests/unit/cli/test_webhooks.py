@@ -16,10 +16,11 @@ from darkroom.adapters.deadletters.memory import MemoryDeadLetters
 from darkroom.adapters.jobs.memory import MemoryJobStore
 from darkroom.adapters.jobs.owed import SendOutcome
 from darkroom.cli.commands import command
-from darkroom.cli.redriving import Redrive, Selection, select
 from darkroom.contract import events
 from darkroom.contract.errors import ImageCorruptError
 from darkroom.contract.webhooks import MAX_ENDPOINTS_PER_KEY, subscriptions
+from darkroom.redriving.redrive import Redrive
+from darkroom.redriving.selection import Selection, select
 from darkroom.serving.testing import MemoryPipeline
 from darkroom.serving.webhook_file import read_endpoints, read_secrets
 from functions.recovery.webhooks import WebhookSweep

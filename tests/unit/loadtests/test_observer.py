@@ -11,7 +11,7 @@ from tests.stack import eventually
 class Flickering:
     """Fails the first time."""
 
-    name = "a lamp"
+    name = address = "a lamp"
     looks = 0
     closed = False
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import islice
+from urllib.parse import parse_qsl
 
 from darkroom.contract.limits import Limits
 from darkroom.imaging import probe
@@ -26,6 +28,13 @@ def test_every_order_asks_for_what_the_contract_allows_of_a_picture_that_is_made
     for order in ORDERS:
         order.job_type.parse(dict(order.parameters))
         assert order.picture in PICTURES
+
+
+def test_nested_parameters_go_into_the_query_as_json() -> None:
+    [renditions] = [order for order in ORDERS if order.job_type.name == "renditions"]
+    [(name, text)] = parse_qsl(renditions.query)
+    assert name == "renditions"
+    assert renditions.job_type.parse({name: json.loads(text)}) == renditions.job_type.parse(dict(renditions.parameters))
 
 
 def test_the_small_picture_is_what_it_says() -> None:

@@ -42,6 +42,14 @@ def summary(jobs: list[FollowedJob], **changes: Any) -> RunSummary:
     facts: dict[str, Any] = {
         "shape": SHAPES["burst"],
         "scale": 1.0,
+        "stretch": 1.0,
+        "seed": 1,
+        "generators": 1,
+        "lost_workers": (),
+        "hopeless": None,
+        "interrupted": False,
+        "submissions": (),
+        "input_bytes": {},
         "host": "http://127.0.0.1:8080",
         "began_at": BEGAN_AT,
         "visitors": len(jobs),
@@ -216,7 +224,7 @@ def test_the_instances_of_each_function_that_had_any_are_drawn_with_its_cold_sta
 
 
 def test_without_an_observer_the_page_says_why_there_are_no_instances(jobs: list[FollowedJob]) -> None:
-    assert "Not shown: nothing was asked for them" in report(summary(jobs))
+    assert "Not shown: nobody was asked for them" in report(summary(jobs))
 
 
 def test_pictures_are_counted_in_the_second_they_were_handed_in_and_done(jobs: list[FollowedJob]) -> None:

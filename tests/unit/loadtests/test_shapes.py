@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from darkroom.arrivals import Stage
 from loadtests.errors import UnknownShapeError
-from loadtests.shapes import SHAPES, Shape, Stage, shape_named
+from loadtests.shapes import SHAPES, Shape, shape_named
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 def shape(*stages: Stage) -> Shape:
-    return Shape(name="any", meaning="", stages=stages, mix={"UploadAndWait": 1})
+    return Shape(name="any", words="", stages=stages, mix={"UploadAndWait": 1})
 
 
 def test_the_burst_brings_exactly_five_hundred_visitors_of_one_picture_within_ten_seconds() -> None:
@@ -75,7 +76,47 @@ def test_a_stretched_shape_keeps_its_rates() -> None:
 
 def test_the_documentation_has_every_shape_and_no_other() -> None:
     section = OPERATIONS.read_text().partition("## Load tests")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(SHAPES)
+    assert re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE) == list(SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "stretch", "meaning"),
+    [
+        ("burst", 1.0, 1.0, "500 pictures within 10 s, then nothing"),
+        ("burst", 0.08, 0.5, "20 pictures within 5 s, then nothing"),
+        ("steady", 0.5, 0.1, "3 visitors a second for 6 s, every story"),
+        ("spike", 2.0, 1.0, "10 visitors a second, 100 a second for 5 s, then 10 again; every story"),
+        ("ramp", 1.0, 1.0, "from 1 to 40 pictures a second in 90 s"),
+        ("diurnal", 0.5, 0.1, "a day in 24 s: 0.7 pictures a second at night, 5 in the evening"),
+    ],
+)
+def test_the_meaning_has_the_numbers_of_the_run(name: str, scale: float, stretch: float, meaning: str) -> None:
+    assert SHAPES[name].stretched(stretch).meaning(scale=scale) == meaning
+
+
+def test_heavy_tailed_arrivals_are_the_same_for_a_seed_and_others_for_another() -> None:
+    shape = SHAPES["heavy-tailed"]
+    assert shape.arrivals_s(seed=3) == shape.arrivals_s(seed=3)
+    assert shape.arrivals_s(seed=3) != shape.arrivals_s(seed=4)
+    assert len(shape.arrivals_s(scale=0.5)) == 240
+
+
+def test_heavy_tailed_arrivals_come_in_clusters_and_with_long_pauses() -> None:
+    """Of evenly random gaps the longest of 480 is about six times the mean, seldom ten times."""
+    for seed in range(5):
+        arrivals_s = SHAPES["heavy-tailed"].arrivals_s(seed=seed)
+        gaps = sorted(later - earlier for earlier, later in pairwise(arrivals_s))
+        mean_s = SHAPES["heavy-tailed"].seconds / len(arrivals_s)
+        assert gaps[-1] > 12 * mean_s
+        assert gaps[len(gaps) // 2] < 0.75 * mean_s
+
+
+def test_a_day_has_a_night_and_an_evening() -> None:
+    day = SHAPES["diurnal"]
+    hours = [sum(10 * hour <= at_s < 10 * (hour + 1) for at_s in day.arrivals_s()) for hour in range(24)]
+    assert hours.index(min(hours)) in {2, 3}
+    assert hours.index(max(hours)) == 19
+    assert max(hours) > 5 * min(hours)
 
 
 def test_an_unknown_shape_is_refused_with_those_that_there_are() -> None:

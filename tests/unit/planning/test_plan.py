@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from darkroom.cli.plan.package_data import example_prices, load_costs
+from darkroom.planning import postgres
 from darkroom.planning.cells import compute_cells, workload_of_a_cell
 from darkroom.planning.costs import Costs
 from darkroom.planning.demand import compute_demand
@@ -109,10 +110,15 @@ def test_a_bill_has_an_item_for_each_price_and_grows_with_it(costs: Costs) -> No
     assert all(amount > 0 for amount in bill.items.values())
 
 
-def test_postgresql_is_said_not_to_be_measured_and_redis_is_not_paid_for(costs: Costs) -> None:
+def test_postgresql_needs_disk_for_each_record_that_is_kept_and_redis_is_not_paid_for(costs: Costs) -> None:
     plan = plan_of(replace(LOAD, store=POSTGRES), costs)
-    store = next(section for section in describe(plan) if section.title == "job store")
-    assert store.rows[0][1].startswith("not measured yet")
+    store = dict(next(section for section in describe(plan) if section.title == "job store").rows)
+    assert store["PostgreSQL disk"].endswith("at least for each copy")
+    kept = plan.demand.finished_records * postgres.FINISHED_BYTES
+    assert kept < postgres.disk_bytes(plan.demand)
+    twice = plan_of(replace(LOAD, store=POSTGRES, kept_s=2 * LOAD.kept_s), costs)
+    grown = postgres.disk_bytes(twice.demand) - postgres.disk_bytes(plan.demand)
+    assert grown == pytest.approx(kept / postgres.USE)
     assert not any("Redis" in item for item in plan.bill.items)
     assert not any("Redis" in part.name for part in plan.parts)
 

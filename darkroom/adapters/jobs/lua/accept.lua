@@ -11,6 +11,11 @@ if now > deadline then
   return { 'late' }
 end
 
+-- Another store accepts jobs in this one's place (adapters/jobs/moving). Two could accept one request twice.
+if redis.call('EXISTS', 'darkroom:moved') == 1 then
+  return { 'moved' }
+end
+
 local jobs = {}
 for at = FIRST_JOB, #ARGV, VALUES_PER_JOB do
   jobs[#jobs + 1] = {
@@ -115,6 +120,7 @@ end
 local function index_by_owner(job)
   local index = 'darkroom:owner:' .. job.owner
   redis.call('ZADD', index, now, job.id)
+  remember_owner(job.owner, now, rules.indexed)
   if rules.final_kept == 0 then
     redis.call('PERSIST', index)
     return

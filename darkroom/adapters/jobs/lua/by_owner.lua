@@ -7,6 +7,17 @@
 local DRAIN_STEP = 10000 -- milliseconds
 local DRAIN_STEPS = 6 -- the last minute
 
+-- The owners by the time at which they posted last, so that a search over all of them need not look for their keys.
+local OWNERS = 'darkroom:owners'
+
+-- `kept`: for how many milliseconds an owner who posts nothing is remembered; 0: for ever.
+local function remember_owner(owner, moment, kept)
+  redis.call('ZADD', OWNERS, 'GT', moment, owner)
+  if kept > 0 then
+    redis.call('ZREMRANGEBYSCORE', OWNERS, '-inf', moment - kept)
+  end
+end
+
 local function unfinished_of(owner)
   return 'darkroom:unfinished-of:' .. owner
 end

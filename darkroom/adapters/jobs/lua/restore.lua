@@ -22,6 +22,7 @@ end
 local function index_by_owner(job)
   local index = 'darkroom:owner:' .. job.owner
   redis.call('ZADD', index, job.created, job.id)
+  remember_owner(job.owner, now, rules.indexed)
   if rules.final_kept == 0 then
     redis.call('PERSIST', index)
   else

@@ -126,9 +126,11 @@ class Connections:
     def _is_worth_a_retry(self, error: Exception, *, patient: bool) -> bool:
         from psycopg import errors
 
+        from darkroom.adapters.jobs.postgres.deadlines import NoAnswerError
+
         if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
             return True
-        if isinstance(error, errors._WaitTimeout | errors.QueryCanceled | errors.ConnectionTimeout):
+        if isinstance(error, NoAnswerError | errors.QueryCanceled | errors.ConnectionTimeout):
             return patient
         broke = isinstance(error, errors.OperationalError) and error.sqlstate in {None, "57P01", "57P02"}
         if broke:

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.jobs.postgres.connections import Connections
+from darkroom.adapters.jobs.postgres.roles import grant
 from darkroom.contract.errors import DependencyUnavailableError
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def migrations() -> list[Migration]:
 
 
 def prepare(url: str, wanted: Sequence[Migration] | None = None) -> list[Migration]:
-    """Bring the database to this version and make the next days' partitions. Returns the migrations that were applied.
+    """Bring the database to this version, make the next days' partitions, and give the functions' roles their rights.
+    Returns the migrations that were applied.
 
     Idempotent. Those that a newer version applied stay. Raises DependencyUnavailableError.
     """
@@ -67,6 +69,7 @@ def prepare(url: str, wanted: Sequence[Migration] | None = None) -> list[Migrati
         connection.execute(_HISTORY)
         applied = _apply(connection, migrations() if wanted is None else wanted)
         connection.execute("SELECT darkroom.make_partitions()")
+        grant(connection)
     return applied
 
 

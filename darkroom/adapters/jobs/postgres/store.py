@@ -38,7 +38,6 @@ from darkroom.adapters.jobs import (
 )
 from darkroom.adapters.jobs.admission import (
     FACTS_KEPT_S,
-    NO_LOAD,
     BacklogFacts,
     BacklogLimits,
     BacklogLoad,
@@ -46,23 +45,27 @@ from darkroom.adapters.jobs.admission import (
     RecentFacts,
     Refusal,
     backlog_full,
-    over_limits,
     quota_exceeded,
 )
+from darkroom.adapters.jobs.admitting import AdmittingStore
 from darkroom.adapters.jobs.attempt_errors import late_claim_error, unanswered_claim_error
 from darkroom.adapters.jobs.clock import RemoteClock
+from darkroom.adapters.jobs.condition import StoreCondition
 from darkroom.adapters.jobs.erasing import Erased
 from darkroom.adapters.jobs.made_records import made_text, presets_text
 from darkroom.adapters.jobs.mismatches import idempotency_mismatch
 from darkroom.adapters.jobs.owed import OwedWebhooks
+from darkroom.adapters.jobs.postgres.condition import condition
 from darkroom.adapters.jobs.postgres.connections import Connections, may_have_been_done
 from darkroom.adapters.jobs.postgres.erasing import PostgresErasing
 from darkroom.adapters.jobs.postgres.listing import list_page
 from darkroom.adapters.jobs.postgres.owed import PostgresOwedWebhooks
 from darkroom.adapters.jobs.postgres.records import Row, record_of, record_or_unreadable, unreadable
 from darkroom.adapters.jobs.postgres.rules import rules_json
+from darkroom.adapters.jobs.postgres.searching import search_page
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
 from darkroom.adapters.jobs.redis_scripts import compact, error_text, milliseconds
+from darkroom.adapters.jobs.searching import FoundJobs, JobSearch
 from darkroom.adapters.jobs.settling import Settler
 from darkroom.adapters.jobs.statistics import LaneLoad, job_readings, limit_of, result_format
 from darkroom.adapters.jobs.statistics_fields import tally_of
@@ -88,7 +91,7 @@ INSERT INTO darkroom.keepers_owed VALUES (%s, %s) ON CONFLICT (job_id) DO UPDATE
 """
 
 
-class PostgresJobStore(PostgresErasing):
+class PostgresJobStore(AdmittingStore, PostgresErasing):
     """Safe to share between threads. Nothing is imported or connected before the first call, so a store can be created
     in a process that forks later."""
 
@@ -121,28 +124,10 @@ class PostgresJobStore(PostgresErasing):
     def owed(self) -> OwedWebhooks:
         return self._owed
 
-    def admission(self, owner: str, names: Sequence[JobName]) -> None:
-        if self._limits == BacklogLimits():
-            return
-        new = len(names)
-        refused = self._refusal(self._recent_facts.get(owner, lambda: self._facts(owner, ())[0]), new)
-        if refused is None:
-            return
-        if any(name.idempotency_key or name.job_id for name in names):
-            facts, known = self._facts(owner, names)
-            new -= known
-            refused = self._refusal(facts, new)
-        if refused is not None:
-            self._count_refused(refused, new)
-            raise refused
-
     def _count_refused(self, refused: Refusal, jobs: int) -> None:
         # It is refused in any case; a count that cannot be written must not change the answer.
         with suppress(DependencyUnavailableError):
             self._call("count_refused", limit_of(refused), jobs)
-
-    def _refusal(self, facts: BacklogFacts, jobs: int) -> Refusal | None:
-        return over_limits(facts, self._limits, jobs) if jobs else None
 
     def accept(self, job: NewJob) -> Accepted:
         return self.accept_many([job])[0]
@@ -281,6 +266,9 @@ class PostgresJobStore(PostgresErasing):
     ) -> JobPage:
         return list_page(self._connections, owner, status=status, job_type=job_type, limit=limit, after=after)
 
+    def search(self, wanted: JobSearch, *, limit: int, after: JobCursor | None = None) -> FoundJobs:
+        return search_page(self._connections, wanted, limit=limit, after=after)
+
     def recover(self, job_id: UUID, error: DarkroomError) -> Recovered:
         return _step(self._call("recover", job_id, error_text(error)))
 
@@ -345,6 +333,9 @@ class PostgresJobStore(PostgresErasing):
             oldest_owed_age_s=found["owed"][1] / 1000,
         )
 
+    def condition(self, *, struck: int) -> StoreCondition:
+        return condition(self._connections, struck=struck)
+
     def check(self) -> None:
         """Return if the server answers, takes writes, has our tables, and keeps what it has confirmed."""
         [(is_reader, synchronous, _)] = self._connections.ask(
@@ -392,10 +383,7 @@ class PostgresJobStore(PostgresErasing):
         [(now_ms,)] = self._connections.ask("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
         return int(now_ms)
 
-    def _facts(self, owner: str, names: Sequence[JobName]) -> tuple[BacklogFacts, int]:
-        """The owner's load and everybody's, and how many of the named requests have their job already."""
-        if self._limits == BacklogLimits() and not names:
-            return BacklogFacts(mine=NO_LOAD, all=NO_LOAD), 0
+    def _ask_for_facts(self, owner: str, names: Sequence[JobName]) -> tuple[BacklogFacts, int]:
         asked = [{"key": name.idempotency_key or "", "id": str(name.job_id) if name.job_id else None} for name in names]
         [(found,)] = self._connections.ask("SELECT darkroom.admission(%s, %s)", (owner, compact(asked)))
         return BacklogFacts(mine=_load(found["mine"]), all=_load(found["all"])), int(found["known"])

@@ -64,11 +64,11 @@ def decide(
     config: ScalingConfig, state: ScalerState, metrics: Metrics, now_s: float, *, reachable: bool = True
 ) -> tuple[Decision, ScalerState]:
     """Decide the number of instances. A revision that was replaced is not `reachable` and may scale to zero at once."""
-    stable, panic, over_threshold = _wanted(config, metrics, reachable)
-    state = _update_panic(state, config, over_threshold, now_s)
-    wanted, state = _keep_maximum_while_panicking(state, stable, panic)
+    needed = needed_instances(config, metrics, reachable=reachable)
+    state = _update_panic(state, config, needed.is_over_threshold, now_s)
+    wanted, state = _keep_maximum_while_panicking(state, needed.stable, needed.panic)
     wanted, state = _delay_scale_down(state, config, wanted, now_s, reachable)
-    bounded = _within_bounds(config, wanted, reachable)
+    bounded = within_bounds(config, wanted, reachable=reachable)
     desired, state = _scale_to_zero(state, config, bounded, metrics.ready, now_s)
     return Decision(desired=desired, unbounded=wanted, panicking=state.panic_since_s is not None), state
 
@@ -78,17 +78,36 @@ def target_value(config: ScalingConfig) -> float:
     return max(_MIN_TARGET, config.target * config.target_utilization)
 
 
-def _wanted(config: ScalingConfig, metrics: Metrics, reachable: bool) -> tuple[int, int, bool]:
-    """Return the instances wanted by the stable and by the panic window, and whether the panic threshold is reached."""
-    ready = max(1, metrics.ready)
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """The instances that the load of each window needs."""
+
+    target: float
+    """Requests in flight per instance."""
+    by_stable: int
+    by_panic: int
+    stable: int
+    """Within the scale rates and `activation-scale`; likewise `panic`."""
+    panic: int
+    is_over_threshold: bool
+    """Whether the panic threshold is reached."""
+
+
+def needed_instances(config: ScalingConfig, metrics: Metrics, *, reachable: bool = True) -> Needed:
+    """Compute how many instances the load needs, before panic mode, delay and bounds are applied."""
+    ready, target = max(1, metrics.ready), target_value(config)
     most = math.ceil(config.max_scale_up_rate * ready)
     least = math.floor(ready / config.max_scale_down_rate) if reachable else 0
-    by_stable = math.ceil(metrics.stable / target_value(config))
-    by_panic = math.ceil(metrics.panic / target_value(config))
-    over_threshold = by_panic / ready >= config.panic_threshold_percentage / 100
-    stable = _with_activation_scale(config, by_stable, min(max(by_stable, least), most))
-    panic = _with_activation_scale(config, by_panic, min(max(by_panic, least), most))
-    return stable, panic, over_threshold
+    by_stable = math.ceil(metrics.stable / target)
+    by_panic = math.ceil(metrics.panic / target)
+    return Needed(
+        target=target,
+        by_stable=by_stable,
+        by_panic=by_panic,
+        stable=_with_activation_scale(config, by_stable, min(max(by_stable, least), most)),
+        panic=_with_activation_scale(config, by_panic, min(max(by_panic, least), most)),
+        is_over_threshold=by_panic / ready >= config.panic_threshold_percentage / 100,
+    )
 
 
 def _with_activation_scale(config: ScalingConfig, needed: int, wanted: int) -> int:
@@ -127,7 +146,8 @@ def _delay_scale_down(
     return max(ticks.values()), replace(state, recent=tuple(sorted(ticks.items())))
 
 
-def _within_bounds(config: ScalingConfig, wanted: int, reachable: bool) -> int:
+def within_bounds(config: ScalingConfig, wanted: int, *, reachable: bool = True) -> int:
+    """Apply `min-scale` and `max-scale`."""
     least = config.min_scale if reachable else 0
     most = config.max_scale or max(wanted, least)
     return min(max(wanted, least), most)

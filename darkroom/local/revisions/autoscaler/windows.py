@@ -23,7 +23,8 @@ class ConcurrencyWindow:
     """A sliding window. Values recorded within the same second add up, as those of several reporters do."""
 
     def __init__(self, window_s: float) -> None:
-        self._size = max(1, math.ceil(window_s))
+        self.size = max(1, math.ceil(window_s))
+        """In buckets of one second."""
         self._buckets: deque[tuple[int, float]] = deque()
         self._first: int | None = None
         """The second of the first write since the window was last empty."""
@@ -31,7 +32,7 @@ class ConcurrencyWindow:
     def record(self, now_s: float, value: float) -> None:
         """Record a value. `now_s` must not be before the second of the last write."""
         second = math.floor(now_s)
-        if self._buckets and second - self._buckets[-1][0] >= self._size:
+        if self._buckets and second - self._buckets[-1][0] >= self.size:
             self._buckets.clear()
         if not self._buckets:
             self._first = second
@@ -51,12 +52,12 @@ class ConcurrencyWindow:
             return 0.0
         last = self._buckets[-1][0]
         now = max(math.floor(now_s), last)
-        if now - last >= self._size:
+        if now - last >= self.size:
             return 0.0
-        total = sum(value for second, value in self._buckets if second > now - self._size)
-        seconds = min(last - self._first + 1, self._size - (now - last))
+        total = sum(value for second, value in self._buckets if second > now - self.size)
+        seconds = min(last - self._first + 1, self.size - (now - last))
         return round(total / seconds, _DIGITS)
 
     def _drop_expired(self, now: int) -> None:
-        while self._buckets[0][0] <= now - self._size:
+        while self._buckets[0][0] <= now - self.size:
             self._buckets.popleft()

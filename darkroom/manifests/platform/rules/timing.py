@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
+from darkroom.diagnosis.triggers import MAX_ACK_PENDING_FIX, max_ack_pending_low
 from darkroom.manifests.platform.bundle import Bundle, Manifest, seconds, whole
 from darkroom.manifests.platform.limits import DEFAULT_TIMEOUT_S
 from darkroom.manifests.platform.rule import RuleViolation, rule
@@ -203,7 +204,7 @@ def too_many(bundle: Bundle) -> Iterator[RuleViolation]:
     Severity.WARNING,
     "fewer events are delivered at once than the function can process",
     on_the_cluster="Instances that max-scale allows are never needed, because the consumer holds events back.",
-    fix="maxAckPending about twice max-scale x containerConcurrency.",
+    fix=MAX_ACK_PENDING_FIX,
     bad=GOOD.replace("maxAckPending: 40", "maxAckPending: 5"),
     good=GOOD,
 )
@@ -211,7 +212,7 @@ def too_few(bundle: Bundle) -> Iterator[RuleViolation]:
     for path in paths(bundle):
         capacity = path.capacity
         if path.channel is not None and capacity is not None and path.max_ack_pending < capacity:
-            message = f"maxAckPending is {path.max_ack_pending}, {path.function.name} could process {capacity} at once"
+            message = max_ack_pending_low(path.max_ack_pending, path.function.name, capacity)
             yield path.channel, ("spec", "consumerConfigTemplate", "maxAckPending"), message
 
 

@@ -1,20 +1,17 @@
-"""Selects and redrives dead letters. The command line is in `deadletters`."""
+"""Redrives dead letters and failed jobs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from darkroom.adapters.broker import Emitter
 from darkroom.adapters.deadletters import WEBHOOK, DeadLetters, KeptDeadLetter
 from darkroom.adapters.jobs import JobStore, NextStep
-from darkroom.cli.keeper_files import KeeperFiles
-from darkroom.cli.letters import kind
 from darkroom.contract import events
 from darkroom.contract.errors import (
     DependencyUnavailableError,
@@ -26,42 +23,9 @@ from darkroom.contract.job_types import job_type_named
 from darkroom.contract.jobs import JobRecord, JobStatus
 from darkroom.contract.parameters.canonical import canonical_parameters
 from darkroom.events.cloudevents import from_json_object
+from darkroom.redriving.keeper_files import KeeperFiles
 
-_PAGE = 100
 _SOURCE = "/darkroom/redrive"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """A selection of letters. A field that is not set selects all."""
-
-    sequences: tuple[int, ...] = ()
-    kind: str | None = None
-    """A job's type, `webhook`, or `event` for a letter without a job."""
-    reason: str | None = None
-    job_id: str | None = None
-    """A job's id, or its beginning."""
-    older_than_s: float | None = None
-    newer_than_s: float | None = None
-
-    def matches(self, kept: KeptDeadLetter, *, now: datetime) -> bool:
-        letter, age_s = kept.letter, (now - kept.kept_at).total_seconds()
-        return (
-            (not self.sequences or kept.sequence in self.sequences)
-            and self.kind in {None, kind(letter)}
-            and self.reason in {None, letter.reason}
-            and (self.job_id is None or (letter.job_id or "").startswith(self.job_id.lower()))
-            and (self.older_than_s is None or age_s >= self.older_than_s)
-            and (self.newer_than_s is None or age_s < self.newer_than_s)
-        )
-
-
-def select(letters: DeadLetters, selection: Selection) -> Iterator[KeptDeadLetter]:
-    """Yield the selected letters, oldest first, reading the stream page by page."""
-    now, after = datetime.now(UTC), 0
-    while page := letters.list(limit=_PAGE, after=after):
-        after = page[-1].sequence
-        yield from (kept for kept in page if selection.matches(kept, now=now))
 
 
 class Redrive:

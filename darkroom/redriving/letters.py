@@ -1,4 +1,4 @@
-"""A dead letter as the commands show it."""
+"""A dead letter as it is shown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 from darkroom.adapters.deadletters import WEBHOOK, DeadLetter, KeptDeadLetter
 from darkroom.contract.jobs import timestamp
 
+EVENT = "event"
+"""The kind of a letter without a job."""
+
 
 def document(kept: KeptDeadLetter) -> dict[str, Any]:
     return {"number": kept.sequence, "kept_at": timestamp(kept.kept_at), **asdict(kept.letter)}
@@ -15,7 +18,7 @@ def document(kept: KeptDeadLetter) -> dict[str, Any]:
 
 def kind(letter: DeadLetter) -> str:
     """Return what was given up: a job, by its type, or a webhook, or another event."""
-    return letter.job_type or (WEBHOOK if letter.origin == WEBHOOK else "event")
+    return letter.job_type or (WEBHOOK if letter.origin == WEBHOOK else EVENT)
 
 
 def subject(kept: KeptDeadLetter) -> str:

@@ -1,0 +1,1 @@
+"""`darkroom simulate`: reads manifests, traffic, times and prices, and shows what `darkroom.simulate` computes."""

@@ -1,0 +1,1 @@
+"""`darkroom top`: what runs, live in the terminal."""
