@@ -74,12 +74,8 @@ def set_up(environment: Any, **_others: Any) -> None:
         _set_up_worker(environment)
     else:
         _set_up_runs(environment)
-        _make_pictures()
-
-
-def _make_pictures() -> None:
-    """Make them before the first visitor comes, which takes some seconds, in a thread: heartbeats must go on."""
-    gevent.get_hub().threadpool.apply(pictures_of_all_kinds)
+        # Before the first visitor comes, which takes some seconds, and in a thread: workers' heartbeats must go on.
+        gevent.get_hub().threadpool.apply(pictures_of_all_kinds)
 
 
 def _set_up_worker(environment: Any) -> None:
@@ -89,8 +85,6 @@ def _set_up_worker(environment: Any) -> None:
     environment.events.test_stop.add_listener(lambda **_others: worker.end())
     environment.events.quitting.add_listener(lambda **_others: worker.end())
     gevent.signal_handler(signal.SIGINT, worker.interrupted)
-    _make_pictures()
-    worker.pictures_made()
 
 
 def _set_up_runs(environment: Any) -> None:

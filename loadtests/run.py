@@ -19,6 +19,7 @@ from loadtests.ledger import FollowedJob
 from loadtests.load import Load
 from loadtests.observing import LocalRuntime, Metrics, Observer, Source
 from loadtests.options import RunOptions
+from loadtests.orders import pictures_of_all_kinds
 from loadtests.recorder import recording_of
 from loadtests.report import write_report
 from loadtests.report_files import keep_earlier
@@ -68,7 +69,12 @@ class Run:
         for name, weight in shape.mix.items():
             STORIES[name].weight = weight
         self.load = Visitor.load = new_load(
-            options, shape, environment=environment, headers=authorization(api_key), lead_s=lead_s
+            options,
+            shape,
+            environment=environment,
+            headers=authorization(api_key),
+            lead_s=lead_s,
+            pictures=pictures_of_all_kinds(),
         )
         source = source_of(options)
         self._observer = None if source is None else Observer(source, self.load.clock)
@@ -151,7 +157,15 @@ class Run:
 # --- what a worker makes as well -------------------------------------------------------------------------------------
 
 
-def new_load(options: RunOptions, shape: Shape, *, environment: Any, headers: Mapping[str, str], lead_s: float) -> Load:
+def new_load(
+    options: RunOptions,
+    shape: Shape,
+    *,
+    environment: Any,
+    headers: Mapping[str, str],
+    lead_s: float,
+    pictures: Mapping[str, bytes],
+) -> Load:
     def report_end(job: FollowedJob) -> None:
         environment.events.request.fire(
             request_type=JOB,
@@ -171,6 +185,7 @@ def new_load(options: RunOptions, shape: Shape, *, environment: Any, headers: Ma
         headers=headers,
         on_end=report_end,
         lead_s=lead_s,
+        pictures=pictures,
     )
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from itertools import count
 from typing import Any
 
 import gevent
-from gevent.event import AsyncResult, Event
+from gevent.event import AsyncResult
 from locust import argument_parser
 
 from loadtests.ledger_exchange import take_changes
 from loadtests.load import Load
 from loadtests.options import parsed_options
+from loadtests.orders import pictures_of_all_kinds
 from loadtests.run import authorization, new_load, say
 from loadtests.runs import api_key
 from loadtests.schedule import LEAD_S, Attendance
@@ -67,21 +69,18 @@ class Worker:
         self._runner = environment.runner
         self._load: Load | None = None
         self._places: RemotePlaces | None = None
-        self._pictures_made = Event()
+        self._pictures: Mapping[str, bytes] = {}
         # Locust 2.47 makes its parser anew for each option of each message that calls visitors: 0.14 s of CPU time per
         # second, in which all visitors of this worker stand still.
         argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
-        self._runner.register_message(PREPARE, self._prepare, concurrent=True)
+        self._runner.register_message(PREPARE, self._prepare)
         self._runner.register_message(MOMENT, self._answered)
         self._runner.register_message(FINISH, self._finish)
         if environment.parsed_options.processes:
             gevent.spawn(_end_with, os.getppid())
 
-    def pictures_made(self) -> None:
-        self._pictures_made.set()
-
     def _prepare(self, environment: Any, msg: Any, **_others: Any) -> None:
-        self._pictures_made.wait()
+        self._pictures = msg.data["pictures"]
         self._runner.send_message(PREPARED)
 
     def begin(self) -> None:
@@ -94,6 +93,8 @@ class Worker:
             environment=self._environment,
             headers=authorization(api_key()),
             lead_s=LEAD_S,
+            # One that came in the middle of a run has not been given them.
+            pictures=self._pictures or pictures_of_all_kinds(),
         )
         self._places = RemotePlaces(self._runner, self._load, began_at=getattr(values, BEGAN_AT))
         self._load.begin_as_worker(self._places)

@@ -1,7 +1,7 @@
 """A distributed locust with one ledger: its workers send the load, its master assigns the moments and has the ledger.
 
     worker                                    master
-                                    ◀──       prepare, until each worker is prepared
+                                    ◀──       prepare {pictures}, until each worker is prepared
     prepared                        ──▶
     place {number}                  ──▶       takes the next moment of the schedule
                                     ◀──       moment {number, moment, now}
@@ -21,6 +21,7 @@ from locust import runners
 
 from loadtests.ledger_exchange import merge
 from loadtests.load import Load, Request
+from loadtests.orders import pictures_of_all_kinds
 from loadtests.schedule import Attendance
 
 PREPARE, PREPARED, PLACE, MOMENT, REPORT, FINISH = (
@@ -29,6 +30,8 @@ PREPARE, PREPARED, PLACE, MOMENT, REPORT, FINISH = (
 BEGAN_AT = "darkroom_began_at"
 """The option by which locust tells its workers when the run began."""
 _PREPARED_WITHIN_S = 120.0
+_ASKED_AGAIN_S = 1.0
+"""A worker that has just connected may not listen yet."""
 _SILENT_FOR_S = 10
 """A worker that is silent for longer is lost. Locust's own 3 s are less than a busy machine may take."""
 _COLLECTED_WITHIN_S = 30.0
@@ -51,12 +54,13 @@ class Workers:
         runner.register_message(REPORT, self._take)
 
     def wait_until_prepared(self) -> None:
-        """Wait until each worker has made its pictures, which would make its first visitors late."""
+        """Wait until each worker has the pictures. To make them there would make its first visitors late."""
+        pictures = dict(pictures_of_all_kinds())
         with gevent.Timeout(_PREPARED_WITHIN_S, False):
             while unprepared := [worker for worker in self._runner.clients if worker not in self._prepared]:
                 for worker in unprepared:
-                    self._runner.send_message(PREPARE, client_id=worker)
-                gevent.sleep(0.5)
+                    self._runner.send_message(PREPARE, {"pictures": pictures}, client_id=worker)
+                gevent.sleep(_ASKED_AGAIN_S)
 
     def _note_prepared(self, environment: Any, msg: Any, **_others: Any) -> None:
         self._prepared.add(msg.node_id)

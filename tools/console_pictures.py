@@ -36,8 +36,9 @@ Theme = Literal["light", "dark"]
 WIDTHS = (360, 900, 1600)
 THEMES: tuple[Theme, ...] = ("light", "dark")
 _HEIGHTS = {360: 760, 900: 900, 1600: 1000}
-_COLOURS = 128
-_JOBS = 120
+_COLOURS = 256
+_JOBS = 3000
+"""More than are done before the last picture."""
 _LOADED_S = 25.0
 """How long there is load before the first picture: most of a panic and some of what follows."""
 _SETTLES_MS = 1200

@@ -36,7 +36,7 @@ from tests.servers import Server
 CRASHED = ImageCrashedError("gone")
 EXAMPLES = 8
 WHERE = ("in redis", "on its way", "in postgres")
-NOTHING_OF_JOBS = ("darkroom:drained", "darkroom:webhooks:endpoints")
+NOTHING_OF_JOBS = ("darkroom:drained", "darkroom:webhooks:endpoints", "darkroom:owners")
 """Keys that say where to look, and what lately ended."""
 
 
@@ -292,8 +292,8 @@ def test_a_search_finds_jobs_of_both_stores_in_their_order_and_once(store: Movin
     old = [accepted_before(store).job_id for _ in range(5)]
     new = [store.accept(new_job()).record.job_id for _ in range(3)]
     store.mover.bring(old[1:3])
-    found, page = [], store.search(JobSearch(), limit=3)
-    found += page.records
+    page = store.search(JobSearch(), limit=3)
+    found = list(page.records)
     while page.next is not None:
         page = store.search(JobSearch(), limit=3, after=page.next)
         found += page.records

@@ -10,14 +10,15 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from darkroom.cli.commands import command as darkroom
 from tests.manifests.api_server import ApiServer, api_server
 from tests.manifests.rendering import ROOT
 from tests.manifests.test_references import documented_secrets
@@ -212,10 +213,8 @@ def test_the_darkroom_command_exists_with_these_options(command: str) -> None:
     path = [its[0]]
     if len(its) > 1 and its[0] in {"keys", "deadletters", "jobs"}:
         path.append(its[1])
-    done = subprocess.run(
-        [sys.executable, "-m", "darkroom.cli", *path, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(darkroom, [*path, "--help"])
+    assert done.exit_code == 0, done.output
     used = {word.partition("=")[0] for word in its if word.startswith("--")}
     assert used <= set(re.findall(r"--[a-z][a-z-]+", done.stdout)), command
 

@@ -180,3 +180,14 @@ def test_a_file_of_its_own_brings_its_looks_and_no_script() -> None:
     assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     assert "prefers-color-scheme" in text
     assert "<script" not in text
+
+
+def _anchor_of(text: str, svg: str) -> str:
+    [found] = [each for each in ElementTree.fromstring(svg).iter() if each.text == text]
+    return str(found.get("text-anchor"))
+
+
+def test_the_label_of_a_place_is_never_cut_off_at_the_edge() -> None:
+    last, first = Limit(label="p99", place=10), Limit(label="p50", place=0.01, label_before=True)
+    svg = chart(line((0, 10)), last, first, Limit(label="middle", place=5, label_before=True)).svg()
+    assert [_anchor_of(label, svg) for label in ("p99", "p50", "middle")] == ["end", "start", "end"]

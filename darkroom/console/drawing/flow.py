@@ -20,7 +20,11 @@ _GAP = 84
 def flow_drawing(document: Document) -> str:
     """Return the SVG. What it says is in the tables below it too, so a screen reader gets its title and its links."""
     nodes = {str(node["id"]): node for node in document["nodes"]}
-    edges = {str(edge["id"]): edge for edge in document["edges"] if edge["from"] in nodes and edge["to"] in nodes}
+    edges = {
+        str(edge["id"]): edge
+        for edge in _without_doubles(document["edges"])
+        if edge["from"] in nodes and edge["to"] in nodes
+    }
     layers = layered(list(nodes), [_shape(edge) for edge in edges.values()])
     sizes = {id: SIZES[node["kind"]] for id, node in nodes.items()}
     rank_of, labelled = layers.rank_of, _gaps_with_labels(layers, edges)
@@ -45,6 +49,12 @@ def flow_drawing(document: Document) -> str:
 def receivers(document: Document) -> Sequence[Document]:
     """Return the Triggers and Subscriptions, for the table below the drawing."""
     return [edge for edge in document["edges"] if edge["kind"] in ("trigger", "subscription")]
+
+
+def _without_doubles(edges: Sequence[Document]) -> Sequence[Document]:
+    """Return the edges, of a function that replies to where it also emits only the replies: both look the same."""
+    replies = {(edge["from"], edge["to"]) for edge in edges if edge["kind"] == "reply"}
+    return [edge for edge in edges if edge["kind"] != "sink" or (edge["from"], edge["to"]) not in replies]
 
 
 def _shape(edge: Document) -> Edge:

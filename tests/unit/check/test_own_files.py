@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from darkroom.check import check, check_texts
+from darkroom.cli.commands import command
 from darkroom.contract import events
 from darkroom.contract.job_types import EVENT_TYPES
 from darkroom.manifests.platform.rule import RULES
@@ -21,9 +23,8 @@ WHOLE = [name for name in COMBINATIONS if name.startswith((*OVERLAYS, *INSTALLAT
 OWN = [ROOT / "knative" / "base", ROOT / "nats-eventing" / "broker.yaml"]
 
 
-def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "darkroom.cli", "check", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT, timeout=60)
+def run(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(command, ["check", *arguments], input=stdin)
 
 
 def test_nothing_is_found_in_what_the_local_runtime_reads() -> None:
@@ -36,14 +37,15 @@ def test_nothing_is_found_in_what_is_applied_to_a_cluster(combination: str) -> N
 
 
 def test_the_command_ends_with_nought_when_nothing_is_found() -> None:
-    done = run(*(str(path.relative_to(ROOT)) for path in OWN))
+    arguments = [sys.executable, "-m", "darkroom.cli", "check", *(str(path.relative_to(ROOT)) for path in OWN)]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 0, done.stdout
     assert done.stdout == ""
 
 
 def test_the_command_reads_standard_input_and_says_file_line_and_rule() -> None:
     done = run("-", stdin=RULES["pull-consumer"].bad)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "<stdin>:16: error [pull-consumer]" in done.stdout
 
 
@@ -64,7 +66,7 @@ def test_sarif_has_the_rules_and_each_finding_with_its_place(tmp_path: Path) -> 
 
 def test_a_rule_explains_itself_with_its_examples() -> None:
     done = run("--explain", "delivery-backoff")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     for part in ("panics", "Set both", "Breaks it", "backoffDelay: PT1S"):
         assert part in done.stdout
 
@@ -72,5 +74,5 @@ def test_a_rule_explains_itself_with_its_examples() -> None:
 def test_a_rule_that_is_not_there_cannot_be_explained_or_ignored() -> None:
     for arguments in (("--explain", "nonsense"), ("--ignore", "nonsense", "knative/base")):
         done = run(*arguments)
-        assert done.returncode == 2
+        assert done.exit_code == 2
         assert "nonsense" in done.stderr

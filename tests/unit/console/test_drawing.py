@@ -113,6 +113,16 @@ def test_names_cannot_break_out_of_the_drawing() -> None:
     ElementTree.fromstring(svg)
 
 
+def test_a_function_that_replies_to_where_it_emits_has_one_line_back() -> None:
+    back = {"from": "function:shop/ship", "to": "broker:shop/orders", "name": ""}
+    document = {
+        "nodes": [BROKER, function("ship")],
+        "edges": [trigger("ship"), {**back, "id": "s", "kind": "sink"}, {**back, "id": "r", "kind": "reply"}],
+    }
+    kinds = [each.get("class") for each in ElementTree.fromstring(flow_drawing(document)).iter("path")]
+    assert [kind for kind in kinds if kind is not None and kind.startswith("edge")] == ["edge trigger", "edge reply"]
+
+
 def test_a_map_of_nothing_is_a_drawing_of_nothing() -> None:
     ElementTree.fromstring(flow_drawing({"nodes": [], "edges": []}))
 

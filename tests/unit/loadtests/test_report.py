@@ -243,3 +243,45 @@ def test_the_charts_say_in_words_what_they_show(jobs: list[FollowedJob]) -> None
     assert "ready: at most 2, last 2." in instances
     assert "p99: at most" in took
     assert "jobs: at most" in distribution
+
+
+def test_the_headline_has_the_numbers_of_the_run_and_not_those_of_the_table(jobs: list[FollowedJob]) -> None:
+    html = report(summary(jobs, scale=0.06, stretch=0.5, shape=SHAPES["burst"].stretched(0.5)))
+    assert "15 pictures within 5 s, then nothing (scale 0.06, stretch 0.5)." in html
+    assert "500" not in html.partition("<header>")[2].partition("</header>")[0]
+
+
+def test_the_slowest_of_a_few_is_not_called_a_percentile() -> None:
+    few = [job(number, posted_s=number / 10, took_s=1 + number) for number in range(9)]
+    assert "9.00 s</b><span>POST to done, the slowest of 9<" in report(summary(few))
+
+
+def test_the_last_arrival_is_that_of_the_run_though_the_shape_lasts_longer() -> None:
+    html = report(summary([job(1, posted_s=0.5, took_s=1.0), job(2, posted_s=2.25, took_s=0.5)]))
+    assert "2.8 s</b><span>until the last was done; the last one came after 2.2 s<" in html
+
+
+def test_pollings_resolution_is_explained_and_its_jobs_are_shown_apart(jobs: list[FollowedJob]) -> None:
+    for number, one in enumerate(jobs):
+        one.seen_by = "polling" if number < 30 else "waiting"
+        one.document = {"created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00.250000Z"}
+    page = report(summary(jobs))
+    assert "30 of 100 jobs belong to visitors who look every 1 s and see an end up to 1 s late" in page
+    rows = {row[0]: row[1:4] for row in Page(page).rows if len(row) == 5}
+    assert rows["polling"] == ["30", "150 ms", "300 ms"]
+    assert rows["waiting"][0] == "70"
+    assert rows["record"] == ["100", "250 ms", "250 ms"]
+
+
+def test_without_polling_nothing_is_said_of_it(jobs: list[FollowedJob]) -> None:
+    assert "their dots lie in bands" not in report(summary(jobs))
+
+
+def test_a_lost_load_generator_fails_the_run_and_is_no_interrupt(jobs: list[FollowedJob]) -> None:
+    result = summary(jobs, lost_workers=("vm_1 did not report how it ended",), visitors=120)
+    assert result.faults() == ["a load generator was lost: vm_1 did not report how it ended"]
+
+
+def test_a_hopeless_load_says_why_it_ended_early(jobs: list[FollowedJob]) -> None:
+    result = summary(jobs, hopeless="the first 5 submissions were refused", visitors=500)
+    assert "ended early: the first 5 submissions were refused" in result.faults()
