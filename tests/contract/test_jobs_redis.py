@@ -151,7 +151,12 @@ def test_nothing_of_an_ended_job_stays_in_the_indexes_of_unfinished_ones(
     drained = {key for key in keys if key.startswith("darkroom:drained:")}
 
     assert all(0 < stores.client.pttl(key) <= 70_000 for key in drained), "what ended lately is soon forgotten"
-    assert set(keys) - drained == {f"darkroom:job:{lease.job_id}", "darkroom:owner:key-1", "darkroom:statistics"}
+    assert set(keys) - drained == {
+        f"darkroom:job:{lease.job_id}",
+        "darkroom:owner:key-1",
+        "darkroom:owners",
+        "darkroom:statistics",
+    }
 
 
 def test_jobs_whose_record_is_gone_leave_the_sweep(stores: RedisJobStores, store: RedisJobStore) -> None:
@@ -485,7 +490,7 @@ def test_a_job_that_was_written_though_the_caller_was_refused_is_taken_back(
         store.accept(new_job(idempotency_key="k"))
 
     def only_the_binding_is_left() -> bool:
-        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k", "darkroom:statistics"}
+        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k", "darkroom:owners", "darkroom:statistics"}
 
     assert poll(only_the_binding_is_left), jobs_in(redis)
     statistics = store.statistics()
