@@ -88,7 +88,7 @@ lint: setup ## Check style, types and layers
 
 .PHONY: check
 check: setup ## Lint our manifests and the Dockerfile
-	$(BIN)/darkroom check --fail-on hint knative/base nats-eventing
+	$(BIN)/darkroom check --fail-on hint knative/base nats-eventing knative/components/console
 	$(BIN)/hadolint images/Dockerfile
 
 .PHONY: blackbox

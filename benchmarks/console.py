@@ -149,7 +149,7 @@ def ask(stack: RunningStack, query: Mapping[str, str], times: int) -> list[float
 
 
 def p95(values: Sequence[float]) -> float:
-    return quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
 
 
 def measure_list(stack: RunningStack, count: int, times: int) -> Mapping[str, list[float]]:

@@ -3,10 +3,10 @@ dropped under load.
 
     python -m benchmarks.postgres_scale [--jobs 10000000] [--calls 3000] [--save]
 
-One server has two job stores, one empty and one with finished jobs of a week, made by SQL. Calls to both take turns, so
-that whatever disturbs the machine disturbs both. Each commit waits for the disk. Then clients work on the full store
-for as long as a day's partition is dropped, and each call that was under way at that moment is compared with those
-before.
+One server has two job stores, one nearly empty and one with finished jobs of a week, made by SQL. Calls to both take
+turns, so that whatever disturbs the machine disturbs both. Each commit waits for the disk. Then clients work on the
+full store for as long as a day's partition is dropped, and each call that was under way at that moment is compared
+with those before.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ CRASHED = ImageCrashedError("the worker ended without reporting")
 CALLS = ("accept", "claim", "complete", "list", "list deep", "sweep")
 GOAL_RATIO, GOAL_DELAY_MS = 1.5, 100
 IN_A_TURN = 50
+FEW = 8_000
+"""Finished jobs of the nearly empty store: enough for a full page of each owner, so that both answer with as much."""
 SETTLE_S = 5.0
 DROPS = 3
 _A_TENTH_DIES = """
@@ -256,11 +258,12 @@ def _drops(drops: Sequence[Drop]) -> str:
 
 def run(folder: Path, *, jobs: int, calls: int, drops: int = DROPS, settle_s: float = SETTLE_S) -> str:
     with running(postgres_server(folder, **_SETTINGS)) as server:
-        empty_url, full_url = server.url, server.url.replace("/postgres", "/full")
+        empty_url, full_url = server.url, server.url.replace("/postgres", "/filled")
         with psycopg.connect(empty_url, autocommit=True) as client:
-            client.execute("CREATE DATABASE full")
+            client.execute("CREATE DATABASE filled")
         for url in (empty_url, full_url):
             schema.prepare(url)
+        fill(empty_url, FEW)
         seconds = fill(full_url, jobs)
         with psycopg.connect(full_url, autocommit=True) as client:
             size = client.execute(

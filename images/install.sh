@@ -48,7 +48,7 @@ rm -f "$packages"/yaml/_yaml*.so
 # The local runtime and the linter run on people's machines. recovery's image keeps `darkroom setup` and
 # `darkroom restore`, for their Jobs.
 rm -rf "$packages/darkroom/local" "$packages/darkroom/check" "$packages/darkroom/manifests" "$packages/darkroom/planning" \
-  "$packages/darkroom/testing" "$packages/darkroom/diagnosis" "$packages/darkroom/job_diagnosis" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
+  "$packages/darkroom/testing" "$packages/darkroom/simulate" "$packages/darkroom/diagnosis" "$packages/darkroom/job_diagnosis" "$packages/darkroom/serving/testing" "$packages/darkroom/pipeline.py" "$packages/darkroom/preset_check.py" \
   "$packages/darkroom/contract/asyncapi.py" "$packages/darkroom/imaging/photograph.py"
 if [ "$function" = $console ]; then
   # Its log lines are the cluster's.

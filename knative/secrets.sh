@@ -62,7 +62,7 @@ postgres_url() { # name, user: the argument for kubectl, or nothing
 
 if [ -n "${POSTGRES:-}" ]; then
   postgres_role owner darkroom
-  for role in ingest status resize crop renditions recovery notify operator reader; do
+  for role in ingest status resize crop renditions recovery notify console operator reader; do
     postgres_role "$role" "darkroom_$role"
   done
 fi

@@ -74,7 +74,9 @@ class FairLane(Generic[ItemT]):
 
         Jobs of one owner wait in the order of `order`, such as the time of their acceptance, which must be unique.
         """
-        if item in self._window or (self.has_room and not self._waiting):
+        if item in self._window:
+            return True
+        if not self._waiting and self.has_room:
             self.admit(item)
             return True
         self.wait(item, owner, turn, order)
@@ -93,13 +95,15 @@ class FairLane(Generic[ItemT]):
 
     def admit(self, item: ItemT) -> None:
         """Let a job into the window, even if it is full."""
-        self._leave_line(item)
+        if self._waiting:
+            self._leave_line(item)
         if self._size is not None:
             self._window.add(item)
 
     def leave(self, item: ItemT) -> None:
         """Take out a job that has ended."""
-        self._leave_line(item)
+        if self._waiting:
+            self._leave_line(item)
         self._window.discard(item)
 
     def take_next(self) -> ItemT | None:
@@ -159,6 +163,6 @@ class OpenLane:
         """End a job. Returns those that are handed out to the Broker now."""
         lane = self._lane
         lane.leave(item)
-        if not lane.is_room_wanted:
+        if not lane.waiting or not lane.is_room_wanted:
             return ()
         return list(iter(lane.take_next, None))

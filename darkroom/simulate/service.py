@@ -120,17 +120,17 @@ class SimulatedService:
         time_s = self._draw_time_s() * request.size
         if not self._cpu_fraction:
             self._enter(now_s + time_s, self._finish, request)
-        elif self._cpu is not None:
+        elif self._cpu is None:
+            raise RuntimeError("CPU time without cores")
+        elif self._cpu_fraction < 1:
             self._cpu.begin(now_s, time_s * self._cpu_fraction, self._computed, (request, time_s))
+        else:
+            self._cpu.begin(now_s, time_s, self._finish, request)
 
     def _computed(self, now_s: float, argument: tuple[Request, float]) -> None:
         """The CPU time of a request is over; the rest of its time is waiting for others."""
         request, time_s = argument
-        waits_s = time_s * (1.0 - self._cpu_fraction)
-        if waits_s > 0:
-            self._enter(now_s + waits_s, self._finish, request)
-        else:
-            self._finish(now_s, request)
+        self._enter(now_s + time_s * (1.0 - self._cpu_fraction), self._finish, request)
 
     def _finish(self, now_s: float, request: Request) -> None:
         instance = request.instance

@@ -45,7 +45,8 @@ class SharedProgress:
         job = [self._progress + work_s, self._numbers, handler, argument]
         heappush(self._jobs, job)
         self.running += 1
-        self._set_timer(now_s)
+        if self._jobs[0] is job or self._speed_of(self.running) != self._speed:
+            self._set_timer(now_s)
         return job
 
     def cancel(self, now_s: float, job: Job) -> None:

@@ -71,7 +71,7 @@ def in_order(sources: Sequence[tuple[Sequence[float], Arrive]], until_s: float) 
     cut = [(times[: bisect_left(times, until_s)], arrive) for times, arrive in sources]
     if len(cut) == 1:
         times, arrive = cut[0]
-        return ((at_s, arrive) for at_s in times)
+        return zip(times, repeat(arrive), strict=False)
     merged = [(at_s, arrive) for times, arrive in cut for at_s in times]
     merged.sort(key=itemgetter(0))
     return iter(merged)

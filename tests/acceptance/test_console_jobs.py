@@ -5,14 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import httpx
 import pytest
 
-from benchmarks import console as benchmark
 from darkroom.adapters.deadletters import DeadLetter
 from darkroom.adapters.deadletters.jetstream import JetStreamDeadLetters
 from darkroom.adapters.jobs import Lease, NewJob
@@ -241,13 +239,3 @@ def test_axe_finds_nothing_serious_on_the_pages_of_jobs(
                     found[f"{path} {theme} {width}"] = wrong
             page.close()
     assert found == {}
-
-
-@pytest.mark.timeout(300)
-def test_the_benchmark_of_the_console_measures(tmp_path: Path) -> None:
-    """In small: what it says on a quiet machine is in benchmarks/results/console.md."""
-    options = benchmark.parsed_arguments(["--jobs", "700", "--requests", "3", "--load", "16", "--rounds", "1"])
-    text, figures = benchmark.report(options, tmp_path)
-    assert "| the newest |" in text
-    assert "| console |" in text
-    assert figures["list_p95_ms"] > 0

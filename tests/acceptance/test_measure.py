@@ -49,12 +49,3 @@ def test_a_function_is_measured_and_simulated_with_its_own_times(tmp_path: Path)
     document = json.loads(simulated.stdout)
     assert document["remarks"] == []
     assert document["settings"][0]["p50_s"]["median"] >= ASLEEP_S
-
-
-def test_a_function_that_takes_no_events_is_refused(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "project", annotations={}, concurrency=1, max_ack_pending=50)
-    (project / "knative/broker.yaml").unlink()
-    done = darkroom(project, "measure", "--event", EVENT_TYPE)
-    assert done.returncode == 2
-    assert "sleeper takes no events" in done.stderr
-    assert darkroom(project, "measure").stderr.endswith("Error: say what to send: --event TYPE, or --picture FILE\n")

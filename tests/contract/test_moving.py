@@ -36,7 +36,7 @@ from tests.servers import Server
 CRASHED = ImageCrashedError("gone")
 EXAMPLES = 8
 WHERE = ("in redis", "on its way", "in postgres")
-NOTHING_OF_JOBS = ("darkroom:drained", "darkroom:webhooks:endpoints")
+NOTHING_OF_JOBS = ("darkroom:drained", "darkroom:webhooks:endpoints", "darkroom:owners")
 """Keys that say where to look, and what lately ended."""
 
 

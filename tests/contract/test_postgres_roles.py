@@ -21,6 +21,7 @@ from darkroom.adapters.jobs.postgres.notices import PostgresJobNotices
 from darkroom.adapters.jobs.postgres.reading import PostgresJobReader
 from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
+from darkroom.adapters.jobs.searching import JobSearch
 from darkroom.adapters.rates.postgres import PostgresRateLimiter
 from darkroom.contract.errors import DependencyUnavailableError, ImageCrashedError, JobTimeoutError
 from darkroom.contract.metrics import JOBS_ENDED
@@ -132,6 +133,21 @@ def test_a_job_that_is_given_up_goes_through_recovery_and_a_person(
     recovery.owed.kept(letter)
     assert operator.owed.owe_again(letter.webhook_id, letter.endpoint_id, letter.body)
     assert operator.redrive(job_id).step is NextStep.EMIT
+
+
+def test_the_console_finds_cancels_erases_and_redrives(store: Callable[..., PostgresJobStore]) -> None:
+    ingest, resize, console = store("ingest"), store("resize"), store("console")
+    failed, waiting = (ingest.accept(new_job()).record.job_id for _ in range(2))
+    lease = resize.claim(failed, worker="w")
+    assert isinstance(lease, Lease)
+    resize.fail(lease, CRASHED)
+    assert {record.job_id for record in console.search(JobSearch(), limit=50).records} >= {failed, waiting}
+    assert console.owed.of_job(failed) == []
+    assert console.redrive(failed).step is NextStep.EMIT
+    console.emitted(failed, 2)
+    console.owe_keeper(failed, b"{}")
+    assert isinstance(console.cancel(waiting, owner="key-1"), Cancelled)
+    assert isinstance(console.erase(waiting, owner="key-1"), Erased)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "reader"])

@@ -13,7 +13,7 @@ from typing import Any
 from tests.faults.ledger import Ledger
 from tests.faults.orders import SLOW_WIDTH
 
-LATEST_ENDING_S = 3.0
+LATEST_ENDING_S = 1.5
 _RENDITIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "thumb": ("resize", {"width": 60}),
     "small": ("resize", {"width": 200, "format": "webp"}),

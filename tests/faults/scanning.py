@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import nats
+import psycopg
 from redis import Redis
 
 from tests.faults.faulty_stack import BUCKET, FaultyStack
@@ -38,12 +39,14 @@ class Scan:
 
 
 def scan(faulty: FaultyStack) -> Scan:
-    """Read storage with its versions and unfinished uploads, Redis where it runs, and every stream of NATS."""
+    """Read storage with its versions and unfinished uploads, the job store, and every stream of NATS."""
     with faulty.s3_client() as s3:
         places = dict(_objects(s3))
     if faulty.stack.addresses.get("redis"):
         with faulty.redis_client() as redis:
             places |= dict(_keys(redis))
+    if url := faulty.stack.addresses.get("postgres"):
+        places |= dict(_rows(url))
     places |= asyncio.run(_messages(faulty.stack.addresses["nats"]))
     found = [faulty.stack.log, *(faulty.stack.data / "logs").glob("*.log*")]
     files = [path for path in found if path.name not in OF_SERVERS]
@@ -84,6 +87,17 @@ def _keys(redis: Redis) -> Iterator[tuple[str, bytes]]:
         yield f"Redis key:{key}", b"" if kind == "none" else repr(readers[kind](key)).encode()
 
 
+def _rows(url: str) -> Iterator[tuple[str, bytes]]:
+    with psycopg.connect(url, autocommit=True) as client:
+        tables = client.execute(
+            "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = 'darkroom' AND c.relkind = 'r'"
+        ).fetchall()
+        for (table,) in tables:
+            for number, (row,) in enumerate(client.execute(f"SELECT t::text FROM darkroom.{table} AS t")):
+                yield f"row:{table} {number}", row.encode()
+
+
 async def _messages(url: str) -> dict[str, bytes]:
     found = {}
     client = await nats.connect(url)
@@ -91,7 +105,8 @@ async def _messages(url: str) -> dict[str, bytes]:
         jetstream = client.jetstream()
         for stream in await jetstream.streams_info():
             name = stream.config.name or ""
-            for sequence in range(stream.state.first_seq, stream.state.last_seq + 1):
+            # They begin at 1; a stream that has never had a message says 0.
+            for sequence in range(max(stream.state.first_seq, 1), stream.state.last_seq + 1):
                 try:
                     message = await jetstream.get_msg(name, sequence)
                 except nats.js.errors.NotFoundError:

@@ -14,7 +14,7 @@ from tests.images.test_images import ENVIRONMENT, ROOT
 from tests.servers import LOOPBACK, Server, accepts, free_port, running
 
 NAME = "job-console"
-MAX_MB = 85
+MAX_MB = 100
 NOT_IN_IT = ("local", "check", "manifests", "imaging", "diagnosis", "job_diagnosis", "pipeline.py", "cli")
 
 

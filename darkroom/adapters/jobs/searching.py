@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MAX_READ = 1000
 """Records that one call reads and compares."""
-MAX_LOOKED_AT = 20_000
-"""Entries of an index that one call looks at; comparing ids needs no record."""
+MAX_LOOKED_AT = 2000
+"""Entries of an index that one call looks at. Comparing ids needs no record, but Redis does nothing else meanwhile."""
 MAX_OWNERS = 200
 """Keys whose jobs are merged in one search; those that posted last, where the store knows that."""
 

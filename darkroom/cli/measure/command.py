@@ -89,6 +89,7 @@ def command(
         raise click.UsageError("say what to send: --event TYPE, or --picture FILE")
     if out is not None:
         require_writable_file(out, "--out")
+    content, fields = read_data(data), _parameters(parameters)
     subject = _subject(manifests, to)
     options = [word for each in manifests for word in ("--manifests", str(each))]
     with (
@@ -98,10 +99,10 @@ def command(
     ):
         send: Send
         if picture is not None:
-            send = picture_sender(http, addresses.api, job_type, picture, _parameters(parameters))
+            send = picture_sender(http, addresses.api, job_type, picture, fields)
         else:
             broker = only_broker(admin.ask_object("GET", "/record")["brokers"])
-            send = event_sender(http, f"{addresses.broker}/{broker}", str(event_type), read_data(data))
+            send = event_sender(http, f"{addresses.broker}/{broker}", str(event_type), content)
         measured = measure(admin, subject, send, times=times, starts=starts, at_once=at_once, tell=tell)
     _write(measured, out)
 

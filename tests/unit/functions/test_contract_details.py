@@ -20,6 +20,7 @@ from darkroom.serving.testing import HttpClient, MemoryPipeline, post
 from functions.crop.main import crop
 from functions.ingest import app as ingest_app
 from functions.status import app as status_app
+from tests.stack import eventually
 from tests.unit.functions.ingesting import Ingest
 
 PICTURE = make_photograph(64, 48)
@@ -179,6 +180,8 @@ class TwoKeys:
 def test_another_keys_job_id_is_like_one_that_no_job_has(tmp_path: Path, batch: bool) -> None:
     keys = TwoKeys(tmp_path)
     ours = keys.send(keys.ours, uuid4()).json()["job_id"]
+    # The outbox confirms the emission in a thread of its own.
+    eventually(lambda: keys.pipeline.record(ours).confirmed == 1, within_s=60, what="the emission is confirmed")
     before = keys.pipeline.record(ours)
     anothers, unknown = keys.send(keys.theirs, ours, batch=batch), keys.send(keys.theirs, uuid4(), batch=batch)
     assert anothers.status_code == unknown.status_code == 202

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from darkroom.local.revisions.environment import revisions
@@ -81,7 +81,7 @@ ANNOTATIONS = st.fixed_dictionaries(
 )
 @example({"window": "6s"}, 1, 60, 1.5, 0.9, 12, 10_000, 1)
 @example({"min-scale": 2, "scale-down-delay": "9s"}, 1, 2, 1.5, 4.0, 12, 5, 3)
-@settings(max_examples=200)
+@settings(max_examples=200, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_simulator_and_runtime_take_the_same_decisions(
     annotations: dict[str, object],
     concurrency: int,
@@ -177,4 +177,5 @@ def assert_the_same(result: Result, seen: Seen) -> None:
     counts = {status: seen.statuses.count(status) for status in (200, 503, 504)}
     assert {200: service.succeeded, 503: service.refused, 504: service.timed_out} == counts
     latencies = result.latencies["service worker"].seconds if service.succeeded else []
-    assert list(latencies) == pytest.approx(seen.latencies_s)
+    # Two requests that begin together and draw the same time end at the same moment, in either order.
+    assert sorted(latencies) == pytest.approx(sorted(seen.latencies_s))

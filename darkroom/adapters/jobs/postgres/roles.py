@@ -79,6 +79,10 @@ ROLES: Mapping[str, Rights] = {
         },
     ),
     "notify": Rights(functions=frozenset({"take_owed", "settle_owed"}), tables=_HEALTH),
+    "console": Rights(
+        functions=frozenset({"cancel", "erase", "is_erased", "redrive", "owe_again", *_SENDS_EVENTS}),
+        tables={**_JOBS, **_HEALTH, "owed": READ, "keepers_owed": f"{READ}, {ADD}"},
+    ),
     "reader": Rights(tables={VIEW: READ}),
 }
 """By the name without its prefix."""
