@@ -490,7 +490,7 @@ def test_a_job_that_was_written_though_the_caller_was_refused_is_taken_back(
         store.accept(new_job(idempotency_key="k"))
 
     def only_the_binding_is_left() -> bool:
-        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k", "darkroom:owners", "darkroom:statistics"}
+        return jobs_in(redis) <= {"darkroom:idempotency:key-1:k", "darkroom:statistics"}
 
     assert poll(only_the_binding_is_left), jobs_in(redis)
     statistics = store.statistics()

@@ -59,8 +59,24 @@ def of(program: str, *verbs: str) -> list[str]:
 def test_the_guide_uses_no_program_that_is_not_looked_at() -> None:
     programs = {words(each)[0] for each in COMMANDS}
     scripts = {each for each in programs if each.endswith(".sh")}
-    assert programs - scripts == {"kubectl", "darkroom", "make", "nats", "rm"}
+    assert programs - scripts == {"kubectl", "darkroom", "make", "nats", "rm", ".venv/bin/python", "locust"}
     assert {words(each)[1] for each in of("kubectl")} <= {*RUN_ON_THE_STUB, *NEEDS_A_KUBELET, "kustomize"}
+
+
+# --- load tests ------------------------------------------------------------------------------------------------------
+
+LOCUSTS_OWN = {"--headless", "--master", "--worker", "--expect-workers", "--master-host", "--host"}
+
+
+@pytest.mark.parametrize("command", [*of(".venv/bin/python"), *of("locust")])
+def test_a_load_test_of_the_guide_is_there_with_its_options(command: str) -> None:
+    program, flag, what, *rest = words(command)
+    where = ROOT / (what if program == "locust" else f"{what.replace('.', '/')}/__main__.py")
+    assert flag == ("-f" if program == "locust" else "-m")
+    assert where.is_file()
+    ours = "\n".join(file.read_text() for file in (ROOT / "loadtests").glob("*.py"))
+    options = {word for word in rest if word.startswith("--")} - LOCUSTS_OWN
+    assert [option for option in options if f'"{option}"' not in ours] == []
 
 
 # --- kubectl ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,15 @@ local function remember_owner(owner, moment, kept)
   end
 end
 
+-- Takes a job off its owner's list, and the owner off theirs with the last one.
+local function leave_owner(job)
+  local list = 'darkroom:owner:' .. job.owner
+  redis.call('ZREM', list, job.id)
+  if redis.call('EXISTS', list) == 0 then
+    redis.call('ZREM', OWNERS, job.owner)
+  end
+end
+
 local function unfinished_of(owner)
   return 'darkroom:unfinished-of:' .. owner
 end

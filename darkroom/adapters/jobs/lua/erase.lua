@@ -31,7 +31,7 @@ local function remove(job)
   redis.call('ZREM', GIVEN_UP, job.id)
   redis.call('HDEL', 'darkroom:keepers-owed', job.id)
   drop_owed(job.id)
-  redis.call('ZREM', 'darkroom:owner:' .. job.owner, job.id)
+  leave_owner(job)
   redis.call('DEL', job.key)
   redis.call('PUBLISH', CHANGES, job.id .. ' failed')
 end

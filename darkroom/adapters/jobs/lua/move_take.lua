@@ -50,10 +50,7 @@ local function leave_indexes(job)
   redis.call('ZREM', GIVEN_UP, job.id)
   redis.call('ZREM', unfinished(job.status), job.id)
   redis.call('SREM', unfinished_of(job.owner), job.id)
-  redis.call('ZREM', 'darkroom:owner:' .. job.owner, job.id)
-  if redis.call('EXISTS', 'darkroom:owner:' .. job.owner) == 0 then
-    redis.call('ZREM', OWNERS, job.owner)
-  end
+  leave_owner(job)
 end
 
 local function put(key, fields)

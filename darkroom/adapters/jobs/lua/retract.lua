@@ -13,7 +13,7 @@ local function retract(job)
   redis.call('ZREM', DEADLINES, job.id)
   redis.call('ZREM', unfinished('queued'), job.id)
   redis.call('SREM', unfinished_of(job.owner), job.id)
-  redis.call('ZREM', 'darkroom:owner:' .. job.owner, job.id)
+  leave_owner(job)
 end
 
 if now <= deadline then
