@@ -68,7 +68,8 @@ if [ "$function" = recovery ]; then
   rm -r "$packages/darkroom/cli/new" "$packages/darkroom/cli/plan"
   find "$packages/darkroom/cli" -name '*.py' ! -name __init__.py ! -name __main__.py ! -name main.py ! -name extras.py \
     ! -name commands.py ! -name failures.py ! -name terminal.py ! -name setup.py \
-    ! -name restore.py ! -name restoring.py ! -name deployment.py ! -name obsolete_letters.py -exec rm {} +
+    ! -name restore.py ! -name restoring.py ! -name restored_results.py ! -name deployment.py ! -name obsolete_letters.py \
+    -exec rm {} +
   cp "$source/nats-eventing/deadletter-stream.json" "$folder/"
 else
   rm -rf "$packages/darkroom/cli"

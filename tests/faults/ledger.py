@@ -66,6 +66,8 @@ class Ledger:
         self._lock = threading.Lock()
         self.answers: list[PostRecord] = []
         self.endings = Endings(faulty)
+        self._stored_before = set(self._stored())
+        """Jobs of earlier tests. Their records may be lost in this one, and not all can be restored."""
 
     # --- what the client does ----------------------------------------------------------------------------------------
 
@@ -222,7 +224,7 @@ class Ledger:
 
     def _doubled(self, jobs: dict[str, dict[str, str]], stored: dict[str, set[str]]) -> list[str]:
         doubled = [f"{job_id}: results {sorted(keys)}" for job_id, keys in stored.items() if _has_one_twice(keys)]
-        unknown = [job_id for job_id, keys in stored.items() if keys and job_id not in jobs]
+        unknown = [job_id for job_id, keys in stored.items() if keys and job_id not in {*jobs, *self._stored_before}]
         doubled += [f"{job_id}: a result of no known job" for job_id in unknown if not self.endings.may_be_gone(job_id)]
         of_key: defaultdict[str, set[str]] = defaultdict(set)
         for answer in self.answers:
