@@ -83,6 +83,10 @@ FITTED = (
 )
 """Small pictures first: an instance keeps memory that a large one needed."""
 
+REFERENCE = Case(megapixels=2, width_px=512, jobs=50)
+"""Run before and after each other case, to tell how fast the machine is. A shared one is by turns a fifth faster and
+slower."""
+
 CHECKED = (
     Case(megapixels=1.2, width_px=320, jobs=200),
     Case(megapixels=5, width_px=800, jobs=120),

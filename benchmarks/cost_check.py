@@ -47,7 +47,7 @@ def _case(costs: CaseCosts, *, time: bool) -> Iterator[Comparison]:
     if time:
         measured = costs.measured
         standing_ms = sum(demand.standing_cores.values()) * measured.seconds * 1000 / measured.count
-        planned_ms = demand.cpu_ms_per_job + standing_ms
+        planned_ms = (demand.cpu_ms_per_job + standing_ms) * slowness(costs.reference_ms)
         yield Comparison(what=f"{name}: CPU", planned=planned_ms, measured=measured.total_ms_each, unit="ms a job")
         pod_bytes = demand.pod_bytes[RENDER]
         yield Comparison(
@@ -64,6 +64,11 @@ def _case(costs: CaseCosts, *, time: bool) -> Iterator[Comparison]:
         yield Comparison(
             what=f"{name}: {method} requests", planned=demand.s3_requests[method], measured=count, unit="a job"
         )
+
+
+def slowness(reference_ms: float) -> float:
+    """Return how much longer everything takes now than when the costs were measured, by the job that is the same."""
+    return reference_ms / load_costs().about.reference_cpu_ms
 
 
 def planned(case: Case, picture_bytes: int) -> Demand:
@@ -88,7 +93,7 @@ def by_process(run: Run, costs: CaseCosts) -> Iterator[Comparison]:
         processes: Sequence[str] = PLATFORM if name == "platform" else RENDERERS if name == RENDER else (name,)
         yield Comparison(
             what=f"{costs.case.name}: CPU of {name}",
-            planned=cpu_ms,
+            planned=cpu_ms * slowness(run.reference_ms),
             measured=milliseconds(run, costs, processes),
             unit="ms a job",
         )
@@ -115,4 +120,8 @@ def report(run: Run, compared: Sequence[Comparison]) -> str:
         for costs in run.cases
         for each in by_process(run, costs)
     ]
-    return "\n".join([table(compared), "By process, which is not judged:", "", *lines, ""])
+    speed = (
+        f"The machine takes {slowness(run.reference_ms):.2f} times as long for one and the same job as when the costs "
+        f"were measured ({run.reference_ms:.1f} ms of CPU time); what is planned takes that into account.\n"
+    )
+    return "\n".join([table(compared), speed, "By process, which is not judged:", "", *lines, ""])

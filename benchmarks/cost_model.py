@@ -47,6 +47,7 @@ def costs_document(run: Run) -> Document:
             "command": " ".join(["python -m benchmarks.costs", *sys.argv[1:]]),
             "machine": machine.description(),
             "versions": _versions(),
+            "reference_cpu_ms": _rounded(run.reference_ms),
             "worst_ratio": _worst_ratio(run, render, per_byte),
         },
         "render_cpu_ms": {
@@ -83,10 +84,12 @@ def costs_document(run: Run) -> Document:
 
 
 def milliseconds(run: Run, costs: CaseCosts, processes: Sequence[str]) -> float:
-    """Return the CPU time of one job, without what the processes take anyway."""
+    """Return the CPU time of one job, without what the processes take anyway, as if the machine had been as fast as it
+    was in the run's median.
+    """
     spent_ms = sum(costs.measured.milliseconds_each(name) for name in processes)
     standing_s = sum(run.standing_cores.get(name, 0.0) for name in processes) * costs.measured.seconds
-    return max(0.0, spent_ms - standing_s * 1000 / costs.measured.count)
+    return max(0.0, spent_ms - standing_s * 1000 / costs.measured.count) * run.reference_ms / costs.reference_ms
 
 
 def _render_times(run: Run) -> list[tuple[Terms, float]]:

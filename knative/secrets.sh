@@ -54,8 +54,6 @@ postgres_role() { # name, user
 
 postgres_url() { # name, user: the argument for kubectl, or nothing
   [ -n "${POSTGRES:-}" ] || return 0
-  # The console acts as a person does, and has no role of its own.
-  [ "$1" != console ] || set -- operator darkroom_operator
   [ "$POSTGRES" != move ] || [ "$1" = owner ] || set -- operator darkroom_operator
   printf %s "--from-literal=POSTGRES_URL=postgresql://$2:$(made "postgres-$1" 24)@darkroom-postgres-rw.darkroom.svc.cluster.local:5432/darkroom?sslmode=verify-full&sslrootcert=/etc/darkroom/postgres-ca/ca.crt"
 }

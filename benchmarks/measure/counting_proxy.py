@@ -37,15 +37,20 @@ class CountingProxy:
 async def counting(target: Callable[[], str]) -> AsyncIterator[CountingProxy]:
     """Run a proxy in front of the server whose URL `target` returns, asked for each connection."""
     counts = Counts()
+    served: dict[asyncio.StreamWriter, asyncio.Event] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = urlsplit(target())
-        with suppress(OSError):
-            to_server = await asyncio.open_connection(parts.hostname, parts.port)
-            await asyncio.gather(
-                _pump(reader, to_server[1], counts, is_request=True),
-                _pump(to_server[0], writer, counts, is_request=False),
-            )
+        served[writer] = ended = asyncio.Event()
+        try:
+            with suppress(OSError):
+                to_server = await asyncio.open_connection(parts.hostname, parts.port)
+                await asyncio.gather(
+                    _pump(reader, to_server[1], counts, is_request=True),
+                    _pump(to_server[0], writer, counts, is_request=False),
+                )
+        finally:
+            ended.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -53,6 +58,10 @@ async def counting(target: Callable[[], str]) -> AsyncIterator[CountingProxy]:
         yield CountingProxy(f"http://127.0.0.1:{port}", counts)
     finally:
         server.close()
+        # Python 3.11 prints a traceback for each connection whose task is cancelled instead.
+        for writer in served:
+            writer.close()
+        await asyncio.gather(*(ended.wait() for ended in served.values()))
 
 
 async def _pump(

@@ -7,14 +7,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
 from redis import Redis
 
-from benchmarks.cost_cases import Case
+from benchmarks.cost_cases import REFERENCE, Case
 from benchmarks.measure import jetstream_counts, pods, s3_counts
 from benchmarks.measure.clients import Endings, Http, Pipeline
 from benchmarks.measure.closed_loop import ClosedLoop, Measured
@@ -51,6 +52,8 @@ class CaseCosts:
     input_bytes: int
     result_bytes: int
     measured: Measured
+    reference_ms: float
+    """CPU time of a job of `cost_cases.REFERENCE` before and after: how fast the machine was meanwhile."""
     pod_bytes: Mapping[str, int]
     redis_bytes_each: float
     jetstream_writes_each: float
@@ -63,6 +66,8 @@ class CaseCosts:
 @dataclass(frozen=True, kw_only=True)
 class Run:
     cases: Sequence[CaseCosts]
+    reference_ms: float
+    """The median of the cases' `reference_ms`: how fast the machine was in the run."""
     redis_finished_bytes_each: float
     redis_unfinished_bytes_each: float
     read: Measured
@@ -97,8 +102,10 @@ async def measure_cases(measuring: MeasuringStack, cases: Sequence[Case], *, in_
         redis = resources.enter_context(Redis.from_url(addresses["redis"]))
         runner = _Runner(measuring, http, endings, streams, redis, in_flight)
         await runner.warm_up(cases[0])
+        costs = await runner.run_all(cases, share)
         return Run(
-            cases=[await runner.run(case, max(4, round(case.jobs * share))) for case in cases],
+            cases=costs,
+            reference_ms=median(each.reference_ms for each in costs),
             redis_finished_bytes_each=await runner.finished_bytes_each(cases[0], max(200, round(2000 * share))),
             standing_cores=await runner.standing_cores(IDLE_S),
             waiting_ms=await runner.waiting_ms(cases[0], max(4, round(40 * share))),
@@ -130,7 +137,22 @@ class _Runner:
     async def warm_up(self, case: Case) -> None:
         await self._loop(case, case.picture(), self._in_flight).run(WARM_UP_JOBS, self._families)
 
-    async def run(self, case: Case, jobs: int) -> CaseCosts:
+    async def run_all(self, cases: Sequence[Case], share: float) -> list[CaseCosts]:
+        found = []
+        before_ms = await self._reference_ms(share)
+        for case in cases:
+            costs = await self._run(case, max(4, round(case.jobs * share)))
+            after_ms = await self._reference_ms(share)
+            found.append(replace(costs, reference_ms=(before_ms + after_ms) / 2))
+            before_ms = after_ms
+            print(_line(found[-1]), flush=True)
+        return found
+
+    async def _reference_ms(self, share: float) -> float:
+        loop = self._loop(REFERENCE, REFERENCE.picture(), self._in_flight)
+        return (await loop.run(max(4, round(REFERENCE.jobs * share)), self._families)).total_ms_each
+
+    async def _run(self, case: Case, jobs: int) -> CaseCosts:
         picture = case.picture()
         loop = self._loop(case, picture, self._in_flight)
         await loop.run(max(8, jobs // 4), self._families)
@@ -138,11 +160,12 @@ class _Runner:
         used, streams, s3 = self.used_bytes(), self._streams.snapshot(), self._measuring.s3_counts.snapshot()
         measured = await loop.run(jobs, self._families)
         s3, streams = self._measuring.s3_counts.since(s3), self._streams.since(streams)
-        costs = CaseCosts(
+        return CaseCosts(
             case=case,
             input_bytes=len(picture),
             result_bytes=result_bytes,
             measured=measured,
+            reference_ms=0.0,
             pod_bytes=pods.bytes_per_pod(self._families[0]),
             redis_bytes_each=(self.used_bytes() - used) / jobs,
             jetstream_writes_each=streams.writes / jobs,
@@ -151,8 +174,6 @@ class _Runner:
             s3_sent_bytes_each=s3.bytes_sent / jobs,
             s3_received_bytes_each=s3.bytes_received / jobs,
         )
-        print(_line(costs), flush=True)
-        return costs
 
     def _loop(self, case: Case, picture: bytes, in_flight: int) -> ClosedLoop:
         pipeline = Pipeline(self._api, self._http, self._endings, case.parameters)
@@ -236,8 +257,8 @@ def _line(costs: CaseCosts) -> str:
     spent = ", ".join(f"{name} {measured.milliseconds_each(name):.1f}" for name in sorted(measured.spent.by_name))
     others = measured.others_s / measured.seconds
     return (
-        f"{costs.case.name}: {measured.total_ms_each:.1f} ms of CPU time ({spent}); {measured.per_s:.1f}/s, others "
-        f"took {others:.2f} cores; Redis {costs.redis_bytes_each:.0f} B, "
-        f"JetStream {costs.jetstream_writes_each:.2f} writes "
+        f"{costs.case.name}: {measured.total_ms_each:.1f} ms of CPU time ({spent}), of the reference "
+        f"{costs.reference_ms:.1f}; {measured.per_s:.1f}/s, others took {others:.2f} cores; "
+        f"Redis {costs.redis_bytes_each:.0f} B, JetStream {costs.jetstream_writes_each:.2f} writes "
         f"{costs.jetstream_bytes_each:.0f} B, S3 {dict(costs.s3_requests_each)}, pods {dict(costs.pod_bytes)}"
     )

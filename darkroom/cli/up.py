@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -273,23 +274,12 @@ def command(
         hosts=hosts,
         presets=presets or (DEFAULT_PRESETS if DEFAULT_PRESETS.is_file() else None),
     )
-    if api_keys is not None:
-        # Each function would refuse it too, one after the other.
-        try:
-            read_key_file(api_keys)
-        except KeyFileError as exc:
-            raise click.ClickException(f"--api-keys: {exc}") from exc
+    _check_key_file(api_keys)
     make_folder(data, "--data", mode=0o700)
     webhooks = webhook_settings(webhooks_file, data, webhook_allow_private)
-    for option, given in (
-        ("--nats", nats_url),
-        ("--redis", redis_url),
-        ("--postgres", postgres_url),
-        ("--s3", s3_url),
-    ):
-        if given is not None:
-            usable_url(option, given)
-    try:
+    external = ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url, postgres=postgres_url)
+    _check_urls(external)
+    with _as_click_exceptions():
         storage = choose_storage(_project(Path(), _from_stdin(manifests, data)), data)
         if storage.settings and s3_url is not None:
             raise click.UsageError("--s3 names an S3 server, but STORAGE_TYPE=local asks for files; choose one of them")
@@ -301,7 +291,7 @@ def command(
             project=jobs.project,
             data=data,
             port=None if free_ports else port,
-            external=ExternalServers(nats=nats_url, redis=redis_url, s3=s3_url, postgres=postgres_url),
+            external=external,
             hosts=front_door.served_hosts,
             settings={
                 **front_door.settings(),
@@ -321,6 +311,36 @@ def command(
             record=record,
         )
         was_up = asyncio.run(_run(options, verbose=verbose))
+    if not was_up:
+        # Interrupted before it was up: nobody has got what they asked for.
+        sys.exit(INTERRUPTED)
+
+
+def _check_key_file(api_keys: Path | None) -> None:
+    """Each function would refuse it too, one after the other."""
+    if api_keys is not None:
+        try:
+            read_key_file(api_keys)
+        except KeyFileError as exc:
+            raise click.ClickException(f"--api-keys: {exc}") from exc
+
+
+def _check_urls(external: ExternalServers) -> None:
+    for name, url in (
+        ("--nats", external.nats),
+        ("--redis", external.redis),
+        ("--postgres", external.postgres),
+        ("--s3", external.s3),
+    ):
+        if url is not None:
+            usable_url(name, url)
+
+
+@contextmanager
+def _as_click_exceptions() -> Iterator[None]:
+    """Say in one line what kept the stack from starting or running, and which option to look at."""
+    try:
+        yield
     except PortTakenError as exc:
         raise click.ClickException(f"{exc}; choose other ports with --port or --free-ports") from exc
     except StartFailedError as exc:
@@ -336,9 +356,6 @@ def command(
     except (nats.errors.Error, aiohttp.ClientError) as exc:
         name = "NATS" if isinstance(exc, nats.errors.Error) else "HTTP"
         raise click.ClickException(f"{name}: {describe(exc)}") from exc
-    if not was_up:
-        # Interrupted before it was up: nobody has got what they asked for.
-        sys.exit(INTERRUPTED)
 
 
 def _event_record(record: RecordLimits | None) -> dict[str, str]:

@@ -40,27 +40,54 @@ class Audit(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FileAudit:
-    """JSON lines in a file that only its owner can read. Lines are only ever appended."""
+    """JSON lines in files that only their owner can read; for one process.
+
+    Lines are only ever appended. A file that has grown to `max_bytes` is renamed with the suffix `.1`, the one before
+    it to `.2`, and so on. `kept_files` of these are kept and no more: refused attempts are entries too, and anybody can
+    make one.
+    """
 
     path: Path
+    max_bytes: int = 16 * 1024**2
+    kept_files: int = 4
     _lock: Lock = field(default_factory=Lock)
 
     def record(self, who: str, action: str, target: str, outcome: str, details: Mapping[str, Any]) -> None:
         entry = Entry(at=time.time(), who=who, action=action, target=target, outcome=outcome, details=details)
         line = json.dumps(asdict(entry), default=str) + "\n"
-        with self._lock, os.fdopen(self._open(), "a", encoding="utf-8") as file:
-            file.write(line)
+        with self._lock:
+            self._make_room()
+            with os.fdopen(self._open(), "a", encoding="utf-8") as file:
+                file.write(line)
 
     def recent(self, limit: int) -> Sequence[Entry]:
-        try:
-            with self.path.open(encoding="utf-8") as file:
-                lines = deque(file, maxlen=limit)
-        except FileNotFoundError:
-            return []
-        return [Entry(**json.loads(line)) for line in reversed(lines) if line.endswith("\n")]
+        with self._lock:
+            lines: list[str] = []
+            for path in (self.path, self._older(1)):
+                lines += reversed(_last_lines(path, limit - len(lines)))
+        return [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+    def _make_room(self) -> None:
+        if not self.path.exists() or self.path.stat().st_size < self.max_bytes:
+            return
+        for number in range(self.kept_files - 1, 0, -1):
+            if self._older(number).exists():
+                self._older(number).replace(self._older(number + 1))
+        self.path.replace(self._older(1))
+
+    def _older(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
 
     def _open(self) -> int:
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def _last_lines(path: Path, limit: int) -> Sequence[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return deque(file, maxlen=max(0, limit))
+    except FileNotFoundError:
+        return ()
 
 
 @dataclass(frozen=True, kw_only=True)

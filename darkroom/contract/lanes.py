@@ -60,14 +60,15 @@ class FairLane(Generic[ItemT]):
 
     @property
     def is_room_wanted(self) -> bool:
-        """Report whether it is time to call `take_next`: when a tenth of the window is free, or room for all that wait.
+        """Report whether it is time to call `take_next`: when a quarter of the window is free, or room for all that
+        wait.
 
         Nobody is idle meanwhile: the window is twice what is processed at once.
         """
         if not self._waiting or self._size is None:
             return bool(self._waiting)
         free = self._size - len(self._window)
-        return free >= min(len(self._waiting), max(1, self._size // 10))
+        return free >= min(len(self._waiting), max(1, self._size // 4))
 
     def enter(self, item: ItemT, owner: str, turn: float, order: Any) -> bool:
         """Let a job into the window, or let it wait behind those that came before. Returns whether it is in.

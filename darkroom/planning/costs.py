@@ -23,6 +23,9 @@ class About(FrozenModel):
     command: str
     machine: tuple[str, ...]
     versions: Mapping[str, str]
+    reference_cpu_ms: Amount
+    """CPU time of a job of benchmarks/cost_cases.REFERENCE: a machine that takes twice as long for it takes twice as
+    long for everything."""
     worst_ratio: Amount
     """Of the fitted cases, the CPU time per job that is farthest from the measured one, as fitted / measured."""
 

@@ -268,12 +268,12 @@ def in_lanes(store: JobStore) -> float:
     return value
 
 
-def test_room_is_told_of_when_a_tenth_of_the_window_is_free(stores: JobStores, line: Line) -> None:
+def test_room_is_told_of_when_a_quarter_of_the_window_is_free(stores: JobStores, line: Line) -> None:
     line.store = stores.make(broker_window=20)
-    first, second, *_ = line.accept("a", 25)
-    assert not line.end(first).makes_room
-    assert line.end(second).makes_room
-    assert len(line.store.next_in_line(limit=10)) == 2
+    first, second, third, fourth, fifth, *_ = line.accept("a", 30)
+    assert not any(line.end(record).makes_room for record in (first, second, third, fourth))
+    assert line.end(fifth).makes_room
+    assert len(line.store.next_in_line(limit=10)) == 5
 
 
 def test_room_for_the_last_that_waits_is_told_of_at_once(stores: JobStores, line: Line) -> None:

@@ -31,6 +31,7 @@ COMPONENTS = (
 )
 """nats-tls is part of the production overlay already, and is tried with the development overlay only."""
 SEAWEEDFS = "knative/installations/production-seaweedfs"
+CONSOLE_ON_POSTGRES = f"{OVERLAYS[1]} + seaweedfs + {CONSOLE} + postgres"
 TLS_EVERYWHERE = "knative/overlays/production with TLS everywhere"
 BASES = ("knative/base", "nats-eventing", "nats-eventing/cluster", "nats-eventing/development")
 INSTALLATIONS = ("knative/installations/development", "knative/installations/production")
@@ -55,6 +56,7 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     f"{INSTALLATIONS[1]} + {CONSOLE}": (INSTALLATIONS[1], CONSOLE),
     f"{OVERLAYS[1]} + seaweedfs + {CONSOLE}": (OVERLAYS[1], "knative/components/seaweedfs", CONSOLE),
     f"{OVERLAYS[1]} + aws-s3 + {CONSOLE}": (OVERLAYS[1], "knative/components/aws-s3", CONSOLE),
+    CONSOLE_ON_POSTGRES: (OVERLAYS[1], "knative/components/seaweedfs", CONSOLE, "knative/components/postgres"),
     "knative/overlays/development + knative/components/nats-tls": (OVERLAYS[0], "knative/components/nats-tls"),
 }
 

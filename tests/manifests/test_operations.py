@@ -320,7 +320,7 @@ def test_with_postgres_each_role_has_a_password_and_each_function_the_url_of_its
     }
     assert documented.pop("darkroom-postgres-ca") == {"ca.crt"}
     assert {name: set(data) for name, data in made.items() if name.startswith(POSTGRES_SECRETS)} == documented
-    for function in ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify"):
+    for function in ("ingest", "status", "resize", "crop", "renditions", "recovery", "notify", "console"):
         role = made[f"{POSTGRES_SECRETS}{function}"]
         assert role["username"] == f"darkroom_{function}"
         secret = made[f"darkroom-{function}"]

@@ -50,7 +50,27 @@ class _DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
 
 
 class _Connection(HTTPConnection):
-    """Overrides the same methods as urllib3's own SOCKS support."""
+    """Overrides the same methods as urllib3's own SOCKS support.
+
+    Sends a request's head together with its body: one system call and one packet less for each event.
+    """
+
+    _is_head = False
+    _unsent_head = b""
+
+    def endheaders(self, *arguments: Any, **options: Any) -> None:
+        self._is_head = True
+        try:
+            super().endheaders(*arguments, **options)
+        finally:
+            self._is_head = False
+
+    def send(self, data: Any) -> None:
+        if self._is_head:
+            self._unsent_head = bytes(data)
+            return
+        head, self._unsent_head = self._unsent_head, b""
+        super().send(head + data)
 
     def _new_conn(self) -> socket.socket:
         began = time.monotonic()
@@ -64,6 +84,8 @@ class _Connection(HTTPConnection):
         return connection
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3's response is not http.client's
+        if self._unsent_head:
+            self.send(b"")
         connection = self.sock
         answer = super().getresponse()
         if isinstance(connection, DeadlineSocket) and connection.has_ended:

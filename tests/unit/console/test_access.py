@@ -198,6 +198,18 @@ def test_the_audit_log_is_for_its_owner_only(console: Console) -> None:
     assert console.audit.path.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_audit_log_is_bounded_and_tells_the_latest_across_its_files(tmp_path: Path) -> None:
+    audit = FileAudit(path=tmp_path / "audit.jsonl", max_bytes=2000, kept_files=2)
+    for number in range(100):
+        audit.record("ana", "orders.cancel", str(number), "done", {})
+    files = sorted(file.name for file in tmp_path.iterdir())
+    assert files == ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"]
+    for name in files:
+        assert (tmp_path / name).stat().st_size < 2200
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert [int(entry.target) for entry in audit.recent(20)] == list(range(99, 79, -1))
+
+
 def test_without_keys_whoever_is_on_this_machine_acts(tmp_path: Path) -> None:
     pages = ShopPages()
     audit = FileAudit(path=tmp_path / "audit.jsonl")

@@ -6,7 +6,10 @@ from darkroom.planning.costs import Costs, parse_costs
 
 _COSTS = """
 {
-  "about": {"measured": "2026-01-01", "command": "by hand", "machine": ["a test"], "versions": {}, "worst_ratio": 1.0},
+  "about": {
+    "measured": "2026-01-01", "command": "by hand", "machine": ["a test"], "versions": {}, "reference_cpu_ms": 30,
+    "worst_ratio": 1.0
+  },
   "render_cpu_ms": {
     "constant": 10, "per_megapixel_read": {"jpeg": 5, "avif": 50}, "per_megapixel_written": {"jpeg": 30, "avif": 400}
   },

@@ -106,7 +106,7 @@ local function enter_lane(job)
   return false
 end
 
--- Whether it is time to call next_in_line.lua: when a tenth of the window is free, or room for all that wait. One call
+-- Whether it is time to call next_in_line.lua: when a quarter of the window is free, or room for all that wait. One call
 -- then hands out several jobs. Nobody is idle meanwhile: the window is twice what is processed at once.
 local function is_room_wanted(lane)
   local waiting = tonumber(redis.call('HGET', LANES, lane)) or 0
@@ -114,5 +114,5 @@ local function is_room_wanted(lane)
     return waiting > 0
   end
   local free = rules.window - redis.call('SCARD', window(lane))
-  return free >= math.min(waiting, math.max(1, math.floor(rules.window / 10)))
+  return free >= math.min(waiting, math.max(1, math.floor(rules.window / 4)))
 end
