@@ -60,9 +60,13 @@ up: $(RUNNABLE) ## Run the whole pipeline here until Ctrl-C
 test: setup ## Run the tests, without the slow suites
 	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
+# Suites in which nothing is timed. The others start whole stacks, which have both cores to themselves.
+TWO_AT_A_TIME := unit contract integration manifests monitoring images
+
 .PHONY: test-slow
 test-slow: $(LOAD_INSTALLED) ## Run the slow suites: long property runs, faults, bursts
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder $(addprefix tests/,$(TWO_AT_A_TIME))
+	$(BIN)/pytest -m slow $(addprefix --ignore=tests/,$(TWO_AT_A_TIME))
 
 .PHONY: faults
 faults: setup ## Run one test per failure that must be survived, and measure the guarantees; half an hour

@@ -83,8 +83,8 @@ FITTED = (
 )
 """Small pictures first: an instance keeps memory that a large one needed."""
 
-REFERENCE = Case(megapixels=2, width_px=512, jobs=50)
-"""Run before and after each other case, to tell how fast the machine is. A shared one is by turns a fifth faster and
+REFERENCE = Case(megapixels=2, width_px=512, jobs=60)
+"""Runs in turns with each other case, to tell how fast the machine is. A shared one is by turns a fifth faster and
 slower."""
 
 CHECKED = (

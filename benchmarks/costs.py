@@ -6,8 +6,8 @@
 One stack processes the jobs of `cost_cases.FITTED`. For each are measured: CPU time by process, memory of the pods,
 bytes in Redis, messages and bytes in JetStream, requests and bytes to S3 (counted on the way to it). CPU time is fitted
 as a constant, plus so much per megapixel read and written, or per megabyte moved. A shared machine is by turns faster
-and slower, so one and the same job runs before and after each case, and CPU time is relative to it. `--save` writes the figures with
-their machine into the package, where `darkroom plan` reads them.
+and slower, so one and the same job runs in turns with each case, and CPU time is relative to it. `--save` writes
+the figures with their machine into the package, where `darkroom plan` reads them.
 
 `--check` processes other jobs than those, in the way of the growth benchmark, and compares each figure with the plan's.
 """

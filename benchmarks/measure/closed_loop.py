@@ -46,6 +46,21 @@ class Measured:
         return self.spent.total_s * 1000 / self.count
 
 
+def in_sum(parts: Sequence[Measured]) -> Measured:
+    """Return what was measured in several parts, with pauses between them, as one."""
+    count, seconds = sum(part.count for part in parts), sum(part.seconds for part in parts)
+    names = {name for part in parts for name in part.spent.by_name}
+    return Measured(
+        per_s=count / seconds,
+        count=count,
+        seconds=seconds,
+        spent=Spent(by_name={name: sum(part.spent.by_name.get(name, 0.0) for part in parts) for name in names}),
+        client_s=sum(part.client_s for part in parts),
+        others_s=sum(part.others_s for part in parts),
+        window=(parts[0].window[0], parts[-1].window[1]),
+    )
+
+
 class ClosedLoop:
     def __init__(self, exchange: Exchange, *, in_flight: int) -> None:
         self._exchange = exchange

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +18,7 @@ from redis import Redis
 from benchmarks.cost_cases import REFERENCE, Case
 from benchmarks.measure import jetstream_counts, pods, s3_counts
 from benchmarks.measure.clients import Endings, Http, Pipeline
-from benchmarks.measure.closed_loop import ClosedLoop, Measured
+from benchmarks.measure.closed_loop import ClosedLoop, Measured, in_sum
 from benchmarks.measure.cpu_time import Family, spent_by_all
 from benchmarks.pipeline import family_of
 from tests.pausing import paused
@@ -28,6 +28,7 @@ from tests.stack import RunningStack, eventually, running_stack
 WARM_UP_JOBS = 100
 UNFINISHED_JOBS = 300
 READS = 300
+TURNS, LEAST_IN_A_TURN = 6, 8
 IDLE_S = 15.0
 """A sweep's period."""
 _SETTLED_S = 60.0
@@ -53,7 +54,7 @@ class CaseCosts:
     result_bytes: int
     measured: Measured
     reference_ms: float
-    """CPU time of a job of `cost_cases.REFERENCE` before and after: how fast the machine was meanwhile."""
+    """CPU time of a job of `cost_cases.REFERENCE` in the same minute: how fast the machine was."""
     pod_bytes: Mapping[str, int]
     redis_bytes_each: float
     jetstream_writes_each: float
@@ -102,7 +103,7 @@ async def measure_cases(measuring: MeasuringStack, cases: Sequence[Case], *, in_
         redis = resources.enter_context(Redis.from_url(addresses["redis"]))
         runner = _Runner(measuring, http, endings, streams, redis, in_flight)
         await runner.warm_up(cases[0])
-        costs = await runner.run_all(cases, share)
+        costs = [await runner.run(case, max(4, round(case.jobs * share))) for case in cases]
         return Run(
             cases=costs,
             reference_ms=median(each.reference_ms for each in costs),
@@ -137,43 +138,42 @@ class _Runner:
     async def warm_up(self, case: Case) -> None:
         await self._loop(case, case.picture(), self._in_flight).run(WARM_UP_JOBS, self._families)
 
-    async def run_all(self, cases: Sequence[Case], share: float) -> list[CaseCosts]:
-        found = []
-        before_ms = await self._reference_ms(share)
-        for case in cases:
-            costs = await self._run(case, max(4, round(case.jobs * share)))
-            after_ms = await self._reference_ms(share)
-            found.append(replace(costs, reference_ms=(before_ms + after_ms) / 2))
-            before_ms = after_ms
-            print(_line(found[-1]), flush=True)
-        return found
-
-    async def _reference_ms(self, share: float) -> float:
-        loop = self._loop(REFERENCE, REFERENCE.picture(), self._in_flight)
-        return (await loop.run(max(4, round(REFERENCE.jobs * share)), self._families)).total_ms_each
-
-    async def _run(self, case: Case, jobs: int) -> CaseCosts:
+    async def run(self, case: Case, jobs: int) -> CaseCosts:
+        """Count first, then measure CPU time, in turns with the reference."""
         picture = case.picture()
         loop = self._loop(case, picture, self._in_flight)
         await loop.run(max(8, jobs // 4), self._families)
         result_bytes = await self._result_bytes(case, picture)
         used, streams, s3 = self.used_bytes(), self._streams.snapshot(), self._measuring.s3_counts.snapshot()
-        measured = await loop.run(jobs, self._families)
+        counted = await loop.run(max(8, jobs // 2), self._families)
         s3, streams = self._measuring.s3_counts.since(s3), self._streams.since(streams)
-        return CaseCosts(
+        used = self.used_bytes() - used
+        measured, reference = await self._in_turns(loop, jobs)
+        costs = CaseCosts(
             case=case,
             input_bytes=len(picture),
             result_bytes=result_bytes,
             measured=measured,
-            reference_ms=0.0,
+            reference_ms=reference.total_ms_each,
             pod_bytes=pods.bytes_per_pod(self._families[0]),
-            redis_bytes_each=(self.used_bytes() - used) / jobs,
-            jetstream_writes_each=streams.writes / jobs,
-            jetstream_bytes_each=streams.bytes / jobs,
-            s3_requests_each={method: count / jobs for method, count in s3.requests.items()},
-            s3_sent_bytes_each=s3.bytes_sent / jobs,
-            s3_received_bytes_each=s3.bytes_received / jobs,
+            redis_bytes_each=used / counted.count,
+            jetstream_writes_each=streams.writes / counted.count,
+            jetstream_bytes_each=streams.bytes / counted.count,
+            s3_requests_each={method: count / counted.count for method, count in s3.requests.items()},
+            s3_sent_bytes_each=s3.bytes_sent / counted.count,
+            s3_received_bytes_each=s3.bytes_received / counted.count,
         )
+        print(_line(costs), flush=True)
+        return costs
+
+    async def _in_turns(self, loop: ClosedLoop, jobs: int) -> tuple[Measured, Measured]:
+        reference = self._loop(REFERENCE, REFERENCE.picture(), self._in_flight)
+        turns = max(1, min(TURNS, jobs // LEAST_IN_A_TURN))
+        measured, measured_reference = [], []
+        for _ in range(turns):
+            measured_reference.append(await reference.run(REFERENCE.jobs // turns, self._families))
+            measured.append(await loop.run(jobs // turns, self._families))
+        return in_sum(measured), in_sum(measured_reference)
 
     def _loop(self, case: Case, picture: bytes, in_flight: int) -> ClosedLoop:
         pipeline = Pipeline(self._api, self._http, self._endings, case.parameters)
