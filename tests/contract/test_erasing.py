@@ -289,7 +289,47 @@ def test_a_result_that_is_stored_too_late_is_erased_however_late_it_is(scene: Sc
     assert scene.store.due_erasures(limit=10) == []
     scene.store.complete(lease, a_result(lease), {})
     (erasure,) = scene.store.due_erasures(limit=10)
-    assert (erasure.job_id, erasure.only_results, erasure.original) == (job_id, True, None)
+    assert (erasure.job_id, erasure.only_results, erasure.original) == (job_id, not erased, None)
+
+
+def a_claim(store: JobStore, lease: Lease) -> None:
+    assert isinstance(store.claim(lease.job_id, worker="w"), Erased)
+
+
+def an_error(store: JobStore, lease: Lease) -> None:
+    assert store.fail(lease, CRASHED) == (Outcome.STALE, None)
+
+
+def a_release(store: JobStore, lease: Lease) -> None:
+    assert store.release(lease, CRASHED, counts=True) is Outcome.STALE
+
+
+def a_renewal(store: JobStore, lease: Lease) -> None:
+    assert store.renew(lease) is Outcome.STALE
+
+
+def a_dead_letter(store: JobStore, lease: Lease) -> None:
+    assert store.recover(lease.job_id, CRASHED).step is NextStep.NOTHING
+
+
+@pytest.mark.parametrize("what_comes", [a_claim, an_error, a_release, a_renewal, a_dead_letter])
+def test_what_comes_of_a_job_after_its_erasure_has_it_erased_again(
+    scene: Scene, what_comes: Callable[[JobStore, Lease], None]
+) -> None:
+    """Its delivery is in the record of events, and in a log."""
+    lease = scene.claim(emitted(scene))
+    scene.store.erase(lease.job_id, owner=OWNER)
+    finish_erasures(scene)
+    scene.stores.advance(3600)
+    assert scene.store.due_erasures(limit=10) == []
+    what_comes(scene.store, lease)
+    erasures = finish_erasures(scene)
+    assert [(each.job_id, each.only_results) for each in erasures] == [(lease.job_id, False)] * 2
+
+
+def test_what_comes_of_an_unknown_job_erases_nothing(scene: Scene) -> None:
+    assert isinstance(scene.store.claim(uuid.uuid4(), worker="w"), Unknown)
+    assert scene.store.due_erasures(limit=10) == []
 
 
 def test_a_completed_job_has_nothing_to_be_erased(scene: Scene) -> None:

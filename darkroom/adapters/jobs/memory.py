@@ -154,6 +154,7 @@ class MemoryJobStore:
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
             if job is None:
+                self._erase_what_came_late(job_id, None)
                 return Erased() if self._is_buried(str(job_id)) else Unknown()
             if job.status.is_final:
                 return AlreadyFinal(record=job.record())
@@ -199,6 +200,8 @@ class MemoryJobStore:
     def renew(self, lease: Lease) -> Outcome:
         with self._lock:
             job = self._jobs.get(lease.job_id)
+            if job is None:
+                self._erase_what_came_late(lease.job_id, None)
             if job is None or not job.is_holder(lease.fence):
                 return Outcome.STALE
             if job.remove_end():
@@ -209,8 +212,7 @@ class MemoryJobStore:
     def rendered(self, lease: Lease, name: str, made: JobResult | DarkroomError) -> Outcome:
         with self._lock:
             job = self._jobs.get(lease.job_id)
-            if job.is_cancelled if job is not None else self._is_buried(str(lease.job_id)):
-                self._erasures.queue(lease.job_id, self._clock())
+            self._erase_what_came_late(lease.job_id, job)
             if job is None or not job.is_holder(lease.fence):
                 return Outcome.STALE
             if isinstance(made, JobResult) and name not in job.made:
@@ -224,8 +226,7 @@ class MemoryJobStore:
     ) -> tuple[Outcome, JobRecord | None]:
         with self._lock:
             job = self._jobs.get(lease.job_id)
-            if job.is_cancelled if job is not None else self._is_buried(str(lease.job_id)):
-                self._erasures.queue(lease.job_id, self._clock())
+            self._erase_what_came_late(lease.job_id, job)
             if job is not None and job.is_holder(lease.fence):
                 self._record_end(job, self._clock(), None)
                 job.error, job.result, job.timings_ms = None, result, dict(timings_ms)
@@ -238,7 +239,9 @@ class MemoryJobStore:
     def fail(self, lease: Lease, error: DarkroomError) -> tuple[Outcome, JobRecord | None]:
         with self._lock:
             job = self._jobs.get(lease.job_id)
-            if job is not None and job.is_holder(lease.fence):
+            if job is None:
+                self._erase_what_came_late(lease.job_id, None)
+            elif job.is_holder(lease.fence):
                 self._record_end(job, self._clock(), error.code)
                 job.error = error
                 self._finish(job, JobStatus.FAILED)
@@ -248,6 +251,7 @@ class MemoryJobStore:
         with self._lock:
             job = self._jobs.get(lease.job_id)
             if job is None:
+                self._erase_what_came_late(lease.job_id, None)
                 return Outcome.STALE
             if job.status is JobStatus.QUEUED and job.fence == lease.fence == job.released:
                 return Outcome.DONE
@@ -296,6 +300,7 @@ class MemoryJobStore:
         with self._lock:
             job, now_s = self._jobs.get(job_id), self._clock()
             if job is None:
+                self._erase_what_came_late(job_id, None)
                 return Recovered(step=NextStep.NOTHING)
             if job.hand_out_s is not None:
                 return self._hand_out(job)
@@ -499,6 +504,13 @@ class MemoryJobStore:
 
     def check(self) -> None:
         """Always succeed: memory is always available."""
+
+    def _erase_what_came_late(self, job_id: UUID, job: MemoryJob | None) -> None:
+        """Somebody came upon a job that was erased, or whose results were: what it wrote came after the erasure."""
+        if job is None and self._is_buried(str(job_id)):
+            self._erasures.queue(job_id, self._clock(), everything=True)
+        elif job is not None and job.is_cancelled:
+            self._erasures.queue(job_id, self._clock())
 
     def _is_buried(self, name: str) -> bool:
         return self._erasures.owner_of(name, self._clock()) is not None

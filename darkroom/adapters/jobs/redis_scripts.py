@@ -26,9 +26,11 @@ from darkroom.contract.errors import (
 )
 
 _SHARED_PARTS = {
-    "release": ("giving_back",),
+    "release": ("giving_back", "erasures"),
+    "fail": ("erasures",),
+    "renew": ("erasures",),
     "withdraw": ("giving_back",),
-    "recover": ("recovery",),
+    "recover": ("recovery", "erasures"),
     "recover_overdue": ("recovery",),
     "unemitted": ("recovery",),
     "backlog": ("unfinished",),

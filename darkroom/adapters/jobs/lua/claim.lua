@@ -4,6 +4,7 @@
 -- ended. Nobody waits for it any more, so it must not begin another attempt.
 local job, worker, token, error = read(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 if not job then
+  erase_what_came_late(ARGV[2])
   return { is_erased(ARGV[2]) and 'erased' or 'unknown' }
 end
 if is_final(job) then

@@ -18,9 +18,7 @@ local function count_result(result, timings)
 end
 
 -- The worker has stored a result for a job that was cancelled or erased meanwhile.
-if (job and is_cancelled(job)) or (not job and is_erased(ARGV[2])) then
-  queue_erasure(ARGV[2])
-end
+erase_what_came_late(ARGV[2], job)
 if not job then
   return { 'stale', {} }
 end

@@ -70,3 +70,13 @@ local function queue_erasure(id, scope, original)
   end
   redis.call('ZADD', ERASURES, now, id)
 end
+
+-- Somebody came upon a job that was erased: what it wrote, or what is recorded of its delivery, came after the erasure.
+-- `job` is nil, or one that was cancelled, of which only results are erased.
+local function erase_what_came_late(id, job)
+  if not job and is_erased(id) then
+    queue_erasure(id, 'job')
+  elseif job and is_cancelled(job) then
+    queue_erasure(id)
+  end
+end

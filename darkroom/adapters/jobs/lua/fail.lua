@@ -2,6 +2,7 @@
 -- Fail the job. A second call gets the same answer: any other script that fails a job increments its fence.
 local job, fence, error = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not job then
+  erase_what_came_late(ARGV[2])
   return { 'stale', {} }
 end
 if job.status == 'failed' and job.fence == fence then

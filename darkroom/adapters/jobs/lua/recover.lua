@@ -3,6 +3,7 @@
 -- job out once more; both are harmless.
 local job, error = read(ARGV[2]), ARGV[3]
 if not job then
+  erase_what_came_late(ARGV[2])
   return { 'nothing', {} }
 end
 if is_final(job) then

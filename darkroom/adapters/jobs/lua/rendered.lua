@@ -4,9 +4,7 @@
 local job, fence, name, made = read(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local format, bytes = ARGV[6], tonumber(ARGV[7])
 -- The worker has stored a rendition of a job that was cancelled or erased meanwhile.
-if (job and is_cancelled(job)) or (not job and is_erased(ARGV[2])) then
-  queue_erasure(ARGV[2])
-end
+erase_what_came_late(ARGV[2], job)
 if not job or not is_holder(job, fence) then
   return { 'stale' }
 end

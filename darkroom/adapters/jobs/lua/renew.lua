@@ -1,6 +1,9 @@
 #!lua flags=allow-oom,no-cluster
 -- Extend the lease. One that ran out is resumed as long as nobody else has claimed the job.
 local job, fence = read(ARGV[2]), tonumber(ARGV[3])
+if not job then
+  erase_what_came_late(ARGV[2])
+end
 if not job or not is_holder(job, fence) then
   return { 'stale' }
 end
