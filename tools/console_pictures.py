@@ -138,7 +138,7 @@ def _paths(addresses: Addresses) -> dict[str, str]:
         "trigger": f"/triggers/{function}",
         "jobs": "/jobs",
         "job": f"/jobs/{jobs[0]['job_id']}",
-        "dead-letters": "/dead-letters",
+        "dead-letters": "/deadletters",
         "audit": "/audit",
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from darkroom.console import formats
 
@@ -34,6 +35,7 @@ def environment(templates: tuple[tuple[str, str], ...]) -> Environment:
         number=formats.number,
         size=formats.size,
         below_console=below_console,
+        with_code=with_code,
     )
     return created
 
@@ -41,6 +43,14 @@ def environment(templates: tuple[tuple[str, str], ...]) -> Environment:
 def below_console(link: str) -> str:
     """Return the address of a link that findings give with or without `/console` before it."""
     return link if link.startswith((f"{BASE}/", "http://", "https://")) else f"{BASE}/{link.removeprefix('/')}"
+
+
+def with_code(sentence: str) -> Markup:
+    """Return a sentence as HTML, in which what stands between backticks is code."""
+    parts = [escape(part) for part in sentence.split("`")]
+    if len(parts) % 2 == 0:
+        return escape(sentence)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def page_headers(image_sources: Collection[str] = ()) -> dict[str, str]:
