@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 2
 """libpq takes no less."""
-_KEPT_IDLE = 4
+_AT_ONCE = 4
+"""A caller beyond these waits, which takes a millisecond or two: a connection of its own costs the server ten."""
 _IDLE_FOR_S = 60.0
 """An idle connection is a process of the server; after this time it is given back at the next call."""
 _SCHEMA_IS_MISSING = frozenset({"3F000", "42P01", "42883"})
@@ -62,6 +63,7 @@ class Connections:
     def __init__(self, url: str, *, answer_timeout_s: float) -> None:
         self._url = url
         self._answer_timeout_s = answer_timeout_s
+        self._free = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._idle: list[tuple[Connection[Any], float]] = []
         """With the moment since which each is idle, the latest last."""
@@ -71,7 +73,8 @@ class Connections:
     ) -> list[Any]:
         """Run one statement, which is a transaction, and return its rows.
 
-        It is sent once more, at once, if the connection broke: a server that restarted has closed those that were idle.
+        It waits for one of the process' few connections, as long as for an answer. It is sent once more, at once, if
+        the connection broke: a server that restarted has closed those that were idle.
         `patient` also sends it again after a timeout. So every statement may be carried out twice.
 
         Raises DependencyUnavailableError.
@@ -105,6 +108,15 @@ class Connections:
             connection.close()
 
     def _ask_once(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+        if not self._free.acquire(timeout=self._answer_timeout_s):
+            detail = f"all {_AT_ONCE} connections were busy for {self._answer_timeout_s:g} s"
+            raise DependencyUnavailableError("jobs", detail)
+        try:
+            return self._ask_on_one(statement, arguments)
+        finally:
+            self._free.release()
+
+    def _ask_on_one(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
         connection = self._take() or self._connect()
         is_sound = False
         try:
@@ -155,10 +167,7 @@ class Connections:
 
     def _give_back(self, connection: Connection[Any]) -> None:
         with self._lock:
-            if len(self._idle) < _KEPT_IDLE:
-                self._idle.append((connection, time.monotonic()))
-                return
-        connection.close()
+            self._idle.append((connection, time.monotonic()))
 
     def _connect(self) -> Connection[Any]:
         from darkroom.adapters.jobs.postgres.deadlines import DeadlineConnection
