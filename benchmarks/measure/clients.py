@@ -125,9 +125,9 @@ class PostgresEndings(Endings):
         self._connection: psycopg.Connection[Any] | None = None
 
     async def __aenter__(self) -> PostgresEndings:
-        self._connection = await asyncio.to_thread(psycopg.connect, self._url, autocommit=True)
-        self._connection.execute(f"LISTEN {CHANNEL}")
-        asyncio.get_running_loop().add_reader(self._connection.fileno(), self._read)
+        self._connection = connection = psycopg.connect(self._url, autocommit=True)
+        connection.execute(f"LISTEN {CHANNEL}")
+        asyncio.get_running_loop().add_reader(connection.fileno(), self._read)
         return self
 
     async def __aexit__(
