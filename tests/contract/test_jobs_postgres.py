@@ -18,6 +18,7 @@ import pytest
 from darkroom.adapters.jobs import JobStore, Lease, NextStep, Outcome
 from darkroom.adapters.jobs.admission import BacklogLimits
 from darkroom.adapters.jobs.postgres import schema
+from darkroom.adapters.jobs.postgres.connections import Connections
 from darkroom.adapters.jobs.postgres.schema import Migration, MigrationChangedError
 from darkroom.adapters.jobs.postgres.store import PostgresJobStore
 from darkroom.adapters.jobs.postgres.upkeep import Upkeep
@@ -406,6 +407,15 @@ def test_nothing_is_connected_before_the_first_call() -> None:
         with pytest.raises(DependencyUnavailableError, match="jobs: ConnectionTimeout"):
             store.check()
         assert server.was_connected_to()
+
+
+def test_a_process_has_four_connections_for_which_callers_wait(postgres: Server) -> None:
+    connections = Connections(postgres.url, answer_timeout_s=10)
+    with ThreadPoolExecutor(max_workers=16) as threads:
+        asked = threads.map(lambda _: connections.ask("SELECT pg_backend_pid(), pg_sleep(0.02)")[0][0], range(64))
+        backends = set(asked)
+    connections.close()
+    assert 1 < len(backends) <= 4
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
