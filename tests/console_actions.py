@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,40 @@ def ask(application: Starlette, method: str, path: str, **options: Any) -> httpx
             return await client.request(method, path, headers=headers, **options)
 
     return asyncio.run(send())
+
+
+def first_update(application: Starlette, path: str) -> dict[str, Any]:
+    """Return the first update of a page's stream, which never ends by itself."""
+
+    async def read() -> bytes:
+        body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        requests = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if not requests:
+                await asyncio.Event().wait()
+            return requests.pop()
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message.get("body") and not body.done():
+                body.set_result(message["body"])
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", HOST.encode())],
+        }
+        task = asyncio.create_task(application(scope, receive, send))
+        try:
+            return await asyncio.wait_for(body, timeout=20)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    update: dict[str, Any] = json.loads(asyncio.run(read()).removeprefix(b"data: "))
+    return update
 
 
 def actions(application: Starlette) -> Sequence[tuple[str, Action]]:

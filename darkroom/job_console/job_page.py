@@ -67,16 +67,21 @@ class JobPage:
         return self._shell.stream(request, self._changes(record))
 
     async def _changes(self, shown: JobRecord) -> AsyncGenerator[Update, None]:
+        # What the page shows may be older than this: the job may have ended before the stream was opened.
+        yield await self._update(shown)
         while not shown.status.is_final:
             await asyncio.sleep(REFRESHED_EVERY_S)
             record = await asyncio.to_thread(self._resources.jobs.get, shown.job_id)
             if record is None:
                 return
             shown = record
-            state = self._state(record, datetime.now(UTC), await self._starts(record))
-            yield Update(region="job-state", html=self._shell.fragment("jobs/job_state.html", **state))
+            yield await self._update(shown)
         # An ended stream would be opened again and again.
         await asyncio.Event().wait()
+
+    async def _update(self, record: JobRecord) -> Update:
+        state = self._state(record, datetime.now(UTC), await self._starts(record))
+        return Update(region="job-state", html=self._shell.fragment("jobs/job_state.html", **state))
 
     async def _record(self, request: Request) -> JobRecord:
         job_id = job_id_of(request.path_params["job_id"])

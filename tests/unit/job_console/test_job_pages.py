@@ -18,6 +18,7 @@ from darkroom.contract.errors import (
 )
 from darkroom.contract.jobs import JobResult, JobStatus, keeper_key
 from darkroom.imaging.photograph import make_photograph
+from tests.console_actions import first_update
 from tests.unit.job_console.conftest import PICTURE, Console
 
 FIRST, SECOND = UUID("0badcafe-0000-4000-8000-000000000001"), UUID("7c4f7e60-0000-4000-8000-000000000002")
@@ -101,6 +102,15 @@ def test_a_job_says_what_it_waits_for_and_all_that_was_asked(console: Console) -
     assert "heavy" in page
     assert "job.claimed" in page, "its log lines"
     assert f'data-stream="/console/jobs/{job_id}/stream"' in page
+
+
+def test_a_job_that_ended_before_the_page_opened_its_stream_is_shown_as_ended(console: Console) -> None:
+    job_id = console.pipeline.accept(picture=PICTURE)
+    assert "data-stream" in console.text(f"/jobs/{job_id}")
+    console.pipeline.jobs.fail(console.pipeline.claim(job_id), ImageTooManyPixelsError("as a test wanted"))
+    update = first_update(console.application, f"/console/jobs/{job_id}/stream")
+    assert update["region"] == "job-state"
+    assert "image.too_many_pixels" in update["html"]
 
 
 def test_a_completed_job_shows_both_pictures_and_its_steps(console: Console) -> None:
