@@ -371,8 +371,8 @@ class JobStore(Protocol):
 
     def erase(self, job_id: UUID, *, owner: str) -> EraseAnswer:
         """Hide an owner's job for good, and cancel it if it is not final, in one step: nothing is known of it from now
-        on, and its idempotency key may be used again. What is elsewhere is handed out by `due_erasures`; once more whenever
-        a worker or a dead letter comes upon the job afterwards, since a delivery leaves traces.
+        on, and its idempotency key may be used again. What is elsewhere is handed out by `due_erasures`; once more
+        whenever a worker or a dead letter comes upon the job afterwards, since a delivery leaves traces.
 
         A keyed tombstone stays for a day. Until then a repeated call answers Erased, to the same owner; a claim does so
         too; and `accept` refuses the id, and with InputNotFoundError the original.
